@@ -1,0 +1,82 @@
+"""Settings from the environment (`AFTERWORD_*`) and, for a running `afterword up`, from its data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+INSTANCE_FILE = "instance.json"
+
+
+class ConfigError(Exception):
+    """A setting or key that can't be used; the text says which and what to do."""
+
+
+class Settings(BaseSettings):
+    """Every setting of Afterword. Durations carry their unit in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="AFTERWORD_", extra="ignore", frozen=True)
+
+    redis_url: str | None = Field(default=None, description="Redis >= 6.2 or Valkey that holds ledger and audit")
+    broker_url: str | None = Field(default=None, description="Celery's broker; the ledger's Redis where unset")
+    data: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("afterword")),
+        description="folder of `afterword up`: embedded Valkey, key file, connection details",
+    )
+    keys_file: Path | None = Field(default=None, description="key file (mode 0600), one Fernet key a line, newest first")
+    keys: SecretStr | None = Field(default=None, description="the keys themselves, comma-separated; a file is safer")
+    concurrency: int = Field(default=32, ge=1, le=500, description="attempts that one worker runs at once")
+    prefix: str = Field(default="afterword", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="prefix of all Redis keys")
+    result_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, description="how long Celery results are kept")
+    sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
+    heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
+    resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
+
+    def instance(self) -> dict[str, Any]:
+        """What a running `afterword up` left in the data folder, or nothing."""
+        path = self.data / INSTANCE_FILE
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def redis_address(self) -> str:
+        """The Redis URL to use; raises `ConfigError` where there is none."""
+        address = self.redis_url or self.instance().get("redis_url")
+        if not address:
+            raise ConfigError(
+                f"No Redis: AFTERWORD_REDIS_URL is not set and nothing runs in {self.data}. "
+                "Start `afterword up`, or set AFTERWORD_REDIS_URL."
+            )
+        scheme = str(address).split("://")[0]
+        if scheme not in ("redis", "rediss", "unix"):
+            raise ConfigError(f"AFTERWORD_REDIS_URL starts with {scheme[:12]!r}; use redis://, rediss:// or unix://.")
+        return str(address)
+
+    def broker_address(self) -> str:
+        """Celery's broker URL."""
+        return str(self.broker_url or self.redis_address())
+
+
+def settings_for(data: Path | None) -> Settings:
+    """Settings, with `--data` taking the place of AFTERWORD_DATA."""
+    return Settings() if data is None else Settings(data=data)
+
+
+def write_instance(settings: Settings, facts: dict[str, Any]) -> None:
+    """Leave connection details for other commands, readable by the owner only."""
+    path = settings.data / INSTANCE_FILE
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(facts, file)
+    fresh.replace(path)

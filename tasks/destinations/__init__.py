@@ -1,0 +1,40 @@
+"""The destinations by kind. Adding one is a file here, an entry in `KINDS`, and a sandbox beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from tasks.destinations.azure_devops import AzureDevOps, AzureDevOpsSettings
+from tasks.destinations.confluence import Confluence, ConfluenceSettings
+from tasks.destinations.contract import Destination, Prepared, Work
+from tasks.destinations.servicenow import ServiceNow, ServiceNowSettings
+from tasks.errors import Refused
+from tasks.model import explain
+
+AnySettings = Annotated[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings, Field(discriminator="kind")]
+KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
+    "confluence": Confluence,
+    "servicenow": ServiceNow,
+    "azure_devops": AzureDevOps,
+}
+_SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
+
+__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Work", "destination_for", "parse_settings"]
+
+
+def parse_settings(data: Mapping[str, object]) -> AnySettings:
+    """The settings in `data`; raises `Refused` naming each bad field."""
+    try:
+        return _SETTINGS.validate_python({key: value for key, value in data.items() if value is not None})
+    except ValidationError as error:
+        raise Refused(
+            f"These destination settings don't fit: {explain(error)}.", code="bad_settings", advice="Correct them."
+        ) from None
+
+
+def destination_for(settings: AnySettings) -> Destination[Any]:
+    """The destination that these settings describe."""
+    return KINDS[settings.kind](settings)

@@ -1,0 +1,128 @@
+"""What a destination is: settings, a pure preparation, a delivery that looks before it repeats, an honest test."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field, StringConstraints, field_validator
+
+from tasks.errors import Unsettled
+from tasks.model import Command, ConnectionReport, Document, Frozen, Issue, Receipt
+from tasks.outbound import Http, Origin
+
+Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
+
+
+class DestinationSettings(Frozen):
+    """What every destination can be told."""
+
+    allow_http: bool = False
+    allow_private: tuple[str, ...] = ()
+    total_timeout_s: float = Field(default=30.0, gt=0, le=300)
+    max_attempts: int = Field(default=16, ge=1, le=100)
+    max_age_hours: float = Field(default=72.0, gt=0, le=24 * 30)
+    concurrency: int = Field(default=8, ge=1, le=200)
+    write_lag_s: float = Field(default=5.0, ge=0, le=600)
+
+    @field_validator("allow_private")
+    @classmethod
+    def _blocks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for block in value:
+            ipaddress.ip_network(block, strict=False)
+        return value
+
+    @property
+    def address(self) -> str:
+        """The address as the operator wrote it."""
+        raise TypeError(type(self).__name__)
+
+    @property
+    def origin(self) -> Origin:
+        """Where requests go, and what the operator permitted for that."""
+        return Origin(base_url=self.address, allow_http=self.allow_http, allow_private=self.allow_private)
+
+
+class Work(Frozen):
+    """One job's content, screened, and what is known of its subject.
+
+    `previous` is the receipt of an earlier delivery of the subject. With `doubt_until_ms` set an earlier write may
+    exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds).
+    """
+
+    job_id: str
+    subject: str
+    command: Command
+    document: Document | None = None
+    issue: Issue | None = None
+    previous: Receipt | None = None
+    doubt_until_ms: int | None = None
+    released: bool = False
+
+    def settle_doubt(self, now_ms: int) -> None:
+        """Permit a new write after a look-up that found nothing; raises `Unsettled` while it is too early."""
+        if self.doubt_until_ms is not None and now_ms < self.doubt_until_ms:
+            raise Unsettled(
+                "An earlier request may still have taken effect; waiting until the remote side would show it.",
+                code="unsettled",
+                until_ms=self.doubt_until_ms,
+            )
+
+
+Plan = TypeVar("Plan")
+SettingsT = TypeVar("SettingsT", bound=DestinationSettings)
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[Plan]):
+    """What will be sent: `texts` for the last screening, `plan` for the delivery."""
+
+    texts: Mapping[str, str]
+    plan: Plan
+
+
+class Destination(ABC, Generic[SettingsT]):
+    """One configured destination. Holds settings, never a credential."""
+
+    def __init__(self, settings: SettingsT) -> None:
+        self.settings = settings
+
+    @property
+    def origin(self) -> Origin:
+        """Where requests go."""
+        return self.settings.origin
+
+    @property
+    def total_timeout_s(self) -> float:
+        """The bound of one exchange."""
+        return self.settings.total_timeout_s
+
+    @property
+    def write_lag_s(self) -> float:
+        """How long a finished write may stay invisible to a look-up."""
+        return self.settings.write_lag_s
+
+    @abstractmethod
+    def authorization(self, secret: str | None) -> Mapping[str, str]:
+        """The headers that carry the credential; raises `DestinationTrouble` where there is none."""
+
+    @abstractmethod
+    def prepare(self, work: Work) -> Prepared[Any]:
+        """Render the content. Pure; raises `Permanent` for arguments that can't work."""
+
+    @abstractmethod
+    async def deliver(self, work: Work, prepared: Prepared[Any], http: Http, now_ms: Callable[[], int]) -> Receipt:
+        """Bring the remote object up to date: at most one object for the subject, whatever happened before."""
+
+    @abstractmethod
+    async def test(self, http: Http) -> ConnectionReport:
+        """Check address, credential and rights, step by step, without changing anything."""
+
+
+def basic(account: str, secret: str) -> dict[str, str]:
+    """HTTP Basic (RFC 7617)."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{account}:{secret}".encode()).decode()}

@@ -1,0 +1,248 @@
+"""ServiceNow: an issue as an incident, found again by `correlation_id`.
+
+The table API accepts anything: unknown or protected fields are dropped with a 201, a query part it can't parse is
+ignored, and rows that the account may not read look like no rows. So values are read back, keys hold nothing that a
+query could trip over, and a count that contradicts an empty list stops the job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import field_validator
+
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
+from tasks.errors import DestinationTrouble, Permanent, Transient
+from tasks.markup import clean, servicenow
+from tasks.model import (
+    ConnectionReport,
+    ConnectionStep,
+    CreateServiceNowIncident,
+    Frozen,
+    Receipt,
+    TicketConfig,
+)
+from tasks.outbound import Http, Request, Response, checked_url
+
+TABLE = "/api/now/table/incident"
+SHORT_DESCRIPTION_LENGTH = 160
+DESCRIPTION_LENGTH = 4000
+FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,79}$")
+OURS = frozenset({"correlation_id", "correlation_display", "sys_id", "number"})
+# Impact and urgency that the default priority rules turn into P1 to P4.
+LEVELS: Mapping[int, tuple[int, int]] = {1: (1, 1), 2: (1, 2), 3: (2, 2), 4: (2, 3)}
+
+
+class ServiceNowSettings(DestinationSettings):
+    """A ServiceNow instance."""
+
+    kind: Literal["servicenow"] = "servicenow"
+    instance_url: str
+    username: Account | None = None
+
+    @field_validator("instance_url")
+    @classmethod
+    def _instance(cls, value: str) -> str:
+        return checked_url(value)
+
+    @property
+    def address(self) -> str:
+        """The instance."""
+        return self.instance_url
+
+
+class IncidentPlan(Frozen):
+    """An incident's fields, all strings as the table API wants them."""
+
+    fields: dict[str, str]
+    expected_priority: str | None
+
+
+class ServiceNow(Destination[ServiceNowSettings]):
+    """One ServiceNow instance."""
+
+    def authorization(self, secret: str | None) -> Mapping[str, str]:
+        """Basic with a user name and password, bearer with a token alone."""
+        if not secret:
+            raise DestinationTrouble(
+                "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
+            )
+        if self.settings.username:
+            return basic(self.settings.username, secret)
+        return {"Authorization": f"Bearer {secret}"}
+
+    def prepare(self, work: Work) -> Prepared[IncidentPlan]:
+        """The incident's fields from the issue, with the job's overrides."""
+        command = work.command
+        if work.issue is None or not isinstance(command, CreateServiceNowIncident):
+            raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
+        config = command.config
+        fields = {
+            "short_description": clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH),
+            "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH),
+            "correlation_id": work.subject,
+            "correlation_display": "Afterword",
+        }
+        impact, urgency = _levels(config, work.issue.severity)
+        if impact and urgency:
+            fields |= {"impact": str(impact), "urgency": str(urgency)}
+        if config.assignment_group:
+            fields["assignment_group"] = config.assignment_group
+        fields |= _extra(config)
+        expected = _priority(impact, urgency) if impact and urgency else None
+        texts = {name: value for name, value in fields.items() if name not in OURS}
+        return Prepared(texts, IncidentPlan(fields=fields, expected_priority=expected))
+
+    async def deliver(
+        self, work: Work, prepared: Prepared[IncidentPlan], http: Http, now_ms: Callable[[], int]
+    ) -> Receipt:
+        """Update the subject's incident, or create it."""
+        plan = prepared.plan
+        if_exists = work.command.config.if_exists if isinstance(work.command, CreateServiceNowIncident) else "update"
+        known = await self._record(http, work.previous.id, plan) if work.previous else None
+        found = False
+        if known is None and work.doubt_until_ms is not None:
+            known = await self._look_up(http, work.subject, plan)
+            found = known is not None
+            if known is None:
+                work.settle_doubt(now_ms())
+        if known is None:
+            return self._receipt(await self._create(http, plan), plan, "created")
+        differs = {name: value for name, value in plan.fields.items() if name in known and known[name] != value}
+        if if_exists == "skip":
+            return self._receipt(known, plan, "skipped")
+        if found and not differs:
+            return self._receipt(known, plan, "found")
+        if not differs:
+            return self._receipt(known, plan, "unchanged")
+        response = await http.send(
+            Request(
+                "PATCH", f"{TABLE}/{quote(known['sys_id'])}", "PATCH /table/incident/{sys_id}",
+                params=_params(plan), headers=_json_body(), json=plan.fields, writes=True,
+            )
+        )
+        return self._receipt(_result(response), plan, "updated")
+
+    async def _create(self, http: Http, plan: IncidentPlan) -> dict[str, str]:
+        response = await http.send(
+            Request(
+                "POST", TABLE, "POST /table/incident", params=_params(plan), headers=_json_body(), json=plan.fields,
+                writes=True,
+            ),
+            accept=frozenset({403}),
+        )
+        if response.status == 403:
+            raise _refused(response)
+        return _result(response)
+
+    async def _record(self, http: Http, sys_id: str, plan: IncidentPlan) -> dict[str, str] | None:
+        request = Request("GET", f"{TABLE}/{quote(sys_id)}", "GET /table/incident/{sys_id}", params=_params(plan))
+        response = await http.send(request, accept=frozenset({404}))
+        return None if response.status == 404 else _result(response)
+
+    async def _look_up(self, http: Http, key: str, plan: IncidentPlan) -> dict[str, str] | None:
+        """The incident with our key. An empty list beside a count above nought is a wall, not an answer."""
+        params = _params(plan) | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
+        response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
+        answer = response.json()
+        rows = answer.get("result") if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            raise Transient("The look-up's answer has no result.", code="not_json", answered=True)
+        matching = [row for row in rows if isinstance(row, dict) and row.get("correlation_id") == key]
+        hidden = int(response.headers.get("X-Total-Count") or 0) > 0 and not rows
+        if hidden:
+            raise Permanent(
+                "The incident may exist, but the account can't read it (rows are counted and not shown).",
+                code="hidden",
+                advice="Give the account read access to incident, then `afterword job retry`.",
+            )
+        return _strings(matching[0]) if matching else None
+
+    def _receipt(
+        self, row: Mapping[str, str], plan: IncidentPlan, change: Literal["created", "updated", "unchanged", "found", "skipped"]
+    ) -> Receipt:
+        warnings = []
+        if plan.expected_priority and row.get("priority") not in (None, "", plan.expected_priority):
+            warnings.append(f"priority is {row['priority']}, expected {plan.expected_priority}: the instance has rules of its own")
+        dropped = [name for name, value in plan.fields.items() if name in row and row[name] != value and change != "skipped"]
+        missing = [name for name in plan.fields if name not in row and change in ("created", "updated")]
+        warnings += [f"{name} was not stored as sent" for name in dropped if name != "assignment_group"]
+        warnings += [f"{name} is not a field of this instance, or the account may not write it" for name in missing]
+        url = f"{self.settings.instance_url}/nav_to.do?uri=incident.do?sys_id={row['sys_id']}"
+        return Receipt(
+            id=row["sys_id"], url=url, ticket_number=row.get("number"), change=change, warnings=tuple(warnings)
+        )
+
+    async def test(self, http: Http) -> ConnectionReport:
+        """Credential and read access; there is no dry run for the right to create."""
+        params = {"sysparm_limit": "1", "sysparm_fields": "sys_id"}
+        response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
+        answer = response.json()
+        if not isinstance(answer, dict) or not isinstance(answer.get("result"), list):
+            return ConnectionReport.failed("read access", "the answer is not ServiceNow's; check the instance address")
+        return ConnectionReport(
+            steps=(
+                ConnectionStep(name="credential", ok=True, detail="accepted"),
+                ConnectionStep(name="read access to incident", ok=True, detail="granted"),
+                ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it"),
+            )
+        )
+
+
+def _levels(config: TicketConfig, severity: int | None) -> tuple[int | None, int | None]:
+    level = config.severity or severity
+    impact, urgency = LEVELS[level] if level else (None, None)
+    return config.impact or impact or config.urgency, config.urgency or urgency or config.impact
+
+
+def _priority(impact: int, urgency: int) -> str:
+    """The default rules: impact 1 and urgency 1 make priority 1, each step down one more."""
+    return str(impact + urgency - 1)
+
+
+def _extra(config: TicketConfig) -> dict[str, str]:
+    for name in config.fields:
+        if not FIELD_NAME.match(name) or name in OURS:
+            raise Permanent(
+                f"{name!r:.60} can't be set as a field of an incident.",
+                code="unknown_field",
+                advice="Use the field's plain name (small letters, digits, _), and none that identifies the record.",
+            )
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in config.fields.items()}
+
+
+def _params(plan: IncidentPlan) -> dict[str, str]:
+    names = dict.fromkeys(["sys_id", "number", "priority", *plan.fields])
+    return {"sysparm_fields": ",".join(names), "sysparm_exclude_reference_link": "true"}
+
+
+def _json_body() -> dict[str, str]:
+    return {"Content-Type": "application/json"}
+
+
+def _strings(row: Mapping[str, Any]) -> dict[str, str]:
+    return {str(k): str(v.get("value", "") if isinstance(v, dict) else v or "") for k, v in row.items()}
+
+
+def _result(response: Response) -> dict[str, str]:
+    answer = response.json()
+    row = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(row, dict) or not row.get("sys_id"):
+        raise Transient("The answer names no incident.", code="not_json", answered=True, certain=not response.wrote)
+    return _strings(row)
+
+
+def _refused(response: Response) -> Permanent | DestinationTrouble:
+    words = str(response.json().get("error", {}))[:300]
+    if "ACL" in words:
+        return DestinationTrouble(
+            f"The account may not create incidents. It said: {words!r}",
+            code="not_permitted", advice="Give it the right, then run `afterword destination test`.", status=403,
+        )
+    return Permanent(
+        f"A rule of the instance refused the incident. It said: {words!r}",
+        code="refused", advice="Supply what it asks for (`config.fields`), then `afterword job retry`.", status=403,
+    )

@@ -1,0 +1,379 @@
+"""One guarded HTTP exchange: only to the destination's own origin, audited around, bounded in time and size.
+
+HTTP status becomes an error here, once. A write without a complete answer is *uncertain*: the remote side may have
+carried it out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import socket
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+from pydantic import field_validator
+from yarl import URL
+
+from tasks.addresses import permitted
+from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.model import Frozen
+
+LONGEST_RETRY_AFTER_S = 24 * 3600.0
+EXCERPT_LENGTH = 300
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+
+
+class Origin(Frozen):
+    """The one place a destination's requests go: scheme, host, port and base path."""
+
+    base_url: str
+    allow_http: bool = False
+    allow_private: tuple[str, ...] = ()
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        return checked_url(value)
+
+    @property
+    def netloc(self) -> str:
+        """Host and port."""
+        return urlsplit(self.base_url).netloc
+
+
+def checked_url(value: str) -> str:
+    """The URL without a trailing slash; raises `ValueError` saying what is wrong with it."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as https://example.com")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password; give the credential as the secret")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or fragment")
+    if _CONTROL.search(value):
+        raise ValueError("must not hold control characters")
+    _ = parts.port
+    return value.strip().rstrip("/")
+
+
+class Limits(Frozen):
+    """Bounds of one exchange: seconds and bytes (after decompression)."""
+
+    connect_s: float = 10.0
+    total_s: float = 30.0
+    max_response_bytes: int = 8_000_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. `operation` is what the audit shows: method and path without ids or query."""
+
+    method: str
+    path: str
+    operation: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: object = None
+    body: bytes | None = field(default=None, repr=False)
+    writes: bool = False
+
+
+@dataclass(frozen=True)
+class Response:
+    """A complete answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    wrote: bool = False
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the vendor sends
+        """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
+        text = self.body.decode("utf-8-sig", "replace")
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise _not_json(self, text) from None
+
+
+class Recorder(Protocol):
+    """Writes the audit around each request. `before` raising means that the request isn't made."""
+
+    async def before(self, request: Request, origin: Origin) -> object:
+        """Make the intent durable; returns a mark for `after`."""
+        ...
+
+    async def after(  # noqa: PLR0913 - one keyword for each fact of the answer
+        self,
+        mark: Any,  # noqa: ANN401 - what `before` returned
+        outcome: Literal["ok", "failed", "unknown"],
+        *,
+        status: int | None,
+        sent: int,
+        received: int,
+        detail: str,
+    ) -> None:
+        """Record how it ended."""
+        ...
+
+
+def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
+    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
+
+    def guarded_socket(info: Any) -> socket.socket:  # noqa: ANN401 - aiohttp's AddrInfo
+        family, kind, protocol, _, address = info
+        if not permitted(str(address[0]), origin.allow_private):
+            raise OSError(f"address {address[0]} is not permitted")
+        return socket.socket(family, kind, protocol)
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=64),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s),
+    )
+
+
+class Http:
+    """A destination's client for one attempt."""
+
+    def __init__(  # noqa: PLR0913 - composed once, in the runtime
+        self,
+        session: aiohttp.ClientSession,
+        origin: Origin,
+        authorization: Mapping[str, str],
+        limits: Limits,
+        recorder: Recorder,
+        clock: Callable[[], float],
+    ) -> None:
+        self._session = session
+        self._origin = origin
+        self._authorization = dict(authorization)
+        self._limits = limits
+        self._recorder = recorder
+        self._clock = clock
+        self.slow_down_s = 0.0
+
+    @property
+    def base_url(self) -> str:
+        """The origin's address."""
+        return self._origin.base_url
+
+    async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
+        """The answer, where its status is 2xx or in `accept`; raises the error of any other.
+
+        Every call leaves an intent in the audit before the request and exactly one outcome after it.
+        """
+        if self._origin.base_url.startswith("http:") and not self._origin.allow_http:
+            raise DestinationTrouble(
+                "The destination's address is plain http.",
+                code="http_refused",
+                advice="Use https, or allow it with `--allow-http` for a host you trust.",
+            )
+        mark = await self._recorder.before(request, self._origin)
+        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
+        try:
+            response = await self._exchange(request)
+            self._judge(request, response, accept)
+        except AttemptFailed as failure:
+            outcome: Literal["failed", "unknown"] = "failed" if failure.certain else "unknown"
+            await self._recorder.after(
+                mark, outcome, status=failure.status, sent=sent, received=0, detail=failure.code
+            )
+            raise
+        except BaseException:
+            ended = self._recorder.after(
+                mark, "unknown" if request.writes else "failed", status=None, sent=sent, received=0, detail="interrupted"
+            )
+            await asyncio.shield(ended)
+            raise
+        await self._recorder.after(
+            mark, "ok", status=response.status, sent=sent, received=len(response.body), detail=""
+        )
+        return response
+
+    async def _exchange(self, request: Request) -> Response:
+        url = URL(self._origin.base_url + request.path, encoded=True)
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
+        headers |= {**request.headers, **self._authorization}
+        uncertain = not request.writes
+        try:
+            async with (
+                asyncio.timeout(self._limits.total_s),
+                self._session.request(
+                    request.method,
+                    url.update_query(dict(request.params)) if request.params else url,
+                    json=request.json,
+                    data=request.body,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                body = await self._read(answer)
+                return Response(answer.status, answer.headers, body, wrote=request.writes)
+        except aiohttp.ClientConnectorError as error:
+            raise _no_connection(error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
+            late = isinstance(error, TimeoutError)
+            raise Transient(
+                f"{self._origin.netloc} did not answer in time." if late else f"The connection to {self._origin.netloc} broke.",
+                code="timeout" if late else "connection_lost",
+                certain=uncertain,
+            ) from None
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate")
+        inflate = zlib.decompressobj(wbits=47) if packed else None
+        body = bytearray()
+        cap = self._limits.max_response_bytes
+        async for chunk in answer.content.iter_chunked(65536):
+            body += inflate.decompress(chunk, cap - len(body) + 1) if inflate else chunk
+            if len(body) > cap:
+                raise ValueError("the answer is too long")
+        return bytes(body)
+
+    def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
+        wait_s = parse_retry_after(response.headers.get("Retry-After"), self._clock())
+        self.slow_down_s = max(self.slow_down_s, wait_s or 0.0)
+        if response.status in accept:
+            return
+        kind = response.headers.get("Content-Type", "")
+        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype", b"<html"))
+        words = excerpt(response, self._authorization)
+        status = response.status
+        certain = not request.writes
+        if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
+            raise _page_instead(status, words, certain=certain or status != 200)
+        if 200 <= status < 300:
+            return
+        raise error_of(status, words, wait_s, wrote=request.writes)
+
+
+def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
+    """The error of a refusal, by its status. A 5xx after a write is uncertain: it may have been carried out."""
+    said = f' It said: "{words}"' if words else ""
+    if status == 429:
+        return Transient(
+            f"Too many requests (429).{said}",
+            code="throttled", status=status, retry_after=wait_s, throttled=True, answered=True, excerpt=words,
+        )
+    if status in (408, 409, 423, 425):
+        return Transient(
+            f"The remote side is busy with this object ({status}).{said}",
+            code="conflict", status=status, retry_after=wait_s, answered=True, excerpt=words,
+        )
+    if status >= 500:
+        return Transient(
+            f"The remote side failed ({status}).{said}",
+            code="remote_failure", status=status, retry_after=wait_s, answered=True, certain=not wrote, excerpt=words,
+        )
+    if status == 401:
+        return DestinationTrouble(
+            f"The credential was refused (401).{said}",
+            code="credential_refused",
+            advice="Check account and secret with `afterword destination test`, store a new one with `destination set`. "
+            "An expired token, or an interactive user on a recent ServiceNow, is refused like this even when it is right.",
+            status=status, excerpt=words,
+        )
+    if status == 403:
+        return DestinationTrouble(
+            f"The account may not do this (403).{said}",
+            code="not_permitted", advice="Give the account the right, then run `afterword destination test`.",
+            status=status, excerpt=words,
+        )
+    return Permanent(
+        f"The remote side refused the request ({status}).{said}",
+        code="refused", advice="Correct what it names, then `afterword job retry`.", status=status, excerpt=words,
+    )
+
+
+def _page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:
+    asleep = "hibernat" in words.lower()
+    return DestinationTrouble(
+        "The instance is hibernating." if asleep else f"A sign-in or other web page came instead of an answer ({status}).",
+        code="hibernating" if asleep else "sign_in_page",
+        advice="Wake the instance, then run `afterword destination test`."
+        if asleep
+        else "The credential is wrong or expired, or the address is not the API's: check both with `afterword destination test`.",
+        status=status,
+        certain=certain,
+    )
+
+
+def _not_json(response: Response, text: str) -> AttemptFailed:
+    return Transient(
+        "The answer is not JSON.",
+        code="not_json",
+        advice="If it stays like this, check the address.",
+        status=response.status,
+        answered=True,
+        certain=not response.wrote,
+    )
+
+
+def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
+    if "not permitted" in str(error):
+        return DestinationTrouble(
+            f"{error.host} leads to a private or reserved address, which is not permitted.",
+            code="address_refused",
+            advice="Allow its network with `--allow-private CIDR` if it is yours.",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Transient(f"The name {error.host} can't be resolved.", code="no_such_host", advice="Check the address.")
+    return Transient(f"{error.host}:{error.port} can't be reached.", code="no_connection", advice="Check address and network.")
+
+
+def excerpt(response: Response, authorization: Mapping[str, str]) -> str:
+    """The vendor's own words, short, on one line, and without a credential that it might echo."""
+    text = response.body[:20_000].decode("utf-8-sig", "replace")
+    try:
+        text = " / ".join(dict.fromkeys(_messages(json.loads(text)))) or text
+    except (ValueError, RecursionError):
+        text = re.sub(r"<[^>]{0,1000}>", " ", text)
+    for secret in authorization.values():
+        for part in {secret, secret.split(" ")[-1]}:
+            if len(part) > 3:
+                text = text.replace(part, "[credential]")
+    return _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()[:EXCERPT_LENGTH]
+
+
+def vendor_words(answer: object) -> str:
+    """The human-readable words of a decoded error body, short and on one line."""
+    return _CONTROL.sub(" ", " / ".join(dict.fromkeys(_messages(answer))))[:EXCERPT_LENGTH]
+
+
+def _messages(value: object, depth: int = 0) -> list[str]:
+    """The human-readable strings of a vendor's error body."""
+    if depth > 6:
+        return []
+    if isinstance(value, dict):
+        found = [str(value[k]) for k in ("message", "title", "detail") if isinstance(value.get(k), str) and value[k]]
+        return found + [m for inner in value.values() if isinstance(inner, dict | list) for m in _messages(inner, depth + 1)]
+    if isinstance(value, list):
+        return [message for item in value[:10] for message in _messages(item, depth + 1)]
+    return []
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait from a `Retry-After` (RFC 9110: seconds or a date), between 0 and a day; None where unreadable."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError, TypeError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)

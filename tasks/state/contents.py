@@ -1,0 +1,54 @@
+"""Documents and issues as producers put them, sealed at rest under their own keys."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from tasks.model import Document, Issue
+from tasks.state.audit import Event
+from tasks.state.journal import Journal
+from tasks.state.vault import Vault
+
+
+class Contents:
+    """The newest version of each document and issue, by id."""
+
+    def __init__(self, redis: Redis, journal: Journal, vault: Vault) -> None:
+        self._redis = redis
+        self._journal = journal
+        self._vault = vault
+        self._prefix = journal.prefix
+
+    def sealed(self, document: Document | None, issue: Issue | None) -> dict[str, str]:
+        """The records to store, by key, for a submission that brings its content along."""
+        records = {}
+        if document:
+            records[f"document:{document.id}"] = self._seal("document", document)
+        if issue:
+            records[f"issue:{issue.id}"] = self._seal("issue", issue)
+        return records
+
+    async def put_document(self, document: Document, actor: str) -> None:
+        """Store a document, replacing the earlier one of that id."""
+        args = {"set": self.sealed(document, None)}
+        await self._journal.commit("record", args, Event.DOCUMENT_PUT, document=document.id, actor=actor)
+
+    async def put_issue(self, issue: Issue, actor: str) -> None:
+        """Store an issue, replacing the earlier one of that id."""
+        await self._journal.commit("record", {"set": self.sealed(None, issue)}, Event.ISSUE_PUT, issue=issue.id, actor=actor)
+
+    async def document(self, document_id: str) -> Document | None:
+        """The document of that id, or None where it was never put."""
+        record = await self._redis.get(f"{self._prefix}:document:{document_id}")
+        return None if record is None else Document.model_validate_json(self._open("document", document_id, record))
+
+    async def issue(self, issue_id: str) -> Issue | None:
+        """The issue of that id, or None where it was never put."""
+        record = await self._redis.get(f"{self._prefix}:issue:{issue_id}")
+        return None if record is None else Issue.model_validate_json(self._open("issue", issue_id, record))
+
+    def _seal(self, purpose: str, content: Document | Issue) -> str:
+        return self._vault.seal(content.model_dump_json(), purpose=purpose, owner=content.id)
+
+    def _open(self, purpose: str, owner: str, record: bytes) -> str:
+        return self._vault.open(record.decode(), purpose=purpose, owner=owner)

@@ -1,0 +1,229 @@
+"""Runs the ledger's transitions: each is one Lua script that also appends the audit entry that describes it.
+
+Every process writes a chain of its own, so writers never wait for one another. An entry's MAC covers its fields
+and the MAC before it; the head of each chain is kept beside the stream and moved by the same script, so an entry,
+the transition and the head stand or fall together. Entries of one process go out in order as one pipeline; where a
+script refuses its transition the entry stays out, and those behind it are signed again.
+
+A connection that breaks mid-pipeline leaves no doubt either: the head says which entries were taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from tasks.errors import StateUnavailable
+from tasks.state.audit import Event, sign
+from tasks.state.vault import Vault
+
+GROUP = 64
+
+
+@dataclass
+class Pending:
+    """One transition on its way: its script, its arguments, and the entry that describes it."""
+
+    script: str
+    args: Mapping[str, Any]
+    event: Event
+    data: str
+    done: asyncio.Future[Reply]
+    at_ms: int = 0
+    seq: int = 0
+    mac: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A script's answer: `ok`, `exists` or `refused` with its reason, and the entry's place in the chain."""
+
+    status: str
+    reason: str = ""
+    detail: str = ""
+    intent: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True when the transition happened."""
+        return self.status == "ok"
+
+
+@cache
+def load(name: str) -> str:
+    """The text of a script, with the prelude that every script shares."""
+    lua = resources.files("tasks.state") / "lua"
+    return (lua / "prelude.lua").read_text("utf-8") + "\n" + (lua / f"{name}.lua").read_text("utf-8")
+
+
+@dataclass
+class Chain:
+    """Where this process's chain stands: the number and MAC of the last entry that Redis took."""
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
+    seq: int = 0
+    mac: str = ""
+
+    @property
+    def head(self) -> str:
+        """The head as the script compares it; empty before the first entry."""
+        return f"{self.seq}:{self.mac}" if self.seq else ""
+
+
+class Journal:
+    """Commits transitions with their audit entries, in order, many to a round trip.
+
+    Bound to the event loop it is first used on. Raises `StateUnavailable` where Redis can't take the write.
+    """
+
+    def __init__(
+        self, redis: Redis, vault: Vault, prefix: str, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> None:
+        self._redis = redis
+        self._vault = vault
+        self.prefix = prefix
+        self._clock_ms = clock_ms
+        self._chain = Chain()
+        self._queue: list[Pending] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._shas: dict[str, str] = {}
+
+    async def commit(self, script: str, args: Mapping[str, Any], event: Event, **data: Any) -> Reply:  # noqa: ANN401
+        """Run `script` and append `event`; `data` is what the audit shows (never a body or a secret)."""
+        loop = asyncio.get_running_loop()
+        text = json.dumps({k: v for k, v in data.items() if v is not None}, separators=(",", ":"), sort_keys=True)
+        pending = Pending(script, args, event, text, loop.create_future())
+        self._queue.append(pending)
+        if self._flusher is None or self._flusher.done():
+            self._flusher = loop.create_task(self._flush())
+        return await asyncio.shield(pending.done)
+
+    async def query(self, script: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what Lua returns
+        """Run a script that writes no audit entry."""
+        try:
+            return await self._evaluate(self._redis, script, "", args)
+        except NoScriptError:
+            self._shas.clear()
+            await self._prepare({script})
+            return await self._evaluate(self._redis, script, "", args)
+        except RedisError as error:
+            raise _unavailable(error) from error
+
+    async def _flush(self) -> None:
+        while self._queue:
+            group, self._queue = self._queue[:GROUP], self._queue[GROUP:]
+            try:
+                again = await self._send(group)
+            except (RedisError, OSError) as error:
+                for pending in group:
+                    if not pending.done.done():
+                        pending.done.set_exception(_unavailable(error))
+                        pending.done.exception()
+            else:
+                self._queue[:0] = again
+
+    async def _send(self, group: list[Pending]) -> list[Pending]:
+        """One pipeline; returns those that have to be signed again."""
+        await self._prepare({pending.script for pending in group})
+        pipeline = self._redis.pipeline(transaction=False)
+        head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
+        for pending in group:
+            seq += 1
+            pending.at_ms, pending.seq = self._clock_ms(), seq
+            entry = sign(
+                self._vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac
+            )
+            pending.mac = mac = entry["mac"]
+            entry["prev"] = head
+            head = f"{seq}:{mac}"
+            await self._evaluate(pipeline, pending.script, json.dumps(entry), pending.args)
+        try:
+            replies = await pipeline.execute(raise_on_error=False)
+        except (RedisConnectionError, RedisTimeoutError, OSError):
+            return await self._reconcile(group)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            self._shas.clear()
+        return self._take(group, replies)
+
+    def _take(self, group: list[Pending], replies: list[Any]) -> list[Pending]:
+        again: list[Pending] = []
+        for pending, reply in zip(group, replies, strict=True):
+            if isinstance(reply, NoScriptError) or (not isinstance(reply, Exception) and reply[0] == b"chain"):
+                again.append(pending)
+            elif isinstance(reply, Exception):
+                self._resolve(pending, _unavailable(reply))
+            else:
+                status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
+                if status == "ok":
+                    self._accept(pending)
+                else:
+                    self._resolve(pending, Reply(status, *rest[:2]))
+        if len(again) == len(group) and group and not any(isinstance(r, NoScriptError) for r in replies):
+            self._chain = Chain()  # our head is not the one Redis knows (it was restored or emptied): begin a new chain
+        return again
+
+    def _accept(self, pending: Pending) -> None:
+        self._chain.seq, self._chain.mac = pending.seq, pending.mac
+        self._resolve(pending, Reply("ok", intent=f"{self._chain.name}/{pending.seq}"))
+
+    def _resolve(self, pending: Pending, result: Reply | Exception) -> None:
+        if pending.done.done():
+            return
+        if isinstance(result, Exception):
+            pending.done.set_exception(result)
+            pending.done.exception()  # the caller may be gone: an unread failure is no news
+        else:
+            pending.done.set_result(result)
+
+    async def _reconcile(self, group: list[Pending]) -> list[Pending]:
+        """After a broken connection: the head tells which entries Redis took; the rest is sent again."""
+        head = await self._redis.hget(f"{self.prefix}:audit:heads", self._chain.name)
+        known = head.decode() if isinstance(head, bytes) else (head or "")
+        taken = next((i for i, p in enumerate(group) if f"{p.seq}:{p.mac}" == known), -1)
+        for pending in group[: taken + 1]:
+            self._accept(pending)
+        return group[taken + 1 :]
+
+    async def _prepare(self, scripts: set[str]) -> None:
+        for name in scripts - self._shas.keys():
+            sha = await self._redis.script_load(load(name))
+            self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
+
+    async def _evaluate(self, target: Any, script: str, entry: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        if script not in self._shas:
+            await self._prepare({script})
+        result = target.evalsha(self._shas[script], 0, self.prefix, entry, json.dumps(args))
+        return await result if hasattr(result, "__await__") and target is self._redis else result
+
+
+def _unavailable(error: Exception) -> StateUnavailable:
+    text = str(error)
+    if isinstance(error, ResponseError) and "OOM" in text:
+        return StateUnavailable(
+            "Redis is full and refuses writes.",
+            code="redis_full",
+            advice="Raise its maxmemory or free memory (policy noeviction); the jobs go on by themselves then.",
+        )
+    if isinstance(error, ResponseError) and ("READONLY" in text or "MISCONF" in text or "NOREPLICAS" in text):
+        return StateUnavailable(
+            "Redis is read-only.", code="redis_read_only", advice="Point AFTERWORD_REDIS_URL at the primary, or mend its disk."
+        )
+    if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
+        return StateUnavailable(
+            "Redis can't be reached.",
+            code="redis_absent",
+            advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
+        )
+    return StateUnavailable(f"Redis refused the write: {text[:200]}", code="redis_refused", advice="See its log.")

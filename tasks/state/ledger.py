@@ -1,0 +1,359 @@
+"""The ledger: every job's record and every transition of it. A Celery message only says "look here"."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tasks.errors import Fenced, Refused
+from tasks.model import (
+    KIND_OF_COMMAND,
+    Command,
+    Frozen,
+    Job,
+    JobState,
+    LastError,
+    Receipt,
+    parse_command,
+)
+from tasks.state.audit import Event
+from tasks.state.journal import Journal, Reply
+
+CRASH_LIMIT = 3
+REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
+RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
+
+
+class Subject(Frozen):
+    """What is known of the one remote object: its last receipt, and until when an earlier write is in doubt."""
+
+    receipt: Receipt | None = None
+    doubt_until_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script."""
+
+    command: Command
+    destination: str
+    subject: str
+    max_age_ms: int
+    actor: str
+    job_id: str | None = None
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    contents: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How an attempt ends. `doubt` is `clear`, `keep`, or the epoch milliseconds until which a write is in doubt."""
+
+    to: JobState
+    event: Event
+    due_ms: int | None = None
+    counted: bool = True
+    error: LastError | None = None
+    receipt: Receipt | None = None
+    doubt: str | int = "keep"
+    suspend: str | None = None
+    not_before_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class NotClaimed:
+    """Why a job can't be run now: `unknown`, `state`, `destination`, `throttled`, `busy`, `full` or `stale`."""
+
+    reason: str
+    detail: str = ""
+
+
+class Ledger:
+    """Jobs in Redis. Every method that changes one is a single atomic script with its audit entry."""
+
+    def __init__(self, redis: Redis, journal: Journal) -> None:
+        self._redis = redis
+        self._journal = journal
+        self._prefix = journal.prefix
+
+    async def submit(self, submission: Submission) -> Job:
+        """Store a job, or find the one that the same idempotency key or id already made.
+
+        Raises `Refused` where the idempotency key belongs to another request.
+        """
+        job_id = submission.job_id or str(uuid.uuid4())
+        reply = await self._submit(job_id, submission)
+        while reply.reason == "moved":
+            reply = await self._submit(job_id, submission)
+        if reply.status == "refused":
+            raise Refused(
+                f"This Idempotency-Key already made job {reply.detail}, from another request.",
+                code="idempotency_conflict",
+                advice="Use a new key for a new request.",
+            )
+        return await self.require(reply.reason or job_id)
+
+    async def _submit(self, job_id: str, submission: Submission) -> Reply:
+        command, subject = submission.command, submission.subject
+        waiting = await self._redis.hget(self._key("subject", subject), "waiting")
+        fields = {
+            "command": command.model_dump_json(exclude_none=True),
+            "destination": submission.destination,
+            "kind": KIND_OF_COMMAND[command.command],
+            "subject": subject,
+        }
+        args = {
+            "id": job_id,
+            "fields": [part for pair in fields.items() for part in pair],
+            "subject": subject,
+            "waiting": _text(waiting) if waiting else "",
+            "max_age_ms": submission.max_age_ms,
+            "actor": submission.actor,
+            "contents": dict(submission.contents or {}) or None,
+            "idempotency": hashlib.sha256(submission.idempotency_key.encode()).hexdigest()
+            if submission.idempotency_key
+            else None,
+            "fingerprint": submission.fingerprint,
+            "remember_ms": REMEMBER_KEYS_MS,
+        }
+        return await self._journal.commit(
+            "submit",
+            {k: v for k, v in args.items() if v is not None},
+            Event.SUBMITTED,
+            job=job_id,
+            command=command.command.value,
+            destination=submission.destination,
+            subject=subject,
+            actor=submission.actor,
+            supersedes=args["waiting"] or None,
+        )
+
+    async def claim(self, job_id: str, worker: str, lease_ms: int) -> Job | NotClaimed:
+        """Take a job for one attempt: its record with a new fencing token, or why not."""
+        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms}
+        reply = await self._journal.commit("claim", args, Event.CLAIMED, job=job_id, worker=worker)
+        if reply.ok:
+            return await self.require(job_id)
+        if reply.reason == "stale":
+            await self._retire(job_id, reply.detail)
+        return NotClaimed(reply.reason, reply.detail)
+
+    async def _retire(self, job_id: str, by: str) -> None:
+        args = {"id": job_id, "from": [JobState.QUEUED, JobState.RETRYING], "to": JobState.SUPERSEDED, "superseded_by": by}
+        await self._journal.commit("operate", args, Event.SUPERSEDED, job=job_id, by=by)
+
+    async def intend(  # noqa: PLR0913 - the job, its permission and what the audit shows of the request
+        self, job: Job, event: Event, *, writes: bool, doubt_until_ms: int, facts: Mapping[str, Any]
+    ) -> str:
+        """Permit one request: durable before it is made. Returns the intent's reference; raises `Fenced`."""
+        args = {"id": job.id, "token": job.token, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        _fence(reply, job)
+        return reply.intent
+
+    async def conclude(self, job_id: str, intent: str, event: Event, facts: Mapping[str, Any]) -> None:
+        """Close an intent with its outcome, also where the job is no longer ours."""
+        detail = {k: v for k, v in facts.items() if v is not None}
+        args = {"id": job_id, "intent": intent, "detail": detail}
+        await self._journal.commit("outcome", args, event, job=job_id or None, intent=intent, **facts)
+
+    async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
+        """Make the intent of a request that belongs to no job durable; returns its reference."""
+        reply = await self._journal.commit("record", {}, event, **facts)
+        return reply.intent
+
+    async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
+        """Put a fact about a job, such as what screening found, into its timeline and the audit."""
+        await self._journal.commit("outcome", {"id": job_id, "intent": "", "detail": dict(facts)}, event, job=job_id, **facts)
+
+    async def settle(self, job: Job, settlement: Settlement) -> JobState:
+        """End an attempt; raises `Fenced`. A job that would wait while a newer one waits becomes superseded."""
+        error = settlement.error
+        args: dict[str, Any] = {
+            "id": job.id,
+            "token": job.token,
+            "to": settlement.to,
+            "due_ms": settlement.due_ms,
+            "counted": settlement.counted,
+            "last_error": error.model_dump_json() if error else None,
+            "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
+            "doubt": settlement.doubt,
+            "suspend": settlement.suspend,
+            "not_before_ms": settlement.not_before_ms,
+        }
+        facts = {
+            "job": job.id,
+            "attempt": job.attempts,
+            "error": error.code if error else None,
+            "status": error.status if error else None,
+            "remote_id": settlement.receipt.id if settlement.receipt else None,
+            "change": settlement.receipt.change if settlement.receipt else None,
+            "due_ms": settlement.due_ms,
+        }
+        present = {k: v for k, v in args.items() if v is not None}
+        reply = await self._journal.commit("settle", present, settlement.event, **facts)
+        if reply.reason == "newer":
+            present |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
+            reply = await self._journal.commit("settle", present, Event.SUPERSEDED, **facts, by=reply.detail)
+            _fence(reply, job)
+            return JobState.SUPERSEDED
+        _fence(reply, job)
+        return settlement.to
+
+    async def lapsed(self, batch: int = 100) -> list[str]:
+        """Ids of running jobs whose lease ran out or whose worker is silent."""
+        return [_text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
+
+    async def take_over(self, job_id: str) -> JobState | None:
+        """Give a dead worker's job back, or quarantine it after it has ended `CRASH_LIMIT` workers."""
+        job = await self.get(job_id)
+        if job is None or job.state is not JobState.RUNNING:
+            return None
+        intent = await self._redis.hget(self._key("job", job_id), "open_intent")
+        spent = job.crashes + 1 >= CRASH_LIMIT
+        error = LastError(
+            code="quarantined" if spent else "worker_lost",
+            message=f"The worker died or stalled during this attempt ({job.crashes + 1} times so far).",
+            advice="See the worker's log before retrying it." if spent else "The next attempt looks at the remote side first.",
+        )
+        args = {
+            "id": job_id,
+            "token": job.token,
+            "to": JobState.DEAD if spent else JobState.RETRYING,
+            "last_error": error.model_dump_json(),
+        }
+        event = Event.DELIVERY_UNKNOWN if intent else Event.TAKEN_OVER
+        facts = {"job": job_id, "worker": job.worker, "intent": _text(intent) if intent else None}
+        reply = await self._journal.commit("take_over", args, event, **facts)
+        if reply.reason == "newer":
+            args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
+            reply = await self._journal.commit("take_over", args, event, **facts, by=reply.detail)
+        return JobState(args["to"]) if reply.ok else None
+
+    async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
+        """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
+        return [_text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
+
+    async def heartbeat(self, worker: str, ttl_ms: int) -> None:
+        """Say that this worker lives for another `ttl_ms`."""
+        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
+
+    async def retry(self, job_id: str, actor: str, *, subject: str | None = None, max_age_ms: int = 72 * 3600_000) -> Job:
+        """Queue a dead job again, with its attempts and age reset."""
+        return await self._operate(
+            job_id, (JobState.DEAD,), JobState.QUEUED, Event.RETRIED, actor=actor, subject=subject, max_age_ms=max_age_ms
+        )
+
+    async def cancel(self, job_id: str, actor: str, reason: str = "") -> Job:
+        """End a job that isn't running."""
+        return await self._operate(job_id, RESTING, JobState.CANCELLED, Event.CANCELLED, actor=actor, reason=reason)
+
+    async def release(self, job_id: str, actor: str, reason: str = "", *, max_age_ms: int = 72 * 3600_000) -> Job:
+        """Let a held job go on: what was held passes, what policy blocks goes out redacted."""
+        return await self._operate(
+            job_id,
+            (JobState.HELD,),
+            JobState.QUEUED,
+            Event.RELEASED,
+            actor=actor,
+            reason=reason,
+            released=True,
+            max_age_ms=max_age_ms,
+        )
+
+    async def _operate(  # noqa: PLR0913 - one operator's action in full
+        self, job_id: str, states: tuple[JobState, ...], to: JobState, event: Event, *, actor: str, reason: str = "",
+        **extra: Any,  # noqa: ANN401 - passed to the script
+    ) -> Job:
+        args = {"id": job_id, "from": list(states), "to": to, "actor": actor, "reason": reason}
+        args |= {k: v for k, v in extra.items() if v is not None}
+        reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
+        if not reply.ok:
+            raise Refused(*_why_not(job_id, reply, states))
+        return await self.require(job_id)
+
+    async def require(self, job_id: str) -> Job:
+        """The job of that id; raises `Refused` where there is none."""
+        job = await self.get(job_id)
+        if job is None:
+            raise Refused(f"There is no job {job_id!r}.", code="unknown_job", advice="`afterword job list` shows them.")
+        return job
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job of that id, or None."""
+        raw = await self._redis.hgetall(self._key("job", job_id))
+        return _job({_text(k): _text(v) for k, v in raw.items()}) if raw else None
+
+    async def list(
+        self, state: JobState | None = None, destination: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[Job], str | None]:
+        """Jobs, newest first, and the cursor of the next page (None at the end)."""
+        key = self._key("state", state) if state else self._key("jobs")
+        found: list[Job] = []
+        offset = int(cursor or 0)
+        while len(found) < limit:
+            ids = await self._redis.zrevrange(key, offset, offset + limit - 1)
+            if not ids:
+                return found, None
+            for raw in ids:
+                offset += 1
+                job = await self.get(_text(raw))
+                if job and (destination is None or job.destination == destination):
+                    found.append(job)
+                if len(found) == limit:
+                    break
+        return found, str(offset)
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs stand in each state."""
+        return {state.value: await self._redis.zcard(self._key("state", state)) for state in JobState}
+
+    async def events(self, job_id: str) -> list[dict[str, Any]]:
+        """A job's timeline, oldest first."""
+        return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, "events"), 0, -1)]
+
+    async def subject(self, subject: str) -> Subject:
+        """What is known of a subject's remote object."""
+        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms"])
+        return Subject(
+            receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
+            doubt_until_ms=int(raw[1]) if raw[1] else None,
+        )
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._prefix, *parts))
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _job(raw: dict[str, str]) -> Job:
+    known = {k: v for k, v in raw.items() if k in Job.model_fields}
+    for name, model in (("last_error", LastError), ("receipt", Receipt)):
+        if name in known:
+            known[name] = model.model_validate_json(known[name])  # type: ignore[assignment]
+    return Job.model_validate(known | {"command": parse_command(json.loads(raw["command"]))})
+
+
+def _fence(reply: Reply, job: Job) -> None:
+    if not reply.ok:
+        raise Fenced(f"Job {job.id} was taken over, cancelled or settled by another worker.", code="fenced")
+
+
+def _why_not(job_id: str, reply: Reply, states: tuple[JobState, ...]) -> tuple[str]:
+    allowed = " or ".join(states)
+    reasons = {
+        "unknown": f"There is no job {job_id!r}; `afterword job list` shows them.",
+        "state": f"Job {job_id} is {reply.detail}; this is possible only while it is {allowed}.",
+        "stale": f"A newer job of the same subject, {reply.detail}, was delivered; submit a new job instead.",
+        "rival": f"A newer job of the same subject, {reply.detail}, is under way; wait for it or cancel it.",
+    }
+    return (reasons.get(reply.reason, f"The ledger refused: {reply.reason}."),)

@@ -1,0 +1,9 @@
+-- record(args: set?, hash?, remove?, add?, take?): store or drop plain records together with their audit entry
+for name, value in pairs(args.set or {}) do redis.call('SET', key(name), value) end
+for name, fields in pairs(args.hash or {}) do redis.call('HSET', key(name), unpack(fields)) end
+for _, name in ipairs(args.remove or {}) do redis.call('DEL', key(name)) end
+for name, member in pairs(args.add or {}) do redis.call('SADD', key(name), member) end
+for name, member in pairs(args.take or {}) do redis.call('SREM', key(name), member) end
+audit()
+if args.wake then wake() end
+return {'ok'}

@@ -1,0 +1,43 @@
+-- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, suspend?, not_before_ms?): end an attempt
+local id = args.id
+if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
+local subject = key('subject', get(id, 'subject'))
+local newer = redis.call('HGET', subject, 'waiting')
+local waits = args.to == 'queued' or args.to == 'retrying'
+if waits and newer then return {'refused', 'newer', newer} end
+
+local destination = get(id, 'destination')
+let_go(id)
+if not args.counted then redis.call('HINCRBY', job_key(id), 'attempts', -1) end
+if args.last_error then redis.call('HSET', job_key(id), 'last_error', args.last_error) end
+if args.to == 'delivered' then redis.call('HDEL', job_key(id), 'last_error') end
+if args.superseded_by then redis.call('HSET', job_key(id), 'superseded_by', args.superseded_by) end
+
+if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms')
+elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', int(args.doubt)) end
+if args.receipt then
+  redis.call('HSET', job_key(id), 'receipt', args.receipt)
+  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id)
+end
+
+enter(id, args.to)
+if waits then
+  redis.call('HSET', subject, 'waiting', id)
+  wait_until(id, args.due_ms)
+elseif args.to ~= 'held' then
+  finish(id)
+end
+if newer then wait_until(newer, now) end
+
+local record = key('destination', destination)
+if args.suspend and redis.call('HGET', record, 'state') == 'ready' then
+  redis.call('HSET', record, 'state', 'suspended', 'reason', args.suspend)
+end
+if args.not_before_ms and tonumber(redis.call('HGET', record, 'not_before_ms') or 0) < args.not_before_ms then
+  redis.call('HSET', record, 'not_before_ms', int(args.not_before_ms))
+end
+if args.to == 'delivered' then redis.call('HSET', record, 'last_success_ms', int(now)) end
+note(id, entry.event, {due_ms = args.due_ms, error = args.last_error, state = args.to})
+audit()
+wake()
+return {'ok'}

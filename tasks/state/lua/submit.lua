@@ -1,0 +1,42 @@
+-- submit(args: id, fields, subject, waiting, max_age_ms, actor, contents?, idempotency?, fingerprint?, remember_ms): a new job, the newest of its subject
+local id = args.id
+local contents = args.contents or {}
+
+if args.idempotency then
+  local known = redis.call('HMGET', key('idempotency', args.idempotency), 'job', 'fingerprint')
+  if known[1] then
+    if known[2] ~= args.fingerprint then return {'refused', 'idempotency', known[1]} end
+    return {'exists', known[1]}
+  end
+end
+if redis.call('EXISTS', job_key(id)) == 1 then return {'exists', id} end
+
+local subject = key('subject', args.subject)
+local waiting = redis.call('HGET', subject, 'waiting') or ''
+if waiting ~= args.waiting then return {'refused', 'moved', waiting} end
+
+for name, sealed in pairs(contents) do redis.call('SET', key(name), sealed) end
+local order = redis.call('HINCRBY', subject, 'order', 1)
+redis.call('HSET', job_key(id), unpack(args.fields))
+redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
+  'expires_ms', int(now + args.max_age_ms), 'attempts', 0, 'crashes', 0, 'token', 0)
+if waiting ~= '' then
+  stop_waiting(waiting)
+  enter(waiting, 'superseded')
+  finish(waiting)
+  redis.call('HSET', job_key(waiting), 'superseded_by', id)
+  note(waiting, 'job.superseded', {by = id})
+end
+redis.call('HSET', subject, 'waiting', id)
+if args.idempotency then
+  local remembered = key('idempotency', args.idempotency)
+  redis.call('HSET', remembered, 'job', id, 'fingerprint', args.fingerprint)
+  redis.call('PEXPIRE', remembered, int(args.remember_ms))
+end
+enter(id, 'queued')
+wait_until(id, now)
+redis.call('ZADD', key('jobs'), int(now), id)
+note(id, 'job.submitted', {actor = args.actor})
+audit()
+wake()
+return {'ok'}

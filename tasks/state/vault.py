@@ -1,0 +1,114 @@
+"""Secrets and bodies at rest: Fernet tokens bound to the place they were written for.
+
+Fernet authenticates a token but not where it is stored, so a token copied to another record would open there.
+Each plaintext therefore carries its context (purpose, owner, field, revision), compared before anything is returned.
+Keys are derived for each purpose (HKDF-SHA-256, RFC 5869) from the key ring and chosen by the id in the record.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Protocol
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from tasks.errors import KeyTrouble
+
+PREFIX = "aw1"
+
+
+class Keys(Protocol):
+    """A key ring: the current key, and older ones by id. Each key is 32 bytes."""
+
+    @property
+    def current(self) -> tuple[str, bytes]:
+        """Id and bytes of the key that new records are sealed with."""
+        ...
+
+    def get(self, key_id: str) -> bytes | None:
+        """The key of that id, or None when it isn't on the ring."""
+        ...
+
+
+class Vault:
+    """Seals and opens short records. Holds no plaintext."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key in use."""
+        return self._keys.current[0]
+
+    def seal(self, secret: str, *, purpose: str, owner: str, field: str = "", revision: int = 0) -> str:
+        """A record that opens only with the same purpose, owner, field and revision."""
+        key_id, key = self._keys.current
+        plain = json.dumps(
+            {"ctx": [purpose, owner, field, revision], "secret": secret}, separators=(",", ":"), ensure_ascii=True
+        )
+        token = Fernet(_derive(key, purpose)).encrypt(plain.encode())
+        return f"{PREFIX}.{key_id}.{token.decode()}"
+
+    def open(self, record: str, *, purpose: str, owner: str, field: str = "", revision: int = 0) -> str:
+        """The secret of `record`; raises `KeyTrouble` naming the record, never showing it."""
+        where = f"The {purpose} record of {owner!r}"
+        try:
+            prefix, key_id, token = record.split(".", 2)
+        except ValueError:
+            raise KeyTrouble(f"{where} is not a sealed record.", code="not_sealed", advice="Store it again.") from None
+        key = self._keys.get(key_id)
+        if prefix != PREFIX or key is None:
+            raise KeyTrouble(
+                f"{where} needs key {key_id[:8]!r}, which is not on the key ring.",
+                code="key_unavailable",
+                advice="Put that key back into the key file, or store the secret again.",
+            )
+        try:
+            plain = json.loads(Fernet(_derive(key, purpose)).decrypt(token.encode()))
+            context, secret = plain["ctx"], str(plain["secret"])
+        except (InvalidToken, TypeError, ValueError, KeyError):
+            raise KeyTrouble(f"{where} is damaged.", code="damaged", advice="Store it again.") from None
+        if context != [purpose, owner, field, revision]:
+            raise KeyTrouble(
+                f"{where} was written for another place or an older revision.",
+                code="context_mismatch",
+                advice="Somebody moved it in Redis: check the audit, then store the secret again.",
+            )
+        return secret
+
+    def mac(self, purpose: str, message: bytes, key_id: str | None = None) -> bytes:
+        """HMAC-SHA-256 of `message` under the purpose's own key; raises `KeyTrouble` when the key is gone."""
+        key = self._keys.get(key_id or self.key_id)
+        if key is None:
+            raise KeyTrouble(f"Key {key_id!r} is not on the key ring.", code="key_unavailable", advice="Put it back.")
+        return hmac.digest(_derive(key, purpose), message, "sha256")
+
+
+def _derive(key: bytes, purpose: str) -> bytes:
+    info = f"afterword/{purpose}/v1".encode()
+    return base64.urlsafe_b64encode(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key))
+
+
+def seal(secret: str | Mapping[str, str], keys: Keys) -> str:
+    """A sealed token for the `credentials` argument of a connection test sent as a Celery message.
+
+    `secret` is the token, password or PAT alone, `user:secret`, or a mapping such as `{"email": …, "token": …}`.
+    """
+    text = secret if isinstance(secret, str) else json.dumps(dict(secret))
+    return Vault(keys).seal(text, purpose="message", owner="connection test")
+
+
+def unseal(token: str, vault: Vault) -> str | dict[str, str]:
+    """What `seal` was given; raises `KeyTrouble`."""
+    text = vault.open(token, purpose="message", owner="connection test")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else text

@@ -1,0 +1,200 @@
+"""The Celery app and its tasks: thin. A task wakes the lifecycle for one job; the ledger decides what happens.
+
+    celery -A worker worker        runs deliveries
+    celery -A worker flower        shows them
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Celery, Task, signals
+from celery.exceptions import Ignore, Reject, Retry
+from celery.loaders.app import AppLoader
+
+from config.logging import configure_logging
+from config.settings import Settings
+from tasks import lifecycle
+from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, StateUnavailable
+from tasks.model import CommandName, JobState, parse_command
+from tasks.state.ledger import NotClaimed
+from worker.celery_settings import celery_settings
+from worker.connection_tests import test_by_message
+from worker.runtime import Loop, Services
+from worker.sweeper import Sweeper
+
+log = logging.getLogger(__name__)
+
+
+class Loader(AppLoader):
+    """Reads our settings when Celery first needs its own."""
+
+    def read_configuration(self, env: str = "") -> Mapping[str, Any]:
+        """Celery's configuration."""
+        return celery_settings(Settings())
+
+
+class Afterword(Celery):
+    """The app, with the process's event loop."""
+
+    loop: Loop | None = None
+
+    def running_loop(self) -> Loop:
+        """The process's loop, opened at first use."""
+        if self.loop is None:
+            loop = Loop(Settings())
+            loop.start()
+            self.loop = loop
+        return self.loop
+
+
+class Delivery(Task):
+    """A task whose request never shows its arguments."""
+
+    Request = "worker.guard:DiscreetRequest"
+    abstract = True
+
+
+app = Afterword("afterword", loader=Loader, task_cls=Delivery, set_as_current=False)
+
+
+def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """One attempt of the job whose id is the task's id.
+
+    Returns the receipt in upstream's shape; raises `Retry` with the due time that the ledger holds, a typed error for
+    a job that is dead, or `Ignore` where this message has nothing to do.
+    """
+    loop = app.running_loop()
+    try:
+        ended = loop.run(_attempt(loop.services, str(task.request.id), command, arguments))
+    except StateUnavailable as trouble:
+        log.error("job %s: %s", task.request.id, trouble)
+        raise Reject(str(trouble), requeue=True) from None
+    except AfterwordError as refused:
+        log.error("job %s: %s", task.request.id, refused)
+        raise
+    return _answer(ended)
+
+
+async def _attempt(
+    services: Services, job_id: str, command: CommandName, arguments: Mapping[str, Any]
+) -> lifecycle.Ended:
+    if await services.ledger.get(job_id) is None:
+        await services.submit(
+            parse_command({"command": command, **arguments}), actor="celery", job_id=job_id, adopt=True
+        )
+    ended = await lifecycle.attempt(services.core, job_id)
+    if isinstance(ended, lifecycle.Ended):
+        return ended
+    return await _settled_before(services, job_id, ended)
+
+
+async def _settled_before(services: Services, job_id: str, reason: NotClaimed) -> lifecycle.Ended:
+    """What a message finds that comes late or twice: the outcome, or the wait, that the ledger already holds."""
+    job = await services.ledger.require(job_id)
+    if job.state is JobState.DELIVERED:
+        return lifecycle.Ended(job.state, receipt=job.receipt)
+    error = job.last_error
+    failure = AttemptFailed(error.message, code=error.code, advice=error.advice) if error else None
+    due_ms = int(reason.detail) if reason.detail.isdigit() else job.due_ms
+    return lifecycle.Ended(job.state, error=failure, due_ms=due_ms)
+
+
+def _answer(ended: lifecycle.Ended) -> dict[str, str]:
+    match ended.state:
+        case JobState.DELIVERED if ended.receipt is not None:
+            return ended.receipt.result()
+        case JobState.DEAD:
+            failure = ended.error or Permanent("The job is dead.")
+            raise Permanent(failure.message, code=failure.code, advice=failure.advice)
+        case JobState.QUEUED | JobState.RETRYING | JobState.HELD:
+            message = str(ended.error) if ended.error else "Waiting for its turn."
+            due_ms = ended.due_ms
+            raise Retry(message, when=datetime.fromtimestamp(due_ms / 1000, UTC) if due_ms else None)
+        case JobState.CANCELLED | JobState.SUPERSEDED:
+            raise Permanent(f"The job is {ended.state.value}.", code=ended.state.value)
+        case _:
+            raise Ignore
+
+
+def arguments_of(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - a producer's words, checked by pydantic next
+    """The arguments that a message really gave."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+@app.task(bind=True, name="publish_to_confluence")
+def publish_to_confluence(
+    self: Task, doc_id: str, space_key: str, parent_page_id: str | None = None, destination: str | None = None
+) -> dict[str, str]:
+    """Put a document on a page of a Confluence space: `{"id", "url"}`."""
+    given = arguments_of(doc_id=doc_id, space_key=space_key, parent_page_id=parent_page_id, destination=destination)
+    return deliver(self, CommandName.PUBLISH, given)
+
+
+@app.task(bind=True, name="create_servicenow_incident")
+def create_servicenow_incident(
+    self: Task, issue_id: str, config: dict[str, Any] | None = None, destination: str | None = None
+) -> dict[str, str]:
+    """File an issue as an incident: `{"id", "ticket_number", "url"}`."""
+    return deliver(self, CommandName.INCIDENT, arguments_of(issue_id=issue_id, config=config, destination=destination))
+
+
+@app.task(bind=True, name="create_azuredevops_workitem")
+def create_azuredevops_workitem(
+    self: Task, issue_id: str, project: str, config: dict[str, Any] | None = None, destination: str | None = None
+) -> dict[str, str]:
+    """File an issue as a work item: `{"id", "ticket_number", "url"}`."""
+    given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)
+    return deliver(self, CommandName.WORK_ITEM, given)
+
+
+def _test(kind: str, address: str, credentials: object, destination: str | None) -> dict[str, bool | str]:
+    loop = app.running_loop()
+    try:
+        return loop.run(test_by_message(loop.services, kind, address, credentials, destination)).result()
+    except Refused as refused:
+        return {"success": False, "message": str(refused)}
+
+
+@app.task(name="test_confluence_connection")
+def test_confluence_connection(
+    base_url: str, credentials: object, destination: str | None = None
+) -> dict[str, bool | str]:
+    """Test a Confluence address with a stored or sealed credential: `{"success", "message"}`."""
+    return _test("confluence", base_url, credentials, destination)
+
+
+@app.task(name="test_servicenow_connection")
+def test_servicenow_connection(
+    instance_url: str, credentials: object, destination: str | None = None
+) -> dict[str, bool | str]:
+    """Test a ServiceNow address with a stored or sealed credential: `{"success", "message"}`."""
+    return _test("servicenow", instance_url, credentials, destination)
+
+
+@app.task(name="test_azuredevops_connection")
+def test_azuredevops_connection(
+    org_url: str, credentials: object, destination: str | None = None
+) -> dict[str, bool | str]:
+    """Test an Azure DevOps address with a stored or sealed credential: `{"success", "message"}`."""
+    return _test("azure_devops", org_url, credentials, destination)
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    configure_logging(Settings())
+
+
+@signals.worker_ready.connect
+def _begin(**_: object) -> None:
+    loop = app.running_loop()
+    loop.spawn(Sweeper(loop.services, app).run())
+
+
+@signals.worker_shutdown.connect
+def _end(**_: object) -> None:
+    if app.loop is not None:
+        app.loop.stop()

@@ -1,0 +1,172 @@
+"""Commands that bring content: document, issue, publish, incident, workitem."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel, ValidationError
+
+from tasks.errors import Refused
+from tasks.model import CommandName, Document, Issue, explain, parse_command
+from worker.cli.base import Context, actor, common
+from worker.cli.watching import finish, wait_for
+
+
+def read_text(file: str) -> str:
+    """A file's text, or stdin's for `-`."""
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refused(f"{file} is not UTF-8.", code="not_utf8", advice="Convert it first.") from None
+    except OSError as error:
+        raise Refused(f"{file} can't be read: {error.strerror}.", code="unreadable", advice="Check the path.") from None
+
+
+def read_object(file: str) -> dict[str, Any]:
+    """A file's JSON object."""
+    try:
+        value = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"{file} is not JSON: {error}.", code="not_json", advice="Correct it.") from None
+    if not isinstance(value, dict):
+        raise Refused(f"{file} holds no JSON object.", code="not_json", advice="Write one issue or document as an object.")
+    return value
+
+
+def validated(model: type[Any], data: dict[str, Any], file: str) -> Any:  # noqa: ANN401 - an instance of `model`
+    """`data` as a model; raises `Refused` naming each bad field."""
+    if not issubclass(model, BaseModel):
+        raise TypeError(model)
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Refused(f"{file} doesn't fit: {explain(error)}.", code="bad_content", advice="Correct it.") from None
+
+
+@click.group()
+def document() -> None:
+    """Bring documents."""
+
+
+@document.command("put")
+@click.argument("file")
+@click.option("--id", "identifier", help="Document id; the file's name by default.")
+@click.option("--title", help="Title; the first heading by default.")
+@click.option("--type", "doc_type", type=click.Choice(["rca", "postmortem"]), default=None)
+@click.option("--issue-id", help="The issue that it is about: the same page for every regeneration.")
+@common
+def document_put(context: Context, file: str, **given: str | None) -> None:
+    """Store a Markdown FILE (or `-`), or a .json in upstream's shape."""
+    if file.endswith(".json"):
+        data = read_object(file)
+    else:
+        text = read_text(file)
+        heading = re.search(r"^#[ \t]+(.+?)[ \t#]*$", text, re.MULTILINE)
+        stem = "document" if file == "-" else Path(file).stem
+        data = {"id": stem, "title": heading.group(1) if heading else stem, "content_md": text}
+    options = {"id": given["identifier"], "title": given["title"], "doc_type": given["doc_type"], "issue_id": given["issue_id"]}
+    found = validated(Document, data | {k: v for k, v in options.items() if v}, file)
+    context.run(lambda services: services.contents.put_document(found, actor()))
+    context.show({"id": found.id, "title": found.title}, f"Document {found.id} is stored. Publish it: afterword publish {found.id} --space KEY")
+
+
+@click.group()
+def issue() -> None:
+    """Bring issues."""
+
+
+@issue.command("put")
+@click.argument("file")
+@common
+def issue_put(context: Context, file: str) -> None:
+    """Store an issue from a JSON FILE (or `-`) in upstream's shape."""
+    found = validated(Issue, read_object(file), file)
+    context.run(lambda services: services.contents.put_issue(found, actor()))
+    context.show({"id": found.id, "title": found.title}, f"Issue {found.id} is stored. File it: afterword incident {found.id}")
+
+
+def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:  # noqa: FBT001 - from click
+    """Submit a command, and see it through where `--wait` asks for that."""
+    command = parse_command(arguments)
+    job = context.run(lambda services: services.submit(command, actor=actor(), idempotency_key=key))
+    if not wait:
+        text = f"Job {job.id} is {job.state.value}. Follow it: afterword job watch {job.id}"
+        context.show({"job_id": job.id, "state": job.state.value}, text)
+        return
+    finish(context, wait_for(context, job.id))
+
+
+def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None:  # noqa: ANN401 - click's options
+    """The overrides of a ticket."""
+    config = {name: value for name, value in given.items() if value is not None}
+    fields = {}
+    for pair in field:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise Refused(f"{pair!r:.60} is not NAME=VALUE.", code="bad_arguments", advice="Write --field NAME=VALUE.")
+        fields[name] = value
+    return config | ({"fields": fields} if fields else {}) or None
+
+
+_to = click.option("--to", "destination", help="Name of the destination, where there are several of the kind.")
+_wait = click.option("--wait", is_flag=True, help="Wait for the end and show it; exit 3 where policy stopped it.")
+_key = click.option("--idempotency-key", help="Submitting again with this key gives the same job.")
+_field = click.option("--field", multiple=True, metavar="NAME=VALUE", help="Set a field of the ticket.")
+_severity = click.option("--severity", help="P1 to P4, or critical to low.")
+
+
+@click.command()
+@click.argument("doc_id")
+@click.option("--space", "space_key", required=True, help="Key of the Confluence space.")
+@click.option("--parent", "parent_page_id", help="Id of the parent page.")
+@_to
+@_wait
+@_key
+@common
+def publish(context: Context, wait: bool, idempotency_key: str | None, **given: Any) -> None:  # noqa: ANN401, FBT001 - click's
+    """Publish a document as a Confluence page."""
+    submit(context, {"command": CommandName.PUBLISH, **given}, idempotency_key, wait)
+
+
+@click.command()
+@click.argument("issue_id")
+@_severity
+@_field
+@_to
+@_wait
+@_key
+@common
+def incident(  # noqa: PLR0913 - click's options
+    context: Context, wait: bool, idempotency_key: str | None, field: tuple[str, ...], severity: str | None, **given: Any  # noqa: ANN401, FBT001
+) -> None:
+    """File an issue as a ServiceNow incident."""
+    config = ticket_config(field, severity=severity)
+    submit(context, {"command": CommandName.INCIDENT, "config": config, **given}, idempotency_key, wait)
+
+
+@click.command()
+@click.argument("issue_id")
+@click.option("--project", required=True, help="Azure DevOps project.")
+@click.option("--type", "work_item_type", help="Work item type; the destination's by default.")
+@_severity
+@_field
+@_to
+@_wait
+@_key
+@common
+def workitem(  # noqa: PLR0913 - click's options
+    context: Context, wait: bool, idempotency_key: str | None, field: tuple[str, ...], severity: str | None,  # noqa: FBT001
+    work_item_type: str | None, **given: Any,  # noqa: ANN401
+) -> None:
+    """File an issue as an Azure DevOps work item."""
+    config = ticket_config(field, severity=severity, work_item_type=work_item_type)
+    submit(context, {"command": CommandName.WORK_ITEM, "config": config, **given}, idempotency_key, wait)
+
+
+COMMANDS = (document, issue, publish, incident, workitem)

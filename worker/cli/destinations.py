@@ -1,0 +1,133 @@
+"""`afterword destination`: where jobs go."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from tasks.destinations import parse_settings
+from tasks.errors import Refused
+from tasks.state.directory import DestinationRecord
+from worker.cli.base import Context, actor, common
+
+
+@click.group()
+def destination() -> None:
+    """Configure, test, pause and resume destinations."""
+
+
+def describe(record: DestinationRecord) -> dict[str, Any]:
+    """A destination without its credential."""
+    return record.model_dump(mode="json")
+
+
+def read_secret(file: Path | None) -> str | None:
+    """The secret from a file, from stdin when that is no terminal, else from a prompt. Never from an argument."""
+    if file is not None:
+        return file.read_text("utf-8").strip()
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip() or None
+    return click.prompt("Secret (token, password or PAT)", hide_input=True, default="", show_default=False) or None
+
+
+@destination.command("set")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops"]), required=True)
+@click.option("--base-url", help="Confluence: the site, https://example.atlassian.net")
+@click.option("--email", help="Confluence: the account of the API token")
+@click.option("--space", help="Confluence: the space that the test looks at")
+@click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
+@click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
+@click.option("--username", help="ServiceNow: the account")
+@click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
+@click.option("--project", help="Azure DevOps: the project that the test looks at")
+@click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
+@click.option("--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite")
+@click.option("--allow-http", is_flag=True, help="Permit plain http to this host.")
+@click.option("--allow-private", multiple=True, metavar="CIDR", help="Permit addresses of a private network.")
+@click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read the secret from this file.")
+@common
+def set_(context: Context, name: str, extra: tuple[str, ...], secret_file: Path | None, **given: Any) -> None:  # noqa: ANN401 - click's options
+    """Store a destination. The secret comes from a prompt, --secret-file or stdin, never from an argument."""
+    if any(character not in "abcdefghijklmnopqrstuvwxyz0123456789_-" for character in name) or not name[:1].isalpha():
+        raise Refused(f"{name!r:.60} is no name for a destination.", code="bad_name", advice="Use small letters, digits, _ and -.")
+    given["allow_http"] = given["allow_http"] or None
+    given["allow_private"] = given["allow_private"] or None
+    for pair in extra:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise Refused(f"{pair!r:.60} is not FIELD=VALUE.", code="bad_settings", advice="Write --set FIELD=VALUE.")
+        given[key] = value
+    settings = parse_settings(given)
+    secret = read_secret(secret_file)
+    record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
+    missing = "" if record.has_credential else " It has no credential yet."
+    context.show(describe(record), f"Destination {name} is stored (revision {record.revision}).{missing} Check it: afterword destination test {name}")
+
+
+@destination.command("list")
+@common
+def list_(context: Context) -> None:
+    """Show all destinations."""
+    records = context.run(lambda services: services.destinations.list())
+    table = Table("Name", "Kind", "Address", "State", "Reason")
+    for record in records:
+        table.add_row(record.name, record.settings.kind, record.settings.address, record.state, record.reason)
+    empty = "No destination yet. Add one: afterword destination set NAME --kind confluence --base-url URL --email E --space KEY"
+    context.show([describe(record) for record in records], table if records else empty)
+
+
+@destination.command()
+@click.argument("name")
+@common
+def show(context: Context, name: str) -> None:
+    """Show one destination."""
+    context.show(describe(context.run(lambda services: services.destinations.require(name))))
+
+
+@destination.command()
+@click.argument("name")
+@common
+def test(context: Context, name: str) -> None:
+    """Test address, credential and rights, step by step."""
+    report = context.run(lambda services: services.test_destination(name, actor()))
+    marks = {True: "ok     ", False: "FAILED ", None: "unknown"}
+    lines = [f"{marks[step.ok]}  {step.name}: {step.detail}" for step in report.steps]
+    steps = [step.model_dump() for step in report.steps]
+    context.show({**report.result(), "steps": steps}, "\n".join([*lines, report.message if report.success else "The test failed."]))
+    if not report.success:
+        raise SystemExit(1)
+
+
+@destination.command()
+@click.argument("name")
+@common
+def pause(context: Context, name: str) -> None:
+    """Let the destination's jobs wait."""
+    record = context.run(lambda services: services.destinations.pause(name, actor()))
+    context.show(describe(record), f"Destination {name} is paused; its jobs wait.")
+
+
+@destination.command()
+@click.argument("name")
+@common
+def resume(context: Context, name: str) -> None:
+    """Let the destination's jobs go on."""
+    record = context.run(lambda services: services.destinations.resume(name, actor()))
+    context.show(describe(record), f"Destination {name} goes on.")
+
+
+@destination.command()
+@click.argument("name")
+@common
+def remove(context: Context, name: str) -> None:
+    """Forget a destination and its credential."""
+    context.run(lambda services: services.destinations.remove(name, actor()))
+    context.show({"removed": name}, f"Destination {name} is removed.")
+
+
+COMMANDS = (destination,)

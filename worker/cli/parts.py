@@ -1,0 +1,80 @@
+"""Commands that run something: up, demo, worker, sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from worker.cli.base import Context, common
+from worker.demo.run import run_demo
+from worker.sandbox.serve import serve_until_stopped
+from worker.stack import add_sandbox_destinations, running_stack, wait_for_signal
+
+
+@click.command()
+@click.option("--sandbox", is_flag=True, help="Add the simulated vendors and destinations that lead to them.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port of the sandbox; 0 takes a free one.")
+@common
+def up(context: Context, sandbox: bool, port: int) -> None:  # noqa: FBT001 - click passes flags
+    """Run everything on this machine, until Ctrl-C."""
+    with running_stack(context.settings, sandbox_port=port if sandbox else None) as stack:
+        settings = context.settings.model_copy(update={"redis_url": stack.redis_url})
+        if stack.sandbox_url:
+            asyncio.run(add_sandbox_destinations(settings, stack.sandbox_url))
+        facts = {"data": str(settings.data), "broker_url": settings.broker_address(), "sandbox_url": stack.sandbox_url}
+        lines = [f"Data, keys and logs:       {settings.data}", f"Plain Celery clients use:  {settings.broker_address()}"]
+        if stack.sandbox_url:
+            lines.append(f"Sandbox pages:             {stack.sandbox_url}")
+        lines.append("Other commands find this instance by themselves. Ctrl-C stops it.")
+        context.show(facts, "\n".join(lines))
+        sys.stdout.flush()
+        trouble = wait_for_signal(stack)
+    if trouble:
+        context.fail(trouble)
+
+
+@click.command()
+@click.option("--document", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Deliver this Markdown file instead.")
+@common
+def demo(context: Context, document: Path | None) -> None:
+    """Deliver a real RCA to three simulated vendors, with faults, in a temporary folder."""
+    if not run_demo(context, document):
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--concurrency", type=click.IntRange(1, 500), help="Attempts at once (AFTERWORD_CONCURRENCY).")
+@click.option("--queues", help="Comma-separated queues, all by default.")
+@common
+def worker(context: Context, concurrency: int | None, queues: str | None) -> None:
+    """Run a worker, the same as `celery -A worker worker`."""
+    from worker.celery import app
+    from worker.runtime import check_services
+
+    check_services(context.settings)
+    arguments = ["worker", "--without-gossip", "--without-mingle", "--loglevel", context.settings.log_level]
+    if concurrency:
+        arguments += ["--concurrency", str(concurrency)]
+    if queues:
+        arguments += ["--queues", queues]
+    app.worker_main(arguments)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@common
+def sandbox(context: Context, host: str, port: int) -> None:
+    """Run the simulated Confluence, ServiceNow and Azure DevOps."""
+
+    def announce(actual: int) -> None:
+        context.show({"url": f"http://{host}:{actual}"}, f"Sandbox on http://{host}:{actual}")
+        sys.stdout.flush()
+
+    asyncio.run(serve_until_stopped(host, port, announce))
+
+
+COMMANDS = (up, demo, worker, sandbox)

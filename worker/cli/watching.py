@@ -1,0 +1,61 @@
+"""Following a job to its end, with progress on stderr."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.model import TERMINAL, Job, JobState
+from worker.cli.base import Context, exit_code
+from worker.runtime import Services
+
+RESTING = TERMINAL | {JobState.HELD}
+LOOK_EVERY_S = 0.1
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """A job as JSON."""
+    return {"job_id": job.id, **job.model_dump(mode="json", exclude={"id", "token"}, exclude_none=True)}
+
+
+def sentence(job: Job) -> str:
+    """A job's state in one line."""
+    if job.state is JobState.DELIVERED and job.receipt:
+        number = f" {job.receipt.ticket_number}" if job.receipt.ticket_number else ""
+        return f"{job.state.value}:{number} {job.receipt.url} ({job.receipt.change}, attempt {job.attempts})"
+    waits = ""
+    if job.due_ms and job.state in (JobState.RETRYING, JobState.QUEUED):
+        waits = f", next at {datetime.fromtimestamp(job.due_ms / 1000, UTC):%H:%M:%S} UTC"
+    return f"{job.state.value}{waits}" + (f": {job.last_error}" if job.last_error else "")
+
+
+async def follow(services: Services, job_id: str, tell: Callable[[Job], None]) -> Job:
+    """The job once it rests; `tell` hears of every change."""
+    before: tuple[object, ...] = ()
+    while True:
+        job = await services.ledger.require(job_id)
+        now = (job.state, job.attempts, job.last_error)
+        if now != before:
+            tell(job)
+            before = now
+        if job.state in RESTING:
+            return job
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def wait_for(context: Context, job_id: str) -> Job:
+    """Follow a job to its end, telling of each change on stderr."""
+
+    def tell(job: Job) -> None:
+        context.err.print(f"{job.id}  {sentence(job)}", markup=False)
+
+    return context.run(lambda services: follow(services, job_id, tell))
+
+
+def finish(context: Context, job: Job) -> None:
+    """Show a job that rests and end with its exit code."""
+    context.show(describe(job), f"Job {job.id} is {sentence(job)}")
+    if code := exit_code(job.state):
+        raise SystemExit(code)

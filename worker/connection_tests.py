@@ -1,0 +1,101 @@
+"""Connection tests asked for by a message: which credential may go to which address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tasks import lifecycle
+from tasks.destinations import destination_for, parse_settings
+from tasks.errors import KeyTrouble, Refused
+from tasks.model import ConnectionReport
+from tasks.state.directory import DestinationRecord
+from tasks.state.vault import PREFIX, unseal
+from worker.runtime import Services
+
+ADDRESS_FIELD = {"confluence": "base_url", "servicenow": "instance_url", "azure_devops": "org_url"}
+ACCOUNT_FIELD = {"confluence": "email", "servicenow": "username", "azure_devops": None}
+ACCOUNT_KEYS = ("email", "username", "user")
+SECRET_KEYS = ("token", "api_token", "password", "pat", "secret", "personal_access_token")
+HOW_TO_SEAL = (
+    "Pass the name of a configured destination, or a token from `tasks.state.vault.seal`; "
+    "a password or token itself must never travel in a message."
+)
+
+
+async def test_by_message(  # noqa: PT028
+    services: Services, kind: str, address: str, credentials: object, destination: str | None
+) -> ConnectionReport:
+    """Test `address` with what `credentials` names or seals; raises `Refused`, never showing what was given."""
+    sealed = _sealed(credentials)
+    if sealed is None:
+        name = credentials if isinstance(credentials, str) else destination
+        return await _stored(services, kind, address, name)
+    try:
+        content = unseal(sealed, services.vault)
+    except KeyTrouble as trouble:
+        raise Refused("The sealed credential doesn't open here.", code="not_sealed", advice=HOW_TO_SEAL) from trouble
+    account, secret = _parts(content, credentials)
+    ours = await _same_origin(services, kind, address)
+    settings = {"kind": kind, ADDRESS_FIELD[kind]: address} | ours
+    account_field = ACCOUNT_FIELD[kind]
+    if account and account_field:
+        settings[account_field] = account
+    return await lifecycle.test_connection(
+        services.core, destination_for(parse_settings(settings)), secret, None, "celery"
+    )
+
+
+def _sealed(credentials: object) -> str | None:
+    if isinstance(credentials, str):
+        return credentials if credentials.startswith(f"{PREFIX}.") else None
+    if isinstance(credentials, Mapping):
+        secrets = [credentials[key] for key in SECRET_KEYS if credentials.get(key)]
+        if len(secrets) == 1 and isinstance(secrets[0], str) and secrets[0].startswith(f"{PREFIX}."):
+            return secrets[0]
+    if credentials is None:
+        return None
+    raise Refused("The message holds a bare credential.", code="bare_credential", advice=HOW_TO_SEAL)
+
+
+def _parts(content: str | dict[str, str], credentials: object) -> tuple[str | None, str]:
+    outer = {str(k): v for k, v in credentials.items()} if isinstance(credentials, Mapping) else {}
+    if isinstance(content, str):
+        account = next((str(outer[key]) for key in ACCOUNT_KEYS if outer.get(key)), None)
+        if account is None and ":" in content:
+            account, content = content.split(":", 1)
+        return account, content
+    both = outer | content
+    account = next((str(both[key]) for key in ACCOUNT_KEYS if both.get(key)), None)
+    secret = next((content[key] for key in SECRET_KEYS if content.get(key)), None)
+    if secret is None:
+        raise Refused("The sealed credential holds no secret.", code="not_sealed", advice=HOW_TO_SEAL)
+    return account, secret
+
+
+async def _stored(services: Services, kind: str, address: str, name: str | None) -> ConnectionReport:
+    record = await services.destinations.get(name) if name else None
+    if record is None and name is None:
+        record = await services.destinations.choose(None, kind)
+    if record is None:
+        raise Refused("No stored credential has the name that was given.", code="bare_credential", advice=HOW_TO_SEAL)
+    if record.settings.kind != kind or not _same_address(record, address):
+        raise Refused(
+            f"The credential of {record.name} belongs to another address and is not sent to this one.",
+            code="credential_bound",
+            advice="Test the address that the destination is configured with, or configure another destination.",
+        )
+    return await services.test_destination(record.name, "celery")
+
+
+def _same_address(record: DestinationRecord, address: str) -> bool:
+    return record.settings.origin.base_url.rstrip("/") == address.rstrip("/") or record.settings.address.rstrip(
+        "/"
+    ) == address.rstrip("/")
+
+
+async def _same_origin(services: Services, kind: str, address: str) -> dict[str, object]:
+    """The permissions (plain HTTP, private addresses) that the operator gave a destination at this very address."""
+    for record in await services.destinations.list():
+        if record.settings.kind == kind and _same_address(record, address):
+            return {"allow_http": record.settings.allow_http, "allow_private": record.settings.allow_private}
+    return {}

@@ -1,0 +1,1 @@
+"""The demonstration: one real RCA to three simulated vendors, through faults, exactly once."""

@@ -1,0 +1,136 @@
+"""What stands between the broker and Celery: a message that Celery can't survive or would print is set aside.
+
+Stock Celery dies of one queue entry that isn't JSON, and its error paths log message bodies. Here such an entry goes
+to a dead list, and the log has its length and hash only. What a producer's client wrote of its arguments
+(`argsrepr`, `kwargsrepr`) never reaches a log line or an event: it may hold a password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+from celery.exceptions import NotRegistered
+from celery.worker.consumer import Consumer
+from celery.worker.request import Request
+from kombu.transport import redis as kombu_redis
+
+log = logging.getLogger(__name__)
+
+DEAD_LIST = "afterword:dead-messages"
+DEAD_LIST_LENGTH = 1000
+
+
+def describe(raw: bytes) -> str:
+    """A message by length and hash, for logs."""
+    return f"{len(raw)} bytes, sha256 {hashlib.sha256(raw).hexdigest()[:16]}"
+
+
+def readable(raw: bytes) -> bool:
+    """True for an envelope that kombu can take apart."""
+    try:
+        envelope = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(envelope, dict)
+        and isinstance(envelope.get("properties"), dict)
+        and isinstance(envelope["properties"].get("delivery_info"), dict)
+        and "delivery_tag" in envelope["properties"]
+        and isinstance(envelope.get("headers"), dict)
+        and "body" in envelope
+    )
+
+
+class GuardedChannel(kombu_redis.Channel):
+    """A channel that sets unreadable queue entries aside before kombu parses them."""
+
+    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - kombu's signature
+        connection = self.client.connection
+        parse = self.client.parse_response
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's signature
+            reply = parse(*args, **kwargs)
+            if reply and not readable(reply[1]):
+                self.set_aside(bytes(reply[1]))
+                return None
+            return reply
+
+        self.client.parse_response = guarded
+        try:
+            return super()._brpop_read(**options)
+        finally:
+            if self.client is not None and connection is not None:
+                self.client.parse_response = parse
+
+    def set_aside(self, raw: bytes) -> None:
+        """Keep the entry in the dead list, bounded, and log what it was without showing it."""
+        log.error(
+            "A queue entry that is not a Celery message was set aside (%s). Send jobs with a Celery client, "
+            "`afterword publish|incident|workitem`, or the API.",
+            describe(raw),
+        )
+        with self.conn_or_acquire() as client:
+            client.lpush(DEAD_LIST, raw)
+            client.ltrim(DEAD_LIST, 0, DEAD_LIST_LENGTH - 1)
+
+
+class GuardedTransport(kombu_redis.Transport):
+    """kombu's Redis transport over the guarded channel."""
+
+    Channel = GuardedChannel
+
+
+class DiscreetRequest(Request):
+    """A request that never shows its arguments in logs and events."""
+
+    @property
+    def argsrepr(self) -> str:
+        """Nothing: positional arguments are the producer's words."""
+        return "()"
+
+    @property
+    def kwargsrepr(self) -> str:
+        """Nothing: see the job's record by its id instead."""
+        return "{}"
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's signature
+        """What remote control shows, without arguments."""
+        return {**super().info(safe=True), "args": "()", "kwargs": "{}"}
+
+    def __repr__(self) -> str:
+        return f"<Request: {self.name}[{self.id}]>"
+
+
+class GuardedConsumer(Consumer):
+    """A consumer whose error paths name a message by hash instead of printing it."""
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu's message
+        """A body in an encoding that we don't accept (pickle, yaml, broken base64)."""
+        self._refuse(message, f"it can't be decoded ({type(exc).__name__}); send JSON")
+        message.ack()
+
+    def on_unknown_message(self, body: object, message: Any) -> None:  # noqa: ANN401 - kombu's message
+        """A message that isn't a task."""
+        self._refuse(message, "it is not a task message; send it with a Celery client")
+        message.reject_log_error(log, self.connection_errors)
+
+    def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu's message
+        """A task name that we don't have."""
+        headers = message.headers if isinstance(message.headers, dict) else {}
+        name = str(headers.get("task", ""))[:80]
+        self._refuse(message, f"there is no task {name!r}; the README lists the names")
+        message.reject_log_error(log, self.connection_errors)
+        if identifier := headers.get("id"):
+            self.app.backend.store_result(str(identifier), NotRegistered(name), "FAILURE")
+
+    def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu's message
+        """A task message whose parts are of the wrong shape."""
+        self._refuse(message, "its parts are not those of a task message")
+        message.reject_log_error(log, self.connection_errors)
+
+    def _refuse(self, message: Any, why: str) -> None:  # noqa: ANN401 - kombu's message
+        raw = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
+        log.error("A message was set aside (%s): %s.", describe(raw), why)

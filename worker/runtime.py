@@ -1,0 +1,237 @@
+"""The composition root: settings become services, and each worker process gets one event loop that runs them all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from config.keys import load_key_ring
+from config.settings import Settings
+from tasks import lifecycle
+from tasks.destinations import Destination, destination_for
+from tasks.errors import StateUnavailable
+from tasks.model import Command, ConnectionReport, Document, Issue, Job
+from tasks.outbound import Http, Limits, Recorder, open_session
+from tasks.screening import Policy
+from tasks.state.audit import Audit
+from tasks.state.canary import check_keys
+from tasks.state.contents import Contents
+from tasks.state.directory import Directory
+from tasks.state.journal import Journal
+from tasks.state.ledger import Ledger
+from tasks.state.vault import Vault
+
+log = logging.getLogger(__name__)
+
+OLDEST_REDIS = (6, 2)
+T = TypeVar("T")
+
+
+@dataclass
+class Sessions:
+    """One keep-alive session for each destination's origin, owned by the process and its loop."""
+
+    open: dict[tuple[str, float], aiohttp.ClientSession] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def http(
+        self, destination: Destination, authorization: Mapping[str, str], recorder: Recorder
+    ) -> AsyncIterator[Http]:
+        """A client for one attempt over the destination's shared session."""
+        limits = Limits(total_s=destination.total_timeout_s)
+        key = (destination.origin.model_dump_json(), limits.total_s)
+        if key not in self.open:
+            self.open[key] = open_session(destination.origin, limits)
+        yield Http(self.open[key], destination.origin, authorization, limits, recorder, time.time)
+
+    async def close(self) -> None:
+        """Close every session."""
+        for session in self.open.values():
+            await session.close()
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the command line, the workers and the API work with."""
+
+    settings: Settings
+    redis: Redis
+    vault: Vault
+    audit: Audit
+    core: lifecycle.Services
+
+    @property
+    def ledger(self) -> Ledger:
+        """Jobs."""
+        return self.core.ledger
+
+    @property
+    def contents(self) -> Contents:
+        """Documents and issues."""
+        return self.core.contents
+
+    @property
+    def destinations(self) -> Directory:
+        """Configured destinations."""
+        return self.core.directory
+
+    async def submit(  # noqa: PLR0913 - see lifecycle.submit
+        self,
+        command: Command,
+        *,
+        actor: str,
+        job_id: str | None = None,
+        idempotency_key: str | None = None,
+        document: Document | None = None,
+        issue: Issue | None = None,
+        adopt: bool = False,
+    ) -> Job:
+        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`."""
+        return await lifecycle.submit(
+            self.core,
+            command,
+            actor=actor,
+            job_id=job_id,
+            idempotency_key=idempotency_key,
+            document=document,
+            issue=issue,
+            adopt=adopt,
+        )
+
+    async def retry(self, job_id: str, actor: str) -> Job:
+        """Queue a dead job again."""
+        return await lifecycle.retry(self.core, job_id, actor)
+
+    async def test_destination(self, name: str, actor: str) -> ConnectionReport:
+        """Test a configured destination; a pass lets it go on where it was suspended."""
+        record = await self.destinations.require(name)
+        secret = await self.destinations.secret(record)
+        return await lifecycle.test_connection(self.core, destination_for(record.settings), secret, record, actor)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Services over one Redis pool, bound to the running loop.
+
+    Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
+    """
+    ring = load_key_ring(settings)
+    redis = Redis.from_url(
+        settings.redis_address(), socket_timeout=10, socket_connect_timeout=5, health_check_interval=15
+    )
+    sessions = Sessions()
+    try:
+        vault = Vault(ring)
+        await _check_redis(redis)
+        await check_keys(redis, vault, settings.prefix)
+        journal = Journal(redis, vault, settings.prefix)
+        core = lifecycle.Services(
+            ledger=Ledger(redis, journal),
+            contents=Contents(redis, journal, vault),
+            directory=Directory(redis, journal, vault),
+            vault=vault,
+            open_http=sessions.http,
+            policy=Policy(),
+            worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
+            clock_ms=lambda: time.time_ns() // 1_000_000,
+            chance=random.random,
+        )
+        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), core)
+    finally:
+        await sessions.close()
+        await redis.aclose()
+
+
+async def _check_redis(redis: Redis) -> None:
+    try:
+        facts = await redis.info("server")
+    except (RedisError, OSError) as error:
+        reason = "refused the password" if "AUTH" in str(error) or "WRONGPASS" in str(error) else "can't be reached"
+        raise StateUnavailable(
+            f"Redis {reason}.",
+            code="redis_absent",
+            advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
+        ) from None
+    version = str(facts.get("redis_version", "0"))
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if found < OLDEST_REDIS:
+        raise StateUnavailable(
+            f"Redis {version} is too old: 6.2 is the oldest that works.", code="redis_too_old", advice="Upgrade it."
+        )
+
+
+class Loop:
+    """The process's one event loop, in a thread of its own; task threads hand coroutines to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="afterword-loop", daemon=True)
+        self._started = threading.Event()
+        self._trouble: Exception | None = None
+        self.services: Services
+
+    def start(self) -> None:
+        """Open the services; raises what `open_services` raises."""
+        self._thread.start()
+        self._started.wait()
+        if self._trouble is not None:
+            raise self._trouble
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine run on the loop, from any other thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a coroutine on the loop that lives until the loop stops."""
+        asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def stop(self) -> None:
+        """Cancel what runs, close the services, end the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        except Exception as error:  # noqa: BLE001 - handed to `start`, which raises it in the caller's thread
+            self._trouble = error
+        finally:
+            self._started.set()
+
+    async def _main(self) -> None:
+        async with open_services(self._settings) as services:
+            self.services = services
+            self._started.set()
+            await self._stop.wait()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+
+def check_services(settings: Settings) -> None:
+    """Open the services once and close them, so that a start that can't work ends with one clear line."""
+
+    async def once() -> None:
+        async with open_services(settings):
+            pass
+
+    asyncio.run(once())

@@ -1,0 +1,34 @@
+"""Runs the sandbox on a port."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+from aiohttp import web
+
+from worker.sandbox.app import create_app
+from worker.sandbox.store import Store
+
+
+async def serve(host: str, port: int, store: Store | None = None) -> tuple[web.AppRunner, int]:
+    """Start the sandbox; port 0 takes any free one. Returns the runner to clean up and the port."""
+    runner = web.AppRunner(create_app(store), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    address = runner.addresses[0]
+    return runner, int(address[1])
+
+
+async def serve_until_stopped(host: str, port: int, announce: Callable[[int], None]) -> None:
+    """Run until SIGTERM or Ctrl-C; `announce` gets the port."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner, actual = await serve(host, port)
+    announce(actual)
+    await stop.wait()
+    await runner.cleanup()
