@@ -14,6 +14,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from config.settings import ConfigError, Settings
@@ -98,11 +99,17 @@ def parse_keys(lines: list[str], source: str) -> KeyRing:
         try:
             key = base64.b64decode(line.encode("ascii"), altchars=b"-_", validate=True)
         except (ValueError, UnicodeEncodeError):
-            raise ConfigError(f"{source}: key {number} is not urlsafe base64; make one with `afterword key new`.") from None
+            raise ConfigError(
+                f"{source}: key {number} is not urlsafe base64; make one with `afterword key new`."
+            ) from None
         if len(key) != KEY_BYTES:
-            raise ConfigError(f"{source}: key {number} has {len(key)} bytes, not 32; make one with `afterword key new`.")
+            raise ConfigError(
+                f"{source}: key {number} has {len(key)} bytes, not 32; make one with `afterword key new`."
+            )
         if is_weak(key):
-            raise ConfigError(f"{source}: key {number} is a constant or patterned key, as samples are; make one with `afterword key new`.")
+            raise ConfigError(
+                f"{source}: key {number} is a constant or patterned key, as samples are; make one with `afterword key new`."
+            )
         keys[key_id_of(key)] = key
     if not keys:
         raise ConfigError(f"{source} holds no key; make one with `afterword key new`.")
@@ -111,7 +118,7 @@ def parse_keys(lines: list[str], source: str) -> KeyRing:
 
 def is_weak(key: bytes) -> bool:
     """True for keys that nobody drew at random: few distinct bytes, an even step from byte to byte, readable text."""
-    steps = {(after - before) % 256 for before, after in zip(key, key[1:], strict=False)}
+    steps = {(after - before) % 256 for before, after in pairwise(key)}
     readable = all(0x20 <= byte < 0x7F for byte in key)
     return len(set(key)) < FEWEST_DISTINCT_BYTES or len(steps) == 1 or readable
 
@@ -131,4 +138,6 @@ def create_key_file(path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{path} can't be written: {error.strerror}.") from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"# Afterword keys: the newest first. Keep a copy; without it nothing stored can be read.\n{new_key()}\n")
+        file.write(
+            f"# Afterword keys: the newest first. Keep a copy; without it nothing stored can be read.\n{new_key()}\n"
+        )

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_data_dir("afterword")),
         description="folder of `afterword up`: embedded Valkey, key file, connection details",
     )
-    keys_file: Path | None = Field(default=None, description="key file (mode 0600), one Fernet key a line, newest first")
+    keys_file: Path | None = Field(
+        default=None, description="key file (mode 0600), one Fernet key a line, newest first"
+    )
     keys: SecretStr | None = Field(default=None, description="the keys themselves, comma-separated; a file is safer")
     concurrency: int = Field(default=32, ge=1, le=500, description="attempts that one worker runs at once")
     prefix: str = Field(default="afterword", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="prefix of all Redis keys")

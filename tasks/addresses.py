@@ -15,7 +15,15 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _DENIED = tuple(
     ipaddress.ip_network(text)
-    for text in ("192.0.0.0/24", "168.63.129.16/32", "224.0.0.0/4", "240.0.0.0/4", "100.64.0.0/10", "64:ff9b:1::/48", "ff00::/8")
+    for text in (
+        "192.0.0.0/24",
+        "168.63.129.16/32",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "100.64.0.0/10",
+        "64:ff9b:1::/48",
+        "ff00::/8",
+    )
 )
 
 
@@ -34,7 +42,7 @@ def unwrap(address: Address) -> Address:
 def permitted(host: str, allowed: Iterable[str]) -> bool:
     """Whether a connection to this numeric address may be made. `allowed` are CIDR blocks."""
     try:
-        address = unwrap(ipaddress.ip_address(host.split("%")[0]))
+        address = unwrap(ipaddress.ip_address(host.split("%", maxsplit=1)[0]))
     except ValueError:
         return False
     if any(address in ipaddress.ip_network(block, strict=False) for block in allowed):

@@ -67,7 +67,7 @@ class AttemptFailed(AfterwordError):
     carried out the write; otherwise the next attempt looks before it writes.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword for each fact the failure policy decides on
+    def __init__(
         self,
         message: str,
         *,
@@ -85,7 +85,8 @@ class AttemptFailed(AfterwordError):
 
 class Transient(AttemptFailed):
     """Trying again may help. `retry_after` (seconds) is the remote side's own floor; `throttled` says it asks
-    everybody to slow down, not just this job. `answered` says a complete answer came back."""
+    everybody to slow down, not just this job. `answered` says a complete answer came back.
+    """
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Transient(AttemptFailed):
         retry_after: float | None = None,
         throttled: bool = False,
         answered: bool = False,
-        **facts: Any,  # noqa: ANN401 - passed through to AttemptFailed unread
+        **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
@@ -113,7 +114,7 @@ class DestinationTrouble(AttemptFailed):
 class Unsettled(AttemptFailed):
     """A look-up found nothing, but an earlier write may still appear until `until_ms` (epoch milliseconds)."""
 
-    def __init__(self, message: str, *, until_ms: int, **facts: Any) -> None:  # noqa: ANN401 - passed through
+    def __init__(self, message: str, *, until_ms: int, **facts: Any) -> None:
         super().__init__(message, **facts)
         self.until_ms = until_ms
 

@@ -21,7 +21,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tasks.destinations import Destination, Prepared, Work, destination_for
 from tasks.errors import (
@@ -66,7 +66,7 @@ class OpenHttp(Protocol):
     """Opens the guarded client of a destination: keep-alive sessions belong to the process, recorders to an attempt."""
 
     def __call__(
-        self, destination: Destination, authorization: Mapping[str, str], recorder: Recorder
+        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
     ) -> AbstractAsyncContextManager[Http]:
         """A client for the time of one attempt."""
         ...
@@ -100,7 +100,7 @@ class Ended:
 # -- submit ----------------------------------------------------------------------------------------------------------
 
 
-async def submit(  # noqa: PLR0913 - everything that a submission may bring
+async def submit(
     services: Services,
     command: Command,
     *,
@@ -143,7 +143,7 @@ async def submit(  # noqa: PLR0913 - everything that a submission may bring
     )
 
 
-async def subject_of(  # noqa: PLR0913 - identity is made of all of these
+async def subject_of(
     services: Services,
     command: Command,
     destination: str,
@@ -293,10 +293,12 @@ def _verdicts(texts: Mapping[str, str], policy: Policy, *, released: bool) -> di
     try:
         return {name: screen(text, policy, released=released) for name, text in texts.items()}
     except ScreeningFailed as failed:
-        raise Held(str(failed), code="screening_failed", advice="Shorten or correct the text and submit it again.") from None
+        raise Held(
+            str(failed), code="screening_failed", advice="Shorten or correct the text and submit it again."
+        ) from None
 
 
-def _screen_outgoing(policy: Policy, prepared: Prepared, *, released: bool) -> None:
+def _screen_outgoing(policy: Policy, prepared: Prepared[Any], *, released: bool) -> None:
     """The rendered texts, as they would leave: a secret that only rendering put together stops here."""
     _stop(_verdicts(prepared.texts, policy, released=released))
 
@@ -359,11 +361,11 @@ class AuditedRequests:
             self.doubt.until_ms = until_ms
         return intent, stage
 
-    async def after(  # noqa: PLR0913 - one keyword for each fact of the answer
-        self, mark: object, outcome: str, *, status: int | None, sent: int, received: int, detail: str
+    async def after(
+        self, mark: tuple[str, str], outcome: str, *, status: int | None, sent: int, received: int, detail: str
     ) -> None:
         """Close the intent."""
-        intent, stage = mark  # type: ignore[misc]
+        intent, stage = mark
         facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
         await self.services.ledger.conclude(self.job.id, intent, Event(f"{stage}.{outcome}"), facts)
 
@@ -403,8 +405,8 @@ async def _settle_failure(services: Services, job: Job, doubt: Doubt, failure: A
 # -- connection tests ------------------------------------------------------------------------------------------------
 
 
-async def test_connection(  # noqa: PT028
-    services: Services, destination: Destination, secret: object, record: DestinationRecord | None, actor: str
+async def test_connection(
+    services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
 ) -> ConnectionReport:
     """Test a destination step by step; a pass lets a suspended destination go on."""
     recorder = AuditedTest(services, record)
@@ -431,7 +433,7 @@ class AuditedTest:
         facts = request_facts(self.services, self.record, request, origin)
         return await self.services.ledger.announce(Event.TEST_INTENT, facts)
 
-    async def after(  # noqa: PLR0913 - one keyword for each fact of the answer
+    async def after(
         self, mark: object, outcome: str, *, status: int | None, sent: int, received: int, detail: str
     ) -> None:
         """Close the intent."""

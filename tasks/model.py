@@ -125,9 +125,11 @@ class Document(Upstream):
     @model_validator(mode="before")
     @classmethod
     def _nulls_are_absent(cls, data: object) -> object:
-        return {k: v for k, v in data.items() if v is not None and v != ""} | {
-            "content_md": data.get("content_md") or ""
-        } if isinstance(data, Mapping) else data
+        return (
+            {k: v for k, v in data.items() if v is not None and v != ""} | {"content_md": data.get("content_md") or ""}
+            if isinstance(data, Mapping)
+            else data
+        )
 
 
 class TicketConfig(Frozen):
@@ -174,7 +176,9 @@ class CreateAzureDevOpsWorkItem(Frozen):
 
     command: Literal[CommandName.WORK_ITEM] = CommandName.WORK_ITEM
     issue_id: Identifier
-    project: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")]
+    project: Annotated[
+        str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")
+    ]
     config: TicketConfig = TicketConfig()
     destination: DestinationName | None = None
 
@@ -262,7 +266,8 @@ class LastError(Frozen):
 
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
-    of one subject, so that the newest can be told."""
+    of one subject, so that the newest can be told.
+    """
 
     id: str
     command: Command

@@ -95,13 +95,13 @@ class Response:
     body: bytes = field(repr=False)
     wrote: bool = False
 
-    def json(self) -> Any:  # noqa: ANN401 - whatever the vendor sends
+    def json(self) -> Any:
         """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
         text = self.body.decode("utf-8-sig", "replace")
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise _not_json(self, text) from None
+            raise _not_json(self) from None
 
 
 class Recorder(Protocol):
@@ -111,9 +111,9 @@ class Recorder(Protocol):
         """Make the intent durable; returns a mark for `after`."""
         ...
 
-    async def after(  # noqa: PLR0913 - one keyword for each fact of the answer
+    async def after(
         self,
-        mark: Any,  # noqa: ANN401 - what `before` returned
+        mark: Any,
         outcome: Literal["ok", "failed", "unknown"],
         *,
         status: int | None,
@@ -128,7 +128,7 @@ class Recorder(Protocol):
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
 
-    def guarded_socket(info: Any) -> socket.socket:  # noqa: ANN401 - aiohttp's AddrInfo
+    def guarded_socket(info: Any) -> socket.socket:
         family, kind, protocol, _, address = info
         if not permitted(str(address[0]), origin.allow_private):
             raise OSError(f"address {address[0]} is not permitted")
@@ -146,7 +146,7 @@ def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
 class Http:
     """A destination's client for one attempt."""
 
-    def __init__(  # noqa: PLR0913 - composed once, in the runtime
+    def __init__(
         self,
         session: aiohttp.ClientSession,
         origin: Origin,
@@ -186,13 +186,16 @@ class Http:
             self._judge(request, response, accept)
         except AttemptFailed as failure:
             outcome: Literal["failed", "unknown"] = "failed" if failure.certain else "unknown"
-            await self._recorder.after(
-                mark, outcome, status=failure.status, sent=sent, received=0, detail=failure.code
-            )
+            await self._recorder.after(mark, outcome, status=failure.status, sent=sent, received=0, detail=failure.code)
             raise
         except BaseException:
             ended = self._recorder.after(
-                mark, "unknown" if request.writes else "failed", status=None, sent=sent, received=0, detail="interrupted"
+                mark,
+                "unknown" if request.writes else "failed",
+                status=None,
+                sent=sent,
+                received=0,
+                detail="interrupted",
             )
             await asyncio.shield(ended)
             raise
@@ -225,7 +228,9 @@ class Http:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
             late = isinstance(error, TimeoutError)
             raise Transient(
-                f"{self._origin.netloc} did not answer in time." if late else f"The connection to {self._origin.netloc} broke.",
+                f"{self._origin.netloc} did not answer in time."
+                if late
+                else f"The connection to {self._origin.netloc} broke.",
                 code="timeout" if late else "connection_lost",
                 certain=uncertain,
             ) from None
@@ -247,7 +252,9 @@ class Http:
         if response.status in accept:
             return
         kind = response.headers.get("Content-Type", "")
-        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype", b"<html"))
+        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
+            (b"<!doctype", b"<html")
+        )
         words = excerpt(response, self._authorization)
         status = response.status
         certain = not request.writes
@@ -264,17 +271,31 @@ def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> A
     if status == 429:
         return Transient(
             f"Too many requests (429).{said}",
-            code="throttled", status=status, retry_after=wait_s, throttled=True, answered=True, excerpt=words,
+            code="throttled",
+            status=status,
+            retry_after=wait_s,
+            throttled=True,
+            answered=True,
+            excerpt=words,
         )
     if status in (408, 409, 423, 425):
         return Transient(
             f"The remote side is busy with this object ({status}).{said}",
-            code="conflict", status=status, retry_after=wait_s, answered=True, excerpt=words,
+            code="conflict",
+            status=status,
+            retry_after=wait_s,
+            answered=True,
+            excerpt=words,
         )
     if status >= 500:
         return Transient(
             f"The remote side failed ({status}).{said}",
-            code="remote_failure", status=status, retry_after=wait_s, answered=True, certain=not wrote, excerpt=words,
+            code="remote_failure",
+            status=status,
+            retry_after=wait_s,
+            answered=True,
+            certain=not wrote,
+            excerpt=words,
         )
     if status == 401:
         return DestinationTrouble(
@@ -282,24 +303,32 @@ def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> A
             code="credential_refused",
             advice="Check account and secret with `afterword destination test`, store a new one with `destination set`. "
             "An expired token, or an interactive user on a recent ServiceNow, is refused like this even when it is right.",
-            status=status, excerpt=words,
+            status=status,
+            excerpt=words,
         )
     if status == 403:
         return DestinationTrouble(
             f"The account may not do this (403).{said}",
-            code="not_permitted", advice="Give the account the right, then run `afterword destination test`.",
-            status=status, excerpt=words,
+            code="not_permitted",
+            advice="Give the account the right, then run `afterword destination test`.",
+            status=status,
+            excerpt=words,
         )
     return Permanent(
         f"The remote side refused the request ({status}).{said}",
-        code="refused", advice="Correct what it names, then `afterword job retry`.", status=status, excerpt=words,
+        code="refused",
+        advice="Correct what it names, then `afterword job retry`.",
+        status=status,
+        excerpt=words,
     )
 
 
 def _page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:
     asleep = "hibernat" in words.lower()
     return DestinationTrouble(
-        "The instance is hibernating." if asleep else f"A sign-in or other web page came instead of an answer ({status}).",
+        "The instance is hibernating."
+        if asleep
+        else f"A sign-in or other web page came instead of an answer ({status}).",
         code="hibernating" if asleep else "sign_in_page",
         advice="Wake the instance, then run `afterword destination test`."
         if asleep
@@ -309,7 +338,7 @@ def _page_instead(status: int, words: str, *, certain: bool) -> DestinationTroub
     )
 
 
-def _not_json(response: Response, text: str) -> AttemptFailed:
+def _not_json(response: Response) -> AttemptFailed:
     return Transient(
         "The answer is not JSON.",
         code="not_json",
@@ -329,7 +358,9 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Transient(f"The name {error.host} can't be resolved.", code="no_such_host", advice="Check the address.")
-    return Transient(f"{error.host}:{error.port} can't be reached.", code="no_connection", advice="Check address and network.")
+    return Transient(
+        f"{error.host}:{error.port} can't be reached.", code="no_connection", advice="Check address and network."
+    )
 
 
 def excerpt(response: Response, authorization: Mapping[str, str]) -> str:
@@ -357,7 +388,9 @@ def _messages(value: object, depth: int = 0) -> list[str]:
         return []
     if isinstance(value, dict):
         found = [str(value[k]) for k in ("message", "title", "detail") if isinstance(value.get(k), str) and value[k]]
-        return found + [m for inner in value.values() if isinstance(inner, dict | list) for m in _messages(inner, depth + 1)]
+        return found + [
+            m for inner in value.values() if isinstance(inner, dict | list) for m in _messages(inner, depth + 1)
+        ]
     if isinstance(value, list):
         return [message for item in value[:10] for message in _messages(item, depth + 1)]
     return []

@@ -1,7 +1,7 @@
 """The Celery app and its tasks: thin. A task wakes the lifecycle for one job; the ledger decides what happens.
 
-    celery -A worker worker        runs deliveries
-    celery -A worker flower        shows them
+celery -A worker worker        runs deliveries
+celery -A worker flower        shows them
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _answer(ended: lifecycle.Ended) -> dict[str, str]:
             raise Ignore
 
 
-def arguments_of(**given: Any) -> dict[str, Any]:  # noqa: ANN401 - a producer's words, checked by pydantic next
+def arguments_of(**given: Any) -> dict[str, Any]:
     """The arguments that a message really gave."""
     return {name: value for name, value in given.items() if value is not None}
 

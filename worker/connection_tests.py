@@ -22,7 +22,7 @@ HOW_TO_SEAL = (
 )
 
 
-async def test_by_message(  # noqa: PT028
+async def test_by_message(
     services: Services, kind: str, address: str, credentials: object, destination: str | None
 ) -> ConnectionReport:
     """Test `address` with what `credentials` names or seals; raises `Refused`, never showing what was given."""

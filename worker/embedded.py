@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import redis
 
@@ -26,7 +27,7 @@ def server_binary() -> Path:
         raise _unavailable() from None
     try:
         return Path(get_binary_path())
-    except Exception:  # noqa: BLE001 - whatever the package says, the way out is the same
+    except Exception:
         raise _unavailable() from None
 
 
@@ -52,15 +53,23 @@ class EmbeddedValkey:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
-    def __enter__(self) -> EmbeddedValkey:
+    def __enter__(self) -> Self:
         binary = server_binary()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         port, password = free_port(), secrets.token_urlsafe(24)
         config = self._folder / "valkey.conf"
         config.unlink(missing_ok=True)
         lines = [
-            "bind 127.0.0.1", f"port {port}", f"requirepass {password}", f'dir "{self._folder}"', "appendonly yes",
-            "appendfsync always", "maxmemory-policy noeviction", 'save ""', "daemonize no", "loglevel warning",
+            "bind 127.0.0.1",
+            f"port {port}",
+            f"requirepass {password}",
+            f'dir "{self._folder}"',
+            "appendonly yes",
+            "appendfsync always",
+            "maxmemory-policy noeviction",
+            'save ""',
+            "daemonize no",
+            "loglevel warning",
         ]
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -85,7 +94,9 @@ class EmbeddedValkey:
                 ended = self._process is not None and self._process.poll() is not None
                 if ended or time.monotonic() > deadline:
                     self.__exit__(None, None, None)
-                    raise ConfigError(f"The embedded Valkey did not start; see {self._folder / 'valkey.log'}.") from None
+                    raise ConfigError(
+                        f"The embedded Valkey did not start; see {self._folder / 'valkey.log'}."
+                    ) from None
                 time.sleep(0.02)
             else:
                 return

@@ -47,11 +47,11 @@ def readable(raw: bytes) -> bool:
 class GuardedChannel(kombu_redis.Channel):
     """A channel that sets unreadable queue entries aside before kombu parses them."""
 
-    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - kombu's signature
+    def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
         parse = self.client.parse_response
 
-        def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - redis-py's signature
+        def guarded(*args: Any, **kwargs: Any) -> Any:
             reply = parse(*args, **kwargs)
             if reply and not readable(reply[1]):
                 self.set_aside(bytes(reply[1]))
@@ -96,7 +96,7 @@ class DiscreetRequest(Request):
         """Nothing: see the job's record by its id instead."""
         return "{}"
 
-    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's signature
+    def info(self, safe: bool = False) -> dict[str, Any]:
         """What remote control shows, without arguments."""
         return {**super().info(safe=True), "args": "()", "kwargs": "{}"}
 
@@ -107,17 +107,17 @@ class DiscreetRequest(Request):
 class GuardedConsumer(Consumer):
     """A consumer whose error paths name a message by hash instead of printing it."""
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu's message
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
         """A body in an encoding that we don't accept (pickle, yaml, broken base64)."""
         self._refuse(message, f"it can't be decoded ({type(exc).__name__}); send JSON")
         message.ack()
 
-    def on_unknown_message(self, body: object, message: Any) -> None:  # noqa: ANN401 - kombu's message
+    def on_unknown_message(self, body: object, message: Any) -> None:
         """A message that isn't a task."""
         self._refuse(message, "it is not a task message; send it with a Celery client")
         message.reject_log_error(log, self.connection_errors)
 
-    def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu's message
+    def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:
         """A task name that we don't have."""
         headers = message.headers if isinstance(message.headers, dict) else {}
         name = str(headers.get("task", ""))[:80]
@@ -126,11 +126,11 @@ class GuardedConsumer(Consumer):
         if identifier := headers.get("id"):
             self.app.backend.store_result(str(identifier), NotRegistered(name), "FAILURE")
 
-    def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu's message
+    def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:
         """A task message whose parts are of the wrong shape."""
         self._refuse(message, "its parts are not those of a task message")
         message.reject_log_error(log, self.connection_errors)
 
-    def _refuse(self, message: Any, why: str) -> None:  # noqa: ANN401 - kombu's message
+    def _refuse(self, message: Any, why: str) -> None:
         raw = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
         log.error("A message was set aside (%s): %s.", describe(raw), why)

@@ -49,7 +49,7 @@ class Sessions:
 
     @asynccontextmanager
     async def http(
-        self, destination: Destination, authorization: Mapping[str, str], recorder: Recorder
+        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
     ) -> AsyncIterator[Http]:
         """A client for one attempt over the destination's shared session."""
         limits = Limits(total_s=destination.total_timeout_s)
@@ -89,7 +89,7 @@ class Services:
         """Configured destinations."""
         return self.core.directory
 
-    async def submit(  # noqa: PLR0913 - see lifecycle.submit
+    async def submit(
         self,
         command: Command,
         *,
@@ -211,7 +211,7 @@ class Loop:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._main())
-        except Exception as error:  # noqa: BLE001 - handed to `start`, which raises it in the caller's thread
+        except Exception as error:
             self._trouble = error
         finally:
             self._started.set()

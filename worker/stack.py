@@ -23,7 +23,7 @@ from worker.runtime import open_services
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 25.0
-FAKE_SECRET = "sandbox-not-a-secret"  # noqa: S105 - the sandbox takes anything
+FAKE_SECRET = "sandbox-not-a-secret"
 
 
 @dataclass
@@ -52,7 +52,11 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """The environment of a child."""
-        own = {"AFTERWORD_DATA": str(self.settings.data), "AFTERWORD_REDIS_URL": self.redis_url, "PYTHONUNBUFFERED": "1"}
+        own = {
+            "AFTERWORD_DATA": str(self.settings.data),
+            "AFTERWORD_REDIS_URL": self.redis_url,
+            "PYTHONUNBUFFERED": "1",
+        }
         return os.environ | own
 
     def stop(self) -> None:
@@ -84,7 +88,12 @@ def running_stack(settings: Settings, *, sandbox_port: int | None) -> Iterator[S
             stack.start("sandbox", "sandbox", "--port", str(port))
             stack.sandbox_url = f"http://127.0.0.1:{port}"
             _await_http(stack.sandbox_url + "/_sandbox/state", stack.children["sandbox"])
-        facts = {"redis_url": url, "broker_url": settings.broker_url or url, "pid": os.getpid(), "sandbox_url": stack.sandbox_url}
+        facts = {
+            "redis_url": url,
+            "broker_url": settings.broker_url or url,
+            "pid": os.getpid(),
+            "sandbox_url": stack.sandbox_url,
+        }
         write_instance(settings, facts)
         closing.callback((settings.data / "instance.json").unlink, missing_ok=True)
         stack.start("worker", "worker")
@@ -97,7 +106,9 @@ def _only_one(data: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ConfigError(f"Another `afterword up` runs with {data}; stop it, or use --data for another folder.") from None
+            raise ConfigError(
+                f"Another `afterword up` runs with {data}; stop it, or use --data for another folder."
+            ) from None
         yield
 
 
@@ -116,10 +127,26 @@ def sandbox_destinations(sandbox_url: str) -> dict[str, dict[str, object]]:
     """The three destinations of the sandbox, by name."""
     local: dict[str, object] = {"allow_http": True, "allow_private": ("127.0.0.0/8",)}
     return {
-        "confluence": {"kind": "confluence", "base_url": sandbox_url, "email": "sandbox@example.com", "space": "OPS", **local},
-        "servicenow": {"kind": "servicenow", "instance_url": sandbox_url, "username": "sandbox", "write_lag_s": 2, **local},
+        "confluence": {
+            "kind": "confluence",
+            "base_url": sandbox_url,
+            "email": "sandbox@example.com",
+            "space": "OPS",
+            **local,
+        },
+        "servicenow": {
+            "kind": "servicenow",
+            "instance_url": sandbox_url,
+            "username": "sandbox",
+            "write_lag_s": 2,
+            **local,
+        },
         "azure_devops": {
-            "kind": "azure_devops", "org_url": f"{sandbox_url}/contoso", "project": "Operations", "write_lag_s": 5, **local,
+            "kind": "azure_devops",
+            "org_url": f"{sandbox_url}/contoso",
+            "project": "Operations",
+            "write_lag_s": 5,
+            **local,
         },
     }
 

@@ -41,9 +41,7 @@ class Sweeper:
         settings = self._services.settings
         while True:
             try:
-                await self._services.ledger.heartbeat(
-                    self._services.core.worker, int(1000 * settings.heartbeat_ttl_s)
-                )
+                await self._services.ledger.heartbeat(self._services.core.worker, int(1000 * settings.heartbeat_ttl_s))
             except StateUnavailable as trouble:
                 log.warning("heartbeat: %s", trouble)
             await asyncio.sleep(settings.heartbeat_ttl_s / 3)

@@ -127,8 +127,13 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         path = f"/{quote(command.project)}/_apis/wit/workitems/{quote(str(item['id']))}"
         response = await http.send(
             Request(
-                "PATCH", path, "PATCH /wit/workitems/{id}", params=self._version(), headers=JSON_PATCH,
-                body=_dump(operations), writes=True,
+                "PATCH",
+                path,
+                "PATCH /wit/workitems/{id}",
+                params=self._version(),
+                headers=JSON_PATCH,
+                body=_dump(operations),
+                writes=True,
             ),
             accept=frozenset({400, 404, 412}),
         )
@@ -143,8 +148,13 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         params = self._version() | ({"validateOnly": "true"} if validate else {})
         response = await http.send(
             Request(
-                "POST", f"/{quote(project)}/_apis/wit/workitems/${quote(plan.type)}", "POST /wit/workitems/${type}",
-                params=params, headers=JSON_PATCH, body=_dump(operations), writes=not validate,
+                "POST",
+                f"/{quote(project)}/_apis/wit/workitems/${quote(plan.type)}",
+                "POST /wit/workitems/${type}",
+                params=params,
+                headers=JSON_PATCH,
+                body=_dump(operations),
+                writes=not validate,
             ),
             accept=frozenset({400, 404}),
         )
@@ -167,7 +177,10 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         )
         response = await http.send(
             Request(
-                "POST", f"/{quote(project)}/_apis/wit/wiql", "POST /wit/wiql", params=self._version(),
+                "POST",
+                f"/{quote(project)}/_apis/wit/wiql",
+                "POST /wit/wiql",
+                params=self._version(),
                 json={"query": query},
             ),
             accept=frozenset({404}),
@@ -194,12 +207,17 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
             names = ", ".join(await self._types(http, project)) or "none to be seen"
             return Permanent(
                 f"Project {project!r} has no work item type {plan.type!r}; it has: {names}.",
-                code="unknown_type", advice="Name one of these (`--type`, `work_item_type`).", status=response.status,
+                code="unknown_type",
+                advice="Name one of these (`--type`, `work_item_type`).",
+                status=response.status,
             )
         code = "unknown_field" if "TF51535" in reason else "refused"
         return Permanent(
             f"Azure DevOps refused the work item ({response.status}). It said: {words!r}",
-            code=code, advice="Correct what it names, then `afterword job retry`.", status=response.status, excerpt=words,
+            code=code,
+            advice="Correct what it names, then `afterword job retry`.",
+            status=response.status,
+            excerpt=words,
         )
 
     async def _types(self, http: Http, project: str) -> list[str]:
@@ -288,7 +306,9 @@ def _decoded(response: Response, *, validate: bool = False) -> dict[str, Any]:
     return answer
 
 
-def _receipt(item: Mapping[str, Any], change: Literal["created", "updated", "unchanged", "found", "skipped"]) -> Receipt:
+def _receipt(
+    item: Mapping[str, Any], change: Literal["created", "updated", "unchanged", "found", "skipped"]
+) -> Receipt:
     page = ((item.get("_links") or {}).get("html") or {}).get("href") or item.get("url") or ""
     return Receipt(
         id=str(item["id"]), url=str(page), ticket_number=str(item["id"]), change=change, version=item.get("rev")

@@ -80,9 +80,7 @@ class Confluence(Destination[ConfluenceSettings]):
         """The API this site speaks."""
         return CloudV2(http, "/wiki") if self.settings.flavor == "cloud" else DataCenterV1(http, "")
 
-    async def deliver(
-        self, work: Work, prepared: Prepared[PagePlan], http: Http, now_ms: Callable[[], int]
-    ) -> Receipt:
+    async def deliver(self, work: Work, prepared: Prepared[PagePlan], http: Http, now_ms: Callable[[], int]) -> Receipt:
         """Update the subject's page, or create it."""
         command = work.command
         if not isinstance(command, PublishToConfluence):
@@ -111,7 +109,9 @@ class Confluence(Destination[ConfluenceSettings]):
             draft = draft.model_copy(update={"title": await self._free_title(api, draft)})
             page = await api.create(draft)
             if page is None:
-                raise Permanent("Every numbered title is taken too.", code="title_taken", advice="Give it another title.")
+                raise Permanent(
+                    "Every numbered title is taken too.", code="title_taken", advice="Give it another title."
+                )
             return await self._sign(api, work, plan, page, "created", None)
         return await self._update(api, work, plan, page, draft)
 
@@ -158,7 +158,9 @@ class Confluence(Destination[ConfluenceSettings]):
             title = draft.title[: TITLE_LENGTH - len(suffix)] + suffix
             if not await api.titled(draft.space, title):
                 return title
-        raise Permanent("Ninety-nine pages have this title already.", code="title_taken", advice="Give it another title.")
+        raise Permanent(
+            "Ninety-nine pages have this title already.", code="title_taken", advice="Give it another title."
+        )
 
     async def _update(self, api: Dialect, work: Work, plan: PagePlan, page: Page, draft: Draft) -> Receipt:
         mark = await api.mark(page.id)
@@ -186,7 +188,12 @@ class Confluence(Destination[ConfluenceSettings]):
         return await self._sign(api, work, plan, written, "updated", after[1] if after else None)
 
     async def _sign(
-        self, api: Dialect, work: Work, plan: PagePlan, page: Page, change: Literal["created", "updated", "found"],
+        self,
+        api: Dialect,
+        work: Work,
+        plan: PagePlan,
+        page: Page,
+        change: Literal["created", "updated", "found"],
         mark_version: int | None,
     ) -> Receipt:
         """Write our property: the page is ours from now on, wherever it moves."""
@@ -200,7 +207,10 @@ class Confluence(Destination[ConfluenceSettings]):
         return self._receipt(page, change, plan)
 
     def _receipt(
-        self, page: Page, change: Literal["created", "updated", "unchanged", "found", "skipped"], plan: PagePlan,
+        self,
+        page: Page,
+        change: Literal["created", "updated", "unchanged", "found", "skipped"],
+        plan: PagePlan,
         *warnings: str,
     ) -> Receipt:
         return Receipt(

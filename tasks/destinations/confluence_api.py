@@ -73,14 +73,14 @@ class Dialect(ABC):
     async def set_mark(self, page_id: str, value: dict[str, Any], version: int | None) -> None:
         """Write our content property: a new one, or the version after `version`."""
 
-    async def write(self, method: str, path: str, operation: str, json: object, accept: frozenset[int] = frozenset()) -> tuple[int, Any]:
+    async def write(
+        self, method: str, path: str, operation: str, json: object, accept: frozenset[int] = frozenset()
+    ) -> tuple[int, Any]:
         """A write with JSON in and out; statuses in `accept` come back instead of raising."""
-        response = await self.http.send(
-            Request(method, path, operation, json=json, writes=True), accept=accept
-        )
+        response = await self.http.send(Request(method, path, operation, json=json, writes=True), accept=accept)
         return response.status, response.json()
 
-    async def read(self, path: str, operation: str, params: dict[str, str] | None = None) -> Any:  # noqa: ANN401
+    async def read(self, path: str, operation: str, params: dict[str, str] | None = None) -> Any:
         """A read; None on 404."""
         response = await self.http.send(Request("GET", path, operation, params=params or {}), accept=frozenset({404}))
         return None if response.status == 404 else response.json()
@@ -97,7 +97,11 @@ class CloudV2(Dialect):
     async def space(self, key: str) -> str | None:
         """The numeric id of the space."""
         found = await self.read(f"{self.base}/spaces", "GET /spaces", {"keys": key})
-        ids = [str(row["id"]) for row in found["results"] if str(row.get("key", "")).upper() == key.upper()] if found else []
+        ids = (
+            [str(row["id"]) for row in found["results"] if str(row.get("key", "")).upper() == key.upper()]
+            if found
+            else []
+        )
         return ids[0] if ids else None
 
     async def may_create(self, space: str) -> bool | None:
@@ -124,7 +128,8 @@ class CloudV2(Dialect):
         body = self._body(draft) | {"spaceId": draft.space}
         status, answer = await self.write("POST", f"{self.base}/pages", "POST /pages", body, TOLERATED)
         if status in TOLERATED:
-            return _taken_or_refused(status, answer, draft)
+            _refuse_unless_title_is_taken(status, answer, draft)
+            return None
         return self._page(answer)
 
     async def update(self, page: Page, draft: Draft) -> Page:
@@ -133,7 +138,7 @@ class CloudV2(Dialect):
         path = f"{self.base}/pages/{page.id}"
         status, answer = await self.write("PUT", path, "PUT /pages/{id}", body, TOLERATED)
         if status in TOLERATED:
-            _taken_or_refused(status, answer, draft)
+            _refuse_unless_title_is_taken(status, answer, draft)
             raise _title_taken(draft.title)
         return self._page(answer)
 
@@ -203,7 +208,13 @@ class DataCenterV1(Dialect):
         """Current and trashed pages of that title."""
         rows: list[Page] = []
         for status in ("current", "trashed"):
-            params = {"spaceKey": space, "title": title, "status": status, "expand": "version,ancestors", "type": "page"}
+            params = {
+                "spaceKey": space,
+                "title": title,
+                "status": status,
+                "expand": "version,ancestors",
+                "type": "page",
+            }
             found = await self.read(f"{self.base}/content", "GET /content", params)
             rows += [self._page(row) for row in (found or {}).get("results", []) if row.get("title") == title]
         return list({page.id: page for page in rows}.values())
@@ -218,14 +229,17 @@ class DataCenterV1(Dialect):
         """One POST with the whole body."""
         body = self._body(draft) | {"space": {"key": draft.space}}
         status, answer = await self.write("POST", f"{self.base}/content", "POST /content", body, TOLERATED)
-        return _taken_or_refused(status, answer, draft) if status in TOLERATED else self._page(answer)
+        if status in TOLERATED:
+            _refuse_unless_title_is_taken(status, answer, draft)
+            return None
+        return self._page(answer)
 
     async def update(self, page: Page, draft: Draft) -> Page:
         """A PUT with the version after the one that was read."""
         body = self._body(draft) | {"id": page.id, "version": {"number": page.version + 1, "message": "Afterword"}}
         status, answer = await self.write("PUT", f"{self.base}/content/{page.id}", "PUT /content/{id}", body, TOLERATED)
         if status in TOLERATED:
-            _taken_or_refused(status, answer, draft)
+            _refuse_unless_title_is_taken(status, answer, draft)
             raise _title_taken(draft.title)
         return self._page(answer)
 
@@ -276,7 +290,7 @@ def _value(row: dict[str, Any]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _taken_or_refused(status: int, answer: object, draft: Draft) -> None:
+def _refuse_unless_title_is_taken(status: int, answer: object, draft: Draft) -> None:
     """None where the answer says that the title is taken; raises `Permanent` with its words for all else."""
     words = str(answer)
     lowered = words.lower()
@@ -286,11 +300,17 @@ def _taken_or_refused(status: int, answer: object, draft: Draft) -> None:
     if draft.parent_id and ("parent" in lowered or "ancestor" in lowered or status == 404):
         raise Permanent(
             f"There is no parent page {draft.parent_id} in this space, or the account can't see it. It said: {said!r}",
-            code="unknown_parent", advice="Name another parent page, or none.", status=status, excerpt=said,
+            code="unknown_parent",
+            advice="Name another parent page, or none.",
+            status=status,
+            excerpt=said,
         )
     raise Permanent(
         f"Confluence refused the page ({status}). It said: {said!r}",
-        code="refused", advice="Correct what it names, then `afterword job retry`.", status=status, excerpt=said,
+        code="refused",
+        advice="Correct what it names, then `afterword job retry`.",
+        status=status,
+        excerpt=said,
     )
 
 

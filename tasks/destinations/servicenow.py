@@ -120,8 +120,13 @@ class ServiceNow(Destination[ServiceNowSettings]):
             return self._receipt(known, plan, "unchanged")
         response = await http.send(
             Request(
-                "PATCH", f"{TABLE}/{quote(known['sys_id'])}", "PATCH /table/incident/{sys_id}",
-                params=_params(plan), headers=_json_body(), json=plan.fields, writes=True,
+                "PATCH",
+                f"{TABLE}/{quote(known['sys_id'])}",
+                "PATCH /table/incident/{sys_id}",
+                params=_params(plan),
+                headers=_json_body(),
+                json=plan.fields,
+                writes=True,
             )
         )
         return self._receipt(_result(response), plan, "updated")
@@ -129,7 +134,12 @@ class ServiceNow(Destination[ServiceNowSettings]):
     async def _create(self, http: Http, plan: IncidentPlan) -> dict[str, str]:
         response = await http.send(
             Request(
-                "POST", TABLE, "POST /table/incident", params=_params(plan), headers=_json_body(), json=plan.fields,
+                "POST",
+                TABLE,
+                "POST /table/incident",
+                params=_params(plan),
+                headers=_json_body(),
+                json=plan.fields,
                 writes=True,
             ),
             accept=frozenset({403}),
@@ -162,12 +172,19 @@ class ServiceNow(Destination[ServiceNowSettings]):
         return _strings(matching[0]) if matching else None
 
     def _receipt(
-        self, row: Mapping[str, str], plan: IncidentPlan, change: Literal["created", "updated", "unchanged", "found", "skipped"]
+        self,
+        row: Mapping[str, str],
+        plan: IncidentPlan,
+        change: Literal["created", "updated", "unchanged", "found", "skipped"],
     ) -> Receipt:
         warnings = []
         if plan.expected_priority and row.get("priority") not in (None, "", plan.expected_priority):
-            warnings.append(f"priority is {row['priority']}, expected {plan.expected_priority}: the instance has rules of its own")
-        dropped = [name for name, value in plan.fields.items() if name in row and row[name] != value and change != "skipped"]
+            warnings.append(
+                f"priority is {row['priority']}, expected {plan.expected_priority}: the instance has rules of its own"
+            )
+        dropped = [
+            name for name, value in plan.fields.items() if name in row and row[name] != value and change != "skipped"
+        ]
         missing = [name for name in plan.fields if name not in row and change in ("created", "updated")]
         warnings += [f"{name} was not stored as sent" for name in dropped if name != "assignment_group"]
         warnings += [f"{name} is not a field of this instance, or the account may not write it" for name in missing]
@@ -211,7 +228,9 @@ def _extra(config: TicketConfig) -> dict[str, str]:
                 code="unknown_field",
                 advice="Use the field's plain name (small letters, digits, _), and none that identifies the record.",
             )
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in config.fields.items()}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in config.fields.items()
+    }
 
 
 def _params(plan: IncidentPlan) -> dict[str, str]:
@@ -240,9 +259,13 @@ def _refused(response: Response) -> Permanent | DestinationTrouble:
     if "ACL" in words:
         return DestinationTrouble(
             f"The account may not create incidents. It said: {words!r}",
-            code="not_permitted", advice="Give it the right, then run `afterword destination test`.", status=403,
+            code="not_permitted",
+            advice="Give it the right, then run `afterword destination test`.",
+            status=403,
         )
     return Permanent(
         f"A rule of the instance refused the incident. It said: {words!r}",
-        code="refused", advice="Supply what it asks for (`config.fields`), then `afterword job retry`.", status=403,
+        code="refused",
+        advice="Supply what it asks for (`config.fields`), then `afterword job retry`.",
+        status=403,
     )

@@ -14,7 +14,11 @@ from tasks.markup.parse import parse
 from tasks.markup.raw_html import PIECE, TAGS, without_comments
 
 ATTRIBUTES = {
-    "a": {"href"}, "img": {"src", "alt"}, "ol": {"start"}, "td": {"style"}, "th": {"style"},
+    "a": {"href"},
+    "img": {"src", "alt"},
+    "ol": {"start"},
+    "td": {"style"},
+    "th": {"style"},
     "table": {"border", "cellpadding", "cellspacing"},
 }
 _TABLE = '<table border="1" cellpadding="4" cellspacing="0">'
@@ -33,7 +37,9 @@ def render(markdown: str) -> str:
         _adapt(token)
     renderer, parser = _renderer()
     html = renderer.render(tokens, parser.options, {}).replace("<table>", _TABLE)
-    return nh3.clean(html, tags=set(TAGS), attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"}, link_rel=None).strip()
+    return nh3.clean(
+        html, tags=set(TAGS), attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"}, link_rel=None
+    ).strip()
 
 
 def _adapt(token: Token) -> None:
@@ -50,11 +56,21 @@ def _adapt(token: Token) -> None:
             child.type, child.tag = "code_inline", "code"
         elif child.type == "footnote_ref":
             child.type, child.content = "text", f"[{int(child.meta['id']) + 1}]"
-    if token.type in ("footnote_block_open", "footnote_block_close", "footnote_open", "footnote_close", "footnote_anchor"):
+    if token.type in (
+        "footnote_block_open",
+        "footnote_block_close",
+        "footnote_open",
+        "footnote_close",
+        "footnote_anchor",
+    ):
         token.type, token.tag, token.hidden = "text", "", True
         token.content = ""
 
 
 def _shown(found: re.Match[str]) -> str:
     """A tag of the allow-list as it is, any other as the text it is."""
-    return found.group() if found.group("name").lower() in TAGS else found.group().replace("<", "&lt;").replace(">", "&gt;")
+    return (
+        found.group()
+        if found.group("name").lower() in TAGS
+        else found.group().replace("<", "&lt;").replace(">", "&gt;")
+    )

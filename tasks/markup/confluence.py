@@ -21,9 +21,19 @@ from tasks.markup.writer import Writer
 from tasks.model import Frozen
 
 PANELS = {
-    "note": "info", "info": "info", "abstract": "info", "tip": "tip", "hint": "tip", "success": "tip",
-    "important": "note", "attention": "note", "warning": "note", "caution": "warning", "danger": "warning",
-    "error": "warning", "bug": "warning",
+    "note": "info",
+    "info": "info",
+    "abstract": "info",
+    "tip": "tip",
+    "hint": "tip",
+    "success": "tip",
+    "important": "note",
+    "attention": "note",
+    "warning": "note",
+    "caution": "warning",
+    "danger": "warning",
+    "error": "warning",
+    "bug": "warning",
 }
 _TOC = re.compile(r"^\[(?:\[_TOC_\]|TOC)\]$", re.IGNORECASE)
 _TITLE = re.compile(r"""title\s*=\s*(?:"([^"]*)"|'([^']*)'|(\S+))""")
@@ -54,7 +64,9 @@ def render(markdown: str) -> str:
 def render_page(markdown: str, options: PageOptions = PageOptions()) -> RenderedPage:  # noqa: B008 - frozen
     """The document in storage format, with what a page needs beside it."""
     tokens = parse(markdown)
-    title = next((heading_text(tokens[i + 1]) for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag == "h1"), None)
+    title = next(
+        (heading_text(tokens[i + 1]) for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag == "h1"), None
+    )
     drop = options.drop_title_heading
     if drop is not None and _begins_with(tokens, drop):
         tokens = tokens[3:]
@@ -64,7 +76,9 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
     page.blocks(tokens)
     body = page.out.result()
     return RenderedPage(
-        body=clean.bmp_only(body) if options.bmp_only else body, title=title, warnings=tuple(dict.fromkeys(page.warnings))
+        body=clean.bmp_only(body) if options.bmp_only else body,
+        title=title,
+        warnings=tuple(dict.fromkeys(page.warnings)),
     )
 
 

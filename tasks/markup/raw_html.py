@@ -10,21 +10,79 @@ from dataclasses import dataclass
 from tasks.markup.clean import escape
 from tasks.markup.writer import PARENTS, Writer
 
-PIECE = re.compile(
-    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,20})(?P<rest>(?:\s[^<>]*|/)?)>"
-)
+PIECE = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,20})(?P<rest>(?:\s[^<>]*|/)?)>")
 _ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]{0,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+))")
 SAFE_LINK = re.compile(r"^(?:https?://|mailto:)[^\s\"<>]+$", re.IGNORECASE)
 INLINE = {
-    "b": "strong", "strong": "strong", "i": "em", "em": "em", "u": "u", "ins": "u", "s": "del", "strike": "del",
-    "del": "del", "sub": "sub", "sup": "sup", "code": "code", "kbd": "code", "samp": "code", "tt": "code",
-    "small": "small", "cite": "em", "var": "em",
+    "b": "strong",
+    "strong": "strong",
+    "i": "em",
+    "em": "em",
+    "u": "u",
+    "ins": "u",
+    "s": "del",
+    "strike": "del",
+    "del": "del",
+    "sub": "sub",
+    "sup": "sup",
+    "code": "code",
+    "kbd": "code",
+    "samp": "code",
+    "tt": "code",
+    "small": "small",
+    "cite": "em",
+    "var": "em",
 }
-BLOCK = frozenset({
-    "table", "thead", "tbody", "tfoot", "tr", "td", "th", "ul", "ol", "li", "blockquote", "p", "pre",
-    "h1", "h2", "h3", "h4", "h5", "h6", "details", "summary",
-})
-INVISIBLE = frozenset({"div", "span", "center", "font", "picture", "section", "article", "main", "header", "footer", "nav", "figure", "figcaption", "wbr", "mark", "abbr", "dl", "dt", "dd", "colgroup", "caption"})
+BLOCK = frozenset(
+    {
+        "table",
+        "thead",
+        "tbody",
+        "tfoot",
+        "tr",
+        "td",
+        "th",
+        "ul",
+        "ol",
+        "li",
+        "blockquote",
+        "p",
+        "pre",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "details",
+        "summary",
+    }
+)
+INVISIBLE = frozenset(
+    {
+        "div",
+        "span",
+        "center",
+        "font",
+        "picture",
+        "section",
+        "article",
+        "main",
+        "header",
+        "footer",
+        "nav",
+        "figure",
+        "figcaption",
+        "wbr",
+        "mark",
+        "abbr",
+        "dl",
+        "dt",
+        "dd",
+        "colgroup",
+        "caption",
+    }
+)
 TAGS = frozenset({*BLOCK, *INLINE, *INVISIBLE, "a", "br", "hr", "img"})
 
 

@@ -171,6 +171,7 @@ def inline_text(children: list[Token]) -> str:
 
 def plain_html(source: str) -> str:
     """Raw HTML as text: known tags go, unknown ones stay as they read."""
+
     def shown(found: re.Match[str]) -> str:
         return "" if found.group("name").lower() in TAGS else found.group()
 

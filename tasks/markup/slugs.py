@@ -10,7 +10,7 @@ from markdown_it.token import Token
 
 def heading_text(token: Token) -> str:
     """The words of an inline token."""
-    return "".join(child.content if child.content else "" for child in token.children or []) or ""
+    return "".join(child.content or "" for child in token.children or []) or ""
 
 
 def slugs_of(tokens: Iterable[Token]) -> dict[int, str]:

@@ -19,6 +19,7 @@ from tasks.screening.providers import by_providers
 from tasks.screening.rules import by_rules
 
 Action = Literal["allow", "redact", "hold", "block"]
+DEFAULTS: Mapping[Category, Action] = {"secret": "block", "personal": "redact", "infrastructure": "allow"}
 STRICTNESS: Mapping[str, int] = {"allow": 0, "redact": 1, "hold": 2, "block": 3}
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -32,9 +33,7 @@ class ScreeningFailed(Exception):
 class Policy(Frozen):
     """What is done with each finding: by its type, else by its category. `allow` and `names` are literal values."""
 
-    categories: Mapping[Category, Action] = Field(
-        default_factory=lambda: {"secret": "block", "personal": "redact", "infrastructure": "allow"}
-    )
+    categories: Mapping[Category, Action] = Field(default_factory=lambda: dict(DEFAULTS))
     types: Mapping[str, Action] = Field(default_factory=dict)
     allow: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -78,7 +77,9 @@ def screen(text: str, policy: Policy, *, released: bool = False) -> Verdict:
     if len(text) > policy.max_chars:
         raise ScreeningFailed(f"The text has {len(text)} characters; {policy.max_chars} is the most that is screened.")
     try:
-        findings = [finding for finding in merged([*scan(text), *_names(text, policy)]) if not _allowed(text, finding, policy)]
+        findings = [
+            finding for finding in merged([*scan(text), *_names(text, policy)]) if not _allowed(text, finding, policy)
+        ]
     except Exception as error:
         raise ScreeningFailed(f"The scanner failed ({type(error).__name__}).") from None
     actions = [(finding, policy.action(finding)) for finding in findings]

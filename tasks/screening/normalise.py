@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 _DROPPED = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_PIECE = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});|\\[!-/:-@\[-`{-~]|(?:%[0-9A-Fa-f]{2})+|\*\*|__|``?|~~|[^\x00-\x7f]")
+_PIECE = re.compile(
+    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});|\\[!-/:-@\[-`{-~]|(?:%[0-9A-Fa-f]{2})+|\*\*|__|``?|~~|[^\x00-\x7f]"
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,4096}={0,2}")
 MOST_ENCODED_RUNS = 2000
 

@@ -1,5 +1,6 @@
 """Secrets of known providers, by kingfisher's rules: in process and offline. Its validation, which would send what it
-found to the provider, is never called."""
+found to the provider, is never called.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ _ONE_AT_A_TIME = threading.Lock()
 
 
 @lru_cache(maxsize=1)
-def _scanner() -> Any:  # noqa: ANN401 - the package has no types
+def _scanner() -> Any:
     return Scanner()
 
 

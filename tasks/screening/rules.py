@@ -17,7 +17,10 @@ from stdnum import iban, luhn
 
 from tasks.screening.finding import Category, Finding
 
-RESERVED_DOMAINS = re.compile(r"(?:^|[.@])(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|localhost))$|\.(?:example|test|invalid|localhost)$", re.IGNORECASE)
+RESERVED_DOMAINS = re.compile(
+    r"(?:^|[.@])(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|localhost))$|\.(?:example|test|invalid|localhost)$",
+    re.IGNORECASE,
+)
 PLACEHOLDER = re.compile(
     r"""^(?:<.*>|\[.*\]|\{.*\}|\$.*|%.*%|x+|\*+|\.+|-+|_+|(?:your|my|the|some|an?)[-_ ].*|redacted|changeme|change[-_]me|
     placeholder|example|dummy|none|null|nil|true|false|empty|unset|secret|password|passwd|token|string|required|optional|
@@ -26,10 +29,62 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 FILE_ENDINGS = frozenset(
-    "log py js ts rs go java c h cpp md txt json yaml yml toml xml html css sh conf cfg ini env lock sql csv gz zip tar "
-    "png jpg svg pdf exe dll so service socket timer d rb php lua proto tf pem key crt map".split()
+    [
+        "log",
+        "py",
+        "js",
+        "ts",
+        "rs",
+        "go",
+        "java",
+        "c",
+        "h",
+        "cpp",
+        "md",
+        "txt",
+        "json",
+        "yaml",
+        "yml",
+        "toml",
+        "xml",
+        "html",
+        "css",
+        "sh",
+        "conf",
+        "cfg",
+        "ini",
+        "env",
+        "lock",
+        "sql",
+        "csv",
+        "gz",
+        "zip",
+        "tar",
+        "png",
+        "jpg",
+        "svg",
+        "pdf",
+        "exe",
+        "dll",
+        "so",
+        "service",
+        "socket",
+        "timer",
+        "d",
+        "rb",
+        "php",
+        "lua",
+        "proto",
+        "tf",
+        "pem",
+        "key",
+        "crt",
+        "map",
+    ]
 )
-HOST_ENDINGS = "com|net|org|io|dev|cloud|app|local|internal|corp|lan|intra|edu|gov|de|uk|fr|nl|ch|at|eu|us|ca|au|jp|in|br"
+HOST_ENDINGS = (
+    "com|net|org|io|dev|cloud|app|local|internal|corp|lan|intra|edu|gov|de|uk|fr|nl|ch|at|eu|us|ca|au|jp|in|br"
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +95,7 @@ class Rule:
     category: Category
     severity: str
     pattern: str
-    accept: Callable[[str], bool] = lambda value: True
-    hint: tuple[str, ...] = ()
+    accept: Callable[[str], bool] = bool
 
 
 def not_placeholder(value: str) -> bool:
@@ -87,7 +141,9 @@ def _ipv4(value: str) -> bool:
         address = ipaddress.IPv4Address(value)
     except ValueError:
         return False
-    documentation = any(address in ipaddress.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
+    documentation = any(
+        address in ipaddress.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
+    )
     return address.is_global and not documentation
 
 
@@ -96,7 +152,9 @@ def _private_ipv4(value: str) -> bool:
         address = ipaddress.IPv4Address(value)
     except ValueError:
         return False
-    return address.is_private and any(address in ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+    return address.is_private and any(
+        address in ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+    )
 
 
 def _ipv6(value: str) -> bool:
@@ -105,7 +163,12 @@ def _ipv6(value: str) -> bool:
     except ValueError:
         return False
     documentation = address in ipaddress.ip_network("2001:db8::/32")
-    return value.count(":") >= 2 and any(c.isdigit() for c in value) and len(value) > 6 and not (address.is_loopback or address.is_unspecified or documentation)
+    return (
+        value.count(":") >= 2
+        and any(c.isdigit() for c in value)
+        and len(value) > 6
+        and not (address.is_loopback or address.is_unspecified or documentation)
+    )
 
 
 def _mac(value: str) -> bool:
@@ -142,16 +205,43 @@ ASSIGNED = (
 )
 
 RULES = (
-    Rule("PrivateKey", "secret", "critical", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?s:.*?)-----END (?:[A-Z]+ )*PRIVATE KEY-----"),
+    Rule(
+        "PrivateKey",
+        "secret",
+        "critical",
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?s:.*?)-----END (?:[A-Z]+ )*PRIVATE KEY-----",
+    ),
     Rule("PrivateKey", "secret", "critical", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    Rule("UrlCredentials", "secret", "critical", r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"']{0,100}:(?P<v>[^\s/@<>\"']{1,200})@[A-Za-z0-9\[]", not_placeholder),
+    Rule(
+        "UrlCredentials",
+        "secret",
+        "critical",
+        r"(?i)\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"']{0,100}:(?P<v>[^\s/@<>\"']{1,200})@[A-Za-z0-9\[]",
+        not_placeholder,
+    ),
     Rule("Bearer", "secret", "critical", r"(?i)\bbearer[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})", _bearer),
-    Rule("BasicAuth", "secret", "critical", r"(?i)\bbasic[ \t]+(?P<v>[A-Za-z0-9+/]{8,}={0,2})", lambda v: _bearer(v) and len(v) % 4 == 0),
+    Rule(
+        "BasicAuth",
+        "secret",
+        "critical",
+        r"(?i)\bbasic[ \t]+(?P<v>[A-Za-z0-9+/]{8,}={0,2})",
+        lambda v: _bearer(v) and len(v) % 4 == 0,
+    ),
     Rule("JWT", "secret", "critical", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}"),
     Rule("AwsAccessKey", "secret", "critical", r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z2-7]{16}\b"),
-    Rule("ApiKey", "secret", "critical", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{20,64}|xox[abeoprs]-[A-Za-z0-9-]{10,250}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,200}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,200}|AIza[A-Za-z0-9_-]{35}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,250}|ATATT3[A-Za-z0-9_=-]{50,250}|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}|hvs\.[A-Za-z0-9_-]{20,200}|dop_v1_[a-f0-9]{64})"),
+    Rule(
+        "ApiKey",
+        "secret",
+        "critical",
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255}|glpat-[A-Za-z0-9_-]{20,64}|xox[abeoprs]-[A-Za-z0-9-]{10,250}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,200}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,200}|AIza[A-Za-z0-9_-]{35}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,250}|ATATT3[A-Za-z0-9_=-]{50,250}|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}|hvs\.[A-Za-z0-9_-]{20,200}|dop_v1_[a-f0-9]{64})",
+    ),
     Rule("ApiKey", "secret", "critical", r"(?i)\b(?:AccountKey|SharedAccessKey)=(?P<v>[A-Za-z0-9+/]{20,100}={0,2})"),
-    Rule("ApiKey", "secret", "critical", r"https://hooks\.slack\.com/services/(?P<v>T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{16,32})"),
+    Rule(
+        "ApiKey",
+        "secret",
+        "critical",
+        r"https://hooks\.slack\.com/services/(?P<v>T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{16,32})",
+    ),
     Rule("Email", "personal", "medium", r"(?i)\b[a-z0-9._%+-]{1,64}@(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}\b", _email),
     Rule("CreditCard", "personal", "high", r"\b\d(?:[ -]?\d){12,18}\b", _card),
     Rule("SSN", "personal", "high", r"\b\d{3}-\d{2}-\d{4}\b", _ssn),
@@ -160,14 +250,26 @@ RULES = (
     Rule("Phone", "personal", "medium", r"(?:^|[^\w.+-])(?P<v>\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4})\b", _phone),
     Rule("MAC", "personal", "low", r"(?i)\b[0-9a-f]{2}(?:[:-][0-9a-f]{2}){5}\b", _mac),
     Rule("IPv4", "personal", "low", r"(?:^|[^\w.])(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})\b", _ipv4),
-    Rule("PrivateIPv4", "infrastructure", "low", r"(?:^|[^\w.])(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})\b", _private_ipv4),
+    Rule(
+        "PrivateIPv4",
+        "infrastructure",
+        "low",
+        r"(?:^|[^\w.])(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})\b",
+        _private_ipv4,
+    ),
     Rule("IPv6", "personal", "low", r"(?i)(?:^|[^\w:.])(?P<v>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?:$|[^\w:])", _ipv6),
-    Rule("Hostname", "infrastructure", "low", r"(?i)\b(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}(?:" + HOST_ENDINGS + r")\b", _host),
+    Rule(
+        "Hostname",
+        "infrastructure",
+        "low",
+        r"(?i)\b(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}(?:" + HOST_ENDINGS + r")\b",
+        _host,
+    ),
 )
 
 
 @lru_cache(maxsize=256)
-def compiled(pattern: str) -> Any:  # noqa: ANN401 - re2 is untyped
+def compiled(pattern: str) -> Any:
     """The pattern, compiled by RE2: linear in the text, whatever the text."""
     return re2.compile(pattern)
 
@@ -179,7 +281,11 @@ def by_rules(text: str) -> Iterator[Finding]:
             group = 1 if "(?P<v>" in rule.pattern else 0
             if rule.accept(found.group(group)):
                 yield Finding(
-                    type=rule.type, start=found.start(group), end=found.end(group), severity=rule.severity, category=rule.category  # type: ignore[arg-type]
+                    type=rule.type,
+                    start=found.start(group),
+                    end=found.end(group),
+                    severity=rule.severity,
+                    category=rule.category,  # type: ignore[arg-type]
                 )
     yield from assignments(text)
 
@@ -193,7 +299,11 @@ def assignments(text: str) -> Iterator[Finding]:
         value = found.group(group)
         operator = text[max(found.start(group) - 6, 0) : found.start(group)]
         explicit = group != UNQUOTED or "=" in operator or "|" in operator
-        accept = _secret_value if (a_password and (explicit or _mixed(value))) or (explicit and group != UNQUOTED) else _token_value
+        accept = (
+            _secret_value
+            if (a_password and (explicit or _mixed(value))) or (explicit and group != UNQUOTED)
+            else _token_value
+        )
         if accept(value):
             yield Finding(
                 type="Password" if a_password else "ApiKey",

@@ -86,9 +86,7 @@ def _message(previous: str, *fields: str) -> bytes:
     return b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
-def sign(  # noqa: PLR0913 - the fields of an entry, each covered by the MAC
-    vault: Vault, chain: str, seq: int, at_ms: int, event: str, data: str, *, previous: str
-) -> dict[str, str]:
+def sign(vault: Vault, chain: str, seq: int, at_ms: int, event: str, data: str, *, previous: str) -> dict[str, str]:
     """The stored fields of an entry, with its MAC."""
     fields = {"chain": chain, "seq": str(seq), "at": str(at_ms), "event": str(event), "data": data, "key": vault.key_id}
     return fields | {"mac": _mac(vault, fields, previous)}
@@ -103,7 +101,7 @@ class Audit:
     """Reads and verifies the trail. Entries are written by `Journal` only."""
 
     def __init__(self, redis: Redis, vault: Vault, prefix: str) -> None:
-        self._redis = redis
+        self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._vault = vault
         self._stream = f"{prefix}:audit"
         self._heads = f"{prefix}:audit:heads"
@@ -134,9 +132,7 @@ class Audit:
                 problems.append(f"chain {chain}: its head says entry {head.split(':')[0]}, which is missing")
         headless = [chain for chain in last if chain not in heads and not await self._redis.hexists(self._heads, chain)]
         problems += [f"chain {chain}: its head is missing" for chain in headless]
-        problems += [
-            f"chain {chain}: has entries behind its head" for chain in heads if await self._ahead(chain, last)
-        ]
+        problems += [f"chain {chain}: has entries behind its head" for chain in heads if await self._ahead(chain, last)]
         return AuditReport(ok=not problems, entries=entries, chains=len(last), problems=tuple(problems[:100]))
 
     async def _ahead(self, chain: str, last: dict[str, tuple[int, str]]) -> bool:
@@ -157,7 +153,7 @@ class Audit:
             return [f"entry {identifier}: number {seq} of chain {chain} follows number {before}"]
         if not genuine:
             return [f"entry {identifier}: number {seq} of chain {chain} was changed"]
-        if abs(int(identifier.split("-")[0]) - at) > CLOCK_TOLERANCE_MS:
+        if abs(int(identifier.split("-", maxsplit=1)[0]) - at) > CLOCK_TOLERANCE_MS:
             return [f"entry {identifier}: its time differs from the server's by more than ten minutes"]
         return []
 

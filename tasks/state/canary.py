@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -16,7 +18,7 @@ async def check_keys(redis: Redis, vault: Vault, prefix: str) -> None:
     key = f"{prefix}:canary"
     try:
         await redis.set(key, vault.seal(SONG, purpose="canary", owner=prefix), nx=True)
-        record = await redis.get(key)
+        record: Any = await redis.get(key)
     except (RedisError, OSError) as error:
         raise StateUnavailable(
             f"Redis refused the first write: {str(error)[:200]}",

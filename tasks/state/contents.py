@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis.asyncio import Redis
 
 from tasks.model import Document, Issue
@@ -14,7 +16,7 @@ class Contents:
     """The newest version of each document and issue, by id."""
 
     def __init__(self, redis: Redis, journal: Journal, vault: Vault) -> None:
-        self._redis = redis
+        self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._journal = journal
         self._vault = vault
         self._prefix = journal.prefix
@@ -35,7 +37,9 @@ class Contents:
 
     async def put_issue(self, issue: Issue, actor: str) -> None:
         """Store an issue, replacing the earlier one of that id."""
-        await self._journal.commit("record", {"set": self.sealed(None, issue)}, Event.ISSUE_PUT, issue=issue.id, actor=actor)
+        await self._journal.commit(
+            "record", {"set": self.sealed(None, issue)}, Event.ISSUE_PUT, issue=issue.id, actor=actor
+        )
 
     async def document(self, document_id: str) -> Document | None:
         """The document of that id, or None where it was never put."""

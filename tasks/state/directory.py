@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 
@@ -32,7 +32,7 @@ class Directory:
     """Destinations by name."""
 
     def __init__(self, redis: Redis, journal: Journal, vault: Vault) -> None:
-        self._redis = redis
+        self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._journal = journal
         self._vault = vault
         self._prefix = journal.prefix

@@ -100,7 +100,7 @@ class Journal:
         self._flusher: asyncio.Task[None] | None = None
         self._shas: dict[str, str] = {}
 
-    async def commit(self, script: str, args: Mapping[str, Any], event: Event, **data: Any) -> Reply:  # noqa: ANN401
+    async def commit(self, script: str, args: Mapping[str, Any], event: Event, **data: Any) -> Reply:
         """Run `script` and append `event`; `data` is what the audit shows (never a body or a secret)."""
         loop = asyncio.get_running_loop()
         text = json.dumps({k: v for k, v in data.items() if v is not None}, separators=(",", ":"), sort_keys=True)
@@ -110,7 +110,7 @@ class Journal:
             self._flusher = loop.create_task(self._flush())
         return await asyncio.shield(pending.done)
 
-    async def query(self, script: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what Lua returns
+    async def query(self, script: str, args: Mapping[str, Any]) -> Any:
         """Run a script that writes no audit entry."""
         try:
             return await self._evaluate(self._redis, script, "", args)
@@ -142,9 +142,7 @@ class Journal:
         for pending in group:
             seq += 1
             pending.at_ms, pending.seq = self._clock_ms(), seq
-            entry = sign(
-                self._vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac
-            )
+            entry = sign(self._vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
             pending.mac = mac = entry["mac"]
             entry["prev"] = head
             head = f"{seq}:{mac}"
@@ -201,7 +199,7 @@ class Journal:
             sha = await self._redis.script_load(load(name))
             self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
 
-    async def _evaluate(self, target: Any, script: str, entry: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    async def _evaluate(self, target: Any, script: str, entry: str, args: Mapping[str, Any]) -> Any:
         if script not in self._shas:
             await self._prepare({script})
         result = target.evalsha(self._shas[script], 0, self.prefix, entry, json.dumps(args))
@@ -218,7 +216,9 @@ def _unavailable(error: Exception) -> StateUnavailable:
         )
     if isinstance(error, ResponseError) and ("READONLY" in text or "MISCONF" in text or "NOREPLICAS" in text):
         return StateUnavailable(
-            "Redis is read-only.", code="redis_read_only", advice="Point AFTERWORD_REDIS_URL at the primary, or mend its disk."
+            "Redis is read-only.",
+            code="redis_read_only",
+            advice="Point AFTERWORD_REDIS_URL at the primary, or mend its disk.",
         )
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return StateUnavailable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,10 +146,15 @@ class Ledger:
         return NotClaimed(reply.reason, reply.detail)
 
     async def _retire(self, job_id: str, by: str) -> None:
-        args = {"id": job_id, "from": [JobState.QUEUED, JobState.RETRYING], "to": JobState.SUPERSEDED, "superseded_by": by}
+        args = {
+            "id": job_id,
+            "from": [JobState.QUEUED, JobState.RETRYING],
+            "to": JobState.SUPERSEDED,
+            "superseded_by": by,
+        }
         await self._journal.commit("operate", args, Event.SUPERSEDED, job=job_id, by=by)
 
-    async def intend(  # noqa: PLR0913 - the job, its permission and what the audit shows of the request
+    async def intend(
         self, job: Job, event: Event, *, writes: bool, doubt_until_ms: int, facts: Mapping[str, Any]
     ) -> str:
         """Permit one request: durable before it is made. Returns the intent's reference; raises `Fenced`."""
@@ -171,7 +176,9 @@ class Ledger:
 
     async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
-        await self._journal.commit("outcome", {"id": job_id, "intent": "", "detail": dict(facts)}, event, job=job_id, **facts)
+        await self._journal.commit(
+            "outcome", {"id": job_id, "intent": "", "detail": dict(facts)}, event, job=job_id, **facts
+        )
 
     async def settle(self, job: Job, settlement: Settlement) -> JobState:
         """End an attempt; raises `Fenced`. A job that would wait while a newer one waits becomes superseded."""
@@ -221,7 +228,9 @@ class Ledger:
         error = LastError(
             code="quarantined" if spent else "worker_lost",
             message=f"The worker died or stalled during this attempt ({job.crashes + 1} times so far).",
-            advice="See the worker's log before retrying it." if spent else "The next attempt looks at the remote side first.",
+            advice="See the worker's log before retrying it."
+            if spent
+            else "The next attempt looks at the remote side first.",
         )
         args = {
             "id": job_id,
@@ -235,7 +244,7 @@ class Ledger:
         if reply.reason == "newer":
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
             reply = await self._journal.commit("take_over", args, event, **facts, by=reply.detail)
-        return JobState(args["to"]) if reply.ok else None
+        return JobState(str(args["to"])) if reply.ok else None
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
@@ -245,10 +254,18 @@ class Ledger:
         """Say that this worker lives for another `ttl_ms`."""
         await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
 
-    async def retry(self, job_id: str, actor: str, *, subject: str | None = None, max_age_ms: int = 72 * 3600_000) -> Job:
+    async def retry(
+        self, job_id: str, actor: str, *, subject: str | None = None, max_age_ms: int = 72 * 3600_000
+    ) -> Job:
         """Queue a dead job again, with its attempts and age reset."""
         return await self._operate(
-            job_id, (JobState.DEAD,), JobState.QUEUED, Event.RETRIED, actor=actor, subject=subject, max_age_ms=max_age_ms
+            job_id,
+            (JobState.DEAD,),
+            JobState.QUEUED,
+            Event.RETRIED,
+            actor=actor,
+            subject=subject,
+            max_age_ms=max_age_ms,
         )
 
     async def cancel(self, job_id: str, actor: str, reason: str = "") -> Job:
@@ -268,9 +285,16 @@ class Ledger:
             max_age_ms=max_age_ms,
         )
 
-    async def _operate(  # noqa: PLR0913 - one operator's action in full
-        self, job_id: str, states: tuple[JobState, ...], to: JobState, event: Event, *, actor: str, reason: str = "",
-        **extra: Any,  # noqa: ANN401 - passed to the script
+    async def _operate(
+        self,
+        job_id: str,
+        states: tuple[JobState, ...],
+        to: JobState,
+        event: Event,
+        *,
+        actor: str,
+        reason: str = "",
+        **extra: Any,
     ) -> Job:
         args = {"id": job_id, "from": list(states), "to": to, "actor": actor, "reason": reason}
         args |= {k: v for k, v in extra.items() if v is not None}
@@ -315,7 +339,7 @@ class Ledger:
         """How many jobs stand in each state."""
         return {state.value: await self._redis.zcard(self._key("state", state)) for state in JobState}
 
-    async def events(self, job_id: str) -> list[dict[str, Any]]:
+    async def events(self, job_id: str) -> Sequence[dict[str, Any]]:
         """A job's timeline, oldest first."""
         return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, "events"), 0, -1)]
 

@@ -11,6 +11,10 @@ def main() -> None:
     root()
 
 
-root = Root(name="afterword", help="Delivers what is written after an incident.", context_settings={"help_option_names": ["-h", "--help"]})
+root = Root(
+    name="afterword",
+    help="Delivers what is written after an incident.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 for command in (*parts.COMMANDS, *destinations.COMMANDS, *content.COMMANDS, *jobs.COMMANDS, *tools.COMMANDS):
     root.add_command(command)

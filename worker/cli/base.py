@@ -63,7 +63,7 @@ class Context:
 class Root(click.Group):
     """The root group; turns our errors into one line and an exit code."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
         as_json = "--json" in sys.argv[1:]
         try:
@@ -82,7 +82,7 @@ class Root(click.Group):
             ctx.exit(FAILED)
 
 
-def _report(as_json: bool, code: str, message: str, advice: str) -> None:  # noqa: FBT001 - internal
+def _report(as_json: bool, code: str, message: str, advice: str) -> None:
     if as_json:
         click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))
     else:
@@ -92,12 +92,14 @@ def _report(as_json: bool, code: str, message: str, advice: str) -> None:  # noq
 def common(function: F) -> F:
     """The options of every command; the function gets a `Context` first."""
 
-    def wrapped(*args: Any, as_json: bool, data: Path | None, **kwargs: Any) -> Any:  # noqa: ANN401 - click's
+    def wrapped(*args: Any, as_json: bool, data: Path | None, **kwargs: Any) -> Any:
         return function(Context(as_json=as_json, data=data), *args, **kwargs)
 
     wrapped.__name__, wrapped.__doc__ = function.__name__, function.__doc__
     wrapped.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-    data_option = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the running instance.")
+    data_option = click.option(
+        "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the running instance."
+    )
     json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
     return data_option(json_option(wrapped))  # type: ignore[return-value]
 

@@ -35,11 +35,13 @@ def read_object(file: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Refused(f"{file} is not JSON: {error}.", code="not_json", advice="Correct it.") from None
     if not isinstance(value, dict):
-        raise Refused(f"{file} holds no JSON object.", code="not_json", advice="Write one issue or document as an object.")
+        raise Refused(
+            f"{file} holds no JSON object.", code="not_json", advice="Write one issue or document as an object."
+        )
     return value
 
 
-def validated(model: type[Any], data: dict[str, Any], file: str) -> Any:  # noqa: ANN401 - an instance of `model`
+def validated(model: type[Any], data: dict[str, Any], file: str) -> Any:
     """`data` as a model; raises `Refused` naming each bad field."""
     if not issubclass(model, BaseModel):
         raise TypeError(model)
@@ -70,10 +72,18 @@ def document_put(context: Context, file: str, **given: str | None) -> None:
         heading = re.search(r"^#[ \t]+(.+?)[ \t#]*$", text, re.MULTILINE)
         stem = "document" if file == "-" else Path(file).stem
         data = {"id": stem, "title": heading.group(1) if heading else stem, "content_md": text}
-    options = {"id": given["identifier"], "title": given["title"], "doc_type": given["doc_type"], "issue_id": given["issue_id"]}
+    options = {
+        "id": given["identifier"],
+        "title": given["title"],
+        "doc_type": given["doc_type"],
+        "issue_id": given["issue_id"],
+    }
     found = validated(Document, data | {k: v for k, v in options.items() if v}, file)
     context.run(lambda services: services.contents.put_document(found, actor()))
-    context.show({"id": found.id, "title": found.title}, f"Document {found.id} is stored. Publish it: afterword publish {found.id} --space KEY")
+    context.show(
+        {"id": found.id, "title": found.title},
+        f"Document {found.id} is stored. Publish it: afterword publish {found.id} --space KEY",
+    )
 
 
 @click.group()
@@ -88,10 +98,12 @@ def issue_put(context: Context, file: str) -> None:
     """Store an issue from a JSON FILE (or `-`) in upstream's shape."""
     found = validated(Issue, read_object(file), file)
     context.run(lambda services: services.contents.put_issue(found, actor()))
-    context.show({"id": found.id, "title": found.title}, f"Issue {found.id} is stored. File it: afterword incident {found.id}")
+    context.show(
+        {"id": found.id, "title": found.title}, f"Issue {found.id} is stored. File it: afterword incident {found.id}"
+    )
 
 
-def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:  # noqa: FBT001 - from click
+def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:
     """Submit a command, and see it through where `--wait` asks for that."""
     command = parse_command(arguments)
     job = context.run(lambda services: services.submit(command, actor=actor(), idempotency_key=key))
@@ -102,7 +114,7 @@ def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: b
     finish(context, wait_for(context, job.id))
 
 
-def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None:  # noqa: ANN401 - click's options
+def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None:
     """The overrides of a ticket."""
     config = {name: value for name, value in given.items() if value is not None}
     fields = {}
@@ -129,7 +141,7 @@ _severity = click.option("--severity", help="P1 to P4, or critical to low.")
 @_wait
 @_key
 @common
-def publish(context: Context, wait: bool, idempotency_key: str | None, **given: Any) -> None:  # noqa: ANN401, FBT001 - click's
+def publish(context: Context, wait: bool, idempotency_key: str | None, **given: Any) -> None:
     """Publish a document as a Confluence page."""
     submit(context, {"command": CommandName.PUBLISH, **given}, idempotency_key, wait)
 
@@ -142,8 +154,13 @@ def publish(context: Context, wait: bool, idempotency_key: str | None, **given: 
 @_wait
 @_key
 @common
-def incident(  # noqa: PLR0913 - click's options
-    context: Context, wait: bool, idempotency_key: str | None, field: tuple[str, ...], severity: str | None, **given: Any  # noqa: ANN401, FBT001
+def incident(
+    context: Context,
+    wait: bool,
+    idempotency_key: str | None,
+    field: tuple[str, ...],
+    severity: str | None,
+    **given: Any,
 ) -> None:
     """File an issue as a ServiceNow incident."""
     config = ticket_config(field, severity=severity)
@@ -160,9 +177,14 @@ def incident(  # noqa: PLR0913 - click's options
 @_wait
 @_key
 @common
-def workitem(  # noqa: PLR0913 - click's options
-    context: Context, wait: bool, idempotency_key: str | None, field: tuple[str, ...], severity: str | None,  # noqa: FBT001
-    work_item_type: str | None, **given: Any,  # noqa: ANN401
+def workitem(
+    context: Context,
+    wait: bool,
+    idempotency_key: str | None,
+    field: tuple[str, ...],
+    severity: str | None,
+    work_item_type: str | None,
+    **given: Any,
 ) -> None:
     """File an issue as an Azure DevOps work item."""
     config = ticket_config(field, severity=severity, work_item_type=work_item_type)

@@ -46,15 +46,23 @@ def read_secret(file: Path | None) -> str | None:
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
 @click.option("--project", help="Azure DevOps: the project that the test looks at")
 @click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
-@click.option("--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite")
+@click.option(
+    "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
+)
 @click.option("--allow-http", is_flag=True, help="Permit plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Permit addresses of a private network.")
-@click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Read the secret from this file.")
+@click.option(
+    "--secret-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Read the secret from this file.",
+)
 @common
-def set_(context: Context, name: str, extra: tuple[str, ...], secret_file: Path | None, **given: Any) -> None:  # noqa: ANN401 - click's options
+def set_(context: Context, name: str, extra: tuple[str, ...], secret_file: Path | None, **given: Any) -> None:
     """Store a destination. The secret comes from a prompt, --secret-file or stdin, never from an argument."""
     if any(character not in "abcdefghijklmnopqrstuvwxyz0123456789_-" for character in name) or not name[:1].isalpha():
-        raise Refused(f"{name!r:.60} is no name for a destination.", code="bad_name", advice="Use small letters, digits, _ and -.")
+        raise Refused(
+            f"{name!r:.60} is no name for a destination.", code="bad_name", advice="Use small letters, digits, _ and -."
+        )
     given["allow_http"] = given["allow_http"] or None
     given["allow_private"] = given["allow_private"] or None
     for pair in extra:
@@ -66,7 +74,10 @@ def set_(context: Context, name: str, extra: tuple[str, ...], secret_file: Path 
     secret = read_secret(secret_file)
     record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
     missing = "" if record.has_credential else " It has no credential yet."
-    context.show(describe(record), f"Destination {name} is stored (revision {record.revision}).{missing} Check it: afterword destination test {name}")
+    context.show(
+        describe(record),
+        f"Destination {name} is stored (revision {record.revision}).{missing} Check it: afterword destination test {name}",
+    )
 
 
 @destination.command("list")
@@ -98,7 +109,10 @@ def test(context: Context, name: str) -> None:
     marks = {True: "ok     ", False: "FAILED ", None: "unknown"}
     lines = [f"{marks[step.ok]}  {step.name}: {step.detail}" for step in report.steps]
     steps = [step.model_dump() for step in report.steps]
-    context.show({**report.result(), "steps": steps}, "\n".join([*lines, report.message if report.success else "The test failed."]))
+    context.show(
+        {**report.result(), "steps": steps},
+        "\n".join([*lines, report.message if report.success else "The test failed."]),
+    )
     if not report.success:
         raise SystemExit(1)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 from rich.table import Table
@@ -35,8 +36,13 @@ def list_(context: Context, state: str | None, destination: str | None, limit: i
     jobs, _ = context.run(lambda services: services.ledger.list(wanted, destination, None, limit))
     table = Table("Job", "Command", "Destination", "State", "Attempts", "What happened")
     for row in jobs:
-        table.add_row(row.id, row.command.command.value, row.destination, row.state.value, str(row.attempts), sentence(row))
-    context.show([describe(row) for row in jobs], table if jobs else "No such job. Submit one: afterword publish DOC_ID --space KEY")
+        table.add_row(
+            row.id, row.command.command.value, row.destination, row.state.value, str(row.attempts), sentence(row)
+        )
+    context.show(
+        [describe(row) for row in jobs],
+        table if jobs else "No such job. Submit one: afterword publish DOC_ID --space KEY",
+    )
 
 
 @job.command()
@@ -45,14 +51,16 @@ def list_(context: Context, state: str | None, destination: str | None, limit: i
 def show(context: Context, job_id: str) -> None:
     """Show one job with its timeline."""
 
-    async def look(services: Services) -> tuple[Job, list[dict[str, object]]]:
+    async def look(services: Services) -> tuple[Job, Sequence[dict[str, Any]]]:
         return await services.ledger.require(job_id), await services.ledger.events(job_id)
 
     found, events = context.run(look)
     lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found)]
     for event in events:
         at = datetime.fromtimestamp(int(str(event["at_ms"])) / 1000, UTC)
-        rest = ", ".join(f"{k}={v}" for k, v in event.items() if k not in ("at_ms", "event") and v not in (None, "", {}))
+        rest = ", ".join(
+            f"{k}={v}" for k, v in event.items() if k not in ("at_ms", "event") and v not in (None, "", {})
+        )
         lines.append(f"  {at:%H:%M:%S.%f}"[:-3] + f"  {event['event']}  {rest}")
     context.show({**describe(found), "events": events}, "\n".join(lines))
 
@@ -65,7 +73,13 @@ def watch(context: Context, job_id: str) -> None:
     finish(context, wait_for(context, job_id))
 
 
-def _act(context: Context, job_id: str | None, state: str | None, destination: str | None, act: Callable[[Services, str], Awaitable[Job]]) -> None:
+def _act(
+    context: Context,
+    job_id: str | None,
+    state: str | None,
+    destination: str | None,
+    act: Callable[[Services, str], Awaitable[Job]],
+) -> None:
     """Act on one job, or on all that match the filter."""
     if (job_id is None) == (state is None and destination is None):
         raise click.UsageError("Name a job, or a filter (--state, --destination), and not both.")
@@ -158,7 +172,10 @@ def verify(context: Context) -> None:
     """Check every entry, chain and head; exit 1 where one doesn't hold."""
     report = context.run(lambda services: services.audit.verify())
     good = f"The audit trail holds: {report.entries} entries in {report.chains} chains."
-    context.show(report.model_dump(mode="json"), good if report.ok else "\n".join(("The audit trail does not hold.", *report.problems)))
+    context.show(
+        report.model_dump(mode="json"),
+        good if report.ok else "\n".join(("The audit trail does not hold.", *report.problems)),
+    )
     if not report.ok:
         raise SystemExit(1)
 

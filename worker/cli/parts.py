@@ -16,16 +16,25 @@ from worker.stack import add_sandbox_destinations, running_stack, wait_for_signa
 
 @click.command()
 @click.option("--sandbox", is_flag=True, help="Add the simulated vendors and destinations that lead to them.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port of the sandbox; 0 takes a free one.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the sandbox; 0 takes a free one.",
+)
 @common
-def up(context: Context, sandbox: bool, port: int) -> None:  # noqa: FBT001 - click passes flags
+def up(context: Context, sandbox: bool, port: int) -> None:
     """Run everything on this machine, until Ctrl-C."""
     with running_stack(context.settings, sandbox_port=port if sandbox else None) as stack:
         settings = context.settings.model_copy(update={"redis_url": stack.redis_url})
         if stack.sandbox_url:
             asyncio.run(add_sandbox_destinations(settings, stack.sandbox_url))
         facts = {"data": str(settings.data), "broker_url": settings.broker_address(), "sandbox_url": stack.sandbox_url}
-        lines = [f"Data, keys and logs:       {settings.data}", f"Plain Celery clients use:  {settings.broker_address()}"]
+        lines = [
+            f"Data, keys and logs:       {settings.data}",
+            f"Plain Celery clients use:  {settings.broker_address()}",
+        ]
         if stack.sandbox_url:
             lines.append(f"Sandbox pages:             {stack.sandbox_url}")
         lines.append("Other commands find this instance by themselves. Ctrl-C stops it.")
@@ -37,7 +46,11 @@ def up(context: Context, sandbox: bool, port: int) -> None:  # noqa: FBT001 - cl
 
 
 @click.command()
-@click.option("--document", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Deliver this Markdown file instead.")
+@click.option(
+    "--document",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Deliver this Markdown file instead.",
+)
 @common
 def demo(context: Context, document: Path | None) -> None:
     """Deliver a real RCA to three simulated vendors, with faults, in a temporary folder."""

@@ -29,11 +29,12 @@ CLOCK_LIMIT_S = 5.0
 def render(context: Context, file: str, target: str) -> None:
     """Print what would be sent for a Markdown FILE."""
     text = read_text(file)
-    rendered = {
+    renderers: dict[str, Callable[[str], str]] = {
         "confluence": confluence.render,
         "azure_devops": azure_devops.render,
         "servicenow": lambda source: servicenow.render(source, limit=4000),
-    }[target](text)
+    }
+    rendered = renderers[target](text)
     if context.as_json:
         context.show({"target": target, "body": rendered})
     else:
@@ -64,7 +65,9 @@ def key() -> None:
 
 
 @key.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a key file (0600) instead of printing a key.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a key file (0600) instead of printing a key."
+)
 @common
 def new(context: Context, out: Path | None) -> None:
     """Make a new key."""
@@ -81,7 +84,10 @@ def new(context: Context, out: Path | None) -> None:
 def status(context: Context) -> None:
     """Show which keys are on the ring, by id."""
     ring = load_key_ring(context.settings)
-    context.show({"current": ring.order[0], "keys": list(ring.order)}, f"Current key {ring.order[0]}; on the ring: {', '.join(ring.order)}")
+    context.show(
+        {"current": ring.order[0], "keys": list(ring.order)},
+        f"Current key {ring.order[0]}; on the ring: {', '.join(ring.order)}",
+    )
 
 
 @key.command("seal")
@@ -102,7 +108,7 @@ def doctor(context: Context) -> None:
     """Check settings, keys, Redis, clock, workers and destinations, and say what to do."""
     findings: list[dict[str, object]] = []
 
-    def found(name: str, ok: bool, detail: str) -> None:  # noqa: FBT001 - one line of the report
+    def found(name: str, ok: bool, detail: str) -> None:
         findings.append({"check": name, "ok": ok, "detail": detail})
 
     try:
@@ -123,10 +129,18 @@ async def _examine(services: Services, found: Callable[[str, bool, str], None]) 
     facts = await services.redis.info()
     found("redis", True, f"{facts.get('redis_version')} at {services.settings.redis_address().rpartition('@')[2]}")
     durable = bool(facts.get("aof_enabled"))
-    found("durability", durable, "append-only file is on" if durable else "turn `appendonly yes` and `appendfsync always` on")
+    found(
+        "durability",
+        durable,
+        "append-only file is on" if durable else "turn `appendonly yes` and `appendfsync always` on",
+    )
     seconds, _ = await services.redis.time()
     skew = abs(time.time() - int(seconds))
-    found("clock", skew <= CLOCK_LIMIT_S, f"{skew:.0f} s apart from the Redis server" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"))
+    found(
+        "clock",
+        skew <= CLOCK_LIMIT_S,
+        f"{skew:.0f} s apart from the Redis server" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
+    )
     alive = await services.redis.zcount(f"{services.settings.prefix}:workers", int(time.time() * 1000), "+inf")
     found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
     for record in await services.destinations.list():

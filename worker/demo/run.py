@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 
 from config.settings import Settings
 from tasks.errors import Refused
@@ -108,17 +108,29 @@ def _tell(context: Context, jobs: list[Job], counts: dict[str, int], report: Aud
         "audit": report.model_dump(mode="json"),
         "jobs": [describe(job) for job in jobs],
     }
-    table = Table("Job", "Destination", "Attempts", "Remote id", "URL")
+    table = Table("Job", "Destination", "Attempts", "Remote id", Column("URL", overflow="fold"))
     for job in jobs:
         receipt = job.receipt
         remote = (receipt.ticket_number or receipt.id) if receipt else job.state.value
-        table.add_row(job.id[:8], job.destination, str(job.attempts), remote, receipt.url if receipt else str(job.last_error or ""))
+        table.add_row(
+            job.id[:8],
+            job.destination,
+            str(job.attempts),
+            remote,
+            receipt.url if receipt else str(job.last_error or ""),
+        )
     context.show(facts, table)
     if not context.as_json:
-        held = f"verified, {report.entries} entries in {report.chains} chains" if report.ok else "DOES NOT HOLD: " + "; ".join(report.problems)
+        held = (
+            f"verified, {report.entries} entries in {report.chains} chains"
+            if report.ok
+            else "DOES NOT HOLD: " + "; ".join(report.problems)
+        )
         counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
         context.out.print("On the way: the page's connection was cut after the commit, the incident met a 503.")
-        context.out.print(f"Objects on the remote side: {counted}{' (exactly one each)' if once else ' (NOT one each)'}.")
+        context.out.print(
+            f"Objects on the remote side: {counted}{' (exactly one each)' if once else ' (NOT one each)'}."
+        )
         context.out.print(f"Audit trail: {held}.")
     return delivered and once and report.ok
 

@@ -45,13 +45,17 @@ class AzureDevOps:
             ]
         return [web.route(r.method, r.path, self._guarded(r.handler)) for r in found]
 
-    def _guarded(self, handler: Any) -> Any:  # noqa: ANN401 - aiohttp's handler type
+    def _guarded(self, handler: Any) -> Any:
         async def guarded(request: web.Request) -> web.StreamResponse:
             if refused(request):
                 return web.Response(text=SIGN_IN, status=203, content_type="text/html")
             project = request.match_info.get("project")
             if project is not None and self._project(project) is None:
-                return _error(404, "ProjectDoesNotExistWithNameException", f"TF200016: The following project does not exist: {project}.")
+                return _error(
+                    404,
+                    "ProjectDoesNotExistWithNameException",
+                    f"TF200016: The following project does not exist: {project}.",
+                )
             return await handler(request)  # type: ignore[no-any-return]
 
         return guarded
@@ -61,13 +65,23 @@ class AzureDevOps:
 
     async def areas(self, _: web.Request) -> web.Response:
         """The resource areas that clients ask for first."""
-        area = {"id": AREA_WIT, "area": "wit", "resourceName": "workItems", "routeTemplate": "{project}/_apis/{area}/{resource}/{id}",
-                "resourceVersion": 3, "minVersion": "1.0", "maxVersion": "7.2", "releasedVersion": "7.1"}
+        area = {
+            "id": AREA_WIT,
+            "area": "wit",
+            "resourceName": "workItems",
+            "routeTemplate": "{project}/_apis/{area}/{resource}/{id}",
+            "resourceVersion": 3,
+            "minVersion": "1.0",
+            "maxVersion": "7.2",
+            "releasedVersion": "7.1",
+        }
         return web.json_response({"count": 1, "value": [area]})
 
     async def connection(self, _: web.Request) -> web.Response:
         """Who is signed in."""
-        return web.json_response({"authenticatedUser": {"id": "sandbox", "providerDisplayName": "Sandbox"}, "instanceId": "sandbox"})
+        return web.json_response(
+            {"authenticatedUser": {"id": "sandbox", "providerDisplayName": "Sandbox"}, "instanceId": "sandbox"}
+        )
 
     async def projects(self, _: web.Request) -> web.Response:
         """All projects."""
@@ -81,7 +95,9 @@ class AzureDevOps:
 
     async def types(self, request: web.Request) -> web.Response:
         """The project's work item types."""
-        rows = [{"name": name, "referenceName": f"Microsoft.VSTS.WorkItemTypes.{name}"} for name in self._types(request)]
+        rows = [
+            {"name": name, "referenceName": f"Microsoft.VSTS.WorkItemTypes.{name}"} for name in self._types(request)
+        ]
         return web.json_response({"count": len(rows), "value": rows})
 
     async def type(self, request: web.Request) -> web.Response:
@@ -100,11 +116,20 @@ class AzureDevOps:
         if "json-patch" not in request.headers.get("Content-Type", ""):
             return web.json_response({"message": "Unsupported media type"}, status=415)
         project = self._project(request.match_info["project"])
-        item: dict[str, Any] = {"id": None, "rev": 0, "fields": {"System.TeamProject": project, "System.WorkItemType": name, "System.State": "New"}, "created": self.store.clock()}
+        item: dict[str, Any] = {
+            "id": None,
+            "rev": 0,
+            "fields": {"System.TeamProject": project, "System.WorkItemType": name, "System.State": "New"},
+            "created": self.store.clock(),
+        }
         if wrong := _apply(item, await request.json()):
             return wrong
         if not item["fields"].get("System.Title"):
-            return _error(400, "RuleValidationException", "TF401320: Rule Error for field Title. Error code: Required, InvalidEmpty.")
+            return _error(
+                400,
+                "RuleValidationException",
+                "TF401320: Rule Error for field Title. Error code: Required, InvalidEmpty.",
+            )
         if request.query.get("validateOnly") == "true":
             return web.json_response({"id": None, "rev": -1, "fields": item["fields"]})
         item["id"] = next(self.store.ids)
@@ -154,26 +179,44 @@ class AzureDevOps:
             and (wanted is None or any(wanted in t.lower() for t in tags_of(item)))
             and (project is None or "@project" not in query or item["fields"]["System.TeamProject"] == project)
         ]
-        return web.json_response({"queryType": "flat", "queryResultType": "workItem", "asOf": "2026-01-01T00:00:00Z", "columns": [], "workItems": rows})
+        return web.json_response(
+            {
+                "queryType": "flat",
+                "queryResultType": "workItem",
+                "asOf": "2026-01-01T00:00:00Z",
+                "columns": [],
+                "workItems": rows,
+            }
+        )
 
 
 def _apply(item: dict[str, Any], operations: object) -> web.Response | None:
     if not isinstance(operations, list):
-        return _error(400, "VssPropertyValidationException", "You must pass a valid patch document in the body of the request.")
+        return _error(
+            400, "VssPropertyValidationException", "You must pass a valid patch document in the body of the request."
+        )
     fields = dict(item["fields"])
     for operation in operations:
         path = str(operation.get("path", "")).replace("~1", "/").replace("~0", "~")
         if operation.get("op") == "test":
             if path == "/rev" and operation.get("value") != item["rev"]:
-                return _error(412, "TestPatchOperationFailedException", "VS403351: Test Operation for path /rev failed.")
+                return _error(
+                    412, "TestPatchOperationFailedException", "VS403351: Test Operation for path /rev failed."
+                )
             continue
         if not path.startswith("/fields/"):
             continue
         name, value = path.removeprefix("/fields/"), operation.get("value")
         if not name.startswith(CUSTOM) or name in READ_ONLY:
-            return _error(400, "WorkItemTrackingFieldDefinitionNotFoundException", f"TF51535: Cannot find field {name}.")
+            return _error(
+                400, "WorkItemTrackingFieldDefinitionNotFoundException", f"TF51535: Cannot find field {name}."
+            )
         if name.endswith(".Severity") and value not in SEVERITIES:
-            return _error(400, "RuleValidationException", "TF401320: Rule Error for field Severity. Error code: HasValues, LimitedToValues.")
+            return _error(
+                400,
+                "RuleValidationException",
+                "TF401320: Rule Error for field Severity. Error code: HasValues, LimitedToValues.",
+            )
         fields[name] = value
     item["fields"], item["rev"] = fields, item["rev"] + 1
     return None
@@ -183,20 +226,37 @@ def _shown(item: dict[str, Any], request: web.Request) -> dict[str, Any]:
     base = f"{request.scheme}://{request.host}/{request.match_info['org']}"
     project = item["fields"]["System.TeamProject"]
     return {
-        "id": item["id"], "rev": item["rev"], "fields": item["fields"],
+        "id": item["id"],
+        "rev": item["rev"],
+        "fields": item["fields"],
         "_links": {"html": {"href": f"{base}/{project}/_workitems/edit/{item['id']}"}},
         "url": f"{base}/_apis/wit/workItems/{item['id']}",
     }
 
 
 def _error(status: int, type_key: str, message: str) -> web.Response:
-    body = {"$id": "1", "innerException": None, "message": message, "typeName": type_key, "typeKey": type_key, "errorCode": 0}
+    body = {
+        "$id": "1",
+        "innerException": None,
+        "message": message,
+        "typeName": type_key,
+        "typeKey": type_key,
+        "errorCode": 0,
+    }
     return web.Response(text=json.dumps(body), status=status, content_type="application/json")
 
 
 def _no_type(name: str) -> web.Response:
-    return _error(404, "WorkItemTypeNotFoundException", f"VS402323: Work item type {name} does not exist in project or you do not have permission to access it.")
+    return _error(
+        404,
+        "WorkItemTypeNotFoundException",
+        f"VS402323: Work item type {name} does not exist in project or you do not have permission to access it.",
+    )
 
 
 def _no_item(request: web.Request) -> web.Response:
-    return _error(404, "WorkItemUnauthorizedAccessException", f"TF401232: Work item {request.match_info['id']} does not exist, or you do not have permissions to read it.")
+    return _error(
+        404,
+        "WorkItemUnauthorizedAccessException",
+        f"TF401232: Work item {request.match_info['id']} does not exist, or you do not have permissions to read it.",
+    )

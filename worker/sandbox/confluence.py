@@ -64,7 +64,14 @@ class Confluence:
         """Spaces by key."""
         wanted = [key for value in request.query.getall("keys", []) for key in value.split(",")]
         rows = [
-            {"id": number, "key": key, "name": key, "type": "global", "status": "current", "_links": {"webui": f"/spaces/{key}"}}
+            {
+                "id": number,
+                "key": key,
+                "name": key,
+                "type": "global",
+                "status": "current",
+                "_links": {"webui": f"/spaces/{key}"},
+            }
             for key, number in self.store.spaces.items()
             if not wanted or key in wanted
         ]
@@ -88,7 +95,9 @@ class Confluence:
             and (space is None or self.store.spaces[page.space] == space)
             and (title is None or page.title == title)
         ]
-        return web.json_response({"results": rows[: int(request.query.get("limit", "25"))], "_links": {"base": _base(request)}})
+        return web.json_response(
+            {"results": rows[: int(request.query.get("limit", "25"))], "_links": {"base": _base(request)}}
+        )
 
     async def create_v2(self, request: web.Request) -> web.Response:
         """Create: 200, a taken title 400."""
@@ -118,7 +127,9 @@ class Confluence:
     async def page_v2(self, request: web.Request) -> web.Response:
         """One page; 404 also for what is not yet to be seen."""
         page = self._seen(request)
-        return web.json_response(self._v2(page, request, body=True)) if page else _v2_error(404, "NOT_FOUND", "Not Found")
+        return (
+            web.json_response(self._v2(page, request, body=True)) if page else _v2_error(404, "NOT_FOUND", "Not Found")
+        )
 
     def _seen(self, request: web.Request) -> Page | None:
         page = self.store.pages.get(request.match_info["id"])
@@ -174,7 +185,12 @@ class Confluence:
         if body["key"] in page.properties:
             return _v2_error(409, "CONFLICT", "Property already exists")
         version = {"number": 1, "message": "", "minorEdit": False}
-        page.properties[body["key"]] = {"id": str(next(self.store.ids)), "key": body["key"], "value": body["value"], "version": version}
+        page.properties[body["key"]] = {
+            "id": str(next(self.store.ids)),
+            "key": body["key"],
+            "value": body["value"],
+            "version": version,
+        }
         return web.json_response(page.properties[body["key"]])
 
     def _property(self, request: web.Request) -> dict[str, Any] | None:
@@ -254,30 +270,49 @@ class Confluence:
         if page is None:
             return _v1_error(404, "No content found with id")
         body = await request.json()
-        page.labels += [row["name"] for row in (body if isinstance(body, list) else [body]) if row["name"] not in page.labels]
+        page.labels += [
+            row["name"] for row in (body if isinstance(body, list) else [body]) if row["name"] not in page.labels
+        ]
         return web.json_response({"results": [{"prefix": "global", "name": name} for name in page.labels]})
 
     def _v2(self, page: Page, request: web.Request, *, body: bool = False) -> dict[str, Any]:
         storage = {"storage": {"representation": "storage", "value": page.body}} if body else {}
         return {
-            "id": page.id, "status": page.status, "title": page.title, "spaceId": self.store.spaces[page.space],
-            "parentId": page.parent, "parentType": "page" if page.parent else None, "authorId": "sandbox",
-            "ownerId": "sandbox", "createdAt": "2026-01-01T00:00:00.000Z",
-            "version": {"number": page.version, "message": "", "minorEdit": False, "authorId": "sandbox", "createdAt": "2026-01-01T00:00:00.000Z"},
+            "id": page.id,
+            "status": page.status,
+            "title": page.title,
+            "spaceId": self.store.spaces[page.space],
+            "parentId": page.parent,
+            "parentType": "page" if page.parent else None,
+            "authorId": "sandbox",
+            "ownerId": "sandbox",
+            "createdAt": "2026-01-01T00:00:00.000Z",
+            "version": {
+                "number": page.version,
+                "message": "",
+                "minorEdit": False,
+                "authorId": "sandbox",
+                "createdAt": "2026-01-01T00:00:00.000Z",
+            },
             "body": storage,
             "_links": {"webui": f"/spaces/{page.space}/pages/{page.id}", "base": _base(request)},
         }
 
     def _v1(self, page: Page, request: web.Request) -> dict[str, Any]:
         return {
-            "id": page.id, "type": "page", "status": page.status, "title": page.title, "space": {"key": page.space},
-            "version": {"number": page.version}, "ancestors": [{"id": page.parent}] if page.parent else [],
+            "id": page.id,
+            "type": "page",
+            "status": page.status,
+            "title": page.title,
+            "space": {"key": page.space},
+            "version": {"number": page.version},
+            "ancestors": [{"id": page.parent}] if page.parent else [],
             "body": {"storage": {"value": page.body, "representation": "storage"}},
             "_links": {"webui": f"/spaces/{page.space}/pages/{page.id}", "base": _base(request)},
         }
 
 
-def _guarded(handler: Any) -> Any:  # noqa: ANN401 - aiohttp's handler type
+def _guarded(handler: Any) -> Any:
     async def guarded(request: web.Request) -> web.StreamResponse:
         if request.path != "/_edge/tenant_info" and refused(request):
             return web.json_response({"code": 401, "message": "Unauthorized; scope does not match"}, status=401)
@@ -306,7 +341,9 @@ def _base(request: web.Request) -> str:
 
 
 def _v2_error(status: int, code: str, title: str) -> web.Response:
-    return web.json_response({"errors": [{"status": status, "code": code, "title": title, "detail": None}]}, status=status)
+    return web.json_response(
+        {"errors": [{"status": status, "code": code, "title": title, "detail": None}]}, status=status
+    )
 
 
 def _v1_error(status: int, message: str) -> web.Response:

@@ -16,9 +16,26 @@ from worker.sandbox.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NAMES = (
-    "commit_then_drop", "commit_then_500", "drop", "status", "rate_limit", "sign_in_203", "redirect_302", "hibernating",
-    "malformed_json", "bom", "wiql_blind", "page_404", "conflict_409", "property_409", "gone_410", "slow_headers",
-    "slow_body", "endless_body", "gzip_bomb", "latency",
+    "commit_then_drop",
+    "commit_then_500",
+    "drop",
+    "status",
+    "rate_limit",
+    "sign_in_203",
+    "redirect_302",
+    "hibernating",
+    "malformed_json",
+    "bom",
+    "wiql_blind",
+    "page_404",
+    "conflict_409",
+    "property_409",
+    "gone_410",
+    "slow_headers",
+    "slow_body",
+    "endless_body",
+    "gzip_bomb",
+    "latency",
 )
 SIGN_IN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to your account</body></html>"
 
@@ -94,7 +111,7 @@ class Faults:
             self.active.append(fault)
         return fault
 
-    def middleware(self) -> Any:  # noqa: ANN401 - aiohttp's middleware type
+    def middleware(self) -> Any:
         """The middleware."""
 
         @web.middleware
@@ -102,7 +119,12 @@ class Faults:
             if request.path.startswith("/_sandbox") or request.path == "/":
                 return await handler(request)
             vendor, operation = vendor_of(request.path), operation_of(request)
-            seen = {"vendor": vendor, "operation": operation, "method": request.method, "path": request.path}
+            seen: dict[str, Any] = {
+                "vendor": vendor,
+                "operation": operation,
+                "method": request.method,
+                "path": request.path,
+            }
             self.store.requests.append(seen)
             fault = next((f for f in self.active if f.meets(vendor, operation, request)), None)
             response = await (self.cause(fault, request, handler) if fault else handler(request))
@@ -111,7 +133,7 @@ class Faults:
 
         return fail
 
-    async def cause(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: C901, PLR0911, PLR0912 - one branch a fault
+    async def cause(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer as the fault says."""
         match fault.fault:
             case "commit_then_drop":
@@ -119,7 +141,9 @@ class Faults:
                 return _drop(request)
             case "commit_then_500":
                 await handler(request)
-                return web.json_response({"message": "Transaction cancelled: maximum execution time exceeded"}, status=500)
+                return web.json_response(
+                    {"message": "Transaction cancelled: maximum execution time exceeded"}, status=500
+                )
             case "drop":
                 return _drop(request)
             case "status":
@@ -131,7 +155,9 @@ class Faults:
             case "redirect_302":
                 return web.Response(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
             case "hibernating":
-                return web.Response(text="<html><body>Your instance is hibernating</body></html>", content_type="text/html")
+                return web.Response(
+                    text="<html><body>Your instance is hibernating</body></html>", content_type="text/html"
+                )
             case "malformed_json":
                 await handler(request)
                 return web.Response(text='{"result": {', content_type="application/json")

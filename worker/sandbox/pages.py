@@ -61,10 +61,14 @@ def _plain(storage: str) -> str:
     text = _CODE.sub(lambda m: "<pre>" + html.escape(_CDATA.sub("", m.group(1))) + "</pre>", storage)
     text = re.sub(r'<ac:structured-macro ac:name="anchor">.*?</ac:structured-macro>', "", text)
     text = re.sub(r"<ac:task-id>\d+</ac:task-id>", "", text)
-    text = text.replace("<ac:task-status>complete</ac:task-status>", "☑ ").replace("<ac:task-status>incomplete</ac:task-status>", "☐ ")
+    text = text.replace("<ac:task-status>complete</ac:task-status>", "☑ ").replace(
+        "<ac:task-status>incomplete</ac:task-status>", "☐ "
+    )
     text = text.replace("<ac:task-list>", "<ul>").replace("</ac:task-list>", "</ul>")
     text = text.replace("<ac:task>", "<li>").replace("</ac:task>", "</li>")
-    text = re.sub(r'<ac:structured-macro ac:name="\w+">', "<blockquote>", text).replace("</ac:structured-macro>", "</blockquote>")
+    text = re.sub(r'<ac:structured-macro ac:name="\w+">', "<blockquote>", text).replace(
+        "</ac:structured-macro>", "</blockquote>"
+    )
     return re.sub(r'<ac:image[^>]*><ri:url ri:value="([^"]*)"/></ac:image>', r'<img src="\1">', text)
 
 

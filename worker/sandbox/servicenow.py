@@ -12,10 +12,24 @@ from worker.sandbox.store import Store
 
 TABLE = "/api/now/table/{table}"
 FIELDS = {
-    "short_description": 160, "description": 4000, "impact": 1, "urgency": 1, "correlation_id": 100,
-    "correlation_display": 100, "assignment_group": 100, "category": 40, "subcategory": 40, "caller_id": 100,
-    "work_notes": 4000, "comments": 4000, "state": 2, "cmdb_ci": 100, "business_service": 100, "close_notes": 4000,
-    "contact_type": 40, "assigned_to": 100,
+    "short_description": 160,
+    "description": 4000,
+    "impact": 1,
+    "urgency": 1,
+    "correlation_id": 100,
+    "correlation_display": 100,
+    "assignment_group": 100,
+    "category": 40,
+    "subcategory": 40,
+    "caller_id": 100,
+    "work_notes": 4000,
+    "comments": 4000,
+    "state": 2,
+    "cmdb_ci": 100,
+    "business_service": 100,
+    "close_notes": 4000,
+    "contact_type": 40,
+    "assigned_to": 100,
 }
 CHOICES = {"impact": "123", "urgency": "123", "state": "123678"}
 
@@ -56,7 +70,9 @@ class ServiceNow:
         """Rows of a query; a part that can't be parsed is ignored."""
         if wrong := self._check(request):
             return wrong
-        rows = [row for row in self.store.incidents.values() if self._matches(row, request.query.get("sysparm_query", ""))]
+        rows = [
+            row for row in self.store.incidents.values() if self._matches(row, request.query.get("sysparm_query", ""))
+        ]
         limit, offset = int(request.query.get("sysparm_limit", 10000)), int(request.query.get("sysparm_offset", 0))
         shown = [_shown(row, request) for row in rows[offset : offset + limit]]
         return web.json_response({"result": shown}, headers={"X-Total-Count": str(len(rows))})
@@ -80,8 +96,13 @@ class ServiceNow:
             return _error(400, "Exception while reading request", "The payload is not valid JSON.")
         number = next(self.store.ids)
         row = dict.fromkeys(FIELDS, "") | {
-            "sys_id": uuid.uuid4().hex, "number": f"INC{number:07d}", "impact": "3", "urgency": "3", "state": "1",
-            "sys_mod_count": "-1", "active": "true",
+            "sys_id": uuid.uuid4().hex,
+            "number": f"INC{number:07d}",
+            "impact": "3",
+            "urgency": "3",
+            "state": "1",
+            "sys_mod_count": "-1",
+            "active": "true",
         }
         self._apply(row, await request.json())
         self.store.incidents[row["sys_id"]] = row

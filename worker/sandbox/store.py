@@ -57,22 +57,44 @@ class Store:
     def summary(self) -> dict[str, Any]:
         """Counts and objects, for tests and for the pages."""
         objects = [
-            {"vendor": "confluence", "kind": "page", "id": p.id, "title": p.title, "version": p.version,
-             "key": (p.properties.get("afterword", {}).get("value") or {}).get("subject"), "space": p.space,
-             "status": p.status, "body": p.body}
+            {
+                "vendor": "confluence",
+                "kind": "page",
+                "id": p.id,
+                "title": p.title,
+                "version": p.version,
+                "key": (p.properties.get("afterword", {}).get("value") or {}).get("subject"),
+                "space": p.space,
+                "status": p.status,
+                "body": p.body,
+            }
             for p in self.pages.values()
         ]
         objects += [
-            {"vendor": "servicenow", "kind": "incident", "id": r["sys_id"], "title": r["short_description"],
-             "version": int(r["sys_mod_count"]), "key": r["correlation_id"], "number": r["number"],
-             "body": r["description"]}
+            {
+                "vendor": "servicenow",
+                "kind": "incident",
+                "id": r["sys_id"],
+                "title": r["short_description"],
+                "version": int(r["sys_mod_count"]),
+                "key": r["correlation_id"],
+                "number": r["number"],
+                "body": r["description"],
+            }
             for r in self.incidents.values()
         ]
         objects += [
-            {"vendor": "azure_devops", "kind": i["fields"]["System.WorkItemType"], "id": str(i["id"]),
-             "title": i["fields"].get("System.Title", ""), "version": i["rev"],
-             "key": next((t for t in tags_of(i) if t.startswith("aw-")), None),
-             "body": str(i["fields"].get("Microsoft.VSTS.TCM.ReproSteps") or i["fields"].get("System.Description") or "")}
+            {
+                "vendor": "azure_devops",
+                "kind": i["fields"]["System.WorkItemType"],
+                "id": str(i["id"]),
+                "title": i["fields"].get("System.Title", ""),
+                "version": i["rev"],
+                "key": next((t for t in tags_of(i) if t.startswith("aw-")), None),
+                "body": str(
+                    i["fields"].get("Microsoft.VSTS.TCM.ReproSteps") or i["fields"].get("System.Description") or ""
+                ),
+            }
             for i in self.items.values()
         ]
         counts = {"pages": len(self.pages), "incidents": len(self.incidents), "work_items": len(self.items)}
