@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -80,11 +81,16 @@ class Sandbox:
 
 @pytest.fixture
 async def sandbox():
-    """A fresh sandbox on a free port."""
-    runner, port = await serve("127.0.0.1", 0)
+    """A fresh sandbox on a free port, on a loop of its own: a test that blocks doesn't stop it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner, port = asyncio.run_coroutine_threadsafe(serve("127.0.0.1", 0), loop).result()
     async with aiohttp.ClientSession() as session:
         yield Sandbox(f"http://127.0.0.1:{port}", session)
-    await runner.cleanup()
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
 
 
 @pytest.fixture

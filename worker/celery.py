@@ -14,6 +14,7 @@ from typing import Any
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject, Retry
 from celery.loaders.app import AppLoader
+from redis.exceptions import RedisError
 
 from config.logging import configure_logging
 from config.settings import Settings
@@ -70,7 +71,7 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     loop = app.running_loop()
     try:
         ended = loop.run(_attempt(loop.services, str(task.request.id), command, arguments))
-    except StateUnavailable as trouble:
+    except (StateUnavailable, RedisError) as trouble:
         log.error("job %s: %s", task.request.id, trouble)
         raise Reject(str(trouble), requeue=True) from None
     except AfterwordError as refused:

@@ -19,21 +19,22 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     harmless, because the ledger decides.
     """
     broker = settings.broker_address()
-    redis_options: dict[str, Any] = {}
-    if broker.startswith(("redis", "rediss", "sentinel", "unix")):
-        redis_options = {
+    transport: dict[str, Any] = {}
+    if broker.startswith(("redis://", "rediss://")):
+        transport["broker_transport"] = "worker.guard:GuardedTransport"
+    if broker.startswith(("redis", "sentinel", "unix")):
+        transport["broker_transport_options"] = {
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "socket_timeout": 30,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
             "health_check_interval": 15,
         }
-    return {
+    return transport | {
         "broker_url": broker,
         "result_backend": settings.redis_address(),
         "result_expires": settings.result_ttl_s,
         "result_extended": False,
-        "broker_transport_options": redis_options,
         "broker_connection_retry_on_startup": True,
         "task_serializer": "json",
         "result_serializer": "json",

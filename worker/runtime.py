@@ -17,7 +17,11 @@ from typing import Any, TypeVar
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import load_key_ring
 from config.settings import Settings
@@ -131,7 +135,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     ring = load_key_ring(settings)
     redis = Redis.from_url(
-        settings.redis_address(), socket_timeout=10, socket_connect_timeout=5, health_check_interval=15
+        settings.redis_address(),
+        socket_timeout=10,
+        socket_connect_timeout=5,
+        health_check_interval=15,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
     sessions = Sessions()
     try:

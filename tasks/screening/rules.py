@@ -257,7 +257,7 @@ RULES = (
         r"(?:^|[^\w.])(?P<v>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})\b",
         _private_ipv4,
     ),
-    Rule("IPv6", "personal", "low", r"(?i)(?:^|[^\w:.])(?P<v>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?:$|[^\w:])", _ipv6),
+    Rule("IPv6", "personal", "low", r"(?i)(?:^|[^\w:.])(?P<v>[0-9a-f:]{6,39})\b", _ipv6),
     Rule(
         "Hostname",
         "infrastructure",

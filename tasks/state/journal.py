@@ -22,7 +22,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
@@ -153,12 +153,19 @@ class Journal:
             return await self._reconcile(group)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             self._shas.clear()
-        return self._take(group, replies)
+        return await self._take(group, replies)
 
-    def _take(self, group: list[Pending], replies: list[Any]) -> list[Pending]:
+    async def _take(self, group: list[Pending], replies: list[Any]) -> list[Pending]:
+        """Resolve what was answered; returns what has to be signed again."""
+        broken = any(not isinstance(reply, Exception) and reply[0] == b"chain" for reply in replies)
+        head = await self._known_head() if broken else ""
+        # A client that sent the pipeline twice sees "chain" for entries that its first try had brought in.
+        taken = _index_of(group, head)
         again: list[Pending] = []
-        for pending, reply in zip(group, replies, strict=True):
-            if isinstance(reply, NoScriptError) or (not isinstance(reply, Exception) and reply[0] == b"chain"):
+        for index, (pending, reply) in enumerate(zip(group, replies, strict=True)):
+            if not isinstance(reply, Exception) and reply[0] == b"chain" and index <= taken:
+                self._accept(pending)
+            elif isinstance(reply, NoScriptError) or (not isinstance(reply, Exception) and reply[0] == b"chain"):
                 again.append(pending)
             elif isinstance(reply, Exception):
                 self._resolve(pending, _unavailable(reply))
@@ -168,8 +175,8 @@ class Journal:
                     self._accept(pending)
                 else:
                     self._resolve(pending, Reply(status, *rest[:2]))
-        if len(again) == len(group) and group and not any(isinstance(r, NoScriptError) for r in replies):
-            self._chain = Chain()  # our head is not the one Redis knows (it was restored or emptied): begin a new chain
+        if broken and again and head != self._chain.head:
+            self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
     def _accept(self, pending: Pending) -> None:
@@ -187,12 +194,15 @@ class Journal:
 
     async def _reconcile(self, group: list[Pending]) -> list[Pending]:
         """After a broken connection: the head tells which entries Redis took; the rest is sent again."""
-        head = await self._redis.hget(f"{self.prefix}:audit:heads", self._chain.name)
-        known = head.decode() if isinstance(head, bytes) else (head or "")
-        taken = next((i for i, p in enumerate(group) if f"{p.seq}:{p.mac}" == known), -1)
+        taken = _index_of(group, await self._known_head())
         for pending in group[: taken + 1]:
             self._accept(pending)
         return group[taken + 1 :]
+
+    async def _known_head(self) -> str:
+        """The head of our chain as Redis has it."""
+        head = await self._redis.hget(f"{self.prefix}:audit:heads", self._chain.name)
+        return head.decode() if isinstance(head, bytes) else (head or "")
 
     async def _prepare(self, scripts: set[str]) -> None:
         for name in scripts - self._shas.keys():
@@ -206,15 +216,20 @@ class Journal:
         return await result if hasattr(result, "__await__") and target is self._redis else result
 
 
+def _index_of(group: list[Pending], head: str) -> int:
+    """The place in the group of the entry that is the head, -1 where it is none of them."""
+    return next((index for index, pending in enumerate(group) if f"{pending.seq}:{pending.mac}" == head), -1)
+
+
 def _unavailable(error: Exception) -> StateUnavailable:
     text = str(error)
-    if isinstance(error, ResponseError) and "OOM" in text:
+    if isinstance(error, OutOfMemoryError) or "OOM" in text:
         return StateUnavailable(
             "Redis is full and refuses writes.",
             code="redis_full",
             advice="Raise its maxmemory or free memory (policy noeviction); the jobs go on by themselves then.",
         )
-    if isinstance(error, ResponseError) and ("READONLY" in text or "MISCONF" in text or "NOREPLICAS" in text):
+    if isinstance(error, ReadOnlyError) or any(word in text for word in ("READONLY", "MISCONF", "NOREPLICAS")):
         return StateUnavailable(
             "Redis is read-only.",
             code="redis_read_only",

@@ -95,11 +95,17 @@ def _derive(key: bytes, purpose: str) -> bytes:
     return base64.urlsafe_b64encode(HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(key))
 
 
-def seal(secret: str | Mapping[str, str], keys: Keys) -> str:
+def seal(secret: str | Mapping[str, str], keys: Keys | None = None) -> str:
     """A sealed token for the `credentials` argument of a connection test sent as a Celery message.
 
     `secret` is the token, password or PAT alone, `user:secret`, or a mapping such as `{"email": …, "token": …}`.
+    Without `keys` the key ring is the one that AFTERWORD_KEYS_FILE, AFTERWORD_KEYS or AFTERWORD_DATA name.
     """
+    if keys is None:
+        from config.keys import load_key_ring
+        from config.settings import Settings
+
+        keys = load_key_ring(Settings())
     text = secret if isinstance(secret, str) else json.dumps(dict(secret))
     return Vault(keys).seal(text, purpose="message", owner="connection test")
 

@@ -10,7 +10,12 @@ from tasks.lifecycle import Ended
 from tasks.model import Document, Issue, JobState, parse_command
 from tasks.state.ledger import NotClaimed
 
-DOCUMENT = Document(id="doc-1", issue_id="inc-1", title="RCA: pool exhausted", content_md="# RCA: pool exhausted\n\n| a | b |\n|-|-|\n| 1 | x<y |\n\n- [ ] task\n")
+DOCUMENT = Document(
+    id="doc-1",
+    issue_id="inc-1",
+    title="RCA: pool exhausted",
+    content_md="# RCA: pool exhausted\n\n| a | b |\n|-|-|\n| 1 | x<y |\n\n- [ ] task\n",
+)
 ISSUE = Issue(id="inc-1", title="Pool exhausted", description="# What\n\n`a|b` <none>\n", severity="P1", tags='["db"]')
 PUBLISH = {"command": "publish_to_confluence", "doc_id": "doc-1", "space_key": "OPS"}
 INCIDENT = {"command": "create_servicenow_incident", "issue_id": "inc-1"}
@@ -166,7 +171,9 @@ async def test_a_dead_job_for_missing_content_goes_on_once_it_was_put(services, 
 
 
 @pytest.mark.parametrize("fault", ["sign_in_203", "redirect_302", "hibernating"])
-async def test_a_page_instead_of_an_answer_suspends_the_destination_and_loses_nothing(services, sandbox, content, fault):
+async def test_a_page_instead_of_an_answer_suspends_the_destination_and_loses_nothing(
+    services, sandbox, content, fault
+):
     await sandbox.fault(vendor="azure_devops", fault=fault, times=1)
     job = await submit(services, WORK_ITEM)
     await lifecycle.attempt(services.core, job.id)
@@ -208,7 +215,9 @@ async def test_personal_data_is_redacted_on_its_way_out(services, sandbox):
 
 async def test_a_page_edited_by_hand_is_held_and_released_to_be_overwritten(services, sandbox, content):
     first = await run(services, await submit(services, PUBLISH))
-    async with sandbox.session.post(f"{sandbox.url}/_sandbox/edit", json={"id": first.receipt.id, "body": "<p>mine</p>"}):
+    async with sandbox.session.post(
+        f"{sandbox.url}/_sandbox/edit", json={"id": first.receipt.id, "body": "<p>mine</p>"}
+    ):
         pass
     await services.contents.put_document(DOCUMENT.model_copy(update={"content_md": "newer"}), "test")
     job = await submit(services, PUBLISH)
@@ -235,7 +244,9 @@ async def test_every_request_has_an_intent_before_it_and_one_outcome_after_it(se
     await run(services, await submit(services, PUBLISH))
     entries = await services.audit.tail(500)
     intents = {f"{e.chain}/{e.seq}" for e in entries if e.event.endswith(".intent")}
-    outcomes = [e.data["intent"] for e in entries if e.event.startswith(("delivery.", "lookup.")) and "intent" in e.data]
+    outcomes = [
+        e.data["intent"] for e in entries if e.event.startswith(("delivery.", "lookup.")) and "intent" in e.data
+    ]
     assert sorted(outcomes) == sorted(intents)
     assert len(intents) == len((await sandbox.state())["requests"])
     assert [e.event for e in entries].count("delivery.unknown") == 1

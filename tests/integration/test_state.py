@@ -1,0 +1,177 @@
+"""Ledger and audit on a real Valkey: order, fencing, take-over, tampering, a full and a vanished server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.errors import Fenced, Refused, StateUnavailable
+from tasks.model import Document, Job, JobState, Receipt, parse_command
+from tasks.state.audit import Event
+from tasks.state.ledger import NotClaimed, Settlement
+from tests.integration.test_lifecycle import DOCUMENT, PUBLISH
+
+pytestmark = pytest.mark.usefixtures("destinations")
+
+
+@pytest.fixture(autouse=True)
+async def document(services):
+    await services.contents.put_document(DOCUMENT, "test")
+
+
+async def submit(services, **more) -> Job:
+    return await services.submit(parse_command(PUBLISH), actor="test", **more)
+
+
+async def claim(services, job) -> Job | NotClaimed:
+    return await services.ledger.claim(job.id, "worker-1", 60_000)
+
+
+def delivered() -> Settlement:
+    return Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=Receipt(id="1", url="http://x"), doubt="clear")
+
+
+async def test_a_job_is_claimed_once(services):
+    job = await submit(services)
+    claims = await asyncio.gather(*(claim(services, job) for _ in range(20)))
+    assert sum(isinstance(found, Job) for found in claims) == 1
+
+
+async def test_a_newer_job_supersedes_one_that_waits(services):
+    old, new = await submit(services), await submit(services)
+    assert (await services.ledger.require(old.id)).superseded_by == new.id
+    assert (await services.ledger.require(old.id)).state is JobState.SUPERSEDED
+
+
+async def test_an_older_job_never_overwrites_a_newer_one(services):
+    old = await claim(services, await submit(services))
+    new = await submit(services)
+    assert (await claim(services, new)).reason == "busy"
+    retrying = Settlement(JobState.RETRYING, Event.RETRYING, due_ms=0)
+    assert await services.ledger.settle(old, retrying) is JobState.SUPERSEDED
+    assert isinstance(await claim(services, new), Job)
+
+
+async def test_a_dead_job_is_not_retried_over_a_newer_delivery(services):
+    old = await claim(services, await submit(services))
+    await services.ledger.settle(old, Settlement(JobState.DEAD, Event.DEAD))
+    new = await claim(services, await submit(services))
+    await services.ledger.settle(new, delivered())
+    with pytest.raises(Refused, match=new.id):
+        await services.retry(old.id, "test")
+
+
+async def test_a_late_writer_changes_nothing(services):
+    job = await services.ledger.claim((await submit(services)).id, "worker-1", 0)
+    assert await services.ledger.lapsed() == [job.id]
+    assert await services.ledger.take_over(job.id) is JobState.RETRYING
+    with pytest.raises(Fenced):
+        await services.ledger.settle(job, delivered())
+    with pytest.raises(Fenced):
+        await services.ledger.intend(job, Event.DELIVERY_INTENT, writes=True, doubt_until_ms=0, facts={})
+
+
+async def test_a_job_that_ends_three_workers_is_quarantined(services):
+    job = await submit(services)
+    for _ in range(3):
+        await services.ledger.claim(job.id, "worker-1", 0)
+        await services.ledger.take_over(job.id)
+    stored = await services.ledger.require(job.id)
+    assert stored.state is JobState.DEAD
+    assert stored.last_error.code == "quarantined"
+
+
+async def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(services):
+    first = await submit(services, idempotency_key="k")
+    assert (await submit(services, idempotency_key="k")).id == first.id
+    with pytest.raises(Refused, match="Idempotency-Key"):
+        await services.submit(parse_command(PUBLISH | {"space_key": "ENG"}), actor="test", idempotency_key="k")
+
+
+async def test_a_suspended_destination_is_not_dispatched(services):
+    job = await submit(services)
+    await services.destinations.pause("confluence", "test")
+    assert await services.ledger.dispatch(1000, 10) == []
+    await services.destinations.resume("confluence", "test")
+    assert await services.ledger.dispatch(1000, 10) == [job.id]
+
+
+async def test_every_unfinished_job_has_one_next_step(services):
+    job = await submit(services)
+    prefix = services.settings.prefix
+
+    async def places():
+        due = await services.redis.zscore(f"{prefix}:due:confluence", job.id)
+        lease = await services.redis.zscore(f"{prefix}:leases", job.id)
+        return due is not None, lease is not None
+
+    assert await places() == (True, False)
+    held = await claim(services, job)
+    assert await places() == (False, True)
+    await services.ledger.settle(held, Settlement(JobState.RETRYING, Event.RETRYING, due_ms=1))
+    assert await places() == (True, False)
+    await services.ledger.cancel(job.id, "test")
+    assert await places() == (False, False)
+
+
+async def test_many_writers_at_once_make_one_chain_that_holds(services):
+    await asyncio.gather(
+        *(services.contents.put_document(Document(id=f"d{i}", title="t", content_md=""), "t") for i in range(300))
+    )
+    report = await services.audit.verify()
+    assert report.ok, report.problems
+    assert report.chains == 1
+
+
+@pytest.mark.parametrize("attack", ["edit", "delete", "insert", "cut the tail", "drop the chain", "rewrite the head"])
+async def test_tampering_with_the_audit_is_found(services, attack):
+    for _ in range(3):
+        await submit(services)
+    redis, prefix = services.redis, services.settings.prefix
+    stream, heads = f"{prefix}:audit", f"{prefix}:audit:heads"
+    rows = await redis.xrange(stream)
+    (chain,) = await redis.hkeys(heads)
+    if attack == "edit":
+        identifier, fields = rows[-1]
+        await redis.xdel(stream, identifier)
+        await redis.xadd(stream, {**fields, b"data": b"{}"})
+    elif attack == "delete":
+        await redis.xdel(stream, rows[1][0])
+    elif attack == "insert":
+        await redis.xadd(stream, rows[0][1])
+    elif attack == "cut the tail":
+        await redis.xdel(stream, rows[-1][0])
+    elif attack == "drop the chain":
+        await redis.delete(stream)
+    else:
+        await redis.hset(heads, chain, b"1:" + rows[0][1][b"mac"])
+    report = await services.audit.verify()
+    assert not report.ok
+    assert report.problems
+
+
+async def test_nothing_is_written_when_redis_is_full(services, valkey):
+    await services.redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StateUnavailable, match="full"):
+            await submit(services)
+    finally:
+        await services.redis.config_set("maxmemory", "0")
+    assert (await submit(services)).state is JobState.QUEUED
+    assert (await services.audit.verify()).ok
+
+
+async def test_a_cut_connection_leaves_the_chain_whole(services):
+    for _ in range(5):
+        await services.redis.client_kill_filter(_type="normal", skipme=False)
+        await submit(services)
+    report = await services.audit.verify()
+    assert report.ok, report.problems
+
+
+async def test_bodies_and_secrets_are_sealed_at_rest(services):
+    async for key in services.redis.scan_iter(f"{services.settings.prefix}*"):
+        raw = await services.redis.dump(key)
+        assert b"pool exhausted" not in raw
+        assert b"sandbox-not-a-secret" not in raw

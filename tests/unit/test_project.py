@@ -1,0 +1,83 @@
+"""What the project says of itself is true: lock files, README commands, compose file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from config.settings import Settings
+from worker.cli import root
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_locks_hold_pinned_versions_with_hashes_and_no_address(name):
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    for line in text.splitlines():
+        assert re.match(
+            r"^(#|$|[a-z0-9._-]+(\[[a-z,]+\])?==\S+( ; .+)? \\$|    --hash=sha256:[0-9a-f]{64}( \\)?$)", line
+        ), line
+
+
+def test_locks_cover_what_the_project_depends_on():
+    locked = set(re.findall(r"^([a-z0-9._-]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    for wanted in PROJECT["project"]["dependencies"]:
+        assert re.match(r"[a-z0-9.-]+", wanted).group() in locked
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("afterword ")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_of_the_readme_exists_with_its_options(line):
+    group: click.Command = root
+    words = shlex.split(line)[1:]
+    while isinstance(group, click.Group):
+        group = group.commands[words.pop(0)]
+    known = {option for parameter in group.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_readme_shows_both_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "make demo" in text
+    assert "make test" in text
+
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def test_compose_runs_redis_durably_two_workers_and_flower():
+    services = COMPOSE["services"]
+    assert {"redis", "worker-1", "worker-2", "flower", "keys"} <= services.keys()
+    command = " ".join(services["redis"]["command"])
+    for option in ("appendonly yes", "appendfsync always", "noeviction", "requirepass"):
+        assert option in command
+    assert services["worker-1"]["command"] == ["worker"]
+    assert "worker" in root.commands
+
+
+def test_compose_sets_only_settings_that_exist_and_publishes_on_loopback():
+    for name, service in COMPOSE["services"].items():
+        for variable in service.get("environment", {}):
+            if variable.startswith("AFTERWORD_"):
+                assert variable.removeprefix("AFTERWORD_").lower() in Settings.model_fields, name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_every_setting_is_documented():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    for name in Settings.model_fields:
+        assert f"AFTERWORD_{name.upper()}" in text
