@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from config.settings import ConfigError, Settings
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 KEY_BYTES = 32
 FEWEST_DISTINCT_BYTES = 16
 SYSTEMD_NAME = "afterword-keys"
+# Ids of keys that stand in public documents: the test vectors of the Fernet specification.
+PUBLISHED = frozenset({"001d9086"})
 
 
 @dataclass(frozen=True)
@@ -48,28 +52,33 @@ def key_id_of(key: bytes) -> str:
     return hashlib.sha256(b"afterword key id" + key).hexdigest()[:8]
 
 
-def load_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyRing:
-    """The key ring of this process; raises `ConfigError` naming the source, never showing a key."""
-    environ = os.environ if environ is None else environ
-    sources: list[str] = []
+def explicit_sources(settings: Settings, environ: Mapping[str, str]) -> dict[str, Path | SecretStr]:
+    """The places that an operator named for keys, by what names them."""
+    found: dict[str, Path | SecretStr] = {}
     directory = environ.get("CREDENTIALS_DIRECTORY")
-    systemd = Path(directory) / SYSTEMD_NAME if directory else None
-    if systemd and systemd.exists():
-        sources.append("$CREDENTIALS_DIRECTORY")
+    if directory and (Path(directory) / SYSTEMD_NAME).exists():
+        found["$CREDENTIALS_DIRECTORY"] = Path(directory) / SYSTEMD_NAME
     if settings.keys_file:
-        sources.append("AFTERWORD_KEYS_FILE")
+        found["AFTERWORD_KEYS_FILE"] = settings.keys_file
     if settings.keys:
-        sources.append("AFTERWORD_KEYS")
+        found["AFTERWORD_KEYS"] = settings.keys
+    return found
+
+
+def load_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyRing:
+    """The key ring of this process; raises `ConfigError` naming the source, never showing a key.
+
+    Without a named source it is the file that the running `afterword up` uses, or `keys` in the data folder.
+    """
+    sources = explicit_sources(settings, os.environ if environ is None else environ)
     if len(sources) > 1:
         raise ConfigError(f"Keys come from {' and '.join(sources)} at once; keep one of them.")
-    if sources == ["AFTERWORD_KEYS"] and settings.keys:
+    for name, source in sources.items():
+        if isinstance(source, Path):
+            return _read(source)
         log.warning("AFTERWORD_KEYS puts keys into the environment; a file (AFTERWORD_KEYS_FILE) is safer.")
-        return parse_keys(settings.keys.get_secret_value().split(","), "AFTERWORD_KEYS")
-    if systemd and sources == ["$CREDENTIALS_DIRECTORY"]:
-        return _read(systemd)
-    if settings.keys_file:
-        return _read(settings.keys_file)
-    return _read(settings.data / "keys")
+        return parse_keys(source.get_secret_value().replace(",", "\n").split("\n"), name)
+    return _read(Path(settings.instance().get("keys_file") or settings.data / "keys"))
 
 
 def _read(path: Path) -> KeyRing:
@@ -100,15 +109,15 @@ def parse_keys(lines: list[str], source: str) -> KeyRing:
             key = base64.b64decode(line.encode("ascii"), altchars=b"-_", validate=True)
         except (ValueError, UnicodeEncodeError):
             raise ConfigError(
-                f"{source}: key {number} is not urlsafe base64; make one with `afterword key new`."
+                f"{source}: the key in line {number} is not urlsafe base64; make one with `afterword key new`."
             ) from None
         if len(key) != KEY_BYTES:
             raise ConfigError(
-                f"{source}: key {number} has {len(key)} bytes, not 32; make one with `afterword key new`."
+                f"{source}: the key in line {number} has {len(key)} bytes, not 32; make one with `afterword key new`."
             )
-        if is_weak(key):
+        if is_weak(key) or key_id_of(key) in PUBLISHED:
             raise ConfigError(
-                f"{source}: key {number} is a constant or patterned key, as samples are; make one with `afterword key new`."
+                f"{source}: the key in line {number} is a constant, patterned or published key, as samples are; make one with `afterword key new`."
             )
         keys[key_id_of(key)] = key
     if not keys:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 INSTANCE_FILE = "instance.json"
+OTHERS = frozenset({"AFTERWORD_SHARED", "AFTERWORD_REDIS_PASSWORD"})  # read by the tests and by docker-compose.yml
 
 
 class ConfigError(Exception):
@@ -21,7 +23,9 @@ class ConfigError(Exception):
 class Settings(BaseSettings):
     """Every setting of Afterword. Durations carry their unit in the name."""
 
-    model_config = SettingsConfigDict(env_prefix="AFTERWORD_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="AFTERWORD_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     redis_url: str | None = Field(default=None, description="Redis >= 6.2 or Valkey that holds ledger and audit")
     broker_url: str | None = Field(default=None, description="Celery's broker; the ledger's Redis where unset")
@@ -40,6 +44,12 @@ class Settings(BaseSettings):
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
+
+    @field_validator("data", "keys_file")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        """Child processes run in another folder; a symbolic link stays one, so that it can be refused."""
+        return Path(os.path.abspath(value.expanduser())) if value else None  # noqa: PTH100 - resolve() follows links
 
     def instance(self) -> dict[str, Any]:
         """What a running `afterword up` left in the data folder, or nothing."""
@@ -64,13 +74,25 @@ class Settings(BaseSettings):
         return str(address)
 
     def broker_address(self) -> str:
-        """Celery's broker URL."""
-        return str(self.broker_url or self.redis_address())
+        """Celery's broker URL: AFTERWORD_BROKER_URL, else the ledger's Redis, else the running instance's."""
+        left = self.redis_url or self.instance().get("broker_url")
+        return str(self.broker_url or left or self.redis_address())
 
 
 def settings_for(data: Path | None) -> Settings:
-    """Settings, with `--data` taking the place of AFTERWORD_DATA."""
-    return Settings() if data is None else Settings(data=data)
+    """Settings, with `--data` taking the place of AFTERWORD_DATA; raises `ConfigError` naming each bad variable."""
+    try:
+        return Settings() if data is None else Settings(data=data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        clauses = [f"AFTERWORD_{'.'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in problems]
+        raise ConfigError(f"{'; '.join(clauses)}. Correct it, or unset it for the default.") from None
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that start with AFTERWORD_ and set nothing, such as misspelt ones."""
+    known = {f"AFTERWORD_{name.upper()}" for name in Settings.model_fields}
+    return sorted(name for name in environ if name.startswith("AFTERWORD_") and name.upper() not in known | OTHERS)
 
 
 def write_instance(settings: Settings, facts: dict[str, Any]) -> None:

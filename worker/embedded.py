@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Self
 import redis
 
 from config.settings import ConfigError
+from worker.orphans import dies_with_parent
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
@@ -46,17 +48,52 @@ def free_port() -> int:
 
 
 class EmbeddedValkey:
-    """The server as a child process, its data in `folder`. A context manager: it runs inside the block."""
+    """The server as a child process, its data in `folder`. A context manager: it runs inside the block.
 
-    def __init__(self, folder: Path) -> None:
+    `keep_open` are file descriptors that the server inherits, such as the lock of the data folder: should we be killed,
+    nobody starts a second server on the same files while this one still runs.
+    """
+
+    def __init__(self, folder: Path, keep_open: tuple[int, ...] = ()) -> None:
         self._folder = folder
+        self._keep_open = keep_open
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
-        binary = server_binary()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         port, password = free_port(), secrets.token_urlsafe(24)
+        self._write_config(port, password)
+        self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server, also again after it ended: port, password and data stay the same."""
+        binary = server_binary()
+        with (self._folder / "valkey.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the package's own binary
+                [str(binary), str(self._folder / "valkey.conf")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=self._keep_open,
+                preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 - see there
+            )
+        self._wait()
+
+    def _write_config(self, port: int, password: str) -> None:
+        """The password stands in a file for the owner only, never in an argument."""
         config = self._folder / "valkey.conf"
         config.unlink(missing_ok=True)
         lines = [
@@ -74,14 +111,6 @@ class EmbeddedValkey:
         descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        log = (self._folder / "valkey.log").open("ab")
-        with log:
-            self._process = subprocess.Popen(  # noqa: S603 - the package's own binary
-                [str(binary), str(config)], stdout=log, stderr=log, start_new_session=True
-            )
-        self.url = f"redis://:{password}@127.0.0.1:{port}/0"
-        self._wait()
-        return self
 
     def _wait(self) -> None:
         client = redis.Redis.from_url(self.url)
@@ -91,9 +120,7 @@ class EmbeddedValkey:
                 client.ping()
                 client.close()
             except redis.RedisError:
-                ended = self._process is not None and self._process.poll() is not None
-                if ended or time.monotonic() > deadline:
-                    self.__exit__(None, None, None)
+                if not self.alive or time.monotonic() > deadline:
                     raise ConfigError(
                         f"The embedded Valkey did not start; see {self._folder / 'valkey.log'}."
                     ) from None
@@ -104,6 +131,10 @@ class EmbeddedValkey:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server by SIGTERM, and by SIGKILL where that takes too long."""
         process = self._process
         if process is None or process.poll() is not None:
             return

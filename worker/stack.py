@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -14,16 +15,28 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
-from config.keys import create_key_file
+from config.keys import create_key_file, explicit_sources
 from config.settings import ConfigError, Settings, write_instance
 from tasks.destinations import parse_settings
+from tasks.errors import Refused
 from worker.embedded import EmbeddedValkey, free_port
-from worker.runtime import open_services
+from worker.orphans import dies_with_parent
+from worker.runtime import check_services, open_services
 
 READY_LIMIT_S = 60.0
 STOP_LIMIT_S = 25.0
+ORPHAN_LIMIT_S = 10.0
+LOOK_EVERY_S = 0.3
+RESTARTS = 5
+RESTARTS_WITHIN_S = 120.0
 FAKE_SECRET = "sandbox-not-a-secret"
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGTERM, Ctrl-C or a closed terminal: unwind, and stop every child on the way."""
 
 
 @dataclass
@@ -32,11 +45,21 @@ class Stack:
 
     settings: Settings
     redis_url: str
+    new_keys: bool = False
+    valkey: EmbeddedValkey | None = None
     sandbox_url: str | None = None
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    @property
+    def own_settings(self) -> Settings:
+        """The settings of this instance, with its Redis."""
+        return self.settings.model_copy(update={"redis_url": self.redis_url})
+
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start one of our own commands with this stack's environment; its output goes to DATA/NAME.log."""
+        """Start one of our own commands with this stack's environment; its output goes to DATA/NAME.log.
+
+        Should this process be killed, they are killed as well: what they leave is settled at the next start.
+        """
         with (self.settings.data / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "worker", *arguments],
@@ -46,18 +69,25 @@ class Stack:
                 env=self.environment(),
                 cwd=Path(__file__).resolve().parent.parent,
                 start_new_session=True,
+                preexec_fn=dies_with_parent(signal.SIGKILL),  # noqa: PLW1509 - see there
             )
         self.children[name] = child
         return child
 
     def environment(self) -> dict[str, str]:
-        """The environment of a child."""
+        """The environment of a child: ours, with exactly this stack's Redis, broker and keys."""
+        given = self.settings
+        keys = given.keys.get_secret_value() if given.keys else None
         own = {
-            "AFTERWORD_DATA": str(self.settings.data),
+            "AFTERWORD_DATA": str(given.data),
             "AFTERWORD_REDIS_URL": self.redis_url,
+            "AFTERWORD_BROKER_URL": given.broker_url,
+            "AFTERWORD_KEYS_FILE": str(given.keys_file) if given.keys_file else None,
+            "AFTERWORD_KEYS": keys,
             "PYTHONUNBUFFERED": "1",
         }
-        return os.environ | own
+        inherited = {name: value for name, value in os.environ.items() if name not in own}
+        return inherited | {name: value for name, value in own.items() if value is not None}
 
     def stop(self) -> None:
         """Stop every child, the worker first, by SIGTERM and then by SIGKILL."""
@@ -74,57 +104,143 @@ class Stack:
 
 @contextlib.contextmanager
 def running_stack(settings: Settings, *, sandbox_port: int | None) -> Iterator[Stack]:
-    """Valkey (unless AFTERWORD_REDIS_URL names another), keys, sandbox and a worker, until the block ends."""
+    """Valkey (unless AFTERWORD_REDIS_URL names another), keys, sandbox and a worker, until the block ends.
+
+    A stop signal inside the block raises `Stopped`; whatever ends it, nothing is left running.
+    """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as closing:
-        closing.enter_context(_only_one(settings.data))
-        if not settings.keys_file and not settings.keys and not (settings.data / "keys").exists():
-            create_key_file(settings.data / "keys")
-        url = settings.redis_url or closing.enter_context(EmbeddedValkey(settings.data / "valkey")).url
-        stack = Stack(settings, url)
-        closing.callback(stack.stop)
-        if sandbox_port is not None:
-            port = sandbox_port or free_port()
-            stack.start("sandbox", "sandbox", "--port", str(port))
-            stack.sandbox_url = f"http://127.0.0.1:{port}"
-            _await_http(stack.sandbox_url + "/_sandbox/state", stack.children["sandbox"])
-        facts = {
-            "redis_url": url,
-            "broker_url": settings.broker_url or url,
-            "pid": os.getpid(),
-            "sandbox_url": stack.sandbox_url,
-        }
-        write_instance(settings, facts)
-        closing.callback((settings.data / "instance.json").unlink, missing_ok=True)
-        stack.start("worker", "worker")
+        lock = closing.enter_context(_only_one(settings))
+        closing.enter_context(stop_signals_raise())
+        with stop_signals_deferred():
+            new_keys = _ensure_keys(settings)
+            valkey = None
+            if not settings.redis_url:
+                valkey = closing.enter_context(EmbeddedValkey(settings.data / "valkey", keep_open=(lock,)))
+            stack = Stack(settings, settings.redis_url or (valkey.url if valkey else ""), new_keys, valkey)
+            check_services(stack.own_settings)
+            closing.callback(stack.stop)
+            if sandbox_port is not None:
+                _start_sandbox(stack, sandbox_port or free_port())
+            write_instance(settings, _facts(stack))
+            closing.callback((settings.data / "instance.json").unlink, missing_ok=True)
+            stack.start("worker", "worker")
         yield stack
+        closing.enter_context(stop_signals_wait())
 
 
-@contextlib.contextmanager
-def _only_one(data: Path) -> Iterator[None]:
-    with (data / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"Another `afterword up` runs with {data}; stop it, or use --data for another folder."
-            ) from None
-        yield
+def _ensure_keys(settings: Settings) -> bool:
+    """Make the data folder's key file at first use, unless the operator named keys."""
+    file = settings.data / "keys"
+    if explicit_sources(settings, os.environ) or file.exists() or file.is_symlink():
+        return False
+    create_key_file(file)
+    return True
 
 
-def _await_http(url: str, child: subprocess.Popen[bytes]) -> None:
+def _facts(stack: Stack) -> dict[str, str | int | None]:
+    """What other commands need to connect."""
+    named = explicit_sources(stack.settings, os.environ)
+    file = next(iter(named.values())) if named else stack.settings.data / "keys"
+    return {
+        "redis_url": stack.redis_url,
+        "broker_url": stack.settings.broker_url or stack.redis_url,
+        "keys_file": str(file) if isinstance(file, Path) else None,
+        "pid": os.getpid(),
+        "sandbox_url": stack.sandbox_url,
+    }
+
+
+def _start_sandbox(stack: Stack, port: int) -> None:
+    child = stack.start("sandbox", "sandbox", "--port", str(port))
+    stack.sandbox_url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + READY_LIMIT_S
     while time.monotonic() < deadline and child.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own loopback address
-                return
+            with urllib.request.urlopen(f"{stack.sandbox_url}/_sandbox/state", timeout=2):  # noqa: S310 - loopback
+                break
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise ConfigError("The sandbox did not start; its port may be taken (choose another with --port).")
+    if child.poll() is not None or time.monotonic() >= deadline:
+        raise ConfigError(f"The sandbox did not start; port {port} may be taken (choose another with --port).")
+    asyncio.run(add_sandbox_destinations(stack.own_settings, stack.sandbox_url))
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings) -> Iterator[int]:
+    """Hold the data folder's lock; yields its file descriptor.
+
+    The Valkey of an `up` that was killed holds it until its own end: that is waited for.
+    """
+    with (settings.data / "lock").open("w") as lock:
+        deadline = time.monotonic() + (0 if _runs(settings.instance().get("pid")) else ORPHAN_LIMIT_S)
+        while not _locked(lock.fileno()):
+            if time.monotonic() >= deadline:
+                raise ConfigError(
+                    f"Another `afterword up` runs with {settings.data}; stop it, or use --data for another folder."
+                )
+            time.sleep(0.05)
+        yield lock.fileno()
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _runs(pid: object) -> bool:
+    if not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _handling(handler: signal.Handlers | object) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in STOP_SIGNALS}  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+def stop_signals_raise() -> contextlib.AbstractContextManager[None]:
+    """Turn the first stop signal into `Stopped`; further ones don't interrupt the stopping."""
+    return _handling(_stop_now)
+
+
+def _stop_now(*_: object) -> NoReturn:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise Stopped
+
+
+@contextlib.contextmanager
+def stop_signals_deferred() -> Iterator[None]:
+    """Let the block finish, whose libraries may swallow an exception; a stop signal raises `Stopped` at its end."""
+    came: list[object] = []
+    with _handling(lambda *_: came.append(True)):
+        yield
+    if came:
+        _stop_now()
+
+
+def stop_signals_wait() -> contextlib.AbstractContextManager[None]:
+    """Let nothing interrupt the stopping of children."""
+    return _handling(signal.SIG_IGN)
 
 
 def sandbox_destinations(sandbox_url: str) -> dict[str, dict[str, object]]:
-    """The three destinations of the sandbox, by name."""
+    """The three destinations of the sandbox, by name. It shows a write at once, so doubt is short."""
     local: dict[str, object] = {"allow_http": True, "allow_private": ("127.0.0.0/8",)}
     return {
         "confluence": {
@@ -155,26 +271,41 @@ async def add_sandbox_destinations(settings: Settings, sandbox_url: str) -> None
     """Configure the sandbox's three destinations with a credential that is no secret."""
     async with open_services(settings) as services:
         for name, given in sandbox_destinations(sandbox_url).items():
+            before = await services.destinations.get(name)
+            if before and not before.settings.address.startswith("http://127.0.0.1:"):
+                raise Refused(
+                    f"Destination {name} leads to {before.settings.address}; the sandbox would take its place.",
+                    code="destination_taken",
+                    advice="Use another folder for the sandbox: --data DIR.",
+                )
             await services.destinations.set(name, parse_settings(given), FAKE_SECRET, "up")
 
 
-def wait_for_signal(stack: Stack) -> str | None:
-    """Sleep until SIGTERM or Ctrl-C; restarts a worker that ended. Returns what could not be kept alive, or None."""
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    restarts = 0
-    while not stopping:
-        time.sleep(0.3)
-        if (worker := stack.children["worker"]).poll() is not None and not stopping:
-            restarts += 1
-            if restarts > 5:
-                return f"The worker ended with {worker.returncode} again and again; see {stack.settings.data / 'worker.log'}."
+def keep_alive(stack: Stack) -> str:
+    """Start worker and Valkey again when they end. Returns only with what could not be kept alive, in words."""
+    restarts: list[float] = []
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        ended = _ended(stack)
+        if ended is None:
+            continue
+        name, status = ended
+        now = time.monotonic()
+        restarts = [*(at for at in restarts if now - at < RESTARTS_WITHIN_S), now]
+        if name == "sandbox" or len(restarts) > RESTARTS:
+            again = "" if name == "sandbox" else " again and again"
+            return f"The {name} ended{again} (status {status}); see {stack.settings.data} for its log."
+        if name == "Valkey" and stack.valkey:
+            stack.valkey.start()
+        else:
             stack.start("worker", "worker")
-    for number, handler in previous.items():
-        signal.signal(number, handler)
+
+
+def _ended(stack: Stack) -> tuple[str, int | None] | None:
+    """A part that no longer runs, and its exit status."""
+    if stack.valkey and not stack.valkey.alive:
+        return "Valkey", None
+    for name, child in stack.children.items():
+        if (status := child.poll()) is not None:
+            return name, status
     return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import Refused
+from tasks.markup.clean import plain_title
+from tasks.markup.parse import parse
 from tasks.model import CommandName, Document, Issue, explain, parse_command
 from worker.cli.base import Context, actor, common
 from worker.cli.watching import finish, wait_for
@@ -51,6 +53,17 @@ def validated(model: type[Any], data: dict[str, Any], file: str) -> Any:
         raise Refused(f"{file} doesn't fit: {explain(error)}.", code="bad_content", advice="Correct it.") from None
 
 
+def title_of(markdown: str, default: str) -> str:
+    """The words of the first heading, or the default where there is none."""
+    tokens = parse(markdown)
+    for opening, inline in pairwise(tokens):
+        if opening.type == "heading_open":
+            words = "".join(child.content for child in inline.children or () if child.type in ("text", "code_inline"))
+            if title := plain_title(words):
+                return title
+    return default
+
+
 @click.group()
 def document() -> None:
     """Bring documents."""
@@ -69,9 +82,8 @@ def document_put(context: Context, file: str, **given: str | None) -> None:
         data = read_object(file)
     else:
         text = read_text(file)
-        heading = re.search(r"^#[ \t]+(.+?)[ \t#]*$", text, re.MULTILINE)
         stem = "document" if file == "-" else Path(file).stem
-        data = {"id": stem, "title": heading.group(1) if heading else stem, "content_md": text}
+        data = {"id": stem, "title": title_of(text, stem), "content_md": text}
     options = {
         "id": given["identifier"],
         "title": given["title"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rich.table import Table
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
-from worker.cli.base import Context, actor, common
+from worker.cli.base import Context, F, actor, common, plain
 
 
 @click.group()
@@ -25,13 +26,55 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
     return record.model_dump(mode="json")
 
 
-def read_secret(file: Path | None) -> str | None:
-    """The secret from a file, from stdin when that is no terminal, else from a prompt. Never from an argument."""
+HOW_TO_GIVE = (
+    "A secret is never an argument: it would stand in the shell's history and in the process list. "
+    "Leave it out and type it at the prompt, or use --secret-file FILE, or pipe it in with --secret-stdin."
+)
+
+
+def secret_options(function: F) -> F:
+    """The ways to give a secret, and a refusal of the others that doesn't repeat what was given."""
+
+    def refuse(_: click.Context, __: click.Parameter, value: object) -> None:
+        if value:
+            raise click.UsageError(HOW_TO_GIVE)
+
+    names = ("--secret", "--token", "--api-token", "--password", "--pat")
+    file = click.option("--secret-file", type=click.Path(path_type=Path), help="Read the secret from this file.")
+    stdin = click.option("--secret-stdin", is_flag=True, help="Read the secret from stdin, also from a terminal.")
+    bare = click.option(*names, "bare", hidden=True, expose_value=False, callback=refuse)
+    more = click.argument("more", nargs=-1, metavar="", expose_value=False, callback=refuse)
+    return file(stdin(bare(more(function))))
+
+
+def read_secret(context: Context, file: Path | None, *, stdin: bool) -> str | None:
+    """The secret from a file, from stdin where that is asked for or no terminal, else from a prompt.
+
+    Raises `Refused` for a file that can't be read, without repeating its name: it might be the secret itself.
+    """
     if file is not None:
-        return file.read_text("utf-8").strip()
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip() or None
-    return click.prompt("Secret (token, password or PAT)", hide_input=True, default="", show_default=False) or None
+        if stdin:
+            raise click.UsageError("--secret-file and --secret-stdin exclude each other.")
+        try:
+            if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                context.tell("The secret file can be read by others; run `chmod 600` on it.")
+            return _one_line(file.read_text("utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise Refused(
+                f"The file of --secret-file can't be read: {words}.", code="unreadable", advice="Check its path."
+            ) from None
+    if stdin or not sys.stdin.isatty():
+        return _one_line(sys.stdin.read())
+    prompt = "Secret (token, password or PAT; empty keeps the stored one)"
+    return click.prompt(prompt, hide_input=True, default="", show_default=False, err=True) or None
+
+
+def _one_line(text: str) -> str | None:
+    secret = text.strip()
+    if "\n" in secret:
+        raise Refused("The secret has several lines.", code="bad_secret", advice="Give the token or password alone.")
+    return secret or None
 
 
 @destination.command("set")
@@ -51,13 +94,11 @@ def read_secret(file: Path | None) -> str | None:
 )
 @click.option("--allow-http", is_flag=True, help="Permit plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Permit addresses of a private network.")
-@click.option(
-    "--secret-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Read the secret from this file.",
-)
+@secret_options
 @common
-def set_(context: Context, name: str, extra: tuple[str, ...], secret_file: Path | None, **given: Any) -> None:
+def set_(
+    context: Context, name: str, extra: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, **given: Any
+) -> None:
     """Store a destination. The secret comes from a prompt, --secret-file or stdin, never from an argument."""
     if any(character not in "abcdefghijklmnopqrstuvwxyz0123456789_-" for character in name) or not name[:1].isalpha():
         raise Refused(
@@ -71,7 +112,7 @@ def set_(context: Context, name: str, extra: tuple[str, ...], secret_file: Path 
             raise Refused(f"{pair!r:.60} is not FIELD=VALUE.", code="bad_settings", advice="Write --set FIELD=VALUE.")
         given[key] = value
     settings = parse_settings(given)
-    secret = read_secret(secret_file)
+    secret = read_secret(context, secret_file, stdin=secret_stdin)
     record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
     missing = "" if record.has_credential else " It has no credential yet."
     context.show(
@@ -87,7 +128,8 @@ def list_(context: Context) -> None:
     records = context.run(lambda services: services.destinations.list())
     table = Table("Name", "Kind", "Address", "State", "Reason")
     for record in records:
-        table.add_row(record.name, record.settings.kind, record.settings.address, record.state, record.reason)
+        cells = (record.name, record.settings.kind, record.settings.address, record.state, record.reason)
+        table.add_row(*map(plain, cells))
     empty = "No destination yet. Add one: afterword destination set NAME --kind confluence --base-url URL --email E --space KEY"
     context.show([describe(record) for record in records], table if records else empty)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tasks.errors import Refused
 from tasks.model import Job, JobState
-from worker.cli.base import Context, actor, common
+from worker.cli.base import Context, actor, common, plain
 from worker.cli.watching import describe, finish, sentence, wait_for
 from worker.runtime import Services
 
@@ -36,9 +36,8 @@ def list_(context: Context, state: str | None, destination: str | None, limit: i
     jobs, _ = context.run(lambda services: services.ledger.list(wanted, destination, None, limit))
     table = Table("Job", "Command", "Destination", "State", "Attempts", "What happened")
     for row in jobs:
-        table.add_row(
-            row.id, row.command.command.value, row.destination, row.state.value, str(row.attempts), sentence(row)
-        )
+        cells = (row.id, row.command.command, row.destination, row.state.value, row.attempts, sentence(row))
+        table.add_row(*map(plain, cells))
     context.show(
         [describe(row) for row in jobs],
         table if jobs else "No such job. Submit one: afterword publish DOC_ID --space KEY",
@@ -101,9 +100,9 @@ def _act(
             try:
                 found.append(await act(services, identifier))
             except Refused as refused:
-                context.err.print(str(refused), markup=False)
+                context.tell(str(refused))
             if number % 100 == 0:
-                context.err.print(f"{number} of {len(ids)}")
+                context.tell(f"{number} of {len(ids)}")
         return found
 
     done = context.run(all_matching if job_id is None else one)

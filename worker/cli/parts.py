@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from worker.cli.base import Context, common
+from worker.cli.base import Context, Failure, common
 from worker.demo.run import run_demo
+from worker.runtime import check_services
 from worker.sandbox.serve import serve_until_stopped
-from worker.stack import add_sandbox_destinations, running_stack, wait_for_signal
+from worker.stack import Stack, Stopped, keep_alive, running_stack
 
 
 @click.command()
@@ -26,36 +28,44 @@ from worker.stack import add_sandbox_destinations, running_stack, wait_for_signa
 @common
 def up(context: Context, sandbox: bool, port: int) -> None:
     """Run everything on this machine, until Ctrl-C."""
-    with running_stack(context.settings, sandbox_port=port if sandbox else None) as stack:
-        settings = context.settings.model_copy(update={"redis_url": stack.redis_url})
-        if stack.sandbox_url:
-            asyncio.run(add_sandbox_destinations(settings, stack.sandbox_url))
-        facts = {"data": str(settings.data), "broker_url": settings.broker_address(), "sandbox_url": stack.sandbox_url}
-        lines = [
-            f"Data, keys and logs:       {settings.data}",
-            f"Plain Celery clients use:  {settings.broker_address()}",
-        ]
-        if stack.sandbox_url:
-            lines.append(f"Sandbox pages:             {stack.sandbox_url}")
-        lines.append("Other commands find this instance by themselves. Ctrl-C stops it.")
-        context.show(facts, "\n".join(lines))
-        sys.stdout.flush()
-        trouble = wait_for_signal(stack)
-    if trouble:
-        context.fail(trouble)
+    try:
+        with running_stack(context.settings, sandbox_port=port if sandbox else None) as stack:
+            announce(context, stack)
+            trouble = keep_alive(stack)
+    except Stopped:
+        context.tell("Stopped.")
+        return
+    raise Failure(trouble, code="part_ended")
+
+
+def announce(context: Context, stack: Stack) -> None:
+    """Say where everything is."""
+    settings = stack.own_settings
+    facts = {
+        "data": str(settings.data),
+        "broker_url": settings.broker_address(),
+        "sandbox_url": stack.sandbox_url,
+        "new_keys": stack.new_keys,
+    }
+    lines = [
+        f"Data, keys and logs:       {settings.data}",
+        f"Plain Celery clients use:  {settings.broker_address()}",
+    ]
+    if stack.new_keys:
+        lines.insert(1, f"New key file, keep a copy: {settings.data / 'keys'}")
+    if stack.sandbox_url:
+        lines.append(f"Sandbox pages:             {stack.sandbox_url}")
+    lines.append("Other commands find this instance by themselves. Ctrl-C stops it.")
+    context.show(facts, "\n".join(lines))
+    sys.stdout.flush()
 
 
 @click.command()
-@click.option(
-    "--document",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Deliver this Markdown file instead.",
-)
+@click.option("--document", type=click.Path(path_type=Path), help="Deliver this Markdown file instead.")
 @common
 def demo(context: Context, document: Path | None) -> None:
     """Deliver a real RCA to three simulated vendors, with faults, in a temporary folder."""
-    if not run_demo(context, document):
-        raise SystemExit(1)
+    raise SystemExit(run_demo(context, document))
 
 
 @click.command()
@@ -65,9 +75,9 @@ def demo(context: Context, document: Path | None) -> None:
 def worker(context: Context, concurrency: int | None, queues: str | None) -> None:
     """Run a worker, the same as `celery -A worker worker`."""
     from worker.celery import app
-    from worker.runtime import check_services
 
     check_services(context.settings)
+    os.environ["AFTERWORD_DATA"] = str(context.settings.data)  # Celery's loader reads the settings by itself
     arguments = ["worker", "--without-gossip", "--without-mingle", "--loglevel", context.settings.log_level]
     if concurrency:
         arguments += ["--concurrency", str(concurrency)]
@@ -83,11 +93,11 @@ def worker(context: Context, concurrency: int | None, queues: str | None) -> Non
 def sandbox(context: Context, host: str, port: int) -> None:
     """Run the simulated Confluence, ServiceNow and Azure DevOps."""
 
-    def announce(actual: int) -> None:
+    def tell(actual: int) -> None:
         context.show({"url": f"http://{host}:{actual}"}, f"Sandbox on http://{host}:{actual}")
         sys.stdout.flush()
 
-    asyncio.run(serve_until_stopped(host, port, announce))
+    asyncio.run(serve_until_stopped(host, port, tell))
 
 
 COMMANDS = (up, demo, worker, sandbox)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+from redis.exceptions import RedisError
 
 from config.keys import create_key_file, load_key_ring, new_key
-from config.settings import ConfigError
+from config.settings import ConfigError, unknown_variables
 from tasks.errors import AfterwordError
 from tasks.markup import azure_devops, confluence, servicenow
 from tasks.screening import STRICTNESS, Policy, screen
 from tasks.state.vault import seal
 from worker.cli.base import STOPPED, Context, common
 from worker.cli.content import read_text
-from worker.cli.destinations import read_secret
+from worker.cli.destinations import read_secret, secret_options
 from worker.runtime import Services
 
 CLOCK_LIMIT_S = 5.0
@@ -91,11 +93,11 @@ def status(context: Context) -> None:
 
 
 @key.command("seal")
-@click.option("--secret-file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@secret_options
 @common
-def seal_(context: Context, secret_file: Path | None) -> None:
+def seal_(context: Context, secret_file: Path | None, secret_stdin: bool) -> None:
     """Seal a credential, so that it can be named in a Celery message of a connection test."""
-    secret = read_secret(secret_file)
+    secret = read_secret(context, secret_file, stdin=secret_stdin)
     if not secret:
         raise click.UsageError("No secret was given.")
     token = seal(secret, load_key_ring(context.settings))
@@ -111,12 +113,15 @@ def doctor(context: Context) -> None:
     def found(name: str, ok: bool, detail: str) -> None:
         findings.append({"check": name, "ok": ok, "detail": detail})
 
+    strangers = unknown_variables(os.environ)
+    said = f"{', '.join(strangers)}: no such setting; see docs/configuration.md" if strangers else "all known"
+    found("variables", not strangers, said)
     try:
         found("keys", True, f"current key {load_key_ring(context.settings).order[0]}")
         context.run(lambda services: _examine(services, found))
     except ConfigError as error:
         found("settings", False, str(error))
-    except AfterwordError as error:
+    except (AfterwordError, RedisError) as error:
         found("redis", False, str(error))
     lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
     good = all(row["ok"] for row in findings)
@@ -128,12 +133,10 @@ def doctor(context: Context) -> None:
 async def _examine(services: Services, found: Callable[[str, bool, str], None]) -> None:
     facts = await services.redis.info()
     found("redis", True, f"{facts.get('redis_version')} at {services.settings.redis_address().rpartition('@')[2]}")
-    durable = bool(facts.get("aof_enabled"))
-    found(
-        "durability",
-        durable,
-        "append-only file is on" if durable else "turn `appendonly yes` and `appendfsync always` on",
-    )
+    found("durability", *await _durability(services, aof=bool(facts.get("aof_enabled"))))
+    policy = str(facts.get("maxmemory_policy", "noeviction"))
+    full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
+    found("memory", full, policy if full else f"{policy} throws records away; set maxmemory-policy noeviction")
     seconds, _ = await services.redis.time()
     skew = abs(time.time() - int(seconds))
     found(
@@ -146,6 +149,19 @@ async def _examine(services: Services, found: Callable[[str, bool, str], None]) 
     for record in await services.destinations.list():
         ok = record.state == "ready" and record.has_credential
         found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
+
+
+async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
+    if not aof:
+        return False, "turn `appendonly yes` and `appendfsync always` on"
+    try:
+        configured = await services.redis.config_get("appendfsync")
+    except RedisError:  # managed Redis doesn't show its configuration
+        return True, "append-only file is on; whether each write is synced can't be seen"
+    sync = str(configured.get("appendfsync"))
+    return sync == "always", f"append-only file is on, appendfsync {sync}" + (
+        "" if sync == "always" else "; use always"
+    )
 
 
 COMMANDS = (render, screen_, key, doctor)

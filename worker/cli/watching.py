@@ -49,7 +49,7 @@ def wait_for(context: Context, job_id: str) -> Job:
     """Follow a job to its end, telling of each change on stderr."""
 
     def tell(job: Job) -> None:
-        context.err.print(f"{job.id}  {sentence(job)}", markup=False)
+        context.tell(f"{job.id}  {sentence(job)}")
 
     return context.run(lambda services: follow(services, job_id, tell))
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import re
 import tempfile
 import urllib.request
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.live import Live
 from rich.table import Column, Table
 
 from config.settings import Settings
-from tasks.errors import Refused
 from tasks.model import CommandName, Document, Issue, Job, JobState, parse_command
 from tasks.state.audit import AuditReport
-from worker.cli.base import Context
+from worker.cli.base import DONE, FAILED, STOPPED, Context, plain
+from worker.cli.content import read_text, title_of
 from worker.cli.watching import describe, follow, sentence
 from worker.runtime import Services, open_services
-from worker.stack import Stack, add_sandbox_destinations, running_stack
+from worker.stack import Stack, running_stack
 
 LIMIT_S = 90
 FAULTS: tuple[dict[str, Any], ...] = (
@@ -35,36 +36,26 @@ COMMANDS: tuple[dict[str, Any], ...] = (
 )
 
 
-def run_demo(context: Context, document: Path | None) -> bool:
-    """True when all three were delivered, each as one object, and the audit holds."""
+def run_demo(context: Context, document: Path | None) -> int:
+    """The exit code: done where all three were delivered, each as one object, and the audit holds."""
+    text = (
+        read_text(str(document)) if document else resources.files("worker.demo").joinpath("rca.md").read_text("utf-8")
+    )
+    title = title_of(text, document.stem if document else "Demo")
     with tempfile.TemporaryDirectory(prefix="afterword-demo-") as folder:
-        settings = Settings(data=Path(folder), redis_url=None, broker_url=None, keys_file=None, keys=None)
-        context.err.print("Starting an embedded Valkey, three simulated vendors and a worker …")
+        settings = Settings(data=Path(folder)).model_copy(
+            update={"redis_url": None, "broker_url": None, "keys_file": None, "keys": None}
+        )
+        context.tell("Starting an embedded Valkey, three simulated vendors and a worker …")
         with running_stack(settings, sandbox_port=0) as stack:
-            return asyncio.run(_deliver(context, stack, _content(document)))
+            return asyncio.run(_deliver(context, stack, title, text))
 
 
-def _content(file: Path | None) -> tuple[str, str]:
-    """Title and Markdown."""
-    if file is None:
-        text = resources.files("worker.demo").joinpath("rca.md").read_text("utf-8")
-    else:
-        try:
-            text = file.read_text("utf-8-sig")
-        except UnicodeDecodeError:
-            raise Refused(f"{file} is not UTF-8.", code="not_utf8", advice="Convert it first.") from None
-    heading = re.search(r"^#[ \t]+(.+?)[ \t#]*$", text, re.MULTILINE)
-    return (heading.group(1) if heading else file.stem if file else "Demo"), text
-
-
-async def _deliver(context: Context, stack: Stack, content: tuple[str, str]) -> bool:
-    title, text = content
+async def _deliver(context: Context, stack: Stack, title: str, text: str) -> int:
     address = str(stack.sandbox_url)
-    settings = stack.settings.model_copy(update={"redis_url": stack.redis_url})
-    await add_sandbox_destinations(settings, address)
     for fault in FAULTS:
         await asyncio.to_thread(_post, f"{address}/_sandbox/faults", fault)
-    async with open_services(settings) as services:
+    async with open_services(stack.own_settings) as services:
         document = Document(id="demo", title=title, content_md=text, issue_id="demo")
         issue = Issue(id="demo", title=title, description=text, severity=1, tags=("rca", "demo"))
         await services.contents.put_document(document, "demo")
@@ -77,28 +68,35 @@ async def _deliver(context: Context, stack: Stack, content: tuple[str, str]) -> 
 
 
 async def _watch(context: Context, services: Services, ids: list[str]) -> list[Job]:
-    """Follow all jobs, with a table that moves on stderr."""
+    """Follow all jobs until they rest or time is up; on a terminal in a table that moves."""
     latest: dict[str, Job] = {}
 
     def table() -> Table:
         shown = Table("Destination", "State", "Attempts", "What happened")
         for job in latest.values():
-            shown.add_row(job.destination, job.state.value, str(job.attempts), sentence(job))
+            shown.add_row(*map(plain, (job.destination, job.state.value, job.attempts, sentence(job))))
         return shown
 
-    with Live(table(), console=context.err, refresh_per_second=8) as live:
+    live = Live(table(), console=context.err, refresh_per_second=8, transient=True)
+    with live if context.err.is_terminal else contextlib.nullcontext():
 
         def tell(job: Job) -> None:
             latest[job.id] = job
-            live.update(table())
-            if not context.err.is_terminal:
-                context.err.print(f"{job.destination}: {sentence(job)}", markup=False)
+            if context.err.is_terminal:
+                live.update(table())
+            else:
+                context.tell(f"{job.destination}: {sentence(job)}")
 
-        async with asyncio.timeout(LIMIT_S):
-            return list(await asyncio.gather(*(follow(services, identifier, tell) for identifier in ids)))
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await asyncio.gather(*(follow(services, identifier, tell) for identifier in ids))
+        except TimeoutError:
+            context.tell(f"Not all jobs came to rest within {LIMIT_S} s.")
+    return [await services.ledger.require(identifier) for identifier in ids]
 
 
-def _tell(context: Context, jobs: list[Job], counts: dict[str, int], report: AuditReport) -> bool:
+def _tell(context: Context, jobs: list[Job], counts: dict[str, int], report: AuditReport) -> int:
+    """Show what happened; returns the exit code."""
     delivered = all(job.state is JobState.DELIVERED for job in jobs)
     once = all(count == 1 for count in counts.values())
     facts = {
@@ -108,31 +106,34 @@ def _tell(context: Context, jobs: list[Job], counts: dict[str, int], report: Aud
         "audit": report.model_dump(mode="json"),
         "jobs": [describe(job) for job in jobs],
     }
+    held = f"verified, {report.entries} entries in {report.chains} chains"
+    if not report.ok:
+        held = "DOES NOT HOLD: " + "; ".join(report.problems)
+    counted = ", ".join(f"{count} {_counted(name, count)}" for name, count in counts.items())
+    words = ["On the way: the page's connection was cut after the commit, the incident met a 503."] * delivered
+    words += [
+        f"Objects on the remote side: {counted} ({'exactly one each' if once else 'NOT one each'}).",
+        f"Audit trail: {held}.",
+    ]
+    context.show(facts, Group(_table(jobs), *map(plain, words)))
+    if any(job.state is JobState.HELD for job in jobs):
+        return STOPPED
+    return DONE if delivered and once and report.ok else FAILED
+
+
+def _table(jobs: list[Job]) -> Table:
     table = Table("Job", "Destination", "Attempts", "Remote id", Column("URL", overflow="fold"))
     for job in jobs:
         receipt = job.receipt
         remote = (receipt.ticket_number or receipt.id) if receipt else job.state.value
-        table.add_row(
-            job.id[:8],
-            job.destination,
-            str(job.attempts),
-            remote,
-            receipt.url if receipt else str(job.last_error or ""),
-        )
-    context.show(facts, table)
-    if not context.as_json:
-        held = (
-            f"verified, {report.entries} entries in {report.chains} chains"
-            if report.ok
-            else "DOES NOT HOLD: " + "; ".join(report.problems)
-        )
-        counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-        context.out.print("On the way: the page's connection was cut after the commit, the incident met a 503.")
-        context.out.print(
-            f"Objects on the remote side: {counted}{' (exactly one each)' if once else ' (NOT one each)'}."
-        )
-        context.out.print(f"Audit trail: {held}.")
-    return delivered and once and report.ok
+        end = receipt.url if receipt else job.last_error or ""
+        table.add_row(*map(plain, (job.id[:8], job.destination, job.attempts, remote, end)))
+    return table
+
+
+def _counted(name: str, count: int) -> str:
+    words = name.replace("_", " ")
+    return words.removesuffix("s") if count == 1 else words
 
 
 def _post(url: str, body: dict[str, Any]) -> None:

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-import html
+import asyncio
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from worker.sandbox import pages
 from worker.sandbox.azure_devops import AzureDevOps
-from worker.sandbox.confluence import Confluence
-from worker.sandbox.faults import Faults
-from worker.sandbox.pages import show
+from worker.sandbox.confluence import Pages
+from worker.sandbox.confluence_cloud import ConfluenceCloud
+from worker.sandbox.confluence_datacenter import ConfluenceContent
+from worker.sandbox.faults import Faults, Handler, Sleep
+from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow import ServiceNow
+from worker.sandbox.servicenow_incident import update
 from worker.sandbox.store import Store
 
+BODY_LIMIT = 20 * 2**20
 
-def create_app(store: Store | None = None) -> web.Application:
-    """A fresh sandbox over `store`."""
+
+def create_app(store: Store | None = None, *, sleep: Sleep = asyncio.sleep) -> web.Application:
+    """A fresh sandbox over `store`. `sleep` is what slow faults wait with."""
     store = store or Store()
-    faults = Faults(store)
-    app = web.Application(middlewares=[faults.middleware()], client_max_size=20 * 2**20)
+    faults = Faults(store, sleep)
     control = Control(store, faults)
+    app = web.Application(middlewares=[_mark_own, faults.middleware()], client_max_size=BODY_LIMIT)
     app.add_routes(control.routes())
-    app.add_routes(Confluence(store).routes())
-    app.add_routes(ServiceNow(store).routes())
-    app.add_routes(AzureDevOps(store).routes())
+    for vendor in (ConfluenceCloud(store), ConfluenceContent(store), ServiceNow(store), AzureDevOps(store)):
+        app.add_routes(vendor.routes())
     return app
+
+
+@web.middleware
+async def _mark_own(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The control interface and the pages are no vendor's: they are neither logged nor spoilt."""
+    own = getattr(request.match_info.handler, "__self__", None)
+    request[OWN] = isinstance(own, Control)
+    return await handler(request)
+
+
+class Edit(BaseModel):
+    """A person's change to an object. The vendor can be left out for a page."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    vendor: str = "confluence"
+    title: str | None = None
+    body: str | None = None
+    status: str | None = None
 
 
 class Control:
@@ -38,16 +64,22 @@ class Control:
     def routes(self) -> list[web.RouteDef]:
         """All routes of the control interface and of the pages."""
         return [
-            web.get("/", self.page),
+            web.get("/", self.overview),
+            web.get("/favicon.ico", self.no_icon),
             web.get("/_sandbox/state", self.state),
             web.get("/_sandbox/faults", self.list_faults),
             web.post("/_sandbox/faults", self.add_fault),
             web.delete("/_sandbox/faults", self.clear_faults),
             web.post("/_sandbox/reset", self.reset),
             web.post("/_sandbox/edit", self.edit),
+            web.post("/_sandbox/archive", self.archive),
             web.get("/wiki/spaces/{space}/pages/{id}", self.page),
-            web.get("/nav_to.do", self.page),
-            web.get("/{org}/{project}/_workitems/edit/{id}", self.page),
+            web.get("/wiki/spaces/{space}/pages/{id}/{title}", self.page),
+            web.get("/wiki/pages/viewpage.action", self.page),
+            web.get("/pages/viewpage.action", self.page),
+            web.get("/nav_to.do", self.incident),
+            web.get("/{org}/{project}/_workitems/edit/{id}", self.work_item),
+            web.get("/tfs/{org}/{project}/_workitems/edit/{id}", self.work_item),
         ]
 
     async def state(self, _: web.Request) -> web.Response:
@@ -56,41 +88,93 @@ class Control:
 
     async def list_faults(self, _: web.Request) -> web.Response:
         """The faults in force."""
-        return web.json_response([{"fault": f.fault, "vendor": f.vendor, "times": f.times} for f in self.faults.active])
+        return web.json_response(self.faults.listed())
 
     async def add_fault(self, request: web.Request) -> web.Response:
-        """Put a fault in force."""
+        """Put a fault in force: 201, or 400 with what isn't understood."""
         try:
             fault = self.faults.add(await request.json())
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             return web.json_response({"message": str(error)}, status=400)
-        return web.json_response({"fault": fault.fault}, status=201)
+        return web.json_response(fault.spec.model_dump(), status=201)
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         """End all faults."""
-        self.faults.active.clear()
-        self.store.blind_until = self.store.unseen_until = 0.0
+        self.faults.clear()
         return web.Response(status=204)
 
     async def reset(self, _: web.Request) -> web.Response:
-        """Forget everything delivered."""
+        """Forget everything delivered and end all faults."""
+        self.faults.clear()
         self.store.reset()
         return web.Response(status=204)
 
     async def edit(self, request: web.Request) -> web.Response:
-        """Change a page as a person would: another title or body, one version on."""
-        given: dict[str, Any] = await request.json()
-        page = self.store.pages.get(str(given.get("id")))
+        """Change a page, incident or work item as a person would: one version on."""
+        try:
+            given = Edit.model_validate(await request.json())
+        except (ValidationError, ValueError) as error:
+            return web.json_response({"message": str(error)}, status=400)
+        version = self._edited(given)
+        if version is None:
+            return web.json_response({"message": "no such object"}, status=404)
+        return web.json_response({"version": version})
+
+    def _edited(self, given: Edit) -> int | None:
+        page, row = self.store.pages.get(given.id), self.store.incidents.get(given.id)
+        item = self.store.items.get(int(given.id)) if given.id.isdigit() else None
+        if given.vendor == "confluence" and page:
+            page.status = given.status or page.status
+            Pages(self.store).rewrite(page, given.title or page.title, page.body if given.body is None else given.body)
+            return page.version
+        if given.vendor == "servicenow" and row:
+            named = {"short_description": given.title, "description": given.body, "state": given.status}
+            update(self.store, row, {name: value for name, value in named.items() if value is not None})
+            return int(row["sys_mod_count"])
+        if given.vendor == "azure_devops" and item:
+            bug = item["fields"]["System.WorkItemType"] == "Bug"
+            body = "Microsoft.VSTS.TCM.ReproSteps" if bug else "System.Description"
+            named = {"System.Title": given.title, body: given.body, "System.State": given.status}
+            item["fields"] |= {name: value for name, value in named.items() if value is not None}
+            item["rev"] += 1
+            return int(item["rev"])
+        return None
+
+    async def archive(self, request: web.Request) -> web.Response:
+        """Archive a page as a person would: `{"id"}`; it keeps its title."""
+        given: Any = await request.json()
+        page = self.store.pages.get(str(given.get("id"))) if isinstance(given, dict) else None
         if page is None:
             return web.json_response({"message": "no such page"}, status=404)
-        page.title, page.body = given.get("title", page.title), given.get("body", page.body)
-        page.status = given.get("status", page.status)
-        page.version += 1
-        return web.json_response({"version": page.version})
+        page.status = "archived"
+        return web.json_response({"status": page.status})
+
+    async def overview(self, _: web.Request) -> web.Response:
+        """All that was delivered."""
+        return _html(pages.overview(self.store.summary()["objects"], self.faults.listed()))
+
+    async def no_icon(self, _: web.Request) -> web.Response:
+        """Browsers ask for one."""
+        return web.Response(status=204)
 
     async def page(self, request: web.Request) -> web.Response:
-        """What was delivered: all of it, or one object."""
-        wanted = request.match_info.get("id") or request.query.get("uri", "").rpartition("sys_id=")[2]
-        policy = "default-src 'none'; style-src 'unsafe-inline'; img-src http: https:"
-        text = show(self.store.summary()["objects"], html.escape(wanted))
-        return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": policy})
+        """One Confluence page."""
+        return self._one("confluence", request.match_info.get("id") or request.query.get("pageId", ""))
+
+    async def incident(self, request: web.Request) -> web.Response:
+        """One incident: the address is `nav_to.do?uri=incident.do?sys_id=…`."""
+        return self._one("servicenow", request.query.get("uri", "").rpartition("sys_id=")[2])
+
+    async def work_item(self, request: web.Request) -> web.Response:
+        """One work item."""
+        return self._one("azure_devops", request.match_info["id"])
+
+    def _one(self, vendor: str, number: str) -> web.Response:
+        for item in self.store.summary()["objects"]:
+            if item["vendor"] == vendor and item["id"] == number:
+                return _html(pages.detail(item))
+        return _html(pages.nothing(), 404)
+
+
+def _html(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/html", headers=pages.HEADERS)

@@ -11,17 +11,22 @@ BAD = ("wrong", "invalid", "expired", "revoked")
 
 
 def secret_of(request: web.Request) -> str:
-    """The secret in the request's credential; empty where there is none."""
+    """The secret in the request's credential; empty where there is none. For comparing only: never logged or stored."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
-            return base64.b64decode(value).decode().partition(":")[2]
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, ValueError):
             return ""
-    return value if scheme.lower() == "bearer" else request.headers.get("x-sn-apikey", "")
+    return value.strip() if scheme.lower() == "bearer" else request.headers.get("x-sn-apikey", "")
 
 
-def refused(request: web.Request) -> bool:
-    """True where a vendor would refuse the credential."""
+def fault_of(request: web.Request) -> str | None:
+    """Why a vendor would refuse the credential: `missing`, or the word of `BAD` in it. None where it would not."""
     secret = secret_of(request).lower()
-    return not secret or any(word in secret for word in BAD)
+    return next((word for word in BAD if word in secret), None) if secret else "missing"
+
+
+def by_oauth(request: web.Request) -> bool:
+    """True where the request carries a bearer token."""
+    return request.headers.get("Authorization", "").lower().startswith("bearer ")

@@ -1,26 +1,33 @@
-"""What can go wrong, on request: a middleware before and behind the vendors' handlers."""
+"""What can go wrong, on request: which requests a fault meets, and the middleware that lets it happen.
+
+A fault is put in force by a small JSON object; `FaultSpec` says what it may hold. Time and chance come in as parameters.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from email.utils import formatdate
-from typing import Any
+from typing import Any, Literal, get_args
 
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
 
+from worker.sandbox.request_marks import OWN
 from worker.sandbox.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-NAMES = (
+Sleep = Callable[[float], Awaitable[None]]
+Vendor = Literal["confluence", "servicenow", "azure_devops"]
+Operation = Literal["create", "update", "lookup", "other"]
+Name = Literal[
     "commit_then_drop",
     "commit_then_500",
     "drop",
     "status",
     "rate_limit",
+    "delayed",
     "sign_in_203",
     "redirect_302",
     "hibernating",
@@ -31,175 +38,167 @@ NAMES = (
     "conflict_409",
     "property_409",
     "gone_410",
+    "read_acl",
     "slow_headers",
     "slow_body",
     "endless_body",
     "gzip_bomb",
     "latency",
-)
-SIGN_IN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to your account</body></html>"
+]
+NAMES: tuple[str, ...] = get_args(Name)
+
+
+class FaultSpec(BaseModel):
+    """One fault as it is asked for.
+
+    `vendor`, `operation`, `method` and `path` (a part of it) choose requests; of those the first `after` are spared, then
+    `times` fail (once by default), or a `share` of them drawn with `seed`. `seconds` is the length of a delay, a blindness
+    or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fault: Name
+    vendor: Literal["*", "confluence", "servicenow", "azure_devops"] = "*"
+    operation: Literal["any", "create", "update", "lookup", "other"] = "any"
+    method: str = ""
+    path: str = ""
+    times: int | None = Field(default=None, ge=0)
+    after: int = Field(default=0, ge=0)
+    share: float | None = Field(default=None, ge=0, le=1)
+    seed: int = 0
+    status: int = Field(default=503, ge=200, le=599)
+    seconds: float = Field(default=5.0, ge=0)
+    tail: float = Field(default=1.5, gt=0)
+    retry_after: int | str | None = "2"
+    location: str = "http://169.254.169.254/latest/meta-data"
+    commit: bool = True
 
 
 @dataclass
 class Fault:
-    """One fault: which requests it meets, how often, and its parameters."""
+    """A fault in force, with what is left of it."""
 
-    fault: str
-    vendor: str = "*"
-    operation: str = "any"
-    method: str = ""
-    path: str = ""
-    times: int = 1
-    after: int = 0
-    share: float | None = None
-    seed: int = 0
-    status: int = 503
-    seconds: float = 5.0
-    retry_after: str | None = "2"
-    chance: random.Random = field(default_factory=random.Random, repr=False)
+    spec: FaultSpec
+    chance: random.Random = field(repr=False)
+    spared: int = 0
+    met: int = 0
 
-    def meets(self, vendor: str, operation: str, request: web.Request) -> bool:
+    @property
+    def left(self) -> int | None:
+        """How many more requests it meets; None for no end."""
+        limit = self.spec.times
+        if limit is None:
+            return None if self.spec.share is not None else max(1 - self.met, 0)
+        return max(limit - self.met, 0)
+
+    def meets(self, vendor: Vendor, operation: Operation, request: web.Request) -> bool:
         """Whether this request is to fail; counts it."""
-        if self.vendor not in ("*", vendor) or self.operation not in ("any", operation):
+        spec = self.spec
+        if spec.vendor not in ("*", vendor) or spec.operation not in ("any", operation) or self.left == 0:
             return False
-        if (self.method and self.method != request.method) or self.path not in request.path:
+        if spec.method.upper() not in ("", request.method) or spec.path.lower() not in request.path.lower():
             return False
-        if self.share is not None:
-            return self.chance.random() < self.share
-        if self.after > 0:
-            self.after -= 1
+        if not _fits(spec.fault, vendor, request):
             return False
-        self.times -= 1
-        return self.times >= 0
+        if self.spared < spec.after:
+            self.spared += 1
+            return False
+        if spec.share is not None and self.chance.random() >= spec.share:
+            return False
+        self.met += 1
+        return True
 
 
-def vendor_of(path: str) -> str:
+def _fits(name: Name, vendor: Vendor, request: web.Request) -> bool:
+    """Whether a fault of one kind of request only can meet this one."""
+    about_property = "/propert" in request.path
+    match name:
+        case "property_409":
+            return vendor == "confluence" and request.method == "POST" and about_property
+        case "conflict_409":
+            return vendor == "confluence" and request.method == "PUT" and not about_property
+        case "read_acl":
+            return vendor == "servicenow" and request.method == "GET"
+        case _:
+            return True
+
+
+def vendor_of(path: str) -> Vendor:
     """The vendor that a path belongs to."""
-    if path.startswith(("/wiki", "/rest", "/_edge")):
+    if path.startswith(("/wiki", "/rest", "/_edge", "/download/")):
         return "confluence"
     return "servicenow" if path.startswith(("/api/now", "/oauth_token.do")) else "azure_devops"
 
 
-def operation_of(request: web.Request) -> str:
-    """create, update or lookup. A write to a property or label is an update, a WIQL query a lookup."""
-    path = request.path
-    if request.method == "GET" or path.endswith("/wiql") or "validateOnly" in request.query_string:
+def operation_of(request: web.Request) -> Operation:
+    """create, update or lookup of an object; a token is `other`. Properties, labels and files are updates of their page."""
+    path = request.path.lower().rstrip("/")
+    if path.endswith(("/token", "/oauth_token.do")):
+        return "other"
+    reads = path.endswith(("/wiql", "/workitemsbatch")) or "validateonly=true" in request.query_string.lower()
+    if reads or request.method in ("GET", "HEAD", "OPTIONS"):
         return "lookup"
-    if request.method == "POST" and (path.endswith(("/pages", "/content", "/incident")) or "/workitems/$" in path):
+    if request.method == "POST" and path.endswith(("/pages", "/content", "/incident")):
         return "create"
-    return "update"
+    return "create" if "/workitems/$" in path else "update"
 
 
 class Faults:
-    """The faults in force."""
+    """The faults in force. `sleep` waits a number of seconds."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, sleep: Sleep = asyncio.sleep) -> None:
         self.store = store
+        self.sleep = sleep
         self.active: list[Fault] = []
 
-    def add(self, spec: dict[str, Any]) -> Fault:
-        """Put a fault in force; raises `ValueError` for an unknown one."""
-        if spec.get("fault") not in NAMES:
-            raise ValueError(f"unknown fault; known: {', '.join(NAMES)}")
-        fault = Fault(**spec)
-        fault.chance.seed(fault.seed)
-        if fault.fault == "wiql_blind":
-            self.store.blind_until = self.store.clock() + fault.seconds
-        elif fault.fault == "page_404":
-            self.store.unseen_until = self.store.clock() + fault.seconds
+    def add(self, given: Any) -> Fault:
+        """Put a fault in force; raises `ValueError` for one that isn't understood."""
+        spec = FaultSpec.model_validate(given)
+        fault = Fault(spec, random.Random(spec.seed))  # noqa: S311 - a share to fail, repeatable by its seed
+        if spec.fault == "wiql_blind":
+            self.store.blind_until = self.store.clock() + spec.seconds
+        elif spec.fault == "page_404":
+            self.store.unseen_s = spec.seconds
         else:
             self.active.append(fault)
         return fault
 
+    def clear(self) -> None:
+        """End all faults."""
+        self.active.clear()
+        self.store.blind_until = self.store.unseen_s = 0.0
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The faults in force, and how often they still strike."""
+        rows = [
+            fault.spec.model_dump() | {"left": fault.left, "met": fault.met} for fault in self.active if fault.left != 0
+        ]
+        if self.store.clock() < self.store.blind_until:
+            rows.append({"fault": "wiql_blind", "vendor": "azure_devops", "until": self.store.blind_until})
+        if self.store.unseen_s:
+            rows.append({"fault": "page_404", "vendor": "confluence", "seconds": self.store.unseen_s})
+        return rows
+
     def middleware(self) -> Any:
-        """The middleware."""
+        """Logs every request to a vendor, without its credential or body, and lets the first fault that meets it happen."""
+        from worker.sandbox.fault_answers import cause
 
         @web.middleware
         async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.path.startswith("/_sandbox") or request.path == "/":
+            if request.get(OWN):
                 return await handler(request)
             vendor, operation = vendor_of(request.path), operation_of(request)
-            seen: dict[str, Any] = {
-                "vendor": vendor,
-                "operation": operation,
-                "method": request.method,
-                "path": request.path,
-            }
+            seen: dict[str, Any] = {"vendor": vendor, "operation": operation, "method": request.method}
+            seen |= {"path": request.path, "status": None}
             self.store.requests.append(seen)
             fault = next((f for f in self.active if f.meets(vendor, operation, request)), None)
-            response = await (self.cause(fault, request, handler) if fault else handler(request))
+            if fault is None:
+                response = await handler(request)
+            else:
+                seen["fault"] = fault.spec.fault
+                response = await cause(fault, vendor, request, handler, self)
             seen["status"] = response.status
             return response
 
         return fail
-
-    async def cause(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer as the fault says."""
-        match fault.fault:
-            case "commit_then_drop":
-                await handler(request)
-                return _drop(request)
-            case "commit_then_500":
-                await handler(request)
-                return web.json_response(
-                    {"message": "Transaction cancelled: maximum execution time exceeded"}, status=500
-                )
-            case "drop":
-                return _drop(request)
-            case "status":
-                return web.json_response({"message": "The service is unavailable."}, status=fault.status)
-            case "rate_limit":
-                return web.json_response({"message": "Rate limit exceeded"}, status=429, headers=_retry_after(fault))
-            case "sign_in_203":
-                return web.Response(text=SIGN_IN, status=203, content_type="text/html")
-            case "redirect_302":
-                return web.Response(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"})
-            case "hibernating":
-                return web.Response(
-                    text="<html><body>Your instance is hibernating</body></html>", content_type="text/html"
-                )
-            case "malformed_json":
-                await handler(request)
-                return web.Response(text='{"result": {', content_type="application/json")
-            case "bom":
-                return web.Response(
-                    body=b'\xef\xbb\xbf{"message":"Service unavailable"}', status=503, content_type="application/json"
-                )
-            case "conflict_409" | "property_409":
-                if fault.fault == "property_409" and "propert" not in request.path:
-                    fault.times += 1
-                    return await handler(request)
-                return web.json_response({"message": "OptimisticLockException"}, status=409)
-            case "gone_410":
-                return web.json_response({"message": "This endpoint is gone."}, status=410)
-            case "slow_headers" | "latency":
-                await asyncio.sleep(fault.seconds)
-                return await handler(request)
-            case "slow_body" | "endless_body":
-                return await _stream(request, fault)
-            case _:
-                bomb = gzip.compress(b"0" * 100_000_000, 9)
-                return web.Response(body=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
-
-
-def _drop(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=502)
-
-
-def _retry_after(fault: Fault) -> dict[str, str]:
-    if fault.retry_after is None:
-        return {}
-    named = {"date": formatdate(usegmt=True), "negative": "-5", "absurd": "1e308"}
-    return {"Retry-After": named.get(fault.retry_after, fault.retry_after)}
-
-
-async def _stream(request: web.Request, fault: Fault) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    await response.prepare(request)
-    slow = fault.fault == "slow_body"
-    for _ in range(int(fault.seconds * 10) if slow else 4000):
-        await response.write(b" " if slow else b" " * 65536)
-        await asyncio.sleep(0.1 if slow else 0)
-    return response

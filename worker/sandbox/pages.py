@@ -1,79 +1,123 @@
-"""Pages that show what was delivered. Bodies pass an allow-list; storage-format macros become boxes."""
+"""Pages that show what was delivered. Bodies pass an allow-list; storage-format macros become plain boxes.
+
+Nothing on a page is taken on trust: text is escaped, markup is parsed anew by nh3, pictures are named instead of loaded,
+and the policy allows one style sheet, by its hash, and nothing else.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import re
 from typing import Any
+from urllib.parse import quote
 
 import nh3
 
 STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#172b4d;background:#fff}
-table{border-collapse:collapse;margin:.5rem 0}td,th{border:1px solid #c1c7d0;padding:.3rem .6rem;vertical-align:top}
-th{background:#f4f5f7;text-align:left}pre{background:#f4f5f7;padding:.8rem;overflow:auto;white-space:pre-wrap}
-blockquote{border-left:4px solid #c1c7d0;margin:.5rem 0;padding:.2rem 1rem}.panel{background:#e9f2ff;padding:.2rem 1rem}
-code{background:#f4f5f7}a{color:#0052cc}
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#172b4d;background:#fff}
+table{border-collapse:collapse;margin:.5rem 0;max-width:100%}td,th{border:1px solid #c1c7d0;padding:.3rem .6rem;vertical-align:top;text-align:left}
+th{background:#f4f5f7}pre{background:#f4f5f7;padding:.8rem;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere}
+blockquote{border-left:4px solid #c1c7d0;margin:.5rem 0;padding:.2rem 1rem}code{background:#f4f5f7}a{color:#0052cc}
+dt{font-weight:600}dd{margin:0 0 .4rem;overflow-wrap:anywhere}
+@media(prefers-color-scheme:dark){body{color:#dfe1e6;background:#1d2125}th,pre,code{background:#2c333a}a{color:#85b8ff}}
 """
-_CODE = re.compile(
-    r'<ac:structured-macro ac:name="code">(?:<ac:parameter[^>]*>[^<]*</ac:parameter>)*<ac:plain-text-body>((?:<!\[CDATA\[(?:(?!\]\]>)[\s\S])*\]\]>)+)'
-    r"</ac:plain-text-body></ac:structured-macro>"
+STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+TAGS = set(
+    "a abbr b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li ol p pre s span strong "  # noqa: SIM905
+    "sub sup table tbody td tfoot th thead tr u ul".split()
+)
+ATTRIBUTES = {"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}, "ol": {"start"}}
+NAMES = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
+FACTS = ("kind", "number", "space", "project", "parent", "status", "priority", "key", "labels", "tags", "attachments")
+
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_PARAMETER = re.compile(r"<ac:parameter[^>]*>.*?</ac:parameter>|<ac:task-id>.*?</ac:task-id>", re.DOTALL)
+_ANCHOR = re.compile(r'<ac:structured-macro[^>]*ac:name="anchor"[^>]*>.*?</ac:structured-macro>', re.DOTALL)
+_IMAGE = re.compile(r'<ac:image[^>]*>\s*<ri:\w+ ri:(?:value|filename)="([^"]*)"\s*/>\s*</ac:image>')
+_PICTURE = re.compile(r'<img\b[^>]*?src="([^"]*)"[^>]*>', re.IGNORECASE)
+_TAGS = (
+    (r"<ac:structured-macro[^>]*>", "<blockquote>"),
+    (r"</ac:structured-macro>", "</blockquote>"),
+    (r"<ac:plain-text-body>", "<pre>"),
+    (r"</ac:plain-text-body>", "</pre>"),
+    (r"<ac:task-status>complete</ac:task-status>", "☑ "),
+    (r"<ac:task-status>incomplete</ac:task-status>", "☐ "),
+    (r"<(/?)ac:task-list>", r"<\1ul>"),
+    (r"<(/?)ac:task>", r"<\1li>"),
 )
 
-_CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
 
-
-def show(objects: list[dict[str, Any]], wanted: str) -> str:
-    """The list of all objects, or the one of the wanted id."""
-    chosen = next((o for o in objects if o["id"] == wanted), None) if wanted else None
-    if wanted and chosen is None:
-        return _document("Not here", "<p>There is nothing of that id. <a href='/'>All objects</a></p>")
-    if chosen is not None:
-        heading = f"<p><a href='/'>All objects</a> · {html.escape(chosen['vendor'])} · version {chosen['version']}</p>"
-        return _document(str(chosen["title"]), heading + _body(chosen))
+def overview(objects: list[dict[str, Any]], faults: list[dict[str, Any]]) -> str:
+    """All that was delivered, and the faults in force."""
     rows = "".join(
-        f"<tr><td>{html.escape(o['vendor'])}</td><td><a href='{_path(o)}'>{html.escape(o['title'])}</a></td>"
-        f"<td>{html.escape(str(o.get('number') or o['id']))}</td><td>{o['version']}</td></tr>"
+        f"<tr><td>{html.escape(NAMES[o['vendor']])}</td><td><a href='{html.escape(o['url'])}'>{html.escape(str(o['title']))}</a>"
+        f"</td><td>{html.escape(str(o.get('number') or o['id']))}</td><td>{o['version']}</td></tr>"
         for o in objects
     )
-    empty = "" if rows else "<p>Nothing was delivered yet.</p>"
-    return _document(
-        "Afterword sandbox", f"<table><tr><th>System<th>Title<th>Number<th>Version</tr>{rows}</table>{empty}"
+    table = (
+        f"<table><tr><th>System<th>Title<th>Number<th>Version</tr>{rows}</table>"
+        if rows
+        else "<p>Nothing was delivered yet.</p>"
     )
+    broken = "".join(f"<li>{html.escape(str(f['fault']))}, {html.escape(str(f['vendor']))}</li>" for f in faults)
+    return _document("Afterword sandbox", table + (f"<h2>Faults in force</h2><ul>{broken}</ul>" if broken else ""))
 
 
-def _path(item: dict[str, Any]) -> str:
-    return {
-        "confluence": f"/wiki/spaces/{item.get('space')}/pages/{item['id']}",
-        "servicenow": f"/nav_to.do?uri=incident.do?sys_id={item['id']}",
-    }.get(item["vendor"], f"/org/project/_workitems/edit/{item['id']}")
+def detail(item: dict[str, Any]) -> str:
+    """One object: its facts, its body and its journal."""
+    facts = "".join(
+        f"<dt>{name}</dt><dd>{html.escape(', '.join(value) if isinstance(value, list) else str(value))}</dd>"
+        for name in FACTS
+        if (value := item.get(name))
+    )
+    journal = "".join(
+        f"<h3>{html.escape(e['field'])}</h3><pre>{html.escape(e['text'])}</pre>" for e in item.get("journal", [])
+    )
+    where = f"<p><a href='/'>All objects</a> · {NAMES[item['vendor']]} · version {item['version']}</p>"
+    return _document(str(item["title"]), f"{where}{_body(item)}{journal}<hr><dl>{facts}</dl>")
+
+
+def nothing() -> str:
+    """The page of what isn't there."""
+    return _document("Not here", "<p>There is nothing of that id. <a href='/'>All objects</a></p>")
 
 
 def _body(item: dict[str, Any]) -> str:
-    body = str(item["body"])
+    text = str(item["body"])
     if item["vendor"] == "servicenow":
-        return f"<pre>{html.escape(body)}</pre>"
-    return nh3.clean(_plain(body)) if item["vendor"] == "confluence" else nh3.clean(body)
+        return f"<pre>{html.escape(text)}</pre>"
+    plain = _plain(text) if item["vendor"] == "confluence" else text
+    named = _PICTURE.sub(r'<a href="\1">picture</a>', plain)
+    return nh3.clean(named, tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"})
 
 
 def _plain(storage: str) -> str:
-    """Storage format as HTML that a browser knows."""
-    text = _CODE.sub(lambda m: "<pre>" + html.escape(_CDATA.sub("", m.group(1))) + "</pre>", storage)
-    text = re.sub(r'<ac:structured-macro ac:name="anchor">.*?</ac:structured-macro>', "", text)
-    text = re.sub(r"<ac:task-id>\d+</ac:task-id>", "", text)
-    text = text.replace("<ac:task-status>complete</ac:task-status>", "☑ ").replace(
-        "<ac:task-status>incomplete</ac:task-status>", "☐ "
+    """Storage format as HTML that a browser knows. CDATA is escaped first, so that it can't pose as markup."""
+    text = _CDATA.sub(lambda match: html.escape(match.group(1)), storage)
+    text = _PARAMETER.sub("", _ANCHOR.sub("", text))
+    text = _IMAGE.sub(
+        lambda match: f'<a href="{quote(html.unescape(match.group(1)), safe=":/?&=#%")}">picture</a>', text
     )
-    text = text.replace("<ac:task-list>", "<ul>").replace("</ac:task-list>", "</ul>")
-    text = text.replace("<ac:task>", "<li>").replace("</ac:task>", "</li>")
-    text = re.sub(r'<ac:structured-macro ac:name="\w+">', "<blockquote>", text).replace(
-        "</ac:structured-macro>", "</blockquote>"
-    )
-    return re.sub(r'<ac:image[^>]*><ri:url ri:value="([^"]*)"/></ac:image>', r'<img src="\1">', text)
+    for pattern, replacement in _TAGS:
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def _document(title: str, body: str) -> str:
+    name = html.escape(title)
     return (
-        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body><h1>{html.escape(title)}</h1>{body}</body></html>"
+        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f"<title>{name}</title><style>{STYLE}</style></head><body><h1>{name}</h1>{body}</body></html>"
     )

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 SPACES = ("OPS", "ENG", "SRE", "DOCS", "KB")
-AGILE = ("Bug", "Epic", "Feature", "Issue", "Task", "User Story")
-PROJECTS = {
-    "Operations": AGILE,
-    "Payments": AGILE,
-    "Platform": ("Bug", "Epic", "Feature", "Impediment", "Product Backlog Item", "Task"),
-    "Starter": ("Epic", "Issue", "Task"),
-}
+PROJECTS = {"Operations": "Agile", "Payments": "Agile", "Platform": "Scrum", "Starter": "Basic"}
+FIRST_SPACE = 98300
+NAMESPACE = uuid.UUID("7d3c4f62-6f0b-4f8e-9a53-3f0c2f1f7a10")
+
+
+@dataclass
+class Property:
+    """A content property of a page."""
+
+    id: str
+    key: str
+    value: Any
+    version: int = 1
+    created: float = 0.0
+
+
+@dataclass
+class Attachment:
+    """A file on a page or an incident."""
+
+    id: str
+    name: str
+    media_type: str
+    content: bytes
+    owner: str
+    comment: str = ""
+    version: int = 1
+    created: float = 0.0
+    properties: dict[str, Property] = field(default_factory=dict)
 
 
 @dataclass
 class Page:
-    """One Confluence page with its properties and labels."""
+    """One Confluence page with all that hangs on it. `home` marks a space's own first page."""
 
     id: str
     space: str
@@ -30,77 +54,141 @@ class Page:
     parent: str | None = None
     status: str = "current"
     created: float = 0.0
-    properties: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: float = 0.0
+    message: str = ""
+    home: bool = False
+    versions: list[tuple[int, str, float]] = field(default_factory=list)
+    properties: dict[str, Property] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
+    attachments: dict[str, Attachment] = field(default_factory=dict)
 
 
 @dataclass
 class Store:
-    """Everything delivered so far, and every request seen."""
+    """Everything delivered so far, and every request seen. `clock` gives seconds since the epoch."""
 
     clock: Callable[[], float] = time.time
-    spaces: dict[str, str] = field(default_factory=lambda: {key: str(98300 + i) for i, key in enumerate(SPACES)})
-    projects: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(PROJECTS))
+    space_keys: Iterable[str] = SPACES
+    projects: dict[str, str] = field(default_factory=lambda: dict(PROJECTS))
+    spaces: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
     incidents: dict[str, dict[str, str]] = field(default_factory=dict)
+    journals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    files: dict[str, Attachment] = field(default_factory=dict)
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
+    recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
-    unseen_until: float = 0.0
-    ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1001))
+    unseen_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.spaces = {key: str(FIRST_SPACE + i) for i, key in enumerate(self.space_keys)}
+        self._seed()
+
+    def _seed(self) -> None:
+        self.ids = itertools.count(1001)
+        self.incident_numbers = itertools.count(10001)
+        for number, key in enumerate(self.spaces, start=101):
+            self.pages[str(number)] = Page(str(number), key, f"{key} Home", "<p></p>", home=True, created=self.clock())
 
     def reset(self) -> None:
-        """Forget all that was delivered."""
-        for held in (self.pages, self.incidents, self.items, self.requests):
-            held.clear()  # type: ignore[attr-defined]
+        """Forget all that was delivered and all that was asked."""
+        for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled):
+            held.clear()
+        self.requests.clear()
+        self.blind_until = self.unseen_s = 0.0
+        self._seed()
+
+    def next_id(self) -> str:
+        """An id that nothing here has."""
+        return str(next(self.ids))
+
+    def homepage(self, space: str) -> str:
+        """The id of the space's first page."""
+        return next(page.id for page in self.pages.values() if page.home and page.space == space)
+
+    def space_of(self, number: str) -> str | None:
+        """The key of the space of that id."""
+        return next((key for key, known in self.spaces.items() if known == number), None)
+
+    def delivered(self) -> list[Page]:
+        """The pages that came from outside."""
+        return [page for page in self.pages.values() if not page.home]
 
     def summary(self) -> dict[str, Any]:
-        """Counts and objects, for tests and for the pages."""
-        objects = [
-            {
-                "vendor": "confluence",
-                "kind": "page",
-                "id": p.id,
-                "title": p.title,
-                "version": p.version,
-                "key": (p.properties.get("afterword", {}).get("value") or {}).get("subject"),
-                "space": p.space,
-                "status": p.status,
-                "body": p.body,
-            }
-            for p in self.pages.values()
-        ]
-        objects += [
-            {
-                "vendor": "servicenow",
-                "kind": "incident",
-                "id": r["sys_id"],
-                "title": r["short_description"],
-                "version": int(r["sys_mod_count"]),
-                "key": r["correlation_id"],
-                "number": r["number"],
-                "body": r["description"],
-            }
-            for r in self.incidents.values()
-        ]
-        objects += [
-            {
-                "vendor": "azure_devops",
-                "kind": i["fields"]["System.WorkItemType"],
-                "id": str(i["id"]),
-                "title": i["fields"].get("System.Title", ""),
-                "version": i["rev"],
-                "key": next((t for t in tags_of(i) if t.startswith("aw-")), None),
-                "body": str(
-                    i["fields"].get("Microsoft.VSTS.TCM.ReproSteps") or i["fields"].get("System.Description") or ""
-                ),
-            }
-            for i in self.items.values()
-        ]
-        counts = {"pages": len(self.pages), "incidents": len(self.incidents), "work_items": len(self.items)}
+        """Counts, objects and the last 1,000 requests; never a credential."""
+        objects = [_page(p) for p in self.delivered()]
+        objects += [_incident(r, self.journals.get(r["sys_id"], [])) for r in self.incidents.values()]
+        objects += [_item(i, project_id(i["fields"]["System.TeamProject"])) for i in self.items.values()]
+        counts = {"pages": len(self.delivered()), "incidents": len(self.incidents), "work_items": len(self.items)}
         return {"counts": counts, "objects": objects, "requests": self.requests[-1000:]}
+
+
+def project_id(name: str) -> str:
+    """The GUID of a project: always the same for a name."""
+    return str(uuid.uuid5(NAMESPACE, name))
 
 
 def tags_of(item: dict[str, Any]) -> list[str]:
     """A work item's tags."""
     return [tag.strip() for tag in str(item["fields"].get("System.Tags", "")).split(";") if tag.strip()]
+
+
+def iso(moment: float) -> str:
+    """Seconds since the epoch as Atlassian and Microsoft write them: UTC, milliseconds, Z."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _page(page: Page) -> dict[str, Any]:
+    values = [row.value for row in page.properties.values() if isinstance(row.value, dict)]
+    return {
+        "vendor": "confluence",
+        "kind": "page",
+        "id": page.id,
+        "title": page.title,
+        "url": f"/wiki/spaces/{page.space}/pages/{page.id}",
+        "version": page.version,
+        "key": next((value["subject"] for value in values if "subject" in value), None),
+        "space": page.space,
+        "parent": page.parent,
+        "status": page.status,
+        "labels": list(page.labels),
+        "properties": {key: row.value for key, row in page.properties.items()},
+        "attachments": sorted(file.name for file in page.attachments.values()),
+        "body": page.body,
+    }
+
+
+def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "vendor": "servicenow",
+        "kind": "incident",
+        "id": row["sys_id"],
+        "title": row["short_description"],
+        "url": f"/nav_to.do?uri=incident.do?sys_id={row['sys_id']}",
+        "version": int(row["sys_mod_count"]),
+        "key": row["correlation_id"],
+        "number": row["number"],
+        "priority": row["priority"],
+        "status": row["state"],
+        "journal": [{"field": name, "text": text} for name, text in journal],
+        "body": row["description"],
+    }
+
+
+def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
+    fields = item["fields"]
+    body = fields.get("Microsoft.VSTS.TCM.ReproSteps") or fields.get("System.Description") or ""
+    return {
+        "vendor": "azure_devops",
+        "kind": fields["System.WorkItemType"],
+        "id": str(item["id"]),
+        "title": fields.get("System.Title", ""),
+        "url": f"/{item['org']}/{project}/_workitems/edit/{item['id']}",
+        "version": item["rev"],
+        "key": next((tag for tag in tags_of(item) if tag.startswith("aw-")), None),
+        "project": fields["System.TeamProject"],
+        "tags": tags_of(item),
+        "status": fields["System.State"],
+        "body": str(body),
+    }

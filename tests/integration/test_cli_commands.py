@@ -1,0 +1,237 @@
+"""The command line over a real Valkey: destinations with their secrets, jobs without a worker, the audit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from tasks import lifecycle
+from tasks.model import JobState
+from tests.conftest import environment
+from worker.cli import root
+from worker.runtime import open_services
+
+PLANTED = "S3cret-" + "planted-88"
+SNOW = (
+    "destination",
+    "set",
+    "snow",
+    "--kind",
+    "servicenow",
+    "--instance-url",
+    "https://acme.example",
+    "--username",
+    "u",
+)
+WIKI = ("destination", "set", "wiki", "--kind", "confluence", "--base-url", "https://acme.example", "--space", "OPS")
+
+
+class Cli:
+    """The command line in this process, as this test's instance."""
+
+    def __init__(self) -> None:
+        self.said = ""
+
+    def __call__(self, *arguments, stdin="", status=0):
+        done = CliRunner().invoke(root, [str(a) for a in arguments], input=stdin)
+        self.said += done.output
+        assert done.exit_code == status, (arguments, done.output)
+        return done
+
+    def json(self, *arguments, stdin="", status=0):
+        return json.loads(self("--json", *arguments, stdin=stdin, status=status).stdout)
+
+
+@pytest.fixture
+def cli(settings, monkeypatch):
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    return Cli()
+
+
+def stored(settings) -> str:
+    """Every value that this instance keeps in Redis."""
+    client = redis.Redis.from_url(settings.redis_url)
+    readers = {b"string": client.get, b"hash": client.hgetall, b"stream": client.xrange, b"set": client.smembers}
+    keys = list(client.scan_iter(f"{settings.prefix}*"))
+    text = repr([readers.get(client.type(key), lambda _: None)(key) for key in keys])
+    client.close()
+    return text
+
+
+def test_the_secret_is_taken_from_stdin_or_a_file_and_shown_nowhere(cli, settings, tmp_path):
+    assert cli.json(*SNOW, stdin=PLANTED + "\n")["has_credential"] is True
+    file = tmp_path / "secret"
+    file.write_text(PLANTED + "\n")
+    file.chmod(0o600)
+    assert cli.json(*WIKI, "--secret-file", file)["has_credential"] is True
+    for command in (("list",), ("show", "snow"), ("show", "wiki")):
+        cli("destination", *command)
+        cli.json("destination", *command)
+    cli("audit", "tail")
+    assert PLANTED not in cli.said
+    assert PLANTED not in stored(settings)
+
+
+async def secret_of(settings, name):
+    async with open_services(settings) as services:
+        return await services.destinations.secret(await services.destinations.require(name))
+
+
+def test_without_a_secret_the_stored_one_stays_but_never_follows_to_another_host(cli, settings):
+    cli(*SNOW, stdin=PLANTED)
+    cli(*SNOW, "--set", "max_attempts=3")
+    shown = cli.json("destination", "show", "snow")
+    assert (shown["settings"]["max_attempts"], shown["has_credential"]) == (3, True)
+    assert asyncio.run(secret_of(settings, "snow")) == PLANTED
+    moved = [part.replace("acme.example", "evil.example") for part in SNOW]
+    assert cli.json(*moved, status=1)["error"]["code"] == "credential_bound"
+    cli(*moved, stdin="another")
+    assert asyncio.run(secret_of(settings, "snow")) == "another"
+
+
+def test_a_destination_without_a_secret_says_so(cli):
+    assert "no credential yet" in cli(*SNOW).stdout
+
+
+def test_permissions_are_the_operators_to_give(cli):
+    plain = [part.replace("https://", "http://") for part in SNOW]
+    cli(*plain, "--allow-http", "--allow-private", "10.0.0.0/8", "--allow-private", "fd00::/8")
+    settings = cli.json("destination", "show", "snow")["settings"]
+    assert settings["allow_http"] is True
+    assert settings["allow_private"] == ["10.0.0.0/8", "fd00::/8"]
+    refused = cli.json(*SNOW, "--allow-private", "not a network", status=1)["error"]
+    assert refused["code"] == "bad_settings"
+
+
+def test_options_of_another_kind_are_refused_by_name(cli):
+    assert "base_url" in cli(*SNOW, "--base-url", "https://acme.example", status=1).stderr
+
+
+def test_pause_resume_and_remove(cli):
+    cli(*SNOW, stdin=PLANTED)
+    assert cli.json("destination", "pause", "snow")["state"] == "paused"
+    assert cli.json("destination", "resume", "snow")["state"] == "ready"
+    cli("destination", "remove", "snow")
+    assert cli.json("destination", "list") == []
+    assert "Add one" in cli("destination", "list").stdout
+    assert cli.json("destination", "remove", "snow", status=1)["error"]["code"] == "unknown_destination"
+
+
+@pytest.fixture
+def with_content(cli):
+    cli(*SNOW, stdin=PLANTED)
+    cli(*WIKI, stdin=PLANTED)
+    for number in (1, 2):
+        issue = {"id": f"inc-{number}", "title": "Down [bold] [/nope]", "severity": "P2"}
+        cli("issue", "put", "-", stdin=json.dumps(issue))
+    return cli
+
+
+def test_jobs_are_submitted_listed_shown_and_cancelled_one_by_one_or_by_filter(with_content):
+    cli = with_content
+    first, second = (cli.json("incident", f"inc-{n}")["job_id"] for n in (1, 2))
+    assert {row["job_id"] for row in cli.json("job", "list", "--state", "queued")} == {first, second}
+    assert cli.json("job", "list", "--destination", "wiki") == []
+    shown = cli.json("job", "show", first)
+    assert (shown["state"], shown["destination"]) == ("queued", "snow")
+    assert shown["events"]
+    assert first in cli("job", "list").stdout
+    assert cli.json("job", "cancel", first, "--reason", "not [/needed]")["state"] == "cancelled"
+    assert [row["job_id"] for row in cli.json("job", "cancel", "--state", "queued")] == [second]
+    assert cli.json("job", "watch", first, status=1)["state"] == "cancelled"
+    cli("job", "show", first)
+    assert "not [/needed]" in cli("audit", "tail").stdout
+
+
+def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(with_content):
+    cli = with_content
+    one = cli.json("incident", "inc-1", "--idempotency-key", "k")["job_id"]
+    assert cli.json("incident", "inc-1", "--idempotency-key", "k")["job_id"] == one
+    refused = cli.json("incident", "inc-2", "--idempotency-key", "k", status=1)
+    assert refused["error"]["code"] == "idempotency_conflict"
+
+
+def test_operators_verbs_need_a_job_or_a_filter_and_a_fitting_state(with_content):
+    cli = with_content
+    job = cli.json("incident", "inc-1")["job_id"]
+    for verb in ("retry", "cancel", "release"):
+        cli("job", verb, status=2)
+        cli("job", verb, job, "--state", "dead", status=2)
+    for verb in ("retry", "release"):
+        assert "error" in cli.json("job", verb, job, status=1)
+
+
+async def attempt(settings, job_id):
+    async with open_services(settings) as services:
+        await lifecycle.attempt(services.core, job_id)
+        return (await services.ledger.require(job_id)).state
+
+
+def test_a_held_job_ends_the_wait_with_exit_code_3_until_it_is_released(with_content, settings):
+    cli = with_content
+    cli("document", "put", "-", "--id", "rca", stdin=f"# RCA\n\npassword = {PLANTED}\n")
+    job = cli.json("publish", "rca", "--space", "OPS")["job_id"]
+    assert asyncio.run(attempt(settings, job)) is JobState.HELD
+    assert cli.json("job", "watch", job, status=3)["state"] == "held"
+    assert "Password" in cli("job", "show", job).stdout
+    assert cli.json("job", "release", job, "--reason", "checked")["state"] == "queued"
+    assert PLANTED not in cli.said
+
+
+def test_the_audit_is_verified_and_a_change_of_an_entry_is_exit_code_1(with_content, settings):
+    cli = with_content
+    assert cli.json("audit", "verify")["ok"] is True
+    assert len(cli.json("audit", "tail", "-n", "2")) == 2
+    client = redis.Redis.from_url(settings.redis_url)
+    (identifier, entry), *_ = client.xrevrange(f"{settings.prefix}:audit", count=1)
+    client.xdel(f"{settings.prefix}:audit", identifier)
+    client.xadd(f"{settings.prefix}:audit", {**entry, b"data": b'{"forged": 1}'})
+    client.close()
+    report = cli.json("audit", "verify", status=1)
+    assert report["ok"] is False
+    assert report["problems"]
+
+
+def test_an_upstream_document_and_issue_are_taken_as_they_are(cli, settings, tmp_path):
+    document = {
+        "id": "0198-doc",
+        "issue_id": "0198-issue",
+        "doc_type": "postmortem",
+        "title": "Post-Mortem: x",
+        "content_md": "# y",
+        "created_at": 1767225600000,
+        "updated_at": "2026-01-01 10:00:00",
+        "something_new": [1],
+    }
+    (tmp_path / "doc.json").write_text(json.dumps(document))
+    assert cli.json("document", "put", tmp_path / "doc.json") == {"id": "0198-doc", "title": "Post-Mortem: x"}
+    issue = {"id": "0198-issue", "title": "x", "severity": "P1 - Critical", "tags": '["a","b"]', "description": None}
+    (tmp_path / "issue.json").write_text("\ufeff" + json.dumps(issue))
+    assert cli.json("issue", "put", tmp_path / "issue.json")["id"] == "0198-issue"
+
+    async def look():
+        async with open_services(settings) as services:
+            return await services.contents.document("0198-doc"), await services.contents.issue("0198-issue")
+
+    found, known = asyncio.run(look())
+    assert (found.doc_type, found.issue_id) == ("postmortem", "0198-issue")
+    assert (known.severity, known.tags) == (1, ("a", "b"))
+
+
+def test_a_markdown_file_gets_its_id_from_its_name_and_its_title_from_its_heading(cli, tmp_path):
+    (tmp_path / "rca-7.md").write_text("```\n# no\n```\n\n# RCA: *seven*\n")
+    assert cli.json("document", "put", tmp_path / "rca-7.md") == {"id": "rca-7", "title": "RCA: seven"}
+    given = cli.json("document", "put", tmp_path / "rca-7.md", "--id", "x", "--title", "T", "--type", "postmortem")
+    assert given == {"id": "x", "title": "T"}
+
+
+def test_doctor_says_what_is_missing(cli):
+    report = cli.json("doctor", status=1)
+    wrong = [row["check"] for row in report["checks"] if not row["ok"]]
+    assert "workers" in wrong
+    assert {"keys", "redis", "durability", "memory", "clock"} <= {row["check"] for row in report["checks"] if row["ok"]}

@@ -1,0 +1,272 @@
+"""The command line where it needs no Redis: usage, render, screen, keys, and how errors look."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from config.keys import parse_keys
+from worker.cli import root
+from worker.cli.base import plain
+from worker.cli.content import title_of
+
+PLANTED = "S3cret-" + "planted-77"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    for name in ("AFTERWORD_REDIS_URL", "AFTERWORD_KEYS", "AFTERWORD_KEYS_FILE", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AFTERWORD_DATA", str(tmp_path / "data"))
+
+    def invoke(*arguments, stdin=None):
+        return CliRunner().invoke(root, [str(a) for a in arguments], input=stdin)
+
+    return invoke
+
+
+def commands(group=root, path=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = list(commands())
+
+
+def test_every_command_of_the_design_is_there():
+    names = {" ".join(path) for path, _ in ALL}
+    expected = {"up", "demo", "worker", "sandbox", "publish", "incident", "workitem", "render", "screen", "doctor"}
+    expected |= {f"destination {verb}" for verb in ("set", "list", "show", "test", "pause", "resume", "remove")}
+    expected |= {f"job {verb}" for verb in ("list", "show", "watch", "retry", "cancel", "release")}
+    expected |= {"document put", "issue put", "audit tail", "audit verify", "key new", "key status"}
+    assert expected <= names
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_each_command_has_a_help_text_and_the_common_options(run, path, command):
+    shown = run(*path, "--help")
+    assert shown.exit_code == 0
+    assert command.help
+    assert "--json" in shown.output
+    assert "--data" in shown.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [("publish",), ("nonsense",), ("job", "list", "--state", "nonsense"), ("--nonsense",), ("render", "x")]
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(run, arguments):
+    shown = run(*arguments)
+    assert shown.exit_code == 2
+    assert len(shown.stderr.splitlines()) == 1
+    assert shown.stdout == ""
+    as_json = run(*arguments, "--json")
+    assert as_json.exit_code == 2
+    assert json.loads(as_json.stdout)["error"]["code"] == "usage"
+
+
+def test_without_a_command_the_help_is_shown(run):
+    assert "destination" in run().output
+    assert "pause" in run("destination").output
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(PLANTED,), ("--secret", PLANTED), (f"--token={PLANTED}",), ("--password", PLANTED), ("--pat", PLANTED)],
+)
+@pytest.mark.parametrize("start", [("destination", "set", "x", "--kind", "servicenow"), ("key", "seal")])
+def test_a_secret_as_an_argument_is_refused_with_the_right_way_and_never_repeated(run, start, more):
+    for extra in ((), ("--json",)):
+        shown = run(*start, *more, *extra)
+        assert shown.exit_code == 2
+        assert "--secret-file" in shown.output
+        assert PLANTED not in shown.output
+
+
+def test_a_secret_given_as_the_name_of_a_secret_file_is_not_repeated(run):
+    shown = run("key", "seal", "--secret-file", PLANTED)
+    assert shown.exit_code == 1
+    assert "can't be read" in shown.stderr
+    assert PLANTED not in shown.output
+
+
+def test_two_ways_to_give_a_secret_at_once_are_refused(run, tmp_path):
+    (tmp_path / "s").write_text("x")
+    assert run("key", "seal", "--secret-file", tmp_path / "s", "--secret-stdin", stdin="y").exit_code == 2
+
+
+def test_a_secret_of_several_lines_is_refused(run):
+    shown = run("key", "seal", stdin=f"{PLANTED}\nmore\n")
+    assert shown.exit_code == 1
+    assert "several lines" in shown.stderr
+    assert PLANTED not in shown.output
+
+
+def test_a_secret_file_that_others_can_read_gives_a_warning(run, tmp_path):
+    run("key", "new", "--out", tmp_path / "data" / "keys")
+    file = tmp_path / "secret"
+    file.write_text(PLANTED + "\n")
+    file.chmod(0o644)
+    loose = run("key", "seal", "--secret-file", file)
+    assert loose.exit_code == 0
+    assert "chmod 600" in loose.stderr
+    assert PLANTED not in loose.output
+    file.chmod(0o600)
+    assert run("key", "seal", "--secret-file", file).stderr == ""
+
+
+def test_no_redis_is_one_line_that_says_what_to_do(run, tmp_path):
+    assert run("key", "new", "--out", tmp_path / "data" / "keys").exit_code == 0
+    shown = run("job", "list")
+    assert shown.exit_code == 1
+    assert len(shown.stderr.splitlines()) == 1
+    assert "afterword up" in shown.stderr
+    error = json.loads(run("--json", "job", "list").stdout)["error"]
+    assert error["code"] == "config"
+
+
+def test_a_bad_setting_is_one_line(run, monkeypatch):
+    monkeypatch.setenv("AFTERWORD_CONCURRENCY", "many")
+    shown = run("job", "list")
+    assert shown.exit_code == 1
+    assert "AFTERWORD_CONCURRENCY" in shown.stderr
+    assert "many" not in shown.stderr
+
+
+def test_a_fault_of_our_own_is_one_line_too(run, monkeypatch):
+    monkeypatch.setattr("worker.cli.tools.new_key", lambda: {}["planted"])
+    shown = run("key", "new")
+    assert shown.exit_code == 1
+    assert "KeyError" in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_the_data_folder_may_stand_before_or_behind_the_command(run, tmp_path):
+    for folder in ("one", "two"):
+        run("key", "new", "--out", tmp_path / folder / "keys")
+    before = json.loads(run("--data", tmp_path / "one", "--json", "key", "status").stdout)
+    behind = json.loads(run("key", "status", "--data", tmp_path / "one", "--json").stdout)
+    inner = json.loads(run("--data", tmp_path / "two", "key", "status", "--data", tmp_path / "one", "--json").stdout)
+    assert before == behind == inner
+
+
+def test_a_new_key_is_printed_or_written_for_the_owner_only(run, tmp_path):
+    assert parse_keys([run("key", "new").stdout], "output").order
+    assert json.loads(run("key", "new", "--json").stdout)["key"]
+    file = tmp_path / "keys"
+    shown = run("key", "new", "--out", file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().splitlines()[-1] not in shown.output
+    assert run("key", "new", "--out", file).exit_code == 1
+
+
+def test_key_status_shows_ids_and_no_key(run, tmp_path):
+    file = tmp_path / "data" / "keys"
+    run("key", "new", "--out", file)
+    shown = run("key", "status", "--json")
+    assert json.loads(shown.stdout)["current"] == parse_keys(file.read_text().splitlines(), "x").order[0]
+    assert file.read_text().splitlines()[-1] not in shown.output
+
+
+@pytest.mark.parametrize("target", ["confluence", "azure_devops", "servicenow"])
+def test_render_prints_what_would_be_sent(run, tmp_path, target):
+    file = tmp_path / "rca.md"
+    file.write_text("# Title\n\na < b & **bold** | pipe\n")
+    text = run("render", file, "--for", target).stdout
+    assert "bold" in text
+    body = json.loads(run("render", file, "--for", target, "--json").stdout)["body"]
+    assert body.strip() == text.strip()
+    if target != "servicenow":
+        assert "&lt; b &amp;" in text
+    assert run("render", "-", "--for", target, stdin=file.read_text()).stdout == text
+
+
+def test_screen_exits_3_where_policy_would_stop_it_and_shows_no_value(run, tmp_path):
+    file = tmp_path / "rca.md"
+    file.write_text(f"fine\n\npassword = {PLANTED}\n")
+    shown = run("screen", file)
+    assert shown.exit_code == 3
+    assert "line 3: Password" in shown.stdout
+    assert PLANTED not in shown.output
+    found = run("screen", file, "--json")
+    assert found.exit_code == 3
+    assert json.loads(found.stdout)["action"] == "block"
+    assert PLANTED not in found.output
+
+
+def test_screen_exits_0_for_what_goes_out_redacted_or_as_it_is(run, tmp_path):
+    file = tmp_path / "rca.md"
+    file.write_text("write to jane.roe@corp-mail.net\n")
+    shown = run("screen", file, "--json")
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["action"] == "redact"
+    file.write_text("nothing to see\n")
+    assert json.loads(run("screen", file, "--json").stdout) == {"action": "pass", "findings": []}
+
+
+@pytest.mark.parametrize("command", [("screen",), ("render", "--for", "confluence"), ("document", "put")])
+def test_files_that_cant_be_read_are_named_in_one_line(run, tmp_path, command):
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    for name, words in (("absent", "No such file"), ("latin", "not UTF-8"), (".", "directory")):
+        shown = run(*command, tmp_path / name)
+        assert shown.exit_code == 1
+        assert words in shown.stderr
+        assert len(shown.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no JSON object"),
+        ('{"id": "x"}', "title: Field required"),
+        ('{"id": "x", "title": "t", "severity": "P9"}', "severity"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_bad_issue_is_refused_before_anything_is_connected(run, tmp_path, text, words):
+    (tmp_path / "issue.json").write_text(text)
+    shown = run("issue", "put", tmp_path / "issue.json")
+    assert shown.exit_code == 1
+    assert words in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_a_field_without_a_value_is_refused(run):
+    shown = run("incident", "x", "--field", "nonsense")
+    assert shown.exit_code == 1
+    assert "NAME=VALUE" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("markdown", "title"),
+    [
+        ("# RCA: **Checkout** `pay` down\n\nx", "RCA: Checkout pay down"),
+        ("intro\n\n```sh\n# not a heading\n```\n\n## The heading ##\n", "The heading"),
+        ("Setext\n======\n", "Setext"),
+        ("no heading at all", "fallback"),
+        ("#\n\n# \u202e\n", "fallback"),
+        ("", "fallback"),
+    ],
+)
+def test_the_title_is_the_first_heading_as_a_reader_sees_it(markdown, title):
+    assert title_of(markdown, "fallback") == title
+
+
+def test_other_peoples_words_cant_steer_the_terminal():
+    shown = plain("[bold]x[/nope] \x1b[31mred\x07 \u202eabc\r\nnext")
+    assert shown.plain == "[bold]x[/nope] [31mred abc\nnext"
+
+
+def test_doctor_names_a_misspelt_variable_and_fails(run, monkeypatch):
+    monkeypatch.setenv("AFTERWORD_REDIS_URI", "redis://planted")
+    shown = run("doctor")
+    assert shown.exit_code == 1
+    assert "AFTERWORD_REDIS_URI" in shown.stdout
+    assert "planted" not in shown.output

@@ -1,0 +1,139 @@
+"""Settings: where addresses come from, and what a wrong one says."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.logging import configure_logging
+from config.settings import ConfigError, Settings, settings_for, unknown_variables, write_instance
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.startswith("AFTERWORD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AFTERWORD_DATA", str(tmp_path))
+
+
+def test_the_variable_wins_over_the_running_instance(tmp_path, monkeypatch):
+    write_instance(Settings(), {"redis_url": "redis://left:1/0", "broker_url": "amqp://left"})
+    assert Settings().redis_address() == "redis://left:1/0"
+    assert Settings().broker_address() == "amqp://left"
+    monkeypatch.setenv("AFTERWORD_REDIS_URL", "redis://given:2/0")
+    assert Settings().redis_address() == "redis://given:2/0"
+    assert Settings().broker_address() == "redis://given:2/0"
+    monkeypatch.setenv("AFTERWORD_BROKER_URL", "amqp://given")
+    assert Settings().broker_address() == "amqp://given"
+
+
+def test_without_redis_the_error_says_both_ways_out():
+    with pytest.raises(ConfigError, match=r"afterword up.*AFTERWORD_REDIS_URL"):
+        Settings().redis_address()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_a_broken_instance_file_is_as_good_as_none(tmp_path, text):
+    (tmp_path / "instance.json").write_text(text)
+    assert Settings().instance() == {}
+
+
+def test_a_wrong_scheme_is_named_and_the_password_behind_it_is_not(monkeypatch):
+    monkeypatch.setenv("AFTERWORD_REDIS_URL", "http://:hunter2@x")
+    with pytest.raises(ConfigError, match="redis://") as refusal:
+        Settings().redis_address()
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_bad_values_are_named_by_their_variables_without_the_values(monkeypatch):
+    monkeypatch.setenv("AFTERWORD_CONCURRENCY", "planted-value")
+    monkeypatch.setenv("AFTERWORD_PREFIX", "Not Good")
+    with pytest.raises(ConfigError, match=r"AFTERWORD_CONCURRENCY: .*AFTERWORD_PREFIX: ") as refusal:
+        settings_for(None)
+    assert "planted-value" not in str(refusal.value)
+
+
+def test_an_empty_variable_means_the_default(monkeypatch):
+    for name in ("REDIS_URL", "KEYS_FILE", "KEYS", "CONCURRENCY"):
+        monkeypatch.setenv(f"AFTERWORD_{name}", "")
+    found = Settings()
+    assert (found.redis_url, found.keys_file, found.keys, found.concurrency) == (None, None, None, 32)
+
+
+def test_folders_are_absolute_for_child_processes_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert settings_for(Path("here")).data == tmp_path / "here"
+    assert settings_for(Path("~/there")).data == Path("~/there").expanduser()
+
+
+def test_a_data_folder_given_on_the_command_line_takes_the_variables_place(tmp_path):
+    assert settings_for(tmp_path / "given").data == tmp_path / "given"
+    assert settings_for(None).data == tmp_path
+
+
+def test_the_instance_file_is_the_owners_alone_and_replaced_as_a_whole(tmp_path):
+    write_instance(Settings(), {"redis_url": "redis://one"})
+    write_instance(Settings(), {"redis_url": "redis://two"})
+    file = tmp_path / "instance.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(file.read_text()) == {"redis_url": "redis://two"}
+    assert [path.name for path in tmp_path.iterdir()] == ["instance.json"]
+
+
+def test_keys_stay_out_of_every_rendering_of_settings():
+    planted = "S3cret-" + "planted"
+    found = Settings(keys=planted)
+    assert planted not in repr(found) + str(found) + found.model_dump_json()
+
+
+def test_misspelt_variables_are_found():
+    assert unknown_variables({"AFTERWORD_REDIS_URI": "x", "AFTERWORD_DATA": "y", "HOME": "z"}) == [
+        "AFTERWORD_REDIS_URI"
+    ]
+
+
+def test_the_configuration_page_names_every_setting_with_its_default():
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    for name, setting in Settings.model_fields.items():
+        rows = [line for line in page.splitlines() if line.startswith(f"| `AFTERWORD_{name.upper()}` |")]
+        assert len(rows) == 1, name
+        if setting.default is not None and setting.default_factory is None:
+            assert f"`{setting.default}`" in rows[0]
+
+
+def logged(monkeypatch, act) -> list[str]:
+    """What our logging writes while `act` logs."""
+    root, stream = logging.getLogger(), io.StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(root, "handlers", [])
+        patch.setattr(root, "level", root.level)
+        patch.setattr(sys, "stderr", stream)
+        configure_logging(Settings())
+        act()
+    return stream.getvalue().splitlines()
+
+
+def test_an_event_is_one_line_whatever_it_quotes(monkeypatch):
+    (line,) = logged(monkeypatch, lambda: logging.getLogger("x").warning("said %s", "a\nb\r\nc\x1b[31m\u2028d"))
+    assert line.endswith("WARNING x: said a b c [31m d")
+
+
+def test_a_logged_exception_shows_its_type_and_place_and_not_its_words(monkeypatch):
+    def fail():
+        try:
+            int("planted-words")
+        except ValueError:
+            logging.getLogger("x").exception("failed")
+
+    (line,) = logged(monkeypatch, fail)
+    assert "ValueError at " in line
+    assert "planted-words" not in line

@@ -1,0 +1,8 @@
+"""What the middleware notes on a request for the handlers behind it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+OWN = web.RequestKey("own", bool)  # it is for the sandbox itself, not for a vendor
+READ_ACL = web.RequestKey("read_acl", bool)  # rows are hidden from it, but counted

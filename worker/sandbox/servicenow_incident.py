@@ -1,0 +1,141 @@
+"""The incident table of a fresh ServiceNow instance: its columns, choices, lengths, and the rules that run on a write."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.sandbox.store import Store
+
+ADMIN = "6816f79cc0a8016401c5a33be04be441"
+TEXTS = {
+    "short_description": 160,
+    "description": 4000,
+    "correlation_id": 100,
+    "correlation_display": 100,
+    "close_notes": 4000,
+    "close_code": 40,
+    "subcategory": 40,
+    "cause": 4000,
+    "watch_list": 4000,
+    "work_notes_list": 4000,
+    "due_date": 40,
+    "work_start": 40,
+    "work_end": 40,
+    "expected_start": 40,
+    "business_impact": 4000,
+}
+REFERENCES = {
+    "assignment_group": "sys_user_group",
+    "assigned_to": "sys_user",
+    "caller_id": "sys_user",
+    "opened_by": "sys_user",
+    "closed_by": "sys_user",
+    "resolved_by": "sys_user",
+    "reopened_by": "sys_user",
+    "cmdb_ci": "cmdb_ci",
+    "business_service": "cmdb_ci_service",
+    "service_offering": "service_offering",
+    "company": "core_company",
+    "location": "cmn_location",
+    "problem_id": "problem",
+    "rfc": "change_request",
+    "caused_by": "change_request",
+    "parent": "task",
+    "parent_incident": "incident",
+    "sys_domain": "sys_user_group",
+    "contract": "ast_contract",
+}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "impact": ("1", "2", "3"),
+    "urgency": ("1", "2", "3"),
+    "severity": ("1", "2", "3"),
+    "state": ("1", "2", "3", "6", "7", "8"),
+    "incident_state": ("1", "2", "3", "6", "7", "8"),
+    "category": ("inquiry", "software", "hardware", "network", "database"),
+    "contact_type": ("", "email", "monitoring", "phone", "self-service", "virtual_agent", "walk-in"),
+    "notify": ("1", "2", "3"),
+    "hold_reason": ("", "1", "3", "4", "5"),
+}
+JOURNALS = ("work_notes", "comments")
+LABELS = {
+    "impact": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
+    "urgency": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
+    "state": {"1": "New", "2": "In Progress", "3": "On Hold", "6": "Resolved", "7": "Closed", "8": "Canceled"},
+    "priority": {"1": "1 - Critical", "2": "2 - High", "3": "3 - Moderate", "4": "4 - Low", "5": "5 - Planning"},
+}
+DEFAULTS = {
+    "made_sla": "true",
+    "upon_reject": "cancel",
+    "upon_approval": "proceed",
+    "child_incidents": "0",
+    "sys_updated_by": "admin",
+    "sys_created_by": "admin",
+    "opened_by": ADMIN,
+    "sys_domain": "global",
+    "sys_domain_path": "/",
+    "state": "1",
+    "incident_state": "1",
+    "knowledge": "false",
+    "impact": "3",
+    "urgency": "3",
+    "severity": "3",
+    "active": "true",
+    "notify": "1",
+    "sys_class_name": "incident",
+    "reassignment_count": "0",
+    "approval": "not requested",
+    "sys_mod_count": "0",
+    "reopen_count": "0",
+    "escalation": "0",
+    "category": "inquiry",
+}
+OTHERS = (  # noqa: SIM905
+    "activity_due additional_assignee_list approval_history approval_set business_duration business_stc "
+    "calendar_duration calendar_stc closed_at comments_and_work_notes delivery_plan delivery_task follow_up group_list "
+    "number opened_at order origin_id origin_table priority reopened_time resolved_at route_reason sla_due "
+    "sys_created_on sys_id sys_tags sys_updated_on task_effective_number time_worked universal_request user_input"
+).split()
+COLUMNS = tuple(dict.fromkeys((*TEXTS, *REFERENCES, *CHOICES, *JOURNALS, *DEFAULTS, *OTHERS)))
+
+
+def insert(store: Store, given: dict[str, Any]) -> dict[str, str]:
+    """A new incident of what the table takes from `given`."""
+    now, number = stamp(store.clock()), f"INC{next(store.incident_numbers):07d}"
+    row = dict.fromkeys(COLUMNS, "") | DEFAULTS
+    row |= {"sys_id": uuid.uuid4().hex, "number": number, "task_effective_number": number}
+    row |= {"opened_at": now, "sys_created_on": now, "sys_updated_on": now}
+    _take(store, row, given)
+    store.incidents[row["sys_id"]] = row
+    return row
+
+
+def update(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
+    """Change an incident; its modification count rises only where something changed."""
+    before, notes = dict(row), len(store.journals.get(row["sys_id"], ()))
+    _take(store, row, given)
+    if row != before or notes != len(store.journals.get(row["sys_id"], ())):
+        row["sys_mod_count"] = str(int(row["sys_mod_count"]) + 1)
+        row["sys_updated_on"] = stamp(store.clock())
+
+
+def _take(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
+    """Unknown columns, read-only ones and values outside a choice list are dropped without a word; texts are cut."""
+    for name, value in given.items():
+        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        if name in JOURNALS:
+            if text:
+                store.journals.setdefault(row["sys_id"], []).append((name, text))
+        elif name in TEXTS:
+            row[name] = text[: TEXTS[name]]
+        elif (name in CHOICES and text in CHOICES[name]) or name in REFERENCES:
+            row[name] = text
+    row["incident_state"] = row["state"]
+    row["active"] = "false" if row["state"] in ("7", "8") else "true"
+    row["priority"] = str(int(row["impact"]) + int(row["urgency"]) - 1)
+
+
+def stamp(moment: float) -> str:
+    """Seconds since the epoch as ServiceNow writes them: UTC without a zone."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")

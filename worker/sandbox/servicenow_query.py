@@ -1,0 +1,71 @@
+"""ServiceNow's encoded queries, with their forgiveness: a part that can't be read is ignored and the rest runs.
+
+`^` is AND and binds weaker than `^OR`, which adds an alternative to the condition before it; `^NQ` starts a new query
+whose rows are added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+Row = dict[str, str]
+Test = Callable[[Row], bool]
+
+_CONDITION = re.compile(
+    r"^(?P<field>[a-z][a-z0-9_.]*)"
+    r"(?P<operator>ISNOTEMPTY|ISEMPTY|STARTSWITH|ENDSWITH|NOT LIKE|NOTLIKE|LIKE|NOT IN|IN|>=|<=|!=|=|>|<)"
+    r"(?P<value>.*)$",
+    re.DOTALL,
+)
+_ORDER = re.compile(r"^ORDERBY(?P<down>DESC)?(?P<field>[a-z][a-z0-9_]*)$")
+
+
+def select(rows: Iterable[Row], query: str, columns: Iterable[str]) -> list[Row]:
+    """The rows that meet the query, in its order."""
+    known = frozenset(columns)
+    orders = [found for part in re.split(r"\^(?:NQ)?", query) if (found := _ORDER.match(part))]
+    groups = [_conditions(group, known) for group in query.split("^NQ")]
+    chosen = [row for row in rows if any(all(any(t(row) for t in tests) for tests in group) for group in groups)]
+    for order in reversed(orders):
+        if order["field"] in known:
+            chosen.sort(key=lambda row: row.get(order["field"], ""), reverse=bool(order["down"]))
+    return chosen
+
+
+def _conditions(group: str, known: frozenset[str]) -> list[list[Test]]:
+    """Alternatives that must each be met; what can't be read is in none of them."""
+    found: list[list[Test]] = []
+    for part in group.split("^"):
+        alternative = part.startswith("OR") and not part.startswith("ORDERBY")
+        match = _CONDITION.match(part.removeprefix("OR") if alternative else part)
+        if match is None or match["field"] not in known:
+            continue
+        test = _test(match["field"], match["operator"], match["value"])
+        if alternative and found:
+            found[-1].append(test)
+        else:
+            found.append([test])
+    return found
+
+
+def _test(field: str, operator: str, value: str) -> Test:
+    wanted, several = value.lower(), value.lower().split(",")
+    tests: dict[str, Callable[[str], bool]] = {
+        "=": lambda held: held == wanted,
+        "!=": lambda held: held != wanted,
+        "LIKE": lambda held: wanted in held,
+        "NOTLIKE": lambda held: wanted not in held,
+        "STARTSWITH": lambda held: held.startswith(wanted),
+        "ENDSWITH": lambda held: held.endswith(wanted),
+        "IN": lambda held: held in several,
+        "NOTIN": lambda held: held not in several,
+        "ISEMPTY": lambda held: not held,
+        "ISNOTEMPTY": bool,
+        ">": lambda held: held > wanted,
+        "<": lambda held: held < wanted,
+        ">=": lambda held: held >= wanted,
+        "<=": lambda held: held <= wanted,
+    }
+    meets = tests[operator.replace(" ", "")]
+    return lambda row: meets(row.get(field, "").lower())
