@@ -18,7 +18,6 @@ _PIECE = re.compile(
     r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});|\\[!-/:-@\[-`{-~]|(?:%[0-9A-Fa-f]{2})+|\*\*|__|``?|~~|[^\x00-\x7f]"
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,4096}={0,2}")
-MOST_ENCODED_RUNS = 2000
 
 Reading = tuple[str, list[int]]
 
@@ -28,9 +27,7 @@ def readings(text: str) -> Iterator[Reading]:
     folded = _folded(text)
     if folded[0] != text:
         yield folded
-    for count, found in enumerate(_BASE64.finditer(text)):
-        if count >= MOST_ENCODED_RUNS:
-            return
+    for found in _BASE64.finditer(text):
         decoded = _decoded(found.group())
         if decoded:
             # A finding inside is the whole run: part of an encoded secret gives it away as well.

@@ -93,6 +93,11 @@ def test_released_secrets_go_out_redacted():
     assert P not in verdict.text
 
 
+def test_a_secret_behind_thousands_of_encoded_runs_is_still_found():
+    runs = " ".join(base64.b64encode(f"harmless words {n}".encode()).decode() for n in range(2500))
+    assert screen(f"{runs} {SECRETS[12]}", Policy()).action == "block"
+
+
 def test_policy_can_be_set_by_type_and_values_allowed():
     assert screen("jane@acme-corp.com", Policy(types={"Email": "hold"})).action == "hold"
     assert screen("jane@acme-corp.com", Policy(allow=("jane@acme-corp.com",))).action == "pass"
