@@ -127,7 +127,7 @@ async def submit(
     subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
+    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -137,7 +137,8 @@ async def submit(
             actor=actor,
             job_id=job_id,
             idempotency_key=idempotency_key,
-            fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
+            fingerprint=services.vault.digest("idempotency", request),
+            same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
         )
     )

@@ -23,6 +23,7 @@ from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, Stat
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
 from worker.celery_settings import celery_settings
+from worker.checkpoints import log_checkpoints
 from worker.connection_tests import test_by_message
 from worker.runtime import Loop, Services
 from worker.sweeper import Sweeper
@@ -193,6 +194,7 @@ def _set_up_logging(**_: object) -> None:
 def _begin(**_: object) -> None:
     loop = app.running_loop()
     loop.spawn(Sweeper(loop.services, app).run())
+    loop.spawn(log_checkpoints(loop.services))
 
 
 @signals.worker_shutdown.connect

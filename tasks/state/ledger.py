@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,10 @@ class Subject(Frozen):
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script."""
+    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
+
+    `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
+    """
 
     command: Command
     destination: str
@@ -49,6 +52,7 @@ class Submission:
     job_id: str | None = None
     idempotency_key: str | None = None
     fingerprint: str = ""
+    same_request: Callable[[str], bool] = bool
     contents: Mapping[str, str] | None = None
 
 
@@ -92,13 +96,17 @@ class Ledger:
         reply = await self._submit(job_id, submission)
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
-        if reply.status == "refused":
+        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
             raise Refused(
                 f"This Idempotency-Key already made job {reply.detail}, from another request.",
                 code="idempotency_conflict",
                 advice="Use a new key for a new request.",
             )
-        return await self.require(reply.reason or job_id)
+        return await self.require(reply.detail or reply.reason or job_id)
+
+    async def _fingerprint(self, submission: Submission) -> str:
+        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
+        return _text(stored or "")
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
@@ -117,9 +125,7 @@ class Ledger:
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
             "contents": dict(submission.contents or {}) or None,
-            "idempotency": hashlib.sha256(submission.idempotency_key.encode()).hexdigest()
-            if submission.idempotency_key
-            else None,
+            "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
         }
@@ -353,6 +359,12 @@ class Ledger:
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
+
+
+def _remembered(submission: Submission) -> str | None:
+    """What an idempotency key is remembered by."""
+    key = submission.idempotency_key
+    return hashlib.sha256(key.encode()).hexdigest() if key else None
 
 
 def _text(value: object) -> str:
