@@ -101,5 +101,5 @@ async def trim(audit: Audit, journal: Journal, vault: Vault, *, before_ms: int, 
     base = Checkpoint(kind="base", at_ms=statement.at_ms, last_id=keep_from, heads=cut, key=vault.key_id).signed(vault)
     gone = [{"chain": chain, "head": head} for chain, head in cut.items() if statement.heads.get(chain) == head]
     args = {"keep_from": keep_from, "base": base.model_dump_json(), "gone": gone}
-    await journal.commit("trim", args, Event.AUDIT_TRIMMED, entries=count, before=before_ms, actor=actor)
+    await journal.commit("trim_audit", args, Event.AUDIT_TRIMMED, entries=count, before=before_ms, actor=actor)
     return count
