@@ -119,7 +119,10 @@ class Exchange:
 
 
 class Recorder(Protocol):
-    """Writes the audit around each request. `before` raising means that the request isn't made."""
+    """Writes the audit around each request. `before` raising means that the request isn't made.
+
+    One that waits in `before` calls `tasks.sockets.begin` right before it writes the intent.
+    """
 
     async def before(self, request: Request, origin: Origin) -> object:
         """Make the intent durable, once the request's turn has come; returns a mark for `after`."""
@@ -176,7 +179,9 @@ class Http:
                 code="http_refused",
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
-        sending = Sending(time.monotonic() + self._limits.total_s)
+        sending = Sending(self._limits.total_s)
+        SENDING.set(sending)
+        sending.begin()
         mark = await self._recorder.before(request, self._origin)
         began, response, detail = self._clock(), None, INTERRUPTED
         outcome: Literal["ok", "failed", "unknown"] = "unknown" if request.writes else "failed"
@@ -220,7 +225,6 @@ class Http:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        SENDING.set(sending)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),

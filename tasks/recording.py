@@ -16,6 +16,7 @@ from typing import Any
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.model import Job
 from tasks.outbound import Exchange, Origin, Request
+from tasks.sockets import begin
 from tasks.state.audit import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.journal import patiently
@@ -98,6 +99,7 @@ class AuditedRequests:
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
         patience_s, paid = PATIENCE_S, self.ordinal == 1  # the claim paid for the first request
         while True:
+            begin()
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
             turn = await self.ledger.intend(
                 self.job,

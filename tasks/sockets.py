@@ -21,13 +21,27 @@ from tasks.addresses import permitted
 
 @dataclass
 class Sending:
-    """One request on its way: `deadline` by the monotonic clock in seconds, and whether any byte of it has left."""
+    """One request on its way: until when it may go out (monotonic clock, seconds), and whether any byte of it has left.
 
-    deadline: float
+    Its time begins before its intent is written: whoever takes the job over counts from the intent.
+    """
+
+    limit_s: float
+    deadline: float = 0.0
     started: bool = False
+
+    def begin(self) -> None:
+        """Count the request's time from now."""
+        self.deadline = time.monotonic() + self.limit_s
 
 
 SENDING: ContextVar[Sending | None] = ContextVar("sending", default=None)
+
+
+def begin() -> None:
+    """Count the time of the request that is being prepared from now."""
+    if (sending := SENDING.get()) is not None:
+        sending.begin()
 
 
 class TimedSocket(socket.socket):
