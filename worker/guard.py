@@ -44,8 +44,26 @@ def readable(raw: bytes) -> bool:
     )
 
 
+class GuardedQoS(kombu_redis.QoS):
+    """Puts messages back where that is possible, and leaves them to their time-out where it isn't.
+
+    When the connection is lost with messages in hand, kombu 5.7 asks the closed connection for another one and fails
+    with an AttributeError that ends the worker. The ledger sends a job's message again; one that was not adopted yet
+    comes back after the visibility time-out.
+    """
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """As in kombu, without ending the worker."""
+        try:
+            super().restore_unacked_once(stderr)
+        except Exception as trouble:
+            log.warning("Messages in hand could not be put back (%s); they come again.", type(trouble).__name__)
+
+
 class GuardedChannel(kombu_redis.Channel):
     """A channel that sets unreadable queue entries aside before kombu parses them."""
+
+    QoS = GuardedQoS
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
