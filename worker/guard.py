@@ -16,6 +16,7 @@ from celery.exceptions import NotRegistered
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,15 @@ class GuardedChannel(kombu_redis.Channel):
     """A channel that sets unreadable queue entries aside before kombu parses them."""
 
     QoS = GuardedQoS
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """Where to connect; of a channel whose connection was lost, an error that Celery expects.
+
+        kombu 5.7 raises an AttributeError, which ends the worker when an answer is acknowledged after a reconnect.
+        """
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("the connection of this channel is closed")
+        return dict(super()._connparams(asynchronous))
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
