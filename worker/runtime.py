@@ -17,11 +17,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import load_key_ring
 from config.settings import Settings
@@ -38,6 +34,7 @@ from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.vault import Vault
+from worker.connections import open_redis
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +73,7 @@ class Services:
     redis: Redis
     vault: Vault
     audit: Audit
+    journal: Journal
     core: lifecycle.Services
 
     @property
@@ -134,20 +132,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
     ring = load_key_ring(settings)
-    redis = Redis.from_url(
-        settings.redis_address(),
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
+    redis = open_redis(settings)
     sessions = Sessions()
     try:
         vault = Vault(ring)
         await _check_redis(redis)
         await check_keys(redis, vault, settings.prefix)
-        journal = Journal(redis, vault, settings.prefix)
+        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
         core = lifecycle.Services(
             ledger=Ledger(redis, journal),
             contents=Contents(redis, journal, vault),
@@ -159,7 +150,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
         )
-        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), core)
+        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), journal, core)
     finally:
         await sessions.close()
         await redis.aclose()

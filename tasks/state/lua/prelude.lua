@@ -33,9 +33,29 @@ local function note(id, event, detail)
   redis.call('LTRIM', events, -200, -1)
 end
 
+-- Counters for the metrics. Destinations that don't exist share an empty name, so that producers can't grow the hash.
+local function tally(id, by, ...)
+  local destination = get(id, 'destination')
+  if redis.call('EXISTS', key('destination', destination)) == 0 then destination = '' end
+  redis.call('HINCRBY', key('metrics'), table.concat({destination, ...}, ' '), int(by))
+end
+
+local ATTEMPT_BOUNDS_MS = {100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000}
+
+local function tally_attempt(id, started_ms)
+  local took = math.max(0, now - started_ms)
+  local bucket = 'inf'
+  for i = #ATTEMPT_BOUNDS_MS, 1, -1 do
+    if took <= ATTEMPT_BOUNDS_MS[i] then bucket = int(ATTEMPT_BOUNDS_MS[i]) end
+  end
+  tally(id, 1, 'attempt', args.to, bucket)
+  tally(id, took, 'attempt_ms', args.to)
+end
+
 local function enter(id, state)
   local from = get(id, 'state')
-  if from then redis.call('ZREM', key('state', from), id) end
+  if from then redis.call('ZREM', key('state', from), id) else tally(id, 1, 'submitted') end
+  tally(id, 1, 'entered', state)
   redis.call('ZADD', key('state', state), int(now), id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
 end
@@ -56,6 +76,8 @@ end
 
 local function let_go(id)
   local destination, worker = get(id, 'destination'), get(id, 'worker')
+  local started_ms = redis.call('ZSCORE', key('running', destination), id)
+  if started_ms then tally_attempt(id, tonumber(started_ms)) end
   redis.call('ZREM', key('leases'), id)
   redis.call('ZREM', key('running', destination), id)
   if worker then redis.call('SREM', key('worker', worker, 'jobs'), id) end
