@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff
@@ -16,6 +16,8 @@ from config.sentinel import SentinelAddress, is_sentinel, parse_sentinel
 from config.settings import Settings
 
 SENTINEL_TIMEOUT_S = 2.0
+CONNECTIONS = 64
+POOL_TIMEOUT_S = 20
 
 
 def open_redis(settings: Settings) -> Redis:
@@ -29,7 +31,9 @@ def open_redis(settings: Settings) -> Redis:
     }
     url = settings.redis_address()
     if not is_sentinel(url):
-        return Redis.from_url(url, **options)
+        return Redis.from_pool(
+            BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=POOL_TIMEOUT_S, **options)
+        )
     address = parse_sentinel(url)
     sentinels = Sentinel(address.hosts, sentinel_kwargs=sentinel_options(settings, address))
     account = {"db": address.db, "username": address.username, "password": address.password, "ssl": address.tls}

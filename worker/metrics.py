@@ -7,7 +7,7 @@ the histogram are kept there by the scripts that move the jobs. Scrape one API p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 
@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from tasks.state.directory import Health
 from tasks.state.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
-from tasks.state.ledger import Count
+from tasks.state.overview import Count
 from worker.queues import QueueLengths, queue_lengths
 from worker.runtime import Services
 
@@ -94,7 +94,7 @@ def _jobs(figures: Figures, counts: Iterable[Count]) -> Iterable[Metric]:
     yield gauge("afterword_jobs", "Jobs in each state.", labels, [(key, count.count) for key, count in rows])
     yield gauge(
         "afterword_oldest_job_age_seconds",
-        "Time since the job that has stood longest in this state came into it.",
+        "Time since the oldest of the jobs in this state was submitted.",
         labels,
         [(key, max(0, figures.now_ms - count.oldest_ms) / 1000) for key, count in rows if count.oldest_ms is not None],
     )
@@ -153,7 +153,7 @@ def _queues(figures: Figures) -> Iterable[Metric]:
     )
 
 
-def _destinations(health: dict[str, Health]) -> Iterable[Metric]:
+def _destinations(health: Mapping[str, Health]) -> Iterable[Metric]:
     by_state = ["destination", "state"]
     yield gauge(
         "afterword_destination_state",

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from config.keys import load_key_ring
 from config.settings import Settings
 from tasks import lifecycle
+from tasks.bulk import Progress, Verb
 from tasks.destinations import Destination, destination_for
 from tasks.errors import StateUnavailable
 from tasks.model import Command, ConnectionReport, Document, Issue, Job
@@ -33,6 +34,7 @@ from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 from worker.connections import open_redis
 
@@ -114,9 +116,13 @@ class Services:
             adopt=adopt,
         )
 
-    async def retry(self, job_id: str, actor: str) -> Job:
+    async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
-        return await lifecycle.retry(self.core, job_id, actor)
+        return await lifecycle.retry(self.core, job_id, actor, reason)
+
+    def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
+        """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
+        return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""

@@ -53,10 +53,17 @@ local function tally_attempt(id, started_ms)
 end
 
 local function enter(id, state)
-  local from = get(id, 'state')
-  if from then redis.call('ZREM', key('state', from), id) else tally(id, 1, 'submitted') end
+  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms')
+  local from, destination, created = facts[1], facts[2], facts[3]
+  if from then
+    redis.call('ZREM', key('state', from), id)
+    redis.call('ZREM', key('state', from, destination), id)
+  else
+    tally(id, 1, 'submitted')
+  end
   tally(id, 1, 'entered', state)
-  redis.call('ZADD', key('state', state), int(now), id)
+  redis.call('ZADD', key('state', state), created, id)
+  redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
 end
 
