@@ -62,6 +62,14 @@ class Settings(BaseSettings):
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
+    log_format: str = Field(
+        default="text", pattern=r"^(text|json)$", description="lines for people, or one JSON object a line"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="collector that takes traces over OTLP/HTTP, such as http://127.0.0.1:4318; no traces where unset",
+    )
 
     @field_validator("data", "keys_file")
     @classmethod

@@ -36,8 +36,9 @@ def open_redis(settings: Settings) -> Redis:
         )
     address = parse_sentinel(url)
     sentinels = Sentinel(address.hosts, sentinel_kwargs=sentinel_options(settings, address))
-    account = {"db": address.db, "username": address.username, "password": address.password, "ssl": address.tls}
-    return sentinels.master_for(address.service, Redis, **account, **options)
+    options |= {"db": address.db, "username": address.username, "password": address.password, "ssl": address.tls}
+    primary: Redis = sentinels.master_for(address.service, Redis, **options)
+    return primary
 
 
 def sentinel_options(settings: Settings, address: SentinelAddress) -> dict[str, Any]:

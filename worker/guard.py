@@ -45,7 +45,10 @@ def readable(raw: bytes) -> bool:
 
 
 class Guarded:
-    """A Redis channel that sets unreadable queue entries aside before kombu parses them."""
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+
+    client: Any
+    conn_or_acquire: Any
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection

@@ -7,7 +7,7 @@ the histogram are kept there by the scripts that move the jobs. Scrape one API p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 
@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from tasks.state.directory import Health
+from tasks.state.directory import DestinationRecord
 from tasks.state.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.overview import Count
 from worker.queues import QueueLengths, queue_lengths
@@ -25,7 +25,6 @@ from worker.runtime import Services
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 DESTINATION_STATES = ("ready", "paused", "suspended")
-BREAKER_STATES = ("closed", "open", "half_open")
 Row = tuple[Sequence[str], float]
 
 
@@ -34,15 +33,14 @@ async def render(services: Services) -> bytes:
     lengths = asyncio.create_task(asyncio.to_thread(queue_lengths, services.settings))
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
-    names = await services.destinations.names()
-    health = {name: await services.destinations.health(name) for name in names}
+    records = await services.destinations.list()
     memory = await _memory(services)
     families = [
         *_build(),
         *_jobs(figures, counts),
         *_attempts(figures),
         *_queues(figures),
-        *_destinations(health),
+        *_destinations(records),
         *_workers(figures, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
         *_broker(await lengths),
@@ -153,31 +151,25 @@ def _queues(figures: Figures) -> Iterable[Metric]:
     )
 
 
-def _destinations(health: Mapping[str, Health]) -> Iterable[Metric]:
+def _destinations(records: Sequence[DestinationRecord]) -> Iterable[Metric]:
     by_state = ["destination", "state"]
     yield gauge(
         "afterword_destination_state",
         "1 for the state that the destination is in: ready, paused by a person, suspended for its own trouble.",
         by_state,
-        [((name, state), found.state == state) for name, found in health.items() for state in DESTINATION_STATES],
-    )
-    yield gauge(
-        "afterword_destination_breaker_state",
-        "1 for the state of the destination's breaker; open means that requests wait for a probe.",
-        by_state,
-        [((name, state), found.breaker == state) for name, found in health.items() for state in BREAKER_STATES],
+        [((record.name, state), record.state == state) for record in records for state in DESTINATION_STATES],
     )
     yield gauge(
         "afterword_destination_not_before_timestamp_seconds",
         "Until when the limiter lets the destination's jobs wait, as Unix time; 0 where they needn't.",
         ["destination"],
-        [([name], (found.not_before_ms or 0) / 1000) for name, found in health.items()],
+        [([record.name], record.not_before_ms / 1000) for record in records],
     )
     yield gauge(
         "afterword_destination_last_success_timestamp_seconds",
         "When something was last delivered there, as Unix time.",
         ["destination"],
-        [([name], found.last_success_ms / 1000) for name, found in health.items() if found.last_success_ms],
+        [([record.name], record.last_success_ms / 1000) for record in records if record.last_success_ms],
     )
 
 
@@ -206,7 +198,7 @@ def _workers(figures: Figures, ttl_ms: int) -> Iterable[Metric]:
 def _audit(figures: Figures) -> Iterable[Metric]:
     yield gauge("afterword_audit_entries", "Entries in the audit stream.", [], [([], figures.audit_entries)])
     yield gauge("afterword_audit_chains", "Chains, one for each writer.", [], [([], figures.audit_chains)])
-    newest = [([], figures.audit_newest_ms / 1000)] if figures.audit_newest_ms else []
+    newest: list[Row] = [([], figures.audit_newest_ms / 1000)] if figures.audit_newest_ms else []
     yield gauge(
         "afterword_audit_newest_entry_timestamp_seconds", "When the newest entry was written, as Unix time.", [], newest
     )
@@ -238,7 +230,7 @@ async def _memory(services: Services) -> dict[str, int]:
 
 
 def _redis(memory: dict[str, int]) -> Iterable[Metric]:
-    used = [([], memory["used_memory"])] if "used_memory" in memory else []
-    most = [([], memory["maxmemory"])] if "maxmemory" in memory else []
+    used: list[Row] = [([], memory["used_memory"])] if "used_memory" in memory else []
+    most: list[Row] = [([], memory["maxmemory"])] if "maxmemory" in memory else []
     yield gauge("afterword_redis_used_memory_bytes", "Memory that the ledger's Redis uses.", [], used)
     yield gauge("afterword_redis_max_memory_bytes", "Memory it may use; 0 where there is no limit.", [], most)
