@@ -49,6 +49,7 @@ from tasks.model import (
     subject_key,
 )
 from tasks.outbound import Http, Origin, Recorder, Request
+from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
@@ -57,6 +58,7 @@ from tasks.state.directory import DestinationRecord, Directory
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import TracedRequests, Tracing, Untraced
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Services:
     worker: str
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ async def submit(
     document: Document | None = None,
     issue: Issue | None = None,
     adopt: bool = False,
+    traceparent: str | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
@@ -141,6 +145,7 @@ async def submit(
             idempotency_key=idempotency_key,
             fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
             contents=contents,
+            traceparent=traceparent,
         )
     )
 
@@ -213,6 +218,15 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
     job = await services.ledger.claim(job_id, services.worker, await _lease_ms(services, job_id))
     if isinstance(job, NotClaimed):
         return job
+    with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
+        ended = await _run(services, job)
+        span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
+        if isinstance(ended, Ended) and ended.error:
+            span.fail(ended.error.code)
+        return ended
+
+
+async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     doubt = Doubt()
     try:
         receipt = await _deliver(services, job, doubt)
@@ -248,12 +262,14 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> Receipt:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    work = await _screen(services, job, work)
+    with services.tracing.span("screen", about(job)):
+        work = await _screen(services, job, work)
     prepared = await asyncio.to_thread(destination.prepare, work)
     await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
 
     budget_s = record.settings.total_timeout_s
-    recorder = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
+    audited = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
+    recorder = TracedRequests(audited, services.tracing, about(job))
     try:
         async with (
             asyncio.timeout(budget_s * ATTEMPT_REQUESTS),

@@ -11,10 +11,15 @@ from tasks.model import Job
 _current: ContextVar[Mapping[str, str | int]] = ContextVar("afterword_job", default={})  # noqa: B039 - never changed
 
 
+def about(job: Job) -> dict[str, str | int]:
+    """An attempt of a job, by what names it in logs and traces."""
+    return {"job": job.id, "destination": job.destination, "attempt": job.attempts}
+
+
 @contextmanager
 def working_on(job: Job) -> Iterator[None]:
     """Lines logged inside the block, also from threads started there, are about this attempt of this job."""
-    token = _current.set({"job": job.id, "destination": job.destination, "attempt": job.attempts})
+    token = _current.set(about(job))
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from tasks.outbound import Origin, Recorder, Request
 
 Fact = str | int | bool | None
-TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Span(Protocol):
@@ -70,7 +70,7 @@ class Untraced:
 
 def checked_traceparent(value: object) -> str | None:
     """A well-formed `traceparent` (W3C Trace Context), or None: other people's headers are not to be trusted."""
-    return value if isinstance(value, str) and TRACEPARENT.match(value) else None
+    return value if isinstance(value, str) and TRACEPARENT.fullmatch(value) else None
 
 
 @dataclass

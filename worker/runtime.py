@@ -36,7 +36,9 @@ from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import checked_traceparent
 from worker.connections import open_redis
+from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
@@ -103,18 +105,27 @@ class Services:
         document: Document | None = None,
         issue: Issue | None = None,
         adopt: bool = False,
+        traceparent: str | None = None,
     ) -> Job:
-        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`."""
-        return await lifecycle.submit(
-            self.core,
-            command,
-            actor=actor,
-            job_id=job_id,
-            idempotency_key=idempotency_key,
-            document=document,
-            issue=issue,
-            adopt=adopt,
-        )
+        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
+
+        `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
+        """
+        facts = {"command": command.command.value, "destination": command.destination}
+        with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
+            job = await lifecycle.submit(
+                self.core,
+                command,
+                actor=actor,
+                job_id=job_id,
+                idempotency_key=idempotency_key,
+                document=document,
+                issue=issue,
+                adopt=adopt,
+                traceparent=span.traceparent,
+            )
+            span.note({"job": job.id, "destination": job.destination})
+            return job
 
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
@@ -140,6 +151,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     ring = load_key_ring(settings)
     redis = open_redis(settings)
     sessions = Sessions()
+    tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
         await _check_redis(redis)
@@ -155,11 +167,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
+            tracing=tracing,
         )
         yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), journal, core)
     finally:
         await sessions.close()
         await redis.aclose()
+        await asyncio.to_thread(tracing.close)
 
 
 async def _check_redis(redis: Redis) -> None:

@@ -51,6 +51,7 @@ class Submission:
     idempotency_key: str | None = None
     fingerprint: str = ""
     contents: Mapping[str, str] | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ class Ledger:
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
         }
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],
