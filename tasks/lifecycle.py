@@ -37,6 +37,7 @@ from tasks.errors import (
 )
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     ConnectionReport,
     Document,
@@ -109,6 +110,7 @@ async def submit(
     idempotency_key: str | None = None,
     document: Document | None = None,
     issue: Issue | None = None,
+    callback: Callback | None = None,
     adopt: bool = False,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
@@ -127,7 +129,8 @@ async def submit(
     subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
+    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    request = json.dumps(parts, sort_keys=True)
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -139,6 +142,7 @@ async def submit(
             idempotency_key=idempotency_key,
             fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
             contents=contents,
+            callback=callback,
         )
     )
 
@@ -179,11 +183,11 @@ def _missing(command: Command) -> Refused:
     )
 
 
-async def retry(services: Services, job_id: str, actor: str) -> Job:
+async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
     subject = await subject_of(services, job.command, job.destination, adopt=True)
-    return await services.ledger.retry(job_id, actor, subject=subject)
+    return await services.ledger.retry(job_id, actor, reason, subject=subject)
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------

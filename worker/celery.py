@@ -22,6 +22,7 @@ from tasks import lifecycle
 from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
+from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
 from worker.connection_tests import test_by_message
 from worker.runtime import Loop, Services
@@ -193,6 +194,7 @@ def _set_up_logging(**_: object) -> None:
 def _begin(**_: object) -> None:
     loop = app.running_loop()
     loop.spawn(Sweeper(loop.services, app).run())
+    loop.spawn(Callbacks(loop.services).run())
 
 
 @signals.worker_shutdown.connect

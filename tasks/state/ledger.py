@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     Frozen,
     Job,
@@ -50,6 +51,7 @@ class Submission:
     idempotency_key: str | None = None
     fingerprint: str = ""
     contents: Mapping[str, str] | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class Ledger:
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
         }
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],
@@ -255,7 +259,13 @@ class Ledger:
         await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
 
     async def retry(
-        self, job_id: str, actor: str, *, subject: str | None = None, max_age_ms: int = 72 * 3600_000
+        self,
+        job_id: str,
+        actor: str,
+        reason: str = "",
+        *,
+        subject: str | None = None,
+        max_age_ms: int = 72 * 3600_000,
     ) -> Job:
         """Queue a dead job again, with its attempts and age reset."""
         return await self._operate(
@@ -264,6 +274,7 @@ class Ledger:
             JobState.QUEUED,
             Event.RETRIED,
             actor=actor,
+            reason=reason,
             subject=subject,
             max_age_ms=max_age_ms,
         )
