@@ -38,6 +38,7 @@ from tasks.errors import (
 )
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     ConnectionReport,
     Document,
@@ -114,6 +115,7 @@ async def submit(
     idempotency_key: str | None = None,
     document: Document | None = None,
     issue: Issue | None = None,
+    callback: Callback | None = None,
     adopt: bool = False,
     traceparent: str | None = None,
 ) -> Job:
@@ -133,7 +135,8 @@ async def submit(
     subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
+    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    request = json.dumps(parts, sort_keys=True)
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -145,6 +148,7 @@ async def submit(
             idempotency_key=idempotency_key,
             fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
             contents=contents,
+            callback=callback,
             traceparent=traceparent,
         )
     )

@@ -23,6 +23,7 @@ from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, Stat
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
 from tasks.tracing import checked_traceparent
+from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
 from worker.connection_tests import test_by_message
 from worker.runtime import Loop, Services
@@ -199,6 +200,7 @@ def _set_up_logging(**_: object) -> None:
 def _begin(**_: object) -> None:
     loop = app.running_loop()
     loop.spawn(Sweeper(loop.services, app).run())
+    loop.spawn(Callbacks(loop.services).run())
 
 
 @signals.worker_shutdown.connect

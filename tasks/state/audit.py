@@ -62,6 +62,13 @@ class Event(StrEnum):
     DESTINATION_RESUMED = "destination.resumed"
     DOCUMENT_PUT = "document.put"
     ISSUE_PUT = "issue.put"
+    CALLBACK_INTENT = "callback.intent"
+    CALLBACK_OK = "callback.ok"
+    CALLBACK_FAILED = "callback.failed"
+    CALLBACK_UNKNOWN = "callback.unknown"
+    CALLBACK_DEAD = "callback.dead"
+    APIKEY_CREATED = "apikey.created"
+    APIKEY_REVOKED = "apikey.revoked"
 
 
 class AuditEntry(Frozen):
