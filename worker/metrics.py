@@ -198,10 +198,13 @@ def _workers(figures: Figures, ttl_ms: int) -> Iterable[Metric]:
 def _audit(figures: Figures) -> Iterable[Metric]:
     yield gauge("afterword_audit_entries", "Entries in the audit stream.", [], [([], figures.audit_entries)])
     yield gauge("afterword_audit_chains", "Chains, one for each writer.", [], [([], figures.audit_chains)])
-    newest: list[Row] = [([], figures.audit_newest_ms / 1000)] if figures.audit_newest_ms else []
-    yield gauge(
-        "afterword_audit_newest_entry_timestamp_seconds", "When the newest entry was written, as Unix time.", [], newest
-    )
+    for which, moment_ms in (("oldest", figures.audit_oldest_ms), ("newest", figures.audit_newest_ms)):
+        yield gauge(
+            f"afterword_audit_{which}_entry_timestamp_seconds",
+            f"When the {which} entry that is kept in the stream was written, as Unix time.",
+            [],
+            [([], moment_ms / 1000)] if moment_ms else [],
+        )
 
 
 def _broker(lengths: QueueLengths) -> Iterable[Metric]:

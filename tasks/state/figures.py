@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.model import Frozen
 from tasks.state.journal import Journal
+from tasks.state.overview import text
 
 ATTEMPT_BOUNDS_MS = (100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 180_000)  # as in prelude.lua
 
@@ -56,19 +57,20 @@ class Figures(Frozen):
     attempts: tuple[AttemptFigures, ...]
     audit_entries: int
     audit_chains: int
+    audit_oldest_ms: int
     audit_newest_ms: int
 
 
 async def read_figures(journal: Journal) -> Figures:
     """The figures of now; raises `StateUnavailable`."""
-    now_ms, queues, workers, counters, (entries, chains, newest) = await journal.query("figures", {})
+    now_ms, queues, workers, counters, (entries, chains, oldest, newest) = await journal.query("figures", {})
     pairs = dict(zip(counters[::2], counters[1::2], strict=True))
-    tallies = [(_text(name).split(" "), int(count)) for name, count in pairs.items()]
+    tallies = [(text(name).split(" "), int(count)) for name, count in pairs.items()]
     return Figures(
         now_ms=int(now_ms),
         queues=tuple(sorted((_queue(row) for row in queues), key=lambda queue: queue.destination)),
         workers=tuple(
-            WorkerFigures(name=_text(name), alive_until_ms=int(float(until)), running=int(running))
+            WorkerFigures(name=text(name), alive_until_ms=int(float(until)), running=int(running))
             for name, until, running in workers
         ),
         submitted=tuple(
@@ -84,13 +86,14 @@ async def read_figures(journal: Journal) -> Figures:
         attempts=_attempts(tallies),
         audit_entries=int(entries),
         audit_chains=int(chains),
-        audit_newest_ms=int(_text(newest).split("-")[0] or 0),
+        audit_oldest_ms=int(text(oldest).split("-")[0] or 0),
+        audit_newest_ms=int(text(newest).split("-")[0] or 0),
     )
 
 
 def _queue(row: list[Any]) -> QueueFigures:
     name, due, lag_ms, sent, running = row
-    return QueueFigures(destination=_text(name), due=due, lag_ms=lag_ms, sent=sent, running=running)
+    return QueueFigures(destination=text(name), due=due, lag_ms=lag_ms, sent=sent, running=running)
 
 
 def _attempts(tallies: list[tuple[list[str], int]]) -> tuple[AttemptFigures, ...]:
@@ -106,7 +109,3 @@ def _attempts(tallies: list[tuple[list[str], int]]) -> tuple[AttemptFigures, ...
         AttemptFigures(destination=key[0], outcome=key[1], buckets=tuple(row), total_ms=totals.get(key, 0))
         for key, row in sorted(buckets.items())
     )
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

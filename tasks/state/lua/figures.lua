@@ -23,5 +23,7 @@ for i = 1, #beats, 2 do
 end
 
 local newest = redis.call('XREVRANGE', key('audit'), '+', '-', 'COUNT', 1)
-local audit_facts = {redis.call('XLEN', key('audit')), redis.call('HLEN', key('audit', 'heads')), newest[1] and newest[1][1] or ''}
+local oldest = redis.call('XRANGE', key('audit'), '-', '+', 'COUNT', 1)
+local audit_facts = {redis.call('XLEN', key('audit')), redis.call('HLEN', key('audit', 'heads')),
+  oldest[1] and oldest[1][1] or '', newest[1] and newest[1][1] or ''}
 return {int(now), queues, workers, redis.call('HGETALL', key('metrics')), audit_facts}
