@@ -80,3 +80,9 @@ def sentinel_transport_options(settings: Settings, url: str) -> dict[str, Any]:
         return {}
     address = parse_sentinel(url)
     return {"master_name": address.service, "sentinel_kwargs": sentinel_options(settings, address)}
+
+
+def shown_address(url: str) -> str:
+    """The address for people: without user and password."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"

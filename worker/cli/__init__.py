@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from worker.cli import apikeys, content, destinations, jobs, parts, tools
+from worker.cli import apikeys, content, destinations, doctor, jobs, parts, tools
 from worker.cli.base import Root, data_option, json_option
 
 
@@ -29,5 +29,6 @@ for command in (
     *jobs.COMMANDS,
     *tools.COMMANDS,
     *apikeys.COMMANDS,
+    *doctor.COMMANDS,
 ):
     root.add_command(command)
