@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     Frozen,
     Job,
@@ -61,6 +62,8 @@ class Submission:
     same_request: Callable[[str], bool] = bool
     family: str | None = None
     contents: Mapping[str, str] | None = None
+    traceparent: str | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,10 @@ class Ledger:
         }
         if submission.family:
             fields["family"] = submission.family
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],
