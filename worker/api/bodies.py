@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from worker.api.problems import ProblemError
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 64
+LARGEST_WHOLE = 2**53
 READ_LIMIT_S = 30.0
 _BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -23,9 +25,7 @@ async def read_json(request: web.Request) -> bytes:
         raise ProblemError(415, "not_json", "The body must be application/json.", "Set Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError(415, "packed", "A packed body is not taken.", "Send it without Content-Encoding.")
-    body = await _read(request)
-    check_json(body)
-    return body
+    return checked_json(await _read(request))
 
 
 async def _read(request: web.Request) -> bytes:
@@ -55,12 +55,29 @@ def _too_long() -> ProblemError:
     )
 
 
-def check_json(body: bytes) -> None:
-    """Refuse what isn't plain JSON (RFC 8259) in UTF-8, is nested too deeply, or names a member twice."""
+def checked_json(body: bytes) -> bytes:
+    """The body, where it is plain JSON (RFC 8259) in UTF-8, not nested too deeply, and names no member twice.
+
+    A whole number may be written as 8.0, as some languages do; it comes back as 8.
+    """
+    whole: list[str] = []
+
+    def number(text: str) -> int | float:
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(text)
+        if not value.is_integer() or abs(value) > LARGEST_WHOLE:
+            return value
+        whole.append(text)
+        return int(value)
+
     if _depth(body) > MAX_DEPTH:
         raise ProblemError(400, "too_deep", f"The JSON is nested deeper than {MAX_DEPTH} levels.", "Flatten it.")
     try:
-        json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant, parse_float=number
+        )
+        return json.dumps(value).encode() if whole else body
     except UnicodeDecodeError:
         raise ProblemError(400, "bad_json", "The body is not UTF-8.", "Encode it as UTF-8.") from None
     except (ValueError, RecursionError) as error:
