@@ -18,11 +18,12 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tasks.bulk import Progress, Verb, act_on_each
 from tasks.destinations import Destination, Prepared, Work, destination_for
 from tasks.errors import (
     AfterwordError,
@@ -49,13 +50,16 @@ from tasks.model import (
     subject_key,
 )
 from tasks.outbound import Http, Origin, Recorder, Request
+from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import TracedRequests, Tracing, Untraced
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +90,7 @@ class Services:
     worker: str
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ async def submit(
     issue: Issue | None = None,
     callback: Callback | None = None,
     adopt: bool = False,
+    traceparent: str | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
@@ -143,6 +149,7 @@ async def submit(
             fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
             contents=contents,
             callback=callback,
+            traceparent=traceparent,
         )
     )
 
@@ -183,11 +190,28 @@ def _missing(command: Command) -> Refused:
     )
 
 
+# -- an operator's decisions -----------------------------------------------------------------------------------------
+
+
 async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
     subject = await subject_of(services, job.command, job.destination, adopt=True)
     return await services.ledger.retry(job_id, actor, reason, subject=subject)
+
+
+def act_on_all(
+    services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
+) -> AsyncIterator[Progress]:
+    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`."""
+
+    async def act(job_id: str) -> Job:
+        if verb == "retry":
+            return await retry(services, job_id, actor, reason)
+        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
+        return await decide(job_id, actor, reason)
+
+    return act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------
@@ -198,6 +222,15 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
     job = await services.ledger.claim(job_id, services.worker, await _lease_ms(services, job_id))
     if isinstance(job, NotClaimed):
         return job
+    with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
+        ended = await _run(services, job)
+        span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
+        if isinstance(ended, Ended) and ended.error:
+            span.fail(ended.error.code)
+        return ended
+
+
+async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     doubt = Doubt()
     try:
         receipt = await _deliver(services, job, doubt)
@@ -233,12 +266,14 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> Receipt:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    work = await _screen(services, job, work)
+    with services.tracing.span("screen", about(job)):
+        work = await _screen(services, job, work)
     prepared = await asyncio.to_thread(destination.prepare, work)
     await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
 
     budget_s = record.settings.total_timeout_s
-    recorder = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
+    audited = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
+    recorder = TracedRequests(audited, services.tracing, about(job))
     try:
         async with (
             asyncio.timeout(budget_s * ATTEMPT_REQUESTS),

@@ -298,6 +298,7 @@ class Job(Frozen):
     last_error: LastError | None = None
     receipt: Receipt | None = None
     superseded_by: str | None = None
+    traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
 
 
 class ConnectionStep(Frozen):

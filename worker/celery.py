@@ -18,10 +18,11 @@ from redis.exceptions import RedisError
 
 from config.logging import configure_logging
 from config.settings import Settings
-from tasks import lifecycle
+from tasks import lifecycle, progress
 from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
+from tasks.tracing import checked_traceparent
 from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
 from worker.connection_tests import test_by_message
@@ -71,7 +72,8 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     """
     loop = app.running_loop()
     try:
-        ended = loop.run(_attempt(loop.services, str(task.request.id), command, arguments))
+        traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
+        ended = loop.run(_attempt(loop.services, str(task.request.id), command, arguments, traceparent))
     except (StateUnavailable, RedisError) as trouble:
         log.error("job %s: %s", task.request.id, trouble)
         raise Reject(str(trouble), requeue=True) from None
@@ -82,11 +84,15 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
 
 
 async def _attempt(
-    services: Services, job_id: str, command: CommandName, arguments: Mapping[str, Any]
+    services: Services, job_id: str, command: CommandName, arguments: Mapping[str, Any], traceparent: object = None
 ) -> lifecycle.Ended:
     if await services.ledger.get(job_id) is None:
         await services.submit(
-            parse_command({"command": command, **arguments}), actor="celery", job_id=job_id, adopt=True
+            parse_command({"command": command, **arguments}),
+            actor="celery",
+            job_id=job_id,
+            adopt=True,
+            traceparent=checked_traceparent(traceparent),
         )
     ended = await lifecycle.attempt(services.core, job_id)
     if isinstance(ended, lifecycle.Ended):
@@ -187,7 +193,7 @@ def test_azuredevops_connection(
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
-    configure_logging(Settings())
+    configure_logging(Settings(), progress.facts)
 
 
 @signals.worker_ready.connect

@@ -17,15 +17,12 @@ from typing import Any, TypeVar
 
 import aiohttp
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import load_key_ring
 from config.settings import Settings
 from tasks import lifecycle
+from tasks.bulk import Progress, Verb
 from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Destination, destination_for
 from tasks.errors import StateUnavailable
@@ -40,7 +37,11 @@ from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.outbox import Outbox
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import checked_traceparent
+from worker.connections import open_redis
+from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Services:
     redis: Redis
     vault: Vault
     audit: Audit
+    journal: Journal
     access: Access
     outbox: Outbox
     callbacks: CallbackPolicy
@@ -110,23 +112,36 @@ class Services:
         issue: Issue | None = None,
         callback: Callback | None = None,
         adopt: bool = False,
+        traceparent: str | None = None,
     ) -> Job:
-        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`."""
-        return await lifecycle.submit(
-            self.core,
-            command,
-            actor=actor,
-            job_id=job_id,
-            idempotency_key=idempotency_key,
-            document=document,
-            issue=issue,
-            callback=callback,
-            adopt=adopt,
-        )
+        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
+
+        `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
+        """
+        facts = {"command": command.command.value, "destination": command.destination}
+        with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
+            job = await lifecycle.submit(
+                self.core,
+                command,
+                actor=actor,
+                job_id=job_id,
+                idempotency_key=idempotency_key,
+                document=document,
+                issue=issue,
+                callback=callback,
+                adopt=adopt,
+                traceparent=span.traceparent,
+            )
+            span.note({"job": job.id, "destination": job.destination})
+            return job
 
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
         return await lifecycle.retry(self.core, job_id, actor, reason)
+
+    def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
+        """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
+        return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     def callback(self, url: str, apikey: str) -> Callback:
         """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
@@ -147,20 +162,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     ring = load_key_ring(settings)
     policy = callback_policy(settings.callback_origins, settings.callback_private)
-    redis = Redis.from_url(
-        settings.redis_address(),
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
+    redis = open_redis(settings)
     sessions = Sessions()
+    tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
         await _check_redis(redis)
         await check_keys(redis, vault, settings.prefix)
-        journal = Journal(redis, vault, settings.prefix)
+        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
         core = lifecycle.Services(
             ledger=Ledger(redis, journal),
             contents=Contents(redis, journal, vault),
@@ -171,14 +180,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
+            tracing=tracing,
         )
-        access = Access(redis, journal, vault, core.clock_ms)
-        yield Services(
-            settings, redis, vault, Audit(redis, vault, settings.prefix), access, Outbox(journal), policy, core
-        )
+        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
+        yield Services(settings, redis, vault, audit, journal, access, Outbox(journal), policy, core)
     finally:
         await sessions.close()
         await redis.aclose()
+        await asyncio.to_thread(tracing.close)
 
 
 async def _check_redis(redis: Redis) -> None:
