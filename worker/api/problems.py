@@ -28,7 +28,7 @@ _STATUS = {
     "idempotency_conflict": 409,
     "credential_bound": 409,
     "callback_refused": 403,
-    "error": 409,
+    "wrong_state": 409,
 }
 
 
