@@ -65,6 +65,12 @@ class Settings(BaseSettings):
         default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
     )
     api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
+    api_longest_wait_s: int = Field(
+        default=60,
+        ge=0,
+        le=300,
+        description="longest time that `?wait=` holds a request; shorter than any proxy's limit",
+    )
     callback_origins: str = Field(
         default="", description="origins that job outcomes may be posted to, comma-separated: https://tool.example.com"
     )

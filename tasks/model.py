@@ -127,7 +127,8 @@ class Document(Upstream):
     @classmethod
     def _nulls_are_absent(cls, data: object) -> object:
         return (
-            {k: v for k, v in data.items() if v is not None and v != ""} | {"content_md": data.get("content_md") or ""}
+            {k: v for k, v in data.items() if v is not None and v != ""}
+            | {"content_md": "" if data.get("content_md") is None else data["content_md"]}
             if isinstance(data, Mapping)
             else data
         )

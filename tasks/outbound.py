@@ -365,7 +365,7 @@ def _not_json(response: Response) -> AttemptFailed:
 
 
 def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
-    if "not permitted" in str(error):
+    if "not permitted" in str(error.os_error):
         return DestinationTrouble(
             f"{error.host} leads to a private or reserved address, which is not permitted.",
             code="address_refused",

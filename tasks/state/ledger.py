@@ -375,7 +375,8 @@ class Ledger:
         args |= {k: v for k, v in extra.items() if v is not None}
         reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
         if not reply.ok:
-            raise Refused(*_why_not(job_id, reply, states))
+            code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
+            raise Refused(*_why_not(job_id, reply, states), code=code)
         return await self.require(job_id)
 
     async def require(self, job_id: str) -> Job:

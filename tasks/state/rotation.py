@@ -31,7 +31,7 @@ SEALED: Mapping[str, tuple[str | None, str]] = {
     "document": (None, "document"),
     "issue": (None, "issue"),
     "destination": ("secret", "credential"),
-    "apikey": ("callback", "callback"),
+    "apikey": ("sealed", "apikey"),
 }
 
 
