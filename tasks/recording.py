@@ -90,7 +90,7 @@ class AuditedRequests:
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = PATIENCE_S, self.ordinal == 1  # the claim paid for the first request
+        patience_s, paid = PATIENCE_S, False
         while True:
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
             turn = await self.ledger.intend(

@@ -9,6 +9,7 @@ local at, tat = math.max(now, gate.not_before), nil
 if not args.paid then at, tat = slot(gate, at) end
 if at - now > args.patience_ms then return {'refused', 'throttled', int(math.ceil(at))} end
 spend(destination, tat)
+if gate.interval > 0 then redis.call('ZREM', key('starting', destination), id) end
 if at > now then
   redis.call('ZINCRBY', key('leases'), math.ceil(at - now), id)
   return {'refused', 'slot', int(math.ceil(at - now))}

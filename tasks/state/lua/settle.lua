@@ -30,6 +30,7 @@ elseif args.to ~= 'held' then
 end
 if newer then wait_until(newer, now) end
 
+redis.call('ZREM', key('starting', destination), id)
 local moved = weigh(destination, id, args.sign)
 if args.to == 'delivered' then
   redis.call('HSET', key('destination', destination), 'last_success_ms', int(now))
