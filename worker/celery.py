@@ -23,6 +23,7 @@ from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, Stat
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
 from worker.celery_settings import celery_settings
+from worker.checkpoints import log_checkpoints
 from worker.connection_tests import TestRoom, test_by_message
 from worker.runtime import Loop, Services
 from worker.sweeper import Sweeper
@@ -197,6 +198,7 @@ def _begin(sender: Any, **_: object) -> None:
     threads = int(sender.pool.limit)  # the command line may have set another number than our settings
     app.tests = TestRoom(limit=max(threads // 8, 1))
     loop.spawn(Sweeper(loop.services, app, capacity=max(threads - app.tests.limit, 1)).run())
+    loop.spawn(log_checkpoints(loop.services))
 
 
 @signals.worker_shutdown.connect

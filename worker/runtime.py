@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from config.keys import load_key_ring
+from config.keys import follow_key_ring
 from config.settings import Settings
 from tasks import lifecycle
 from tasks.bulk import Progress, Verb
@@ -39,6 +39,7 @@ from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.overview import JobFilter
+from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class Services:
     redis: Redis
     vault: Vault
     audit: Audit
+    journal: Journal
+    rotation: Rotation
     core: lifecycle.Services
 
     @property
@@ -140,7 +143,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
-    ring = load_key_ring(settings)
+    ring = follow_key_ring(settings)
     pool = BlockingConnectionPool.from_url(
         settings.redis_address(),
         max_connections=REDIS_CONNECTIONS,
@@ -169,7 +172,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
         )
-        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), core)
+        audit = Audit(redis, vault, settings.prefix)
+        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core)
     finally:
         await sessions.close()
         await redis.aclose()
