@@ -143,8 +143,9 @@ class AuditedPost:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
 
-    async def before(self, _: Request, origin: Origin) -> None:
+    async def before(self, _: Request, origin: Origin, begin: Callable[[], None]) -> None:
         """Make the intent durable."""
+        begin()
         await self.outbox.announce(self.outcome, {"host": origin.netloc})
 
     async def after(self, _: object, exchange: Exchange) -> None:
