@@ -31,9 +31,12 @@ RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
 class Subject(Frozen):
-    """What is known of the one remote object: its last receipt, and until when an earlier write is in doubt."""
+    """What is known of the one remote object: its last receipt and when that came, and until when an earlier write is
+    in doubt. Times in epoch milliseconds.
+    """
 
     receipt: Receipt | None = None
+    delivered_ms: int | None = None
     doubt_until_ms: int | None = None
 
 
@@ -345,10 +348,11 @@ class Ledger:
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
-        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms"])
+        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms", "delivered_ms"])
         return Subject(
             receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
+            delivered_ms=int(raw[2]) if raw[2] else None,
         )
 
     def _key(self, *parts: str) -> str:

@@ -17,7 +17,8 @@ if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms')
 elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', int(args.doubt)) end
 if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
-  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id)
+  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id,
+    'delivered_ms', int(now))
 end
 
 enter(id, args.to)
