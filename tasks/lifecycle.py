@@ -18,11 +18,16 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import traceback
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from redis.exceptions import RedisError
+
+from tasks.bulk import Progress, Verb, act_on_each
 from tasks.destinations import Destination, Prepared, Work, destination_for
 from tasks.errors import (
     AfterwordError,
@@ -33,6 +38,8 @@ from tasks.errors import (
     KeyTrouble,
     Permanent,
     Refused,
+    StateAway,
+    StateUnavailable,
     Transient,
 )
 from tasks.model import (
@@ -43,6 +50,7 @@ from tasks.model import (
     Issue,
     Job,
     JobState,
+    LastError,
     PublishToConfluence,
     Receipt,
     subject_key,
@@ -53,13 +61,16 @@ from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
+from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
+PATIENCE_S = 120.0
 
 
 class OpenHttp(Protocol):
@@ -74,7 +85,10 @@ class OpenHttp(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1)."""
+    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
+
+    `alive` is False while others must take this worker for dead: then it sends nothing.
+    """
 
     ledger: Ledger
     contents: Contents
@@ -85,6 +99,7 @@ class Services:
     worker: str
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
+    alive: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,9 @@ async def submit(
         if not adopt:
             raise
         destination, max_age_ms = command.destination or KIND_OF_COMMAND[command.command], 72 * 3600_000
-    subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
+    job_id = job_id or str(uuid.uuid4())
+    family = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
+    subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
     request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
@@ -133,6 +150,7 @@ async def submit(
             command=command,
             destination=destination,
             subject=subject,
+            family=family if family != subject else None,
             max_age_ms=max_age_ms,
             actor=actor,
             job_id=job_id,
@@ -165,6 +183,12 @@ async def subject_of(
     return subject_key(destination, getattr(command, "project", ""), command.issue_id)
 
 
+def own_subject(command: Command, family: str, job_id: str) -> str:
+    """The subject of a job that asks for a new object whatever exists: one of its own, in the family of the issue."""
+    config = getattr(command, "config", None)
+    return subject_key(family, job_id) if config is not None and config.if_exists == "new" else family
+
+
 def _missing(command: Command) -> Refused:
     if isinstance(command, PublishToConfluence):
         return Refused(
@@ -179,19 +203,42 @@ def _missing(command: Command) -> Refused:
     )
 
 
-async def retry(services: Services, job_id: str, actor: str) -> Job:
+# -- an operator's decisions -----------------------------------------------------------------------------------------
+
+
+async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
-    subject = await subject_of(services, job.command, job.destination, adopt=True)
-    return await services.ledger.retry(job_id, actor, subject=subject)
+    family = await subject_of(services, job.command, job.destination, adopt=True)
+    subject = own_subject(job.command, family, job_id)
+    return await services.ledger.retry(job_id, actor, reason, subject=subject)
+
+
+def act_on_all(
+    services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
+) -> AsyncIterator[Progress]:
+    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`."""
+
+    async def act(job_id: str) -> Job:
+        if verb == "retry":
+            return await retry(services, job_id, actor, reason)
+        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
+        return await decide(job_id, actor, reason)
+
+    return act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------
 
 
 async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
-    """Run one attempt of a job if it is its turn, and settle it. Raises `StateUnavailable` when Redis is away."""
-    job = await services.ledger.claim(job_id, services.worker, await _lease_ms(services, job_id))
+    """Run one attempt of a job if it is its turn, and settle it.
+
+    While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
+    Cancelling it gives the job back to the ledger at once, for any other worker.
+    """
+    lease_ms, claim = await _lease_ms(services, job_id), uuid.uuid4().hex
+    job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
     if isinstance(job, NotClaimed):
         return job
     doubt = Doubt()
@@ -202,13 +249,15 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
         return NotClaimed("fenced")
     except AttemptFailed as failure:
         return await _settle_failure(services, job, doubt, failure)
+    except asyncio.CancelledError:
+        return await asyncio.shield(_give_back(services, job, doubt))
+    except Exception as fault:
+        return await _settle_failure(services, job, doubt, _unforeseen(job, fault))
     settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear")
-    try:
-        state = await services.ledger.settle(job, settled)
-    except Fenced:
-        return NotClaimed("fenced")
-    log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
-    return Ended(state, receipt=receipt)
+    ended = await _settle(services, job, settled)
+    if isinstance(ended, Ended):
+        log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
+    return ended
 
 
 async def _lease_ms(services: Services, job_id: str) -> int:
@@ -355,6 +404,8 @@ class AuditedRequests:
 
     async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
         """Make the intent durable; raising here means that the request isn't made."""
+        if not self.services.alive():
+            raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         until_ms = self.services.clock_ms() + int(1000 * self.doubt_s)
@@ -373,7 +424,8 @@ class AuditedRequests:
         """Close the intent."""
         intent, stage = mark
         facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        await self.services.ledger.conclude(self.job.id, intent, Event(f"{stage}.{outcome}"), facts)
+        event = Event(f"{stage}.{outcome}")
+        await patiently(lambda: self.services.ledger.conclude(self.job.id, intent, event, facts), PATIENCE_S)
 
 
 def request_facts(
@@ -393,19 +445,56 @@ def request_facts(
 # -- settle ----------------------------------------------------------------------------------------------------------
 
 
+async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended | NotClaimed:
+    try:
+        state = await patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S)
+    except Fenced:
+        return NotClaimed("fenced")
+    return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)
+
+
 async def _settle_failure(services: Services, job: Job, doubt: Doubt, failure: AttemptFailed) -> Ended | NotClaimed:
-    record = await services.directory.get(job.destination)
+    record = await patiently(lambda: services.directory.get(job.destination), PATIENCE_S)
     lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
     backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
     after = doubt.after_failure(failure, now_ms, lag_ms)
-    try:
-        state = await services.ledger.settle(job, Settlement(**(vars(decided) | {"doubt": after})))
-    except Fenced:
-        return NotClaimed("fenced")
-    log.warning("job %s: %s: %s", job.id, state.value, failure)
-    return Ended(state, error=failure, due_ms=decided.due_ms)
+    ended = await _settle(services, job, replace(decided, doubt=after))
+    if isinstance(ended, NotClaimed):
+        return ended
+    log.warning("job %s: %s: %s", job.id, ended.state.value, failure)
+    return replace(ended, error=failure)
+
+
+async def _give_back(services: Services, job: Job, doubt: Doubt) -> Ended | NotClaimed:
+    """Settle an attempt that was cut short because this worker stops: another one takes the job now."""
+    failure = Transient("The worker was stopped during this attempt.", code="worker_stopped", certain=doubt.writes == 0)
+    error = LastError(code=failure.code, message=failure.message)
+    settlement = Settlement(
+        JobState.RETRYING,
+        Event.GIVEN_BACK,
+        due_ms=services.clock_ms(),
+        counted=False,
+        error=error,
+        doubt=doubt.after_failure(failure, services.clock_ms(), 0),
+    )
+    ended = await _settle(services, job, settlement)
+    return replace(ended, error=failure) if isinstance(ended, Ended) else ended
+
+
+def _unforeseen(job: Job, fault: Exception) -> AttemptFailed:
+    """What an error that isn't one of ours means for the job: trying again may help. Its words may hold content."""
+    if isinstance(fault, StateUnavailable | RedisError):
+        return StateAway("Redis could not be reached during this attempt.", code="redis_absent", certain=False)
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    log.error("job %s: a fault of ours: %s at %s:%s", job.id, type(fault).__name__, frame.filename, frame.lineno)
+    return Transient(
+        f"A fault in Afterword itself ({type(fault).__name__}).",
+        code="internal",
+        advice="The worker's log says where.",
+        certain=False,
+    )
 
 
 # -- connection tests ------------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ carried it out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import re
-import socket
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
-from tasks.addresses import permitted
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.model import Frozen
+from tasks.sockets import SENDING, Sending, TimedConnector
 
 LONGEST_RETRY_AFTER_S = 24 * 3600.0
 EXCERPT_LENGTH = 300
+INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
@@ -127,15 +129,8 @@ class Recorder(Protocol):
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
-
-    def guarded_socket(info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not permitted(str(address[0]), origin.allow_private):
-            raise OSError(f"address {address[0]} is not permitted")
-        return socket.socket(family, kind, protocol)
-
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=64),
+        connector=TimedConnector(origin.allow_private, limit=64),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -179,39 +174,40 @@ class Http:
                 code="http_refused",
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
+        sending = Sending(time.monotonic() + self._limits.total_s)
         mark = await self._recorder.before(request, self._origin)
         sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
         try:
-            response = await self._exchange(request)
+            response = await self._exchange(request, sending)
             self._judge(request, response, accept)
         except AttemptFailed as failure:
             outcome: Literal["failed", "unknown"] = "failed" if failure.certain else "unknown"
             await self._recorder.after(mark, outcome, status=failure.status, sent=sent, received=0, detail=failure.code)
             raise
         except BaseException:
-            ended = self._recorder.after(
-                mark,
-                "unknown" if request.writes else "failed",
-                status=None,
-                sent=sent,
-                received=0,
-                detail="interrupted",
-            )
-            await asyncio.shield(ended)
+            await self._interrupted(request, mark, sent, started=sending.started)
             raise
         await self._recorder.after(
             mark, "ok", status=response.status, sent=sent, received=len(response.body), detail=""
         )
         return response
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _interrupted(self, request: Request, mark: object, sent: int, *, started: bool) -> None:
+        """Close the intent of a request that was cut short, without keeping whoever cut it waiting for long."""
+        outcome: Literal["failed", "unknown"] = "unknown" if request.writes and started else "failed"
+        ended = self._recorder.after(mark, outcome, status=None, sent=sent, received=0, detail="interrupted")
+        with contextlib.suppress(TimeoutError, AfterwordError):
+            async with asyncio.timeout(INTERRUPTED_S):
+                await asyncio.shield(ended)
+
+    async def _exchange(self, request: Request, sending: Sending) -> Response:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        uncertain = not request.writes
+        SENDING.set(sending)
         try:
             async with (
-                asyncio.timeout(self._limits.total_s),
+                asyncio.timeout_at(_on_loop(sending.deadline)),
                 self._session.request(
                     request.method,
                     url.update_query(dict(request.params)) if request.params else url,
@@ -232,7 +228,7 @@ class Http:
                 if late
                 else f"The connection to {self._origin.netloc} broke.",
                 code="timeout" if late else "connection_lost",
-                certain=uncertain,
+                certain=not (request.writes and sending.started),
             ) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -263,6 +259,11 @@ class Http:
         if 200 <= status < 300:
             return
         raise error_of(status, words, wait_s, wrote=request.writes)
+
+
+def _on_loop(deadline: float) -> float:
+    """A moment of the monotonic clock by the loop's own."""
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
 def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
