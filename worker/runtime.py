@@ -159,7 +159,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await check_keys(redis, vault, settings.prefix)
         journal = Journal(redis, vault, settings.prefix)
         core = lifecycle.Services(
-            ledger=Ledger(redis, journal),
+            ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),
             vault=vault,

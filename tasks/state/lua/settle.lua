@@ -8,6 +8,7 @@ if waits and newer then return {'refused', 'newer', newer} end
 
 local destination = get(id, 'destination')
 let_go(id)
+redis.call('HDEL', job_key(id), 'blame')
 if not args.counted then redis.call('HINCRBY', job_key(id), 'attempts', -1) end
 if args.last_error then redis.call('HSET', job_key(id), 'last_error', args.last_error) end
 if args.to == 'delivered' then redis.call('HDEL', job_key(id), 'last_error') end
