@@ -98,14 +98,19 @@ class Mischief:
             await act(chance)
 
     async def _kill(self, chance: random.Random) -> None:
-        running = [name for name in self.stage.workers if name not in self.stage.stopped]
-        name = chance.choice(running)
+        ready = self.stage.ready()
+        if not ready:
+            return
+        name = chance.choice(ready)
         self.stage.kill(name)
         self.stage.start(name)
         self.done.counts["workers killed"] += 1
 
     async def _stop(self, chance: random.Random) -> None:
-        name = chance.choice(self.stage.workers)
+        ready = self.stage.ready()
+        if not ready:
+            return
+        name = chance.choice(ready)
         self.stage.stop(name)
         self.done.counts["workers stopped"] += 1
         await asyncio.sleep(self.pace.stopped_s * chance.uniform(0.8, 1.2))

@@ -35,14 +35,27 @@ class Stage:
     valkey: EmbeddedValkey | None
     sandbox_url: str
     nursery: subprocess.Popen[str]
-    workers: list[str] = field(default_factory=list)
+    workers: dict[str, int] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
 
     def start(self, name: str) -> None:
-        """Start a worker."""
+        """Start a worker; what its log holds so far is an earlier one's."""
+        log = self._log(name)
+        self.workers[name] = log.stat().st_size if log.exists() else 0
         self._tell("start", name)
-        if name not in self.workers:
-            self.workers.append(name)
+
+    def ready(self) -> list[str]:
+        """Workers that have taken up work and aren't stopped."""
+        return [name for name in self.workers if name not in self.stopped and self._announced(name)]
+
+    def _announced(self, name: str) -> bool:
+        with contextlib.suppress(FileNotFoundError), self._log(name).open("rb") as log:
+            log.seek(self.workers[name])
+            return b" ready." in log.read(100_000)
+        return False
+
+    def _log(self, name: str) -> Path:
+        return self.settings.data / f"{name}.log"
 
     def kill(self, name: str) -> None:
         """SIGKILL a worker."""
