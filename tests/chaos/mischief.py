@@ -38,9 +38,13 @@ _DOUBLE = "local m = redis.call('LINDEX', KEYS[1], ARGV[1]); return m and redis.
 
 @dataclass(frozen=True)
 class Pace:
-    """How often each thing happens: the mean pause in seconds, None for never."""
+    """How often each thing happens: the mean pause in seconds, None for never.
+
+    Killed and stopped are workers that have been at work for `at_work_s`: on a slow machine, too, something is under way.
+    """
 
     kill_s: float | None = 1.0
+    at_work_s: float = 1.5
     stop_s: float | None = 20.0
     stopped_s: float = 10.0
     valkey_s: float | None = 40.0
@@ -84,7 +88,7 @@ class Mischief:
                 group.create_task(self._now_and_then("valkey", valkey, self._restart_valkey))
                 group.create_task(self._now_and_then("listener", self.pace.listener_s, self._restart_listener))
                 group.create_task(self._now_and_then("messages", messages, self._spoil_messages))
-                group.create_task(self._replace())
+                group.create_task(self._supervise())
         finally:
             for name in list(self.stage.stopped):
                 self.stage.resume(name)
@@ -98,7 +102,7 @@ class Mischief:
             await act(chance)
 
     async def _kill(self, chance: random.Random) -> None:
-        ready = self.stage.ready()
+        ready = self.stage.at_work(self.pace.at_work_s)
         if not ready:
             return
         name = chance.choice(ready)
@@ -107,7 +111,7 @@ class Mischief:
         self.done.counts["workers killed"] += 1
 
     async def _stop(self, chance: random.Random) -> None:
-        ready = self.stage.ready()
+        ready = self.stage.at_work(self.pace.at_work_s)
         if not ready:
             return
         name = chance.choice(ready)
@@ -148,10 +152,11 @@ class Mischief:
         finally:
             await client.aclose()
 
-    async def _replace(self) -> None:
+    async def _supervise(self) -> None:
         """Start again, as any supervisor would, what ended by itself; none should."""
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.2)
+            self.stage.at_work(0)
             for name in self.stage.ended():
                 self.stage.stopped.discard(name)
                 self.stage.start(name)

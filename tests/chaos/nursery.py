@@ -1,6 +1,7 @@
 """Forks workers from a process that has imported their code already, and sends them signals.
 
-A worker is killed about once a second; were each started afresh, two cores would do little but import Python modules.
+A worker is killed about once a second; were each started afresh, two cores would do little but import Python modules
+and read the rules of screening.
 Every worker is a real process with a process group of its own: a signal goes to all that it started.
 
 Reads commands from standard input, one a line, and answers each with a line:
@@ -22,6 +23,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from tasks.screening import Policy, screen
 from worker.orphans import dies_with_parent
 
 
@@ -31,6 +33,7 @@ def entry(kind: str) -> Callable[[], object]:
         stock = importlib.import_module("bench.stock.app").app
         return lambda: stock.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
     importlib.import_module("worker.celery")
+    screen("The first look reads the rules.", Policy())
     afterword: Callable[[], object] = importlib.import_module("worker.cli").main
     return afterword
 

@@ -36,17 +36,32 @@ class Stage:
     sandbox_url: str
     nursery: subprocess.Popen[str]
     workers: dict[str, int] = field(default_factory=dict)
+    pids: dict[str, int] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
 
     def start(self, name: str) -> None:
         """Start a worker; what its log holds so far is an earlier one's."""
         log = self._log(name)
         self.workers[name] = log.stat().st_size if log.exists() else 0
-        self._tell("start", name)
+        self.since.pop(name, None)
+        self.pids[name] = int(self._tell("start", name))
 
-    def ready(self) -> list[str]:
-        """Workers that have taken up work and aren't stopped."""
-        return [name for name in self.workers if name not in self.stopped and self._announced(name)]
+    def at_work(self, for_s: float) -> list[str]:
+        """Workers that have been seen at work for so long, and aren't stopped."""
+        now = time.monotonic()
+        for name in self.workers:
+            if name not in self.since and self._announced(name):
+                self.since[name] = now
+        return [name for name, since in self.since.items() if name not in self.stopped and now - since >= for_s]
+
+    async def all_at_work(self, count: int) -> None:
+        """Wait until so many workers are."""
+        deadline = time.monotonic() + READY_S
+        while len(self.at_work(0)) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not all workers came to work; see their logs in {self.settings.data}.")
+            await asyncio.sleep(0.05)
 
     def _announced(self, name: str) -> bool:
         with contextlib.suppress(FileNotFoundError), self._log(name).open("rb") as log:
