@@ -46,6 +46,15 @@ class Settings(BaseSettings):
     crash_limit: int = Field(
         default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
     )
+    drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    retain_jobs_days: float = Field(default=30.0, gt=0, description="how long ended jobs stay, with their timelines")
+    retain_dead_days: float = Field(default=90.0, gt=0, description="how long dead jobs stay")
+    retain_contents_days: float = Field(
+        default=90.0, gt=0, description="how long a document or issue stays after its last use by an unfinished job"
+    )
+    retain_subjects_days: float = Field(
+        default=730.0, gt=0, description="how long it is known which page, incident or work item belongs to what"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
 
     @field_validator("data", "keys_file")

@@ -278,7 +278,6 @@ class Ledger:
             reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts, by=reply.detail)
         if not reply.ok:
             return None
-        await self.upkeep.close_orphans()
         return JobState(str(args["to"]))
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
