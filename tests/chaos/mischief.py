@@ -40,11 +40,11 @@ _DOUBLE = "local m = redis.call('LINDEX', KEYS[1], ARGV[1]); return m and redis.
 class Pace:
     """How often each thing happens: the mean pause in seconds, None for never.
 
-    Killed and stopped are workers that have been at work for `at_work_s`: on a slow machine, too, something is under way.
+    Killed and stopped are workers that have been at work for `starts` times as long as they needed to start.
     """
 
     kill_s: float | None = 1.0
-    at_work_s: float = 1.5
+    starts: float = 2.0
     stop_s: float | None = 20.0
     stopped_s: float = 10.0
     valkey_s: float | None = 40.0
@@ -102,7 +102,7 @@ class Mischief:
             await act(chance)
 
     async def _kill(self, chance: random.Random) -> None:
-        ready = self.stage.at_work(self.pace.at_work_s)
+        ready = self.stage.at_work(self.pace.starts)
         if not ready:
             return
         name = chance.choice(ready)
@@ -111,7 +111,7 @@ class Mischief:
         self.done.counts["workers killed"] += 1
 
     async def _stop(self, chance: random.Random) -> None:
-        ready = self.stage.at_work(self.pace.at_work_s)
+        ready = self.stage.at_work(self.pace.starts)
         if not ready:
             return
         name = chance.choice(ready)
@@ -156,7 +156,7 @@ class Mischief:
         """Start again, as any supervisor would, what ended by itself; none should."""
         while True:
             await asyncio.sleep(0.2)
-            self.stage.at_work(0)
+            self.stage.at_work()
             for name in self.stage.ended():
                 self.stage.stopped.discard(name)
                 self.stage.start(name)

@@ -37,6 +37,7 @@ class Stage:
     nursery: subprocess.Popen[str]
     workers: dict[str, int] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
 
@@ -45,20 +46,28 @@ class Stage:
         log = self._log(name)
         self.workers[name] = log.stat().st_size if log.exists() else 0
         self.since.pop(name, None)
+        self.started[name] = time.monotonic()
         self.pids[name] = int(self._tell("start", name))
 
-    def at_work(self, for_s: float) -> list[str]:
-        """Workers that have been seen at work for so long, and aren't stopped."""
+    def at_work(self, starts: float = 0.0) -> list[str]:
+        """Workers, but for stopped ones, that have been at work for so many times as long as they needed to start.
+
+        This is how a run on a busy machine gets something under way between two kills.
+        """
         now = time.monotonic()
         for name in self.workers:
             if name not in self.since and self._announced(name):
                 self.since[name] = now
-        return [name for name, since in self.since.items() if name not in self.stopped and now - since >= for_s]
+        return [
+            name
+            for name, since in self.since.items()
+            if name not in self.stopped and now - since >= starts * (since - self.started[name])
+        ]
 
     async def all_at_work(self, count: int) -> None:
         """Wait until so many workers are."""
         deadline = time.monotonic() + READY_S
-        while len(self.at_work(0)) < count:
+        while len(self.at_work()) < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"Not all workers came to work; see their logs in {self.settings.data}.")
             await asyncio.sleep(0.05)
