@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     retain_subjects_days: float = Field(
         default=730.0, gt=0, description="how long it is known which page, incident or work item belongs to what"
     )
+    checkpoint_interval_s: float = Field(
+        default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
 
     @field_validator("data", "keys_file")

@@ -24,7 +24,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from config.keys import load_key_ring
+from config.keys import follow_key_ring
 from config.settings import Settings
 from tasks import lifecycle
 from tasks.bulk import Progress, Verb
@@ -40,6 +40,7 @@ from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.overview import JobFilter
+from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
 from worker.attempts import Attempts
 
@@ -97,6 +98,8 @@ class Services:
     redis: Redis
     vault: Vault
     audit: Audit
+    journal: Journal
+    rotation: Rotation
     core: lifecycle.Services
     pulse: Pulse
 
@@ -159,7 +162,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
-    ring = load_key_ring(settings)
+    ring = follow_key_ring(settings)
     pool = BlockingConnectionPool.from_url(
         settings.redis_address(),
         max_connections=REDIS_CONNECTIONS,
@@ -190,7 +193,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             chance=random.random,
             alive=pulse.alive,
         )
-        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), core, pulse)
+        audit = Audit(redis, vault, settings.prefix)
+        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core, pulse)
     finally:
         await sessions.close()
         await redis.aclose()

@@ -31,35 +31,63 @@ BATCH = 200
 FORGET_EVERY_S = 60.0
 FORGET_BATCHES = 20
 GOODBYE_S = 3.0
+PROBE_LOOK_S = 1.0
+TROUBLE_PAUSE_S = 1.0
 
 
 class Sweeper:
     """One worker's sweeper."""
 
-    def __init__(self, services: Services, app: Celery, attempts: Attempts) -> None:
+    def __init__(self, services: Services, app: Celery, attempts: Attempts, capacity: int) -> None:
         self._services = services
+        self._capacity = capacity
         self._app = app
         self._attempts = attempts
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Sweep until cancelled, then say goodbye; trouble with Redis or the broker is logged and waited out."""
-        settings = self._services.settings
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen())
-                group.create_task(_again_and_again(self._beat, settings.heartbeat_ttl_s / 3))
-                group.create_task(_again_and_again(self.turn, settings.sweep_interval_s, self._woken))
-                group.create_task(_again_and_again(self.forget, FORGET_EVERY_S))
+                group.create_task(_again_and_again(self._beat))
+                group.create_task(_again_and_again(self._sweep, self._woken))
+                group.create_task(_again_and_again(self.forget))
+                group.create_task(self._probe())
         finally:
             with contextlib.suppress(AfterwordError, RedisError, OSError):
                 goodbye = self._services.ledger.upkeep.goodbye(self._services.core.worker)
                 await asyncio.wait_for(goodbye, GOODBYE_S)
 
-    async def _beat(self) -> None:
-        services, at = self._services, time.monotonic()
-        await services.ledger.heartbeat(services.core.worker, int(1000 * services.settings.heartbeat_ttl_s))
+    async def _beat(self) -> float:
+        services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
+        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity)
         services.pulse.beat(at)
+        return ttl_s / 3
+
+    async def _sweep(self) -> float:
+        await self.turn()
+        return await self._services.destinations.upcoming_s(self._services.settings.sweep_interval_s)
+
+    async def _probe(self) -> None:
+        """Test suspended destinations from time to time; a pass lets their jobs go on."""
+        async with asyncio.TaskGroup() as tests:
+            while True:
+                try:
+                    for name in await self._services.destinations.due_probes():
+                        tests.create_task(self._test(name))
+                except (AfterwordError, RedisError, OSError) as trouble:
+                    log.warning("probe: %s; trying again", trouble)
+                await asyncio.sleep(PROBE_LOOK_S)
+
+    async def _test(self, name: str) -> None:
+        try:
+            report = await self._services.test_destination(name, "probe")
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.warning("destination %s can't be tested: %s", name, trouble)
+        else:
+            if not report.success:
+                log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
         """One turn: send what is due, take over what lapsed, close what stays open, tell what ended."""
@@ -94,8 +122,8 @@ class Sweeper:
                 await self._services.ledger.upkeep.unsend(job.id)
             raise
 
-    async def forget(self) -> None:
-        """Forget what is older than the settings keep it, in batches, so that no script takes long."""
+    async def forget(self) -> float:
+        """Forget what is older than the settings keep it, in batches so that no script takes long; returns the pause."""
         given = self._services.settings
         retention = Retention(
             jobs_days=given.retain_jobs_days,
@@ -108,6 +136,7 @@ class Sweeper:
             for _ in range(FORGET_BATCHES):
                 if await self._services.ledger.upkeep.forget(kind, now_ms - age_ms) < FORGET_BATCH:
                     break
+        return FORGET_EVERY_S
 
     async def _tell(self) -> None:
         """Give waiting Celery clients the end of a job that was cancelled, superseded or quarantined."""
@@ -152,21 +181,20 @@ class Sweeper:
                 await asyncio.sleep(1)
 
 
-async def _again_and_again(
-    work: Callable[[], Awaitable[None]], pause_s: float, woken: asyncio.Event | None = None
-) -> None:
-    """Do `work` for ever, with a pause that `woken` ends early; whatever goes wrong, the next time may be better."""
+async def _again_and_again(work: Callable[[], Awaitable[float]], woken: asyncio.Event | None = None) -> None:
+    """Do `work` for ever, with the pause in seconds that it returns, which `woken` ends early.
+
+    Whatever goes wrong, the next time may be better.
+    """
+    woken = woken or asyncio.Event()
     while True:
-        if woken is not None:
-            woken.clear()
+        woken.clear()
         try:
-            await work()
+            pause_s = await work()
         except Exception as trouble:
             words = str(trouble) if isinstance(trouble, AfterwordError) else type(trouble).__name__
             log.warning("%s: %s; trying again", work.__name__.strip("_"), words)
-            await asyncio.sleep(pause_s)
-        if woken is None:
-            await asyncio.sleep(pause_s)
-        else:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), pause_s)
+            await asyncio.sleep(TROUBLE_PAUSE_S)
+            continue
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), pause_s)

@@ -6,7 +6,7 @@ import builtins
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,10 @@ from tasks.model import (
     PublishToConfluence,
     Receipt,
 )
+from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
+from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
 from tasks.state.overview import Count, JobFilter, Overview, job_of, text
 from tasks.state.upkeep import Upkeep
 
@@ -47,7 +49,10 @@ class Subject(Frozen):
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script."""
+    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
+
+    `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
+    """
 
     command: Command
     destination: str
@@ -57,6 +62,7 @@ class Submission:
     job_id: str | None = None
     idempotency_key: str | None = None
     fingerprint: str = ""
+    same_request: Callable[[str], bool] = bool
     family: str | None = None
     contents: Mapping[str, str] | None = None
 
@@ -73,12 +79,12 @@ class Settlement:
     receipt: Receipt | None = None
     doubt: str | int = "keep"
     suspend: str | None = None
-    not_before_ms: int | None = None
+    sign: Sign | None = None
 
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `destination`, `throttled`, `busy`, `full` or `stale`."""
+    """Why a job can't be run now: `unknown`, `state`, `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`."""
 
     reason: str
     detail: str = ""
@@ -104,13 +110,17 @@ class Ledger:
         reply = await self._submit(job_id, submission)
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
-        if reply.status == "refused":
+        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
             raise Refused(
                 f"This Idempotency-Key already made job {reply.detail}, from another request.",
                 code="idempotency_conflict",
                 advice="Use a new key for a new request.",
             )
-        return await self.require(reply.reason or job_id)
+        return await self.require(reply.detail or reply.reason or job_id)
+
+    async def _fingerprint(self, submission: Submission) -> str:
+        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
+        return text(stored or b"")
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
@@ -132,9 +142,7 @@ class Ledger:
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
             "contents": dict(submission.contents or {}) or None,
-            "idempotency": hashlib.sha256(submission.idempotency_key.encode()).hexdigest()
-            if submission.idempotency_key
-            else None,
+            "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
         }
@@ -175,19 +183,48 @@ class Ledger:
         await self._journal.commit("operate", args, Event.SUPERSEDED, job=job_id, by=by)
 
     async def intend(
-        self, job: Job, event: Event, *, writes: bool, doubt_until_ms: int, facts: Mapping[str, Any]
-    ) -> str:
-        """Permit one request: durable before it is made. Returns the intent's reference; raises `Fenced`."""
+        self,
+        job: Job,
+        event: Event,
+        *,
+        writes: bool,
+        doubt_until_ms: int,
+        facts: Mapping[str, Any],
+        paid: bool = True,
+        patience_ms: int = 0,
+    ) -> str | Turn:
+        """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
+        `paid` says that an earlier call kept its place. Raises `Fenced`.
+        """
         stage = event.partition(".")[0]
         args = {"id": job.id, "token": job.token, "stage": stage, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        args |= {"paid": paid, "patience_ms": patience_ms}
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        if reply.reason == "slot":
+            return Turn(wait_s=int(reply.detail) / 1000)
+        if reply.reason == "throttled":
+            return Turn(until_ms=int(reply.detail))
         _fence(reply, job)
         return reply.intent
 
-    async def conclude(self, job_id: str, intent: str, event: Event, facts: Mapping[str, Any]) -> None:
-        """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is."""
+    async def conclude(
+        self,
+        job_id: str,
+        intent: str,
+        event: Event,
+        facts: Mapping[str, Any],
+        *,
+        destination: str | None = None,
+        guidance: Guidance | None = None,
+    ) -> None:
+        """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
+
+        What the answer said about limits holds for every worker.
+        """
         detail = {k: v for k, v in facts.items() if v is not None}
-        args = {"id": job_id, "intent": intent, "detail": detail}
+        args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
+        if destination and guidance and (learned := lesson(guidance, self._journal.clock_ms())):
+            args |= {"destination": destination, "learned": learned}
         await self._journal.commit("outcome", args, event, job=job_id or None, intent=intent, **facts)
 
     async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
@@ -220,8 +257,7 @@ class Ledger:
             "last_error": error.model_dump_json() if error else None,
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
-            "suspend": settlement.suspend,
-            "not_before_ms": settlement.not_before_ms,
+            "sign": settlement.sign,
         }
         facts = {
             "job": job.id,
@@ -240,6 +276,7 @@ class Ledger:
             _fence(reply, job)
             return JobState.SUPERSEDED
         _fence(reply, job)
+        tell_of_breaker(job.destination, reply.reason)
         return settlement.to
 
     async def lapsed(self, batch: int = 100) -> list[str]:
@@ -284,9 +321,9 @@ class Ledger:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
         return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int) -> None:
-        """Say that this worker lives for another `ttl_ms`."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int) -> None:
+        """Say that this worker lives for another `ttl_ms`, and how many attempts it can run at once."""
+        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity})
 
     async def retry(
         self,
@@ -386,6 +423,12 @@ class Ledger:
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
+
+
+def _remembered(submission: Submission) -> str | None:
+    """What an idempotency key is remembered by."""
+    key = submission.idempotency_key
+    return hashlib.sha256(key.encode()).hexdigest() if key else None
 
 
 def content_name(command: Command) -> str:
