@@ -291,7 +291,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work = await _load(services, job, trail)
+        work = await _load(services, job, trail, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -332,9 +332,15 @@ def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
     return extend
 
 
-async def _load(services: Services, job: Job, trail: Trail) -> Work:
+async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> Work:
+    """The job's content and what is known of its subject.
+
+    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing.
+    """
     known = await services.ledger.subject(job.subject)
     trail.doubt.before_ms = known.doubt_until_ms
+    shown_ms = (known.delivered_ms or 0) + lag_ms
+    hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     document, issue = None, None
     if isinstance(job.command, PublishToConfluence):
         document = await services.contents.document(job.command.doc_id)
@@ -349,7 +355,7 @@ async def _load(services: Services, job: Job, trail: Trail) -> Work:
         document=document,
         issue=issue,
         previous=known.receipt,
-        doubt_until_ms=known.doubt_until_ms,
+        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms) or None,
         released=job.released,
     )
 

@@ -276,7 +276,8 @@ class LastError(Frozen):
 
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
-    of one subject, so that the newest can be told.
+    of one subject, so that the newest can be told. `crashes` counts the attempts that ended with their worker; `blame` is
+    this job's share of those in a row.
     """
 
     id: str
@@ -288,6 +289,7 @@ class Job(Frozen):
     order: int
     attempts: int = 0
     crashes: int = 0
+    blame: float = 0.0
     created_ms: int
     updated_ms: int
     due_ms: int | None = None

@@ -193,7 +193,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
         pulse = Pulse(settings.heartbeat_ttl_s)
         core = lifecycle.Services(
-            ledger=Ledger(redis, journal),
+            ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),
             vault=vault,

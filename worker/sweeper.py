@@ -90,15 +90,25 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: take over what lapsed, close what stays open, send what is due, tell what ended."""
+        """One turn: send what is due, take over what lapsed, close what stays open, tell what ended."""
         ledger = self._services.ledger
-        for job_id in await ledger.lapsed(BATCH):
-            if state := await ledger.take_over(job_id):
-                log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        await self._wake_due()
+        lapsed = await ledger.lapsed(BATCH)
+        if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
+            await self._wake_due()
         await ledger.upkeep.close_orphans()
         await self._tell()
+
+    async def _take_over(self, job_id: str) -> bool:
+        state = await self._services.ledger.take_over(job_id)
+        if state:
+            log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        return state is not None
+
+    async def _wake_due(self) -> None:
         if self._attempts.stopping:
             return
+        ledger = self._services.ledger
         due = await ledger.dispatch(int(1000 * self._services.settings.resend_after_s), BATCH)
         jobs = await ledger.overview.jobs(due)
         if jobs:
