@@ -18,11 +18,12 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tasks.bulk import Progress, Verb, act_on_each
 from tasks.destinations import Destination, Prepared, Work, destination_for
 from tasks.errors import (
     AfterwordError,
@@ -54,6 +55,7 @@ from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -179,11 +181,28 @@ def _missing(command: Command) -> Refused:
     )
 
 
-async def retry(services: Services, job_id: str, actor: str) -> Job:
+# -- an operator's decisions -----------------------------------------------------------------------------------------
+
+
+async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
     subject = await subject_of(services, job.command, job.destination, adopt=True)
-    return await services.ledger.retry(job_id, actor, subject=subject)
+    return await services.ledger.retry(job_id, actor, reason, subject=subject)
+
+
+def act_on_all(
+    services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
+) -> AsyncIterator[Progress]:
+    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`."""
+
+    async def act(job_id: str) -> Job:
+        if verb == "retry":
+            return await retry(services, job_id, actor, reason)
+        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
+        return await decide(job_id, actor, reason)
+
+    return act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -26,6 +26,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from config.keys import load_key_ring
 from config.settings import Settings
 from tasks import lifecycle
+from tasks.bulk import Progress, Verb
 from tasks.destinations import Destination, destination_for
 from tasks.errors import StateUnavailable
 from tasks.model import Command, ConnectionReport, Document, Issue, Job
@@ -37,11 +38,13 @@ from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
+REDIS_CONNECTIONS = 64
 T = TypeVar("T")
 
 
@@ -116,9 +119,13 @@ class Services:
             adopt=adopt,
         )
 
-    async def retry(self, job_id: str, actor: str) -> Job:
+    async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
-        return await lifecycle.retry(self.core, job_id, actor)
+        return await lifecycle.retry(self.core, job_id, actor, reason)
+
+    def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
+        """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
+        return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
@@ -134,14 +141,17 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
     ring = load_key_ring(settings)
-    redis = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         settings.redis_address(),
+        max_connections=REDIS_CONNECTIONS,
+        timeout=20,
         socket_timeout=10,
         socket_connect_timeout=5,
         health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+    redis = Redis.from_pool(pool)
     sessions = Sessions()
     try:
         vault = Vault(ring)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import uuid
@@ -20,10 +21,10 @@ from tasks.model import (
     JobState,
     LastError,
     Receipt,
-    parse_command,
 )
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
+from tasks.state.overview import Count, JobFilter, Overview, job_of, text
 
 CRASH_LIMIT = 3
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
@@ -82,6 +83,7 @@ class Ledger:
         self._redis = redis
         self._journal = journal
         self._prefix = journal.prefix
+        self.overview = Overview(redis, journal)
 
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
@@ -113,7 +115,7 @@ class Ledger:
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],
             "subject": subject,
-            "waiting": _text(waiting) if waiting else "",
+            "waiting": text(waiting) if waiting else "",
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
             "contents": dict(submission.contents or {}) or None,
@@ -174,6 +176,12 @@ class Ledger:
         reply = await self._journal.commit("record", {}, event, **facts)
         return reply.intent
 
+    async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
+        """Put an operator's action on many jobs into the audit, before the first of them is touched."""
+        event = {"retry": Event.BULK_RETRIED, "cancel": Event.BULK_CANCELLED, "release": Event.BULK_RELEASED}[verb]
+        facts = chosen.model_dump(mode="json") | {"total": total, "actor": actor, "reason": reason or None}
+        await self._journal.commit("record", {}, event, **facts)
+
     async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
         await self._journal.commit(
@@ -216,7 +224,7 @@ class Ledger:
 
     async def lapsed(self, batch: int = 100) -> list[str]:
         """Ids of running jobs whose lease ran out or whose worker is silent."""
-        return [_text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
+        return [text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
 
     async def take_over(self, job_id: str) -> JobState | None:
         """Give a dead worker's job back, or quarantine it after it has ended `CRASH_LIMIT` workers."""
@@ -239,7 +247,7 @@ class Ledger:
             "last_error": error.model_dump_json(),
         }
         event = Event.DELIVERY_UNKNOWN if intent else Event.TAKEN_OVER
-        facts = {"job": job_id, "worker": job.worker, "intent": _text(intent) if intent else None}
+        facts = {"job": job_id, "worker": job.worker, "intent": text(intent) if intent else None}
         reply = await self._journal.commit("take_over", args, event, **facts)
         if reply.reason == "newer":
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
@@ -248,14 +256,20 @@ class Ledger:
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
-        return [_text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
+        return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
     async def heartbeat(self, worker: str, ttl_ms: int) -> None:
         """Say that this worker lives for another `ttl_ms`."""
         await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
 
     async def retry(
-        self, job_id: str, actor: str, *, subject: str | None = None, max_age_ms: int = 72 * 3600_000
+        self,
+        job_id: str,
+        actor: str,
+        reason: str = "",
+        *,
+        subject: str | None = None,
+        max_age_ms: int = 72 * 3600_000,
     ) -> Job:
         """Queue a dead job again, with its attempts and age reset."""
         return await self._operate(
@@ -264,6 +278,7 @@ class Ledger:
             JobState.QUEUED,
             Event.RETRIED,
             actor=actor,
+            reason=reason,
             subject=subject,
             max_age_ms=max_age_ms,
         )
@@ -313,27 +328,18 @@ class Ledger:
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, or None."""
         raw = await self._redis.hgetall(self._key("job", job_id))
-        return _job({_text(k): _text(v) for k, v in raw.items()}) if raw else None
+        return job_of(raw) if raw else None
 
     async def list(
         self, state: JobState | None = None, destination: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Job], str | None]:
         """Jobs, newest first, and the cursor of the next page (None at the end)."""
-        key = self._key("state", state) if state else self._key("jobs")
-        found: list[Job] = []
-        offset = int(cursor or 0)
-        while len(found) < limit:
-            ids = await self._redis.zrevrange(key, offset, offset + limit - 1)
-            if not ids:
-                return found, None
-            for raw in ids:
-                offset += 1
-                job = await self.get(_text(raw))
-                if job and (destination is None or job.destination == destination):
-                    found.append(job)
-                if len(found) == limit:
-                    break
-        return found, str(offset)
+        ids, following = await self.overview.page(JobFilter(state=state, destination=destination), cursor, limit)
+        return await self.overview.jobs(ids), following
+
+    async def statistics(self) -> builtins.list[Count]:
+        """How many jobs each destination has in each state; as cheap with a hundred thousand jobs as with ten."""
+        return await self.overview.statistics()
 
     async def counts(self) -> dict[str, int]:
         """How many jobs stand in each state."""
@@ -353,18 +359,6 @@ class Ledger:
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _job(raw: dict[str, str]) -> Job:
-    known = {k: v for k, v in raw.items() if k in Job.model_fields}
-    for name, model in (("last_error", LastError), ("receipt", Receipt)):
-        if name in known:
-            known[name] = model.model_validate_json(known[name])  # type: ignore[assignment]
-    return Job.model_validate(known | {"command": parse_command(json.loads(raw["command"]))})
 
 
 def _fence(reply: Reply, job: Job) -> None:

@@ -34,9 +34,14 @@ local function note(id, event, detail)
 end
 
 local function enter(id, state)
-  local from = get(id, 'state')
-  if from then redis.call('ZREM', key('state', from), id) end
-  redis.call('ZADD', key('state', state), int(now), id)
+  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms')
+  local from, destination, created = facts[1], facts[2], facts[3]
+  if from then
+    redis.call('ZREM', key('state', from), id)
+    redis.call('ZREM', key('state', from, destination), id)
+  end
+  redis.call('ZADD', key('state', state), created, id)
+  redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
 end
 

@@ -36,6 +36,8 @@ end
 enter(id, 'queued')
 wait_until(id, now)
 redis.call('ZADD', key('jobs'), int(now), id)
+redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
+redis.call('SADD', key('known'), get(id, 'destination'))
 note(id, 'job.submitted', {actor = args.actor})
 audit()
 wake()
