@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
+from importlib.metadata import version
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -15,6 +18,7 @@ from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import Job
+from tasks.state.workers import About
 from worker.runtime import Services
 
 log = logging.getLogger(__name__)
@@ -39,9 +43,17 @@ class Sweeper:
 
     async def _beat(self) -> None:
         settings = self._services.settings
+        about = About(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("afterword"),
+            started_ms=self._services.core.clock_ms(),
+            concurrency=settings.concurrency,
+        ).model_dump_json()
         while True:
             try:
-                await self._services.ledger.heartbeat(self._services.core.worker, int(1000 * settings.heartbeat_ttl_s))
+                ttl_ms = int(1000 * settings.heartbeat_ttl_s)
+                await self._services.ledger.heartbeat(self._services.core.worker, ttl_ms, about)
             except StateUnavailable as trouble:
                 log.warning("heartbeat: %s", trouble)
             await asyncio.sleep(settings.heartbeat_ttl_s / 3)

@@ -62,6 +62,10 @@ class Event(StrEnum):
     DESTINATION_RESUMED = "destination.resumed"
     DOCUMENT_PUT = "document.put"
     ISSUE_PUT = "issue.put"
+    CONTENT_VIEWED = "content.viewed"
+    LOGGED_IN = "session.opened"
+    LOGGED_OUT = "session.closed"
+    LOGIN_REFUSED = "session.refused"
 
 
 class AuditEntry(Frozen):
@@ -113,6 +117,12 @@ class Audit:
         """The newest `count` entries, oldest first."""
         rows = await self._redis.xrevrange(self._stream, count=count)
         return [_entry(_text(identifier), _fields(raw)) for identifier, raw in reversed(rows)]
+
+    async def before(self, position: str | None = None, count: int = 500) -> list[AuditEntry]:
+        """Entries before the entry of id `position` (None for the end), newest first."""
+        end = "+" if position is None else f"({position}"
+        rows = await self._redis.xrevrange(self._stream, end, "-", count=count)
+        return [_entry(_text(identifier), _fields(raw)) for identifier, raw in rows]
 
     async def after(self, position: str = "-", count: int = 500) -> list[AuditEntry]:
         """Entries after the entry of id `position` (`-` for the first), oldest first."""

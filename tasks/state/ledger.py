@@ -258,9 +258,10 @@ class Ledger:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
         return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int) -> None:
-        """Say that this worker lives for another `ttl_ms`."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
+    async def heartbeat(self, worker: str, ttl_ms: int, about: str | None = None) -> None:
+        """Say that this worker lives for another `ttl_ms`, and what it is (see `tasks.state.workers`)."""
+        facts = {"worker": worker, "ttl_ms": ttl_ms, "about": about}
+        await self._journal.query("heartbeat", {k: v for k, v in facts.items() if v is not None})
 
     async def retry(
         self,

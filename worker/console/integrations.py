@@ -104,7 +104,8 @@ def _given(visit: Visit) -> dict[str, str]:
 
 
 async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: bool, problem: str = "") -> web.Response:
-    facts: dict[str, Any] = {"kind": kind, "values": values, "stored": stored, "problem": problem}
+    blank = {"name": "", "allow_http": "", "allow_private": "", **{field.name: "" for field in kind.fields}}
+    facts: dict[str, Any] = {"kind": kind, "values": blank | values, "stored": stored, "problem": problem}
     return await visit.page("destination.html", status=422 if problem else 200, **facts)
 
 

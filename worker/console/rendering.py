@@ -34,6 +34,7 @@ STATE_WORDS = {
     "superseded": "Superseded",
 }
 KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
+SHARED_MACROS = ("icon", "kind_icon", "pill", "when", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
@@ -79,6 +80,8 @@ def environment() -> Environment:
         "KINDS": KIND_WORDS,
         "COMMANDS": COMMAND_WORDS,
     }
+    parts = pages.get_template("parts.html").module
+    pages.globals |= {name: getattr(parts, name) for name in SHARED_MACROS}
     return pages
 
 
