@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
+    callback_origins: str = Field(
+        default="", description="origins that job outcomes may be posted to, comma-separated: https://tool.example.com"
+    )
+    callback_private: str = Field(
+        default="", description="private networks (CIDR, comma-separated) that callbacks may be posted into"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
 
     @field_validator("data", "keys_file")

@@ -37,6 +37,7 @@ from tasks.errors import (
 )
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     ConnectionReport,
     Document,
@@ -111,6 +112,7 @@ async def submit(
     idempotency_key: str | None = None,
     document: Document | None = None,
     issue: Issue | None = None,
+    callback: Callback | None = None,
     adopt: bool = False,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
@@ -129,7 +131,8 @@ async def submit(
     subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
+    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    request = json.dumps(parts, sort_keys=True)
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -141,6 +144,7 @@ async def submit(
             idempotency_key=idempotency_key,
             fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
             contents=contents,
+            callback=callback,
         )
     )
 

@@ -77,9 +77,10 @@ def _tags(value: object) -> object:
         if not value.strip():
             return ()
         try:
-            value = json.loads(value)
-        except ValueError:
-            return tuple(part.strip() for part in str(value).split(",") if part.strip())
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            parsed = None
+        value = parsed if isinstance(parsed, list) else [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list):
         return tuple(str(item) for item in value)
     return () if value is None else value
@@ -249,6 +250,14 @@ class Receipt(Frozen):
         """The shape upstream expects as a task's result: a page, or a ticket with its number."""
         result = {"id": self.id, "url": self.url}
         return result if self.ticket_number is None else result | {"ticket_number": self.ticket_number}
+
+
+class Callback(Frozen):
+    """Where a job's outcome is posted, and the API key whose callback secret signs it."""
+
+    url: str
+    origin: str
+    apikey: str
 
 
 class LastError(Frozen):

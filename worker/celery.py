@@ -22,6 +22,7 @@ from tasks import lifecycle
 from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
+from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
 from worker.runtime import Loop, Services
@@ -197,6 +198,7 @@ def _begin(sender: Any, **_: object) -> None:
     threads = int(sender.pool.limit)  # the command line may have set another number than our settings
     app.tests = TestRoom(limit=max(threads // 8, 1))
     loop.spawn(Sweeper(loop.services, app, capacity=max(threads - app.tests.limit, 1)).run())
+    loop.spawn(Callbacks(loop.services).run())
 
 
 @signals.worker_shutdown.connect

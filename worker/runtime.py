@@ -27,17 +27,20 @@ from config.keys import load_key_ring
 from config.settings import Settings
 from tasks import lifecycle
 from tasks.bulk import Progress, Verb
+from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Destination, destination_for
 from tasks.errors import StateUnavailable
-from tasks.model import Command, ConnectionReport, Document, Issue, Job
+from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job
 from tasks.outbound import Http, Limits, Recorder, open_session
 from tasks.screening import Policy
+from tasks.state.access import Access
 from tasks.state.audit import Audit
 from tasks.state.canary import check_keys
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.outbox import Outbox
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 
@@ -79,6 +82,9 @@ class Services:
     redis: Redis
     vault: Vault
     audit: Audit
+    access: Access
+    outbox: Outbox
+    callbacks: CallbackPolicy
     core: lifecycle.Services
 
     @property
@@ -105,6 +111,7 @@ class Services:
         idempotency_key: str | None = None,
         document: Document | None = None,
         issue: Issue | None = None,
+        callback: Callback | None = None,
         adopt: bool = False,
     ) -> Job:
         """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`."""
@@ -116,6 +123,7 @@ class Services:
             idempotency_key=idempotency_key,
             document=document,
             issue=issue,
+            callback=callback,
             adopt=adopt,
         )
 
@@ -126,6 +134,10 @@ class Services:
     def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
         """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
         return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
+
+    def callback(self, url: str, apikey: str) -> Callback:
+        """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
+        return self.callbacks.callback(url, apikey)
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
@@ -141,6 +153,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
     ring = load_key_ring(settings)
+    policy = callback_policy(settings.callback_origins, settings.callback_private)
     pool = BlockingConnectionPool.from_url(
         settings.redis_address(),
         max_connections=REDIS_CONNECTIONS,
@@ -169,7 +182,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
         )
-        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), core)
+        access = Access(redis, journal, vault, core.clock_ms)
+        yield Services(
+            settings, redis, vault, Audit(redis, vault, settings.prefix), access, Outbox(journal), policy, core
+        )
     finally:
         await sessions.close()
         await redis.aclose()

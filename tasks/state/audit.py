@@ -67,6 +67,13 @@ class Event(StrEnum):
     LOGGED_IN = "session.opened"
     LOGGED_OUT = "session.closed"
     LOGIN_REFUSED = "session.refused"
+    CALLBACK_INTENT = "callback.intent"
+    CALLBACK_OK = "callback.ok"
+    CALLBACK_FAILED = "callback.failed"
+    CALLBACK_UNKNOWN = "callback.unknown"
+    CALLBACK_DEAD = "callback.dead"
+    APIKEY_CREATED = "apikey.created"
+    APIKEY_REVOKED = "apikey.revoked"
 
 
 class AuditEntry(Frozen):

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     Frozen,
     Job,
@@ -53,6 +54,7 @@ class Submission:
     idempotency_key: str | None = None
     fingerprint: str = ""
     contents: Mapping[str, str] | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class Ledger:
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
         }
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],

@@ -161,4 +161,8 @@ def _words(error: Exception) -> tuple[int, str, str]:
             return 503, "A key is missing", str(error)
         case RedisError() | OSError():
             return 503, "Storage is away", "Redis can't be reached. Nothing was lost; reload once it is back."
-    return 500, "Something broke", "A fault in Afterword itself. The server's log names it; nothing was changed by halves."
+    return (
+        500,
+        "Something broke",
+        "A fault in Afterword itself. The server's log names it; nothing was changed by halves.",
+    )

@@ -122,9 +122,7 @@ async def _test(visit: Visit, name: str) -> web.StreamResponse:
         report = ConnectionReport.failed("connection", str(error))
     known = {step.name for step in report.steps}
     unreached = [ConnectionStep(name=s, ok=None) for s in KINDS[record.settings.kind].steps if s not in known]
-    result = LastTest(
-        at_ms=visit.now_ms, actor=visit.actor, success=report.success, steps=(*report.steps, *unreached)
-    )
+    result = LastTest(at_ms=visit.now_ms, actor=visit.actor, success=report.success, steps=(*report.steps, *unreached))
     await visit.services.redis.set(_test_key(visit, name), result.model_dump_json(), px=REMEMBER_TEST_MS)
     if report.success:
         return await visit.go(f"{HERE}#{name}", f"{name}: the connection test passed.")

@@ -197,9 +197,7 @@ async def text(visit: Visit) -> web.StreamResponse:
         raise Refused("The content is no longer stored.", code="unknown_document", advice="Put it again.")
     await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
     texts = await marked_texts(visit, content)
-    return await visit.page(
-        "text.html", job=job, texts=texts, screened=await screened(visit, content), content=content
-    )
+    return await visit.page("text.html", job=job, texts=texts, screened=await screened(visit, content), content=content)
 
 
 async def act(visit: Visit) -> web.StreamResponse:

@@ -102,15 +102,11 @@ async def _submit(
 ) -> web.StreamResponse:
     """Submit under the form's own key: a form that is sent twice makes one job."""
     once = f"console:{visit.session.digest}:{visit.said('once')}" if visit.said("once") else None
-    job = await visit.services.submit(
-        command, actor=visit.actor, idempotency_key=once, document=document, issue=issue
-    )
+    job = await visit.services.submit(command, actor=visit.actor, idempotency_key=once, document=document, issue=issue)
     return await visit.go(f"/jobs/{job.id}", "Submitted. This page follows the job by itself.")
 
 
-async def _look(
-    visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue
-) -> dict[str, Any]:
+async def _look(visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue) -> dict[str, Any]:
     policy = visit.services.core.policy
     return {
         "screened": await screened(visit, content),

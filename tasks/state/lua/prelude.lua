@@ -33,6 +33,20 @@ local function note(id, event, detail)
   redis.call('LTRIM', events, -200, -1)
 end
 
+-- an outcome that its producer wants to hear of joins the outbox in the very transition that made it
+local function announce(id, state)
+  local facts = redis.call('HMGET', job_key(id), 'callback_url', 'callback_origin', 'callback_key', 'receipt', 'last_error', 'superseded_by', 'command', 'destination')
+  if not facts[1] then return end
+  local message = 'msg_' .. id .. '_' .. redis.call('HINCRBY', job_key(id), 'outcomes', 1)
+  redis.call('HSET', key('callback', message), 'job', id, 'state', state, 'at_ms', int(now), 'url', facts[1], 'origin', facts[2],
+    'apikey', facts[3], 'receipt', facts[4] or '', 'last_error', facts[5] or '', 'superseded_by', facts[6] or '',
+    'command', facts[7], 'destination', facts[8])
+  redis.call('ZADD', key('callbacks', facts[2]), int(now), message)
+  redis.call('SADD', key('callbacks'), facts[2])
+end
+
+local ends = {delivered = true, dead = true, cancelled = true, superseded = true}
+
 local function enter(id, state)
   local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms')
   local from, destination, created = facts[1], facts[2], facts[3]
@@ -43,6 +57,7 @@ local function enter(id, state)
   redis.call('ZADD', key('state', state), created, id)
   redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
+  if ends[state] then announce(id, state) end
 end
 
 local function wait_until(id, due_ms)
