@@ -41,7 +41,7 @@ def attach(app: web.Application, services: Services) -> None:
     app.on_shutdown.append(close)
 
 
-async def nothing(visit: Visit) -> web.StreamResponse:
+async def nothing(_: Visit) -> web.StreamResponse:
     """The page for an address that leads nowhere."""
     raise web.HTTPNotFound
 
@@ -59,5 +59,5 @@ async def favicon(_: web.Request) -> web.Response:
 
 def _file(name: str, *, kept: bool) -> web.Response:
     caching = f"public, max-age={YEAR_S}, immutable" if kept else "no-cache"
-    headers = HEADERS | {"Cache-Control": caching, "Cross-Origin-Resource-Policy": "same-origin"}
+    headers = HEADERS | {"Cache-Control": caching}
     return web.Response(body=asset(name), content_type=ASSETS[name], charset="utf-8", headers=headers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import traceback
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
@@ -53,7 +54,7 @@ def guarded(console: Console, route: Route) -> object:
         try:
             response = await _admit(visit, route)
         except web.HTTPRedirection as redirection:
-            response = web.Response(status=redirection.status, headers={"Location": redirection.location})
+            response = web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
             response.cookies.update(redirection.cookies)
         except Stranger:
             response = _to_login(visit)
@@ -133,7 +134,8 @@ async def _trouble(visit: Visit, error: Exception) -> web.StreamResponse:
     """The page for what went wrong, without a word of what only we should know."""
     status, title, text = _words(error)
     if status >= 500:
-        log.error("console: %s %s: %s", visit.request.method, visit.request.path, type(error).__name__)
+        frame = traceback.extract_tb(error.__traceback__)[-1]  # where, and no value that the text might hold
+        log.error("%s: %s at %s:%s", visit.request.path, type(error).__name__, frame.filename, frame.lineno)
     try:
         return await visit.page("error.html", status=status, title=title, text=text, code=status)
     except (RedisError, AfterwordError, OSError):  # the frame needs Redis; the plain page needs nothing

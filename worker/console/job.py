@@ -44,12 +44,6 @@ WORDS = {
     "job.cancelled": "Cancelled",
     "job.retried": "Queued again",
     "job.released": "Released",
-    "lookup.ok": "Looked at the remote side",
-    "lookup.failed": "Look at the remote side failed",
-    "lookup.unknown": "Look at the remote side without an answer",
-    "delivery.ok": "Request accepted",
-    "delivery.failed": "Request failed",
-    "delivery.unknown": "Request without a certain answer",
     "content.viewed": "Content viewed",
 }
 PAPER_POLICY = (
@@ -106,7 +100,11 @@ async def show(visit: Visit) -> web.StreamResponse:
         health=await visit.services.destinations.health(job.destination) if record else None,
         screened=await screened(visit, content) if content else None,
         attempts=attempts_of(events),
-        events=[(event, WORDS.get(event["event"], event["event"]), _said_of(event)) for event in reversed(events)],
+        events=[
+            (event, WORDS.get(event["event"], event["event"]), _said_of(event))
+            for event in reversed(events)
+            if not _is_call(event)
+        ],
         actions=[verb for verb, states in ACTIONS.items() if job.state in states],
     )
 
@@ -124,10 +122,16 @@ def attempts_of(events: Sequence[Mapping[str, Any]]) -> list[Attempt]:
     return found[::-1]
 
 
+def _is_call(event: Mapping[str, Any]) -> bool:
+    """Whether a timeline's entry is the outcome of one request: those stand with their attempt."""
+    stage, _, outcome = str(event["event"]).partition(".")
+    return stage in ("lookup", "delivery") and outcome in OUTCOMES
+
+
 def _grown(attempt: Attempt, name: str, event: Mapping[str, Any]) -> Attempt:
     """The attempt with one more event of the timeline."""
     stage, _, outcome = name.partition(".")
-    if stage in ("lookup", "delivery") and outcome in OUTCOMES:
+    if _is_call(event):
         call = Call(
             what=str(event.get("operation") or ("Write" if stage == "delivery" else "Look-up")),
             outcome=outcome,

@@ -27,11 +27,11 @@ async def keys(visit: Visit) -> web.StreamResponse:
 async def create(visit: Visit) -> web.StreamResponse:
     """Make a key; this answer is the only place where its text is ever shown."""
     scopes = next((scopes for name, _, _, scopes in PURPOSES if name == visit.said("purpose")), None)
-    days = visit.said("days")
+    days = next((days for days, _ in LIFETIMES if str(days) == visit.said("days")), None)
+    if scopes is None or days is None:
+        return await _page(visit, problem="Choose what the key is for and how long it lasts.", status=422)
+    expires_ms = visit.now_ms + days * DAY_MS if days else None
     try:
-        if scopes is None or not days.isdigit() or int(days) > 3650:
-            raise Refused("Choose what the key is for and how long it lasts.", code="bad_arguments")
-        expires_ms = visit.now_ms + int(days) * DAY_MS if int(days) else None
         key, secret = await visit.services.access.create(visit.said("name"), scopes, expires_ms, visit.actor)
     except Refused as refused:
         return await _page(visit, problem=str(refused), status=422)

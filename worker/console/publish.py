@@ -45,18 +45,7 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
             Document, fields | {"issue_id": given["issue_id"], "doc_type": given["doc_type"] or "rca"}, "content_md"
         )
         record = await visit.services.destinations.choose(given["destination"] or None, "confluence")
-        space = given["space"] or getattr(record.settings, "space", None)
-        if not space:
-            raise Refused("The space is missing.", code="bad_arguments", advice="Give the key of a Confluence space.")
-        command = parse_command(
-            {
-                "command": CommandName.PUBLISH,
-                "doc_id": document.id,
-                "space_key": space,
-                "parent_page_id": given["parent"] or None,
-                "destination": record.name,
-            }
-        )
+        command = parse_command(_page_of(record, document.id, given))
         if visit.said("then") == "submit":
             return await _submit(visit, command, document=document)
     except Refused as refused:
@@ -79,6 +68,21 @@ async def file_issue(visit: Visit) -> web.StreamResponse:
     except Refused as refused:
         return await _page(visit, "issue.html", given, kinds, problem=str(refused))
     return await _page(visit, "issue.html", given, kinds, looked=await _look(visit, record, command, content))
+
+
+def _page_of(record: DestinationRecord, doc_id: str, given: dict[str, str]) -> dict[str, Any]:
+    """The command that publishes a document with this destination."""
+    space = given["space"] or getattr(record.settings, "space", None)
+    if not space:
+        raise Refused("The space is missing.", code="bad_arguments", advice="Give the key of a Confluence space.")
+    parent = given["parent"] or None
+    return {
+        "command": CommandName.PUBLISH,
+        "doc_id": doc_id,
+        "space_key": space,
+        "parent_page_id": parent,
+        "destination": record.name,
+    }
 
 
 def _ticket(record: DestinationRecord, issue_id: str, given: dict[str, str]) -> dict[str, Any]:
