@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,11 @@ from typing import Any
 
 from config.settings import Settings
 from tasks.destinations import parse_settings
-from tasks.model import JobState, parse_command
-from worker.embedded import free_port
+from tasks.model import Document, Issue, JobState, parse_command
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
+from worker.stack import FAKE_SECRET, sandbox_destinations
 
+ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 90
 QUICK = {"AFTERWORD_HEARTBEAT_TTL_S": "3", "AFTERWORD_SWEEP_INTERVAL_S": "0.2", "AFTERWORD_RESEND_AFTER_S": "2"}
 PEOPLE = {"Vera": ("read",), "Omar": ("submit", "read", "operate"), "Ada": ("admin",)}
@@ -43,27 +44,25 @@ Checkout was unavailable for **42 minutes** after a connection pool ran dry.
 
 > The pool's size was halved by a default that nobody had read.
 """
-HELD = POST_MORTEM.replace("Checkout", "Login") + "\nWe reached it with password = Tr0ub4dor-and-3-horses on the host.\n"
+HELD = (
+    POST_MORTEM.replace("Checkout", "Login") + "\nWe reached it with password = Tr0ub4dor-and-3-horses on the host.\n"
+)
 
 
 @dataclass
 class Instance:
     """What runs, and how tests reach behind the pages."""
 
-    stack: Stack
+    settings: Settings
+    url: str
     sandbox_url: str
     keys: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        """The console's address."""
-        return str(self.stack.api_url)
 
     def run(self, work: Callable[[Services], Awaitable[Any]]) -> Any:
         """Run one piece of work on open services, on a loop of its own."""
 
         async def whole() -> Any:
-            async with open_services(self.stack.own_settings) as services:
+            async with open_services(self.settings) as services:
                 return await work(services)
 
         with ThreadPoolExecutor(1) as thread:
@@ -81,8 +80,6 @@ class Instance:
 
     def submit(self, title: str, text: str = POST_MORTEM, *, identifier: str = "", **command: Any) -> str:
         """Put a document and publish it; returns the job's id."""
-        from tasks.model import Document
-
         doc = Document(id=identifier or title.lower().replace(" ", "-"), title=title, content_md=text)
         given = {"command": "publish_to_confluence", "doc_id": doc.id, "space_key": "OPS"} | command
 
@@ -93,8 +90,6 @@ class Instance:
 
     def file(self, title: str, text: str = "It broke.", *, severity: int = 2, **command: Any) -> str:
         """File an issue; returns the job's id."""
-        from tasks.model import Issue
-
         issue = Issue(id=title.lower().replace(" ", "-"), title=title, description=text, severity=severity)
         given = {"command": "create_servicenow_incident", "issue_id": issue.id} | command
 
@@ -133,41 +128,37 @@ class Instance:
 
 @contextlib.contextmanager
 def running_instance(folder: Path) -> Iterator[Instance]:
-    """An instance without destinations, until the block ends."""
-    kept = {name: os.environ.get(name) for name in QUICK}
-    os.environ.update(QUICK)
-    try:
+    """`afterword up` without destinations and a sandbox beside it, until the block ends."""
+    with contextlib.ExitStack() as closing:
+        up = closing.enter_context(_told(folder, "up", "--port", "0"))
+        sandbox = closing.enter_context(_told(folder, "sandbox", "--port", "0"))
         settings = Settings(data=folder).model_copy(
             update={"redis_url": None, "broker_url": None, "keys_file": None, "keys": None}
         )
-        with running_stack(settings, api_port=0) as stack:
-            port = free_port()
-            stack.start("sandbox", "sandbox", "--port", str(port))
-            instance = Instance(stack, f"http://127.0.0.1:{port}")
-            instance.keys = instance.run(_keys)
-            _wait(f"{instance.sandbox_url}/_sandbox/state")
-            yield instance
+        instance = Instance(settings, up["api_url"], sandbox["url"], {"first": up["api_key"]})
+        instance.keys |= instance.run(_keys)
+        yield instance
+
+
+@contextlib.contextmanager
+def _told(folder: Path, *command: str) -> Iterator[dict[str, Any]]:
+    """One of our own commands as a process: what it says once it is ready. It is stopped when the block ends."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AFTERWORD_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "worker", *command, "--json", "--data", str(folder)],
+        cwd=ROOT,
+        env=inherited | QUICK,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else b""
+        assert line, f"{command} did not start"
+        yield json.loads(line)
     finally:
-        for name, value in kept.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        process.terminate()
+        process.wait(60)
 
 
 async def _keys(services: Services) -> dict[str, str]:
-    return {
-        name: (await services.access.create(name, scopes, None, "test"))[1] for name, scopes in PEOPLE.items()
-    }
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-        except (urllib.error.URLError, OSError):
-            assert time.monotonic() < deadline, f"{url} does not answer"
-            time.sleep(0.05)
-        else:
-            return
+    return {name: (await services.access.create(name, scopes, None, "test"))[1] for name, scopes in PEOPLE.items()}

@@ -22,7 +22,9 @@ def furnish(instance: Instance) -> dict[str, str]:
     instance.fault(vendor="confluence", operation="create", fault="commit_then_drop")
     jobs = {"delivered": instance.submit("Post-Mortem: Checkout outage", identifier="pm-checkout-0142")}
     instance.await_state(jobs["delivered"], JobState.DELIVERED)
-    for number, title in enumerate(("Search latency after the index move", "DNS time-outs in eu-west", "Cache stampede")):
+    for number, title in enumerate(
+        ("Search latency after the index move", "DNS time-outs in eu-west", "Cache stampede")
+    ):
         job = instance.submit(f"RCA: {title}", POST_MORTEM.replace("Checkout", title), identifier=f"rca-{number + 207}")
         instance.await_state(job, JobState.DELIVERED)
     jobs["incident"] = instance.file("Payment webhooks delayed", severity=1)

@@ -6,13 +6,14 @@ Nobody is shown more than the destination would get, but for operators who look 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
 from tasks.destinations import AnySettings, Work, destination_for
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, KeyTrouble
 from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, subject_key
 from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
@@ -23,6 +24,7 @@ TITLES = ("title", "short_description", "System.Title")
 BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
 FIELDS = {"title": "Title", "content_md": "Document", "description": "Description"}
 MOST_SHOWN = 200
+LONGEST_FOR_TITLE = 400_000
 
 
 class Found(Frozen):
@@ -153,12 +155,19 @@ def _mark(words: str, label: str) -> Markup:
 
 
 async def titles_of(visit: Visit, jobs: list[Job]) -> dict[str, str]:
-    """The title of each job's content, by job id, screened as it would leave; absent where there is none."""
+    """The title of each job's content, by job id, screened as it would leave.
+
+    Absent where there is no content, where its key is gone, and where opening it would take long.
+    """
     found: dict[str, str] = {}
     for job in jobs:
-        content = await content_of(visit, job.command)
-        if content is not None:
-            found[job.id] = content.title
+        kind: Literal["document", "issue"] = "document" if job.command.command is CommandName.PUBLISH else "issue"
+        if await visit.services.contents.length(kind, content_id(job.command)) > LONGEST_FOR_TITLE:
+            continue
+        with contextlib.suppress(KeyTrouble):
+            content = await content_of(visit, job.command)
+            if content is not None:
+                found[job.id] = content.title
     policy = visit.services.core.policy
 
     def clean() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -13,6 +14,8 @@ from worker.console.content import content_id, titles_of
 from worker.console.visit import Route, Visit
 
 PAGE = 25
+SAMPLE = 200
+TROUBLED = (JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
 class Tab(Frozen):
@@ -21,6 +24,15 @@ class Tab(Frozen):
     state: str
     count: int
     oldest_ms: int | None = None
+
+
+class Cause(Frozen):
+    """Why jobs of one state are where they are: an error's code and status, how many have it, one of its texts."""
+
+    code: str
+    status: int | None
+    count: int
+    message: str
 
 
 async def jobs(visit: Visit) -> web.StreamResponse:
@@ -45,7 +57,21 @@ async def jobs(visit: Visit) -> web.StreamResponse:
         destinations=destinations,
         verbs=[verb for verb in APPLIES_TO if possible(verb, chosen.state)] if chosen.state else [],
         connected=bool(known),
+        causes=await _causes(visit, chosen) if chosen.state in TROUBLED else [],
     )
+
+
+async def _causes(visit: Visit, chosen: JobFilter) -> list[Cause]:
+    """The errors among the newest jobs that fit, the most frequent first."""
+    overview = visit.services.ledger.overview
+    ids, _ = await overview.page(chosen, None, SAMPLE)
+    errors = [job.last_error for job in await overview.jobs(ids) if job.last_error]
+    counted = Counter((error.code, error.status) for error in errors)
+    texts = {(error.code, error.status): error.message for error in errors}
+    return [
+        Cause(code=code, status=status, count=count, message=texts[code, status])
+        for (code, status), count in counted.most_common(6)
+    ]
 
 
 def filter_of(state: str, destination: str) -> JobFilter:

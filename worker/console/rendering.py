@@ -129,7 +129,7 @@ def count(value: int) -> str:
 
 def safe_url(value: str | None) -> str | None:
     """The address where it is a plain web address, None where a click on it could do anything else."""
-    if not value or _INVISIBLE.search(value):
+    if not value or not value.isprintable():
         return None
     try:
         parts = urlsplit(value)
