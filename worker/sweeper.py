@@ -11,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 
 from celery import Celery
 from redis.exceptions import RedisError
@@ -21,6 +24,7 @@ from tasks.errors import AfterwordError
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.upkeep import BATCH as FORGET_BATCH
 from tasks.state.upkeep import Retention
+from tasks.state.workers import About
 from worker.answers import failure_of
 from worker.attempts import Attempts
 from worker.runtime import Services
@@ -44,6 +48,13 @@ class Sweeper:
         self._app = app
         self._attempts = attempts
         self._woken = asyncio.Event()
+        self._about = About(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("afterword"),
+            started_ms=services.core.clock_ms(),
+            concurrency=capacity,
+        ).model_dump_json()
 
     async def run(self) -> None:
         """Sweep until cancelled, then say goodbye; trouble with Redis or the broker is logged and waited out."""
@@ -61,7 +72,7 @@ class Sweeper:
 
     async def _beat(self) -> float:
         services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
-        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity)
+        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity, self._about)
         services.pulse.beat(at)
         return ttl_s / 3
 

@@ -328,9 +328,13 @@ class Ledger:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
         return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int) -> None:
-        """Say that this worker lives for another `ttl_ms`, and how many attempts it can run at once."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity})
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int, about: str | None = None) -> None:
+        """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is.
+
+        `about` is the JSON of `tasks.state.workers.About`.
+        """
+        facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about}
+        await self._journal.query("heartbeat", {k: v for k, v in facts.items() if v is not None})
 
     async def retry(
         self,
