@@ -6,19 +6,22 @@ ignored so that a newer upstream keeps working.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -111,8 +114,38 @@ class Issue(Upstream):
         return {k: v for k, v in data.items() if v is not None} if isinstance(data, Mapping) else data
 
 
+ATTACHMENTS_BYTES = 25_000_000
+
+
+def _decoded(value: object) -> object:
+    """Base64 text (RFC 4648) as bytes; bytes stay as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+
+
+def _encoded(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+Base64 = Annotated[bytes, BeforeValidator(_decoded), PlainSerializer(_encoded, return_type=str)]
+
+
+class DocumentFile(Upstream):
+    """A file handed over with a document, such as a screenshot that its text shows. `content` is base64 in JSON."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
+    media_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,100}$")] = (
+        "application/octet-stream"
+    )
+    content: Base64 = Field(repr=False)
+
+
 class Document(Upstream):
-    """One RCA or post-mortem in Markdown, as upstream generates it."""
+    """One RCA or post-mortem in Markdown, as upstream generates it, with the files that it shows."""
 
     id: Identifier
     title: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -121,6 +154,16 @@ class Document(Upstream):
     doc_type: Literal["rca", "postmortem"] = "rca"
     created_at: Moment = None
     updated_at: Moment = None
+    attachments: tuple[DocumentFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> Self:
+        names = [file.name.casefold() for file in self.attachments]
+        if len(set(names)) < len(names):
+            raise ValueError("two attachments have the same name")
+        if sum(len(file.content) for file in self.attachments) > ATTACHMENTS_BYTES:
+            raise ValueError(f"the attachments are larger than {ATTACHMENTS_BYTES // 1_000_000} MB together")
+        return self
 
     @model_validator(mode="before")
     @classmethod
