@@ -15,6 +15,7 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
@@ -23,6 +24,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tasks import cross_links
+from tasks.cross_links import Ties
 from tasks.destinations import Destination, Prepared, Work, destination_for
 from tasks.errors import (
     AfterwordError,
@@ -54,6 +57,7 @@ from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
+from tasks.state.links import Links, Membership
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -79,6 +83,7 @@ class Services:
     ledger: Ledger
     contents: Contents
     directory: Directory
+    links: Links
     vault: Vault
     open_http: OpenHttp
     policy: Policy
@@ -124,7 +129,10 @@ async def submit(
         if not adopt:
             raise
         destination, max_age_ms = command.destination or KIND_OF_COMMAND[command.command], 72 * 3600_000
-    subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
+    known = document
+    if known is None and isinstance(command, PublishToConfluence):
+        known = await services.contents.document(command.doc_id)
+    subject = await subject_of(services, command, destination, document=known, issue=issue, adopt=adopt)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
     request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
@@ -139,6 +147,7 @@ async def submit(
             idempotency_key=idempotency_key,
             fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
             contents=contents,
+            issue=cross_links.issue_of(command, known),
         )
     )
 
@@ -196,13 +205,13 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
         return job
     doubt = Doubt()
     try:
-        receipt = await _deliver(services, job, doubt)
+        receipt, link = await _deliver(services, job, doubt)
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
     except AttemptFailed as failure:
         return await _settle_failure(services, job, doubt, failure)
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear")
+    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", link=link)
     try:
         state = await services.ledger.settle(job, settled)
     except Fenced:
@@ -218,20 +227,24 @@ async def _lease_ms(services: Services, job_id: str) -> int:
     return int(1000 * (total_s * ATTEMPT_REQUESTS + LEASE_MARGIN_S))
 
 
-async def _deliver(services: Services, job: Job, doubt: Doubt) -> Receipt:
+async def _deliver(services: Services, job: Job, doubt: Doubt) -> tuple[Receipt, Membership | None]:
     try:
         record = await services.directory.require(job.destination)
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work = await _load(services, job, doubt)
+        work, ties = await _load(services, job, doubt, record)
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    work = await _screen(services, job, work)
-    prepared = await asyncio.to_thread(destination.prepare, work)
-    await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
+    if job.follows and not record.settings.cross_links:
+        raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
+    prepared = None
+    if not job.follows:
+        work = await _screen(services, job, work)
+        prepared = await asyncio.to_thread(destination.prepare, work)
+        await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     recorder = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
@@ -240,22 +253,21 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> Receipt:
             asyncio.timeout(budget_s * ATTEMPT_REQUESTS),
             services.open_http(destination, authorization, recorder) as http,
         ):
-            return await destination.deliver(work, prepared, http, services.clock_ms)
+            if prepared is None:
+                receipt = await destination.link(work, http)
+            else:
+                receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+            return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
 
-async def _load(services: Services, job: Job, doubt: Doubt) -> Work:
+async def _load(services: Services, job: Job, doubt: Doubt, record: DestinationRecord) -> tuple[Work, Ties]:
     known = await services.ledger.subject(job.subject)
     doubt.before_ms = known.doubt_until_ms
-    document, issue = None, None
-    if isinstance(job.command, PublishToConfluence):
-        document = await services.contents.document(job.command.doc_id)
-    else:
-        issue = await services.contents.issue(job.command.issue_id)
-    if document is None and issue is None:
-        raise _missing(job.command)
-    return Work(
+    document, issue = await _content(services, job)
+    ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
+    work = Work(
         job_id=job.id,
         subject=job.subject,
         command=job.command,
@@ -263,8 +275,33 @@ async def _load(services: Services, job: Job, doubt: Doubt) -> Work:
         issue=issue,
         previous=known.receipt,
         doubt_until_ms=known.doubt_until_ms,
+        tried=_opened(services.vault, job.subject, known.tried),
+        links=ties.links,
         released=job.released,
     )
+    return work, ties
+
+
+async def _content(services: Services, job: Job) -> tuple[Document | None, Issue | None]:
+    """A job's content; a job that only brings links up to date needs none."""
+    document, issue = None, None
+    if job.follows:
+        return None, None
+    if isinstance(job.command, PublishToConfluence):
+        document = await services.contents.document(job.command.doc_id)
+    else:
+        issue = await services.contents.issue(job.command.issue_id)
+    if document is None and issue is None:
+        raise _missing(job.command)
+    return document, issue
+
+
+def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
+    """What the write in doubt said to look for; a key that is gone makes the look-up poorer, not the job dead."""
+    try:
+        return vault.open(sealed, purpose="tried", owner=subject) if sealed else ""
+    except KeyTrouble:
+        return ""
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
@@ -274,7 +311,7 @@ async def _screen(services: Services, job: Job, work: Work) -> Work:
     """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
     texts = {}
     if work.document:
-        texts = {"title": work.document.title, "content_md": work.document.content_md}
+        texts = {"title": work.document.title, "content_md": work.document.content_md, **_readable_files(work.document)}
     if work.issue:
         texts = {"title": work.issue.title, "description": work.issue.description}
     verdicts = await asyncio.to_thread(_verdicts, texts, services.policy, released=work.released)
@@ -283,10 +320,26 @@ async def _screen(services: Services, job: Job, work: Work) -> Work:
         actions = sorted({verdict.action for verdict in verdicts.values()})
         await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
     _stop(verdicts)
-    clean = {name: verdict.text for name, verdict in verdicts.items()}
+    clean: dict[str, Any] = {name: verdict.text for name, verdict in verdicts.items()}
     if work.document:
+        files = [
+            file.model_copy(update={"content": clean.pop(f"file {file.name}").encode()})
+            if f"file {file.name}" in clean
+            else file
+            for file in work.document.attachments
+        ]
+        clean["attachments"] = tuple(files)
         return work.model_copy(update={"document": work.document.model_copy(update=clean)})
     return work.model_copy(update={"issue": work.issue.model_copy(update=clean)}) if work.issue else work
+
+
+def _readable_files(document: Document) -> dict[str, str]:
+    """The files that hold text, such as logs: they are screened like the document itself."""
+    found = {}
+    for file in document.attachments:
+        with contextlib.suppress(UnicodeDecodeError):
+            found[f"file {file.name}"] = file.content.decode("utf-8")
+    return found
 
 
 def _verdicts(texts: Mapping[str, str], policy: Policy, *, released: bool) -> dict[str, Verdict]:
@@ -354,7 +407,14 @@ class AuditedRequests:
         until_ms = self.services.clock_ms() + int(1000 * self.doubt_s)
         facts = request_facts(self.services, self.record, request, origin) | {"request": self.ordinal}
         intent = await self.services.ledger.intend(
-            self.job, Event(f"{stage}.intent"), writes=request.writes, doubt_until_ms=until_ms, facts=facts
+            self.job,
+            Event(f"{stage}.intent"),
+            writes=request.writes,
+            doubt_until_ms=until_ms,
+            facts=facts,
+            tried=self.services.vault.seal(request.tries, purpose="tried", owner=self.job.subject)
+            if request.tries
+            else None,
         )
         if request.writes:
             self.doubt.writes += 1

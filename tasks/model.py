@@ -135,9 +135,14 @@ Base64 = Annotated[bytes, BeforeValidator(_decoded), PlainSerializer(_encoded, r
 
 
 class DocumentFile(Upstream):
-    """A file handed over with a document, such as a screenshot that its text shows. `content` is base64 in JSON."""
+    """A file handed over with a document, such as a screenshot that its text shows.
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f/\\]+$")]
+    `name` is the relative path that the text links it by, `content` base64 in JSON.
+    """
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*$")
+    ]
     media_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,100}$")] = (
         "application/octet-stream"
     )
@@ -294,6 +299,18 @@ class Receipt(Frozen):
         return result if self.ticket_number is None else result | {"ticket_number": self.ticket_number}
 
 
+PAGE_TITLES: Mapping[str, str] = {"rca": "Root cause analysis", "postmortem": "Post-mortem"}
+
+
+class Link(Frozen):
+    """Where another object of the same issue is. `key` tells it from all others, whatever its address becomes."""
+
+    key: str
+    kind: str
+    title: str
+    url: str
+
+
 class LastError(Frozen):
     """Why the newest attempt failed, in words for a person and a code for programs."""
 
@@ -309,7 +326,8 @@ class LastError(Frozen):
 
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
-    of one subject, so that the newest can be told.
+    of one subject, so that the newest can be told. `issue` is the key of the issue whose objects share links. A job with
+    `follows` is no producer's: it only brings the links of that job's object up to date.
     """
 
     id: str
@@ -331,6 +349,8 @@ class Job(Frozen):
     last_error: LastError | None = None
     receipt: Receipt | None = None
     superseded_by: str | None = None
+    issue: str | None = None
+    follows: str | None = None
 
 
 class ConnectionStep(Frozen):

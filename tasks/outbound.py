@@ -74,7 +74,9 @@ class Limits(Frozen):
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `operation` is what the audit shows: method and path without ids or query."""
+    """One request. `operation` is what the audit shows: method and path without ids or query. `tries` is kept, sealed,
+    until the write's end is known: what a later look-up needs to find the object by.
+    """
 
     method: str
     path: str
@@ -84,6 +86,7 @@ class Request:
     json: object = None
     body: bytes | None = field(default=None, repr=False)
     writes: bool = False
+    tries: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

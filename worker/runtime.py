@@ -37,6 +37,7 @@ from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.links import Links
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -152,6 +153,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ledger=Ledger(redis, journal),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),
+            links=Links(redis, journal),
             vault=vault,
             open_http=sessions.http,
             policy=Policy(),

@@ -13,6 +13,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from tasks.cross_links import follow_up
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import Job
 from worker.runtime import Services
@@ -61,11 +62,13 @@ class Sweeper:
                 continue
 
     async def turn(self) -> None:
-        """One turn: take over what lapsed, send what is due."""
+        """One turn: take over what lapsed, queue the links that are missing, send what is due."""
         ledger = self._services.ledger
         for job_id in await ledger.lapsed(BATCH):
             if state := await ledger.take_over(job_id):
                 log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        for job_id in await follow_up(ledger, self._services.core.links):
+            log.info("job %s: queued to bring links up to date", job_id)
         due = await ledger.dispatch(int(1000 * self._services.settings.resend_after_s), BATCH)
         jobs = [job for job_id in due if (job := await ledger.get(job_id))]
         if jobs:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
-from tasks.markup.storage import BLOCKS, HIDDEN, MARKER, Piece, joined, pieces, without_markers
+from tasks.markup.stored import BLOCKS, HIDDEN, MARKER, Piece, joined, pieces, without_markers
 
 CONTEXT = 64
 TELLING_LENGTH = 12
@@ -167,7 +168,7 @@ def _wrapped(text: str, start: int, markers: Sequence[Marker]) -> str:
         cuts |= {min(max(marker.start - start, 0), len(text)), min(max(marker.end - start, 0), len(text))}
     edges = sorted(cuts)
     done: list[str] = []
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         said = escape(text[left:right], quote=False)
         if said.strip():
             refs = {m.ref: None for m in markers if m.start < start + right and m.end > start + left}

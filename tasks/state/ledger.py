@@ -24,6 +24,7 @@ from tasks.model import (
 )
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
+from tasks.state.links import Membership
 
 CRASH_LIMIT = 3
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
@@ -31,15 +32,20 @@ RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
 class Subject(Frozen):
-    """What is known of the one remote object: its last receipt, and until when an earlier write is in doubt."""
+    """What is known of the one remote object: its last receipt, until when an earlier write is in doubt, and (sealed)
+    what that write said the object could be found by.
+    """
 
     receipt: Receipt | None = None
     doubt_until_ms: int | None = None
+    tried: str | None = None
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script."""
+    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script. `issue` is
+    the key of the issue that its object shares links with; a job that `follows` another yields to any of its subject.
+    """
 
     command: Command
     destination: str
@@ -50,6 +56,8 @@ class Submission:
     idempotency_key: str | None = None
     fingerprint: str = ""
     contents: Mapping[str, str] | None = None
+    issue: str | None = None
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Settlement:
     doubt: str | int = "keep"
     suspend: str | None = None
     not_before_ms: int | None = None
+    link: Membership | None = None
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,13 @@ class Ledger:
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
 
-        Raises `Refused` where the idempotency key belongs to another request.
+        Raises `Refused` where the idempotency key belongs to another request, and `Fenced` for a job that follows
+        another where its subject has work of its own.
         """
         job_id = submission.job_id or str(uuid.uuid4())
         reply = await self._submit(job_id, submission)
+        if submission.follows and reply.reason in ("moved", "busy"):
+            raise Fenced("The subject has work of its own.", code="busy")
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
         if reply.status == "refused":
@@ -102,16 +114,21 @@ class Ledger:
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
-        waiting = await self._redis.hget(self._key("subject", subject), "waiting")
+        waiting = None
+        if not submission.follows:
+            waiting = await self._redis.hget(self._key("subject", subject), "waiting")
         fields = {
             "command": command.model_dump_json(exclude_none=True),
             "destination": submission.destination,
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
+            "issue": submission.issue,
+            "follows": submission.follows,
         }
         args = {
             "id": job_id,
-            "fields": [part for pair in fields.items() for part in pair],
+            "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
+            "idle": submission.follows is not None or None,
             "subject": subject,
             "waiting": _text(waiting) if waiting else "",
             "max_age_ms": submission.max_age_ms,
@@ -155,10 +172,19 @@ class Ledger:
         await self._journal.commit("operate", args, Event.SUPERSEDED, job=job_id, by=by)
 
     async def intend(
-        self, job: Job, event: Event, *, writes: bool, doubt_until_ms: int, facts: Mapping[str, Any]
+        self,
+        job: Job,
+        event: Event,
+        *,
+        writes: bool,
+        doubt_until_ms: int,
+        facts: Mapping[str, Any],
+        tried: str | None = None,
     ) -> str:
         """Permit one request: durable before it is made. Returns the intent's reference; raises `Fenced`."""
-        args = {"id": job.id, "token": job.token, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        args: dict[str, Any] = {"id": job.id, "token": job.token, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        if tried is not None:
+            args["tried"] = tried
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
         _fence(reply, job)
         return reply.intent
@@ -193,6 +219,7 @@ class Ledger:
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
             "suspend": settlement.suspend,
+            "link": settlement.link.arguments() if settlement.link else None,
             "not_before_ms": settlement.not_before_ms,
         }
         facts = {
@@ -345,10 +372,11 @@ class Ledger:
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
-        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms"])
+        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms", "tried"])
         return Subject(
             receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
+            tried=_text(raw[2]) if raw[2] else None,
         )
 
     def _key(self, *parts: str) -> str:

@@ -66,4 +66,8 @@ end
 
 local function wake() redis.call('PUBLISH', key('wake'), '1') end
 
-local function finish(id) redis.call('ZADD', key('finished'), int(now), id) end
+local function finish(id)
+  redis.call('ZADD', key('finished'), int(now), id)
+  local issue = get(id, 'issue')
+  if issue then redis.call('ZADD', key('links', 'pending'), int(now), issue) end
+end
