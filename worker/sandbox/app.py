@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.sandbox import pages
 from worker.sandbox.azure_devops import AzureDevOps
-from worker.sandbox.confluence import Pages
+from worker.sandbox.confluence import Pages, Refusal
 from worker.sandbox.confluence_cloud import ConfluenceCloud
+from worker.sandbox.confluence_comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence_datacenter import ConfluenceContent
 from worker.sandbox.faults import Faults, Handler, Sleep
 from worker.sandbox.request_marks import OWN
@@ -29,7 +30,13 @@ def create_app(store: Store | None = None, *, sleep: Sleep = asyncio.sleep) -> w
     control = Control(store, faults)
     app = web.Application(middlewares=[_mark_own, faults.middleware()], client_max_size=BODY_LIMIT)
     app.add_routes(control.routes())
-    for vendor in (ConfluenceCloud(store), ConfluenceContent(store), ServiceNow(store), AzureDevOps(store)):
+    for vendor in (
+        ConfluenceComments(store),
+        ConfluenceCloud(store),
+        ConfluenceContent(store),
+        ServiceNow(store),
+        AzureDevOps(store),
+    ):
         app.add_routes(vendor.routes())
     return app
 
@@ -73,6 +80,7 @@ class Control:
             web.post("/_sandbox/reset", self.reset),
             web.post("/_sandbox/edit", self.edit),
             web.post("/_sandbox/archive", self.archive),
+            web.post("/_sandbox/comment", self.comment),
             web.get("/wiki/spaces/{space}/pages/{id}", self.page),
             web.get("/wiki/spaces/{space}/pages/{id}/{title}", self.page),
             web.get("/wiki/pages/viewpage.action", self.page),
@@ -148,6 +156,19 @@ class Control:
             return web.json_response({"message": "no such page"}, status=404)
         page.status = "archived"
         return web.json_response({"status": page.status})
+
+    async def comment(self, request: web.Request) -> web.Response:
+        """Comment on words of a page as a reader would: `{"id", "selection", "index"?, "new_version"?}`."""
+        given: Any = await request.json()
+        rules = Pages(self.store)
+        try:
+            page = rules.get(str(given.get("id")))
+            made = add_comment(self.store, page, str(given.get("selection")), "Why?", index=int(given.get("index", 0)))
+        except Refusal as refused:
+            return web.json_response({"message": str(refused)}, status=400)
+        if given.get("new_version"):
+            rules.rewrite(page, page.title, page.body)
+        return web.json_response({"ref": made.ref, "version": page.version})
 
     async def overview(self, _: web.Request) -> web.Response:
         """All that was delivered."""
