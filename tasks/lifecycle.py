@@ -15,7 +15,6 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import logging
@@ -24,15 +23,14 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tasks import cross_links
+from tasks import cross_links, redaction
 from tasks.cross_links import Ties
-from tasks.destinations import Destination, Prepared, Work, destination_for
+from tasks.destinations import Destination, Work, destination_for
 from tasks.errors import (
     AfterwordError,
     AttemptFailed,
     DestinationTrouble,
     Fenced,
-    Held,
     KeyTrouble,
     Permanent,
     Refused,
@@ -52,7 +50,7 @@ from tasks.model import (
 )
 from tasks.outbound import Http, Origin, Recorder, Request
 from tasks.retry import Backoff, settlement_of
-from tasks.screening import Policy, ScreeningFailed, Verdict, screen
+from tasks.screening import Policy
 from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
@@ -244,7 +242,7 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> tuple[Receipt,
     if not job.follows:
         work = await _screen(services, job, work)
         prepared = await asyncio.to_thread(destination.prepare, work)
-        await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
+        await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     recorder = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
@@ -309,63 +307,12 @@ def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
 
 async def _screen(services: Services, job: Job, work: Work) -> Work:
     """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    texts = {}
-    if work.document:
-        texts = {"title": work.document.title, "content_md": work.document.content_md, **_readable_files(work.document)}
-    if work.issue:
-        texts = {"title": work.issue.title, "description": work.issue.description}
-    verdicts = await asyncio.to_thread(_verdicts, texts, services.policy, released=work.released)
+    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
     findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
     if findings:
         actions = sorted({verdict.action for verdict in verdicts.values()})
         await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
-    _stop(verdicts)
-    clean: dict[str, Any] = {name: verdict.text for name, verdict in verdicts.items()}
-    if work.document:
-        files = [
-            file.model_copy(update={"content": clean.pop(f"file {file.name}").encode()})
-            if f"file {file.name}" in clean
-            else file
-            for file in work.document.attachments
-        ]
-        clean["attachments"] = tuple(files)
-        return work.model_copy(update={"document": work.document.model_copy(update=clean)})
-    return work.model_copy(update={"issue": work.issue.model_copy(update=clean)}) if work.issue else work
-
-
-def _readable_files(document: Document) -> dict[str, str]:
-    """The files that hold text, such as logs: they are screened like the document itself."""
-    found = {}
-    for file in document.attachments:
-        with contextlib.suppress(UnicodeDecodeError):
-            found[f"file {file.name}"] = file.content.decode("utf-8")
-    return found
-
-
-def _verdicts(texts: Mapping[str, str], policy: Policy, *, released: bool) -> dict[str, Verdict]:
-    try:
-        return {name: screen(text, policy, released=released) for name, text in texts.items()}
-    except ScreeningFailed as failed:
-        raise Held(
-            str(failed), code="screening_failed", advice="Shorten or correct the text and submit it again."
-        ) from None
-
-
-def _screen_outgoing(policy: Policy, prepared: Prepared[Any], *, released: bool) -> None:
-    """The rendered texts, as they would leave: a secret that only rendering put together stops here."""
-    _stop(_verdicts(prepared.texts, policy, released=released))
-
-
-def _stop(verdicts: Mapping[str, Verdict]) -> None:
-    stopping = [(name, verdict) for name, verdict in verdicts.items() if verdict.action in ("hold", "block")]
-    if not stopping:
-        return
-    where = "; ".join(f"{name}: {', '.join(sorted({f.type for f in verdict.findings}))}" for name, verdict in stopping)
-    raise Held(
-        f"Screening stopped this job ({where}).",
-        code="screening",
-        advice="Remove it and submit again, or release the job: what policy blocks then goes out redacted.",
-    )
+    return redaction.redacted(work, verdicts)
 
 
 # -- audit of requests -----------------------------------------------------------------------------------------------

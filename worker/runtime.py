@@ -25,10 +25,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import load_key_ring
 from config.settings import Settings
-from tasks import lifecycle
-from tasks.destinations import Destination, destination_for
-from tasks.errors import StateUnavailable
-from tasks.model import Command, ConnectionReport, Document, Issue, Job
+from tasks import dry_run, lifecycle
+from tasks.destinations import Destination, Preview, destination_for
+from tasks.errors import Refused, StateUnavailable
+from tasks.model import Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.outbound import Http, Limits, Recorder, open_session
 from tasks.screening import Policy
 from tasks.state.audit import Audit
@@ -120,6 +120,12 @@ class Services:
     async def retry(self, job_id: str, actor: str) -> Job:
         """Queue a dead job again."""
         return await lifecycle.retry(self.core, job_id, actor)
+
+    async def preview(self, command: Command) -> Preview:
+        """What a publication would change, without writing anything. See `tasks.dry_run`."""
+        if not isinstance(command, PublishToConfluence):
+            raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
+        return await dry_run.preview(self.core, command)
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""

@@ -15,7 +15,9 @@ from pydantic import Field, field_validator
 from tasks.destinations.confluence_api import Dialect
 from tasks.destinations.confluence_cloud import CloudV2
 from tasks.destinations.confluence_datacenter import DataCenterV1
-from tasks.destinations.confluence_page import TITLE_LENGTH, FileToUpload, Keeper, PagePlan, Policy, link_page
+from tasks.destinations.confluence_links import link_page
+from tasks.destinations.confluence_page import Keeper
+from tasks.destinations.confluence_plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence_preview import preview_page
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Preview, Work, basic
 from tasks.errors import DestinationTrouble, Permanent

@@ -14,9 +14,8 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from tasks.destinations.confluence_api import Page
-from tasks.markup.clean import escape
-from tasks.markup.stored import LINKS_ANCHOR, fingerprint, lines_of, pieces, split_links
-from tasks.model import Link, Upstream
+from tasks.markup.stored import fingerprint
+from tasks.model import Upstream
 
 DIGITS = 12
 _MESSAGE = re.compile(rf"^Afterword ([0-9a-f]{{{DIGITS}}})\b")
@@ -86,7 +85,7 @@ def message_of(digest: str) -> str:
 
 def anchor(subject: str, digest: str) -> str:
     """An invisible anchor macro that names the subject and its content."""
-    return _anchor(f"afterword-{subject}-{digest[:DIGITS]}")
+    return anchor_macro(f"afterword-{subject}-{digest[:DIGITS]}")
 
 
 def anchor_digest(body: str, subject: str) -> str | None:
@@ -95,39 +94,7 @@ def anchor_digest(body: str, subject: str) -> str | None:
     return (found.group(1) or "") if found else None
 
 
-def _anchor(name: str) -> str:
+def anchor_macro(name: str) -> str:
+    """An invisible anchor of that name."""
     parameter = f'<ac:parameter ac:name="">{name}</ac:parameter>'
     return f'<ac:structured-macro ac:name="anchor">{parameter}</ac:structured-macro>'
-
-
-def links_panel(links: tuple[Link, ...]) -> str:
-    """The panel with the links to the issue's other objects; empty without any."""
-    if not links:
-        return ""
-    items = "".join(f'<li><a href="{escape(link.url)}">{escape(link.title)}</a></li>' for link in links)
-    return (
-        '<ac:structured-macro ac:name="panel"><ac:parameter ac:name="title">Related</ac:parameter>'
-        f"<ac:rich-text-body><p>{_anchor(LINKS_ANCHOR)}</p><ul>{items}</ul></ac:rich-text-body></ac:structured-macro>"
-    )
-
-
-def with_links(body: str, panel: str, subject: str) -> str:
-    """The body with that panel in place of the one it has, before our anchor or at the end. Nothing else changes."""
-    rest, _ = split_links(body)
-    if not panel:
-        return rest
-    parts = pieces(rest)
-    opened = [i for i, part in enumerate(parts) if part.kind == "open" and part.name == "ac:structured-macro"]
-    ours = [i for i in opened if any(f"afterword-{subject}" in part.text for part in parts[i : i + 4])]
-    at = sum(len(part.raw) for part in parts[: ours[-1]]) if ours else len(rest)
-    return rest[:at] + panel + rest[at:]
-
-
-def same_links(panel: str, other: str) -> bool:
-    """Whether two panels show the same links."""
-    return _hrefs(panel) == _hrefs(other)
-
-
-def _hrefs(panel: str) -> list[tuple[str, ...]]:
-    hrefs = [part.attributes.get("href", "") for part in pieces(panel) if part.name == "a" and part.kind == "open"]
-    return [tuple(hrefs), tuple(lines_of(panel.replace(LINKS_ANCHOR, "")))]

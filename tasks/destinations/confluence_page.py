@@ -11,11 +11,8 @@ Every step looks at what is there, so an attempt that died after any request is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Literal
-
-from pydantic import Field
 
 from tasks.destinations.confluence_api import (
     Dialect,
@@ -25,71 +22,25 @@ from tasks.destinations.confluence_api import (
     TitleTaken,
     VersionConflict,
 )
+from tasks.destinations.confluence_links import links_panel, with_links
 from tasks.destinations.confluence_mark import (
     Mark,
     Standing,
     anchor,
     anchor_digest,
     judge,
-    links_panel,
     message_of,
     parse_mark,
-    same_links,
-    with_links,
 )
+from tasks.destinations.confluence_plan import TITLE_LENGTH, Found, PagePlan, Policy
 from tasks.destinations.contract import Work
 from tasks.errors import Held, Permanent, Transient
 from tasks.markup.inline_comments import carry_over
 from tasks.markup.stored import fingerprint, split_links
-from tasks.model import Frozen, PublishToConfluence, Receipt
+from tasks.model import PublishToConfluence, Receipt
 
-TITLE_LENGTH = 255
 WRITES = 4
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
-
-
-class FileToUpload(Frozen):
-    """A file of the page. `sha` is its content's SHA-256."""
-
-    name: str
-    media_type: str
-    content: bytes
-    sha: str
-
-    @property
-    def comment(self) -> str:
-        """What the upload says of it, by which the next attempt knows it."""
-        return f"Afterword sha256:{self.sha[:32]}"
-
-
-class PagePlan(Frozen):
-    """A page ready to be sent. `digest` covers title and body without upstream's footer, which changes each time."""
-
-    title: str
-    body: str
-    digest: str
-    labels: tuple[str, ...] = ()
-    files: tuple[FileToUpload, ...] = ()
-    appearance: Mapping[str, str] = Field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-class Policy(Frozen):
-    """What the operator decided for a destination."""
-
-    on_drift: Literal["keep", "overwrite", "hold"] = "hold"
-    on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
-    minor_edit: bool = False
-    cross_links: bool = True
-
-
-@dataclass(frozen=True)
-class Found:
-    """A page that is there, with our property where it has one."""
-
-    page: Page
-    mark: Mark | None
-    mark_version: int | None
 
 
 class Keeper:
@@ -389,31 +340,3 @@ class Keeper:
     def _receipt(self, page: Page, change: Change, *warnings: str) -> Receipt:
         said = (*self.plan.warnings, *self.notes, *warnings)
         return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said)
-
-
-async def link_page(api: Dialect, work: Work) -> Receipt:
-    """Bring the panel of links up to date and leave all else as it is; a page that was edited stays untouched."""
-    previous = work.previous
-    page = await api.page(previous.id) if previous else None
-    held = await api.mark(page.id) if page is not None and page.status == "current" else None
-    if previous is None:
-        raise Permanent("The job has no page to link from.", code="unknown_page")
-    if page is None or held is None:
-        return previous.model_copy(update={"change": "skipped", "warnings": ("The page is not there any more.",)})
-    mark = parse_mark(held[0])
-    panel = links_panel(work.links)
-    _, present = split_links(page.body)
-    if same_links(panel, present):
-        return previous.model_copy(update={"change": "unchanged", "version": page.version, "warnings": ()})
-    standing = judge(page, mark, work.subject, "", "")
-    if standing.edited:
-        return previous.model_copy(
-            update={"change": "skipped", "warnings": ("The page was edited by hand; its links were left as they are.",)}
-        )
-    body = with_links(page.body, panel, work.subject)
-    draft = Draft(title=page.title, body=body, message=message_of(standing.shows), minor=True)
-    written = await api.update(page, draft)
-    keys = tuple(link.key for link in work.links)
-    updated = mark.model_copy(update={"version": written.version, "links": keys})
-    await api.set_mark(page.id, updated.model_dump(mode="json"), held[1])
-    return previous.model_copy(update={"change": "updated", "version": written.version, "warnings": ()})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.destinations.confluence_page import Found, Keeper
+from tasks.destinations.confluence_page import Keeper
+from tasks.destinations.confluence_plan import Found
 from tasks.destinations.contract import Preview
 from tasks.markup.compare import compare
 from tasks.markup.inline_comments import carry_over
