@@ -137,13 +137,16 @@ def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
             raise OSError(f"address {address[0]} is not permitted")
         return socket.socket(family, kind, protocol)
 
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=64),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s),
     )
+    # aiohttp sends a PUT again by itself when a kept connection breaks: one intent, two uploads.
+    session._retry_connection = False  # noqa: SLF001 - there is no public switch
+    return session
 
 
 class Http:

@@ -11,7 +11,7 @@ Every step looks at what is there, so an attempt that died after any request is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from tasks.destinations.confluence_api import (
@@ -93,16 +93,16 @@ class Keeper:
 
     async def ours(self, title: str) -> Found | None:
         """The current page of that title, if it carries our property or our anchor."""
-        for row in await self.api.titled(await self.space(), title):
+        return await self._ours_of(await self.api.titled(await self.space(), title))
+
+    async def _ours_of(self, rows: Sequence[Page]) -> Found | None:
+        for row in rows:
             page = await self.api.page(row.id) if row.status == "current" else None
             if page is None:
                 continue
             found = await self._found(page)
-            if (
-                found.mark.subject == self.work.subject
-                if found.mark
-                else anchor_digest(page.body, self.work.subject) is not None
-            ):
+            by_anchor = anchor_digest(page.body, self.work.subject) is not None
+            if found.mark.subject == self.work.subject if found.mark else by_anchor:
                 return found
         return None
 
@@ -126,12 +126,9 @@ class Keeper:
             page = await self._post(draft)
             if page is not None:
                 return await self._finish(Found(page, None, None), draft, "created", fresh=True)
-            holder = await self.ours(draft.title)
-            if holder is not None:
-                return await self._bring_up_to_date(holder, found_again=True)
             answer = await self.answer_to_conflict(draft.title)
             if isinstance(answer, Found):
-                return await self._bring_up_to_date(answer, found_again=answer.mark is not None)
+                return await self._bring_up_to_date(answer, found_again=not self.adopted)
             draft = draft.model_copy(update={"title": answer})
         raise Permanent("Every numbered title is taken too.", code="title_taken", advice="Give it another title.")
 
@@ -147,8 +144,11 @@ class Keeper:
             return None
 
     async def answer_to_conflict(self, title: str) -> Found | str:
-        """The page to adopt, or the numbered title to take (or the page of ours that has it); raises by policy."""
+        """Our page that has the title after all, or the one to adopt, or a numbered title to take; raises by policy."""
         holders = await self.api.titled(await self.space(), title)
+        ours = await self._ours_of(holders)
+        if ours is not None:
+            return ours
         if not holders and self.work.doubt_until_ms is not None:
             raise Transient(
                 "The title is taken by a page that can't be seen; it may be ours, created a moment ago.",
