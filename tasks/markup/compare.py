@@ -12,6 +12,8 @@ from tasks.model import Frozen
 MOST_LINES = 20_000
 MOST_WORDS = 400
 CONTEXT = 2
+REACH = 8
+ALIKE = 0.4
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -50,14 +52,19 @@ def compare(old: Sequence[str], new: Sequence[str]) -> tuple[Change, ...]:
 
 
 def _replaced(old: Sequence[str], new: Sequence[str]) -> list[Change]:
-    """Lines in pairs where they resemble each other, the rest as removed or added."""
+    """Each old line beside the first new one, in order, that resembles it; the rest as removed or added."""
     found: list[Change] = []
-    for before, after in zip(old, new, strict=False):
-        one = _within(before, after)
-        found += [one] if one else [Change(kind="removed", text=before), Change(kind="added", text=after)]
-    shared = min(len(old), len(new))
-    found += [Change(kind="removed", text=line) for line in old[shared:]]
-    return found + [Change(kind="added", text=line) for line in new[shared:]]
+    at = 0
+    for before in old:
+        reach = range(at, min(len(new), at + REACH))
+        changed, place = next(((one, k) for k in reach if (one := _within(before, new[k]))), (None, at))
+        if changed is None:
+            found.append(Change(kind="removed", text=before))
+            continue
+        found += [Change(kind="added", text=line) for line in new[at:place]]
+        found.append(changed)
+        at = place + 1
+    return found + [Change(kind="added", text=line) for line in new[at:]]
 
 
 def _within(old: str, new: str) -> Change | None:
@@ -66,7 +73,8 @@ def _within(old: str, new: str) -> Change | None:
     if max(len(before), len(after)) > MOST_WORDS:
         return None
     matcher = SequenceMatcher(None, before, after, autojunk=False)
-    if matcher.ratio() < 0.4:
+    shared = sum(1 for i, _, size in matcher.get_matching_blocks() for word in before[i : i + size] if word.strip())
+    if 2 * shared < ALIKE * sum(1 for word in (*before, *after) if word.strip()):
         return None
     parts: list[tuple[Literal["same", "removed", "added"], str]] = []
     for tag, i, j, k, m in matcher.get_opcodes():

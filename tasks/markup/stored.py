@@ -125,7 +125,7 @@ def fingerprint(storage: str) -> str:
 
     for part in pieces(split_links(storage)[0]):
         if part.kind in ("text", "cdata"):
-            if not hidden or hidden[-1] == "ac:parameter":
+            if not hidden or hidden[-1] in ("ac:parameter", "ac:task-status"):
                 words.append(part.text)
             continue
         if part.name in ("", MARKER):
@@ -172,6 +172,7 @@ def lines_of(storage: str) -> list[str]:
             found.extend("    " + line for line in part.text.split("\n"))
         elif part.kind == "text":
             words.append("" if hidden else part.text)
+            prefix = "- [x] " if hidden and prefix == "- [ ] " and part.text.strip() == "complete" else prefix
         elif part.name in HIDDEN:
             hidden = max(hidden + {"open": 1, "close": -1}.get(part.kind, 0), 0)
         elif part.name == "tr":
