@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    checkpoint_interval_s: float = Field(
+        default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
 
     @field_validator("data", "keys_file")

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from tasks import cross_links, redaction
 from tasks.destinations import Preview, Work, destination_for
 from tasks.errors import KeyTrouble, Permanent, Refused
-from tasks.lifecycle import Services, request_facts, subject_of
+from tasks.lifecycle import Services, subject_of
 from tasks.model import KIND_OF_COMMAND, PublishToConfluence
-from tasks.outbound import Origin, Request
-from tasks.state.audit import Event
-from tasks.state.directory import DestinationRecord
+from tasks.outbound import Exchange, Origin, Request
+from tasks.recording import AuditedTest
 
 
 async def preview(services: Services, command: PublishToConfluence) -> Preview:
@@ -44,27 +43,23 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
     work = redaction.redacted(work, verdicts)
     prepared = await asyncio.to_thread(destination.prepare, work)
     await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=False)
-    async with services.open_http(destination, authorization, ReadsOnly(services, record)) as http:
+    recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
+    async with services.open_http(destination, authorization, recorder) as http:
         return await destination.preview(work, prepared, http)
 
 
 @dataclass
 class ReadsOnly:
-    """The recorder of a dry run: two audit entries around each look, and no way out for a write."""
+    """The recorder of a dry run: each look is audited, and a write has no way out."""
 
-    services: Services
-    record: DestinationRecord
+    looks: AuditedTest
 
-    async def before(self, request: Request, origin: Origin) -> str:
+    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
         """Make the intent durable; raises `Permanent` for a write."""
         if request.writes:
             raise Permanent("A dry run sends no write.", code="dry_run", advice="Leave out --dry-run.")
-        facts = request_facts(self.services, self.record, request, origin) | {"dry_run": 1}
-        return await self.services.ledger.announce(Event.LOOKUP_INTENT, facts)
+        return await self.looks.before(request, origin)
 
-    async def after(
-        self, mark: object, outcome: str, *, status: int | None, sent: int, received: int, detail: str
-    ) -> None:
+    async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
         """Close the intent."""
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        await self.services.ledger.conclude("", str(mark), Event(f"lookup.{outcome}"), facts)
+        await self.looks.after(mark, exchange)

@@ -15,15 +15,19 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import traceback
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from redis.exceptions import RedisError
+
 from tasks import cross_links, redaction
+from tasks.bulk import Progress, Verb, act_on_each
 from tasks.cross_links import Ties
 from tasks.destinations import Destination, Work, destination_for
 from tasks.errors import (
@@ -34,6 +38,8 @@ from tasks.errors import (
     KeyTrouble,
     Permanent,
     Refused,
+    StateAway,
+    StateUnavailable,
     Transient,
 )
 from tasks.model import (
@@ -44,24 +50,29 @@ from tasks.model import (
     Issue,
     Job,
     JobState,
+    LastError,
     PublishToConfluence,
     Receipt,
     subject_key,
 )
-from tasks.outbound import Http, Origin, Recorder, Request
+from tasks.outbound import Http, Recorder
+from tasks.recording import AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy
 from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
+from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
 from tasks.state.links import Links, Membership
+from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
+PATIENCE_S = 120.0
 
 
 class OpenHttp(Protocol):
@@ -76,7 +87,10 @@ class OpenHttp(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1)."""
+    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
+
+    `alive` is False while others must take this worker for dead: then it sends nothing.
+    """
 
     ledger: Ledger
     contents: Contents
@@ -88,6 +102,7 @@ class Services:
     worker: str
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
+    alive: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -127,23 +142,27 @@ async def submit(
         if not adopt:
             raise
         destination, max_age_ms = command.destination or KIND_OF_COMMAND[command.command], 72 * 3600_000
+    job_id = job_id or str(uuid.uuid4())
     known = document
     if known is None and isinstance(command, PublishToConfluence):
         known = await services.contents.document(command.doc_id)
-    subject = await subject_of(services, command, destination, document=known, issue=issue, adopt=adopt)
+    family = await subject_of(services, command, destination, document=known, issue=issue, adopt=adopt)
+    subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True)
+    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
             destination=destination,
             subject=subject,
+            family=family if family != subject else None,
             max_age_ms=max_age_ms,
             actor=actor,
             job_id=job_id,
             idempotency_key=idempotency_key,
-            fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
+            fingerprint=services.vault.digest("idempotency", request),
+            same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
             issue=cross_links.issue_of(command, known),
         )
@@ -172,6 +191,12 @@ async def subject_of(
     return subject_key(destination, getattr(command, "project", ""), command.issue_id)
 
 
+def own_subject(command: Command, family: str, job_id: str) -> str:
+    """The subject of a job that asks for a new object whatever exists: one of its own, in the family of the issue."""
+    config = getattr(command, "config", None)
+    return subject_key(family, job_id) if config is not None and config.if_exists == "new" else family
+
+
 def _missing(command: Command) -> Refused:
     if isinstance(command, PublishToConfluence):
         return Refused(
@@ -186,36 +211,61 @@ def _missing(command: Command) -> Refused:
     )
 
 
-async def retry(services: Services, job_id: str, actor: str) -> Job:
+# -- an operator's decisions -----------------------------------------------------------------------------------------
+
+
+async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
-    subject = await subject_of(services, job.command, job.destination, adopt=True)
-    return await services.ledger.retry(job_id, actor, subject=subject)
+    family = await subject_of(services, job.command, job.destination, adopt=True)
+    subject = own_subject(job.command, family, job_id)
+    return await services.ledger.retry(job_id, actor, reason, subject=subject)
+
+
+def act_on_all(
+    services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
+) -> AsyncIterator[Progress]:
+    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`."""
+
+    async def act(job_id: str) -> Job:
+        if verb == "retry":
+            return await retry(services, job_id, actor, reason)
+        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
+        return await decide(job_id, actor, reason)
+
+    return act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------
 
 
 async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
-    """Run one attempt of a job if it is its turn, and settle it. Raises `StateUnavailable` when Redis is away."""
-    job = await services.ledger.claim(job_id, services.worker, await _lease_ms(services, job_id))
+    """Run one attempt of a job if it is its turn, and settle it.
+
+    While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
+    Cancelling it gives the job back to the ledger at once, for any other worker.
+    """
+    lease_ms, claim = await _lease_ms(services, job_id), uuid.uuid4().hex
+    job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
     if isinstance(job, NotClaimed):
         return job
-    doubt = Doubt()
+    trail = Trail()
     try:
-        receipt, link = await _deliver(services, job, doubt)
+        receipt, link = await _deliver(services, job, trail)
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
     except AttemptFailed as failure:
-        return await _settle_failure(services, job, doubt, failure)
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", link=link)
-    try:
-        state = await services.ledger.settle(job, settled)
-    except Fenced:
-        return NotClaimed("fenced")
-    log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
-    return Ended(state, receipt=receipt)
+        return await _settle_failure(services, job, trail, failure)
+    except asyncio.CancelledError:
+        return await asyncio.shield(_give_back(services, job, trail))
+    except Exception as fault:
+        return await _settle_failure(services, job, trail, _unforeseen(job, fault))
+    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up", link=link)
+    ended = await _settle(services, job, settled)
+    if isinstance(ended, Ended):
+        log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
+    return ended
 
 
 async def _lease_ms(services: Services, job_id: str) -> int:
@@ -225,13 +275,13 @@ async def _lease_ms(services: Services, job_id: str) -> int:
     return int(1000 * (total_s * ATTEMPT_REQUESTS + LEASE_MARGIN_S))
 
 
-async def _deliver(services: Services, job: Job, doubt: Doubt) -> tuple[Receipt, Membership | None]:
+async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt, Membership | None]:
     try:
-        record = await services.directory.require(job.destination)
+        record = trail.record = await services.directory.require(job.destination)
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work, ties = await _load(services, job, doubt, record)
+        work, ties = await _load(services, job, trail, record)
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -245,11 +295,14 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> tuple[Receipt,
         await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
-    recorder = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
+    doubt_s = budget_s + destination.write_lag_s
+    recorder = AuditedRequests(
+        services.ledger, services.vault, services.clock_ms, services.alive, job, record, doubt_s, trail
+    )
     try:
         async with (
-            asyncio.timeout(budget_s * ATTEMPT_REQUESTS),
-            services.open_http(destination, authorization, recorder) as http,
+            asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit,
+            services.open_http(destination, authorization, replace(recorder, on_wait=_extending(limit))) as http,
         ):
             if prepared is None:
                 receipt = await destination.link(work, http)
@@ -260,9 +313,18 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> tuple[Receipt,
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
 
-async def _load(services: Services, job: Job, doubt: Doubt, record: DestinationRecord) -> tuple[Work, Ties]:
+def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
+    """Waiting for the destination's limits is not being slow: the attempt's deadline moves by as much."""
+
+    def extend(seconds: float) -> None:
+        limit.reschedule((limit.when() or 0.0) + seconds)
+
+    return extend
+
+
+async def _load(services: Services, job: Job, trail: Trail, record: DestinationRecord) -> tuple[Work, Ties]:
     known = await services.ledger.subject(job.subject)
-    doubt.before_ms = known.doubt_until_ms
+    trail.doubt.before_ms = known.doubt_until_ms
     document, issue = await _content(services, job)
     ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
     work = Work(
@@ -315,98 +377,69 @@ async def _screen(services: Services, job: Job, work: Work) -> Work:
     return redaction.redacted(work, verdicts)
 
 
-# -- audit of requests -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Doubt:
-    """Whether the remote side may hold a write that we have no certain answer for. Times in epoch milliseconds."""
-
-    before_ms: int | None = None
-    writes: int = 0
-    until_ms: int | None = None
-
-    def after_failure(self, failure: AttemptFailed, now_ms: int, lag_ms: int) -> str | int:
-        """What the subject's record says after this attempt: `clear`, `keep`, or until when there is doubt."""
-        if self.writes == 0:
-            return "keep"
-        if failure.certain and self.writes == 1:
-            return "clear" if self.before_ms is None else self.before_ms
-        answered = isinstance(failure, Transient) and failure.answered
-        return max(now_ms + lag_ms if answered else self.until_ms or 0, self.before_ms or 0)
-
-
-@dataclass
-class AuditedRequests:
-    """The recorder of one attempt: an intent before each request, its outcome after, both in the audit stream."""
-
-    services: Services
-    job: Job
-    record: DestinationRecord
-    doubt_s: float
-    doubt: Doubt
-    ordinal: int = field(default=0)
-
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
-        """Make the intent durable; raising here means that the request isn't made."""
-        self.ordinal += 1
-        stage = "delivery" if request.writes else "lookup"
-        until_ms = self.services.clock_ms() + int(1000 * self.doubt_s)
-        facts = request_facts(self.services, self.record, request, origin) | {"request": self.ordinal}
-        intent = await self.services.ledger.intend(
-            self.job,
-            Event(f"{stage}.intent"),
-            writes=request.writes,
-            doubt_until_ms=until_ms,
-            facts=facts,
-            tried=self.services.vault.seal(request.tries, purpose="tried", owner=self.job.subject)
-            if request.tries
-            else None,
-        )
-        if request.writes:
-            self.doubt.writes += 1
-            self.doubt.until_ms = until_ms
-        return intent, stage
-
-    async def after(
-        self, mark: tuple[str, str], outcome: str, *, status: int | None, sent: int, received: int, detail: str
-    ) -> None:
-        """Close the intent."""
-        intent, stage = mark
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        await self.services.ledger.conclude(self.job.id, intent, Event(f"{stage}.{outcome}"), facts)
-
-
-def request_facts(
-    services: Services, record: DestinationRecord | None, request: Request, origin: Origin
-) -> dict[str, str | int | None]:
-    """What the audit shows of a request: where it goes and a keyed digest of its body, never the body."""
-    body = request.body if request.body is not None else json.dumps(request.json).encode() if request.json else b""
-    return {
-        "destination": record.name if record else None,
-        "host": origin.netloc,
-        "operation": request.operation,
-        "body": services.vault.mac("digest", hashlib.sha256(body).digest()).hex()[:32] if body else None,
-        "credential_revision": record.revision if record else None,
-    }
-
-
 # -- settle ----------------------------------------------------------------------------------------------------------
 
 
-async def _settle_failure(services: Services, job: Job, doubt: Doubt, failure: AttemptFailed) -> Ended | NotClaimed:
-    record = await services.directory.get(job.destination)
-    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
-    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
-    now_ms = services.clock_ms()
-    decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    after = doubt.after_failure(failure, now_ms, lag_ms)
+async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended | NotClaimed:
     try:
-        state = await services.ledger.settle(job, Settlement(**(vars(decided) | {"doubt": after})))
+        state = await patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S)
     except Fenced:
         return NotClaimed("fenced")
-    log.warning("job %s: %s: %s", job.id, state.value, failure)
-    return Ended(state, error=failure, due_ms=decided.due_ms)
+    return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)
+
+
+async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
+    settings = trail.record.settings if trail.record else None
+    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
+    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
+    now_ms = services.clock_ms()
+    decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
+    if decided.suspend and trail.record:
+        await _suspend(services, trail.record, failure, decided.suspend)
+    doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
+    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
+    if isinstance(ended, NotClaimed):
+        return ended
+    level = logging.WARNING if decided.counted else logging.INFO
+    log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
+    return replace(ended, error=failure)
+
+
+async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
+    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
+
+
+async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:
+    """Settle an attempt that was cut short because this worker stops: another one takes the job now."""
+    failure = Transient(
+        "The worker was stopped during this attempt.", code="worker_stopped", certain=trail.doubt.writes == 0
+    )
+    error = LastError(code=failure.code, message=failure.message)
+    settlement = Settlement(
+        JobState.RETRYING,
+        Event.GIVEN_BACK,
+        due_ms=services.clock_ms(),
+        counted=False,
+        error=error,
+        doubt=trail.doubt.after_failure(failure, services.clock_ms(), 0),
+    )
+    ended = await _settle(services, job, settlement)
+    return replace(ended, error=failure) if isinstance(ended, Ended) else ended
+
+
+def _unforeseen(job: Job, fault: Exception) -> AttemptFailed:
+    """What an error that isn't one of ours means for the job: trying again may help. Its words may hold content."""
+    if isinstance(fault, StateUnavailable | RedisError):
+        return StateAway("Redis could not be reached during this attempt.", code="redis_absent", certain=False)
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    log.error("job %s: a fault of ours: %s at %s:%s", job.id, type(fault).__name__, frame.filename, frame.lineno)
+    return Transient(
+        f"A fault in Afterword itself ({type(fault).__name__}).",
+        code="internal",
+        advice="The worker's log says where.",
+        certain=False,
+    )
 
 
 # -- connection tests ------------------------------------------------------------------------------------------------
@@ -416,33 +449,13 @@ async def test_connection(
     services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
 ) -> ConnectionReport:
     """Test a destination step by step; a pass lets a suspended destination go on."""
-    recorder = AuditedTest(services, record)
+    recorder = AuditedTest(services.ledger, services.vault, record)
     try:
         authorization = destination.authorization(secret)
         async with services.open_http(destination, authorization, recorder) as http:
             report = await destination.test(http)
     except AfterwordError as error:
         return ConnectionReport.failed("connection", str(error))
-    if report.success and record is not None and record.state == "suspended":
-        await services.directory.resume(record.name, actor)
+    if report.success and record is not None and await services.directory.recover(record, actor):
+        log.warning("destination %s passed its test: its jobs go on", record.name)
     return report
-
-
-@dataclass
-class AuditedTest:
-    """The recorder of a connection test: the same two entries around each request, without a job."""
-
-    services: Services
-    record: DestinationRecord | None
-
-    async def before(self, request: Request, origin: Origin) -> str:
-        """Make the intent durable."""
-        facts = request_facts(self.services, self.record, request, origin)
-        return await self.services.ledger.announce(Event.TEST_INTENT, facts)
-
-    async def after(
-        self, mark: object, outcome: str, *, status: int | None, sent: int, received: int, detail: str
-    ) -> None:
-        """Close the intent."""
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        await self.services.ledger.conclude("", str(mark), Event(f"test.{outcome}"), facts)

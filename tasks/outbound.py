@@ -7,14 +7,13 @@ carried it out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import math
 import re
-import socket
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -22,12 +21,14 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
-from tasks.addresses import permitted
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.model import Frozen
+from tasks.quota import Guidance, guidance_of
+from tasks.sockets import SENDING, Sending, TimedConnector
 
-LONGEST_RETRY_AFTER_S = 24 * 3600.0
 EXCERPT_LENGTH = 300
+INTERRUPTED = "interrupted"
+INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
@@ -107,38 +108,35 @@ class Response:
             raise _not_json(self) from None
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """How one request ended. `sent` and `received` in bytes of body; `status` is None where no answer came."""
+
+    outcome: Literal["ok", "failed", "unknown"]
+    status: int | None
+    sent: int
+    received: int
+    duration_ms: int
+    detail: str = ""
+    guidance: Guidance = field(default_factory=Guidance)
+
+
 class Recorder(Protocol):
     """Writes the audit around each request. `before` raising means that the request isn't made."""
 
     async def before(self, request: Request, origin: Origin) -> object:
-        """Make the intent durable; returns a mark for `after`."""
+        """Make the intent durable, once the request's turn has come; returns a mark for `after`."""
         ...
 
-    async def after(
-        self,
-        mark: Any,
-        outcome: Literal["ok", "failed", "unknown"],
-        *,
-        status: int | None,
-        sent: int,
-        received: int,
-        detail: str,
-    ) -> None:
-        """Record how it ended."""
+    async def after(self, mark: Any, exchange: Exchange) -> None:
+        """Record how it ended, and what the answer said about limits."""
         ...
 
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
-
-    def guarded_socket(info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not permitted(str(address[0]), origin.allow_private):
-            raise OSError(f"address {address[0]} is not permitted")
-        return socket.socket(family, kind, protocol)
-
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=64),
+        connector=TimedConnector(origin.allow_private, limit=64),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -167,7 +165,6 @@ class Http:
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
-        self.slow_down_s = 0.0
 
     @property
     def base_url(self) -> str:
@@ -185,39 +182,54 @@ class Http:
                 code="http_refused",
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
+        sending = Sending(time.monotonic() + self._limits.total_s)
         mark = await self._recorder.before(request, self._origin)
-        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
+        began, response, detail = self._clock(), None, INTERRUPTED
+        outcome: Literal["ok", "failed", "unknown"] = "unknown" if request.writes else "failed"
         try:
-            response = await self._exchange(request)
+            response = await self._exchange(request, sending)
             self._judge(request, response, accept)
+            outcome, detail = "ok", ""
+            return response
         except AttemptFailed as failure:
-            outcome: Literal["failed", "unknown"] = "failed" if failure.certain else "unknown"
-            await self._recorder.after(mark, outcome, status=failure.status, sent=sent, received=0, detail=failure.code)
+            outcome, detail = "failed" if failure.certain else "unknown", failure.code
             raise
         except BaseException:
-            ended = self._recorder.after(
-                mark,
-                "unknown" if request.writes else "failed",
-                status=None,
-                sent=sent,
-                received=0,
-                detail="interrupted",
-            )
-            await asyncio.shield(ended)
+            outcome = "unknown" if request.writes and sending.started else "failed"
             raise
-        await self._recorder.after(
-            mark, "ok", status=response.status, sent=sent, received=len(response.body), detail=""
-        )
-        return response
+        finally:
+            exchange = Exchange(
+                outcome=outcome,
+                status=response.status if response else None,
+                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
+                received=len(response.body) if response else 0,
+                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                detail=detail,
+                guidance=self._guidance(response),
+            )
+            await self._conclude(mark, exchange)
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _conclude(self, mark: object, exchange: Exchange) -> None:
+        """Close the intent. Where the exchange was cut short, whoever cut it isn't kept waiting for long."""
+        ended = self._recorder.after(mark, exchange)
+        if exchange.detail != INTERRUPTED:
+            await asyncio.shield(ended)
+            return
+        with contextlib.suppress(TimeoutError, AfterwordError):
+            async with asyncio.timeout(INTERRUPTED_S):
+                await asyncio.shield(ended)
+
+    def _guidance(self, response: Response | None) -> Guidance:
+        return guidance_of(response.status, response.headers, self._clock()) if response else Guidance()
+
+    async def _exchange(self, request: Request, sending: Sending) -> Response:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        uncertain = not request.writes
+        SENDING.set(sending)
         try:
             async with (
-                asyncio.timeout(self._limits.total_s),
+                asyncio.timeout_at(_on_loop(sending.deadline)),
                 self._session.request(
                     request.method,
                     url.update_query(dict(request.params)) if request.params else url,
@@ -238,7 +250,7 @@ class Http:
                 if late
                 else f"The connection to {self._origin.netloc} broke.",
                 code="timeout" if late else "connection_lost",
-                certain=uncertain,
+                certain=not (request.writes and sending.started),
             ) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -253,8 +265,6 @@ class Http:
         return bytes(body)
 
     def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
-        wait_s = parse_retry_after(response.headers.get("Retry-After"), self._clock())
-        self.slow_down_s = max(self.slow_down_s, wait_s or 0.0)
         if response.status in accept:
             return
         kind = response.headers.get("Content-Type", "")
@@ -268,7 +278,12 @@ class Http:
             raise _page_instead(status, words, certain=certain or status != 200)
         if 200 <= status < 300:
             return
-        raise error_of(status, words, wait_s, wrote=request.writes)
+        raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
+
+
+def _on_loop(deadline: float) -> float:
+    """A moment of the monotonic clock by the loop's own."""
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
 def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
@@ -400,19 +415,3 @@ def _messages(value: object, depth: int = 0) -> list[str]:
     if isinstance(value, list):
         return [message for item in value[:10] for message in _messages(item, depth + 1)]
     return []
-
-
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait from a `Retry-After` (RFC 9110: seconds or a date), between 0 and a day; None where unreadable."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError, TypeError):
-            return None
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)

@@ -16,16 +16,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from config.keys import load_key_ring
+from config.keys import follow_key_ring
 from config.settings import Settings
 from tasks import dry_run, lifecycle
+from tasks.bulk import Progress, Verb
 from tasks.destinations import Destination, Preview, destination_for
 from tasks.errors import Refused, StateUnavailable
 from tasks.model import Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
@@ -38,11 +39,14 @@ from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.links import Links
+from tasks.state.overview import JobFilter
+from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
+REDIS_CONNECTIONS = 64
 T = TypeVar("T")
 
 
@@ -77,6 +81,8 @@ class Services:
     redis: Redis
     vault: Vault
     audit: Audit
+    journal: Journal
+    rotation: Rotation
     core: lifecycle.Services
 
     @property
@@ -117,9 +123,13 @@ class Services:
             adopt=adopt,
         )
 
-    async def retry(self, job_id: str, actor: str) -> Job:
+    async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
-        return await lifecycle.retry(self.core, job_id, actor)
+        return await lifecycle.retry(self.core, job_id, actor, reason)
+
+    def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
+        """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
+        return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     async def preview(self, command: Command) -> Preview:
         """What a publication would change, without writing anything. See `tasks.dry_run`."""
@@ -140,15 +150,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
-    ring = load_key_ring(settings)
-    redis = Redis.from_url(
+    ring = follow_key_ring(settings)
+    pool = BlockingConnectionPool.from_url(
         settings.redis_address(),
+        max_connections=REDIS_CONNECTIONS,
+        timeout=20,
         socket_timeout=10,
         socket_connect_timeout=5,
         health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+    redis = Redis.from_pool(pool)
     sessions = Sessions()
     try:
         vault = Vault(ring)
@@ -167,7 +180,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
         )
-        yield Services(settings, redis, vault, Audit(redis, vault, settings.prefix), core)
+        audit = Audit(redis, vault, settings.prefix)
+        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core)
     finally:
         await sessions.close()
         await redis.aclose()

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -30,6 +31,7 @@ from tasks.state.audit import Event, sign
 from tasks.state.vault import Vault
 
 GROUP = 64
+T = TypeVar("T")
 
 
 @dataclass
@@ -63,9 +65,11 @@ class Reply:
 
 @cache
 def load(name: str) -> str:
-    """The text of a script, with the prelude that every script shares."""
+    """The text of a script, with the prelude that every script shares and the parts it names (`-- with PART`)."""
     lua = resources.files("tasks.state") / "lua"
-    return (lua / "prelude.lua").read_text("utf-8") + "\n" + (lua / f"{name}.lua").read_text("utf-8")
+    script = (lua / f"{name}.lua").read_text("utf-8")
+    parts = ["prelude", *re.findall(r"^-- with (\w+)$", script, re.MULTILINE)]
+    return "\n".join([*((lua / f"{part}.lua").read_text("utf-8") for part in parts), script])
 
 
 @dataclass
@@ -94,7 +98,7 @@ class Journal:
         self._redis = redis
         self._vault = vault
         self.prefix = prefix
-        self._clock_ms = clock_ms
+        self.clock_ms = clock_ms
         self._chain = Chain()
         self._queue: list[Pending] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -118,7 +122,7 @@ class Journal:
             self._shas.clear()
             await self._prepare({script})
             return await self._evaluate(self._redis, script, "", args)
-        except RedisError as error:
+        except (RedisError, OSError) as error:
             raise _unavailable(error) from error
 
     async def _flush(self) -> None:
@@ -141,7 +145,7 @@ class Journal:
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
         for pending in group:
             seq += 1
-            pending.at_ms, pending.seq = self._clock_ms(), seq
+            pending.at_ms, pending.seq = self.clock_ms(), seq
             entry = sign(self._vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
             pending.mac = mac = entry["mac"]
             entry["prev"] = head
@@ -172,16 +176,17 @@ class Journal:
             else:
                 status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
                 if status == "ok":
-                    self._accept(pending)
+                    self._accept(pending, *rest[:1])
                 else:
                     self._resolve(pending, Reply(status, *rest[:2]))
         if broken and again and head != self._chain.head:
             self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
-    def _accept(self, pending: Pending) -> None:
+    def _accept(self, pending: Pending, told: str = "") -> None:
+        """The entry is in. What the script told besides is lost where the connection broke before its answer."""
         self._chain.seq, self._chain.mac = pending.seq, pending.mac
-        self._resolve(pending, Reply("ok", intent=f"{self._chain.name}/{pending.seq}"))
+        self._resolve(pending, Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}"))
 
     def _resolve(self, pending: Pending, result: Reply | Exception) -> None:
         if pending.done.done():
@@ -242,3 +247,20 @@ def _unavailable(error: Exception) -> StateUnavailable:
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
         )
     return StateUnavailable(f"Redis refused the write: {text[:200]}", code="redis_refused", advice="See its log.")
+
+
+async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
+    """The result of `work`, tried again while Redis is away, for `limit_s` seconds at most; then its last error.
+
+    For transitions that may be asked for twice: what a first try brought in, a second one finds.
+    """
+    deadline = time.monotonic() + limit_s
+    delay_s = 0.1
+    while True:
+        try:
+            return await work()
+        except (StateUnavailable, RedisError, OSError):
+            if time.monotonic() + delay_s > deadline:
+                raise
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, 1.0)

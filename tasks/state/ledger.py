@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +20,19 @@ from tasks.model import (
     Job,
     JobState,
     LastError,
+    PublishToConfluence,
     Receipt,
-    parse_command,
 )
+from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
+from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
 from tasks.state.links import Membership
+from tasks.state.overview import Count, JobFilter, Overview, job_of, text
+from tasks.state.upkeep import Upkeep
 
 CRASH_LIMIT = 3
+SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
@@ -43,8 +49,11 @@ class Subject(Frozen):
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script. `issue` is
-    the key of the issue that its object shares links with; a job that `follows` another yields to any of its subject.
+    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
+
+    `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
+    `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
+    subject.
     """
 
     command: Command
@@ -55,6 +64,8 @@ class Submission:
     job_id: str | None = None
     idempotency_key: str | None = None
     fingerprint: str = ""
+    same_request: Callable[[str], bool] = bool
+    family: str | None = None
     contents: Mapping[str, str] | None = None
     issue: str | None = None
     follows: str | None = None
@@ -72,13 +83,13 @@ class Settlement:
     receipt: Receipt | None = None
     doubt: str | int = "keep"
     suspend: str | None = None
-    not_before_ms: int | None = None
+    sign: Sign | None = None
     link: Membership | None = None
 
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `destination`, `throttled`, `busy`, `full` or `stale`."""
+    """Why a job can't be run now: `unknown`, `state`, `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`."""
 
     reason: str
     detail: str = ""
@@ -91,6 +102,8 @@ class Ledger:
         self._redis = redis
         self._journal = journal
         self._prefix = journal.prefix
+        self.overview = Overview(redis, journal)
+        self.upkeep = Upkeep(redis, journal)
 
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
@@ -104,13 +117,17 @@ class Ledger:
             raise Fenced("The subject has work of its own.", code="busy")
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
-        if reply.status == "refused":
+        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
             raise Refused(
                 f"This Idempotency-Key already made job {reply.detail}, from another request.",
                 code="idempotency_conflict",
                 advice="Use a new key for a new request.",
             )
-        return await self.require(reply.reason or job_id)
+        return await self.require(reply.detail or reply.reason or job_id)
+
+    async def _fingerprint(self, submission: Submission) -> str:
+        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
+        return text(stored or b"")
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
@@ -122,21 +139,22 @@ class Ledger:
             "destination": submission.destination,
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
+            "content": None if submission.follows else content_name(command),
             "issue": submission.issue,
             "follows": submission.follows,
         }
+        if submission.family:
+            fields["family"] = submission.family
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
             "idle": submission.follows is not None or None,
             "subject": subject,
-            "waiting": _text(waiting) if waiting else "",
+            "waiting": text(waiting) if waiting else "",
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
             "contents": dict(submission.contents or {}) or None,
-            "idempotency": hashlib.sha256(submission.idempotency_key.encode()).hexdigest()
-            if submission.idempotency_key
-            else None,
+            "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
         }
@@ -152,11 +170,16 @@ class Ledger:
             supersedes=args["waiting"] or None,
         )
 
-    async def claim(self, job_id: str, worker: str, lease_ms: int) -> Job | NotClaimed:
-        """Take a job for one attempt: its record with a new fencing token, or why not."""
-        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms}
+    async def claim(self, job_id: str, worker: str, lease_ms: int, claim: str | None = None) -> Job | NotClaimed:
+        """Take a job for one attempt: its record with a new fencing token, or why not.
+
+        The same `claim` (a name for this one try) again is the same claim: what a broken connection left in doubt can
+        be asked again.
+        """
+        claim = claim or uuid.uuid4().hex
+        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms, "claim": claim, "silent_ms": SILENT_MS}
         reply = await self._journal.commit("claim", args, Event.CLAIMED, job=job_id, worker=worker)
-        if reply.ok:
+        if reply.ok or reply.status == "exists":
             return await self.require(job_id)
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
@@ -180,25 +203,57 @@ class Ledger:
         doubt_until_ms: int,
         facts: Mapping[str, Any],
         tried: str | None = None,
-    ) -> str:
-        """Permit one request: durable before it is made. Returns the intent's reference; raises `Fenced`."""
-        args: dict[str, Any] = {"id": job.id, "token": job.token, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        paid: bool = True,
+        patience_ms: int = 0,
+    ) -> str | Turn:
+        """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
+        `paid` says that an earlier call kept its place, `tried` (sealed) what a write lets its object be found by. Raises
+        `Fenced`.
+        """
+        stage = event.partition(".")[0]
+        args: dict[str, Any] = {"id": job.id, "token": job.token, "stage": stage, "writes": writes}
+        args |= {"doubt_until_ms": doubt_until_ms, "paid": paid, "patience_ms": patience_ms}
         if tried is not None:
             args["tried"] = tried
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        if reply.reason == "slot":
+            return Turn(wait_s=int(reply.detail) / 1000)
+        if reply.reason == "throttled":
+            return Turn(until_ms=int(reply.detail))
         _fence(reply, job)
         return reply.intent
 
-    async def conclude(self, job_id: str, intent: str, event: Event, facts: Mapping[str, Any]) -> None:
-        """Close an intent with its outcome, also where the job is no longer ours."""
+    async def conclude(
+        self,
+        job_id: str,
+        intent: str,
+        event: Event,
+        facts: Mapping[str, Any],
+        *,
+        destination: str | None = None,
+        guidance: Guidance | None = None,
+    ) -> None:
+        """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
+
+        What the answer said about limits holds for every worker.
+        """
         detail = {k: v for k, v in facts.items() if v is not None}
-        args = {"id": job_id, "intent": intent, "detail": detail}
+        args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
+        if destination and guidance and (learned := lesson(guidance, self._journal.clock_ms())):
+            args |= {"destination": destination, "learned": learned}
         await self._journal.commit("outcome", args, event, job=job_id or None, intent=intent, **facts)
 
     async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
         """Make the intent of a request that belongs to no job durable; returns its reference."""
-        reply = await self._journal.commit("record", {}, event, **facts)
+        args = {"id": "", "stage": event.partition(".")[0]}
+        reply = await self._journal.commit("intent", args, event, **facts)
         return reply.intent
+
+    async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
+        """Put an operator's action on many jobs into the audit, before the first of them is touched."""
+        event = {"retry": Event.BULK_RETRIED, "cancel": Event.BULK_CANCELLED, "release": Event.BULK_RELEASED}[verb]
+        facts = chosen.model_dump(mode="json") | {"total": total, "actor": actor, "reason": reason or None}
+        await self._journal.commit("record", {}, event, **facts)
 
     async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
@@ -218,9 +273,8 @@ class Ledger:
             "last_error": error.model_dump_json() if error else None,
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
-            "suspend": settlement.suspend,
+            "sign": settlement.sign,
             "link": settlement.link.arguments() if settlement.link else None,
-            "not_before_ms": settlement.not_before_ms,
         }
         facts = {
             "job": job.id,
@@ -239,18 +293,18 @@ class Ledger:
             _fence(reply, job)
             return JobState.SUPERSEDED
         _fence(reply, job)
+        tell_of_breaker(job.destination, reply.reason)
         return settlement.to
 
     async def lapsed(self, batch: int = 100) -> list[str]:
         """Ids of running jobs whose lease ran out or whose worker is silent."""
-        return [_text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
+        return [text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
 
     async def take_over(self, job_id: str) -> JobState | None:
         """Give a dead worker's job back, or quarantine it after it has ended `CRASH_LIMIT` workers."""
         job = await self.get(job_id)
         if job is None or job.state is not JobState.RUNNING:
             return None
-        intent = await self._redis.hget(self._key("job", job_id), "open_intent")
         spent = job.crashes + 1 >= CRASH_LIMIT
         error = LastError(
             code="quarantined" if spent else "worker_lost",
@@ -265,24 +319,32 @@ class Ledger:
             "to": JobState.DEAD if spent else JobState.RETRYING,
             "last_error": error.model_dump_json(),
         }
-        event = Event.DELIVERY_UNKNOWN if intent else Event.TAKEN_OVER
-        facts = {"job": job_id, "worker": job.worker, "intent": _text(intent) if intent else None}
-        reply = await self._journal.commit("take_over", args, event, **facts)
+        facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
+        reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts)
         if reply.reason == "newer":
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
-            reply = await self._journal.commit("take_over", args, event, **facts, by=reply.detail)
-        return JobState(str(args["to"])) if reply.ok else None
+            reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts, by=reply.detail)
+        if not reply.ok:
+            return None
+        await self.upkeep.close_orphans()
+        return JobState(str(args["to"]))
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
-        return [_text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
+        return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int) -> None:
-        """Say that this worker lives for another `ttl_ms`."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int) -> None:
+        """Say that this worker lives for another `ttl_ms`, and how many attempts it can run at once."""
+        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity})
 
     async def retry(
-        self, job_id: str, actor: str, *, subject: str | None = None, max_age_ms: int = 72 * 3600_000
+        self,
+        job_id: str,
+        actor: str,
+        reason: str = "",
+        *,
+        subject: str | None = None,
+        max_age_ms: int = 72 * 3600_000,
     ) -> Job:
         """Queue a dead job again, with its attempts and age reset."""
         return await self._operate(
@@ -291,6 +353,7 @@ class Ledger:
             JobState.QUEUED,
             Event.RETRIED,
             actor=actor,
+            reason=reason,
             subject=subject,
             max_age_ms=max_age_ms,
         )
@@ -340,27 +403,18 @@ class Ledger:
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, or None."""
         raw = await self._redis.hgetall(self._key("job", job_id))
-        return _job({_text(k): _text(v) for k, v in raw.items()}) if raw else None
+        return job_of(raw) if raw else None
 
     async def list(
         self, state: JobState | None = None, destination: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Job], str | None]:
         """Jobs, newest first, and the cursor of the next page (None at the end)."""
-        key = self._key("state", state) if state else self._key("jobs")
-        found: list[Job] = []
-        offset = int(cursor or 0)
-        while len(found) < limit:
-            ids = await self._redis.zrevrange(key, offset, offset + limit - 1)
-            if not ids:
-                return found, None
-            for raw in ids:
-                offset += 1
-                job = await self.get(_text(raw))
-                if job and (destination is None or job.destination == destination):
-                    found.append(job)
-                if len(found) == limit:
-                    break
-        return found, str(offset)
+        ids, following = await self.overview.page(JobFilter(state=state, destination=destination), cursor, limit)
+        return await self.overview.jobs(ids), following
+
+    async def statistics(self) -> builtins.list[Count]:
+        """How many jobs each destination has in each state; as cheap with a hundred thousand jobs as with ten."""
+        return await self.overview.statistics()
 
     async def counts(self) -> dict[str, int]:
         """How many jobs stand in each state."""
@@ -376,23 +430,24 @@ class Ledger:
         return Subject(
             receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
-            tried=_text(raw[2]) if raw[2] else None,
+            tried=text(raw[2]) if raw[2] else None,
         )
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
 
 
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _remembered(submission: Submission) -> str | None:
+    """What an idempotency key is remembered by."""
+    key = submission.idempotency_key
+    return hashlib.sha256(key.encode()).hexdigest() if key else None
 
 
-def _job(raw: dict[str, str]) -> Job:
-    known = {k: v for k, v in raw.items() if k in Job.model_fields}
-    for name, model in (("last_error", LastError), ("receipt", Receipt)):
-        if name in known:
-            known[name] = model.model_validate_json(known[name])  # type: ignore[assignment]
-    return Job.model_validate(known | {"command": parse_command(json.loads(raw["command"]))})
+def content_name(command: Command) -> str:
+    """The key of the document or issue that a command is about."""
+    if isinstance(command, PublishToConfluence):
+        return f"document:{command.doc_id}"
+    return f"issue:{command.issue_id}"
 
 
 def _fence(reply: Reply, job: Job) -> None:

@@ -142,7 +142,9 @@ def test_jobs_are_submitted_listed_shown_and_cancelled_one_by_one_or_by_filter(w
     assert shown["events"]
     assert first in cli("job", "list").stdout
     assert cli.json("job", "cancel", first, "--reason", "not [/needed]")["state"] == "cancelled"
-    assert [row["job_id"] for row in cli.json("job", "cancel", "--state", "queued")] == [second]
+    cancelled = cli.json("job", "cancel", "--state", "queued", "--reason", "storm")
+    assert cancelled == {"action": "cancel", "state": "queued", "destination": None, "done": 1, "failed": 0, "total": 1}
+    assert cli.json("job", "show", second)["state"] == "cancelled"
     assert cli.json("job", "watch", first, status=1)["state"] == "cancelled"
     cli("job", "show", first)
     assert "not [/needed]" in cli("audit", "tail").stdout

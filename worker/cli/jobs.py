@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from rich.table import Table
 
-from tasks.errors import Refused
+from tasks.bulk import Progress, Verb
 from tasks.model import Job, JobState
+from tasks.state.overview import JobFilter
 from worker.cli.base import Context, actor, common, plain
 from worker.cli.watching import describe, finish, sentence, wait_for
 from worker.runtime import Services
@@ -74,109 +75,78 @@ def watch(context: Context, job_id: str) -> None:
 
 def _act(
     context: Context,
+    verb: Verb,
     job_id: str | None,
     state: str | None,
     destination: str | None,
-    act: Callable[[Services, str], Awaitable[Job]],
+    reason: str,
 ) -> None:
     """Act on one job, or on all that match the filter."""
     if (job_id is None) == (state is None and destination is None):
         raise click.UsageError("Name a job, or a filter (--state, --destination), and not both.")
+    if job_id is not None:
+        done = context.run(lambda services: _one(services, verb, job_id, reason))
+        context.show(describe(done), f"Job {done.id} is {done.state.value}.")
+        return
+    chosen = JobFilter(state=JobState(state) if state else None, destination=destination)
+    progress = context.run(lambda services: _all(context, services, verb, chosen, reason))
+    facts = {"action": verb, **chosen.model_dump(mode="json"), **progress.model_dump(exclude={"finished"})}
+    moved = f", {progress.failed} had moved on" if progress.failed else ""
+    context.show(facts, f"{progress.done} of {progress.total} done{moved}.")
 
-    async def one(services: Services) -> list[Job]:
-        return [await act(services, str(job_id))]
 
-    async def all_matching(services: Services) -> list[Job]:
-        found: list[Job] = []
-        cursor: str | None = None
-        wanted = JobState(state) if state else None
-        ids: list[str] = []
-        while True:
-            page, cursor = await services.ledger.list(wanted, destination, cursor, 500)
-            ids += [row.id for row in page]
-            if cursor is None:
-                break
-        for number, identifier in enumerate(ids, 1):
-            try:
-                found.append(await act(services, identifier))
-            except Refused as refused:
-                context.tell(str(refused))
-            if number % 100 == 0:
-                context.tell(f"{number} of {len(ids)}")
-        return found
+async def _one(services: Services, verb: Verb, job_id: str, reason: str) -> Job:
+    match verb:
+        case "retry":
+            return await services.retry(job_id, actor(), reason)
+        case "cancel":
+            return await services.ledger.cancel(job_id, actor(), reason)
+        case "release":
+            return await services.ledger.release(job_id, actor(), reason)
 
-    done = context.run(all_matching if job_id is None else one)
-    lines = [f"Job {row.id} is {row.state.value}." for row in done[:20]] + [f"{len(done)} done."] * (job_id is None)
-    context.show([describe(row) for row in done] if job_id is None else describe(done[0]), "\n".join(lines))
+
+async def _all(context: Context, services: Services, verb: Verb, chosen: JobFilter, reason: str) -> Progress:
+    progress = Progress()
+    async for progress in services.act_on_all(verb, chosen, actor=actor(), reason=reason):
+        if not progress.finished:
+            context.tell(f"{verb}: {progress.done + progress.failed} of {progress.total}")
+    return progress
+
+
+_reason = click.option("--reason", default="", help="Why, for the audit.")
 
 
 @job.command()
 @click.argument("job_id", required=False)
 @_state
 @_destination
+@_reason
 @common
-def retry(context: Context, job_id: str | None, state: str | None, destination: str | None) -> None:
-    """Queue dead jobs again."""
-    if job_id is None and destination and state is None:
-        state = JobState.DEAD.value
-    _act(context, job_id, state, destination, lambda services, i: services.retry(i, actor()))
+def retry(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
+    """Queue dead jobs again: one, or all that match the filter."""
+    _act(context, "retry", job_id, state, destination, reason)
 
 
 @job.command()
 @click.argument("job_id", required=False)
 @_state
 @_destination
-@click.option("--reason", default="")
+@_reason
 @common
 def cancel(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
-    """End jobs that aren't running."""
-    _act(context, job_id, state, destination, lambda services, i: services.ledger.cancel(i, actor(), reason))
+    """End jobs that wait. Without --state a filter means queued, retrying and held ones."""
+    _act(context, "cancel", job_id, state, destination, reason)
 
 
 @job.command()
 @click.argument("job_id", required=False)
 @_state
 @_destination
-@click.option("--reason", default="")
+@_reason
 @common
 def release(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
     """Let held jobs go on; what policy blocks goes out redacted."""
-    _act(context, job_id, state, destination, lambda services, i: services.ledger.release(i, actor(), reason))
+    _act(context, "release", job_id, state, destination, reason)
 
 
-@click.group()
-def audit() -> None:
-    """Read and verify the audit trail."""
-
-
-@audit.command()
-@click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--job", "job_id", help="Only entries of this job.")
-@common
-def tail(context: Context, count: int, job_id: str | None) -> None:
-    """Show the newest entries."""
-    entries = context.run(lambda services: services.audit.tail(count))
-    entries = [entry for entry in entries if job_id is None or entry.data.get("job") == job_id]
-    lines = []
-    for entry in entries:
-        at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-        facts = " ".join(f"{k}={v}" for k, v in entry.data.items())
-        lines.append(f"{at:%Y-%m-%d %H:%M:%S} {entry.event:18} {facts}")
-    context.show([entry.model_dump(mode="json") for entry in entries], "\n".join(lines) or "No entry yet.")
-
-
-@audit.command()
-@common
-def verify(context: Context) -> None:
-    """Check every entry, chain and head; exit 1 where one doesn't hold."""
-    report = context.run(lambda services: services.audit.verify())
-    good = f"The audit trail holds: {report.entries} entries in {report.chains} chains."
-    context.show(
-        report.model_dump(mode="json"),
-        good if report.ok else "\n".join(("The audit trail does not hold.", *report.problems)),
-    )
-    if not report.ok:
-        raise SystemExit(1)
-
-
-COMMANDS = (job, audit)
+COMMANDS = (job,)

@@ -1,24 +1,21 @@
-"""Commands that need no running instance, or look at it: render, screen, key, doctor."""
+"""Commands that look and change nothing: render, screen, doctor."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 from redis.exceptions import RedisError
 
-from config.keys import create_key_file, load_key_ring, new_key
+from config.keys import load_key_ring
 from config.settings import ConfigError, unknown_variables
 from tasks.errors import AfterwordError
 from tasks.markup import azure_devops, confluence, servicenow
 from tasks.screening import STRICTNESS, Policy, screen
-from tasks.state.vault import seal
 from worker.cli.base import STOPPED, Context, common
 from worker.cli.content import read_text
-from worker.cli.destinations import read_secret, secret_options
 from worker.runtime import Services
 
 CLOCK_LIMIT_S = 5.0
@@ -59,49 +56,6 @@ def screen_(context: Context, file: str) -> None:
     context.show({"action": verdict.action, "findings": rows}, "\n".join([*lines, f"Verdict: {verdict.action}"]))
     if STRICTNESS.get(verdict.action, 0) >= STRICTNESS["hold"]:
         raise SystemExit(STOPPED)
-
-
-@click.group()
-def key() -> None:
-    """Make and look at keys; seal a credential for a message."""
-
-
-@key.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a key file (0600) instead of printing a key."
-)
-@common
-def new(context: Context, out: Path | None) -> None:
-    """Make a new key."""
-    if out is None:
-        fresh = new_key()
-        context.show({"key": fresh}, fresh)
-        return
-    create_key_file(out)
-    context.show({"file": str(out)}, f"Key file {out} is made. Keep a copy: without it nothing stored can be read.")
-
-
-@key.command()
-@common
-def status(context: Context) -> None:
-    """Show which keys are on the ring, by id."""
-    ring = load_key_ring(context.settings)
-    context.show(
-        {"current": ring.order[0], "keys": list(ring.order)},
-        f"Current key {ring.order[0]}; on the ring: {', '.join(ring.order)}",
-    )
-
-
-@key.command("seal")
-@secret_options
-@common
-def seal_(context: Context, secret_file: Path | None, secret_stdin: bool) -> None:
-    """Seal a credential, so that it can be named in a Celery message of a connection test."""
-    secret = read_secret(context, secret_file, stdin=secret_stdin)
-    if not secret:
-        raise click.UsageError("No secret was given.")
-    token = seal(secret, load_key_ring(context.settings))
-    context.show({"token": token}, token)
 
 
 @click.command()
@@ -164,4 +118,4 @@ async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
     )
 
 
-COMMANDS = (render, screen_, key, doctor)
+COMMANDS = (render, screen_, doctor)

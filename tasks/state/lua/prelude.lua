@@ -34,9 +34,14 @@ local function note(id, event, detail)
 end
 
 local function enter(id, state)
-  local from = get(id, 'state')
-  if from then redis.call('ZREM', key('state', from), id) end
-  redis.call('ZADD', key('state', state), int(now), id)
+  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms')
+  local from, destination, created = facts[1], facts[2], facts[3]
+  if from then
+    redis.call('ZREM', key('state', from), id)
+    redis.call('ZREM', key('state', from, destination), id)
+  end
+  redis.call('ZADD', key('state', state), created, id)
+  redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
 end
 
@@ -59,15 +64,37 @@ local function let_go(id)
   redis.call('ZREM', key('leases'), id)
   redis.call('ZREM', key('running', destination), id)
   if worker then redis.call('SREM', key('worker', worker, 'jobs'), id) end
-  redis.call('HDEL', job_key(id), 'worker')
+  redis.call('HDEL', job_key(id), 'worker', 'claim')
   local subject = key('subject', get(id, 'subject'))
   if redis.call('HGET', subject, 'running') == id then redis.call('HDEL', subject, 'running') end
 end
 
 local function wake() redis.call('PUBLISH', key('wake'), '1') end
 
-local function finish(id)
-  redis.call('ZADD', key('finished'), int(now), id)
+local function tell(id) redis.call('SADD', key('told'), id) end
+
+-- What an unfinished job needs stays: its document or issue, and what is known of its subject.
+local function needed(id)
+  local facts = redis.call('HMGET', job_key(id), 'content', 'subject', 'family')
+  local names = {{'subjects', 'subject:' .. facts[2]}}
+  if facts[1] then names[#names + 1] = {'contents', facts[1]} end
+  if facts[3] then names[#names + 1] = {'subjects', 'subject:' .. facts[3]} end
+  return names
+end
+
+local function need(id)
+  for _, part in ipairs(needed(id)) do
+    redis.call('SADD', key('needs', part[2]), id)
+    redis.call('ZADD', key(part[1]), int(now), part[2])
+  end
+end
+
+local function finish(id, state)
+  redis.call('ZADD', key('finished', state == 'dead' and 'dead' or 'done'), int(now), id)
+  for _, part in ipairs(needed(id)) do
+    redis.call('SREM', key('needs', part[2]), id)
+    redis.call('ZADD', key(part[1]), int(now), part[2])
+  end
   local issue = get(id, 'issue')
   if issue then redis.call('ZADD', key('links', 'pending'), int(now), issue) end
 end

@@ -1,4 +1,5 @@
--- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, suspend?, not_before_ms?, link?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?, link?): end an attempt
+-- with traffic
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
 local subject = key('subject', get(id, 'subject'))
@@ -20,6 +21,8 @@ if args.receipt then
   redis.call('HSET', subject, 'receipt', args.receipt)
   -- A job that only brings links up to date delivers no content: a job held before it may still be released.
   if not get(id, 'follows') then redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id) end
+  local family = get(id, 'family')
+  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt) end
 end
 if args.link then
   redis.call('HSET', job_key(id), 'issue', args.link.issue)
@@ -32,19 +35,16 @@ if waits then
   redis.call('HSET', subject, 'waiting', id)
   wait_until(id, args.due_ms)
 elseif args.to ~= 'held' then
-  finish(id)
+  finish(id, args.to)
 end
 if newer then wait_until(newer, now) end
 
-local record = key('destination', destination)
-if args.suspend and redis.call('HGET', record, 'state') == 'ready' then
-  redis.call('HSET', record, 'state', 'suspended', 'reason', args.suspend)
+local moved = weigh(destination, id, args.sign)
+if args.to == 'delivered' then
+  redis.call('HSET', key('destination', destination), 'last_success_ms', int(now))
+  redis.call('HDEL', key('traffic', destination), 'probes')
 end
-if args.not_before_ms and tonumber(redis.call('HGET', record, 'not_before_ms') or 0) < args.not_before_ms then
-  redis.call('HSET', record, 'not_before_ms', int(args.not_before_ms))
-end
-if args.to == 'delivered' then redis.call('HSET', record, 'last_success_ms', int(now)) end
 note(id, entry.event, {due_ms = args.due_ms, error = args.last_error, state = args.to})
 audit()
 wake()
-return {'ok'}
+return {'ok', moved}

@@ -16,7 +16,10 @@ local waiting = redis.call('HGET', subject, 'waiting') or ''
 if waiting ~= args.waiting then return {'refused', 'moved', waiting} end
 if args.idle and redis.call('HGET', subject, 'running') then return {'refused', 'busy'} end
 
-for name, sealed in pairs(contents) do redis.call('SET', key(name), sealed) end
+for name, sealed in pairs(contents) do
+  redis.call('SET', key(name), sealed)
+  redis.call('ZADD', key('contents'), int(now), name)
+end
 local order = redis.call('HINCRBY', subject, 'order', 1)
 redis.call('HSET', job_key(id), unpack(args.fields))
 redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
@@ -26,7 +29,8 @@ if issue then redis.call('SADD', key('links', issue, 'subjects'), args.subject) 
 if waiting ~= '' then
   stop_waiting(waiting)
   enter(waiting, 'superseded')
-  finish(waiting)
+  finish(waiting, 'superseded')
+  tell(waiting)
   redis.call('HSET', job_key(waiting), 'superseded_by', id)
   note(waiting, 'job.superseded', {by = id})
 end
@@ -35,10 +39,14 @@ if args.idempotency then
   local remembered = key('idempotency', args.idempotency)
   redis.call('HSET', remembered, 'job', id, 'fingerprint', args.fingerprint)
   redis.call('PEXPIRE', remembered, int(args.remember_ms))
+  redis.call('HSET', job_key(id), 'idempotency', args.idempotency)
 end
 enter(id, 'queued')
+need(id)
 wait_until(id, now)
 redis.call('ZADD', key('jobs'), int(now), id)
+redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
+redis.call('SADD', key('known'), get(id, 'destination'))
 note(id, 'job.submitted', {actor = args.actor})
 audit()
 wake()

@@ -1,0 +1,98 @@
+"""The ledger seen as a whole: pages of jobs and counts, from indexes that every transition keeps, never by a scan.
+
+`jobs` and `state:S` hold all jobs, `jobs:D` and `state:S:D` those of one destination; the score is when the job was
+submitted, so a page's end stays a place to go on from while jobs change their state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tasks.errors import Refused
+from tasks.model import Frozen, Job, JobState, LastError, Receipt, parse_command
+from tasks.state.journal import Journal
+
+
+class JobFilter(Frozen):
+    """Which jobs are meant; a field that is None stands for all."""
+
+    state: JobState | None = None
+    destination: str | None = None
+
+
+class Count(Frozen):
+    """How many jobs of a destination stand in a state, and when the oldest was submitted (epoch milliseconds)."""
+
+    destination: str
+    state: JobState
+    count: int
+    oldest_ms: int
+
+
+class Overview:
+    """Reads many jobs at once; each call costs as much as what it returns, however many jobs there are."""
+
+    def __init__(self, redis: Redis, journal: Journal) -> None:
+        self._redis = redis
+        self._journal = journal
+        self._prefix = journal.prefix
+
+    async def statistics(self) -> list[Count]:
+        """The number of jobs for each destination and state that has any, by destination."""
+        rows = await self._journal.query("statistics", {})
+        counts = [
+            Count(destination=text(name), state=JobState(text(state)), count=int(count), oldest_ms=int(oldest))
+            for name, state, count, oldest in rows
+        ]
+        return sorted(counts, key=lambda count: (count.destination, count.state))
+
+    async def size(self, chosen: JobFilter) -> int:
+        """How many jobs fit the filter now."""
+        return int(await self._redis.zcard(self._index(chosen)))
+
+    async def page(self, chosen: JobFilter, cursor: str | None, limit: int) -> tuple[list[str], str | None]:
+        """Ids of jobs, newest first, and the cursor of the next page (None at the end). Raises `Refused`."""
+        at, after = _place(cursor)
+        args = {"index": self._index(chosen), "at": at, "after": after, "limit": limit}
+        rows = [text(part) for part in await self._journal.query("page", args)]
+        ids = rows[::2]
+        return ids, f"{rows[-1]}-{ids[-1]}" if len(ids) == limit else None
+
+    async def jobs(self, ids: Sequence[str]) -> list[Job]:
+        """The records of these jobs in one round trip; those that are gone are left out."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in ids:
+            pipeline.hgetall(f"{self._prefix}:job:{job_id}")
+        return [job_of(raw) for raw in await pipeline.execute() if raw] if ids else []
+
+    def _index(self, chosen: JobFilter) -> str:
+        whole = f"{self._prefix}:state:{chosen.state.value}" if chosen.state else f"{self._prefix}:jobs"
+        return f"{whole}:{chosen.destination}" if chosen.destination is not None else whole
+
+
+def _place(cursor: str | None) -> tuple[str, str]:
+    if cursor is None:
+        return "+inf", ""
+    at, dash, after = cursor.partition("-")
+    if not (at.isascii() and at.isdigit() and dash and after):
+        raise Refused("This cursor is not one that a list gave.", code="bad_cursor", advice="Begin without one.")
+    return at, after
+
+
+def text(value: object) -> str:
+    """A reply of Redis as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def job_of(stored: Mapping[Any, Any]) -> Job:
+    """A job from its stored record."""
+    raw = {text(k): text(v) for k, v in stored.items()}
+    known = {k: v for k, v in raw.items() if k in Job.model_fields}
+    for name, model in (("last_error", LastError), ("receipt", Receipt)):
+        if name in known:
+            known[name] = model.model_validate_json(known[name])  # type: ignore[assignment]
+    return Job.model_validate(known | {"command": parse_command(json.loads(raw["command"]))})
