@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,10 +64,12 @@ class Bench:
         await self.services.redis.hset(f"{prefix}:destination:{job.destination}", "not_before_ms", 0)
         plain = self.services.core
         counting = self._counting(plain.open_http, kill_after)
-        core = replace(plain, open_http=counting, clock_ms=lambda: plain.clock_ms() + later_ms)
+        worker = f"worker-{uuid.uuid4()}"
+        core = replace(plain, worker=worker, open_http=counting, clock_ms=lambda: plain.clock_ms() + later_ms)
         try:
             return await lifecycle.attempt(core, job.id)
         except Killed:
+            await self.services.redis.zadd(f"{prefix}:workers", {worker: 0})
             await self.services.ledger.take_over(job.id)
             return NotClaimed("killed")
 
@@ -78,8 +81,8 @@ class Bench:
             async with open_http(*given) as http:
                 exchange = http._exchange
 
-                async def counted(request: Any) -> Any:
-                    response = await exchange(request)
+                async def counted(request: Any, *more: Any) -> Any:
+                    response = await exchange(request, *more)
                     self.sent.append(f"{request.method} {request.operation}")
                     if kill_after is not None and len(self.sent) == kill_after:
                         http._recorder = Dead()
