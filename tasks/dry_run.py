@@ -7,6 +7,7 @@ out: its intent is refused.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks import cross_links, redaction
@@ -54,11 +55,11 @@ class ReadsOnly:
 
     looks: AuditedTest
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable; raises `Permanent` for a write."""
         if request.writes:
             raise Permanent("A dry run sends no write.", code="dry_run", advice="Leave out --dry-run.")
-        return await self.looks.before(request, origin)
+        return await self.looks.before(request, origin, begin)
 
     async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
         """Close the intent."""

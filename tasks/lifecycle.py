@@ -21,7 +21,7 @@ import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
@@ -44,6 +44,7 @@ from tasks.errors import (
 )
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     ConnectionReport,
     Document,
@@ -56,7 +57,8 @@ from tasks.model import (
     subject_key,
 )
 from tasks.outbound import Http, Recorder
-from tasks.recording import AuditedRequests, AuditedTest, Trail
+from tasks.progress import about, working_on
+from tasks.recording import PATIENCE_S, AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy
 from tasks.state.audit import Event
@@ -67,12 +69,12 @@ from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
 from tasks.state.links import Links, Membership
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import TracedRequests, Tracing, Untraced
 
 log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
-PATIENCE_S = 120.0
 
 
 class OpenHttp(Protocol):
@@ -103,6 +105,7 @@ class Services:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,9 @@ async def submit(
     idempotency_key: str | None = None,
     document: Document | None = None,
     issue: Issue | None = None,
+    callback: Callback | None = None,
     adopt: bool = False,
+    traceparent: str | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
@@ -150,7 +155,8 @@ async def submit(
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True).encode("utf-8", "surrogatepass")
+    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -165,6 +171,8 @@ async def submit(
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
             issue=cross_links.issue_of(command, known),
+            callback=callback,
+            traceparent=traceparent,
         )
     )
 
@@ -249,6 +257,15 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
     job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
     if isinstance(job, NotClaimed):
         return job
+    with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
+        ended = await _run(services, job)
+        span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
+        if isinstance(ended, Ended) and ended.error:
+            span.fail(ended.error.code)
+        return ended
+
+
+async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     trail = Trail()
     try:
         receipt, link = await _deliver(services, job, trail)
@@ -281,7 +298,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work, ties = await _load(services, job, trail, record)
+        work, ties = await _load(services, job, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -290,25 +307,33 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
         raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
     prepared = None
     if not job.follows:
-        work = await _screen(services, job, work)
+        with services.tracing.span("screen", about(job)):
+            work = await _screen(services, job, work)
         prepared = await asyncio.to_thread(destination.prepare, work)
         await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
-    recorder = AuditedRequests(
-        services.ledger, services.vault, services.clock_ms, services.alive, job, record, doubt_s, trail
-    )
     try:
-        async with (
-            asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit,
-            services.open_http(destination, authorization, replace(recorder, on_wait=_extending(limit))) as http,
-        ):
-            if prepared is None:
-                receipt = await destination.link(work, http)
-            else:
-                receipt = await destination.deliver(work, prepared, http, services.clock_ms)
-            return receipt, ties.after(job, receipt, work.document)
+        async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
+            audited = AuditedRequests(
+                services.ledger,
+                services.vault,
+                services.clock_ms,
+                services.alive,
+                job,
+                record,
+                doubt_s,
+                trail,
+                on_wait=_extending(limit),
+            )
+            recorder = TracedRequests(audited, services.tracing, about(job))
+            async with services.open_http(destination, authorization, recorder) as http:
+                if prepared is None:
+                    receipt = await destination.link(work, http)
+                else:
+                    receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+                return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
@@ -322,9 +347,17 @@ def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
     return extend
 
 
-async def _load(services: Services, job: Job, trail: Trail, record: DestinationRecord) -> tuple[Work, Ties]:
+async def _load(
+    services: Services, job: Job, trail: Trail, record: DestinationRecord, *, lag_ms: int
+) -> tuple[Work, Ties]:
+    """The job's content and what is known of its subject.
+
+    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing.
+    """
     known = await services.ledger.subject(job.subject)
     trail.doubt.before_ms = known.doubt_until_ms
+    shown_ms = (known.delivered_ms or 0) + lag_ms
+    hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     document, issue = await _content(services, job)
     ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
     work = Work(
@@ -334,7 +367,7 @@ async def _load(services: Services, job: Job, trail: Trail, record: DestinationR
         document=document,
         issue=issue,
         previous=known.receipt,
-        doubt_until_ms=known.doubt_until_ms,
+        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms) or None,
         tried=_opened(services.vault, job.subject, known.tried),
         links=ties.links,
         released=job.released,
@@ -389,13 +422,15 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
 
 
 async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
-    settings = trail.record.settings if trail.record else None
-    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
-    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
+    record = trail.record
+    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
+    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and trail.record:
-        await _suspend(services, trail.record, failure, decided.suspend)
+    if decided.suspend and record is not None:
+        reason = decided.suspend
+        if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+            log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
     if isinstance(ended, NotClaimed):
@@ -403,11 +438,6 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     level = logging.WARNING if decided.counted else logging.INFO
     log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
     return replace(ended, error=failure)
-
-
-async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
-    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
-        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
 async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:

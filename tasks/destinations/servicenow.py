@@ -7,6 +7,7 @@ query could trip over, and a count that contradicts an empty list stops the job.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -17,12 +18,14 @@ from pydantic import field_validator
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import clean, servicenow
+from tasks.markup.page import Attachment
 from tasks.model import (
     PAGE_TITLES,
     ConnectionReport,
     ConnectionStep,
     CreateServiceNowIncident,
     Frozen,
+    Issue,
     Link,
     Receipt,
     TicketConfig,
@@ -30,6 +33,7 @@ from tasks.model import (
 from tasks.outbound import Http, Request, Response, checked_url
 
 TABLE = "/api/now/table/incident"
+FILES = "/api/now/attachment"
 SHORT_DESCRIPTION_LENGTH = 160
 DESCRIPTION_LENGTH = 4000
 FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,79}$")
@@ -45,6 +49,7 @@ class ServiceNowSettings(DestinationSettings):
     kind: Literal["servicenow"] = "servicenow"
     instance_url: str
     username: Account | None = None
+    attach_document: Literal["never", "when_cut", "always"] = "never"
 
     @field_validator("instance_url")
     @classmethod
@@ -63,6 +68,7 @@ class IncidentPlan(Frozen):
     fields: dict[str, str]
     unlinked: str
     expected_priority: str | None
+    attachment: Attachment | None = None
 
 
 class ServiceNow(Destination[ServiceNowSettings]):
@@ -86,7 +92,9 @@ class ServiceNow(Destination[ServiceNowSettings]):
         config = command.config
         block = links_block(work.links)
         fields = {
-            "short_description": clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH),
+            "short_description": servicenow.without_code_tags(
+                clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH)
+            ),
             "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH - len(block)) + block,
             "correlation_id": work.subject,
             "correlation_display": "Afterword",
@@ -102,13 +110,28 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if block and "description" not in config.fields:
             unlinked = servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH)
         texts = {name: value for name, value in fields.items() if name not in OURS} | {"description": unlinked}
-        return Prepared(texts, IncidentPlan(fields=fields, unlinked=unlinked, expected_priority=expected))
+        attachment = self._document(work.issue)
+        if attachment is not None:
+            texts["attachment"] = attachment.content.decode()
+        plan = IncidentPlan(fields=fields, unlinked=unlinked, expected_priority=expected, attachment=attachment)
+        return Prepared(texts, plan)
+
+    def _document(self, issue: Issue) -> Attachment | None:
+        """The whole description as a file, where the settings want one."""
+        attach = self.settings.attach_document
+        cut = attach == "when_cut" and len(servicenow.render(issue.description)) > DESCRIPTION_LENGTH
+        return servicenow.document_file(issue.description, issue.title) if cut or attach == "always" else None
 
     async def deliver(
         self, work: Work, prepared: Prepared[IncidentPlan], http: Http, now_ms: Callable[[], int]
     ) -> Receipt:
-        """Update the subject's incident, or create it."""
-        plan = prepared.plan
+        """Update the subject's incident, or create it; then its attachment."""
+        receipt = await self._deliver(work, prepared.plan, http, now_ms)
+        if prepared.plan.attachment is not None and receipt.change != "skipped":
+            await self._attach(http, receipt.id, prepared.plan.attachment)
+        return receipt
+
+    async def _deliver(self, work: Work, plan: IncidentPlan, http: Http, now_ms: Callable[[], int]) -> Receipt:
         if_exists = work.command.config.if_exists if isinstance(work.command, CreateServiceNowIncident) else "update"
         known = await self._record(http, work.previous.id, plan) if work.previous else None
         found = False
@@ -185,6 +208,29 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if response.status == 403:
             raise _refused(response)
         return _result(response)
+
+    async def _attach(self, http: Http, sys_id: str, file: Attachment) -> None:
+        """Upload the file, unless the incident has one of its name and content."""
+        query = f"table_sys_id={sys_id}^file_name={file.name}"
+        response = await http.send(
+            Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
+        )
+        answer = response.json()
+        present = answer.get("result") if isinstance(answer, dict) else None
+        digest = hashlib.sha256(file.content).hexdigest()
+        if any(_is_copy(row, file, digest) for row in present or [] if isinstance(row, dict)):
+            return
+        await http.send(
+            Request(
+                "POST",
+                f"{FILES}/file",
+                "POST /attachment/file",
+                params={"table_name": "incident", "table_sys_id": sys_id, "file_name": file.name},
+                headers={"Content-Type": file.media_type},
+                body=file.content,
+                writes=True,
+            )
+        )
 
     async def _record(self, http: Http, sys_id: str, plan: IncidentPlan) -> dict[str, str] | None:
         request = Request("GET", f"{TABLE}/{quote(sys_id)}", "GET /table/incident/{sys_id}", params=_params(plan))
@@ -264,6 +310,13 @@ def _differing(known: Mapping[str, str], plan: IncidentPlan) -> dict[str, str]:
     if present in (plan.unlinked.strip(), without_links(plan.fields["description"])):
         differs.pop("description", None)
     return differs
+
+
+def _is_copy(row: Mapping[str, Any], file: Attachment, digest: str) -> bool:
+    """The instance's hash decides; where it gives none, the size has to."""
+    if row.get("file_name") != file.name:
+        return False
+    return row["hash"] == digest if row.get("hash") else str(row.get("size_bytes")) == str(len(file.content))
 
 
 def _levels(config: TicketConfig, severity: int | None) -> tuple[int | None, int | None]:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from markdown_it import MarkdownIt
-from markdown_it.common.html_blocks import block_names
 from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.rules_inline import StateInline
@@ -27,6 +26,7 @@ DEEPEST = 250
 DEEPEST_INLINE = 80
 LONGEST_LINK = 8_000
 LONGEST_ACCOUNT = 256
+LONGEST_DOMAIN = 260
 
 InlineRule = Callable[[StateInline, bool], bool]
 
@@ -54,17 +54,9 @@ _STOP = re.compile(
 )
 _LINK_END = re.compile(r"[\s<]")
 _BEFORE_LINK = frozenset(" \t\r\n*_~(")
+_ACCOUNT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_")
 _SCHEME = re.compile(r"(?:https?|mailto|xmpp)\Z")
-_ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)[ \t]*(?:\"[^\"]*\"[ \t]*)?$")
-# HTML's elements inside a line; those of blocks are the parser's own list, and the programs that it knows.
-_INLINE_TAGS = (
-    "a abbr audio b bdi bdo big br button canvas cite code data datalist del dfn em embed font i img input ins kbd label "
-    "map mark meter object output picture progress q rb rp rt ruby s samp select slot small span strike strong sub sup "
-    "svg template time tt u var video wbr"
-)
-_PROGRAMS = "script style pre textarea xmp noscript plaintext"
-KNOWN_TAGS = frozenset({*block_names, *_INLINE_TAGS.split(), *_PROGRAMS.split()})
-_UNKNOWN_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9-]*)")
+_ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"[^\"]*\")?[ \t]*$")
 
 
 class Inline(ParserInline):
@@ -149,7 +141,12 @@ def _bounded(rule: InlineRule, name: str) -> InlineRule:
         if silent or state.linkLevel > 0:
             return False
         src, position, end = state.src, state.pos, state.posMax
-        if name != "gfm_autolink_email":
+        reach = LONGEST_LINK
+        if name == "gfm_autolink_email":
+            if position == 0 or src[position - 1] not in _ACCOUNT:
+                return False
+            reach = LONGEST_DOMAIN
+        else:
             scheme = _SCHEME.search(src, max(position - 6, 0), position) if src[position] == ":" else None
             before = (scheme.start() if scheme else position) - 1
             if (src[position] == ":" and scheme is None) or (before >= 0 and src[before] not in _BEFORE_LINK):
@@ -159,8 +156,8 @@ def _bounded(rule: InlineRule, name: str) -> InlineRule:
             state.pending = pending[:-LONGEST_ACCOUNT]
             state.pushPending()
             state.pending = pending[-LONGEST_ACCOUNT:]
-        found = _LINK_END.search(src, position, min(end, position + LONGEST_LINK))
-        state.posMax = found.start() if found else min(end, position + LONGEST_LINK)
+        found = _LINK_END.search(src, position, min(end, position + reach))
+        state.posMax = found.start() if found else min(end, position + reach)
         try:
             return rule(state, False)
         finally:
@@ -181,7 +178,7 @@ def _admonition(state: StateBlock, start_line: int, end_line: int, silent: bool)
 
 
 def _html_block(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """markdown-it's rule, but for a comment that never ends and a lone tag that no HTML has: these are words."""
+    """markdown-it's rule, but for a comment that never ends: it is words, and what follows is read."""
     position = state.bMarks[start_line] + state.tShift[start_line]
     if not state.src.startswith("<", position):
         return False
@@ -191,7 +188,4 @@ def _html_block(state: StateBlock, start_line: int, end_line: int, silent: bool)
             last = state.env["last_comment_end"] = state.src.rfind("-->")
         if last < position:
             return False
-    found = _UNKNOWN_TAG.match(state.src, position)
-    if found and found.group(1).lower() not in KNOWN_TAGS:
-        return False
     return html_block(state, start_line, end_line, silent)

@@ -6,9 +6,7 @@ import html
 import re
 from typing import Protocol
 
-from tasks.markup import storage
-from tasks.markup.clean import escape
-from tasks.markup.writer import DEEPEST_RAW, KINDS, PARENTS, Kind, Writer
+from tasks.markup.writer import DEEPEST_RAW, KINDS, PARENTS, SUMMARY, Kind, Writer
 
 PIECE = re.compile(
     r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9-]*)"
@@ -51,10 +49,6 @@ BOXES = _names(
 )
 BARE = _names("span font picture source wbr mark abbr colgroup col bdi bdo big q time data label ruby rb rt rp")
 TAGS = frozenset({*BLOCKS, *MARKS, *BOXES, *BARE, "a", "br", "hr", "img"})
-_BEYOND_WORDS = re.compile(r"<(?:ac:|a |table|li|img)")
-_HAS_BLOCK = re.compile(
-    r"<(?:p|h\d|ul|ol|table|blockquote|pre|hr|ac:task-list|ac:structured-macro ac:name=\"(?!anchor))[ />]"
-)
 ALIGNMENTS = _names("left center right")
 
 
@@ -189,38 +183,8 @@ def _close(page: Page, name: str) -> None:
     out = page.out
     if name in BOXES:
         _end_paragraph(out)
-    elif name == "summary":
-        _close_summary(out)
     else:
-        if name == "details":
-            _close_summary(out)
         out.close(name)
-
-
-def _close_summary(out: Writer) -> None:
-    """Put the summary's words into the title of its expand macro; what words can't say stays in the body."""
-    for index in range(len(out.stack) - 1, -1, -1):
-        frame = out.stack[index]
-        if frame.firm or frame.name == "details":
-            return
-        if frame.name == "summary":
-            break
-    else:
-        return
-    out.end(index + 1)
-    start = out.stack[index].start
-    inside = "".join(out.parts[start:])
-    title = storage.words_of(inside)
-    slot = out.stack[index - 1].start - 2
-    out.close("summary")
-    if title and not out.parts[slot]:
-        out.parts[slot] = f'<ac:parameter ac:name="title">{escape(title)}</ac:parameter>'
-        if not _BEYOND_WORDS.search(inside):
-            del out.parts[start:]
-            return
-    if inside and not _HAS_BLOCK.search(inside):
-        out.parts[start - 1] = "<p>"
-        out.raw("</p>")
 
 
 def _open_block(page: Page, name: str, attributes: dict[str, str]) -> bool:
@@ -231,7 +195,7 @@ def _open_block(page: Page, name: str, attributes: dict[str, str]) -> bool:
         if not out.stack or out.stack[-1].name != "details":
             _end_paragraph(out)
             return True
-        out.open(name, "", "", Kind.CELL)
+        out.open(SUMMARY, "", "", Kind.FLOW)
         return True
     if not out.place_block():
         return False

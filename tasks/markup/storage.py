@@ -16,16 +16,18 @@ _TAG = re.compile(r"<[^>]*>")
 
 def macro(name: str, parameters: Mapping[str, str] | None = None, body: str = "") -> str:
     """A macro with its parameters and a body that is markup already."""
-    inner = "".join(
-        f'<ac:parameter ac:name="{escape(key)}">{escape(value)}</ac:parameter>'
-        for key, value in (parameters or {}).items()
-    )
+    inner = "".join(parameter(key, value) for key, value in (parameters or {}).items())
     return f'<ac:structured-macro ac:name="{escape(name)}">{inner}{body}</ac:structured-macro>'
+
+
+def parameter(name: str, value: str) -> str:
+    """A macro's parameter."""
+    return f'<ac:parameter ac:name="{escape(name)}">{escape(value)}</ac:parameter>'
 
 
 def rich_macro(name: str, title: str = "") -> tuple[str, str]:
     """The start and end of a macro with blocks inside."""
-    titled = f'<ac:parameter ac:name="title">{escape(title)}</ac:parameter>' if title else ""
+    titled = parameter("title", title) if title else ""
     start = f'<ac:structured-macro ac:name="{name}">{titled}<ac:rich-text-body>'
     return start, "</ac:rich-text-body></ac:structured-macro>"
 

@@ -5,10 +5,12 @@ Each open element has a kind that says what may stand in it. What Markdown opene
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+from tasks.markup import storage
 from tasks.markup.clean import escape
 
 
@@ -56,6 +58,8 @@ IMPLIED = {
     Kind.ROW: ("td",),
     Kind.LIST: ("li",),
 }
+SUMMARY = "summary"
+_BEYOND_WORDS = re.compile(r"<(?:ac:|a |table|li)")
 # XML parsers refuse documents more than 256 elements deep.
 DEEPEST_RAW = 120
 DEEPEST = 225
@@ -137,10 +141,28 @@ class Writer:
 
     def _pop(self) -> None:
         frame = self.stack.pop()
-        self.parts.append(frame.end)
+        if frame.kind >= Kind.TABLE and len(self.parts) == frame.start:
+            self.parts.pop()  # a table or list without content
+        else:
+            self.parts.append(frame.end)
+        if frame.name == SUMMARY:
+            self._entitle(frame.start)
         self.depth -= frame.end.count("</")
         self.links -= frame.end.endswith(("</a>", "</ac:link>"))
         self.kind = self.stack[-1].kind if self.stack else Kind.FLOW
+
+    def _entitle(self, start: int) -> None:
+        """Put a summary's words into the title of its expand macro; what words can't say stays in the macro's body.
+
+        The macro left an empty part for its title before the start of its body, where the summary stands.
+        """
+        inside = "".join(self.parts[start:])
+        title = storage.words_of(inside)
+        slot = self.stack[-1].start - 2
+        if title and not self.parts[slot]:
+            self.parts[slot] = storage.parameter("title", title)
+            if not _BEYOND_WORDS.search(inside):
+                del self.parts[start:]
 
     def result(self) -> str:
         """Everything written, with all elements closed."""

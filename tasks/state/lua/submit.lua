@@ -28,10 +28,10 @@ local issue = get(id, 'issue')
 if issue then redis.call('SADD', key('links', issue, 'subjects'), args.subject) end
 if waiting ~= '' then
   stop_waiting(waiting)
+  redis.call('HSET', job_key(waiting), 'superseded_by', id)
   enter(waiting, 'superseded')
   finish(waiting, 'superseded')
   tell(waiting)
-  redis.call('HSET', job_key(waiting), 'superseded_by', id)
   note(waiting, 'job.superseded', {by = id})
 end
 redis.call('HSET', subject, 'waiting', id)
