@@ -20,6 +20,7 @@ from importlib.metadata import version
 from celery import Celery
 from redis.exceptions import RedisError
 
+from tasks.cross_links import follow_up
 from tasks.errors import AfterwordError
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.upkeep import BATCH as FORGET_BATCH
@@ -101,8 +102,10 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: send what is due, take over what lapsed, close what stays open, tell what ended."""
+        """One turn: queue the links that are missing, send what is due, take over what lapsed, close what stays open, tell what ended."""
         ledger = self._services.ledger
+        for job_id in await follow_up(ledger, self._services.core.links):
+            log.info("job %s: queued to bring links up to date", job_id)
         await self._wake_due()
         lapsed = await ledger.lapsed(BATCH)
         if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
