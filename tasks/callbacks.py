@@ -15,12 +15,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 from urllib.parse import urlsplit
 
 from tasks.errors import Refused
 from tasks.model import Callback, Frozen
-from tasks.outbound import Origin, Request
+from tasks.outbound import Exchange, Origin, Request
+from tasks.recording import exchange_facts
 from tasks.retry import Backoff
 from tasks.state.audit import Event
 from tasks.state.outbox import Outbox, Outcome
@@ -143,26 +143,18 @@ class AuditedPost:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
 
-    async def before(self, _: Request, origin: Origin) -> None:
+    async def before(self, _: Request, origin: Origin, begin: Callable[[], None]) -> None:
         """Make the intent durable."""
+        begin()
         await self.outbox.announce(self.outcome, {"host": origin.netloc})
 
-    async def after(
-        self,
-        _: object,
-        outcome: Literal["ok", "failed", "unknown"],
-        *,
-        status: int | None,
-        sent: int,
-        received: int,
-        detail: str,
-    ) -> None:
+    async def after(self, _: object, exchange: Exchange) -> None:
         """Settle the message."""
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        if outcome == "ok":
+        facts = exchange_facts("POST callback", exchange)
+        if exchange.outcome == "ok":
             await self.outbox.settle(self.outcome, Event.CALLBACK_OK, None, facts)
             return
-        await self.failed(Event(f"callback.{outcome}"), status, facts)
+        await self.failed(Event(f"callback.{exchange.outcome}"), exchange.status, facts)
 
     async def failed(self, event: Event, status: int | None, facts: Mapping[str, object]) -> None:
         """Plan the next post, or give up."""

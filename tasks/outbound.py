@@ -7,11 +7,12 @@ carried it out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
-import socket
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -20,12 +21,14 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
-from tasks.addresses import permitted
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
+from tasks.sockets import SENDING, Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
+INTERRUPTED = "interrupted"
+INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
@@ -102,15 +105,18 @@ class Response:
             raise _not_json(self) from None
 
 
+Outcome = Literal["ok", "failed", "unknown"]
+
+
 @dataclass(frozen=True)
 class Exchange:
     """How one request ended. `sent` and `received` in bytes of body; `status` is None where no answer came."""
 
-    outcome: Literal["ok", "failed", "unknown"]
-    status: int | None
+    outcome: Outcome
     sent: int
-    received: int
     duration_ms: int
+    status: int | None = None
+    received: int = 0
     detail: str = ""
     guidance: Guidance = field(default_factory=Guidance)
 
@@ -118,8 +124,11 @@ class Exchange:
 class Recorder(Protocol):
     """Writes the audit around each request. `before` raising means that the request isn't made."""
 
-    async def before(self, request: Request, origin: Origin) -> object:
-        """Make the intent durable, once the request's turn has come; returns a mark for `after`."""
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
+        """Make the intent durable, once the request's turn has come; returns a mark for `after`.
+
+        `begin` is called before the intent is asked for: the request's time runs from there.
+        """
         ...
 
     async def after(self, mark: Any, exchange: Exchange) -> None:
@@ -129,15 +138,8 @@ class Recorder(Protocol):
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
-
-    def guarded_socket(info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not permitted(str(address[0]), origin.allow_private):
-            raise OSError(f"address {address[0]} is not permitted")
-        return socket.socket(family, kind, protocol)
-
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=64),
+        connector=TimedConnector(origin.allow_private, limit=64),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -180,40 +182,51 @@ class Http:
                 code="http_refused",
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
-        mark = await self._recorder.before(request, self._origin)
-        began, response, detail = self._clock(), None, "interrupted"
-        outcome: Literal["ok", "failed", "unknown"] = "unknown" if request.writes else "failed"
-        try:
-            response = await self._exchange(request)
-            self._judge(request, response, accept)
-            outcome, detail = "ok", ""
-            return response
-        except AttemptFailed as failure:
-            outcome, detail = "failed" if failure.certain else "unknown", failure.code
-            raise
-        finally:
+        sending = Sending(self._limits.total_s)
+        mark = await self._recorder.before(request, self._origin, sending.begin)
+        began = self._clock()
+        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
+
+        def ended(outcome: Outcome, detail: str = "", response: Response | None = None) -> Awaitable[None]:
             exchange = Exchange(
                 outcome=outcome,
-                status=response.status if response else None,
-                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
-                received=len(response.body) if response else 0,
+                sent=sent,
                 duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                status=response.status if response else None,
+                received=len(response.body) if response else 0,
                 detail=detail,
-                guidance=self._guidance(response),
+                guidance=self._guidance(response) if response else Guidance(),
             )
-            await asyncio.shield(self._recorder.after(mark, exchange))
+            return self._recorder.after(mark, exchange)
 
-    def _guidance(self, response: Response | None) -> Guidance:
-        return guidance_of(response.status, response.headers, self._clock()) if response else Guidance()
+        response = None
+        try:
+            response = await self._exchange(request, sending)
+            self._judge(request, response, accept)
+        except AttemptFailed as failure:
+            await ended("failed" if failure.certain else "unknown", failure.code, response)
+            raise
+        except BaseException:
+            outcome: Outcome = "unknown" if request.writes and sending.started else "failed"
+            # close the intent of a request that was cut short, without keeping whoever cut it waiting for long
+            with contextlib.suppress(TimeoutError, AfterwordError):
+                async with asyncio.timeout(INTERRUPTED_S):
+                    await asyncio.shield(ended(outcome, "interrupted"))
+            raise
+        await ended("ok", "", response)
+        return response
 
-    async def _exchange(self, request: Request) -> Response:
+    def _guidance(self, response: Response) -> Guidance:
+        return guidance_of(response.status, response.headers, self._clock())
+
+    async def _exchange(self, request: Request, sending: Sending) -> Response:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        uncertain = not request.writes
+        SENDING.set(sending)
         try:
             async with (
-                asyncio.timeout(self._limits.total_s),
+                asyncio.timeout_at(_on_loop(sending.deadline)),
                 self._session.request(
                     request.method,
                     url.update_query(dict(request.params)) if request.params else url,
@@ -234,7 +247,7 @@ class Http:
                 if late
                 else f"The connection to {self._origin.netloc} broke.",
                 code="timeout" if late else "connection_lost",
-                certain=uncertain,
+                certain=not (request.writes and sending.started),
             ) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -263,6 +276,11 @@ class Http:
         if 200 <= status < 300:
             return
         raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
+
+
+def _on_loop(deadline: float) -> float:
+    """A moment of the monotonic clock by the loop's own."""
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
 def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
@@ -350,7 +368,7 @@ def _not_json(response: Response) -> AttemptFailed:
 
 
 def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
-    if "not permitted" in str(error):
+    if "not permitted" in str(error.os_error):
         return DestinationTrouble(
             f"{error.host} leads to a private or reserved address, which is not permitted.",
             code="address_refused",

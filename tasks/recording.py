@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.errors import AttemptFailed, DestinationTrouble, Throttled, Transient
+from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.model import Job
 from tasks.outbound import Exchange, Origin, Request
 from tasks.state.audit import Event
 from tasks.state.directory import DestinationRecord
+from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger
 from tasks.state.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0  # with Redis
+TURN_PATIENCE_S = 30.0  # with the destination's limits
+NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
 @dataclass
@@ -63,9 +66,7 @@ class Trail:
 
 def is_outage(failure: AttemptFailed) -> bool:
     """Whether a failure speaks of the destination as a whole: it can't be reached, doesn't answer, or answers with 5xx."""
-    if not isinstance(failure, Transient) or failure.throttled:
-        return False
-    return failure.status >= 500 if failure.status is not None else not failure.answered
+    return isinstance(failure, Transient) and (failure.code in NO_ANSWER or (failure.status or 0) >= 500)
 
 
 @dataclass
@@ -78,6 +79,7 @@ class AuditedRequests:
     ledger: Ledger
     vault: Vault
     clock_ms: Callable[[], int]
+    alive: Callable[[], bool]
     job: Job
     record: DestinationRecord
     doubt_s: float
@@ -85,13 +87,18 @@ class AuditedRequests:
     on_wait: Callable[[float], None] = lambda _: None
     ordinal: int = field(default=0)
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
         """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
+        if not self.alive():
+            raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = PATIENCE_S, self.ordinal == 1  # the claim paid for the first request
+        patience_s, paid = TURN_PATIENCE_S, False
         while True:
+            if not self.alive():
+                raise StateAway("This worker could not say for too long that it lives.", code="silent")
+            begin()
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
             turn = await self.ledger.intend(
                 self.job,
@@ -121,9 +128,12 @@ class AuditedRequests:
         self.trail.doubt.landed += stage == "delivery" and exchange.outcome == "ok"
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
-        await self.ledger.conclude(
-            self.job.id, intent, event, facts, destination=self.record.name, guidance=exchange.guidance
-        )
+        name, guidance = self.record.name, exchange.guidance
+
+        def conclude() -> Awaitable[None]:
+            return self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance)
+
+        await patiently(conclude, PATIENCE_S)
 
 
 def request_facts(
@@ -164,8 +174,9 @@ class AuditedTest:
     vault: Vault
     record: DestinationRecord | None
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
+        begin()
         facts = request_facts(self.vault, self.record, request, origin)
         return await self.ledger.announce(Event.TEST_INTENT, facts), request.operation
 

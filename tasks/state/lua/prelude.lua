@@ -33,6 +33,25 @@ local function note(id, event, detail)
   redis.call('LTRIM', events, -200, -1)
 end
 
+-- Counters for the metrics. Destinations that don't exist share an empty name, so that producers can't grow the hash.
+local function tally(id, by, ...)
+  local destination = get(id, 'destination')
+  if redis.call('EXISTS', key('destination', destination)) == 0 then destination = '' end
+  redis.call('HINCRBY', key('metrics'), table.concat({destination, ...}, ' '), int(by))
+end
+
+local ATTEMPT_BOUNDS_MS = {100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000}
+
+local function tally_attempt(id, started_ms)
+  local took = math.max(0, now - started_ms)
+  local bucket = 'inf'
+  for i = #ATTEMPT_BOUNDS_MS, 1, -1 do
+    if took <= ATTEMPT_BOUNDS_MS[i] then bucket = int(ATTEMPT_BOUNDS_MS[i]) end
+  end
+  tally(id, 1, 'attempt', args.to, bucket)
+  tally(id, took, 'attempt_ms', args.to)
+end
+
 -- an outcome that its producer wants to hear of joins the outbox in the very transition that made it
 local function announce(id, state)
   local facts = redis.call('HMGET', job_key(id), 'callback_url', 'callback_origin', 'callback_key', 'receipt', 'last_error', 'superseded_by', 'command', 'destination')
@@ -53,7 +72,10 @@ local function enter(id, state)
   if from then
     redis.call('ZREM', key('state', from), id)
     redis.call('ZREM', key('state', from, destination), id)
+  else
+    tally(id, 1, 'submitted')
   end
+  tally(id, 1, 'entered', state)
   redis.call('ZADD', key('state', state), created, id)
   redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
@@ -76,14 +98,40 @@ end
 
 local function let_go(id)
   local destination, worker = get(id, 'destination'), get(id, 'worker')
+  local started_ms = redis.call('ZSCORE', key('running', destination), id)
+  if started_ms then tally_attempt(id, tonumber(started_ms)) end
   redis.call('ZREM', key('leases'), id)
   redis.call('ZREM', key('running', destination), id)
   if worker then redis.call('SREM', key('worker', worker, 'jobs'), id) end
-  redis.call('HDEL', job_key(id), 'worker')
+  redis.call('HDEL', job_key(id), 'worker', 'claim')
   local subject = key('subject', get(id, 'subject'))
   if redis.call('HGET', subject, 'running') == id then redis.call('HDEL', subject, 'running') end
 end
 
 local function wake() redis.call('PUBLISH', key('wake'), '1') end
 
-local function finish(id) redis.call('ZADD', key('finished'), int(now), id) end
+local function tell(id) redis.call('SADD', key('told'), id) end
+
+-- What an unfinished job needs stays: its document or issue, and what is known of its subject.
+local function needed(id)
+  local facts = redis.call('HMGET', job_key(id), 'content', 'subject', 'family')
+  local names = {{'subjects', 'subject:' .. facts[2]}}
+  if facts[1] then names[#names + 1] = {'contents', facts[1]} end
+  if facts[3] then names[#names + 1] = {'subjects', 'subject:' .. facts[3]} end
+  return names
+end
+
+local function need(id)
+  for _, part in ipairs(needed(id)) do
+    redis.call('SADD', key('needs', part[2]), id)
+    redis.call('ZADD', key(part[1]), int(now), part[2])
+  end
+end
+
+local function finish(id, state)
+  redis.call('ZADD', key('finished', state == 'dead' and 'dead' or 'done'), int(now), id)
+  for _, part in ipairs(needed(id)) do
+    redis.call('SREM', key('needs', part[2]), id)
+    redis.call('ZADD', key(part[1]), int(now), part[2])
+  end
+end
