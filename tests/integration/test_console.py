@@ -10,6 +10,7 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from tasks.destinations import parse_settings
+from tasks.state.export import verify_export
 from worker.api.app import build
 from worker.console.login import own_path
 from worker.console.rendering import ago, safe_url, span, visible
@@ -283,6 +284,27 @@ async def test_the_stored_secret_is_on_no_page(services, client, log_in):
     )
     assert answer.status == 422
     assert "Give the secret again" in await answer.text()
+
+
+async def test_an_exported_trail_verifies_and_a_searched_one_holds_what_was_searched(services, client, log_in):
+    await log_in("viewer")
+    whole = await (await client.get("/audit/export.jsonl")).text()
+    report = verify_export(services.vault, whole.splitlines())
+    assert report.ok
+    assert report.entries > 0
+    answer = await client.get("/audit/export.jsonl?event=session.opened&since=2020-01-01T00:00")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert len((await answer.text()).splitlines()) == 1
+    assert (await client.get("/audit/export.jsonl?until=2020-01-01T00:00")).status == 200
+    assert [entry["actor"] for entry in await audited(services, "audit.exported")] == ["viewer"] * 3
+
+
+@pytest.mark.parametrize(
+    "query", ["since=never", "until=99999-01-01", "before=x", "before=1-1", "event=<b>&job=%00", "actor=" + "a" * 500]
+)
+async def test_a_search_that_makes_no_sense_is_a_page_as_well(client, log_in, query):
+    await log_in("viewer")
+    assert (await client.get(f"/audit?{query}")).status == 200
 
 
 @pytest.mark.parametrize(
