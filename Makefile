@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: setup demo test check bench chaos lock clean
+.PHONY: setup demo test check docs bench chaos lock clean
 
 setup: $(VENV)/dev
 
@@ -21,6 +21,9 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
+
+docs: $(VENV)/dev
+	$(BIN)/python -m config > docs/configuration.md
 
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(ARGS)

@@ -21,7 +21,7 @@ import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
@@ -43,6 +43,7 @@ from tasks.errors import (
 )
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     ConnectionReport,
     Document,
@@ -55,7 +56,8 @@ from tasks.model import (
     subject_key,
 )
 from tasks.outbound import Http, Recorder
-from tasks.recording import AuditedRequests, AuditedTest, Trail
+from tasks.progress import about, working_on
+from tasks.recording import PATIENCE_S, AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
@@ -65,12 +67,12 @@ from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import TracedRequests, Tracing, Untraced
 
 log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
-PATIENCE_S = 120.0
 
 
 class OpenHttp(Protocol):
@@ -100,6 +102,7 @@ class Services:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,9 @@ async def submit(
     idempotency_key: str | None = None,
     document: Document | None = None,
     issue: Issue | None = None,
+    callback: Callback | None = None,
     adopt: bool = False,
+    traceparent: str | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
@@ -144,7 +149,8 @@ async def submit(
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True).encode("utf-8", "surrogatepass")
+    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -158,6 +164,8 @@ async def submit(
             fingerprint=services.vault.digest("idempotency", request),
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
+            callback=callback,
+            traceparent=traceparent,
         )
     )
 
@@ -242,6 +250,15 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
     job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
     if isinstance(job, NotClaimed):
         return job
+    with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
+        ended = await _run(services, job)
+        span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
+        if isinstance(ended, Ended) and ended.error:
+            span.fail(ended.error.code)
+        return ended
+
+
+async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     trail = Trail()
     try:
         receipt = await _deliver(services, job, trail)
@@ -279,21 +296,29 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    work = await _screen(services, job, work)
+    with services.tracing.span("screen", about(job)):
+        work = await _screen(services, job, work)
     prepared = await asyncio.to_thread(destination.prepare, work)
     await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
-    recorder = AuditedRequests(
-        services.ledger, services.vault, services.clock_ms, services.alive, job, record, doubt_s, trail
-    )
     try:
-        async with (
-            asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit,
-            services.open_http(destination, authorization, replace(recorder, on_wait=_extending(limit))) as http,
-        ):
-            return await destination.deliver(work, prepared, http, services.clock_ms)
+        async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
+            audited = AuditedRequests(
+                services.ledger,
+                services.vault,
+                services.clock_ms,
+                services.alive,
+                job,
+                record,
+                doubt_s,
+                trail,
+                on_wait=_extending(limit),
+            )
+            recorder = TracedRequests(audited, services.tracing, about(job))
+            async with services.open_http(destination, authorization, recorder) as http:
+                return await destination.deliver(work, prepared, http, services.clock_ms)
     except TimeoutError:
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
@@ -395,13 +420,15 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
 
 
 async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
-    settings = trail.record.settings if trail.record else None
-    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
-    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
+    record = trail.record
+    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
+    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and trail.record:
-        await _suspend(services, trail.record, failure, decided.suspend)
+    if decided.suspend and record is not None:
+        reason = decided.suspend
+        if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+            log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
     if isinstance(ended, NotClaimed):
@@ -409,11 +436,6 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     level = logging.WARNING if decided.counted else logging.INFO
     log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
     return replace(ended, error=failure)
-
-
-async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
-    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
-        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
 async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:

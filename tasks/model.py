@@ -77,9 +77,10 @@ def _tags(value: object) -> object:
         if not value.strip():
             return ()
         try:
-            value = json.loads(value)
-        except ValueError:
-            return tuple(part.strip() for part in str(value).split(",") if part.strip())
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            parsed = None
+        value = parsed if isinstance(parsed, list) else [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list):
         return tuple(str(item) for item in value)
     return () if value is None else value
@@ -126,7 +127,8 @@ class Document(Upstream):
     @classmethod
     def _nulls_are_absent(cls, data: object) -> object:
         return (
-            {k: v for k, v in data.items() if v is not None and v != ""} | {"content_md": data.get("content_md") or ""}
+            {k: v for k, v in data.items() if v is not None and v != ""}
+            | {"content_md": "" if data.get("content_md") is None else data["content_md"]}
             if isinstance(data, Mapping)
             else data
         )
@@ -251,6 +253,14 @@ class Receipt(Frozen):
         return result if self.ticket_number is None else result | {"ticket_number": self.ticket_number}
 
 
+class Callback(Frozen):
+    """Where a job's outcome is posted, and the API key whose callback secret signs it."""
+
+    url: str
+    origin: str
+    apikey: str
+
+
 class LastError(Frozen):
     """Why the newest attempt failed, in words for a person and a code for programs."""
 
@@ -290,6 +300,7 @@ class Job(Frozen):
     last_error: LastError | None = None
     receipt: Receipt | None = None
     superseded_by: str | None = None
+    traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
 
 
 class ConnectionStep(Frozen):

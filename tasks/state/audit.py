@@ -68,6 +68,13 @@ class Event(StrEnum):
     KEYS_RETIRED = "key.retired"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_TRIMMED = "audit.trimmed"
+    CALLBACK_INTENT = "callback.intent"
+    CALLBACK_OK = "callback.ok"
+    CALLBACK_FAILED = "callback.failed"
+    CALLBACK_UNKNOWN = "callback.unknown"
+    CALLBACK_DEAD = "callback.dead"
+    APIKEY_CREATED = "apikey.created"
+    APIKEY_REVOKED = "apikey.revoked"
 
 
 class AuditEntry(Frozen):

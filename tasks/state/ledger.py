@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     Frozen,
     Job,
@@ -65,6 +66,8 @@ class Submission:
     same_request: Callable[[str], bool] = bool
     family: str | None = None
     contents: Mapping[str, str] | None = None
+    traceparent: str | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,10 @@ class Ledger:
         }
         if submission.family:
             fields["family"] = submission.family
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],
@@ -219,7 +226,7 @@ class Ledger:
     ) -> None:
         """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
 
-        What the answer said about limits holds for every worker.
+        What the answer said about the destination's limits holds for every worker from here on.
         """
         detail = {k: v for k, v in facts.items() if v is not None}
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
@@ -378,7 +385,8 @@ class Ledger:
         args |= {k: v for k, v in extra.items() if v is not None}
         reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
         if not reply.ok:
-            raise Refused(*_why_not(job_id, reply, states))
+            code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
+            raise Refused(*_why_not(job_id, reply, states), code=code)
         return await self.require(job_id)
 
     async def require(self, job_id: str) -> Job:

@@ -1,4 +1,4 @@
--- intent(args: id, token?, stage, writes, doubt_until_ms?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
+-- intent(args: id, token?, stage, writes, doubt_until_ms?, paid, patience_ms): permit one request, of a job that is still ours or of no job
 -- with traffic
 local id = args.id
 if id ~= '' then
@@ -9,6 +9,7 @@ if id ~= '' then
   if not args.paid then at, tat = slot(gate, at) end
   if at - now > args.patience_ms then return {'refused', 'throttled', int(math.ceil(at))} end
   spend(destination, tat)
+  if gate.interval > 0 then redis.call('ZREM', key('starting', destination), id) end
   if at > now then
     redis.call('ZINCRBY', key('leases'), math.ceil(at - now), id)
     return {'refused', 'slot', int(math.ceil(at - now))}

@@ -34,8 +34,9 @@ elseif args.to ~= 'held' then
 end
 if newer then wait_until(newer, now) end
 
+redis.call('ZREM', key('starting', destination), id)
 local moved = weigh(destination, id, args.sign)
-if args.to == 'delivered' then
+if args.to == 'delivered' and redis.call('EXISTS', key('destination', destination)) == 1 then
   redis.call('HSET', key('destination', destination), 'last_success_ms', int(now))
   redis.call('HDEL', key('traffic', destination), 'probes')
 end
