@@ -10,6 +10,7 @@ from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit import AuditEntry
 from tasks.state.directory import DestinationRecord
+from tasks.state.limiter import Health
 
 
 class Stored(Frozen):
@@ -95,11 +96,13 @@ class DestinationView(Frozen):
     not_before_ms: int = 0
     last_success_ms: int | None = None
     has_credential: bool
+    health: Health
 
     @classmethod
-    def of(cls, record: DestinationRecord) -> DestinationView:
+    def of(cls, record: DestinationRecord, health: Health) -> DestinationView:
         """What an API client sees of a destination."""
-        return cls.model_validate({name: getattr(record, name) for name in cls.model_fields})
+        shown = {name: getattr(record, name) for name in cls.model_fields if name in DestinationRecord.model_fields}
+        return cls(health=health, **shown)
 
 
 class Destinations(Frozen):
