@@ -35,7 +35,8 @@ async def test_the_whole_path_from_a_submission_to_upstreams_result(api, destina
 
     results = {name: (await until(lambda path=path: rested(path)))["result"] for name, path in jobs.items()}
     assert results["confluence"]["url"].startswith(sandbox.url)
-    assert results["confluence"].keys() - {"ticket_number"} == {"id", "url"}
+    assert results["confluence"].keys() == {"id", "url"}
+    assert results["servicenow"].keys() == {"id", "ticket_number", "url"}
     assert results["servicenow"]["ticket_number"].startswith("INC")
     assert results["azure_devops"]["ticket_number"]
     assert len((await sandbox.state())["objects"]) == 3
