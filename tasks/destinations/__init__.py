@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tasks.destinations.azure_devops import AzureDevOps, AzureDevOpsSettings
 from tasks.destinations.confluence import Confluence, ConfluenceSettings
-from tasks.destinations.contract import Destination, Prepared, Work
+from tasks.destinations.contract import Destination, Prepared, Preview, Work
 from tasks.destinations.servicenow import ServiceNow, ServiceNowSettings
 from tasks.errors import Refused
 from tasks.model import explain
@@ -22,7 +22,7 @@ KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
 }
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
 
-__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Work", "destination_for", "parse_settings"]
+__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Preview", "Work", "destination_for", "parse_settings"]
 
 
 def parse_settings(data: Mapping[str, object]) -> AnySettings:
