@@ -15,12 +15,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 from urllib.parse import urlsplit
 
 from tasks.errors import Refused
 from tasks.model import Callback, Frozen
-from tasks.outbound import Origin, Request
+from tasks.outbound import Exchange, Origin, Request
 from tasks.retry import Backoff
 from tasks.state.audit import Event
 from tasks.state.outbox import Outbox, Outcome
@@ -147,22 +146,18 @@ class AuditedPost:
         """Make the intent durable."""
         await self.outbox.announce(self.outcome, {"host": origin.netloc})
 
-    async def after(
-        self,
-        _: object,
-        outcome: Literal["ok", "failed", "unknown"],
-        *,
-        status: int | None,
-        sent: int,
-        received: int,
-        detail: str,
-    ) -> None:
+    async def after(self, _: object, exchange: Exchange) -> None:
         """Settle the message."""
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        if outcome == "ok":
+        facts = {
+            "status": exchange.status,
+            "sent": exchange.sent,
+            "received": exchange.received,
+            "detail": exchange.detail[:200] or None,
+        }
+        if exchange.outcome == "ok":
             await self.outbox.settle(self.outcome, Event.CALLBACK_OK, None, facts)
             return
-        await self.failed(Event(f"callback.{outcome}"), status, facts)
+        await self.failed(Event(f"callback.{exchange.outcome}"), exchange.status, facts)
 
     async def failed(self, event: Event, status: int | None, facts: Mapping[str, object]) -> None:
         """Plan the next post, or give up."""

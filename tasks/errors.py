@@ -10,6 +10,7 @@
         ├── Permanent            the remote side understood and refused
         ├── DestinationTrouble   the credential or the instance itself: every job of it would fail
         ├── Unsettled            an earlier write may exist, and it is too early to be sure
+        ├── Throttled            the destination's limit is used up; the request was not made
         └── Held                 screening or an edited page: a person decides
 
 Texts say what happened and what to do. They never hold a credential or a document's words,
@@ -113,6 +114,14 @@ class DestinationTrouble(AttemptFailed):
 
 class Unsettled(AttemptFailed):
     """A look-up found nothing, but an earlier write may still appear until `until_ms` (epoch milliseconds)."""
+
+    def __init__(self, message: str, *, until_ms: int, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.until_ms = until_ms
+
+
+class Throttled(AttemptFailed):
+    """The destination's limit is used up until `until_ms` (epoch milliseconds); the request was not made."""
 
     def __init__(self, message: str, *, until_ms: int, **facts: Any) -> None:
         super().__init__(message, **facts)

@@ -15,12 +15,11 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from tasks.bulk import Progress, Verb, act_on_each
@@ -49,8 +48,9 @@ from tasks.model import (
     Receipt,
     subject_key,
 )
-from tasks.outbound import Http, Origin, Recorder, Request
+from tasks.outbound import Http, Recorder
 from tasks.progress import about, working_on
+from tasks.recording import AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
@@ -231,19 +231,16 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
 
 
 async def _run(services: Services, job: Job) -> Ended | NotClaimed:
-    doubt = Doubt()
+    trail = Trail()
     try:
-        receipt = await _deliver(services, job, doubt)
+        receipt = await _deliver(services, job, trail)
+        settlement = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up")
+        state = await services.ledger.settle(job, settlement)
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
     except AttemptFailed as failure:
-        return await _settle_failure(services, job, doubt, failure)
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear")
-    try:
-        state = await services.ledger.settle(job, settled)
-    except Fenced:
-        return NotClaimed("fenced")
+        return await _settle_failure(services, job, trail, failure)
     log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
     return Ended(state, receipt=receipt)
 
@@ -255,13 +252,13 @@ async def _lease_ms(services: Services, job_id: str) -> int:
     return int(1000 * (total_s * ATTEMPT_REQUESTS + LEASE_MARGIN_S))
 
 
-async def _deliver(services: Services, job: Job, doubt: Doubt) -> Receipt:
+async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
     try:
-        record = await services.directory.require(job.destination)
+        record = trail.record = await services.directory.require(job.destination)
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work = await _load(services, job, doubt)
+        work = await _load(services, job, trail)
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -272,21 +269,34 @@ async def _deliver(services: Services, job: Job, doubt: Doubt) -> Receipt:
     await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
 
     budget_s = record.settings.total_timeout_s
-    audited = AuditedRequests(services, job, record, budget_s + destination.write_lag_s, doubt)
-    recorder = TracedRequests(audited, services.tracing, about(job))
+    doubt_s = budget_s + destination.write_lag_s
+    audited = AuditedRequests(services.ledger, services.vault, services.clock_ms, job, record, doubt_s, trail)
+
+    def traced(on_wait: Callable[[float], None]) -> Recorder:
+        return TracedRequests(replace(audited, on_wait=on_wait), services.tracing, about(job))
+
     try:
         async with (
-            asyncio.timeout(budget_s * ATTEMPT_REQUESTS),
-            services.open_http(destination, authorization, recorder) as http,
+            asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit,
+            services.open_http(destination, authorization, traced(_extending(limit))) as http,
         ):
             return await destination.deliver(work, prepared, http, services.clock_ms)
     except TimeoutError:
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
 
-async def _load(services: Services, job: Job, doubt: Doubt) -> Work:
+def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
+    """Waiting for the destination's limits is not being slow: the attempt's deadline moves by as much."""
+
+    def extend(seconds: float) -> None:
+        limit.reschedule((limit.when() or 0.0) + seconds)
+
+    return extend
+
+
+async def _load(services: Services, job: Job, trail: Trail) -> Work:
     known = await services.ledger.subject(job.subject)
-    doubt.before_ms = known.doubt_until_ms
+    trail.doubt.before_ms = known.doubt_until_ms
     document, issue = None, None
     if isinstance(job.command, PublishToConfluence):
         document = await services.contents.document(job.command.doc_id)
@@ -354,90 +364,24 @@ def _stop(verdicts: Mapping[str, Verdict]) -> None:
     )
 
 
-# -- audit of requests -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Doubt:
-    """Whether the remote side may hold a write that we have no certain answer for. Times in epoch milliseconds."""
-
-    before_ms: int | None = None
-    writes: int = 0
-    until_ms: int | None = None
-
-    def after_failure(self, failure: AttemptFailed, now_ms: int, lag_ms: int) -> str | int:
-        """What the subject's record says after this attempt: `clear`, `keep`, or until when there is doubt."""
-        if self.writes == 0:
-            return "keep"
-        if failure.certain and self.writes == 1:
-            return "clear" if self.before_ms is None else self.before_ms
-        answered = isinstance(failure, Transient) and failure.answered
-        return max(now_ms + lag_ms if answered else self.until_ms or 0, self.before_ms or 0)
-
-
-@dataclass
-class AuditedRequests:
-    """The recorder of one attempt: an intent before each request, its outcome after, both in the audit stream."""
-
-    services: Services
-    job: Job
-    record: DestinationRecord
-    doubt_s: float
-    doubt: Doubt
-    ordinal: int = field(default=0)
-
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
-        """Make the intent durable; raising here means that the request isn't made."""
-        self.ordinal += 1
-        stage = "delivery" if request.writes else "lookup"
-        until_ms = self.services.clock_ms() + int(1000 * self.doubt_s)
-        facts = request_facts(self.services, self.record, request, origin) | {"request": self.ordinal}
-        intent = await self.services.ledger.intend(
-            self.job, Event(f"{stage}.intent"), writes=request.writes, doubt_until_ms=until_ms, facts=facts
-        )
-        if request.writes:
-            self.doubt.writes += 1
-            self.doubt.until_ms = until_ms
-        return intent, stage
-
-    async def after(
-        self, mark: tuple[str, str], outcome: str, *, status: int | None, sent: int, received: int, detail: str
-    ) -> None:
-        """Close the intent."""
-        intent, stage = mark
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        await self.services.ledger.conclude(self.job.id, intent, Event(f"{stage}.{outcome}"), facts)
-
-
-def request_facts(
-    services: Services, record: DestinationRecord | None, request: Request, origin: Origin
-) -> dict[str, str | int | None]:
-    """What the audit shows of a request: where it goes and a keyed digest of its body, never the body."""
-    body = request.body if request.body is not None else json.dumps(request.json).encode() if request.json else b""
-    return {
-        "destination": record.name if record else None,
-        "host": origin.netloc,
-        "operation": request.operation,
-        "body": services.vault.mac("digest", hashlib.sha256(body).digest()).hex()[:32] if body else None,
-        "credential_revision": record.revision if record else None,
-    }
-
-
 # -- settle ----------------------------------------------------------------------------------------------------------
 
 
-async def _settle_failure(services: Services, job: Job, doubt: Doubt, failure: AttemptFailed) -> Ended | NotClaimed:
-    record = await services.directory.get(job.destination)
-    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
-    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
+async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
+    settings = trail.record.settings if trail.record else None
+    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
+    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    after = doubt.after_failure(failure, now_ms, lag_ms)
+    if decided.suspend and trail.record and await services.directory.suspend(trail.record, decided.suspend):
+        log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
+    doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     try:
-        state = await services.ledger.settle(job, Settlement(**(vars(decided) | {"doubt": after})))
+        state = await services.ledger.settle(job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
     except Fenced:
         return NotClaimed("fenced")
-    log.warning("job %s: %s: %s", job.id, state.value, failure)
+    level = logging.WARNING if decided.counted else logging.INFO
+    log.log(level, "job %s: %s: %s", job.id, state.value, failure)
     return Ended(state, error=failure, due_ms=decided.due_ms)
 
 
@@ -448,33 +392,13 @@ async def test_connection(
     services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
 ) -> ConnectionReport:
     """Test a destination step by step; a pass lets a suspended destination go on."""
-    recorder = AuditedTest(services, record)
+    recorder = AuditedTest(services.ledger, services.vault, record)
     try:
         authorization = destination.authorization(secret)
         async with services.open_http(destination, authorization, recorder) as http:
             report = await destination.test(http)
     except AfterwordError as error:
         return ConnectionReport.failed("connection", str(error))
-    if report.success and record is not None and record.state == "suspended":
-        await services.directory.resume(record.name, actor)
+    if report.success and record is not None and await services.directory.recover(record, actor):
+        log.warning("destination %s passed its test: its jobs go on", record.name)
     return report
-
-
-@dataclass
-class AuditedTest:
-    """The recorder of a connection test: the same two entries around each request, without a job."""
-
-    services: Services
-    record: DestinationRecord | None
-
-    async def before(self, request: Request, origin: Origin) -> str:
-        """Make the intent durable."""
-        facts = request_facts(self.services, self.record, request, origin)
-        return await self.services.ledger.announce(Event.TEST_INTENT, facts)
-
-    async def after(
-        self, mark: object, outcome: str, *, status: int | None, sent: int, received: int, detail: str
-    ) -> None:
-        """Close the intent."""
-        facts = {"status": status, "sent": sent, "received": received, "detail": detail[:200] or None}
-        await self.services.ledger.conclude("", str(mark), Event(f"test.{outcome}"), facts)

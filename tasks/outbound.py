@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 import socket
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -25,8 +23,8 @@ from yarl import URL
 from tasks.addresses import permitted
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.model import Frozen
+from tasks.quota import Guidance, guidance_of
 
-LONGEST_RETRY_AFTER_S = 24 * 3600.0
 EXCERPT_LENGTH = 300
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
@@ -104,24 +102,28 @@ class Response:
             raise _not_json(self) from None
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """How one request ended. `sent` and `received` in bytes of body; `status` is None where no answer came."""
+
+    outcome: Literal["ok", "failed", "unknown"]
+    status: int | None
+    sent: int
+    received: int
+    duration_ms: int
+    detail: str = ""
+    guidance: Guidance = field(default_factory=Guidance)
+
+
 class Recorder(Protocol):
     """Writes the audit around each request. `before` raising means that the request isn't made."""
 
     async def before(self, request: Request, origin: Origin) -> object:
-        """Make the intent durable; returns a mark for `after`."""
+        """Make the intent durable, once the request's turn has come; returns a mark for `after`."""
         ...
 
-    async def after(
-        self,
-        mark: Any,
-        outcome: Literal["ok", "failed", "unknown"],
-        *,
-        status: int | None,
-        sent: int,
-        received: int,
-        detail: str,
-    ) -> None:
-        """Record how it ended."""
+    async def after(self, mark: Any, exchange: Exchange) -> None:
+        """Record how it ended, and what the answer said about limits."""
         ...
 
 
@@ -161,7 +163,6 @@ class Http:
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
-        self.slow_down_s = 0.0
 
     @property
     def base_url(self) -> str:
@@ -180,29 +181,30 @@ class Http:
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
         mark = await self._recorder.before(request, self._origin)
-        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
+        began, response, detail = self._clock(), None, "interrupted"
+        outcome: Literal["ok", "failed", "unknown"] = "unknown" if request.writes else "failed"
         try:
             response = await self._exchange(request)
             self._judge(request, response, accept)
+            outcome, detail = "ok", ""
+            return response
         except AttemptFailed as failure:
-            outcome: Literal["failed", "unknown"] = "failed" if failure.certain else "unknown"
-            await self._recorder.after(mark, outcome, status=failure.status, sent=sent, received=0, detail=failure.code)
+            outcome, detail = "failed" if failure.certain else "unknown", failure.code
             raise
-        except BaseException:
-            ended = self._recorder.after(
-                mark,
-                "unknown" if request.writes else "failed",
-                status=None,
-                sent=sent,
-                received=0,
-                detail="interrupted",
+        finally:
+            exchange = Exchange(
+                outcome=outcome,
+                status=response.status if response else None,
+                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
+                received=len(response.body) if response else 0,
+                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                detail=detail,
+                guidance=self._guidance(response),
             )
-            await asyncio.shield(ended)
-            raise
-        await self._recorder.after(
-            mark, "ok", status=response.status, sent=sent, received=len(response.body), detail=""
-        )
-        return response
+            await asyncio.shield(self._recorder.after(mark, exchange))
+
+    def _guidance(self, response: Response | None) -> Guidance:
+        return guidance_of(response.status, response.headers, self._clock()) if response else Guidance()
 
     async def _exchange(self, request: Request) -> Response:
         url = URL(self._origin.base_url + request.path, encoded=True)
@@ -247,8 +249,6 @@ class Http:
         return bytes(body)
 
     def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
-        wait_s = parse_retry_after(response.headers.get("Retry-After"), self._clock())
-        self.slow_down_s = max(self.slow_down_s, wait_s or 0.0)
         if response.status in accept:
             return
         kind = response.headers.get("Content-Type", "")
@@ -262,7 +262,7 @@ class Http:
             raise _page_instead(status, words, certain=certain or status != 200)
         if 200 <= status < 300:
             return
-        raise error_of(status, words, wait_s, wrote=request.writes)
+        raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
 
 
 def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
@@ -394,19 +394,3 @@ def _messages(value: object, depth: int = 0) -> list[str]:
     if isinstance(value, list):
         return [message for item in value[:10] for message in _messages(item, depth + 1)]
     return []
-
-
-def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait from a `Retry-After` (RFC 9110: seconds or a date), between 0 and a day; None where unreadable."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError, TypeError):
-            return None
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)

@@ -6,12 +6,10 @@ don't return together; at most 16 attempts or 72 h.
 
 from __future__ import annotations
 
-from tasks.errors import AttemptFailed, DestinationTrouble, Held, Permanent, Transient, Unsettled
+from tasks.errors import AttemptFailed, DestinationTrouble, Held, Permanent, Throttled, Transient, Unsettled
 from tasks.model import Frozen, Job, JobState, LastError
 from tasks.state.audit import Event
 from tasks.state.ledger import Settlement
-
-SUSPENDED_RECHECK_MS = 60_000
 
 
 class Backoff(Frozen):
@@ -46,11 +44,13 @@ def settlement_of(failure: AttemptFailed, job: Job, backoff: Backoff, *, now_ms:
             return Settlement(
                 JobState.QUEUED,
                 Event.WAITING,
-                due_ms=now_ms + SUSPENDED_RECHECK_MS,
+                due_ms=now_ms,  # a suspended destination is not dispatched: its jobs go on with its resumption
                 counted=False,
                 error=error,
                 suspend=str(failure),
             )
+        case Throttled():
+            return Settlement(JobState.QUEUED, Event.WAITING, due_ms=failure.until_ms, counted=False, error=error)
         case Permanent():
             return Settlement(JobState.DEAD, Event.DEAD, error=error)
         case Transient():
@@ -62,16 +62,14 @@ def _again(
     failure: Transient, job: Job, backoff: Backoff, error: LastError, *, now_ms: int, chance: float
 ) -> Settlement:
     left_ms = job.expires_ms - now_ms
-    if job.attempts >= backoff.max_attempts or left_ms <= 0:
-        spent = error.model_copy(update={"advice": f"Gave up after {job.attempts} attempts. {error.advice}".strip()})
-        return Settlement(JobState.DEAD, Event.DEAD, error=spent)
-    delay_s = backoff.delay_s(max(job.attempts, 1), chance)
+    spent = job.attempts >= backoff.max_attempts and not failure.throttled
+    if spent or left_ms <= 0:
+        words = f"Gave up after {job.attempts} attempts. {error.advice}".strip()
+        return Settlement(JobState.DEAD, Event.DEAD, error=error.model_copy(update={"advice": words}))
     floor_s = max(failure.retry_after or 0.0, 0.0)
+    if failure.throttled:  # the destination makes everybody wait; this job is no exception and pays nothing for it
+        due_ms = now_ms + min(int(1000 * floor_s), left_ms)
+        return Settlement(JobState.QUEUED, Event.WAITING, due_ms=due_ms, counted=False, error=error)
+    delay_s = backoff.delay_s(max(job.attempts, 1), chance)
     due_ms = now_ms + min(int(1000 * max(delay_s, floor_s)), left_ms)
-    return Settlement(
-        JobState.RETRYING,
-        Event.RETRYING,
-        due_ms=due_ms,
-        error=error,
-        not_before_ms=due_ms if failure.throttled else None,
-    )
+    return Settlement(JobState.RETRYING, Event.RETRYING, due_ms=due_ms, error=error)

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from tasks.outbound import Origin, Recorder, Request
+from tasks.outbound import Exchange, Origin, Recorder, Request
 
 Fact = str | int | bool | None
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -98,14 +98,12 @@ class TracedRequests:
         self._open[self._count] = opened, span
         return self._count, mark
 
-    async def after(
-        self, mark: Any, outcome: Literal["ok", "failed", "unknown"], *, status: int | None, detail: str, **facts: Any
-    ) -> None:
+    async def after(self, mark: Any, exchange: Exchange) -> None:
         """End the span, then record the outcome."""
         number, inner = mark
         opened, span = self._open.pop(number)
-        span.note({"status": status, "outcome": outcome})
-        if outcome != "ok":
-            span.fail(detail or outcome)
+        span.note({"status": exchange.status, "outcome": exchange.outcome})
+        if exchange.outcome != "ok":
+            span.fail(exchange.detail or exchange.outcome)
         opened.__exit__(None, None, None)
-        await self.recorder.after(inner, outcome, status=status, detail=detail, **facts)
+        await self.recorder.after(inner, exchange)

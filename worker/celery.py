@@ -25,7 +25,7 @@ from tasks.state.ledger import NotClaimed
 from tasks.tracing import checked_traceparent
 from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
-from worker.connection_tests import test_by_message
+from worker.connection_tests import TestRoom, test_by_message
 from worker.runtime import Loop, Services
 from worker.sweeper import Sweeper
 
@@ -44,6 +44,7 @@ class Afterword(Celery):
     """The app, with the process's event loop."""
 
     loop: Loop | None = None
+    tests = TestRoom(limit=1)
 
     def running_loop(self) -> Loop:
         """The process's loop, opened at first use."""
@@ -162,7 +163,8 @@ def create_azuredevops_workitem(
 def _test(kind: str, address: str, credentials: object, destination: str | None) -> dict[str, bool | str]:
     loop = app.running_loop()
     try:
-        return loop.run(test_by_message(loop.services, kind, address, credentials, destination)).result()
+        with app.tests.one():
+            return loop.run(test_by_message(loop.services, kind, address, credentials, destination)).result()
     except Refused as refused:
         return {"success": False, "message": str(refused)}
 
@@ -197,9 +199,11 @@ def _set_up_logging(**_: object) -> None:
 
 
 @signals.worker_ready.connect
-def _begin(**_: object) -> None:
+def _begin(sender: Any, **_: object) -> None:
     loop = app.running_loop()
-    loop.spawn(Sweeper(loop.services, app).run())
+    threads = int(sender.pool.limit)  # the command line may have set another number than our settings
+    app.tests = TestRoom(limit=max(threads // 8, 1))
+    loop.spawn(Sweeper(loop.services, app, capacity=max(threads - app.tests.limit, 1)).run())
     loop.spawn(Callbacks(loop.services).run())
 
 

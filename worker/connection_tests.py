@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from tasks import lifecycle
 from tasks.destinations import destination_for, parse_settings
@@ -20,6 +22,30 @@ HOW_TO_SEAL = (
     "Pass the name of a configured destination, or a token from `tasks.state.vault.seal`; "
     "a password or token itself must never travel in a message."
 )
+
+
+class TestRoom:
+    """The few threads of a worker that tests may hold: any number of tests of hanging addresses delays no delivery."""
+
+    __test__ = False  # not one of pytest's
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._free = threading.BoundedSemaphore(limit)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Room for one test; raises `Refused` where there is none."""
+        if not self._free.acquire(blocking=False):
+            raise Refused(
+                f"{self.limit} connection tests run on this worker already.",
+                code="busy",
+                advice="Try again when they have ended.",
+            )
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 async def test_by_message(

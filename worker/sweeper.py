@@ -20,13 +20,15 @@ from worker.runtime import Services
 log = logging.getLogger(__name__)
 
 BATCH = 200
+PROBE_LOOK_S = 1.0
 
 
 class Sweeper:
     """One worker's sweeper."""
 
-    def __init__(self, services: Services, app: Celery) -> None:
+    def __init__(self, services: Services, app: Celery, capacity: int) -> None:
         self._services = services
+        self._capacity = capacity
         self._app = app
         self._woken = asyncio.Event()
 
@@ -36,12 +38,15 @@ class Sweeper:
             group.create_task(self._listen())
             group.create_task(self._beat())
             group.create_task(self._sweep())
+            group.create_task(self._probe())
 
     async def _beat(self) -> None:
         settings = self._services.settings
         while True:
             try:
-                await self._services.ledger.heartbeat(self._services.core.worker, int(1000 * settings.heartbeat_ttl_s))
+                await self._services.ledger.heartbeat(
+                    self._services.core.worker, int(1000 * settings.heartbeat_ttl_s), self._capacity
+                )
             except StateUnavailable as trouble:
                 log.warning("heartbeat: %s", trouble)
             await asyncio.sleep(settings.heartbeat_ttl_s / 3)
@@ -50,15 +55,37 @@ class Sweeper:
         interval_s = self._services.settings.sweep_interval_s
         while True:
             self._woken.clear()
+            pause_s = interval_s
             try:
                 await self.turn()
+                pause_s = await self._services.destinations.upcoming_s(interval_s)
             except (AfterwordError, RedisError, OSError, OperationalError) as trouble:
                 log.warning("sweep: %s; trying again", trouble)
                 await asyncio.sleep(interval_s)
             try:
-                await asyncio.wait_for(self._woken.wait(), interval_s)
+                await asyncio.wait_for(self._woken.wait(), pause_s)
             except TimeoutError:
                 continue
+
+    async def _probe(self) -> None:
+        """Test suspended destinations from time to time; a pass lets their jobs go on."""
+        async with asyncio.TaskGroup() as tests:
+            while True:
+                try:
+                    for name in await self._services.destinations.due_probes():
+                        tests.create_task(self._test(name))
+                except (AfterwordError, RedisError, OSError) as trouble:
+                    log.warning("probe: %s; trying again", trouble)
+                await asyncio.sleep(PROBE_LOOK_S)
+
+    async def _test(self, name: str) -> None:
+        try:
+            report = await self._services.test_destination(name, "probe")
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.warning("destination %s can't be tested: %s", name, trouble)
+        else:
+            if not report.success:
+                log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
         """One turn: take over what lapsed, send what is due."""

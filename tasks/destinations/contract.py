@@ -19,7 +19,12 @@ Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern
 
 
 class DestinationSettings(Frozen):
-    """What every destination can be told."""
+    """What every destination can be told.
+
+    `rate_per_s` and `burst` bound the requests of all workers together, no rate by default. `breaker_failures` attempts
+    of different jobs that fail in a row (0: never) open the breaker for `breaker_cooldown_s`. `probe_interval_s` is
+    the pause before a suspended destination is tested again.
+    """
 
     allow_http: bool = False
     allow_private: tuple[str, ...] = ()
@@ -28,6 +33,11 @@ class DestinationSettings(Frozen):
     max_age_hours: float = Field(default=72.0, gt=0, le=24 * 30)
     concurrency: int = Field(default=8, ge=1, le=200)
     write_lag_s: float = Field(default=5.0, ge=0, le=600)
+    rate_per_s: float | None = Field(default=None, ge=0.05, le=1000)
+    burst: int = Field(default=1, ge=1, le=1000)
+    breaker_failures: int = Field(default=10, ge=0, le=1000)
+    breaker_cooldown_s: float = Field(default=5.0, ge=1, le=300)
+    probe_interval_s: float = Field(default=60.0, ge=1, le=86400)
 
     @field_validator("allow_private")
     @classmethod

@@ -60,6 +60,7 @@ class Event(StrEnum):
     DESTINATION_REMOVED = "destination.removed"
     DESTINATION_PAUSED = "destination.paused"
     DESTINATION_RESUMED = "destination.resumed"
+    DESTINATION_SUSPENDED = "destination.suspended"
     DOCUMENT_PUT = "document.put"
     ISSUE_PUT = "issue.put"
     CALLBACK_INTENT = "callback.intent"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -12,11 +13,12 @@ from tasks.errors import Refused
 from tasks.model import Frozen
 from tasks.state.audit import Event
 from tasks.state.journal import Journal
+from tasks.state.limiter import Health, Limiter
 from tasks.state.vault import Vault
 
 
 class DestinationRecord(Frozen):
-    """One destination. `revision` counts changes of its settings or credential; `not_before_ms` is set by throttling."""
+    """One destination. `revision` counts changes of its settings or credential; `not_before_ms` is the end of a pause that throttling imposed."""
 
     name: str
     settings: AnySettings
@@ -36,6 +38,7 @@ class Directory:
         self._journal = journal
         self._vault = vault
         self._prefix = journal.prefix
+        self._limiter = Limiter(journal)
 
     async def set(self, name: str, settings: AnySettings, secret: str | None, actor: str) -> DestinationRecord:
         """Store a destination. Without a secret the stored one stays, as long as it would go to the same host."""
@@ -56,6 +59,11 @@ class Directory:
             "reason": "",
             "not_before_ms": "0",
             "concurrency": str(settings.concurrency),
+            "rate_per_s": str(settings.rate_per_s or 0),
+            "burst": str(settings.burst),
+            "breaker_failures": str(settings.breaker_failures),
+            "breaker_cooldown_ms": str(int(1000 * settings.breaker_cooldown_s)),
+            "probe_ms": str(int(1000 * settings.probe_interval_s)),
         }
         if secret is not None:
             fields["secret"] = self._vault.seal(
@@ -64,6 +72,7 @@ class Directory:
         args = {
             "hash": {f"destination:{name}": [part for pair in fields.items() for part in pair]},
             "add": {"destinations": name},
+            "remove": [f"traffic:{name}"],
             "wake": True,
         }
         event = Event.DESTINATION_SET if secret is None else Event.CREDENTIAL_SET
@@ -143,23 +152,52 @@ class Directory:
     async def remove(self, name: str, actor: str) -> None:
         """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
         await self.require(name)
-        args = {"remove": [f"destination:{name}"], "take": {"destinations": name}, "wake": True}
+        args = {"remove": [f"destination:{name}", f"traffic:{name}"], "take": {"destinations": name}, "wake": True}
         await self._journal.commit("record", args, Event.DESTINATION_REMOVED, destination=name, actor=actor)
 
     async def pause(self, name: str, actor: str) -> DestinationRecord:
         """Let the destination's jobs wait until it is resumed."""
-        return await self._switch(name, "paused", f"paused by {actor}", Event.DESTINATION_PAUSED, actor)
+        await self.require(name)
+        await self._limiter.switch(name, "paused", Event.DESTINATION_PAUSED, actor=actor, reason=f"paused by {actor}")
+        return await self.require(name)
 
     async def resume(self, name: str, actor: str) -> DestinationRecord:
-        """Let the destination's jobs go on."""
-        return await self._switch(name, "ready", "", Event.DESTINATION_RESUMED, actor)
-
-    async def _switch(self, name: str, state: str, reason: str, event: Event, actor: str) -> DestinationRecord:
+        """Let the destination's jobs go on at once, whatever was learned of its limits and failures."""
         await self.require(name)
-        fields = ["state", state, "reason", reason, "not_before_ms", "0"]
-        args = {"hash": {f"destination:{name}": fields}, "wake": True}
-        await self._journal.commit("record", args, event, destination=name, actor=actor)
+        await self._limiter.switch(name, "ready", Event.DESTINATION_RESUMED, actor=actor, forget=True)
         return await self.require(name)
+
+    async def suspend(self, record: DestinationRecord, reason: str) -> bool:
+        """Stop a destination whose credential or instance is at fault; True for the one caller who stopped it.
+
+        Nothing happens where it was paused, suspended or configured anew since `record` was read.
+        """
+        return await self._limiter.switch(
+            record.name,
+            "suspended",
+            Event.DESTINATION_SUSPENDED,
+            actor="worker",
+            reason=reason,
+            seen=("ready", record.revision),
+        )
+
+    async def recover(self, record: DestinationRecord, actor: str) -> bool:
+        """End a suspension because a test of exactly these settings passed; True where it ended."""
+        seen = ("suspended", record.revision)
+        return await self._limiter.switch(record.name, "ready", Event.DESTINATION_RESUMED, actor=actor, seen=seen)
+
+    async def due_probes(self) -> Sequence[str]:
+        """Suspended destinations that the caller, and nobody else, is to test now."""
+        return await self._limiter.due_probes()
+
+    async def upcoming_s(self, within_s: float) -> float:
+        """Seconds until the next moment at which a waiting job could start, at most `within_s`."""
+        return await self._limiter.upcoming_s(within_s)
+
+    async def health(self, name: str) -> Health:
+        """Whether the destination's jobs go out, and what keeps them; raises `Refused` for a name that isn't there."""
+        await self.require(name)
+        return await self._limiter.health(name)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -64,9 +65,11 @@ class Reply:
 
 @cache
 def load(name: str) -> str:
-    """The text of a script, with the prelude that every script shares."""
+    """The text of a script, with the prelude that every script shares and the parts it names (`-- with PART`)."""
     lua = resources.files("tasks.state") / "lua"
-    return (lua / "prelude.lua").read_text("utf-8") + "\n" + (lua / f"{name}.lua").read_text("utf-8")
+    script = (lua / f"{name}.lua").read_text("utf-8")
+    parts = ["prelude", *re.findall(r"^-- with (\w+)$", script, re.MULTILINE)]
+    return "\n".join([*((lua / f"{part}.lua").read_text("utf-8") for part in parts), script])
 
 
 @dataclass
@@ -102,7 +105,7 @@ class Journal:
         self._redis = redis
         self._vault = vault
         self.prefix = prefix
-        self._clock_ms = clock_ms
+        self.clock_ms = clock_ms
         self._chain = Chain()
         self._queue: list[Pending] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -149,7 +152,7 @@ class Journal:
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
         for pending in group:
             seq += 1
-            pending.at_ms, pending.seq = self._clock_ms(), seq
+            pending.at_ms, pending.seq = self.clock_ms(), seq
             entry = sign(self._vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
             pending.mac = mac = entry["mac"]
             entry["prev"] = head
@@ -188,16 +191,17 @@ class Journal:
             else:
                 status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
                 if status == "ok":
-                    self._accept(pending, trouble)
+                    self._accept(pending, "".join(rest[:1]), trouble)
                 else:
                     self._resolve(pending, Reply(status, *rest[:2]))
         if broken and again and head != self._chain.head:
             self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
-    def _accept(self, pending: Pending, trouble: StateUnavailable | None = None) -> None:
+    def _accept(self, pending: Pending, told: str = "", trouble: StateUnavailable | None = None) -> None:
+        """The entry is in. What the script told besides is lost where the connection broke before its answer."""
         self._chain.seq, self._chain.mac = pending.seq, pending.mac
-        self._resolve(pending, trouble or Reply("ok", intent=f"{self._chain.name}/{pending.seq}"))
+        self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}"))
 
     def _resolve(self, pending: Pending, result: Reply | Exception) -> None:
         if pending.done.done():
@@ -215,7 +219,7 @@ class Journal:
         self._ask_replicas(pipeline)
         trouble = self._too_few(await pipeline.execute(raise_on_error=False))
         for pending in group[: taken + 1]:
-            self._accept(pending, trouble)
+            self._accept(pending, trouble=trouble)
         return group[taken + 1 :]
 
     def _ask_replicas(self, pipeline: Any) -> None:

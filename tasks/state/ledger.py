@@ -23,8 +23,10 @@ from tasks.model import (
     LastError,
     Receipt,
 )
+from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
+from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
 from tasks.state.overview import Count, JobFilter, Overview, job_of, text
 
 CRASH_LIMIT = 3
@@ -68,12 +70,12 @@ class Settlement:
     receipt: Receipt | None = None
     doubt: str | int = "keep"
     suspend: str | None = None
-    not_before_ms: int | None = None
+    sign: Sign | None = None
 
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `destination`, `throttled`, `busy`, `full` or `stale`."""
+    """Why a job can't be run now: `unknown`, `state`, `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`."""
 
     reason: str
     detail: str = ""
@@ -164,18 +166,44 @@ class Ledger:
         await self._journal.commit("operate", args, Event.SUPERSEDED, job=job_id, by=by)
 
     async def intend(
-        self, job: Job, event: Event, *, writes: bool, doubt_until_ms: int, facts: Mapping[str, Any]
-    ) -> str:
-        """Permit one request: durable before it is made. Returns the intent's reference; raises `Fenced`."""
+        self,
+        job: Job,
+        event: Event,
+        *,
+        writes: bool,
+        doubt_until_ms: int,
+        facts: Mapping[str, Any],
+        paid: bool = True,
+        patience_ms: int = 0,
+    ) -> str | Turn:
+        """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
+        `paid` says that an earlier call kept its place. Raises `Fenced`.
+        """
         args = {"id": job.id, "token": job.token, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        args |= {"paid": paid, "patience_ms": patience_ms}
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        if reply.reason == "slot":
+            return Turn(wait_s=int(reply.detail) / 1000)
+        if reply.reason == "throttled":
+            return Turn(until_ms=int(reply.detail))
         _fence(reply, job)
         return reply.intent
 
-    async def conclude(self, job_id: str, intent: str, event: Event, facts: Mapping[str, Any]) -> None:
-        """Close an intent with its outcome, also where the job is no longer ours."""
+    async def conclude(
+        self,
+        job_id: str,
+        intent: str,
+        event: Event,
+        facts: Mapping[str, Any],
+        *,
+        destination: str | None = None,
+        guidance: Guidance | None = None,
+    ) -> None:
+        """Close an intent with its outcome, also where the job is no longer ours; limits learned hold for every worker."""
         detail = {k: v for k, v in facts.items() if v is not None}
-        args = {"id": job_id, "intent": intent, "detail": detail}
+        args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
+        if destination and guidance and (learned := lesson(guidance, self._journal.clock_ms())):
+            args |= {"destination": destination, "learned": learned}
         await self._journal.commit("outcome", args, event, job=job_id or None, intent=intent, **facts)
 
     async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
@@ -207,8 +235,7 @@ class Ledger:
             "last_error": error.model_dump_json() if error else None,
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
-            "suspend": settlement.suspend,
-            "not_before_ms": settlement.not_before_ms,
+            "sign": settlement.sign,
         }
         facts = {
             "job": job.id,
@@ -227,6 +254,7 @@ class Ledger:
             _fence(reply, job)
             return JobState.SUPERSEDED
         _fence(reply, job)
+        tell_of_breaker(job.destination, reply.reason)
         return settlement.to
 
     async def lapsed(self, batch: int = 100) -> list[str]:
@@ -265,9 +293,9 @@ class Ledger:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
         return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int) -> None:
-        """Say that this worker lives for another `ttl_ms`."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms})
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int) -> None:
+        """Say that this worker lives for another `ttl_ms`, and how many attempts it can run at once."""
+        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity})
 
     async def retry(
         self,

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from config.keys import KeyRing, new_key, parse_keys
 from config.settings import ConfigError
 from tasks.addresses import permitted
-from tasks.errors import DestinationTrouble, Held, KeyTrouble, Permanent, Refused, Transient, Unsettled
-from tasks.lifecycle import Doubt
+from tasks.errors import DestinationTrouble, Held, KeyTrouble, Permanent, Refused, Throttled, Transient, Unsettled
 from tasks.model import Document, Issue, Job, JobState, parse_command
-from tasks.outbound import Origin, parse_retry_after
+from tasks.outbound import Origin
+from tasks.quota import parse_retry_after
+from tasks.recording import Doubt
 from tasks.retry import Backoff, settlement_of
 from tasks.state.vault import Vault, seal, unseal
 
@@ -75,8 +76,12 @@ def test_attempts_and_age_end():
     assert after(Transient("x"), expires_ms=NOW - 1).to is JobState.DEAD
 
 
-def test_throttling_slows_the_destination():
-    assert after(Transient("x", throttled=True, retry_after=60)).not_before_ms >= NOW + 60_000
+def test_a_throttled_job_waits_in_the_queue_and_no_attempt_is_counted():
+    settled = after(Transient("x", throttled=True, retry_after=60), attempts=16)
+    assert (settled.to, settled.counted) == (JobState.QUEUED, False)
+    assert settled.due_ms >= NOW + 60_000
+    assert after(Throttled("x", until_ms=NOW + 7)).due_ms == NOW + 7
+    assert after(Transient("x", throttled=True), expires_ms=NOW).to is JobState.DEAD
 
 
 def test_doubt_stays_unless_the_only_write_certainly_failed():
@@ -89,6 +94,11 @@ def test_doubt_stays_unless_the_only_write_certainly_failed():
         == NOW + 10
     )
     assert Doubt(writes=2, until_ms=NOW + 99).after_failure(Permanent("x"), NOW, 10) == NOW + 99
+
+
+def test_doubt_stays_when_the_write_landed_and_what_came_after_it_failed():
+    assert Doubt(writes=1, landed=1, until_ms=NOW + 99).after_failure(Transient("x"), NOW, 10) == NOW + 10
+    assert Doubt(writes=2, landed=1, until_ms=NOW + 99).after_failure(Transient("x"), NOW, 10) == NOW + 99
 
 
 @pytest.mark.parametrize(

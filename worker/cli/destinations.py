@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from rich.table import Table
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
+from tasks.state.limiter import Health
 from worker.cli.base import Context, F, actor, common, plain
+from worker.cli.health import lines, verdict
+from worker.runtime import Services
 
 
 @click.group()
@@ -124,22 +129,42 @@ def set_(
 @destination.command("list")
 @common
 def list_(context: Context) -> None:
-    """Show all destinations."""
-    records = context.run(lambda services: services.destinations.list())
-    table = Table("Name", "Kind", "Address", "State", "Reason")
-    for record in records:
-        cells = (record.name, record.settings.kind, record.settings.address, record.state, record.reason)
-        table.add_row(*map(plain, cells))
+    """Show all destinations, and whether their jobs go out."""
+
+    async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
+        records = await services.destinations.list()
+        return [(record, await services.destinations.health(record.name)) for record in records]
+
+    found = context.run(work)
+    table = Table("Name", "Kind", "Address", "State", "Running", "Waiting", "Reason")
+    for record, health in found:
+        state = verdict(health, time.time_ns() // 1_000_000)
+        cells = (record.name, record.settings.kind, record.settings.address, state)
+        table.add_row(*map(plain, (*cells, health.running, health.waiting, record.reason)))
     empty = "No destination yet. Add one: afterword destination set NAME --kind confluence --base-url URL --email E --space KEY"
-    context.show([describe(record) for record in records], table if records else empty)
+    rows = [describe(record) | {"health": health.model_dump(mode="json")} for record, health in found]
+    context.show(rows, table if found else empty)
 
 
 @destination.command()
 @click.argument("name")
 @common
 def show(context: Context, name: str) -> None:
-    """Show one destination."""
-    context.show(describe(context.run(lambda services: services.destinations.require(name))))
+    """Show one destination: its settings, and what lets its jobs out or keeps them."""
+
+    async def work(services: Services) -> tuple[DestinationRecord, Health]:
+        return await services.destinations.require(name), await services.destinations.health(name)
+
+    record, health = context.run(work)
+    now_ms = time.time_ns() // 1_000_000
+    given = record.settings.model_dump(mode="json", exclude_none=True)
+    head = [
+        f"Destination:   {record.name} ({record.settings.kind}), {record.settings.address}",
+        f"Credential:    {'stored' if record.has_credential else 'none'}, revision {record.revision}",
+    ]
+    settings = ["Settings:", *(f"  {key} = {json.dumps(value)}" for key, value in given.items())]
+    text = "\n".join([*head, *lines(health, now_ms), *settings])
+    context.show(describe(record) | {"health": health.model_dump(mode="json")}, text)
 
 
 @destination.command()

@@ -1,3 +1,11 @@
--- heartbeat(args: worker, ttl_ms, facts): this worker is alive for another `ttl_ms`
+-- heartbeat(args: worker, ttl_ms, capacity): this worker is alive for another `ttl_ms`, with threads for `capacity` attempts
 redis.call('ZADD', key('workers'), int(now + args.ttl_ms), args.worker)
+redis.call('HSET', key('capacities'), args.worker, args.capacity)
+local told, total = redis.call('HGETALL', key('capacities')), 0
+for i = 1, #told, 2 do
+  local until_ms = tonumber(redis.call('ZSCORE', key('workers'), told[i]) or 0)
+  if until_ms > now then total = total + tonumber(told[i + 1])
+  elseif until_ms == 0 then redis.call('HDEL', key('capacities'), told[i]) end
+end
+redis.call('SET', key('capacity'), total)
 return {'ok', int(now)}

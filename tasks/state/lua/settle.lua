@@ -1,4 +1,5 @@
--- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, suspend?, not_before_ms?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?): end an attempt
+-- with traffic
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
 local subject = key('subject', get(id, 'subject'))
@@ -29,15 +30,13 @@ elseif args.to ~= 'held' then
 end
 if newer then wait_until(newer, now) end
 
-local record = key('destination', destination)
-if args.suspend and redis.call('HGET', record, 'state') == 'ready' then
-  redis.call('HSET', record, 'state', 'suspended', 'reason', args.suspend)
+redis.call('ZREM', key('starting', destination), id)
+local moved = weigh(destination, id, args.sign)
+if args.to == 'delivered' then
+  redis.call('HSET', key('destination', destination), 'last_success_ms', int(now))
+  redis.call('HDEL', key('traffic', destination), 'probes')
 end
-if args.not_before_ms and tonumber(redis.call('HGET', record, 'not_before_ms') or 0) < args.not_before_ms then
-  redis.call('HSET', record, 'not_before_ms', int(args.not_before_ms))
-end
-if args.to == 'delivered' then redis.call('HSET', record, 'last_success_ms', int(now)) end
 note(id, entry.event, {due_ms = args.due_ms, error = args.last_error, state = args.to})
 audit()
 wake()
-return {'ok'}
+return {'ok', moved}

@@ -1,0 +1,70 @@
+"""A destination's health in words: what lets its jobs out, and what keeps them. Times in epoch milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tasks.state.limiter import Health
+
+
+def moment(ms: int) -> str:
+    """A moment as people read it, in UTC."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(ms: int) -> str:
+    """A length of time in its two largest units."""
+    seconds = max(ms, 0) // 1000
+    for name, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            return f"{seconds // size} {name} {seconds % size // part} {smaller}"
+    return f"{seconds} s"
+
+
+def verdict(health: Health, now_ms: int) -> str:
+    """In a few words whether jobs go out now."""
+    if health.state != "ready":
+        return health.state
+    if health.breaker == "open":
+        return f"failing, next try in {duration(health.not_before_ms - now_ms)}"
+    if health.breaker == "half_open":
+        return "failing, one job tries it"
+    if health.not_before_ms > now_ms:
+        return f"asked us to wait {duration(health.not_before_ms - now_ms)}"
+    return "ready"
+
+
+def lines(health: Health, now_ms: int) -> list[str]:
+    """What an operator asks of a destination, one fact a line."""
+    found = [f"State:         {verdict(health, now_ms)}" + (f" ({health.reason})" if health.reason else "")]
+    if health.next_probe_ms:
+        found.append(f"Next test:     {moment(health.next_probe_ms)}")
+    since = f", the oldest for {duration(now_ms - health.oldest_waiting_ms)}" if health.oldest_waiting_ms else ""
+    found.append(f"Jobs:          {health.running} running, {health.waiting} waiting{since}")
+    found.append(f"Last success:  {moment(health.last_success_ms) if health.last_success_ms else 'none yet'}")
+    found.append(f"Breaker:       {health.breaker}" + (f", {health.failures} failures" if health.failures else ""))
+    found.append(f"Rate:          {_rate(health)}")
+    if quota := _quota(health):
+        found.append(f"Quota:         {quota}")
+    return found
+
+
+def _rate(health: Health) -> str:
+    parts = [f"{health.rate_per_s:g} requests/s at most" if health.rate_per_s else "no limit set"]
+    if health.learned_per_s:
+        parts.append(f"slowed to {health.learned_per_s:.3g}/s, as its quota runs low")
+    if health.room:
+        parts.append(f"at most {health.room} jobs at once since it refused for its rate")
+    return "; ".join(parts)
+
+
+def _quota(health: Health) -> str:
+    if health.quota_at_ms is None:
+        return ""
+    of = f" of {health.quota_limit:g}" if health.quota_limit is not None else ""
+    parts = [f"{health.quota_remaining:g}{of} left"] if health.quota_remaining is not None else []
+    if health.quota_reset_ms:
+        parts.append(f"whole again at {moment(health.quota_reset_ms)}")
+    if health.quota_reason:
+        parts.append(health.quota_reason)
+    return ", ".join([*parts, f"as of {moment(health.quota_at_ms)}"]) if parts else ""
