@@ -70,15 +70,67 @@ def load_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) 
 
     Without a named source it is the file that the running `afterword up` uses, or `keys` in the data folder.
     """
+    source = key_file(settings, environ)
+    if source is not None:
+        return _read(source)
+    log.warning("AFTERWORD_KEYS puts keys into the environment; a file (AFTERWORD_KEYS_FILE) is safer.")
+    given = settings.keys.get_secret_value() if settings.keys else ""
+    return parse_keys(given.replace(",", "\n").split("\n"), "AFTERWORD_KEYS")
+
+
+class FollowedKeys:
+    """The key ring of a process that outlives a rotation: a changed key file counts from the next use on.
+
+    A file that is gone or unusable at that moment changes nothing; what is wrong with it is logged once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = _signature(path)
+        self._ring = _read(path)
+
+    @property
+    def current(self) -> tuple[str, bytes]:
+        """The key that new records are sealed with."""
+        return self._fresh().current
+
+    def get(self, key_id: str) -> bytes | None:
+        """The key of that id, or None."""
+        return self._fresh().get(key_id)
+
+    def _fresh(self) -> KeyRing:
+        signature = _signature(self._path)
+        if signature != self._seen:
+            self._seen = signature
+            try:
+                self._ring = _read(self._path)
+            except ConfigError as trouble:
+                log.error("%s The keys read before stay in use.", trouble)
+        return self._ring
+
+
+def follow_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyRing | FollowedKeys:
+    """The key ring of a long-running process; follows its file where it has one. Raises `ConfigError`."""
+    source = key_file(settings, environ)
+    return load_key_ring(settings, environ) if source is None else FollowedKeys(source)
+
+
+def key_file(settings: Settings, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The file that the keys come from, None where they come from the environment; raises `ConfigError`."""
     sources = explicit_sources(settings, os.environ if environ is None else environ)
     if len(sources) > 1:
         raise ConfigError(f"Keys come from {' and '.join(sources)} at once; keep one of them.")
-    for name, source in sources.items():
-        if isinstance(source, Path):
-            return _read(source)
-        log.warning("AFTERWORD_KEYS puts keys into the environment; a file (AFTERWORD_KEYS_FILE) is safer.")
-        return parse_keys(source.get_secret_value().replace(",", "\n").split("\n"), name)
-    return _read(Path(settings.instance().get("keys_file") or settings.data / "keys"))
+    for source in sources.values():
+        return source if isinstance(source, Path) else None
+    return Path(settings.instance().get("keys_file") or settings.data / "keys")
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read(path: Path) -> KeyRing:
@@ -150,3 +202,40 @@ def create_key_file(path: Path) -> None:
         file.write(
             f"# Afterword keys: the newest first. Keep a copy; without it nothing stored can be read.\n{new_key()}\n"
         )
+
+
+def add_key(path: Path) -> str:
+    """Put a new key before the others of a key file, in one step; returns its id. Raises `ConfigError`."""
+    _read(path)
+    fresh = new_key()
+    lines = path.read_text("utf-8").splitlines()
+    first = next(number for number, line in enumerate(lines) if line.strip() and not line.strip().startswith("#"))
+    _replace(path, [*lines[:first], fresh, *lines[first:]])
+    return parse_keys([fresh], "the new key").order[0]
+
+
+def drop_keys(path: Path, key_ids: frozenset[str]) -> None:
+    """Take keys out of a key file, in one step. The current key stays whatever is asked."""
+    ring = _read(path)
+    gone = key_ids - {ring.order[0]}
+    _replace(path, [line for line in path.read_text("utf-8").splitlines() if _id_of_line(line) not in gone])
+
+
+def _id_of_line(line: str) -> str | None:
+    text = line.strip()
+    return None if not text or text.startswith("#") else key_id_of(base64.urlsafe_b64decode(text))
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    """Write the file anew beside itself and move it there, so that a reader sees the old one or the new one."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror}.") from None

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     callback_private: str = Field(
         default="", description="private networks (CIDR, comma-separated) that callbacks may be posted into"
     )
+    checkpoint_interval_s: float = Field(
+        default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
     log_format: str = Field(
         default="text", pattern=r"^(text|json)$", description="lines for people, or one JSON object a line"

@@ -7,6 +7,7 @@
     ├── Fenced               the job is no longer ours: lease lost, cancelled or superseded
     └── AttemptFailed        an attempt ended without a delivery
         ├── Transient            trying again may help
+        │   └── StateAway            ours is the fault, not the remote side's: the attempt doesn't count
         ├── Permanent            the remote side understood and refused
         ├── DestinationTrouble   the credential or the instance itself: every job of it would fail
         ├── Unsettled            an earlier write may exist, and it is too early to be sure
@@ -102,6 +103,10 @@ class Transient(AttemptFailed):
         self.retry_after = retry_after
         self.throttled = throttled
         self.answered = answered
+
+
+class StateAway(Transient):
+    """Redis was out of this worker's reach for a while: the attempt says nothing about the job."""
 
 
 class Permanent(AttemptFailed):

@@ -17,10 +17,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import traceback
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+
+from redis.exceptions import RedisError
 
 from tasks.bulk import Progress, Verb, act_on_each
 from tasks.destinations import Destination, Prepared, Work, destination_for
@@ -33,6 +37,8 @@ from tasks.errors import (
     KeyTrouble,
     Permanent,
     Refused,
+    StateAway,
+    StateUnavailable,
     Transient,
 )
 from tasks.model import (
@@ -44,6 +50,7 @@ from tasks.model import (
     Issue,
     Job,
     JobState,
+    LastError,
     PublishToConfluence,
     Receipt,
     subject_key,
@@ -56,6 +63,7 @@ from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
+from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
@@ -65,6 +73,7 @@ log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
+PATIENCE_S = 120.0
 
 
 class OpenHttp(Protocol):
@@ -79,7 +88,10 @@ class OpenHttp(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1)."""
+    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
+
+    `alive` is False while others must take this worker for dead: then it sends nothing.
+    """
 
     ledger: Ledger
     contents: Contents
@@ -91,6 +103,7 @@ class Services:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     tracing: Tracing = field(default_factory=Untraced)
+    alive: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -132,21 +145,25 @@ async def submit(
         if not adopt:
             raise
         destination, max_age_ms = command.destination or KIND_OF_COMMAND[command.command], 72 * 3600_000
-    subject = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
+    job_id = job_id or str(uuid.uuid4())
+    family = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
+    subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
     parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
-    request = json.dumps(parts, sort_keys=True)
+    request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
             destination=destination,
             subject=subject,
+            family=family if family != subject else None,
             max_age_ms=max_age_ms,
             actor=actor,
             job_id=job_id,
             idempotency_key=idempotency_key,
-            fingerprint=services.vault.mac("idempotency", request.encode("utf-8", "surrogatepass")).hex(),
+            fingerprint=services.vault.digest("idempotency", request),
+            same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
             callback=callback,
             traceparent=traceparent,
@@ -176,6 +193,12 @@ async def subject_of(
     return subject_key(destination, getattr(command, "project", ""), command.issue_id)
 
 
+def own_subject(command: Command, family: str, job_id: str) -> str:
+    """The subject of a job that asks for a new object whatever exists: one of its own, in the family of the issue."""
+    config = getattr(command, "config", None)
+    return subject_key(family, job_id) if config is not None and config.if_exists == "new" else family
+
+
 def _missing(command: Command) -> Refused:
     if isinstance(command, PublishToConfluence):
         return Refused(
@@ -196,7 +219,8 @@ def _missing(command: Command) -> Refused:
 async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
-    subject = await subject_of(services, job.command, job.destination, adopt=True)
+    family = await subject_of(services, job.command, job.destination, adopt=True)
+    subject = own_subject(job.command, family, job_id)
     return await services.ledger.retry(job_id, actor, reason, subject=subject)
 
 
@@ -218,8 +242,13 @@ def act_on_all(
 
 
 async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
-    """Run one attempt of a job if it is its turn, and settle it. Raises `StateUnavailable` when Redis is away."""
-    job = await services.ledger.claim(job_id, services.worker, await _lease_ms(services, job_id))
+    """Run one attempt of a job if it is its turn, and settle it.
+
+    While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
+    Cancelling it gives the job back to the ledger at once, for any other worker.
+    """
+    lease_ms, claim = await _lease_ms(services, job_id), uuid.uuid4().hex
+    job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
     if isinstance(job, NotClaimed):
         return job
     with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
@@ -234,15 +263,20 @@ async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     trail = Trail()
     try:
         receipt = await _deliver(services, job, trail)
-        settlement = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up")
-        state = await services.ledger.settle(job, settlement)
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
     except AttemptFailed as failure:
         return await _settle_failure(services, job, trail, failure)
-    log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
-    return Ended(state, receipt=receipt)
+    except asyncio.CancelledError:
+        return await asyncio.shield(_give_back(services, job, trail))
+    except Exception as fault:
+        return await _settle_failure(services, job, trail, _unforeseen(job, fault))
+    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up")
+    ended = await _settle(services, job, settled)
+    if isinstance(ended, Ended):
+        log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
+    return ended
 
 
 async def _lease_ms(services: Services, job_id: str) -> int:
@@ -270,7 +304,9 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
-    audited = AuditedRequests(services.ledger, services.vault, services.clock_ms, job, record, doubt_s, trail)
+    audited = AuditedRequests(
+        services.ledger, services.vault, services.clock_ms, services.alive, job, record, doubt_s, trail
+    )
 
     def traced(on_wait: Callable[[float], None]) -> Recorder:
         return TracedRequests(replace(audited, on_wait=on_wait), services.tracing, about(job))
@@ -367,22 +403,66 @@ def _stop(verdicts: Mapping[str, Verdict]) -> None:
 # -- settle ----------------------------------------------------------------------------------------------------------
 
 
+async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended | NotClaimed:
+    try:
+        state = await patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S)
+    except Fenced:
+        return NotClaimed("fenced")
+    return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)
+
+
 async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
     settings = trail.record.settings if trail.record else None
     lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
     backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and trail.record and await services.directory.suspend(trail.record, decided.suspend):
-        log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
+    if decided.suspend and trail.record:
+        await _suspend(services, trail.record, failure, decided.suspend)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
-    try:
-        state = await services.ledger.settle(job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
-    except Fenced:
-        return NotClaimed("fenced")
+    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
+    if isinstance(ended, NotClaimed):
+        return ended
     level = logging.WARNING if decided.counted else logging.INFO
-    log.log(level, "job %s: %s: %s", job.id, state.value, failure)
-    return Ended(state, error=failure, due_ms=decided.due_ms)
+    log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
+    return replace(ended, error=failure)
+
+
+async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
+    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
+
+
+async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:
+    """Settle an attempt that was cut short because this worker stops: another one takes the job now."""
+    failure = Transient(
+        "The worker was stopped during this attempt.", code="worker_stopped", certain=trail.doubt.writes == 0
+    )
+    error = LastError(code=failure.code, message=failure.message)
+    settlement = Settlement(
+        JobState.RETRYING,
+        Event.GIVEN_BACK,
+        due_ms=services.clock_ms(),
+        counted=False,
+        error=error,
+        doubt=trail.doubt.after_failure(failure, services.clock_ms(), 0),
+    )
+    ended = await _settle(services, job, settlement)
+    return replace(ended, error=failure) if isinstance(ended, Ended) else ended
+
+
+def _unforeseen(job: Job, fault: Exception) -> AttemptFailed:
+    """What an error that isn't one of ours means for the job: trying again may help. Its words may hold content."""
+    if isinstance(fault, StateUnavailable | RedisError):
+        return StateAway("Redis could not be reached during this attempt.", code="redis_absent", certain=False)
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    log.error("job %s: a fault of ours: %s at %s:%s", job.id, type(fault).__name__, frame.filename, frame.lineno)
+    return Transient(
+        f"A fault in Afterword itself ({type(fault).__name__}).",
+        code="internal",
+        advice="The worker's log says where.",
+        certain=False,
+    )
 
 
 # -- connection tests ------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ carried it out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
-import socket
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +21,14 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
-from tasks.addresses import permitted
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
+from tasks.sockets import SENDING, Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
+INTERRUPTED = "interrupted"
+INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
@@ -129,15 +132,8 @@ class Recorder(Protocol):
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
-
-    def guarded_socket(info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not permitted(str(address[0]), origin.allow_private):
-            raise OSError(f"address {address[0]} is not permitted")
-        return socket.socket(family, kind, protocol)
-
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=guarded_socket, limit=64),
+        connector=TimedConnector(origin.allow_private, limit=64),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -180,16 +176,20 @@ class Http:
                 code="http_refused",
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
+        sending = Sending(time.monotonic() + self._limits.total_s)
         mark = await self._recorder.before(request, self._origin)
-        began, response, detail = self._clock(), None, "interrupted"
+        began, response, detail = self._clock(), None, INTERRUPTED
         outcome: Literal["ok", "failed", "unknown"] = "unknown" if request.writes else "failed"
         try:
-            response = await self._exchange(request)
+            response = await self._exchange(request, sending)
             self._judge(request, response, accept)
             outcome, detail = "ok", ""
             return response
         except AttemptFailed as failure:
             outcome, detail = "failed" if failure.certain else "unknown", failure.code
+            raise
+        except BaseException:
+            outcome = "unknown" if request.writes and sending.started else "failed"
             raise
         finally:
             exchange = Exchange(
@@ -201,19 +201,29 @@ class Http:
                 detail=detail,
                 guidance=self._guidance(response),
             )
-            await asyncio.shield(self._recorder.after(mark, exchange))
+            await self._conclude(mark, exchange)
+
+    async def _conclude(self, mark: object, exchange: Exchange) -> None:
+        """Close the intent. Where the exchange was cut short, whoever cut it isn't kept waiting for long."""
+        ended = self._recorder.after(mark, exchange)
+        if exchange.detail != INTERRUPTED:
+            await asyncio.shield(ended)
+            return
+        with contextlib.suppress(TimeoutError, AfterwordError):
+            async with asyncio.timeout(INTERRUPTED_S):
+                await asyncio.shield(ended)
 
     def _guidance(self, response: Response | None) -> Guidance:
         return guidance_of(response.status, response.headers, self._clock()) if response else Guidance()
 
-    async def _exchange(self, request: Request) -> Response:
+    async def _exchange(self, request: Request, sending: Sending) -> Response:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        uncertain = not request.writes
+        SENDING.set(sending)
         try:
             async with (
-                asyncio.timeout(self._limits.total_s),
+                asyncio.timeout_at(_on_loop(sending.deadline)),
                 self._session.request(
                     request.method,
                     url.update_query(dict(request.params)) if request.params else url,
@@ -234,7 +244,7 @@ class Http:
                 if late
                 else f"The connection to {self._origin.netloc} broke.",
                 code="timeout" if late else "connection_lost",
-                certain=uncertain,
+                certain=not (request.writes and sending.started),
             ) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -263,6 +273,11 @@ class Http:
         if 200 <= status < 300:
             return
         raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
+
+
+def _on_loop(deadline: float) -> float:
+    """A moment of the monotonic clock by the loop's own."""
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
 def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:

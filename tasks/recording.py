@@ -13,16 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.errors import AttemptFailed, DestinationTrouble, Throttled, Transient
+from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.model import Job
 from tasks.outbound import Exchange, Origin, Request
 from tasks.state.audit import Event
 from tasks.state.directory import DestinationRecord
+from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger
 from tasks.state.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
-PATIENCE_S = 30.0
+PATIENCE_S = 30.0  # for a request's turn
+OUTCOME_S = 120.0  # for Redis to take an outcome
 
 
 @dataclass
@@ -63,7 +65,8 @@ class Trail:
 
 def is_outage(failure: AttemptFailed) -> bool:
     """Whether a failure speaks of the destination as a whole: it can't be reached, doesn't answer, or answers with 5xx."""
-    if not isinstance(failure, Transient) or failure.throttled:
+    ours = isinstance(failure, StateAway) or failure.code == "internal"
+    if ours or not isinstance(failure, Transient) or failure.throttled:
         return False
     return failure.status >= 500 if failure.status is not None else not failure.answered
 
@@ -78,6 +81,7 @@ class AuditedRequests:
     ledger: Ledger
     vault: Vault
     clock_ms: Callable[[], int]
+    alive: Callable[[], bool]
     job: Job
     record: DestinationRecord
     doubt_s: float
@@ -87,6 +91,8 @@ class AuditedRequests:
 
     async def before(self, request: Request, origin: Origin) -> tuple[str, str, str]:
         """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
+        if not self.alive():
+            raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
@@ -121,8 +127,10 @@ class AuditedRequests:
         self.trail.doubt.landed += stage == "delivery" and exchange.outcome == "ok"
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
-        await self.ledger.conclude(
-            self.job.id, intent, event, facts, destination=self.record.name, guidance=exchange.guidance
+        name, guidance = self.record.name, exchange.guidance
+        await patiently(
+            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+            OUTCOME_S,
         )
 
 

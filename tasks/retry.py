@@ -6,10 +6,21 @@ don't return together; at most 16 attempts or 72 h.
 
 from __future__ import annotations
 
-from tasks.errors import AttemptFailed, DestinationTrouble, Held, Permanent, Throttled, Transient, Unsettled
+from tasks.errors import (
+    AttemptFailed,
+    DestinationTrouble,
+    Held,
+    Permanent,
+    StateAway,
+    Throttled,
+    Transient,
+    Unsettled,
+)
 from tasks.model import Frozen, Job, JobState, LastError
 from tasks.state.audit import Event
 from tasks.state.ledger import Settlement
+
+STATE_AWAY_MS = 1_000
 
 
 class Backoff(Frozen):
@@ -39,6 +50,9 @@ def settlement_of(failure: AttemptFailed, job: Job, backoff: Backoff, *, now_ms:
             return Settlement(JobState.HELD, Event.HELD, error=error)
         case Unsettled():
             due_ms = max(failure.until_ms, now_ms)
+            return Settlement(JobState.RETRYING, Event.WAITING, due_ms=due_ms, counted=False, error=error)
+        case StateAway():
+            due_ms = now_ms + STATE_AWAY_MS
             return Settlement(JobState.RETRYING, Event.WAITING, due_ms=due_ms, counted=False, error=error)
         case DestinationTrouble():
             return Settlement(

@@ -25,6 +25,7 @@ from tasks.state.ledger import NotClaimed
 from tasks.tracing import checked_traceparent
 from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
+from worker.checkpoints import log_checkpoints
 from worker.connection_tests import TestRoom, test_by_message
 from worker.runtime import Loop, Services
 from worker.sweeper import Sweeper
@@ -205,6 +206,7 @@ def _begin(sender: Any, **_: object) -> None:
     app.tests = TestRoom(limit=max(threads // 8, 1))
     loop.spawn(Sweeper(loop.services, app, capacity=max(threads - app.tests.limit, 1)).run())
     loop.spawn(Callbacks(loop.services).run())
+    loop.spawn(log_checkpoints(loop.services))
 
 
 @signals.worker_shutdown.connect

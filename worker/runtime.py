@@ -19,7 +19,7 @@ import aiohttp
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from config.keys import load_key_ring
+from config.keys import follow_key_ring
 from config.settings import Settings
 from tasks import lifecycle
 from tasks.bulk import Progress, Verb
@@ -38,6 +38,7 @@ from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
 from tasks.state.outbox import Outbox
 from tasks.state.overview import JobFilter
+from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.connections import open_redis
@@ -84,6 +85,7 @@ class Services:
     access: Access
     outbox: Outbox
     callbacks: CallbackPolicy
+    rotation: Rotation
     core: lifecycle.Services
 
     @property
@@ -160,7 +162,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
-    ring = load_key_ring(settings)
+    ring = follow_key_ring(settings)
     policy = callback_policy(settings.callback_origins, settings.callback_private)
     redis = open_redis(settings)
     sessions = Sessions()
@@ -183,7 +185,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tracing=tracing,
         )
         audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
-        yield Services(settings, redis, vault, audit, journal, access, Outbox(journal), policy, core)
+        rotation, outbox = Rotation(redis, journal, vault), Outbox(journal)
+        yield Services(settings, redis, vault, audit, journal, access, outbox, policy, rotation, core)
     finally:
         await sessions.close()
         await redis.aclose()

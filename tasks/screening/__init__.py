@@ -7,20 +7,22 @@ note. A scanner that fails stops the job as well: nothing leaves unscreened.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from tasks.model import Frozen
+from tasks.screening.assignments import assignments, in_tables
 from tasks.screening.finding import Category, Finding, merged
-from tasks.screening.normalise import readings
+from tasks.screening.normalise import as_written, readings
 from tasks.screening.providers import by_providers
 from tasks.screening.rules import by_rules
 
 Action = Literal["allow", "redact", "hold", "block"]
 DEFAULTS: Mapping[Category, Action] = {"secret": "block", "personal": "redact", "infrastructure": "allow"}
 STRICTNESS: Mapping[str, int] = {"allow": 0, "redact": 1, "hold": 2, "block": 3}
+FINDERS: tuple[Callable[[str], Iterable[Finding]], ...] = (by_rules, assignments, in_tables, by_providers)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 __all__ = ["Action", "Finding", "Policy", "ScreeningFailed", "Verdict", "scan", "screen"]
@@ -55,15 +57,11 @@ class Verdict(Frozen):
 def scan(text: str) -> list[Finding]:
     """All findings, in order and without overlap, as character offsets in `text`."""
     source = _SURROGATES.sub("\ufffd", text)
-    found = [*by_rules(source), *by_providers(source)]
-    for reading, places in readings(source):
-        for finding in by_rules(reading):
-            if finding.end >= len(places):
-                continue
-            start, last = places[finding.start], places[finding.end - 1]
-            whole = text[last] in "&\\%" or last == start
-            end = places[finding.end] if whole else last + 1
-            if end > start:
+    found = []
+    for reading in (as_written(source), *readings(source)):
+        for finder in FINDERS:
+            for finding in finder(reading.text):
+                start, end = reading.span(finding.start, finding.end)
                 found.append(finding.model_copy(update={"start": start, "end": end}))
     return merged(found)
 

@@ -11,7 +11,7 @@ from typing import Any
 from kingfisher_sdk import Scanner
 
 from tasks.screening.finding import Finding
-from tasks.screening.rules import not_placeholder
+from tasks.screening.validators import not_placeholder
 
 _ONE_AT_A_TIME = threading.Lock()
 

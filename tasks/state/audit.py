@@ -7,21 +7,18 @@ tail shows against the chain or its head.
 
 from __future__ import annotations
 
-import hmac
 import json
-import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
 from redis.asyncio import Redis
 
-from tasks.errors import KeyTrouble
 from tasks.model import Frozen
+from tasks.state.checkpoint import Checkpoint
 from tasks.state.vault import Vault
-
-CLOCK_TOLERANCE_MS = 10 * 60 * 1000
+from tasks.state.verification import AuditReport, Verification, mac_of
 
 
 class Event(StrEnum):
@@ -49,12 +46,14 @@ class Event(StrEnum):
     DEAD = "job.dead"
     SUPERSEDED = "job.superseded"
     TAKEN_OVER = "job.taken_over"
+    GIVEN_BACK = "job.given_back"
     CANCELLED = "job.cancelled"
     RETRIED = "job.retried"
     RELEASED = "job.released"
     BULK_RETRIED = "jobs.retried"
     BULK_CANCELLED = "jobs.cancelled"
     BULK_RELEASED = "jobs.released"
+    TRIMMED = "retention.trimmed"
     CREDENTIAL_SET = "credential.set"
     DESTINATION_SET = "destination.set"
     DESTINATION_REMOVED = "destination.removed"
@@ -70,6 +69,12 @@ class Event(StrEnum):
     CALLBACK_DEAD = "callback.dead"
     APIKEY_CREATED = "apikey.created"
     APIKEY_REVOKED = "apikey.revoked"
+    KEY_ROTATED = "key.rotated"
+    RESEALED = "key.resealing"
+    KEY_RESEALED = "key.resealed"
+    KEYS_RETIRED = "key.retired"
+    AUDIT_EXPORTED = "audit.exported"
+    AUDIT_TRIMMED = "audit.trimmed"
 
 
 class AuditEntry(Frozen):
@@ -83,39 +88,21 @@ class AuditEntry(Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class AuditReport(Frozen):
-    """The result of a verification: `problems` names each entry or chain that doesn't hold."""
-
-    ok: bool
-    entries: int
-    chains: int
-    problems: tuple[str, ...] = ()
-
-
-def _message(previous: str, *fields: str) -> bytes:
-    parts = [part.encode("utf-8", "surrogatepass") for part in (previous, *fields)]
-    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
-
-
 def sign(vault: Vault, chain: str, seq: int, at_ms: int, event: str, data: str, *, previous: str) -> dict[str, str]:
     """The stored fields of an entry, with its MAC."""
     fields = {"chain": chain, "seq": str(seq), "at": str(at_ms), "event": str(event), "data": data, "key": vault.key_id}
-    return fields | {"mac": _mac(vault, fields, previous)}
-
-
-def _mac(vault: Vault, fields: dict[str, str], previous: str) -> str:
-    message = _message(previous, *(fields[name] for name in ("chain", "seq", "at", "event", "data", "key")))
-    return vault.mac("audit", message, fields["key"]).hex()
+    return fields | {"mac": mac_of(vault, fields, previous)}
 
 
 class Audit:
-    """Reads and verifies the trail. Entries are written by `Journal` only."""
+    """Reads, verifies and exports the trail. Entries are written by `Journal` only."""
 
     def __init__(self, redis: Redis, vault: Vault, prefix: str) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._vault = vault
         self._stream = f"{prefix}:audit"
         self._heads = f"{prefix}:audit:heads"
+        self._base = f"{prefix}:audit:base"
 
     async def tail(self, count: int = 50) -> list[AuditEntry]:
         """The newest `count` entries, oldest first."""
@@ -127,53 +114,45 @@ class Audit:
         start = position if position == "-" else f"({position}"
         return [_entry(_text(i), _fields(raw)) for i, raw in await self._redis.xrange(self._stream, start, count=count)]
 
-    async def verify(self) -> AuditReport:
-        """Check every MAC, every chain's order and every head. Entries written meanwhile are checked as well."""
-        heads = {_text(k): _text(v) for k, v in (await self._redis.hgetall(self._heads)).items()}
-        last: dict[str, tuple[int, str]] = {}
-        seen: set[str] = set()
-        problems: list[str] = []
-        entries = 0
-        async for identifier, fields in self._all():
-            entries += 1
-            problems += self._check(identifier, fields, last)
-            seen.add(f"{fields.get('chain')} {fields.get('seq')}:{fields.get('mac')}")
-        for chain, head in heads.items():
-            if f"{chain} {head}" not in seen:
-                problems.append(f"chain {chain}: its head says entry {head.split(':')[0]}, which is missing")
-        headless = [chain for chain in last if chain not in heads and not await self._redis.hexists(self._heads, chain)]
-        problems += [f"chain {chain}: its head is missing" for chain in headless]
-        problems += [f"chain {chain}: has entries behind its head" for chain in heads if await self._ahead(chain, last)]
-        return AuditReport(ok=not problems, entries=entries, chains=len(last), problems=tuple(problems[:100]))
+    async def verify(self, checkpoints: Iterable[Checkpoint] = ()) -> AuditReport:
+        """Check every MAC, every chain's order and every head, and that nothing is gone that a checkpoint vouches for.
 
-    async def _ahead(self, chain: str, last: dict[str, tuple[int, str]]) -> bool:
-        head = _text(await self._redis.hget(self._heads, chain) or "0:")
-        return last.get(chain, (0, ""))[0] > int(head.split(":")[0])
+        Entries written meanwhile are checked as well.
+        """
+        walk = Verification(self._vault, tuple(checkpoints), await self.base())
+        before = await self._known_heads()
+        async for identifier, fields in self.rows():
+            walk.take(identifier, fields)
+        walk.heads(before, await self._known_heads())
+        return walk.report()
 
-    def _check(self, identifier: str, fields: dict[str, str], last: dict[str, tuple[int, str]]) -> list[str]:
-        try:
-            chain, seq, at = fields["chain"], int(fields["seq"]), int(fields["at"])
-            before, previous = last.get(chain, (0, ""))
-            genuine = hmac.compare_digest(_mac(self._vault, fields, previous), fields["mac"])
-        except KeyTrouble as trouble:
-            return [f"entry {identifier}: {trouble.message}"]
-        except (KeyError, ValueError):
-            return [f"entry {identifier}: not an audit entry"]
-        last[chain] = (seq, fields["mac"])
-        if seq != before + 1:
-            return [f"entry {identifier}: number {seq} of chain {chain} follows number {before}"]
-        if not genuine:
-            return [f"entry {identifier}: number {seq} of chain {chain} was changed"]
-        if abs(int(identifier.split("-", maxsplit=1)[0]) - at) > CLOCK_TOLERANCE_MS:
-            return [f"entry {identifier}: its time differs from the server's by more than ten minutes"]
-        return []
+    async def checkpoint(self) -> Checkpoint:
+        """A signed statement of where every chain stands now, to be kept outside Redis."""
+        pipeline = self._redis.pipeline(transaction=True)
+        heads, newest, clock = await pipeline.hgetall(self._heads).xrevrange(self._stream, count=1).time().execute()
+        return Checkpoint(
+            at_ms=clock[0] * 1000 + clock[1] // 1000,
+            last_id=_text(newest[0][0]) if newest else "0-0",
+            heads=_fields(heads),
+            key=self._vault.key_id,
+        ).signed(self._vault)
 
-    async def _all(self) -> AsyncIterator[tuple[str, dict[str, str]]]:
-        position = "-"
-        while rows := await self._redis.xrange(self._stream, position, count=1000):
+    async def base(self) -> Checkpoint | None:
+        """How far the trail was trimmed; None where it is whole. A forged one shows in `verify`."""
+        raw = await self._redis.get(self._base)
+        return None if raw is None else Checkpoint.model_validate_json(raw)
+
+    async def rows(self, after: str = "-", before_ms: int | None = None) -> AsyncIterator[tuple[str, dict[str, str]]]:
+        """Every entry as stored: after the entry of id `after`, older than `before_ms` by the server's clock."""
+        position = after if after == "-" else f"({after}"
+        end = "+" if before_ms is None else f"({before_ms}"
+        while rows := await self._redis.xrange(self._stream, position, end, count=1000):
             for identifier, raw in rows:
                 yield _text(identifier), _fields(raw)
             position = f"({_text(rows[-1][0])}"
+
+    async def _known_heads(self) -> dict[str, str]:
+        return _fields(await self._redis.hgetall(self._heads))
 
 
 def _text(value: object) -> str:

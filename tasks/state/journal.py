@@ -15,11 +15,11 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -32,6 +32,7 @@ from tasks.state.vault import Vault
 
 GROUP = 64
 REPLICA_LIMIT_MS = 3000
+T = TypeVar("T")
 
 
 @dataclass
@@ -129,7 +130,7 @@ class Journal:
             self._shas.clear()
             await self._prepare({script})
             return await self._evaluate(self._redis, script, "", args)
-        except RedisError as error:
+        except (RedisError, OSError) as error:
             raise _unavailable(error) from error
 
     async def _flush(self) -> None:
@@ -285,3 +286,20 @@ def _unavailable(error: Exception) -> StateUnavailable:
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
         )
     return StateUnavailable(f"Redis refused the write: {text[:200]}", code="redis_refused", advice="See its log.")
+
+
+async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
+    """The result of `work`, tried again while Redis is away, for `limit_s` seconds at most; then its last error.
+
+    For transitions that may be asked for twice: what a first try brought in, a second one finds.
+    """
+    deadline = time.monotonic() + limit_s
+    delay_s = 0.1
+    while True:
+        try:
+            return await work()
+        except (StateUnavailable, RedisError, OSError):
+            if time.monotonic() + delay_s > deadline:
+                raise
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, 1.0)

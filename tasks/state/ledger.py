@@ -6,7 +6,7 @@ import builtins
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.model import (
     Job,
     JobState,
     LastError,
+    PublishToConfluence,
     Receipt,
 )
 from tasks.quota import Guidance
@@ -28,8 +29,10 @@ from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
 from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
 from tasks.state.overview import Count, JobFilter, Overview, job_of, text
+from tasks.state.upkeep import Upkeep
 
 CRASH_LIMIT = 3
+SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
@@ -43,7 +46,10 @@ class Subject(Frozen):
 
 @dataclass(frozen=True)
 class Submission:
-    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script."""
+    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
+
+    `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
+    """
 
     command: Command
     destination: str
@@ -53,6 +59,8 @@ class Submission:
     job_id: str | None = None
     idempotency_key: str | None = None
     fingerprint: str = ""
+    same_request: Callable[[str], bool] = bool
+    family: str | None = None
     contents: Mapping[str, str] | None = None
     traceparent: str | None = None
     callback: Callback | None = None
@@ -89,6 +97,7 @@ class Ledger:
         self._journal = journal
         self._prefix = journal.prefix
         self.overview = Overview(redis, journal)
+        self.upkeep = Upkeep(redis, journal)
 
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
@@ -99,13 +108,17 @@ class Ledger:
         reply = await self._submit(job_id, submission)
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
-        if reply.status == "refused":
+        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
             raise Refused(
                 f"This Idempotency-Key already made job {reply.detail}, from another request.",
                 code="idempotency_conflict",
                 advice="Use a new key for a new request.",
             )
-        return await self.require(reply.reason or job_id)
+        return await self.require(reply.detail or reply.reason or job_id)
+
+    async def _fingerprint(self, submission: Submission) -> str:
+        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
+        return text(stored or b"")
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
@@ -115,7 +128,10 @@ class Ledger:
             "destination": submission.destination,
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
+            "content": content_name(command),
         }
+        if submission.family:
+            fields["family"] = submission.family
         if submission.traceparent:
             fields["traceparent"] = submission.traceparent
         if wanted := submission.callback:
@@ -128,9 +144,7 @@ class Ledger:
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
             "contents": dict(submission.contents or {}) or None,
-            "idempotency": hashlib.sha256(submission.idempotency_key.encode()).hexdigest()
-            if submission.idempotency_key
-            else None,
+            "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
         }
@@ -146,11 +160,16 @@ class Ledger:
             supersedes=args["waiting"] or None,
         )
 
-    async def claim(self, job_id: str, worker: str, lease_ms: int) -> Job | NotClaimed:
-        """Take a job for one attempt: its record with a new fencing token, or why not."""
-        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms}
+    async def claim(self, job_id: str, worker: str, lease_ms: int, claim: str | None = None) -> Job | NotClaimed:
+        """Take a job for one attempt: its record with a new fencing token, or why not.
+
+        The same `claim` (a name for this one try) again is the same claim: what a broken connection left in doubt can
+        be asked again.
+        """
+        claim = claim or uuid.uuid4().hex
+        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms, "claim": claim, "silent_ms": SILENT_MS}
         reply = await self._journal.commit("claim", args, Event.CLAIMED, job=job_id, worker=worker)
-        if reply.ok:
+        if reply.ok or reply.status == "exists":
             return await self.require(job_id)
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
@@ -179,7 +198,8 @@ class Ledger:
         """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
         `paid` says that an earlier call kept its place. Raises `Fenced`.
         """
-        args = {"id": job.id, "token": job.token, "writes": writes, "doubt_until_ms": doubt_until_ms}
+        stage = event.partition(".")[0]
+        args = {"id": job.id, "token": job.token, "stage": stage, "writes": writes, "doubt_until_ms": doubt_until_ms}
         args |= {"paid": paid, "patience_ms": patience_ms}
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
         if reply.reason == "slot":
@@ -199,7 +219,10 @@ class Ledger:
         destination: str | None = None,
         guidance: Guidance | None = None,
     ) -> None:
-        """Close an intent with its outcome, also where the job is no longer ours; limits learned hold for every worker."""
+        """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
+
+        What the answer said about limits holds for every worker.
+        """
         detail = {k: v for k, v in facts.items() if v is not None}
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
         if destination and guidance and (learned := lesson(guidance, self._journal.clock_ms())):
@@ -208,7 +231,8 @@ class Ledger:
 
     async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
         """Make the intent of a request that belongs to no job durable; returns its reference."""
-        reply = await self._journal.commit("record", {}, event, **facts)
+        args = {"id": "", "stage": event.partition(".")[0]}
+        reply = await self._journal.commit("intent", args, event, **facts)
         return reply.intent
 
     async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
@@ -266,7 +290,6 @@ class Ledger:
         job = await self.get(job_id)
         if job is None or job.state is not JobState.RUNNING:
             return None
-        intent = await self._redis.hget(self._key("job", job_id), "open_intent")
         spent = job.crashes + 1 >= CRASH_LIMIT
         error = LastError(
             code="quarantined" if spent else "worker_lost",
@@ -281,13 +304,15 @@ class Ledger:
             "to": JobState.DEAD if spent else JobState.RETRYING,
             "last_error": error.model_dump_json(),
         }
-        event = Event.DELIVERY_UNKNOWN if intent else Event.TAKEN_OVER
-        facts = {"job": job_id, "worker": job.worker, "intent": text(intent) if intent else None}
-        reply = await self._journal.commit("take_over", args, event, **facts)
+        facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
+        reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts)
         if reply.reason == "newer":
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
-            reply = await self._journal.commit("take_over", args, event, **facts, by=reply.detail)
-        return JobState(str(args["to"])) if reply.ok else None
+            reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts, by=reply.detail)
+        if not reply.ok:
+            return None
+        await self.upkeep.close_orphans()
+        return JobState(str(args["to"]))
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
@@ -394,6 +419,19 @@ class Ledger:
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
+
+
+def _remembered(submission: Submission) -> str | None:
+    """What an idempotency key is remembered by."""
+    key = submission.idempotency_key
+    return hashlib.sha256(key.encode()).hexdigest() if key else None
+
+
+def content_name(command: Command) -> str:
+    """The key of the document or issue that a command is about."""
+    if isinstance(command, PublishToConfluence):
+        return f"document:{command.doc_id}"
+    return f"issue:{command.issue_id}"
 
 
 def _fence(reply: Reply, job: Job) -> None:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tasks.errors import KeyTrouble
 
 PREFIX = "aw1"
+DIGEST_PREFIX = "awd1"
 
 
 class Keys(Protocol):
@@ -82,12 +83,45 @@ class Vault:
             )
         return secret
 
+    def reseal(self, record: str, purpose: str) -> str:
+        """The record under the current key, with the context it was sealed with; raises `KeyTrouble`."""
+        prefix, key_id, token = record.split(".", 2)
+        key = self._keys.get(key_id)
+        if prefix != PREFIX or key is None:
+            raise KeyTrouble(
+                f"Key {key_id[:8]!r} is not on the key ring.", code="key_unavailable", advice="Put it back."
+            )
+        try:
+            plain = Fernet(_derive(key, purpose)).decrypt(token.encode())
+        except (InvalidToken, TypeError, ValueError):
+            raise KeyTrouble(f"A {purpose} record is damaged.", code="damaged", advice="Store it again.") from None
+        new_id, new = self._keys.current
+        return f"{PREFIX}.{new_id}.{Fernet(_derive(new, purpose)).encrypt(plain).decode()}"
+
+    def digest(self, purpose: str, message: bytes, key_id: str | None = None) -> str:
+        """A keyed digest to store and compare later by `matches`, also after the current key has changed."""
+        named = key_id or self.key_id
+        return f"{DIGEST_PREFIX}.{named}.{self.mac(purpose, message, named).hex()}"
+
+    def matches(self, digest: str, purpose: str, message: bytes) -> bool:
+        """Whether `digest` was made of this message, in constant time; False where its key is gone."""
+        key_id = key_id_of(digest)
+        if key_id is None or self._keys.get(key_id) is None:
+            return False
+        return hmac.compare_digest(digest, self.digest(purpose, message, key_id))
+
     def mac(self, purpose: str, message: bytes, key_id: str | None = None) -> bytes:
         """HMAC-SHA-256 of `message` under the purpose's own key; raises `KeyTrouble` when the key is gone."""
         key = self._keys.get(key_id or self.key_id)
         if key is None:
             raise KeyTrouble(f"Key {key_id!r} is not on the key ring.", code="key_unavailable", advice="Put it back.")
         return hmac.digest(_derive(key, purpose), message, "sha256")
+
+
+def key_id_of(stored: str) -> str | None:
+    """The id of the key that a sealed record or a digest names, by its first 24 characters; None for anything else."""
+    parts = stored[:24].split(".", 2)
+    return parts[1] if len(parts) == 3 and parts[0] in (PREFIX, DIGEST_PREFIX) else None
 
 
 def _derive(key: bytes, purpose: str) -> bytes:

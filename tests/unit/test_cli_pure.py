@@ -140,7 +140,7 @@ def test_a_bad_setting_is_one_line(run, monkeypatch):
 
 
 def test_a_fault_of_our_own_is_one_line_too(run, monkeypatch):
-    monkeypatch.setattr("worker.cli.tools.new_key", lambda: {}["planted"])
+    monkeypatch.setattr("worker.cli.keys.new_key", lambda: {}["planted"])
     shown = run("key", "new")
     assert shown.exit_code == 1
     assert "KeyError" in shown.stderr

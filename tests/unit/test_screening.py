@@ -29,6 +29,43 @@ SECRETS = [
     "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIE\n-----END RSA " + "PRIVATE KEY-----",
     "password%3D" + P,
 ]
+G, A = "ghp_" + "a8Fk2Lq9Zx7Vb3Nm5Pw1Rt6Yu4Ic0OsEd2Gh", "AKIA" + "Z7Q3XK5TBVW2MNPL"
+
+
+def b64(text: str, encoding: str = "utf-8") -> str:
+    return base64.b64encode(text.encode(encoding)).decode()
+
+
+BROKEN_UP = {
+    "encoded twice": b64(b64(f"password={P}!")),
+    "encoded and wrapped": base64.encodebytes(("config dump\n" * 6 + f"password={P}\n").encode()).decode(),
+    "encoded as Windows does": b64(f"$password='{P}'", "utf-16-le"),
+    "hexadecimal": f"password={P}".encode().hex(),
+    "percent twice": "".join(f"%25{ord(c):02X}" for c in A),
+    "one star": f"pa*ssword: {P}",
+    "bold inside": G[:10] + "**" + G[10:20] + "**" + G[20:],
+    "link inside": f"[{A[:8]}](http://x){A[8:]}",
+    "tag inside": f"{A[:8]}<b>{A[8:]}</b>",
+    "comment inside": f"{A[:8]}<!-- x -->{A[8:]}",
+    "hard break inside": G[:20] + "\\\n" + G[20:],
+    "line break tag inside": G[:20] + "<br>" + G[20:],
+    "full width": "".join(chr(ord(c) + 0xFEE0) for c in A),
+}
+ELSEWHERE = {
+    "the next line": f"password:\n{P}",
+    "a YAML block": f"password: >\n  {P}",
+    "an element": f"<db.password>{P}</db.password>",
+    "an option": f"app --password {P}",
+    "mysql's option": f"mysql -u root -p{P} -h db",
+    "sshpass": f"sshpass -p '{P}' ssh host",
+    "a sentence": f"The password is {P}.",
+    "German": f"Passwort: {P}",
+    "French": f"mot de passe : {P}",
+    "Spanish": f"contraseña: {P}",
+    "a column": f"| User | Password |\n|---|---|\n| admin | {P} |",
+    "a cookie": "Cookie: sessionid=3f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c",
+    "an age key": "AGE-SECRET-" + "KEY-1QQPQZRFR7ZZ2WCV3LQXXJ2GT8SHZQ7N4LQXK5TBVW2MNPLQQQQQQQQQQQQ",
+}
 PERSONAL = {
     "card 4111 1111 1111 1111": "CreditCard",
     "call +44 20 7946 0018 now": "Phone",
@@ -37,6 +74,11 @@ PERSONAL = {
     "mac 00:1B:44:11:3A:B7": "MAC",
     "from 8.8.4.4": "IPv4",
     "2a02:6b8:0:1472:2741:0:8b6:43a1": "IPv6",
+    "card 4111.1111.1111.1111": "CreditCard",
+    "call 0044 20 7946 0018": "Phone",
+    "jürgen@müller-gmbh.de": "Email",
+    "mac 001b.4411.3ab7": "MAC",
+    "SSN 123 45 6789": "SSN",
 }
 DECOYS = [
     "see app.log and main.py",
@@ -61,6 +103,15 @@ DECOYS = [
     "token bucket: refill",
     "| Token | Description |\n|---|---|",
     "Passwords: rotated all of them",
+    "version 1.2.3.4",
+    "release 10.15.7.2 of macOS",
+    "1.2.3.4.5",
+    "12:34:56:78:90:ab:cd",
+    "password = input()",
+    "password = os.getenv('DB_PASSWORD')",
+    "password = config.password",
+    "Password:\nThe policy asks for twelve characters.",
+    "| Password | Rotated |\n|---|---|\n| required | yes |",
 ]
 
 
@@ -69,7 +120,19 @@ def test_secrets_are_found_and_block(text):
     assert screen(text, Policy()).action == "block"
 
 
-@pytest.mark.parametrize(("text", "kind"), PERSONAL.items(), ids=list(PERSONAL.values()))
+@pytest.mark.parametrize("text", BROKEN_UP.values(), ids=BROKEN_UP.keys())
+def test_secrets_that_are_encoded_or_broken_up_are_found_and_block(text):
+    assert screen(f"before {text} after", Policy()).action == "block"
+
+
+@pytest.mark.parametrize("text", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_secrets_are_found_wherever_people_put_them(text):
+    verdict = screen(text, Policy())
+    assert verdict.action == "block"
+    assert P not in screen(text, Policy(), released=True).text
+
+
+@pytest.mark.parametrize(("text", "kind"), PERSONAL.items(), ids=str)
 def test_personal_data_is_found_and_redacted(text, kind):
     verdict = screen(text, Policy())
     assert verdict.action == "redact"

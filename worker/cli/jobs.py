@@ -149,39 +149,4 @@ def release(context: Context, job_id: str | None, state: str | None, destination
     _act(context, "release", job_id, state, destination, reason)
 
 
-@click.group()
-def audit() -> None:
-    """Read and verify the audit trail."""
-
-
-@audit.command()
-@click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--job", "job_id", help="Only entries of this job.")
-@common
-def tail(context: Context, count: int, job_id: str | None) -> None:
-    """Show the newest entries."""
-    entries = context.run(lambda services: services.audit.tail(count))
-    entries = [entry for entry in entries if job_id is None or entry.data.get("job") == job_id]
-    lines = []
-    for entry in entries:
-        at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-        facts = " ".join(f"{k}={v}" for k, v in entry.data.items())
-        lines.append(f"{at:%Y-%m-%d %H:%M:%S} {entry.event:18} {facts}")
-    context.show([entry.model_dump(mode="json") for entry in entries], "\n".join(lines) or "No entry yet.")
-
-
-@audit.command()
-@common
-def verify(context: Context) -> None:
-    """Check every entry, chain and head; exit 1 where one doesn't hold."""
-    report = context.run(lambda services: services.audit.verify())
-    good = f"The audit trail holds: {report.entries} entries in {report.chains} chains."
-    context.show(
-        report.model_dump(mode="json"),
-        good if report.ok else "\n".join(("The audit trail does not hold.", *report.problems)),
-    )
-    if not report.ok:
-        raise SystemExit(1)
-
-
-COMMANDS = (job, audit)
+COMMANDS = (job,)

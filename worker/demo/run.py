@@ -17,7 +17,7 @@ from rich.table import Column, Table
 
 from config.settings import Settings
 from tasks.model import CommandName, Document, Issue, Job, JobState, parse_command
-from tasks.state.audit import AuditReport
+from tasks.state.verification import AuditReport
 from worker.cli.base import DONE, FAILED, STOPPED, Context, plain
 from worker.cli.content import read_text, title_of
 from worker.cli.watching import describe, follow, sentence

@@ -1,8 +1,9 @@
--- claim(args: id, worker, lease_ms): take the job for one attempt, if it is its turn
+-- claim(args: id, worker, claim, lease_ms, silent_ms): take the job for one attempt, if it is its turn; again with the same `claim` is the same
 -- with traffic
 local id = args.id
 local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end
+if state == 'running' and get(id, 'claim') == args.claim then return {'exists', id} end
 if state ~= 'queued' and state ~= 'retrying' then return {'refused', 'state', state} end
 
 local destination = get(id, 'destination')
@@ -41,7 +42,8 @@ redis.call('HSET', subject, 'running', id)
 enter(id, 'running')
 local token = redis.call('HINCRBY', job_key(id), 'token', 1)
 local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
-redis.call('HSET', job_key(id), 'worker', args.worker)
+redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
+redis.call('ZADD', key('workers'), 'NX', int(now + args.silent_ms), args.worker)
 redis.call('ZADD', key('leases'), int(now + args.lease_ms), id)
 redis.call('ZADD', key('running', destination), int(now), id)
 redis.call('SADD', key('worker', args.worker, 'jobs'), id)

@@ -1,23 +1,25 @@
--- intent(args: id, token, writes, doubt_until_ms, paid, patience_ms): permit one request of a job that is still ours, or say when
+-- intent(args: id, token?, stage, writes, doubt_until_ms?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
 -- with traffic
 local id = args.id
-if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
-
-local destination = get(id, 'destination')
-local gate = gate_of(destination)
-local at, tat = math.max(now, gate.not_before), nil
-if not args.paid then at, tat = slot(gate, at) end
-if at - now > args.patience_ms then return {'refused', 'throttled', int(math.ceil(at))} end
-spend(destination, tat)
-if gate.interval > 0 then redis.call('ZREM', key('starting', destination), id) end
-if at > now then
-  redis.call('ZINCRBY', key('leases'), math.ceil(at - now), id)
-  return {'refused', 'slot', int(math.ceil(at - now))}
+if id ~= '' then
+  if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
+  local destination = get(id, 'destination')
+  local gate = gate_of(destination)
+  local at, tat = math.max(now, gate.not_before), nil
+  if not args.paid then at, tat = slot(gate, at) end
+  if at - now > args.patience_ms then return {'refused', 'throttled', int(math.ceil(at))} end
+  spend(destination, tat)
+  if gate.interval > 0 then redis.call('ZREM', key('starting', destination), id) end
+  if at > now then
+    redis.call('ZINCRBY', key('leases'), math.ceil(at - now), id)
+    return {'refused', 'slot', int(math.ceil(at - now))}
+  end
+  if args.writes then
+    redis.call('HSET', key('subject', get(id, 'subject')), 'doubt_until_ms', int(args.doubt_until_ms))
+  end
 end
-
-if args.writes then
-  redis.call('HSET', key('subject', get(id, 'subject')), 'doubt_until_ms', int(args.doubt_until_ms))
-end
-redis.call('HSET', job_key(id), 'open_intent', entry.chain .. '/' .. entry.seq)
+local intent = entry.chain .. '/' .. entry.seq
+redis.call('ZADD', key('intents'), int(now), intent)
+redis.call('HSET', key('intents', 'of'), intent, cjson.encode({id = id, token = args.token, stage = args.stage}))
 audit()
 return {'ok'}

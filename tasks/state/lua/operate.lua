@@ -6,28 +6,32 @@ local allowed = false
 for _, from in ipairs(args.from) do allowed = allowed or from == state end
 if not allowed then return {'refused', 'state', state} end
 
-if args.subject and args.subject ~= get(id, 'subject') then
-  local order = redis.call('HINCRBY', key('subject', args.subject), 'order', 1)
-  redis.call('HSET', job_key(id), 'subject', args.subject, 'order', order)
-end
-local subject = key('subject', get(id, 'subject'))
+local moved = args.subject and args.subject ~= get(id, 'subject')
+local subject = key('subject', moved and args.subject or get(id, 'subject'))
 local waiting = redis.call('HGET', subject, 'waiting')
 if args.to == 'queued' then
-  local order = tonumber(get(id, 'order'))
-  if tonumber(redis.call('HGET', subject, 'delivered_order') or 0) > order then
+  local newest = tonumber(redis.call('HGET', subject, 'delivered_order') or 0)
+  if not moved and newest > tonumber(get(id, 'order')) then
     return {'refused', 'stale', redis.call('HGET', subject, 'delivered_by') or ''}
   end
   local rival = waiting or redis.call('HGET', subject, 'running')
   if rival and rival ~= id then return {'refused', 'rival', rival} end
+  if moved then
+    local order = redis.call('HINCRBY', subject, 'order', 1)
+    redis.call('HSET', job_key(id), 'subject', args.subject, 'order', order)
+  end
   redis.call('HSET', subject, 'waiting', id)
   redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'expires_ms', int(now + args.max_age_ms))
   if args.released then redis.call('HSET', job_key(id), 'released', '1') end
-  redis.call('ZREM', key('finished'), id)
+  redis.call('ZREM', key('finished', 'dead'), id)
+  need(id)
 else
   stop_waiting(id)
   if waiting == id then redis.call('HDEL', subject, 'waiting') end
   if args.superseded_by then redis.call('HSET', job_key(id), 'superseded_by', args.superseded_by) end
-  finish(id)
+  redis.call('ZREM', key('finished', 'dead'), id)
+  finish(id, args.to)
+  tell(id)
 end
 enter(id, args.to)
 if args.to == 'queued' then wait_until(id, now) end

@@ -103,11 +103,35 @@ local function let_go(id)
   redis.call('ZREM', key('leases'), id)
   redis.call('ZREM', key('running', destination), id)
   if worker then redis.call('SREM', key('worker', worker, 'jobs'), id) end
-  redis.call('HDEL', job_key(id), 'worker')
+  redis.call('HDEL', job_key(id), 'worker', 'claim')
   local subject = key('subject', get(id, 'subject'))
   if redis.call('HGET', subject, 'running') == id then redis.call('HDEL', subject, 'running') end
 end
 
 local function wake() redis.call('PUBLISH', key('wake'), '1') end
 
-local function finish(id) redis.call('ZADD', key('finished'), int(now), id) end
+local function tell(id) redis.call('SADD', key('told'), id) end
+
+-- What an unfinished job needs stays: its document or issue, and what is known of its subject.
+local function needed(id)
+  local facts = redis.call('HMGET', job_key(id), 'content', 'subject', 'family')
+  local names = {{'subjects', 'subject:' .. facts[2]}}
+  if facts[1] then names[#names + 1] = {'contents', facts[1]} end
+  if facts[3] then names[#names + 1] = {'subjects', 'subject:' .. facts[3]} end
+  return names
+end
+
+local function need(id)
+  for _, part in ipairs(needed(id)) do
+    redis.call('SADD', key('needs', part[2]), id)
+    redis.call('ZADD', key(part[1]), int(now), part[2])
+  end
+end
+
+local function finish(id, state)
+  redis.call('ZADD', key('finished', state == 'dead' and 'dead' or 'done'), int(now), id)
+  for _, part in ipairs(needed(id)) do
+    redis.call('SREM', key('needs', part[2]), id)
+    redis.call('ZADD', key(part[1]), int(now), part[2])
+  end
+end

@@ -1,5 +1,8 @@
 -- record(args: set?, hash?, remove?, add?, take?): store or drop plain records together with their audit entry
-for name, value in pairs(args.set or {}) do redis.call('SET', key(name), value) end
+for name, value in pairs(args.set or {}) do
+  redis.call('SET', key(name), value)
+  if name:find('^document:') or name:find('^issue:') then redis.call('ZADD', key('contents'), int(now), name) end
+end
 for name, fields in pairs(args.hash or {}) do redis.call('HSET', key(name), unpack(fields)) end
 for _, name in ipairs(args.remove or {}) do redis.call('DEL', key(name)) end
 for name, member in pairs(args.add or {}) do redis.call('SADD', key(name), member) end

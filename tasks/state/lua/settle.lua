@@ -19,6 +19,8 @@ elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', i
 if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
   redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id)
+  local family = get(id, 'family')
+  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt) end
 end
 
 enter(id, args.to)
@@ -26,7 +28,7 @@ if waits then
   redis.call('HSET', subject, 'waiting', id)
   wait_until(id, args.due_ms)
 elseif args.to ~= 'held' then
-  finish(id)
+  finish(id, args.to)
 end
 if newer then wait_until(newer, now) end
 

@@ -15,7 +15,10 @@ local subject = key('subject', args.subject)
 local waiting = redis.call('HGET', subject, 'waiting') or ''
 if waiting ~= args.waiting then return {'refused', 'moved', waiting} end
 
-for name, sealed in pairs(contents) do redis.call('SET', key(name), sealed) end
+for name, sealed in pairs(contents) do
+  redis.call('SET', key(name), sealed)
+  redis.call('ZADD', key('contents'), int(now), name)
+end
 local order = redis.call('HINCRBY', subject, 'order', 1)
 redis.call('HSET', job_key(id), unpack(args.fields))
 redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
@@ -24,7 +27,8 @@ if waiting ~= '' then
   stop_waiting(waiting)
   redis.call('HSET', job_key(waiting), 'superseded_by', id)
   enter(waiting, 'superseded')
-  finish(waiting)
+  finish(waiting, 'superseded')
+  tell(waiting)
   note(waiting, 'job.superseded', {by = id})
 end
 redis.call('HSET', subject, 'waiting', id)
@@ -32,8 +36,10 @@ if args.idempotency then
   local remembered = key('idempotency', args.idempotency)
   redis.call('HSET', remembered, 'job', id, 'fingerprint', args.fingerprint)
   redis.call('PEXPIRE', remembered, int(args.remember_ms))
+  redis.call('HSET', job_key(id), 'idempotency', args.idempotency)
 end
 enter(id, 'queued')
+need(id)
 wait_until(id, now)
 redis.call('ZADD', key('jobs'), int(now), id)
 redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)

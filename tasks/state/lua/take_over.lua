@@ -11,7 +11,6 @@ if args.to == 'retrying' and newer then return {'refused', 'newer', newer} end
 let_go(id)
 redis.call('HINCRBY', job_key(id), 'attempts', -1)
 redis.call('HINCRBY', job_key(id), 'crashes', 1)
-redis.call('HDEL', job_key(id), 'open_intent')
 redis.call('HSET', job_key(id), 'last_error', args.last_error)
 if args.superseded_by then redis.call('HSET', job_key(id), 'superseded_by', args.superseded_by) end
 enter(id, args.to)
@@ -19,7 +18,8 @@ if args.to == 'retrying' then
   redis.call('HSET', subject, 'waiting', id)
   wait_until(id, now)
 else
-  finish(id)
+  finish(id, args.to)
+  tell(id)
   if newer then wait_until(newer, now) end
 end
 note(id, entry.event, {error = args.last_error, state = args.to})

@@ -1,0 +1,22 @@
+-- trim(args: kind, before_ms, names): forget finished jobs, or contents and subjects that no unfinished job needs
+local function forget_job(id)
+  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'idempotency')
+  redis.call('ZREM', key('jobs'), id)
+  redis.call('ZREM', key('jobs', facts[2]), id)
+  redis.call('ZREM', key('state', facts[1]), id)
+  redis.call('ZREM', key('state', facts[1], facts[2]), id)
+  redis.call('SREM', key('told'), id)
+  if facts[3] then redis.call('DEL', key('idempotency', facts[3])) end
+  redis.call('DEL', job_key(id), key('job', id, 'events'))
+end
+
+local jobs = args.kind == 'finished:done' or args.kind == 'finished:dead'
+for _, name in ipairs(args.names) do
+  local at = tonumber(redis.call('ZSCORE', key(args.kind), name) or now)
+  if at <= args.before_ms and redis.call('EXISTS', key('needs', name)) == 0 then
+    redis.call('ZREM', key(args.kind), name)
+    if jobs then forget_job(name) else redis.call('DEL', key(name)) end
+  end
+end
+audit()
+return {'ok'}

@@ -1,0 +1,189 @@
+"""The audit trail leaves Redis and comes back: checkpoints, exports, trimming, and what an intruder could do to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from tasks.errors import Refused
+from tasks.state import export as trail
+from tasks.state.checkpoint import read_checkpoints
+from tests.integration.test_lifecycle import DOCUMENT
+from tests.integration.test_rotation import afterword
+from worker.checkpoints import log_if_due
+from worker.runtime import open_services
+
+
+async def put(services, count: int = 3) -> None:
+    for _ in range(count):
+        await services.contents.put_document(DOCUMENT, "test")
+
+
+async def exported(services, **part) -> list[str]:
+    return [line async for line in trail.lines(services.audit, services.vault, "1.0", **part)]
+
+
+def keys(settings) -> tuple[str, str]:
+    return f"{settings.prefix}:audit", f"{settings.prefix}:audit:heads"
+
+
+async def trimmed(services, before_ms: int) -> int:
+    return await trail.trim(services.audit, services.journal, services.vault, before_ms=before_ms, actor="test")
+
+
+async def server_ms(services) -> int:
+    seconds, micros = await services.redis.time()
+    return seconds * 1000 + micros // 1000
+
+
+async def test_a_tail_cut_off_with_its_head_shows_against_a_checkpoint(services, settings):
+    stream, heads = keys(settings)
+    await put(services)
+    saved = await services.redis.hgetall(heads)
+    await put(services)
+    checkpoint = await services.audit.checkpoint()
+    rows = await services.redis.xrevrange(stream, count=3)
+    await services.redis.xdel(stream, *(identifier for identifier, _ in rows))
+    await services.redis.hset(heads, mapping=saved)
+    assert (await services.audit.verify()).ok, "the chain by itself holds"
+    report = await services.audit.verify([checkpoint])
+    assert not report.ok
+    assert "vouches for entry 6" in report.problems[0]
+
+
+async def test_a_chain_removed_as_a_whole_shows_against_a_checkpoint(services, settings):
+    stream, heads = keys(settings)
+    await put(services)
+    checkpoint = await services.audit.checkpoint()
+    await services.redis.delete(stream, heads)
+    assert not (await services.audit.verify([checkpoint])).ok
+
+
+async def test_a_checkpoint_that_was_changed_is_not_believed(services):
+    await put(services)
+    checkpoint = await services.audit.checkpoint()
+    forged = checkpoint.model_copy(update={"heads": {}})
+    assert "changed or forged" in (await services.audit.verify([forged])).problems[0]
+    assert (await services.audit.verify([checkpoint])).ok
+
+
+async def test_the_trail_goes_on_holding_after_the_exported_part_is_trimmed(services):
+    await put(services)
+    lines = await exported(services)
+    now_ms = await server_ms(services)
+    while await server_ms(services) == now_ms:
+        pass
+    before_ms = await server_ms(services)
+    await put(services)
+    checkpoint = await services.audit.checkpoint()
+    assert await trimmed(services, before_ms) == 3
+    await put(services)
+    report = await services.audit.verify([checkpoint])
+    assert report.ok, report.problems
+    assert report.entries == 7, "three before and after, and the trimming itself"
+    assert trail.verify_export(services.vault, lines).ok
+    second = await exported(services)
+    assert trail.verify_export(services.vault, second).ok
+    assert trail.verify_export(services.vault, second).entries == 7
+
+
+async def test_chains_of_processes_that_ended_go_with_their_last_entry(services, settings):
+    async with open_services(settings) as other:
+        await put(other)
+    before_ms = await server_ms(services) + 60_000
+    assert await trimmed(services, before_ms) == 3
+    assert len(await services.redis.hgetall(keys(settings)[1])) == 1
+    assert (await services.audit.verify()).ok
+    await put(services)
+    assert (await services.audit.verify()).ok
+
+
+async def test_trimming_without_the_signed_base_shows(services, settings):
+    await put(services)
+    base = f"{settings.prefix}:audit:base"
+    await services.redis.xtrim(keys(settings)[0], maxlen=1, approximate=False)
+    assert not (await services.audit.verify()).ok
+    forged = (await services.audit.checkpoint()).model_copy(update={"kind": "base"})
+    await services.redis.set(base, forged.model_dump_json())
+    assert "base" in (await services.audit.verify()).problems[0]
+
+
+async def test_a_trail_that_does_not_hold_is_not_trimmed(services, settings):
+    await put(services)
+    first = (await services.redis.xrange(keys(settings)[0], count=1))[0][0]
+    await services.redis.xdel(keys(settings)[0], first)
+    with pytest.raises(Refused, match="nothing was trimmed"):
+        await trimmed(services, await server_ms(services) + 1)
+
+
+@pytest.mark.parametrize("mischief", ["edit", "drop", "swap", "cut", "end"])
+async def test_an_export_that_was_tampered_with_does_not_verify(services, mischief):
+    await put(services, 4)
+    lines = await exported(services)
+    match mischief:
+        case "edit":
+            lines[1] = lines[1].replace('\\"actor\\":\\"test\\"', '\\"actor\\":\\"else\\"')
+        case "drop":
+            del lines[1]
+        case "swap":
+            lines[0], lines[1] = lines[1], lines[0]
+        case "cut":
+            del lines[3]
+        case "end":
+            del lines[-1]
+    assert not trail.verify_export(services.vault, lines).ok
+
+
+async def test_a_part_of_the_trail_verifies_by_itself(services):
+    await put(services, 2)
+    middle = (await services.audit.tail(1))[0].id
+    await put(services, 2)
+    part = await exported(services, after=middle)
+    report = trail.verify_export(services.vault, part)
+    assert (report.ok, report.entries) == (True, 2)
+    assert not trail.verify_export(services.vault, [part[0], *part[2:]]).ok
+
+
+async def test_an_export_is_ocsf_and_holds_no_body(services):
+    await put(services, 1)
+    event = json.loads((await exported(services))[0])
+    assert event["class_uid"] == 6003
+    assert event["type_uid"] == 600300 + event["activity_id"]
+    assert {"actor", "api", "metadata", "severity_id", "src_endpoint", "time"} <= event.keys()
+    assert DOCUMENT.content_md not in json.dumps(event)
+
+
+async def test_one_worker_logs_a_checkpoint_in_an_interval(services, settings, caplog):
+    await put(services)
+    with caplog.at_level(logging.INFO, logger="worker.checkpoints"):
+        assert await log_if_due(services)
+        async with open_services(settings) as other:
+            assert not await log_if_due(other)
+    text = next(record.getMessage() for record in caplog.records).removeprefix("audit checkpoint ")
+    assert (await services.audit.verify(read_checkpoints([text]))).checkpoints == 1
+
+
+async def test_the_commands_export_trim_and_verify(services, settings):
+    await put(services)
+    status, answer = await afterword(settings, "audit", "checkpoint")
+    assert status == 0
+    file = settings.data / "export.jsonl"
+    status, answer = await afterword(settings, "audit", "export", "--out", str(file), "--trim-days", "1")
+    assert (status, answer["entries"], answer["dropped"]) == (0, 3, 0)
+    status, answer = await afterword(settings, "audit", "verify", "--export", str(file))
+    assert (status, answer["ok"], answer["entries"]) == (0, True, 3)
+    status, answer = await afterword(settings, "audit", "verify")
+    assert (status, answer["checkpoints"]) == (0, 1)
+    status, answer = await afterword(settings, "audit", "export", "--out", str(file))
+    assert status == 1
+    assert "doesn't exist yet" in answer["error"]["message"]
+    stream, heads = keys(settings)
+    await services.redis.delete(stream, heads)
+    status, answer = await afterword(settings, "audit", "verify")
+    assert (status, answer["ok"]) == (1, False)
+    status, answer = await afterword(settings, "audit", "verify", "--checkpoint", str(settings.data / "keys"))
+    assert status == 1
+    status, answer = await afterword(settings, "audit", "verify", "--export", str(settings.data / "keys"))
+    assert (status, answer["error"]["code"]) == (1, "bad_export")

@@ -1,0 +1,161 @@
+"""Commands for the audit trail: read, verify, export, and checkpoints kept outside Redis."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from config.settings import ConfigError
+from tasks.state import export as trail
+from tasks.state.audit import AuditEntry, Event
+from tasks.state.checkpoint import Checkpoint, read_checkpoints
+from tasks.state.verification import AuditReport
+from worker.cli.base import Context, actor, common
+from worker.runtime import Services
+
+DAY_MS = 24 * 3600 * 1000
+CHECKPOINTS = "audit-checkpoints.jsonl"
+
+
+@click.group()
+def audit() -> None:
+    """Read, verify and export the audit trail."""
+
+
+@audit.command()
+@click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--job", "job_id", help="Only entries of this job.")
+@common
+def tail(context: Context, count: int, job_id: str | None) -> None:
+    """Show the newest entries."""
+    entries = context.run(lambda services: services.audit.tail(count))
+    entries = [entry for entry in entries if job_id is None or entry.data.get("job") == job_id]
+    rows = [entry.model_dump(mode="json") for entry in entries]
+    context.show(rows, "\n".join(map(_line, entries)) or "No entry yet.")
+
+
+def _line(entry: AuditEntry) -> str:
+    at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
+    facts = " ".join(f"{k}={v}" for k, v in entry.data.items())
+    return f"{at:%Y-%m-%d %H:%M:%S} {entry.event:18} {facts}"
+
+
+@audit.command()
+@click.option("--checkpoint", "files", multiple=True, type=click.Path(path_type=Path), help="A file of checkpoints.")
+@click.option("--export", "exported", type=click.Path(path_type=Path), help="Verify an export instead of the trail.")
+@common
+def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> None:
+    """Check every entry, chain and head, and what checkpoints vouch for; exit 1 where one doesn't hold.
+
+    Checkpoints of the data folder are used by themselves.
+    """
+    own = context.settings.data / CHECKPOINTS
+    points = [point for file in (*files, *([own] if own.exists() else [])) for point in read_checkpoints(_lines(file))]
+
+    async def check(services: Services) -> AuditReport:
+        if exported is not None:
+            return trail.verify_export(services.vault, _lines(exported))
+        return await services.audit.verify(points)
+
+    report = context.run(check)
+    against = f", held against {report.checkpoints} checkpoints" if report.checkpoints else ""
+    good = f"The audit trail holds: {report.entries} entries in {report.chains} chains{against}."
+    bad = "\n".join(("The audit trail does not hold.", *report.problems))
+    context.show(report.model_dump(mode="json"), good if report.ok else bad)
+    if not report.ok:
+        raise SystemExit(1)
+
+
+@audit.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Append it to this file; - for stdout only.")
+@common
+def checkpoint(context: Context, out: Path | None) -> None:
+    """Write a signed statement of where every chain stands to a file outside Redis.
+
+    The file is DATA/audit-checkpoints.jsonl by default. A copy on another machine shows a trail that was rolled back.
+    """
+    made: Checkpoint = context.run(lambda services: services.audit.checkpoint())
+    file = out or context.settings.data / CHECKPOINTS
+    if str(file) != "-":
+        _append(file, made.model_dump_json() + "\n")
+    human = made.model_dump_json() if str(file) == "-" else f"{len(made.heads)} chains are vouched for in {file}."
+    context.show(made.model_dump(mode="json") | {"file": str(file)}, human)
+
+
+@audit.command()
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; standard output by default.")
+@click.option("--after", default="-", help="Only entries after the one of this id.")
+@click.option("--trim-days", type=click.IntRange(1), help="Then drop what is older than so many days from Redis.")
+@common
+def export(context: Context, out: Path | None, after: str, trim_days: int | None) -> None:
+    """Write the trail as JSON lines (OCSF API Activity), closed by a checkpoint.
+
+    With --trim-days the exported file is on disk before anything is dropped, and the rest of the trail still verifies.
+    """
+    if trim_days and (out is None or after != "-"):
+        raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after).")
+
+    async def whole(services: Services) -> tuple[int, int]:
+        found = trail.lines(services.audit, services.vault, metadata.version("afterword"), after=after)
+        count = await _write(out, found)
+        dropped = 0
+        facts = {"entries": count, "after": None if after == "-" else after, "actor": actor()}
+        await services.ledger.announce(Event.AUDIT_EXPORTED, facts)
+        if trim_days:
+            before_ms = time.time_ns() // 1_000_000 - trim_days * DAY_MS
+            dropped = await trail.trim(
+                services.audit, services.journal, services.vault, before_ms=before_ms, actor=actor()
+            )
+        return count, dropped
+
+    count, dropped = context.run(whole)
+    told = f"{count} entries exported" + (f", {dropped} dropped from Redis." if trim_days else ".")
+    if out is None:
+        context.tell(told)
+    else:
+        context.show({"file": str(out), "entries": count, "dropped": dropped}, told)
+
+
+async def _write(out: Path | None, lines: AsyncIterator[str]) -> int:
+    """Write the lines and make them durable; returns how many of them are entries."""
+    count = 0
+    try:
+        file = sys.stdout if out is None else out.open("x", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{out} can't be written: {error.strerror}. Name a file that doesn't exist yet.") from None
+    async for line in lines:
+        file.write(line + "\n")
+        count += not line.startswith('{"checkpoint"')
+    file.flush()
+    if out is not None:
+        os.fsync(file.fileno())
+        file.close()
+    return count
+
+
+def _append(file: Path, line: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as opened:
+            opened.write(line)
+            opened.flush()
+            os.fsync(opened.fileno())
+    except OSError as error:
+        raise ConfigError(f"{file} can't be written: {error.strerror}.") from None
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} can't be read ({type(error).__name__}).") from None
+
+
+COMMANDS = (audit,)

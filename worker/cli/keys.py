@@ -1,0 +1,161 @@
+"""Commands for keys: make, look at, rotate, and seal a credential for a message."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.keys import add_key, create_key_file, drop_keys, key_file, load_key_ring, new_key
+from config.settings import ConfigError
+from tasks.state.audit import Event
+from tasks.state.rotation import KeyUse, Resealed
+from tasks.state.vault import seal
+from worker.cli.base import Context, Failure, actor, common
+from worker.cli.destinations import read_secret, secret_options
+from worker.runtime import Services
+
+SETTLED_MS = 60_000
+
+
+@click.group()
+def key() -> None:
+    """Make, look at and rotate keys; seal a credential for a message."""
+
+
+@key.command()
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a key file (0600) instead of printing a key."
+)
+@common
+def new(context: Context, out: Path | None) -> None:
+    """Make a new key."""
+    if out is None:
+        fresh = new_key()
+        context.show({"key": fresh}, fresh)
+        return
+    create_key_file(out)
+    context.show({"file": str(out)}, f"Key file {out} is made. Keep a copy: without it nothing stored can be read.")
+
+
+@key.command()
+@click.option("--usage", is_flag=True, help="Count what names each key, in Redis.")
+@common
+def status(context: Context, usage: bool) -> None:
+    """Show which keys are on the ring, by id, and what still needs them."""
+    ring = load_key_ring(context.settings)
+    facts: dict[str, object] = {"current": ring.order[0], "keys": list(ring.order)}
+    lines = [f"Current key {ring.order[0]}; on the ring: {', '.join(ring.order)}"]
+    if usage:
+        found = {use.key_id: use for use in context.run(lambda services: services.rotation.usage())}
+        facts["usage"] = {use.key_id: use.model_dump(mode="json") for use in found.values()}
+        lines += [_used(key_id, found.get(key_id)) for key_id in ring.order]
+        lines += [f"{_used(key_id, found[key_id])} NOT ON THE RING" for key_id in found if ring.get(key_id) is None]
+    context.show(facts, "\n".join(lines))
+
+
+def _used(key_id: str, use: KeyUse | None) -> str:
+    if use is None:
+        return f"  {key_id}: nothing names it."
+    records = ", ".join(f"{count} {kind}" for kind, count in sorted(use.records.items())) or "no record"
+    return f"  {key_id}: {records}; {use.audit_entries} audit entries."
+
+
+@key.command()
+@click.option("--reseal-only", is_flag=True, help="Make no key: move everything to the first key of the ring.")
+@click.option("--retire", is_flag=True, help="Take keys that nothing names any more out of the key file.")
+@common
+def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
+    """Make a new key and move everything that is stored to it, while jobs run. Interrupted, run it with --reseal-only.
+
+    Workers on other machines need the new key before anything is sealed with it. There: add it as the last line of every
+    key file (running processes follow the file), then move it to the first line everywhere, then --reseal-only.
+    """
+    if retire:
+        _retire(context)
+        return
+    file = None if reseal_only else key_file(context.settings)
+    if file is None and not reseal_only:
+        raise ConfigError(
+            "The keys come from AFTERWORD_KEYS, where no new one can be put. Put it first there, restart every process, "
+            "then run `afterword key rotate --reseal-only`."
+        )
+    if file is not None:
+        strangers = context.run(_other_hosts)
+        if strangers:
+            raise Failure(
+                f"Workers run on other machines ({', '.join(strangers)}), which would not have the new key.",
+                code="other_hosts",
+                advice="See `afterword key rotate --help` for how to bring it there first.",
+            )
+        context.tell(f"Key {add_key(file)} now stands first in {file}. Keep a copy of the file.")
+    done = context.run(lambda services: _reseal(context, services))
+    lines = [f"{done.moved} records moved to key {load_key_ring(context.settings).order[0]}."]
+    lines += [f"{name} can't be opened and was left; store it again." for name in done.unreadable]
+    lines.append("Older keys stay on the ring until `afterword key rotate --retire` finds nothing that names them.")
+    context.show(done.model_dump(mode="json"), "\n".join(lines))
+    if done.unreadable:
+        raise SystemExit(1)
+
+
+async def _other_hosts(services: Services) -> list[str]:
+    """Machines other than this one on which workers are alive; a worker's name begins with its machine's."""
+    now_ms = time.time_ns() // 1_000_000
+    names: list[Any] = await services.redis.zrangebyscore(f"{services.settings.prefix}:workers", now_ms, "+inf")
+    hosts = {name.decode().rsplit("-", 2)[0] for name in names}
+    return sorted(hosts - {socket.gethostname()})
+
+
+async def _reseal(context: Context, services: Services) -> Resealed:
+    done = Resealed(seen=0, moved=0)
+    async for done in services.rotation.reseal(actor()):
+        if not done.finished:
+            context.tell(f"{done.seen} keys looked at, {done.moved} records moved")
+    return done
+
+
+def _retire(context: Context) -> None:
+    file = key_file(context.settings)
+    if file is None:
+        raise ConfigError(
+            "The keys come from AFTERWORD_KEYS; see `afterword key status --usage`, and take them out there."
+        )
+    ring = load_key_ring(context.settings)
+
+    async def unused(services: Services) -> frozenset[str]:
+        if wait_ms := await services.rotation.settles_in_ms(SETTLED_MS):
+            raise Failure(
+                f"The last rotation is too fresh; wait {wait_ms // 1000 + 1} s, so that every process works with the new key.",
+                code="too_fresh",
+            )
+        named = {use.key_id for use in await services.rotation.usage()}
+        gone = frozenset(ring.order[1:]) - named
+        if gone:
+            await services.ledger.announce(Event.KEYS_RETIRED, {"keys": ",".join(sorted(gone)), "actor": actor()})
+        return gone
+
+    gone = context.run(unused)
+    drop_keys(file, gone)
+    kept = [key_id for key_id in ring.order[1:] if key_id not in gone]
+    said = f"Taken out of {file}: {', '.join(sorted(gone)) or 'none'}."
+    if kept:
+        said += f" Still needed: {', '.join(kept)}; `afterword key status --usage` shows for what."
+    context.show({"retired": sorted(gone), "kept": kept}, said)
+
+
+@key.command("seal")
+@secret_options
+@common
+def seal_(context: Context, secret_file: Path | None, secret_stdin: bool) -> None:
+    """Seal a credential, so that it can be named in a Celery message of a connection test."""
+    secret = read_secret(context, secret_file, stdin=secret_stdin)
+    if not secret:
+        raise click.UsageError("No secret was given.")
+    token = seal(secret, load_key_ring(context.settings))
+    context.show({"token": token}, token)
+
+
+COMMANDS = (key,)
