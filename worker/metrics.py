@@ -32,12 +32,19 @@ Row = tuple[Sequence[str], float]
 
 async def render(services: Services) -> bytes:
     """Everything we measure, for a scraper; raises `StateUnavailable` where Redis can't be asked."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Ready(await gather(services)))
+    return generate_latest(registry)
+
+
+async def gather(services: Services) -> list[Metric]:
+    """Every family with its samples of now."""
     lengths = asyncio.create_task(asyncio.to_thread(queue_lengths, services.settings))
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
     health = [await services.destinations.health(name) for name in await services.destinations.names()]
     memory = await _memory(services)
-    families = [
+    return [
         *_build(),
         *_jobs(figures, counts),
         *_attempts(figures),
@@ -48,9 +55,6 @@ async def render(services: Services) -> bytes:
         *_broker(await lengths),
         *_redis(memory),
     ]
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Ready(families))
-    return generate_latest(registry)
 
 
 class Ready(Collector):
