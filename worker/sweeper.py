@@ -13,7 +13,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from tasks.errors import AfterwordError, StateUnavailable
+from tasks.errors import AfterwordError, Refused, StateUnavailable
 from tasks.model import Job
 from worker.runtime import Services
 
@@ -91,12 +91,25 @@ class Sweeper:
         """One turn: take over what lapsed, send what is due."""
         ledger = self._services.ledger
         for job_id in await ledger.lapsed(BATCH):
-            if state := await ledger.take_over(job_id):
+            try:
+                state = await ledger.take_over(job_id)
+            except Refused as unreadable:
+                log.warning("%s", unreadable)
+                continue
+            if state:
                 log.warning("job %s: its worker is gone; now %s", job_id, state.value)
         due = await ledger.dispatch(int(1000 * self._services.settings.resend_after_s), BATCH)
-        jobs = [job for job_id in due if (job := await ledger.get(job_id))]
+        jobs = [job for job_id in due if (job := await self._readable(job_id))]
         if jobs:
             await asyncio.to_thread(self._send, jobs)
+
+    async def _readable(self, job_id: str) -> Job | None:
+        """The job, or None for one that only a newer version can read: it holds up no other."""
+        try:
+            return await self._services.ledger.get(job_id)
+        except Refused as unreadable:
+            log.warning("%s", unreadable)
+            return None
 
     def _send(self, jobs: list[Job]) -> None:
         with self._app.producer_pool.acquire(block=True) as producer:

@@ -413,7 +413,7 @@ class Ledger:
         """What is known of a subject's remote object."""
         raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms"])
         return Subject(
-            receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
+            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
         )
 
