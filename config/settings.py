@@ -61,15 +61,33 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    crash_limit: int = Field(
+        default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
+    )
+    drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    retain_jobs_days: float = Field(default=30.0, gt=0, description="how long ended jobs stay, with their timelines")
+    retain_dead_days: float = Field(default=90.0, gt=0, description="how long dead jobs stay")
+    retain_contents_days: float = Field(
+        default=90.0, gt=0, description="how long a document or issue stays after its last use by an unfinished job"
+    )
+    retain_subjects_days: float = Field(
+        default=730.0, gt=0, description="how long it is known which page, incident or work item belongs to what"
+    )
+    checkpoint_interval_s: float = Field(
+        default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
+    )
     api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
+    api_longest_wait_s: int = Field(
+        default=60,
+        ge=0,
+        le=300,
+        description="longest time that `?wait=` holds a request; shorter than any proxy's limit",
+    )
     callback_origins: str = Field(
         default="", description="origins that job outcomes may be posted to, comma-separated: https://tool.example.com"
     )
     callback_private: str = Field(
         default="", description="private networks (CIDR, comma-separated) that callbacks may be posted into"
-    )
-    checkpoint_interval_s: float = Field(
-        default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
     )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
     log_format: str = Field(

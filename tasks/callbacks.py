@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from tasks.errors import Refused
 from tasks.model import Callback, Frozen
 from tasks.outbound import Exchange, Origin, Request
+from tasks.recording import exchange_facts
 from tasks.retry import Backoff
 from tasks.state.audit import Event
 from tasks.state.outbox import Outbox, Outcome
@@ -142,18 +143,14 @@ class AuditedPost:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
 
-    async def before(self, _: Request, origin: Origin) -> None:
+    async def before(self, _: Request, origin: Origin, begin: Callable[[], None]) -> None:
         """Make the intent durable."""
+        begin()
         await self.outbox.announce(self.outcome, {"host": origin.netloc})
 
     async def after(self, _: object, exchange: Exchange) -> None:
         """Settle the message."""
-        facts = {
-            "status": exchange.status,
-            "sent": exchange.sent,
-            "received": exchange.received,
-            "detail": exchange.detail[:200] or None,
-        }
+        facts = exchange_facts("POST callback", exchange)
         if exchange.outcome == "ok":
             await self.outbox.settle(self.outcome, Event.CALLBACK_OK, None, facts)
             return

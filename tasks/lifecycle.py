@@ -57,7 +57,7 @@ from tasks.model import (
 )
 from tasks.outbound import Http, Recorder
 from tasks.progress import about, working_on
-from tasks.recording import AuditedRequests, AuditedTest, Trail
+from tasks.recording import PATIENCE_S, AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 from tasks.state.audit import Event
@@ -73,7 +73,6 @@ log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
-PATIENCE_S = 120.0
 
 
 class OpenHttp(Protocol):
@@ -102,8 +101,8 @@ class Services:
     worker: str
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
-    tracing: Tracing = field(default_factory=Untraced)
     alive: Callable[[], bool] = lambda: True
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work = await _load(services, job, trail)
+        work = await _load(services, job, trail, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -304,19 +303,22 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
-    audited = AuditedRequests(
-        services.ledger, services.vault, services.clock_ms, services.alive, job, record, doubt_s, trail
-    )
-
-    def traced(on_wait: Callable[[float], None]) -> Recorder:
-        return TracedRequests(replace(audited, on_wait=on_wait), services.tracing, about(job))
-
     try:
-        async with (
-            asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit,
-            services.open_http(destination, authorization, traced(_extending(limit))) as http,
-        ):
-            return await destination.deliver(work, prepared, http, services.clock_ms)
+        async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
+            audited = AuditedRequests(
+                services.ledger,
+                services.vault,
+                services.clock_ms,
+                services.alive,
+                job,
+                record,
+                doubt_s,
+                trail,
+                on_wait=_extending(limit),
+            )
+            recorder = TracedRequests(audited, services.tracing, about(job))
+            async with services.open_http(destination, authorization, recorder) as http:
+                return await destination.deliver(work, prepared, http, services.clock_ms)
     except TimeoutError:
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
@@ -330,9 +332,15 @@ def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
     return extend
 
 
-async def _load(services: Services, job: Job, trail: Trail) -> Work:
+async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> Work:
+    """The job's content and what is known of its subject.
+
+    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing.
+    """
     known = await services.ledger.subject(job.subject)
     trail.doubt.before_ms = known.doubt_until_ms
+    shown_ms = (known.delivered_ms or 0) + lag_ms
+    hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     document, issue = None, None
     if isinstance(job.command, PublishToConfluence):
         document = await services.contents.document(job.command.doc_id)
@@ -347,7 +355,7 @@ async def _load(services: Services, job: Job, trail: Trail) -> Work:
         document=document,
         issue=issue,
         previous=known.receipt,
-        doubt_until_ms=known.doubt_until_ms,
+        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms) or None,
         released=job.released,
     )
 
@@ -412,13 +420,15 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
 
 
 async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
-    settings = trail.record.settings if trail.record else None
-    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
-    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
+    record = trail.record
+    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
+    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and trail.record:
-        await _suspend(services, trail.record, failure, decided.suspend)
+    if decided.suspend and record is not None:
+        reason = decided.suspend
+        if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+            log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
     if isinstance(ended, NotClaimed):
@@ -426,11 +436,6 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     level = logging.WARNING if decided.counted else logging.INFO
     log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
     return replace(ended, error=failure)
-
-
-async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
-    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
-        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
 async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:

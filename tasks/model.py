@@ -127,7 +127,8 @@ class Document(Upstream):
     @classmethod
     def _nulls_are_absent(cls, data: object) -> object:
         return (
-            {k: v for k, v in data.items() if v is not None and v != ""} | {"content_md": data.get("content_md") or ""}
+            {k: v for k, v in data.items() if v is not None and v != ""}
+            | {"content_md": "" if data.get("content_md") is None else data["content_md"]}
             if isinstance(data, Mapping)
             else data
         )
@@ -278,7 +279,8 @@ class LastError(Frozen):
 
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
-    of one subject, so that the newest can be told.
+    of one subject, so that the newest can be told. `crashes` counts the attempts that ended with their worker; `blame` is
+    this job's share of those in a row.
     """
 
     id: str
@@ -290,6 +292,7 @@ class Job(Frozen):
     order: int
     attempts: int = 0
     crashes: int = 0
+    blame: float = 0.0
     created_ms: int
     updated_ms: int
     due_ms: int | None = None

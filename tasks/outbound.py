@@ -12,7 +12,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -105,15 +105,18 @@ class Response:
             raise _not_json(self) from None
 
 
+Outcome = Literal["ok", "failed", "unknown"]
+
+
 @dataclass(frozen=True)
 class Exchange:
     """How one request ended. `sent` and `received` in bytes of body; `status` is None where no answer came."""
 
-    outcome: Literal["ok", "failed", "unknown"]
-    status: int | None
+    outcome: Outcome
     sent: int
-    received: int
     duration_ms: int
+    status: int | None = None
+    received: int = 0
     detail: str = ""
     guidance: Guidance = field(default_factory=Guidance)
 
@@ -121,8 +124,11 @@ class Exchange:
 class Recorder(Protocol):
     """Writes the audit around each request. `before` raising means that the request isn't made."""
 
-    async def before(self, request: Request, origin: Origin) -> object:
-        """Make the intent durable, once the request's turn has come; returns a mark for `after`."""
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
+        """Make the intent durable, once the request's turn has come; returns a mark for `after`.
+
+        `begin` is called before the intent is asked for: the request's time runs from there.
+        """
         ...
 
     async def after(self, mark: Any, exchange: Exchange) -> None:
@@ -176,45 +182,42 @@ class Http:
                 code="http_refused",
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
-        sending = Sending(time.monotonic() + self._limits.total_s)
-        mark = await self._recorder.before(request, self._origin)
-        began, response, detail = self._clock(), None, INTERRUPTED
-        outcome: Literal["ok", "failed", "unknown"] = "unknown" if request.writes else "failed"
+        sending = Sending(self._limits.total_s)
+        mark = await self._recorder.before(request, self._origin, sending.begin)
+        began = self._clock()
+        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
+
+        def ended(outcome: Outcome, detail: str = "", response: Response | None = None) -> Awaitable[None]:
+            exchange = Exchange(
+                outcome=outcome,
+                sent=sent,
+                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                status=response.status if response else None,
+                received=len(response.body) if response else 0,
+                detail=detail,
+                guidance=self._guidance(response) if response else Guidance(),
+            )
+            return self._recorder.after(mark, exchange)
+
+        response = None
         try:
             response = await self._exchange(request, sending)
             self._judge(request, response, accept)
-            outcome, detail = "ok", ""
-            return response
         except AttemptFailed as failure:
-            outcome, detail = "failed" if failure.certain else "unknown", failure.code
+            await ended("failed" if failure.certain else "unknown", failure.code, response)
             raise
         except BaseException:
-            outcome = "unknown" if request.writes and sending.started else "failed"
+            outcome: Outcome = "unknown" if request.writes and sending.started else "failed"
+            # close the intent of a request that was cut short, without keeping whoever cut it waiting for long
+            with contextlib.suppress(TimeoutError, AfterwordError):
+                async with asyncio.timeout(INTERRUPTED_S):
+                    await asyncio.shield(ended(outcome, "interrupted"))
             raise
-        finally:
-            exchange = Exchange(
-                outcome=outcome,
-                status=response.status if response else None,
-                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
-                received=len(response.body) if response else 0,
-                duration_ms=max(round(1000 * (self._clock() - began)), 0),
-                detail=detail,
-                guidance=self._guidance(response),
-            )
-            await self._conclude(mark, exchange)
+        await ended("ok", "", response)
+        return response
 
-    async def _conclude(self, mark: object, exchange: Exchange) -> None:
-        """Close the intent. Where the exchange was cut short, whoever cut it isn't kept waiting for long."""
-        ended = self._recorder.after(mark, exchange)
-        if exchange.detail != INTERRUPTED:
-            await asyncio.shield(ended)
-            return
-        with contextlib.suppress(TimeoutError, AfterwordError):
-            async with asyncio.timeout(INTERRUPTED_S):
-                await asyncio.shield(ended)
-
-    def _guidance(self, response: Response | None) -> Guidance:
-        return guidance_of(response.status, response.headers, self._clock()) if response else Guidance()
+    def _guidance(self, response: Response) -> Guidance:
+        return guidance_of(response.status, response.headers, self._clock())
 
     async def _exchange(self, request: Request, sending: Sending) -> Response:
         url = URL(self._origin.base_url + request.path, encoded=True)
@@ -365,7 +368,7 @@ def _not_json(response: Response) -> AttemptFailed:
 
 
 def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
-    if "not permitted" in str(error):
+    if "not permitted" in str(error.os_error):
         return DestinationTrouble(
             f"{error.host} leads to a private or reserved address, which is not permitted.",
             code="address_refused",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,9 @@ from tasks.state.ledger import Ledger
 from tasks.state.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
-PATIENCE_S = 30.0  # for a request's turn
-OUTCOME_S = 120.0  # for Redis to take an outcome
+PATIENCE_S = 120.0  # with Redis
+TURN_PATIENCE_S = 30.0  # with the destination's limits
+NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
 @dataclass
@@ -65,10 +66,7 @@ class Trail:
 
 def is_outage(failure: AttemptFailed) -> bool:
     """Whether a failure speaks of the destination as a whole: it can't be reached, doesn't answer, or answers with 5xx."""
-    ours = isinstance(failure, StateAway) or failure.code == "internal"
-    if ours or not isinstance(failure, Transient) or failure.throttled:
-        return False
-    return failure.status >= 500 if failure.status is not None else not failure.answered
+    return isinstance(failure, Transient) and (failure.code in NO_ANSWER or (failure.status or 0) >= 500)
 
 
 @dataclass
@@ -89,15 +87,18 @@ class AuditedRequests:
     on_wait: Callable[[float], None] = lambda _: None
     ordinal: int = field(default=0)
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
         """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
         if not self.alive():
             raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = PATIENCE_S, False
+        patience_s, paid = TURN_PATIENCE_S, False
         while True:
+            if not self.alive():
+                raise StateAway("This worker could not say for too long that it lives.", code="silent")
+            begin()
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
             turn = await self.ledger.intend(
                 self.job,
@@ -128,10 +129,11 @@ class AuditedRequests:
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
         name, guidance = self.record.name, exchange.guidance
-        await patiently(
-            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
-            OUTCOME_S,
-        )
+
+        def conclude() -> Awaitable[None]:
+            return self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance)
+
+        await patiently(conclude, PATIENCE_S)
 
 
 def request_facts(
@@ -172,8 +174,9 @@ class AuditedTest:
     vault: Vault
     record: DestinationRecord | None
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
+        begin()
         facts = request_facts(self.vault, self.record, request, origin)
         return await self.ledger.announce(Event.TEST_INTENT, facts), request.operation
 

@@ -7,7 +7,7 @@ never a body, a query or a secret. The trace's context (W3C `traceparent`) trave
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -83,13 +83,13 @@ class TracedRequests:
     _open: dict[int, tuple[AbstractContextManager[Span], Span]] = field(default_factory=dict)
     _count: int = 0
 
-    async def before(self, request: Request, origin: Origin) -> tuple[int, object]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[int, object]:
         """Begin the span; where the request isn't permitted it ends at once."""
         facts = {**self.facts, "operation": request.operation, "method": request.method, "host": origin.netloc}
         opened = self.tracing.span("request", facts, outgoing=True)
         span = opened.__enter__()
         try:
-            mark = await self.recorder.before(request, origin)
+            mark = await self.recorder.before(request, origin, begin)
         except BaseException as error:
             span.fail(getattr(error, "code", type(error).__name__))
             opened.__exit__(None, None, None)

@@ -1,8 +1,9 @@
 """API keys: who may call the HTTP API, and how often.
 
-A key's text is `id.secret` with 256 random bits of secret. It is shown once; what stays is its HMAC-SHA-256 under the
-key ring, so neither Redis alone nor a backup of it lets anybody in. Each key also owns the secret that signs the
-outcomes posted to its jobs' callback addresses; that one has to be read again, so it is sealed instead.
+A key's text is `id.secret` with 256 random bits of secret. It is shown once; what stays is its HMAC-SHA-256, under a
+key of its own that is sealed beside it: neither Redis alone nor a backup of it lets anybody in, and a rotated key ring
+takes API keys along like every other sealed record. In the same sealed record stands the secret that signs the outcomes
+posted to the callback addresses of the key's jobs.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pydantic import Field
 from redis.asyncio import Redis
 
-from tasks.errors import KeyTrouble, Refused
+from tasks.errors import Refused
 from tasks.model import Frozen
 from tasks.state.audit import Event
 from tasks.state.journal import Journal
@@ -58,6 +60,13 @@ class ApiKey(Frozen):
         return bool({scope, *wider} & set(self.scopes))
 
 
+class Sealed(Frozen):
+    """What is stored sealed for a key: the key of its HMAC, and the secret of its callbacks."""
+
+    pepper: str = Field(repr=False)
+    callback_secret: str = Field(repr=False)
+
+
 @dataclass(frozen=True)
 class Admission:
     """Whether a request fits the key's rate: how many are left, or after how many seconds to come back."""
@@ -93,8 +102,7 @@ class Access:
             "scopes": ",".join(key.scopes),
             "created_ms": str(key.created_ms),
             "expires_ms": str(expires_ms or ""),
-            **self._proof(text),
-            "callback": self._sealed_callback(key.id, _new_callback_secret()),
+            **self._proof(key.id, text),
         }
         args = {
             "hash": {f"apikey:{key.id}": [part for pair in fields.items() for part in pair]},
@@ -105,24 +113,17 @@ class Access:
         return key, text
 
     async def authenticate(self, text: str) -> ApiKey | None:
-        """The key of that text, or None where it is unknown, wrong, expired or revoked. Times don't tell which."""
+        """The key of that text, or None where it is unknown, wrong, expired or revoked; raises `KeyTrouble`."""
         form = _FORM.match(text)
         if form is None:
             return None
         raw = await self._raw(form[1])
-        stored = raw.get("mac", "0" * 64)
-        try:
-            given = self._vault.mac("apikey", text.encode(), raw.get("key") or None).hex()
-        except KeyTrouble:
-            return None  # made under a key that left the ring: it can't be checked any more
-        if not hmac.compare_digest(given, stored) or not raw:
+        if not raw:
             return None
+        known = hmac.compare_digest(_mac(self._opened(form[1], raw).pepper, text), raw["mac"])
         key = _key(form[1], raw)
-        if key.revoked or (key.expires_ms is not None and key.expires_ms <= self._clock_ms()):
-            return None
-        if raw["key"] != self._vault.key_id:
-            await self._renew(key.id, text, raw)
-        return key
+        expired = key.expires_ms is not None and key.expires_ms <= self._clock_ms()
+        return key if known and not key.revoked and not expired else None
 
     async def admit(self, key: ApiKey, per_minute: int) -> Admission:
         """Count one request against the key's rate, the same for every process of the API."""
@@ -161,19 +162,15 @@ class Access:
     async def callback_secret(self, key_id: str) -> str | None:
         """The `whsec_…` secret that signs this key's callbacks, or None for an unknown key; raises `KeyTrouble`."""
         raw = await self._raw(key_id)
-        return self._vault.open(raw["callback"], purpose="callback", owner=key_id) if raw else None
+        return self._opened(key_id, raw).callback_secret if raw else None
 
-    async def _renew(self, key_id: str, text: str, raw: dict[str, str]) -> None:
-        """After a rotation, move the key to the ring's newest key while its text is at hand."""
-        callback = self._vault.open(raw["callback"], purpose="callback", owner=key_id)
-        fields = {**self._proof(text), "callback": self._sealed_callback(key_id, callback)}
-        await self._redis.hset(self._redis_key(key_id), mapping=fields)
+    def _proof(self, key_id: str, text: str) -> dict[str, str]:
+        sealed = Sealed(pepper=secrets.token_hex(SECRET_BYTES), callback_secret=_new_callback_secret())
+        record = self._vault.seal(sealed.model_dump_json(), purpose="apikey", owner=key_id)
+        return {"mac": _mac(sealed.pepper, text), "sealed": record}
 
-    def _proof(self, text: str) -> dict[str, str]:
-        return {"mac": self._vault.mac("apikey", text.encode()).hex(), "key": self._vault.key_id}
-
-    def _sealed_callback(self, key_id: str, secret: str) -> str:
-        return self._vault.seal(secret, purpose="callback", owner=key_id)
+    def _opened(self, key_id: str, raw: dict[str, str]) -> Sealed:
+        return Sealed.model_validate_json(self._vault.open(raw["sealed"], purpose="apikey", owner=key_id))
 
     async def _raw(self, key_id: str) -> dict[str, str]:
         raw = await self._redis.hgetall(self._redis_key(key_id))
@@ -198,6 +195,10 @@ def _checked_scopes(scopes: Iterable[str]) -> tuple[Scope, ...]:
         choice = ", ".join(Scope)
         raise Refused(f"Scopes are {choice}.", code="bad_scope", advice="Name at least one of them.")
     return known
+
+
+def _mac(pepper: str, text: str) -> str:
+    return hmac.digest(bytes.fromhex(pepper), text.encode(), "sha256").hex()
 
 
 def _new_callback_secret() -> str:

@@ -31,8 +31,8 @@ from tasks.state.audit import Event, sign
 from tasks.state.vault import Vault
 
 GROUP = 64
-REPLICA_LIMIT_MS = 3000
 T = TypeVar("T")
+REPLICA_LIMIT_MS = 3000
 
 
 @dataclass
@@ -192,14 +192,14 @@ class Journal:
             else:
                 status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
                 if status == "ok":
-                    self._accept(pending, "".join(rest[:1]), trouble)
+                    self._accept(pending, trouble, *rest[:1])
                 else:
                     self._resolve(pending, Reply(status, *rest[:2]))
         if broken and again and head != self._chain.head:
             self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
-    def _accept(self, pending: Pending, told: str = "", trouble: StateUnavailable | None = None) -> None:
+    def _accept(self, pending: Pending, trouble: StateUnavailable | None = None, told: str = "") -> None:
         """The entry is in. What the script told besides is lost where the connection broke before its answer."""
         self._chain.seq, self._chain.mac = pending.seq, pending.mac
         self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}"))

@@ -11,6 +11,7 @@ from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
+from worker.attempts import Attempts
 from worker.sweeper import Sweeper
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -87,7 +88,7 @@ async def test_a_record_that_only_a_newer_version_can_read_is_left_alone_and_hol
     with pytest.raises(Refused, match="newer version"):
         await services.ledger.require(strange.id)
     app = Celery("test", broker=valkey.url, set_as_current=False)
-    await Sweeper(services, app, capacity=8).turn()
+    await Sweeper(services, app, Attempts(), capacity=8).turn()
     assert await services.redis.llen("servicenow") == 1
     assert await services.redis.llen("confluence") == 0
     assert await services.redis.hget(record, "state") == b"queued"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.state.access import ApiKey, Scope
 from worker.api.bodies import read_json
-from worker.api.problems import ProblemError, invalid, problem_of
+from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
 from worker.api.route import SERVICES, WAKES, Answer, Call, Route
 from worker.api.routes import ROUTES
 from worker.runtime import Services
@@ -179,10 +179,10 @@ async def _body(request: web.Request, route: Route) -> BaseModel | None:
 
 
 def _respond(answer: Answer) -> web.Response:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **answer.headers}
+    headers = {**ALWAYS, **answer.headers}
     content = answer.content
     if content is None:
         return web.Response(status=answer.status, headers=headers)
-    body = content if isinstance(content, bytes) else content.model_dump_json(exclude_none=True).encode()
+    body = content if isinstance(content, bytes) else content.model_dump_json().encode()
     headers["Content-Type"] = answer.media_type
     return web.Response(status=answer.status, body=body, headers=headers)

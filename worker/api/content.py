@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import cast
 
+from tasks.errors import Refused
 from tasks.model import Document, Issue, JobState
 from worker.api.inputs import (
     DocumentIn,
@@ -47,14 +48,20 @@ async def submit_job(call: Call) -> Answer:
     given = cast(JobIn, call.body).root
     document, issue = _content(given)
     callback = call.services.callback(given.callback_url, call.key.id) if given.callback_url and call.key else None
-    job = await call.services.submit(
-        given.command_of(),
-        actor=call.actor,
-        idempotency_key=_idempotency_key(call),
-        document=document,
-        issue=issue,
-        callback=callback,
-    )
+    try:
+        job = await call.services.submit(
+            given.command_of(),
+            actor=call.actor,
+            idempotency_key=_idempotency_key(call),
+            document=document,
+            issue=issue,
+            callback=callback,
+        )
+    except Refused as refused:
+        if refused.code != "unknown_destination":
+            raise
+        # 404 would say that this address is wrong; here it is the job that names something which isn't there (yet)
+        raise ProblemError(409, refused.code, refused.message, refused.advice) from None
     return Answer(
         Accepted(job_id=job.id, state=JobState.QUEUED), status=202, headers={"Location": f"/v1/jobs/{job.id}"}
     )

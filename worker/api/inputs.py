@@ -228,7 +228,9 @@ class DestinationPath(_Address):
 class WaitQuery(_Address):
     """How long to wait for the job to rest."""
 
-    wait: Annotated[int, Field(ge=0, le=60, description="Seconds to wait for an outcome")] = 0
+    wait: Annotated[
+        int, Field(ge=0, le=300, description="Seconds to wait for an outcome; the operator may set a lower limit")
+    ] = 0
 
 
 class JobsQuery(_Address):

@@ -22,7 +22,7 @@ async def get_job(call: Call) -> Answer:
     job_id, wait_s = cast(JobPath, call.path).job_id, cast(WaitQuery, call.query).wait
     wakes = call.request.app[WAKES]
     now_ms = call.services.core.clock_ms
-    deadline_ms = now_ms() + 1000 * wait_s
+    deadline_ms = now_ms() + 1000 * min(wait_s, call.services.settings.api_longest_wait_s)
     while True:
         changed = wakes.next()
         job = await call.services.ledger.require(job_id)

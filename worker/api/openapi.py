@@ -16,7 +16,11 @@ REF = "#/components/schemas/{model}"
 PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}}
 RETRY_AFTER = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "string"}, "required": True}}
 CHALLENGE = {"WWW-Authenticate": {"description": "RFC 6750", "schema": {"type": "string"}, "required": True}}
-PROBLEM_HEADERS = {401: CHALLENGE, 403: CHALLENGE, 429: RETRY_AFTER}
+PROBLEM_HEADERS = {
+    401: CHALLENGE,
+    403: {"WWW-Authenticate": CHALLENGE["WWW-Authenticate"] | {"required": False}},
+    429: RETRY_AFTER,
+}
 DESCRIPTION = (
     "Takes jobs that publish what is written after an incident, and says what became of them. Every error is a problem "
     "document (RFC 9457) whose `code` is a stable word. Keys come from `afterword apikey new`."

@@ -16,6 +16,7 @@ from tasks.model import CommandName, Frozen
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "5"
+ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "afterword"}
 _PLAIN = re.compile(r"^[A-Za-z0-9_.-]{1,40}$", re.ASCII)
 _STATUS = {
     "unknown_job": 404,
@@ -27,7 +28,7 @@ _STATUS = {
     "idempotency_conflict": 409,
     "credential_bound": 409,
     "callback_refused": 403,
-    "error": 409,
+    "wrong_state": 409,
 }
 
 
@@ -78,7 +79,7 @@ class ProblemError(Exception):
     def response(self) -> web.Response:
         """The problem as an answer."""
         body = self.problem.model_dump_json(exclude_defaults=True)
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **self.headers}
+        headers = {**ALWAYS, **self.headers}
         return web.Response(status=self.problem.status, text=body, content_type=MEDIA_TYPE, headers=headers)
 
 
@@ -132,8 +133,10 @@ def invalid(error: ValidationError, what: str) -> ProblemError:
 def field_errors(error: ValidationError) -> list[FieldError]:
     """What pydantic refused, with JSON Pointers (RFC 6901)."""
     found = []
-    for row in error.errors(include_url=False, include_input=False, include_context=False)[:20]:
+    for row in error.errors(include_url=False, include_input=False)[:20]:
         parts = [_segment(part) for part in row["loc"] if not _is_tag(part)]
+        if row["type"].startswith("union_tag"):
+            parts.append(str(row["ctx"]["discriminator"]).strip("'"))
         found.append(FieldError(pointer="/" + "/".join(parts) if parts else "", detail=_words(row)))
     return found
 
@@ -149,5 +152,6 @@ def _segment(part: object) -> str:
 
 def _words(row: Mapping[str, Any]) -> str:
     if row["type"].startswith("union_tag"):
-        return "The discriminating field is missing or names nothing known"
+        known = row["ctx"].get("expected_tags")
+        return f"Must be one of {known}" if known else "Field required"
     return str(row["msg"])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import cast
 
-from prometheus_client import generate_latest
 from redis.exceptions import RedisError
 
 from config.settings import ConfigError
@@ -15,9 +12,9 @@ from tasks.state.canary import check_keys
 from worker.api.inputs import AuditQuery
 from worker.api.outputs import Alive, AuditPage, Check, Readiness
 from worker.api.route import Answer, Call
+from worker.metrics import CONTENT_TYPE, render
 from worker.runtime import Services
 
-METRICS = "worker.metrics"
 PROBE_TTL_MS = 60_000
 
 
@@ -77,5 +74,4 @@ async def _worker_lives(services: Services) -> Check:
 
 async def metrics(call: Call) -> Answer:
     """Prometheus metrics."""
-    own = await import_module(METRICS).render(call.services) if find_spec(METRICS) else generate_latest()
-    return Answer(own, media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Answer(await render(call.services), media_type=CONTENT_TYPE)

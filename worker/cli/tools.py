@@ -1,4 +1,4 @@
-"""Commands that look and change nothing: render, screen, doctor."""
+"""Commands that need no running instance: render, screen."""
 
 from __future__ import annotations
 

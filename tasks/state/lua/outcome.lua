@@ -1,4 +1,4 @@
--- outcome(args: id, intent, detail, destination?, learned?): close an intent; never fenced, because every intent gets its outcome, and only one
+-- outcome(args: id, intent, detail, destination?, learned?): close an intent; never fenced, because every intent gets one outcome
 -- with traffic
 local id = args.id
 if args.intent ~= '' then
