@@ -21,7 +21,7 @@ from celery import Celery
 from redis.exceptions import RedisError
 
 from tasks.cross_links import follow_up
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, Refused
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.upkeep import BATCH as FORGET_BATCH
 from tasks.state.upkeep import Retention
@@ -114,7 +114,11 @@ class Sweeper:
         await self._tell()
 
     async def _take_over(self, job_id: str) -> bool:
-        state = await self._services.ledger.take_over(job_id)
+        try:
+            state = await self._services.ledger.take_over(job_id)
+        except Refused as unreadable:  # only a newer version can read it: it holds up no other
+            log.warning("%s", unreadable)
+            return False
         if state:
             log.warning("job %s: its worker is gone; now %s", job_id, state.value)
         return state is not None
