@@ -24,7 +24,7 @@ from yarl import URL
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
-from tasks.sockets import SENDING, Sending, TimedConnector
+from tasks.sockets import Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
 INTERRUPTED = "interrupted"
@@ -229,7 +229,6 @@ class Http:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        SENDING.set(sending)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),
