@@ -74,6 +74,7 @@ STYLE = """
 .page aside.note{border-color:#ff991f;background:#fffae6}.page aside.warning{border-color:#de350b;background:#ffebe6}
 .page aside>.title,.page summary{font-weight:600;margin:.2rem 0}.page details{border:1px solid #dfe1e6;border-radius:4px;padding:.4rem 1rem;margin:1rem 0}
 .page summary{cursor:pointer}.page ul.tasks{list-style:none;padding-left:1.2rem}.page nav ul{list-style:none;padding-left:1rem}
+.page .level-2{margin-left:1rem}.page .level-3{margin-left:2rem}.page .level-4,.page .level-5,.page .level-6{margin-left:3rem}
 .page img{max-width:100%}.page :target{outline:2px solid #0065ff}
 @media(prefers-color-scheme:dark){.page th,.page pre,.page code,.page aside{background:#2c333a}.page td,.page th{border-color:#454f59}
 .page blockquote,.page figcaption{color:#9fadbc}.page details{border-color:#454f59}.page aside.info{background:#09326c}
