@@ -43,6 +43,15 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    retain_jobs_days: float = Field(default=30.0, gt=0, description="how long ended jobs stay, with their timelines")
+    retain_dead_days: float = Field(default=90.0, gt=0, description="how long dead jobs stay")
+    retain_contents_days: float = Field(
+        default=90.0, gt=0, description="how long a document or issue stays after its last use by an unfinished job"
+    )
+    retain_subjects_days: float = Field(
+        default=730.0, gt=0, description="how long it is known which page, incident or work item belongs to what"
+    )
     checkpoint_interval_s: float = Field(
         default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
     )

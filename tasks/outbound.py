@@ -12,7 +12,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from tasks.quota import Guidance, guidance_of
 from tasks.sockets import SENDING, Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
+INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
@@ -183,37 +184,40 @@ class Http:
             )
         sending = Sending(self._limits.total_s)
         mark = await self._recorder.before(request, self._origin, sending.begin)
-        began = self._clock()
-        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
-
-        def ended(outcome: Outcome, detail: str = "", response: Response | None = None) -> Awaitable[None]:
-            exchange = Exchange(
-                outcome=outcome,
-                sent=sent,
-                duration_ms=max(round(1000 * (self._clock() - began)), 0),
-                status=response.status if response else None,
-                received=len(response.body) if response else 0,
-                detail=detail,
-                guidance=self._guidance(response) if response else Guidance(),
-            )
-            return self._recorder.after(mark, exchange)
-
-        response = None
+        began, response, detail = self._clock(), None, INTERRUPTED
+        outcome: Outcome = "unknown" if request.writes else "failed"
         try:
             response = await self._exchange(request, sending)
             self._judge(request, response, accept)
+            outcome, detail = "ok", ""
+            return response
         except AttemptFailed as failure:
-            await ended("failed" if failure.certain else "unknown", failure.code, response)
+            outcome, detail = "failed" if failure.certain else "unknown", failure.code
             raise
         except BaseException:
-            outcome: Outcome = "unknown" if request.writes and sending.started else "failed"
-            # close the intent of a request that was cut short, without keeping whoever cut it waiting for long
-            with contextlib.suppress(TimeoutError, AfterwordError):
-                async with asyncio.timeout(INTERRUPTED_S):
-                    await asyncio.shield(ended(outcome, "interrupted"))
+            outcome = "unknown" if request.writes and sending.started else "failed"
             raise
-        await ended("ok", "", response)
-        return response
+        finally:
+            exchange = Exchange(
+                outcome=outcome,
+                status=response.status if response else None,
+                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
+                received=len(response.body) if response else 0,
+                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                detail=detail,
+                guidance=self._guidance(response) if response else Guidance(),
+            )
+            await self._conclude(mark, exchange)
+
+    async def _conclude(self, mark: object, exchange: Exchange) -> None:
+        """Close the intent. Where the exchange was cut short, whoever cut it isn't kept waiting for long."""
+        ended = self._recorder.after(mark, exchange)
+        if exchange.detail != INTERRUPTED:
+            await asyncio.shield(ended)
+            return
+        with contextlib.suppress(TimeoutError, AfterwordError):
+            async with asyncio.timeout(INTERRUPTED_S):
+                await asyncio.shield(ended)
 
     def _guidance(self, response: Response) -> Guidance:
         return guidance_of(response.status, response.headers, self._clock())

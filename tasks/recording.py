@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,8 @@ from tasks.state.ledger import Ledger
 from tasks.state.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
-PATIENCE_S = 120.0  # with Redis
-TURN_PATIENCE_S = 30.0  # with the destination's limits
+PATIENCE_S = 30.0  # for a request's turn
+OUTCOME_S = 120.0  # for Redis to take an outcome
 NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
@@ -92,7 +92,7 @@ class AuditedRequests:
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = TURN_PATIENCE_S, False
+        patience_s, paid = PATIENCE_S, False
         while True:
             if not self.alive():
                 raise StateAway("This worker could not say for too long that it lives.", code="silent")
@@ -127,11 +127,10 @@ class AuditedRequests:
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
         name, guidance = self.record.name, exchange.guidance
-
-        def conclude() -> Awaitable[None]:
-            return self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance)
-
-        await patiently(conclude, PATIENCE_S)
+        await patiently(
+            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+            OUTCOME_S,
+        )
 
 
 def request_facts(

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -41,6 +42,7 @@ from tasks.state.ledger import Ledger
 from tasks.state.overview import JobFilter
 from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
+from worker.attempts import Attempts
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,22 @@ class Sessions:
             await session.close()
 
 
+@dataclass
+class Pulse:
+    """Whether others can see that this worker lives: its last heartbeat is younger than the time they wait."""
+
+    ttl_s: float
+    last: float | None = None
+
+    def beat(self, at: float) -> None:
+        """A heartbeat that was sent at that moment (monotonic clock, seconds) has arrived."""
+        self.last = at
+
+    def alive(self) -> bool:
+        """True also before the first heartbeat: who never says that he lives isn't missed."""
+        return self.last is None or time.monotonic() - self.last < self.ttl_s
+
+
 @dataclass(frozen=True)
 class Services:
     """What the command line, the workers and the API work with."""
@@ -83,6 +101,7 @@ class Services:
     journal: Journal
     rotation: Rotation
     core: lifecycle.Services
+    pulse: Pulse
 
     @property
     def ledger(self) -> Ledger:
@@ -161,6 +180,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await _check_redis(redis)
         await check_keys(redis, vault, settings.prefix)
         journal = Journal(redis, vault, settings.prefix)
+        pulse = Pulse(settings.heartbeat_ttl_s)
         core = lifecycle.Services(
             ledger=Ledger(redis, journal),
             contents=Contents(redis, journal, vault),
@@ -171,9 +191,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
+            alive=pulse.alive,
         )
         audit = Audit(redis, vault, settings.prefix)
-        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core)
+        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core, pulse)
     finally:
         await sessions.close()
         await redis.aclose()
@@ -207,6 +228,7 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="afterword-loop", daemon=True)
         self._started = threading.Event()
         self._trouble: Exception | None = None
+        self.attempts = Attempts()
         self.services: Services
 
     def start(self) -> None:
@@ -221,8 +243,8 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a coroutine on the loop that lives until the loop stops."""
-        asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Start a coroutine on the loop that lives until the loop stops at the latest."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).add_done_callback(_say)
 
     def stop(self) -> None:
         """Cancel what runs, close the services, end the thread."""
@@ -248,6 +270,12 @@ class Loop:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+
+
+def _say(ended: Future[None]) -> None:
+    """What nobody waits for must not end unheard."""
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        log.error("A part of this worker ended: %s", type(error).__name__)
 
 
 def check_services(settings: Settings) -> None:

@@ -26,7 +26,7 @@ from worker.orphans import dies_with_parent
 from worker.runtime import check_services, open_services
 
 READY_LIMIT_S = 60.0
-STOP_LIMIT_S = 25.0
+STOP_MARGIN_S = 15.0
 ORPHAN_LIMIT_S = 10.0
 LOOK_EVERY_S = 0.3
 RESTARTS = 5
@@ -96,7 +96,7 @@ class Stack:
                 continue
             child.terminate()
             try:
-                child.wait(STOP_LIMIT_S)
+                child.wait(self.settings.drain_s + STOP_MARGIN_S)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
