@@ -21,9 +21,10 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
-from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
+from tasks.refusals import error_of, no_connection, not_json, page_instead
 from tasks.sockets import SENDING, Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
@@ -102,7 +103,7 @@ class Response:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise _not_json(self) from None
+            raise not_json(self.status, wrote=self.wrote) from None
 
 
 Outcome = Literal["ok", "failed", "unknown"]
@@ -242,7 +243,7 @@ class Http:
                 body = await self._read(answer)
                 return Response(answer.status, answer.headers, body, wrote=request.writes)
         except aiohttp.ClientConnectorError as error:
-            raise _no_connection(error) from None
+            raise no_connection(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
             late = isinstance(error, TimeoutError)
             raise Transient(
@@ -275,7 +276,7 @@ class Http:
         status = response.status
         certain = not request.writes
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
-            raise _page_instead(status, words, certain=certain or status != 200)
+            raise page_instead(status, words, certain=certain or status != 200)
         if 200 <= status < 300:
             return
         raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
@@ -284,104 +285,6 @@ class Http:
 def _on_loop(deadline: float) -> float:
     """A moment of the monotonic clock by the loop's own."""
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
-
-
-def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
-    """The error of a refusal, by its status. A 5xx after a write is uncertain: it may have been carried out."""
-    said = f' It said: "{words}"' if words else ""
-    if status == 429:
-        return Transient(
-            f"Too many requests (429).{said}",
-            code="throttled",
-            status=status,
-            retry_after=wait_s,
-            throttled=True,
-            answered=True,
-            excerpt=words,
-        )
-    if status in (408, 409, 423, 425):
-        return Transient(
-            f"The remote side is busy with this object ({status}).{said}",
-            code="conflict",
-            status=status,
-            retry_after=wait_s,
-            answered=True,
-            excerpt=words,
-        )
-    if status >= 500:
-        return Transient(
-            f"The remote side failed ({status}).{said}",
-            code="remote_failure",
-            status=status,
-            retry_after=wait_s,
-            answered=True,
-            certain=not wrote,
-            excerpt=words,
-        )
-    if status == 401:
-        return DestinationTrouble(
-            f"The credential was refused (401).{said}",
-            code="credential_refused",
-            advice="Check account and secret with `afterword destination test`, store a new one with `destination set`. "
-            "An expired token, or an interactive user on a recent ServiceNow, is refused like this even when it is right.",
-            status=status,
-            excerpt=words,
-        )
-    if status == 403:
-        return DestinationTrouble(
-            f"The account may not do this (403).{said}",
-            code="not_permitted",
-            advice="Give the account the right, then run `afterword destination test`.",
-            status=status,
-            excerpt=words,
-        )
-    return Permanent(
-        f"The remote side refused the request ({status}).{said}",
-        code="refused",
-        advice="Correct what it names, then `afterword job retry`.",
-        status=status,
-        excerpt=words,
-    )
-
-
-def _page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:
-    asleep = "hibernat" in words.lower()
-    return DestinationTrouble(
-        "The instance is hibernating."
-        if asleep
-        else f"A sign-in or other web page came instead of an answer ({status}).",
-        code="hibernating" if asleep else "sign_in_page",
-        advice="Wake the instance, then run `afterword destination test`."
-        if asleep
-        else "The credential is wrong or expired, or the address is not the API's: check both with `afterword destination test`.",
-        status=status,
-        certain=certain,
-    )
-
-
-def _not_json(response: Response) -> AttemptFailed:
-    return Transient(
-        "The answer is not JSON.",
-        code="not_json",
-        advice="If it stays like this, check the address.",
-        status=response.status,
-        answered=True,
-        certain=not response.wrote,
-    )
-
-
-def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
-    if "not permitted" in str(error):
-        return DestinationTrouble(
-            f"{error.host} leads to a private or reserved address, which is not permitted.",
-            code="address_refused",
-            advice="Allow its network with `--allow-private CIDR` if it is yours.",
-        )
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Transient(f"The name {error.host} can't be resolved.", code="no_such_host", advice="Check the address.")
-    return Transient(
-        f"{error.host}:{error.port} can't be reached.", code="no_connection", advice="Check address and network."
-    )
 
 
 def excerpt(response: Response, authorization: Mapping[str, str]) -> str:
