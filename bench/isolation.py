@@ -60,9 +60,7 @@ async def _measure(stack: Stack) -> tuple[list[int], list[int], int]:
             await asyncio.to_thread(_post, f"{stack.sandbox_url}/_sandbox/faults", fault)
         for number in range(BACKLOG):
             await _submit(services, number)
-        async with asyncio.timeout(LIMIT_S):
-            while await _hanging(services) < await _settled(services):
-                await asyncio.sleep(0.2)
+        await _until_full(services)
         beside = await _latencies(services, "beside", JOBS)
         return alone, beside, await _hanging(services)
 
@@ -71,12 +69,16 @@ async def _hanging(services: Services) -> int:
     return sum([(await services.destinations.health(name)).running for name in ("confluence", "azure_devops")])
 
 
-async def _settled(services: Services) -> int:
-    """How many attempts hang once the worker takes no more: looked at twice, a second apart."""
-    before = await _hanging(services)
-    await asyncio.sleep(1)
-    after = await _hanging(services)
-    return after if after == before and after > 0 else after + 1
+async def _until_full(services: Services) -> None:
+    """Wait until the worker takes no more of what hangs: as many in two looks, two seconds apart."""
+    before = 0
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            await asyncio.sleep(2)
+            now = await _hanging(services)
+            if now == before > 0:
+                return
+            before = now
 
 
 async def _submit(services: Services, number: int) -> None:
