@@ -6,8 +6,10 @@ Beside it the same drain with a backlog of one fiftieth: what a long backlog cos
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import time
+from importlib import resources
 from pathlib import Path
 
 from config.settings import Settings
@@ -17,8 +19,22 @@ from worker.runtime import Services, open_services
 from worker.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 
 LONG, SHORT = 100_000, 2_000
-AT_ONCE = 200
+BATCH = 2_000
 IDLE_S, DRAIN_S, LIMIT_S = 15.0, 15.0, 120.0
+CLONE = """
+local stored = redis.call('HGETALL', job_key(args.model))
+for number = args.from, args.to do
+  local id, subject = args.model .. '-' .. number, string.format('%08x%024x', args.seed, number)
+  redis.call('HSET', job_key(id), unpack(stored))
+  redis.call('HSET', job_key(id), 'id', id, 'subject', subject)
+  redis.call('HSET', key('subject', subject), 'order', 1, 'waiting', id)
+  redis.call('ZADD', key('jobs'), int(now), id)
+  redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
+  enter(id, 'queued')
+  need(id)
+  wait_until(id, now)
+end
+"""
 
 
 def main() -> None:
@@ -35,11 +51,9 @@ async def _measure(stack: Stack) -> None:
         await _lead(services, stack, "http://127.0.0.1:1")
         rates = {}
         for count in (SHORT, LONG):
-            begun = time.monotonic()
-            await _submit(services, count)
-            print(f"{count} jobs stored, {count / (time.monotonic() - begun):.0f} a second", flush=True)
-            await _until_open(services)
             before = _memory_mb(stack)
+            await _store(services, count)
+            await _until_open(services)
             await asyncio.sleep(IDLE_S)
             print(f"{count} jobs waiting: worker {_memory_mb(stack)} MB (before {before} MB)", flush=True)
             await _lead(services, stack, str(stack.sandbox_url))
@@ -54,14 +68,17 @@ async def _lead(services: Services, stack: Stack, address: str) -> None:
     await services.destinations.set("servicenow", parse_settings(given), FAKE_SECRET, "bench")
 
 
-async def _submit(services: Services, count: int) -> None:
-    async def one(number: int) -> None:
-        issue = Issue(id=f"{count}-{number}", title=f"Incident {number}", description="words")
-        command = parse_command({"command": "create_servicenow_incident", "issue_id": issue.id})
-        await services.submit(command, actor="bench", issue=issue)
-
-    for start in range(0, count, AT_ONCE):
-        await asyncio.gather(*(one(number) for number in range(start, min(start + AT_ONCE, count))))
+async def _store(services: Services, count: int) -> None:
+    """As many submissions would leave it, without their time: one job is submitted, and stored again under other ids."""
+    issue = Issue(id=f"of-{count}", title="Pool exhausted", description="words")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": issue.id})
+    await services.destinations.pause("servicenow", "bench")
+    model = await services.submit(command, actor="bench", issue=issue)
+    script = (resources.files("tasks.state") / "lua" / "prelude.lua").read_text("utf-8") + CLONE
+    for start in range(1, count, BATCH):
+        args = {"model": model.id, "from": start, "to": min(start + BATCH, count) - 1, "seed": count}
+        await services.redis.eval(script, 0, services.settings.prefix, "", json.dumps(args))
+    await services.destinations.resume("servicenow", "bench")
 
 
 async def _until_open(services: Services) -> None:
