@@ -21,7 +21,7 @@ import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
@@ -43,6 +43,7 @@ from tasks.errors import (
 )
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     ConnectionReport,
     Document,
@@ -55,6 +56,7 @@ from tasks.model import (
     subject_key,
 )
 from tasks.outbound import Http, Recorder
+from tasks.progress import about, working_on
 from tasks.recording import PATIENCE_S, AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
@@ -65,6 +67,7 @@ from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
+from tasks.tracing import TracedRequests, Tracing, Untraced
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +102,7 @@ class Services:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True
+    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,9 @@ async def submit(
     idempotency_key: str | None = None,
     document: Document | None = None,
     issue: Issue | None = None,
+    callback: Callback | None = None,
     adopt: bool = False,
+    traceparent: str | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
@@ -143,7 +149,8 @@ async def submit(
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
-    request = json.dumps([command.model_dump(mode="json"), bodies], sort_keys=True).encode("utf-8", "surrogatepass")
+    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -157,6 +164,8 @@ async def submit(
             fingerprint=services.vault.digest("idempotency", request),
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
+            callback=callback,
+            traceparent=traceparent,
         )
     )
 
@@ -241,6 +250,15 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
     job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
     if isinstance(job, NotClaimed):
         return job
+    with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
+        ended = await _run(services, job)
+        span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
+        if isinstance(ended, Ended) and ended.error:
+            span.fail(ended.error.code)
+        return ended
+
+
+async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     trail = Trail()
     try:
         receipt = await _deliver(services, job, trail)
@@ -273,12 +291,13 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work = await _load(services, job, trail)
+        work = await _load(services, job, trail, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    work = await _screen(services, job, work)
+    with services.tracing.span("screen", about(job)):
+        work = await _screen(services, job, work)
     prepared = await asyncio.to_thread(destination.prepare, work)
     await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
 
@@ -286,7 +305,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
     doubt_s = budget_s + destination.write_lag_s
     try:
         async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
-            recorder = AuditedRequests(
+            audited = AuditedRequests(
                 services.ledger,
                 services.vault,
                 services.clock_ms,
@@ -297,6 +316,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
                 trail,
                 on_wait=_extending(limit),
             )
+            recorder = TracedRequests(audited, services.tracing, about(job))
             async with services.open_http(destination, authorization, recorder) as http:
                 return await destination.deliver(work, prepared, http, services.clock_ms)
     except TimeoutError:
@@ -312,9 +332,15 @@ def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
     return extend
 
 
-async def _load(services: Services, job: Job, trail: Trail) -> Work:
+async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> Work:
+    """The job's content and what is known of its subject.
+
+    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing.
+    """
     known = await services.ledger.subject(job.subject)
     trail.doubt.before_ms = known.doubt_until_ms
+    shown_ms = (known.delivered_ms or 0) + lag_ms
+    hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     document, issue = None, None
     if isinstance(job.command, PublishToConfluence):
         document = await services.contents.document(job.command.doc_id)
@@ -329,7 +355,7 @@ async def _load(services: Services, job: Job, trail: Trail) -> Work:
         document=document,
         issue=issue,
         previous=known.receipt,
-        doubt_until_ms=known.doubt_until_ms,
+        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms) or None,
         released=job.released,
     )
 

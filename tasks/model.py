@@ -77,9 +77,10 @@ def _tags(value: object) -> object:
         if not value.strip():
             return ()
         try:
-            value = json.loads(value)
-        except ValueError:
-            return tuple(part.strip() for part in str(value).split(",") if part.strip())
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            parsed = None
+        value = parsed if isinstance(parsed, list) else [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, list):
         return tuple(str(item) for item in value)
     return () if value is None else value
@@ -126,7 +127,8 @@ class Document(Upstream):
     @classmethod
     def _nulls_are_absent(cls, data: object) -> object:
         return (
-            {k: v for k, v in data.items() if v is not None and v != ""} | {"content_md": data.get("content_md") or ""}
+            {k: v for k, v in data.items() if v is not None and v != ""}
+            | {"content_md": "" if data.get("content_md") is None else data["content_md"]}
             if isinstance(data, Mapping)
             else data
         )
@@ -251,6 +253,14 @@ class Receipt(Frozen):
         return result if self.ticket_number is None else result | {"ticket_number": self.ticket_number}
 
 
+class Callback(Frozen):
+    """Where a job's outcome is posted, and the API key whose callback secret signs it."""
+
+    url: str
+    origin: str
+    apikey: str
+
+
 class LastError(Frozen):
     """Why the newest attempt failed, in words for a person and a code for programs."""
 
@@ -266,7 +276,8 @@ class LastError(Frozen):
 
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
-    of one subject, so that the newest can be told.
+    of one subject, so that the newest can be told. `crashes` counts the attempts that ended with their worker; `blame` is
+    this job's share of those in a row.
     """
 
     id: str
@@ -278,6 +289,7 @@ class Job(Frozen):
     order: int
     attempts: int = 0
     crashes: int = 0
+    blame: float = 0.0
     created_ms: int
     updated_ms: int
     due_ms: int | None = None
@@ -288,6 +300,7 @@ class Job(Frozen):
     last_error: LastError | None = None
     receipt: Receipt | None = None
     superseded_by: str | None = None
+    traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
 
 
 class ConnectionStep(Frozen):

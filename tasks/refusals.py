@@ -95,7 +95,7 @@ def not_json(status: int, *, wrote: bool) -> AttemptFailed:
 
 def no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
     """The error of a connection that could not be opened."""
-    if "not permitted" in str(error):
+    if "not permitted" in str(error.os_error):
         return DestinationTrouble(
             f"{error.host} leads to a private or reserved address, which is not permitted.",
             code="address_refused",

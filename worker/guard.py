@@ -44,8 +44,11 @@ def readable(raw: bytes) -> bool:
     )
 
 
-class GuardedChannel(kombu_redis.Channel):
-    """A channel that sets unreadable queue entries aside before kombu parses them."""
+class Guarded:
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+
+    client: Any
+    conn_or_acquire: Any
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
@@ -60,7 +63,7 @@ class GuardedChannel(kombu_redis.Channel):
 
         self.client.parse_response = guarded
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]
         finally:
             if self.client is not None and connection is not None:
                 self.client.parse_response = parse
@@ -77,10 +80,24 @@ class GuardedChannel(kombu_redis.Channel):
             client.ltrim(DEAD_LIST, 0, DEAD_LIST_LENGTH - 1)
 
 
+class GuardedChannel(Guarded, kombu_redis.Channel):
+    """The guarded channel of one Redis."""
+
+
 class GuardedTransport(kombu_redis.Transport):
     """kombu's Redis transport over the guarded channel."""
 
     Channel = GuardedChannel
+
+
+class GuardedSentinelChannel(Guarded, kombu_redis.SentinelChannel):
+    """The guarded channel of a Redis that Sentinel watches."""
+
+
+class GuardedSentinelTransport(kombu_redis.SentinelTransport):
+    """kombu's Sentinel transport over the guarded channel."""
+
+    Channel = GuardedSentinelChannel
 
 
 class DiscreetRequest(Request):

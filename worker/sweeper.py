@@ -11,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 
 from celery import Celery
 from redis.exceptions import RedisError
@@ -21,6 +24,7 @@ from tasks.errors import AfterwordError
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.upkeep import BATCH as FORGET_BATCH
 from tasks.state.upkeep import Retention
+from tasks.state.workers import About
 from worker.answers import failure_of
 from worker.attempts import Attempts
 from worker.runtime import Services
@@ -45,6 +49,13 @@ class Sweeper:
         self._attempts = attempts
         self._woken = asyncio.Event()
         self._tests: set[asyncio.Task[None]] = set()
+        self._about = About(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("afterword"),
+            started_ms=services.core.clock_ms(),
+            concurrency=capacity,
+        ).model_dump_json()
 
     async def run(self) -> None:
         """Sweep until cancelled, then say goodbye; trouble with Redis or the broker is logged and waited out."""
@@ -62,7 +73,7 @@ class Sweeper:
 
     async def _beat(self) -> float:
         services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
-        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity)
+        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity, self._about)
         services.pulse.beat(at)
         return ttl_s / 3
 
@@ -89,15 +100,25 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: take over what lapsed, close what stays open, send what is due, tell what ended."""
+        """One turn: send what is due, take over what lapsed, close what stays open, tell what ended."""
         ledger = self._services.ledger
-        for job_id in await ledger.lapsed(BATCH):
-            if state := await ledger.take_over(job_id):
-                log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        await self._wake_due()
+        lapsed = await ledger.lapsed(BATCH)
+        if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
+            await self._wake_due()
         await ledger.upkeep.close_orphans()
         await self._tell()
+
+    async def _take_over(self, job_id: str) -> bool:
+        state = await self._services.ledger.take_over(job_id)
+        if state:
+            log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        return state is not None
+
+    async def _wake_due(self) -> None:
         if self._attempts.stopping:
             return
+        ledger = self._services.ledger
         due = await ledger.dispatch(int(1000 * self._services.settings.resend_after_s), BATCH)
         jobs = await ledger.overview.jobs(due)
         if jobs:

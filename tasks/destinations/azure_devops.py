@@ -35,6 +35,7 @@ class AzureDevOpsSettings(DestinationSettings):
     org_url: str
     project: str | None = None
     work_item_type: str = "Bug"
+    body_format: Literal["html", "markdown"] = "html"
     api_version: str = Field(default="7.1", pattern=r"^[0-9]\.[0-9]$")
     write_lag_s: float = Field(default=30.0, ge=0, le=600)
 
@@ -55,6 +56,15 @@ class WorkItemPlan(Frozen):
     type: str
     fields: dict[str, str | int | float | bool]
     tag: str
+    formats: dict[str, str] = Field(default_factory=dict)
+
+    def operations(self, fields: Mapping[str, str | int | float | bool]) -> list[dict[str, object]]:
+        """JSON Patch operations that write `fields`, and say which of them are Markdown."""
+        written = [_operation("add", f"/fields/{_pointer(name)}", value) for name, value in fields.items()]
+        formats = {name: form for name, form in self.formats.items() if name in fields}
+        return written + [
+            _operation("add", f"/multilineFieldsFormat/{_pointer(name)}", form) for name, form in formats.items()
+        ]
 
 
 class AzureDevOps(Destination[AzureDevOpsSettings]):
@@ -78,7 +88,9 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         tag = f"aw-{work.subject}"
         fields: dict[str, str | int | float | bool] = {
             "System.Title": clean.plain_title(issue.title, TITLE_LENGTH),
-            body: azure_devops.render(issue.description),
+            body: azure_devops.render_markdown(issue.description)
+            if self.settings.body_format == "markdown"
+            else azure_devops.render(issue.description),
         }
         severity = command.config.severity or issue.severity
         if severity:
@@ -94,8 +106,9 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
                 )
             fields[name] = value
         fields["System.Tags"] = "; ".join([*_tags(issue), tag])
+        formats = {body: "Markdown"} if self.settings.body_format == "markdown" else {}
         texts = {name: str(value) for name, value in fields.items()} | {"System.Tags": "; ".join(_tags(issue))}
-        return Prepared(texts, WorkItemPlan(type=kind, fields=fields, tag=tag))
+        return Prepared(texts, WorkItemPlan(type=kind, fields=fields, tag=tag, formats=formats))
 
     async def deliver(
         self, work: Work, prepared: Prepared[WorkItemPlan], http: Http, now_ms: Callable[[], int]
@@ -122,7 +135,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         differing = {name: value for name, value in fields.items() if not _same(name, present.get(name), value)}
         if not differing:
             return _receipt(item, "found" if found else "unchanged")
-        operations = [_operation("add", f"/fields/{_pointer(name)}", value) for name, value in differing.items()]
+        operations = plan.operations(differing)
         operations.insert(0, _operation("test", "/rev", item["rev"]))
         path = f"/{quote(command.project)}/_apis/wit/workitems/{quote(str(item['id']))}"
         response = await http.send(
@@ -144,7 +157,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         return _receipt(_decoded(response), "updated")
 
     async def _create(self, http: Http, project: str, plan: WorkItemPlan, *, validate: bool = False) -> dict[str, Any]:
-        operations = [_operation("add", f"/fields/{_pointer(name)}", value) for name, value in plan.fields.items()]
+        operations = plan.operations(plan.fields)
         params = self._version() | ({"validateOnly": "true"} if validate else {})
         response = await http.send(
             Request(

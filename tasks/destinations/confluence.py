@@ -166,7 +166,7 @@ class Confluence(Destination[ConfluenceSettings]):
         mark = await api.mark(page.id)
         value, mark_version = mark or ({}, None)
         moved = draft.parent_id is not None and page.parent_id != draft.parent_id
-        interrupted = mark is None and f"afterword-{work.subject}" in page.body
+        ours_as_sent = mark is None and (page.title, page.body) == (draft.title, draft.body)
         if value.get("version") == page.version and value.get("body_sha") == plan.digest and not moved:
             return self._receipt(page, "unchanged", plan)
         edited = mark is not None and value.get("version") != page.version and value.get("next") != page.version
@@ -179,7 +179,7 @@ class Confluence(Destination[ConfluenceSettings]):
                     code="drift",
                     advice="Release the job to overwrite it, or cancel the job to keep it.",
                 )
-        if interrupted and page.version == 1:
+        if ours_as_sent and page.version == 1:
             return await self._sign(api, work, plan, page, "found", None)
         announced = value | {"next": page.version + 1, "subject": work.subject}
         await api.set_mark(page.id, announced, mark_version)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 from urllib.parse import quote
 
-from tasks.errors import Permanent
+from tasks.errors import Permanent, Transient
 from tasks.model import Frozen
 from tasks.outbound import Http, Request, vendor_words
 
@@ -76,8 +76,23 @@ class Dialect(ABC):
     async def write(
         self, method: str, path: str, operation: str, json: object, accept: frozenset[int] = frozenset()
     ) -> tuple[int, Any]:
-        """A write with JSON in and out; statuses in `accept` come back instead of raising."""
-        response = await self.http.send(Request(method, path, operation, json=json, writes=True), accept=accept)
+        """A write with JSON in and out; statuses in `accept` come back instead of raising.
+
+        A page that was found or made a moment ago can still, or already, be missing: that is worth another attempt.
+        """
+        request = Request(method, path, operation, json=json, writes=True)
+        try:
+            response = await self.http.send(request, accept=accept)
+        except Permanent as refused:
+            if refused.status != 404:
+                raise
+            raise Transient(
+                f"The page is not there: it is too new to be shown, or was removed meanwhile. {refused.message}",
+                code="page_not_there",
+                status=404,
+                answered=True,
+                excerpt=refused.excerpt,
+            ) from None
         return response.status, response.json()
 
     async def read(self, path: str, operation: str, params: dict[str, str] | None = None) -> Any:

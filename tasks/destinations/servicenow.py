@@ -7,6 +7,7 @@ query could trip over, and a count that contradicts an empty list stops the job.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -17,17 +18,20 @@ from pydantic import field_validator
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import clean, servicenow
+from tasks.markup.page import Attachment
 from tasks.model import (
     ConnectionReport,
     ConnectionStep,
     CreateServiceNowIncident,
     Frozen,
+    Issue,
     Receipt,
     TicketConfig,
 )
 from tasks.outbound import Http, Request, Response, checked_url
 
 TABLE = "/api/now/table/incident"
+FILES = "/api/now/attachment"
 SHORT_DESCRIPTION_LENGTH = 160
 DESCRIPTION_LENGTH = 4000
 FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,79}$")
@@ -42,6 +46,7 @@ class ServiceNowSettings(DestinationSettings):
     kind: Literal["servicenow"] = "servicenow"
     instance_url: str
     username: Account | None = None
+    attach_document: Literal["never", "when_cut", "always"] = "never"
 
     @field_validator("instance_url")
     @classmethod
@@ -59,6 +64,7 @@ class IncidentPlan(Frozen):
 
     fields: dict[str, str]
     expected_priority: str | None
+    attachment: Attachment | None = None
 
 
 class ServiceNow(Destination[ServiceNowSettings]):
@@ -81,7 +87,9 @@ class ServiceNow(Destination[ServiceNowSettings]):
             raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
         config = command.config
         fields = {
-            "short_description": clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH),
+            "short_description": servicenow.without_code_tags(
+                clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH)
+            ),
             "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH),
             "correlation_id": work.subject,
             "correlation_display": "Afterword",
@@ -94,13 +102,27 @@ class ServiceNow(Destination[ServiceNowSettings]):
         fields |= _extra(config)
         expected = _priority(impact, urgency) if impact and urgency else None
         texts = {name: value for name, value in fields.items() if name not in OURS}
-        return Prepared(texts, IncidentPlan(fields=fields, expected_priority=expected))
+        attachment = self._document(work.issue)
+        if attachment is not None:
+            texts["attachment"] = attachment.content.decode()
+        return Prepared(texts, IncidentPlan(fields=fields, expected_priority=expected, attachment=attachment))
+
+    def _document(self, issue: Issue) -> Attachment | None:
+        """The whole description as a file, where the settings want one."""
+        attach = self.settings.attach_document
+        cut = attach == "when_cut" and len(servicenow.render(issue.description)) > DESCRIPTION_LENGTH
+        return servicenow.document_file(issue.description, issue.title) if cut or attach == "always" else None
 
     async def deliver(
         self, work: Work, prepared: Prepared[IncidentPlan], http: Http, now_ms: Callable[[], int]
     ) -> Receipt:
-        """Update the subject's incident, or create it."""
-        plan = prepared.plan
+        """Update the subject's incident, or create it; then its attachment."""
+        receipt = await self._deliver(work, prepared.plan, http, now_ms)
+        if prepared.plan.attachment is not None and receipt.change != "skipped":
+            await self._attach(http, receipt.id, prepared.plan.attachment)
+        return receipt
+
+    async def _deliver(self, work: Work, plan: IncidentPlan, http: Http, now_ms: Callable[[], int]) -> Receipt:
         if_exists = work.command.config.if_exists if isinstance(work.command, CreateServiceNowIncident) else "update"
         known = await self._record(http, work.previous.id, plan) if work.previous else None
         found = False
@@ -147,6 +169,29 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if response.status == 403:
             raise _refused(response)
         return _result(response)
+
+    async def _attach(self, http: Http, sys_id: str, file: Attachment) -> None:
+        """Upload the file, unless the incident has one of its name and content."""
+        query = f"table_sys_id={sys_id}^file_name={file.name}"
+        response = await http.send(
+            Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
+        )
+        answer = response.json()
+        present = answer.get("result") if isinstance(answer, dict) else None
+        digest = hashlib.sha256(file.content).hexdigest()
+        if any(_is_copy(row, file, digest) for row in present or [] if isinstance(row, dict)):
+            return
+        await http.send(
+            Request(
+                "POST",
+                f"{FILES}/file",
+                "POST /attachment/file",
+                params={"table_name": "incident", "table_sys_id": sys_id, "file_name": file.name},
+                headers={"Content-Type": file.media_type},
+                body=file.content,
+                writes=True,
+            )
+        )
 
     async def _record(self, http: Http, sys_id: str, plan: IncidentPlan) -> dict[str, str] | None:
         request = Request("GET", f"{TABLE}/{quote(sys_id)}", "GET /table/incident/{sys_id}", params=_params(plan))
@@ -207,6 +252,13 @@ class ServiceNow(Destination[ServiceNowSettings]):
                 ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it"),
             )
         )
+
+
+def _is_copy(row: Mapping[str, Any], file: Attachment, digest: str) -> bool:
+    """The instance's hash decides; where it gives none, the size has to."""
+    if row.get("file_name") != file.name:
+        return False
+    return row["hash"] == digest if row.get("hash") else str(row.get("size_bytes")) == str(len(file.content))
 
 
 def _levels(config: TicketConfig, severity: int | None) -> tuple[int | None, int | None]:

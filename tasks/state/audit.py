@@ -68,6 +68,17 @@ class Event(StrEnum):
     KEYS_RETIRED = "key.retired"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_TRIMMED = "audit.trimmed"
+    CONTENT_VIEWED = "content.viewed"
+    LOGGED_IN = "session.opened"
+    LOGGED_OUT = "session.closed"
+    LOGIN_REFUSED = "session.refused"
+    CALLBACK_INTENT = "callback.intent"
+    CALLBACK_OK = "callback.ok"
+    CALLBACK_FAILED = "callback.failed"
+    CALLBACK_UNKNOWN = "callback.unknown"
+    CALLBACK_DEAD = "callback.dead"
+    APIKEY_CREATED = "apikey.created"
+    APIKEY_REVOKED = "apikey.revoked"
 
 
 class AuditEntry(Frozen):
@@ -101,6 +112,12 @@ class Audit:
         """The newest `count` entries, oldest first."""
         rows = await self._redis.xrevrange(self._stream, count=count)
         return [_entry(_text(identifier), _fields(raw)) for identifier, raw in reversed(rows)]
+
+    async def before(self, position: str | None = None, count: int = 500) -> list[AuditEntry]:
+        """Entries before the entry of id `position` (None for the end), newest first."""
+        end = "+" if position is None else f"({position}"
+        rows = await self._redis.xrevrange(self._stream, end, "-", count=count)
+        return [_entry(_text(identifier), _fields(raw)) for identifier, raw in rows]
 
     async def after(self, position: str = "-", count: int = 500) -> list[AuditEntry]:
         """Entries after the entry of id `position` (`-` for the first), oldest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 
@@ -50,6 +50,10 @@ class Contents:
         """The issue of that id, or None where it was never put."""
         record = await self._redis.get(f"{self._prefix}:issue:{issue_id}")
         return None if record is None else Issue.model_validate_json(self._open("issue", issue_id, record))
+
+    async def length(self, kind: Literal["document", "issue"], identifier: str) -> int:
+        """How many bytes the stored record has; 0 where there is none."""
+        return int(await self._redis.strlen(f"{self._prefix}:{kind}:{identifier}"))
 
     def _seal(self, purpose: str, content: Document | Issue) -> str:
         return self._vault.seal(content.model_dump_json(), purpose=purpose, owner=content.id)

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     Frozen,
     Job,
@@ -31,15 +32,19 @@ from tasks.state.overview import Count, JobFilter, Overview, job_of, text
 from tasks.state.upkeep import Upkeep
 
 CRASH_LIMIT = 3
+MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
 class Subject(Frozen):
-    """What is known of the one remote object: its last receipt, and until when an earlier write is in doubt."""
+    """What is known of the one remote object: its last receipt and when that came, and until when an earlier write is
+    in doubt. Times in epoch milliseconds.
+    """
 
     receipt: Receipt | None = None
+    delivered_ms: int | None = None
     doubt_until_ms: int | None = None
 
 
@@ -61,6 +66,8 @@ class Submission:
     same_request: Callable[[str], bool] = bool
     family: str | None = None
     contents: Mapping[str, str] | None = None
+    traceparent: str | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +96,10 @@ class NotClaimed:
 class Ledger:
     """Jobs in Redis. Every method that changes one is a single atomic script with its audit entry."""
 
-    def __init__(self, redis: Redis, journal: Journal) -> None:
+    def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
         self._redis = redis
         self._journal = journal
+        self._crash_limit = crash_limit
         self._prefix = journal.prefix
         self.overview = Overview(redis, journal)
         self.upkeep = Upkeep(redis, journal)
@@ -129,6 +137,10 @@ class Ledger:
         }
         if submission.family:
             fields["family"] = submission.family
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() for part in pair],
@@ -279,11 +291,16 @@ class Ledger:
         return [text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
 
     async def take_over(self, job_id: str) -> JobState | None:
-        """Give a dead worker's job back, or quarantine it after it has ended `CRASH_LIMIT` workers."""
+        """Give a dead worker's job back, or quarantine it after it has ended `crash_limit` workers in a row.
+
+        Which of its jobs ended a worker, if any did, nobody knows: those that it ran share the blame for one crash.
+        """
         job = await self.get(job_id)
         if job is None or job.state is not JobState.RUNNING:
             return None
-        spent = job.crashes + 1 >= CRASH_LIMIT
+        ran = await self._redis.get(self._key("worker", job.worker or "", "ran"))
+        blame = job.blame + 1 / max(int(ran or 1), 1)
+        spent = quarantined(blame, job.crashes + 1, self._crash_limit)
         error = LastError(
             code="quarantined" if spent else "worker_lost",
             message=f"The worker died or stalled during this attempt ({job.crashes + 1} times so far).",
@@ -295,6 +312,7 @@ class Ledger:
             "id": job_id,
             "token": job.token,
             "to": JobState.DEAD if spent else JobState.RETRYING,
+            "blame": blame,
             "last_error": error.model_dump_json(),
         }
         facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
@@ -304,16 +322,19 @@ class Ledger:
             reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts, by=reply.detail)
         if not reply.ok:
             return None
-        await self.upkeep.close_orphans()
         return JobState(str(args["to"]))
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
         return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int) -> None:
-        """Say that this worker lives for another `ttl_ms`, and how many attempts it can run at once."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity})
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int, about: str | None = None) -> None:
+        """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is.
+
+        `about` is the JSON of `tasks.state.workers.About`.
+        """
+        facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about}
+        await self._journal.query("heartbeat", {k: v for k, v in facts.items() if v is not None})
 
     async def retry(
         self,
@@ -368,7 +389,8 @@ class Ledger:
         args |= {k: v for k, v in extra.items() if v is not None}
         reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
         if not reply.ok:
-            raise Refused(*_why_not(job_id, reply, states))
+            code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
+            raise Refused(*_why_not(job_id, reply, states), code=code)
         return await self.require(job_id)
 
     async def require(self, job_id: str) -> Job:
@@ -404,10 +426,11 @@ class Ledger:
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
-        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms"])
+        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms", "delivered_ms"])
         return Subject(
             receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
+            delivered_ms=int(raw[2]) if raw[2] else None,
         )
 
     def _key(self, *parts: str) -> str:
@@ -425,6 +448,11 @@ def content_name(command: Command) -> str:
     if isinstance(command, PublishToConfluence):
         return f"document:{command.doc_id}"
     return f"issue:{command.issue_id}"
+
+
+def quarantined(blame: float, crashes: int, limit: int) -> bool:
+    """Whether a job that was running when its worker died may not run again."""
+    return round(blame, 6) >= limit or crashes >= MOST_CRASHES * limit
 
 
 def _fence(reply: Reply, job: Job) -> None:

@@ -95,10 +95,14 @@ def nothing() -> str:
 
 
 def _body(item: dict[str, Any]) -> str:
-    text = str(item["body"])
-    if item["vendor"] == "servicenow":
+    return as_html(item["vendor"], str(item["body"]))
+
+
+def as_html(vendor: str, text: str) -> str:
+    """What a vendor would show of this body, as markup that is safe in any page."""
+    if vendor == "servicenow":
         return f"<pre>{html.escape(text)}</pre>"
-    plain = _plain(text) if item["vendor"] == "confluence" else text
+    plain = _plain(text) if vendor == "confluence" else text
     named = _PICTURE.sub(r'<a href="\1">picture</a>', plain)
     return nh3.clean(named, tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"})
 

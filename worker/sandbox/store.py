@@ -79,6 +79,7 @@ class Store:
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
+    index_lag_s: float = 0.0
     unseen_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -96,7 +97,7 @@ class Store:
         for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled):
             held.clear()
         self.requests.clear()
-        self.blind_until = self.unseen_s = 0.0
+        self.blind_until = self.index_lag_s = self.unseen_s = 0.0
         self._seed()
 
     def next_id(self) -> str:

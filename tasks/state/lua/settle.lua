@@ -9,6 +9,7 @@ if waits and newer then return {'refused', 'newer', newer} end
 
 local destination = get(id, 'destination')
 let_go(id)
+redis.call('HDEL', job_key(id), 'blame')
 if not args.counted then redis.call('HINCRBY', job_key(id), 'attempts', -1) end
 if args.last_error then redis.call('HSET', job_key(id), 'last_error', args.last_error) end
 if args.to == 'delivered' then redis.call('HDEL', job_key(id), 'last_error') end
@@ -18,9 +19,10 @@ if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms')
 elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', int(args.doubt)) end
 if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
-  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id)
+  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id,
+    'delivered_ms', int(now))
   local family = get(id, 'family')
-  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt) end
+  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'delivered_ms', int(now)) end
 end
 
 enter(id, args.to)

@@ -25,10 +25,10 @@ redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now)
   'expires_ms', int(now + args.max_age_ms), 'attempts', 0, 'crashes', 0, 'token', 0)
 if waiting ~= '' then
   stop_waiting(waiting)
+  redis.call('HSET', job_key(waiting), 'superseded_by', id)
   enter(waiting, 'superseded')
   finish(waiting, 'superseded')
   tell(waiting)
-  redis.call('HSET', job_key(waiting), 'superseded_by', id)
   note(waiting, 'job.superseded', {by = id})
 end
 redis.call('HSET', subject, 'waiting', id)
