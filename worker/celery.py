@@ -19,11 +19,13 @@ from redis.exceptions import RedisError
 
 from config.logging import configure_logging
 from config.settings import Settings
-from tasks import lifecycle
+from tasks import lifecycle, progress
 from tasks.errors import AfterwordError, AttemptFailed, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
+from tasks.tracing import checked_traceparent
 from worker.answers import answer
+from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
 from worker.checkpoints import log_checkpoints
 from worker.connection_tests import TestRoom, test_by_message
@@ -46,6 +48,7 @@ class Loader(AppLoader):
 class Afterword(Celery):
     """The app, with the process's event loop."""
 
+    amqp_cls = "worker.guard:NamedAmqp"
     loop: Loop | None = None
     tests = TestRoom(limit=1)
 
@@ -75,7 +78,8 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     a job that is dead, or `Ignore` where this message has nothing to do.
     """
     loop = app.running_loop()
-    work = _attempt(loop, str(task.request.id), command, arguments)
+    traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
+    work = _attempt(loop, str(task.request.id), command, arguments, traceparent)
     try:
         ended = loop.run(loop.attempts.run(work))
     except (StateUnavailable, RedisError, OSError) as trouble:
@@ -90,11 +94,17 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     return answer(ended)
 
 
-async def _attempt(loop: Loop, job_id: str, command: CommandName, arguments: Mapping[str, Any]) -> lifecycle.Ended:
+async def _attempt(
+    loop: Loop, job_id: str, command: CommandName, arguments: Mapping[str, Any], traceparent: object = None
+) -> lifecycle.Ended:
     services = loop.services
     if await services.ledger.get(job_id) is None:
         await services.submit(
-            parse_command({"command": command, **arguments}), actor="celery", job_id=job_id, adopt=True
+            parse_command({"command": command, **arguments}),
+            actor="celery",
+            job_id=job_id,
+            adopt=True,
+            traceparent=checked_traceparent(traceparent),
         )
     if loop.attempts.stopping:
         await services.ledger.upkeep.unsend(job_id)
@@ -182,7 +192,7 @@ def test_azuredevops_connection(
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
-    configure_logging(Settings())
+    configure_logging(Settings(), progress.facts)
 
 
 @signals.worker_ready.connect
@@ -193,6 +203,7 @@ def _begin(sender: Any, **_: object) -> None:
     sweeper = Sweeper(loop.services, app, loop.attempts, capacity=max(threads - app.tests.limit, 1))
     loop.spawn(sweeper.run())
     loop.spawn(log_checkpoints(loop.services))
+    loop.spawn(Callbacks(loop.services).run())
 
 
 @signals.worker_shutting_down.connect

@@ -12,9 +12,11 @@ import json
 import logging
 from typing import Any
 
+from celery.app.amqp import AMQP
 from celery.exceptions import NotRegistered
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -61,8 +63,12 @@ class GuardedQoS(kombu_redis.QoS):
             log.warning("Messages in hand could not be put back (%s); they come again.", type(trouble).__name__)
 
 
-class GuardedChannel(kombu_redis.Channel):
-    """A channel that sets unreadable queue entries aside before kombu parses them."""
+class Guarded:
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+
+    client: Any
+    connection: Any
+    conn_or_acquire: Any
 
     QoS = GuardedQoS
 
@@ -73,7 +79,7 @@ class GuardedChannel(kombu_redis.Channel):
         """
         if self.connection is None or self.connection.client is None:
             raise RedisConnectionError("the connection of this channel is closed")
-        return dict(super()._connparams(asynchronous))
+        return dict(super()._connparams(asynchronous))  # type: ignore[misc]
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
@@ -88,7 +94,7 @@ class GuardedChannel(kombu_redis.Channel):
 
         self.client.parse_response = guarded
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]
         finally:
             if self.client is not None and connection is not None:
                 self.client.parse_response = parse
@@ -105,10 +111,41 @@ class GuardedChannel(kombu_redis.Channel):
             client.ltrim(DEAD_LIST, 0, DEAD_LIST_LENGTH - 1)
 
 
+class GuardedChannel(Guarded, kombu_redis.Channel):
+    """The guarded channel of one Redis."""
+
+
 class GuardedTransport(kombu_redis.Transport):
     """kombu's Redis transport over the guarded channel."""
 
     Channel = GuardedChannel
+
+
+class GuardedSentinelChannel(Guarded, kombu_redis.SentinelChannel):
+    """The guarded channel of a Redis that Sentinel watches."""
+
+
+class GuardedSentinelTransport(kombu_redis.SentinelTransport):
+    """kombu's Sentinel transport over the guarded channel."""
+
+    Channel = GuardedSentinelChannel
+
+
+class NamedConnection(Connection):
+    """A connection that shows its address by the scheme that people write, and that Flower looks queues up by."""
+
+    def as_uri(self, *args: Any, **options: Any) -> str:
+        """The address, masked unless asked otherwise."""
+        address = str(super().as_uri(*args, **options))
+        for transport, scheme in ((GuardedSentinelTransport, "sentinel"), (GuardedTransport, "redis")):
+            address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}://")
+        return address
+
+
+class NamedAmqp(AMQP):
+    """Celery's messaging over such connections."""
+
+    Connection = NamedConnection
 
 
 class DiscreetRequest(Request):

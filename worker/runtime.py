@@ -17,37 +17,39 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import follow_key_ring
 from config.settings import Settings
-from tasks import lifecycle
+from tasks import dry_run, lifecycle
 from tasks.bulk import Progress, Verb
-from tasks.destinations import Destination, destination_for
-from tasks.errors import StateUnavailable
-from tasks.model import Command, ConnectionReport, Document, Issue, Job
+from tasks.callbacks import CallbackPolicy, callback_policy
+from tasks.destinations import Destination, Preview, destination_for
+from tasks.errors import Refused, StateUnavailable
+from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.outbound import Http, Limits, Recorder, open_session
 from tasks.screening import Policy
+from tasks.state.access import Access
 from tasks.state.audit import Audit
 from tasks.state.canary import check_keys
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.links import Links
+from tasks.state.outbox import Outbox
 from tasks.state.overview import JobFilter
 from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
+from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts
+from worker.connections import open_redis
+from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
-REDIS_CONNECTIONS = 64
 T = TypeVar("T")
 
 
@@ -100,6 +102,9 @@ class Services:
     audit: Audit
     journal: Journal
     rotation: Rotation
+    access: Access
+    outbox: Outbox
+    callbacks: CallbackPolicy
     core: lifecycle.Services
     pulse: Pulse
 
@@ -127,19 +132,30 @@ class Services:
         idempotency_key: str | None = None,
         document: Document | None = None,
         issue: Issue | None = None,
+        callback: Callback | None = None,
         adopt: bool = False,
+        traceparent: str | None = None,
     ) -> Job:
-        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`."""
-        return await lifecycle.submit(
-            self.core,
-            command,
-            actor=actor,
-            job_id=job_id,
-            idempotency_key=idempotency_key,
-            document=document,
-            issue=issue,
-            adopt=adopt,
-        )
+        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
+
+        `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
+        """
+        facts = {"command": command.command.value, "destination": command.destination}
+        with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
+            job = await lifecycle.submit(
+                self.core,
+                command,
+                actor=actor,
+                job_id=job_id,
+                idempotency_key=idempotency_key,
+                document=document,
+                issue=issue,
+                callback=callback,
+                adopt=adopt,
+                traceparent=span.traceparent,
+            )
+            span.note({"job": job.id, "destination": job.destination})
+            return job
 
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
@@ -148,6 +164,16 @@ class Services:
     def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
         """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
         return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
+
+    async def preview(self, command: Command) -> Preview:
+        """What a publication would change, without writing anything. See `tasks.dry_run`."""
+        if not isinstance(command, PublishToConfluence):
+            raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
+        return await dry_run.preview(self.core, command)
+
+    def callback(self, url: str, apikey: str) -> Callback:
+        """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
+        return self.callbacks.callback(url, apikey)
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
@@ -163,28 +189,21 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
     ring = follow_key_ring(settings)
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_address(),
-        max_connections=REDIS_CONNECTIONS,
-        timeout=20,
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
-    redis = Redis.from_pool(pool)
+    policy = callback_policy(settings.callback_origins, settings.callback_private)
+    redis = open_redis(settings)
     sessions = Sessions()
+    tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
         await _check_redis(redis)
         await check_keys(redis, vault, settings.prefix)
-        journal = Journal(redis, vault, settings.prefix)
+        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
         pulse = Pulse(settings.heartbeat_ttl_s)
         core = lifecycle.Services(
-            ledger=Ledger(redis, journal),
+            ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),
+            links=Links(redis, journal),
             vault=vault,
             open_http=sessions.http,
             policy=Policy(),
@@ -192,12 +211,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
             alive=pulse.alive,
+            tracing=tracing,
         )
-        audit = Audit(redis, vault, settings.prefix)
-        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core, pulse)
+        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
+        rotation = Rotation(redis, journal, vault)
+        yield Services(settings, redis, vault, audit, journal, rotation, access, Outbox(journal), policy, core, pulse)
     finally:
         await sessions.close()
         await redis.aclose()
+        await asyncio.to_thread(tracing.close)
 
 
 async def _check_redis(redis: Redis) -> None:

@@ -7,6 +7,7 @@ query could trip over, and a count that contradicts an empty list stops the job.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -17,20 +18,26 @@ from pydantic import field_validator
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import clean, servicenow
+from tasks.markup.page import Attachment
 from tasks.model import (
+    PAGE_TITLES,
     ConnectionReport,
     ConnectionStep,
     CreateServiceNowIncident,
     Frozen,
+    Issue,
+    Link,
     Receipt,
     TicketConfig,
 )
 from tasks.outbound import Http, Request, Response, checked_url
 
 TABLE = "/api/now/table/incident"
+FILES = "/api/now/attachment"
 SHORT_DESCRIPTION_LENGTH = 160
 DESCRIPTION_LENGTH = 4000
 FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,79}$")
+_LINKS = re.compile(r"\s*(?:\r?\n(?:" + "|".join(PAGE_TITLES.values()) + r"): https?://\S+)+\s*\Z")
 OURS = frozenset({"correlation_id", "correlation_display", "sys_id", "number"})
 # Impact and urgency that the default priority rules turn into P1 to P4.
 LEVELS: Mapping[int, tuple[int, int]] = {1: (1, 1), 2: (1, 2), 3: (2, 2), 4: (2, 3)}
@@ -42,6 +49,7 @@ class ServiceNowSettings(DestinationSettings):
     kind: Literal["servicenow"] = "servicenow"
     instance_url: str
     username: Account | None = None
+    attach_document: Literal["never", "when_cut", "always"] = "never"
 
     @field_validator("instance_url")
     @classmethod
@@ -55,10 +63,12 @@ class ServiceNowSettings(DestinationSettings):
 
 
 class IncidentPlan(Frozen):
-    """An incident's fields, all strings as the table API wants them."""
+    """An incident's fields, all strings as the table API wants them. `unlinked` is the description without links."""
 
     fields: dict[str, str]
+    unlinked: str
     expected_priority: str | None
+    attachment: Attachment | None = None
 
 
 class ServiceNow(Destination[ServiceNowSettings]):
@@ -80,9 +90,12 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if work.issue is None or not isinstance(command, CreateServiceNowIncident):
             raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
         config = command.config
+        block = links_block(work.links)
         fields = {
-            "short_description": clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH),
-            "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH),
+            "short_description": servicenow.without_code_tags(
+                clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH)
+            ),
+            "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH - len(block)) + block,
             "correlation_id": work.subject,
             "correlation_display": "Afterword",
         }
@@ -93,14 +106,32 @@ class ServiceNow(Destination[ServiceNowSettings]):
             fields["assignment_group"] = config.assignment_group
         fields |= _extra(config)
         expected = _priority(impact, urgency) if impact and urgency else None
-        texts = {name: value for name, value in fields.items() if name not in OURS}
-        return Prepared(texts, IncidentPlan(fields=fields, expected_priority=expected))
+        unlinked = fields["description"]
+        if block and "description" not in config.fields:
+            unlinked = servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH)
+        texts = {name: value for name, value in fields.items() if name not in OURS} | {"description": unlinked}
+        attachment = self._document(work.issue)
+        if attachment is not None:
+            texts["attachment"] = attachment.content.decode()
+        plan = IncidentPlan(fields=fields, unlinked=unlinked, expected_priority=expected, attachment=attachment)
+        return Prepared(texts, plan)
+
+    def _document(self, issue: Issue) -> Attachment | None:
+        """The whole description as a file, where the settings want one."""
+        attach = self.settings.attach_document
+        cut = attach == "when_cut" and len(servicenow.render(issue.description)) > DESCRIPTION_LENGTH
+        return servicenow.document_file(issue.description, issue.title) if cut or attach == "always" else None
 
     async def deliver(
         self, work: Work, prepared: Prepared[IncidentPlan], http: Http, now_ms: Callable[[], int]
     ) -> Receipt:
-        """Update the subject's incident, or create it."""
-        plan = prepared.plan
+        """Update the subject's incident, or create it; then its attachment."""
+        receipt = await self._deliver(work, prepared.plan, http, now_ms)
+        if prepared.plan.attachment is not None and receipt.change != "skipped":
+            await self._attach(http, receipt.id, prepared.plan.attachment)
+        return receipt
+
+    async def _deliver(self, work: Work, plan: IncidentPlan, http: Http, now_ms: Callable[[], int]) -> Receipt:
         if_exists = work.command.config.if_exists if isinstance(work.command, CreateServiceNowIncident) else "update"
         known = await self._record(http, work.previous.id, plan) if work.previous else None
         found = False
@@ -111,7 +142,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
                 work.settle_doubt(now_ms())
         if known is None:
             return self._receipt(await self._create(http, plan), plan, "created")
-        differs = {name: value for name, value in plan.fields.items() if name in known and known[name] != value}
+        differs = _differing(known, plan)
         if if_exists == "skip":
             return self._receipt(known, plan, "skipped")
         if found and not differs:
@@ -131,6 +162,36 @@ class ServiceNow(Destination[ServiceNowSettings]):
         )
         return self._receipt(_result(response), plan, "updated")
 
+    async def link(self, work: Work, http: Http) -> Receipt:
+        """Bring the lines of links at the description's end up to date."""
+        previous = work.previous
+        if previous is None:
+            raise Permanent("The job has no incident to link from.", code="unknown_incident")
+        path = f"{TABLE}/{quote(previous.id)}"
+        params = {"sysparm_fields": "sys_id,number,description", "sysparm_exclude_reference_link": "true"}
+        request = Request("GET", path, "GET /table/incident/{sys_id}", params=params)
+        response = await http.send(request, accept=frozenset({404}))
+        if response.status == 404:
+            gone = ("The incident is not there any more.",)
+            return previous.model_copy(update={"change": "skipped", "warnings": gone})
+        present = _result(response).get("description", "")
+        block = links_block(work.links)
+        wanted = clean.cut(without_links(present), DESCRIPTION_LENGTH - len(block)) + block
+        if wanted == present:
+            return previous.model_copy(update={"change": "unchanged", "warnings": ()})
+        change = Request(
+            "PATCH",
+            path,
+            "PATCH /table/incident/{sys_id}",
+            params=params,
+            headers=_json_body(),
+            json={"description": wanted},
+            writes=True,
+        )
+        stored = _result(await http.send(change)).get("description", "")
+        dropped = () if stored == wanted else ("description was not stored as sent",)
+        return previous.model_copy(update={"change": "updated", "warnings": dropped})
+
     async def _create(self, http: Http, plan: IncidentPlan) -> dict[str, str]:
         response = await http.send(
             Request(
@@ -147,6 +208,29 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if response.status == 403:
             raise _refused(response)
         return _result(response)
+
+    async def _attach(self, http: Http, sys_id: str, file: Attachment) -> None:
+        """Upload the file, unless the incident has one of its name and content."""
+        query = f"table_sys_id={sys_id}^file_name={file.name}"
+        response = await http.send(
+            Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
+        )
+        answer = response.json()
+        present = answer.get("result") if isinstance(answer, dict) else None
+        digest = hashlib.sha256(file.content).hexdigest()
+        if any(_is_copy(row, file, digest) for row in present or [] if isinstance(row, dict)):
+            return
+        await http.send(
+            Request(
+                "POST",
+                f"{FILES}/file",
+                "POST /attachment/file",
+                params={"table_name": "incident", "table_sys_id": sys_id, "file_name": file.name},
+                headers={"Content-Type": file.media_type},
+                body=file.content,
+                writes=True,
+            )
+        )
 
     async def _record(self, http: Http, sys_id: str, plan: IncidentPlan) -> dict[str, str] | None:
         request = Request("GET", f"{TABLE}/{quote(sys_id)}", "GET /table/incident/{sys_id}", params=_params(plan))
@@ -207,6 +291,32 @@ class ServiceNow(Destination[ServiceNowSettings]):
                 ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it"),
             )
         )
+
+
+def links_block(links: tuple[Link, ...]) -> str:
+    """Lines for a description's end that lead to the issue's pages; empty without any."""
+    return "".join(f"\n{'' if i else chr(10)}{link.title}: {link.url}" for i, link in enumerate(links))
+
+
+def without_links(description: str) -> str:
+    """The description without those lines."""
+    return _LINKS.sub("", description)
+
+
+def _differing(known: Mapping[str, str], plan: IncidentPlan) -> dict[str, str]:
+    """The fields that have to be written. Links alone are no reason: they have a follow-up of their own."""
+    differs = {name: value for name, value in plan.fields.items() if name in known and known[name] != value}
+    present = without_links(known.get("description", ""))
+    if present in (plan.unlinked.strip(), without_links(plan.fields["description"])):
+        differs.pop("description", None)
+    return differs
+
+
+def _is_copy(row: Mapping[str, Any], file: Attachment, digest: str) -> bool:
+    """The instance's hash decides; where it gives none, the size has to."""
+    if row.get("file_name") != file.name:
+        return False
+    return row["hash"] == digest if row.get("hash") else str(row.get("size_bytes")) == str(len(file.content))
 
 
 def _levels(config: TicketConfig, severity: int | None) -> tuple[int | None, int | None]:

@@ -1,8 +1,10 @@
-"""Markdown to the HTML that a work item's form shows: sanitised, tables with borders, tasks as check boxes."""
+"""Markdown to what a work item's form shows: sanitised HTML with borders, boxes and anchors, or cleaned Markdown."""
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import nh3
@@ -10,18 +12,32 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from tasks.markup import front_matter
+from tasks.markup.clean import xml_text
+from tasks.markup.emoji_names import with_emoji
 from tasks.markup.parse import parse
 from tasks.markup.raw_html import PIECE, TAGS, without_comments
+from tasks.markup.slugs import heading_text, slugs_of
 
+LONGEST = 1_000_000
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 ATTRIBUTES = {
     "a": {"href"},
     "img": {"src", "alt"},
     "ol": {"start"},
-    "td": {"style"},
-    "th": {"style"},
-    "table": {"border", "cellpadding", "cellspacing"},
+    "pre": {"style"},
+    "blockquote": {"style"},
+    "td": {"style", "colspan", "rowspan"},
+    "th": {"style", "colspan", "rowspan"},
+    "table": {"border", "cellpadding", "cellspacing", "style"},
+    **{name: {"id"} for name in (*HEADINGS, "li", "sup")},
 }
-_TABLE = '<table border="1" cellpadding="4" cellspacing="0">'
+STYLES = {"text-align", "border", "border-collapse", "border-left", "padding", "background", "white-space", "margin"}
+_TABLE = '<table border="1" cellpadding="4" cellspacing="0" style="border-collapse:collapse">'
+_CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code'
+_QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
+_SAFE = re.compile(r"(?:https?://|mailto:)\S+", re.IGNORECASE)
+_SHOWN = {"details": "div", "summary": "p"}
 
 
 @lru_cache(maxsize=1)
@@ -30,47 +46,152 @@ def _renderer() -> tuple[RendererHTML, MarkdownIt]:
     return RendererHTML(parser), parser
 
 
-def render(markdown: str) -> str:
-    """The document as HTML that Azure DevOps keeps as it is; no script, style or event attribute passes."""
+def render(markdown: str, limit: int = LONGEST, pointer: str = "") -> str:
+    """The document as HTML that Azure DevOps keeps as it is; no script, style sheet or event attribute passes.
+
+    Beyond `limit` characters it ends at a paragraph, with `pointer` (where the whole is) below.
+    """
+    return _fitting(markdown, limit, _html, f"<p>{html.escape(pointer)}</p>" if pointer else "")
+
+
+def render_markdown(markdown: str, limit: int = LONGEST, pointer: str = "") -> str:
+    """The document as Markdown, for fields that are set to it: without front matter, comments and control characters."""
+    return _fitting(markdown, limit, _clean_markdown, f"\n\n{pointer}" if pointer else "")
+
+
+def _fitting(markdown: str, limit: int, write: Callable[[str], str], tail: str) -> str:
+    text = markdown
+    rendered = write(text)
+    while len(rendered) > limit and text:
+        room = max(limit - len(tail), 0)
+        keep = min(int(len(text) * room / len(rendered) * 0.98), len(text) - 1)
+        end = text.rfind("\n\n", 0, keep)
+        text = text[: end if end > keep // 2 else keep]
+        rendered = write(text) + tail
+    return rendered
+
+
+def _clean_markdown(markdown: str) -> str:
+    _, text = front_matter.split(xml_text(markdown).replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"))
+    return text.strip()
+
+
+def _html(markdown: str) -> str:
     tokens = [token for token in parse(markdown) if token.type != "front_matter"]
-    for token in tokens:
-        _adapt(token)
+    slugs = slugs_of(tokens)
+    for index, token in enumerate(tokens):
+        if index in slugs:
+            token.attrs["id"] = slugs[index]
+        _adapt(token, tokens, index)
     renderer, parser = _renderer()
-    html = renderer.render(tokens, parser.options, {}).replace("<table>", _TABLE)
+    written = renderer.render(tokens, parser.options, {})
+    for plain, styled in (("<table>", _TABLE), ("<pre><code", _CODE), ("<blockquote>", _QUOTE)):
+        written = written.replace(plain, styled)
     return nh3.clean(
-        html, tags=set(TAGS), attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"}, link_rel=None
+        written,
+        tags={*TAGS} - {"details", "summary"},
+        attributes=ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        filter_style_properties=STYLES,
+        link_rel=None,
     ).strip()
 
 
-def _adapt(token: Token) -> None:
-    if token.type == "list_item_open" and "checked" in token.meta:
-        token.attrs.pop("class", None)
-    if token.type == "html_block":
-        token.content = PIECE.sub(_shown, without_comments(token.content))
-    if token.type.startswith(("math_block", "math_inline")):
-        token.type, token.tag = "code_block", "code"
-    for child in token.children or []:
-        if child.type == "html_inline":
-            child.content = PIECE.sub(_shown, without_comments(child.content))
-        elif child.type.startswith("math_inline"):
-            child.type, child.tag = "code_inline", "code"
-        elif child.type == "footnote_ref":
-            child.type, child.content = "text", f"[{int(child.meta['id']) + 1}]"
-    if token.type in (
-        "footnote_block_open",
-        "footnote_block_close",
-        "footnote_open",
-        "footnote_close",
-        "footnote_anchor",
-    ):
-        token.type, token.tag, token.hidden = "text", "", True
-        token.content = ""
+def _adapt(token: Token, tokens: list[Token], index: int) -> None:
+    """Turn a token into one that HTML alone can say."""
+    match token.type:
+        case "list_item_open":
+            if "checked" in token.meta:
+                _before_words(tokens[index:], "☑ " if token.meta["checked"] else "☐ ")
+                token.meta = {}
+            token.attrs = {}
+        case "bullet_list_open" | "ordered_list_open":
+            token.attrs.pop("class", None)
+        case "alert_open" | "admonition_open":
+            token.type, token.tag, token.attrs = "blockquote_open", "blockquote", {}
+        case "alert_close" | "admonition_close":
+            token.type, token.tag = "blockquote_close", "blockquote"
+        case "alert_title_open" | "admonition_title_open":
+            token.type, token.attrs = "paragraph_open", {}
+            title = html.escape(heading_text(tokens[index + 1]))
+            tokens[index + 1].children = [Token("html_inline", "", 0, content=f"<strong>{title}</strong>")]
+        case "alert_title_close" | "admonition_title_close":
+            token.type = "paragraph_close"
+        case "html_block":
+            token.content = PIECE.sub(_shown, without_comments(token.content))
+        case "math_block":
+            token.type, token.tag = "code_block", "code"
+        case "footnote_block_open":
+            _become_html(token, "<hr>\n<ol>\n")
+        case "footnote_block_close":
+            _become_html(token, "</ol>\n")
+        case "footnote_open":
+            _become_html(token, f'<li id="footnote-{int(token.meta["id"]) + 1}">')
+        case "footnote_close":
+            _become_html(token, "</li>\n")
+        case "stray_note_open":
+            _become_html(token, f"<p>[{html.escape(str(token.meta['label']))}]</p>\n")
+        case "stray_note_close":
+            _become_html(token, "")
+        case "footnote_anchor":
+            _become_html(token, _back(token))
+        case "inline":
+            _adapt_inline(token.children or [])
+
+
+def _become_html(token: Token, markup: str) -> None:
+    token.type, token.tag, token.nesting, token.content = "html_block", "", 0, markup
+
+
+def _before_words(tokens: Iterable[Token], mark: str) -> None:
+    for token in tokens:
+        if token.type == "inline":
+            token.children = [Token("text", "", 0, content=mark), *(token.children or [])]
+            return
+        if token.type == "list_item_close":
+            return
+
+
+def _adapt_inline(children: list[Token]) -> None:
+    unlinked: list[str | None] = []
+    for child in children:
+        match child.type:
+            case "text":
+                child.content = with_emoji(child.content)
+            case "html_inline":
+                child.content = PIECE.sub(_shown, without_comments(child.content))
+            case "math_inline" | "math_inline_double":
+                child.type, child.tag = "code_inline", "code"
+            case "footnote_ref":
+                number = int(child.meta["id"]) + 1
+                markup = f'<sup id="{_reference(child)}"><a href="#footnote-{number}">{number}</a></sup>'
+                child.type, child.content = "html_inline", markup
+            case "footnote_anchor":
+                child.type, child.content = "html_inline", _back(child)
+            case "link_open":
+                href = str(child.attrs.get("href", ""))
+                fine = bool(_SAFE.fullmatch(href)) or href.startswith("#")
+                unlinked.append(None if fine or child.info == "auto" else href)
+            case "link_close":
+                target = unlinked.pop() if unlinked else None
+                if target is not None:
+                    child.type, child.nesting = "html_inline", 0
+                    child.content = f"</a> ({html.escape(target)})"
+            case "image" if not _SAFE.fullmatch(str(child.attrs.get("src", ""))):
+                child.type, child.content = "text", heading_text(child) or child.content
+
+
+def _reference(token: Token) -> str:
+    return f"footnote-ref-{int(token.meta['id']) + 1}" + (f"-{token.meta['subId']}" if token.meta.get("subId") else "")
+
+
+def _back(token: Token) -> str:
+    return f' <a href="#{_reference(token)}">↩</a>'
 
 
 def _shown(found: re.Match[str]) -> str:
     """A tag of the allow-list as it is, any other as the text it is."""
-    return (
-        found.group()
-        if found.group("name").lower() in TAGS
-        else found.group().replace("<", "&lt;").replace(">", "&gt;")
-    )
+    name = found.group("name").lower()
+    if name in _SHOWN:
+        return f"<{found.group('close')}{_SHOWN[name]}>"
+    return found.group() if name in TAGS else html.escape(found.group(), quote=False)

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import Protocol
 
-from tasks.markup.clean import escape
-from tasks.markup.writer import PARENTS, Writer
+from tasks.markup.writer import DEEPEST_RAW, KINDS, PARENTS, SUMMARY, Kind, Writer
 
-PIECE = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]{0,20})(?P<rest>(?:\s[^<>]*|/)?)>")
+PIECE = re.compile(
+    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9-]*)"
+    r"(?P<rest>(?:\s+[^\s\"'<>/=]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))?)*\s*/?)>"
+)
 _ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]{0,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+))")
-SAFE_LINK = re.compile(r"^(?:https?://|mailto:)[^\s\"<>]+$", re.IGNORECASE)
-INLINE = {
+# Written as code, because their content is no prose.
+PROGRAM = re.compile(r"\s*<(?:script|style|textarea|xmp|\?)", re.IGNORECASE)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MARKS = {
     "b": "strong",
     "strong": "strong",
     "i": "em",
     "em": "em",
+    "cite": "em",
+    "var": "em",
+    "dfn": "em",
     "u": "u",
     "ins": "u",
     "s": "del",
@@ -30,185 +41,206 @@ INLINE = {
     "samp": "code",
     "tt": "code",
     "small": "small",
-    "cite": "em",
-    "var": "em",
 }
-BLOCK = frozenset(
-    {
-        "table",
-        "thead",
-        "tbody",
-        "tfoot",
-        "tr",
-        "td",
-        "th",
-        "ul",
-        "ol",
-        "li",
-        "blockquote",
-        "p",
-        "pre",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "details",
-        "summary",
-    }
+BLOCKS = _names("table thead tbody tfoot tr td th ul ol li blockquote p pre h1 h2 h3 h4 h5 h6 details summary")
+# Their tags go, their content stays; the first end a paragraph.
+BOXES = _names(
+    "div center section article main header footer nav aside address figure figcaption caption dl dt dd hgroup"
 )
-INVISIBLE = frozenset(
-    {
-        "div",
-        "span",
-        "center",
-        "font",
-        "picture",
-        "section",
-        "article",
-        "main",
-        "header",
-        "footer",
-        "nav",
-        "figure",
-        "figcaption",
-        "wbr",
-        "mark",
-        "abbr",
-        "dl",
-        "dt",
-        "dd",
-        "colgroup",
-        "caption",
-    }
-)
-TAGS = frozenset({*BLOCK, *INLINE, *INVISIBLE, "a", "br", "hr", "img"})
+BARE = _names("span font picture source wbr mark abbr colgroup col bdi bdo big q time data label ruby rb rt rp")
+TAGS = frozenset({*BLOCKS, *MARKS, *BOXES, *BARE, "a", "br", "hr", "img"})
+ALIGNMENTS = _names("left center right")
 
 
-DEEPEST = 150
+class Page(Protocol):
+    """What raw HTML asks of the page that it stands on."""
+
+    out: Writer
+
+    def open_link(self, href: str) -> None:
+        """Open a link, or what stands for one that can't be."""
+
+    def show_image(self, source: str, alt: str, title: str = "", width: str = "") -> None:
+        """Write an image or its words."""
+
+    def place(self, name: str) -> None:
+        """Write an anchor where something links to it."""
+
+    def heading(self, tag: str) -> str:
+        """A heading's tag on this page."""
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How a target writes the three elements that differ: details, its summary, images."""
-
-    details: tuple[str, str]
-    summary: tuple[str, str]
-    image: Callable[[str, str], str]
-
-
-def write_html(writer: Writer, source: str, dialect: Dialect, *, block: bool) -> None:
-    """Write a piece of raw HTML. `block` says that it stands between blocks, where block elements may open."""
+def write_html(page: Page, source: str) -> None:
+    """Write a piece of raw HTML."""
     position = 0
     source = without_comments(source)
     for found in PIECE.finditer(source):
-        _write_text(writer, source[position : found.start()], block=block)
+        if found.start() > position:
+            page.out.text(html.unescape(source[position : found.start()]))
         position = found.end()
-        if found.group("name") and not _write_tag(writer, found, dialect, block=block):
-            _write_text(writer, found.group(), block=block, literal=True)
-    _write_text(writer, source[position:], block=block)
+        if not _write_tag(page, found):
+            page.out.text(found.group())
+    if position < len(source):
+        page.out.text(html.unescape(source[position:]))
 
 
 def without_comments(source: str) -> str:
     """The source without its HTML comments; one that never ends stays, as text."""
+    if "<!--" not in source:
+        return source
     kept: list[str] = []
     position = 0
-    while (start := source.find("<!--", position)) >= 0 and (end := source.find("-->", start + 4)) >= 0:
+    while (start := source.find("<!--", position)) >= 0:
+        if source.startswith(("<!-->", "<!--->"), start):
+            end = source.find(">", start)
+        else:
+            end = source.find("-->", start + 4)
+            end = end + 2 if end >= 0 else -1
+        if end < 0:
+            break
         kept.append(source[position:start])
-        position = end + 3
+        position = end + 1
     return "".join(kept) + source[position:]
 
 
-def _write_text(writer: Writer, text: str, *, block: bool, literal: bool = False) -> None:
-    if not text.strip():
-        if not block:
-            writer.text(text)
-        return
-    writer.imply()
-    if block and writer.top in ("", "details", "blockquote", "#details-body"):
-        writer.open("p", "<p>", "</p>")
-    writer.text(text if literal else html.unescape(text))
+def attributes_of(rest: str) -> dict[str, str]:
+    """A tag's attributes, the first of each name."""
+    found: dict[str, str] = {}
+    for name, double, single, bare in _ATTRIBUTE.findall(rest):
+        found.setdefault(name.lower(), html.unescape(double or single or bare))
+    return found
 
 
-def _write_tag(writer: Writer, found: re.Match[str], dialect: Dialect, *, block: bool) -> bool:
+def _write_tag(page: Page, found: re.Match[str]) -> bool:
+    """Write one tag; False where it has to be shown as it is."""
     name = found.group("name").lower()
-    closing = bool(found.group("close"))
-    if name in INVISIBLE:
-        return True
-    if not closing and len(writer.stack) > DEEPEST:
+    out = page.out
+    if name not in TAGS:
         return False
-    if name in INLINE:
-        element = INLINE[name]
-        if closing:
-            return writer.close(name)
-        writer.imply()
-        _paragraph_if_bare(writer, block=block)
-        writer.open(name, f"<{element}>", f"</{element}>")
+    if found.group("close"):
+        _close(page, name)
         return True
-    if closing and name == "a":
-        return writer.close("a")
-    if not closing and name in ("br", "hr", "img", "a"):
-        return _write_void_or_link(writer, name, _attributes(found.group("rest")), dialect, block=block)
-    if block and name in BLOCK:
-        return writer.close(name) if closing else _open_block(writer, name, dialect)
-    return False
+    attributes = attributes_of(found.group("rest"))
+    place = attributes.get("id") or (attributes.get("name") if name == "a" else None)
+    if place and out.kind <= Kind.FLOW and name not in PARENTS:
+        page.place(place)
+    if name in BARE:
+        return True
+    if name in BOXES:
+        _end_paragraph(out)
+        return True
+    if out.depth > DEEPEST_RAW:
+        return False
+    if name in MARKS:
+        _words(out)
+        out.open(name, f"<{MARKS[name]}>", f"</{MARKS[name]}>", Kind.PHRASE)
+        return True
+    if name in BLOCKS:
+        return _open_block(page, name, attributes)
+    return _open_other(page, name, attributes)
 
 
-def _write_void_or_link(
-    writer: Writer, name: str, attributes: Mapping[str, str], dialect: Dialect, *, block: bool
-) -> bool:
+def _open_other(page: Page, name: str, attributes: dict[str, str]) -> bool:
+    out = page.out
     if name == "hr":
-        if not block or writer.top not in ("", "td", "th", "li", "blockquote", "#details-body"):
+        if not out.place_block():
             return False
-        writer.raw("<hr/>")
-        return True
-    target = attributes.get("href" if name == "a" else "src", "")
-    if name == "a" and not SAFE_LINK.match(target):
-        return False
-    if name == "img" and not attributes.get("src"):
-        return False
-    writer.imply()
-    _paragraph_if_bare(writer, block=block)
-    if name == "br":
-        writer.raw("<br/>")
+        out.raw("<hr/>")
+    elif name == "br":
+        _words(out)
+        out.raw("<br/>")
     elif name == "img":
-        writer.raw(dialect.image(target, attributes.get("alt", "")))
-    elif writer.top == "a":
-        return False
-    else:
-        writer.open("a", f'<a href="{escape(target)}">', "</a>")
+        width = attributes.get("width", "").removesuffix("px")
+        source = attributes.get("src", "")
+        if source or attributes.get("alt"):
+            _words(out)
+            page.show_image(
+                source, attributes.get("alt", ""), attributes.get("title", ""), width if width.isdigit() else ""
+            )
+    elif "href" in attributes:
+        out.close("a")
+        _words(out)
+        page.open_link(attributes["href"])
     return True
 
 
-def _paragraph_if_bare(writer: Writer, *, block: bool) -> None:
-    if block and writer.top in ("", "#details-body", "blockquote"):
-        writer.open("p", "<p>", "</p>")
+def _words(out: Writer) -> None:
+    if out.kind >= Kind.FLOW:
+        out.place_words()
 
 
-def _open_block(writer: Writer, name: str, dialect: Dialect) -> bool:
-    writer.close("p")
-    if writer.top in INLINE:
+def _end_paragraph(out: Writer) -> None:
+    """End the paragraph that words stand in, or keep them apart by a space where Markdown's own are around them."""
+    if out.kind is Kind.PHRASE:
+        if not out.place_block():
+            out.raw(" ")
+    elif out.kind is Kind.CELL and out.parts[-1] and not out.parts[-1].endswith(">"):
+        out.raw("<br/>")
+
+
+def _close(page: Page, name: str) -> None:
+    """Close what the tag names. A closing tag without an opening one shows nothing in any browser."""
+    out = page.out
+    if name in BOXES:
+        _end_paragraph(out)
+    else:
+        out.close(name)
+
+
+def _open_block(page: Page, name: str, attributes: dict[str, str]) -> bool:
+    out = page.out
+    if name in PARENTS:
+        return _open_part(out, name, attributes)
+    if name == "summary":
+        if not out.stack or out.stack[-1].name != "details":
+            _end_paragraph(out)
+            return True
+        out.open(SUMMARY, "", "", Kind.FLOW)
+        return True
+    if not out.place_block():
         return False
-    if name == "tr" and writer.top == "table":
-        writer.open("tbody", "<tbody>", "</tbody>")
-    if name in ("td", "th", "li", "tr") and writer.top in (name, "td" if name == "th" else "th"):
-        writer.close(writer.top)
-    parents = PARENTS.get(name)
-    if parents is not None and writer.top not in parents:
-        return False
-    if parents is None:
-        writer.imply()
     if name == "details":
-        writer.open("details", *dialect.details)
-    elif name == "summary":
-        writer.open("summary", *dialect.summary)
-    else:
-        writer.open(name, f"<{name}>", f"</{name}>")
+        out.raw('<ac:structured-macro ac:name="expand">')
+        out.raw("")
+        out.open(name, "<ac:rich-text-body>", "</ac:rich-text-body></ac:structured-macro>", Kind.FLOW)
+        return True
+    tag = page.heading(name) if name[0] == "h" else name
+    extra = ""
+    if name == "ol" and attributes.get("start", "").isdigit():
+        extra = f' start="{int(attributes["start"][:9])}"'
+    elif name in ("p", "h1", "h2", "h3", "h4", "h5", "h6"):
+        extra = _alignment(attributes)
+    out.open(name, f"<{tag}{extra}>", f"</{tag}>", KINDS.get(name, Kind.PHRASE))
     return True
 
 
-def _attributes(rest: str) -> dict[str, str]:
-    return {
-        name.lower(): html.unescape(double or single or bare) for name, double, single, bare in _ATTRIBUTE.findall(rest)
-    }
+def _open_part(out: Writer, name: str, attributes: dict[str, str]) -> bool:
+    """Open a part of a table or list, where its whole is open; elsewhere its content stands by itself."""
+    within = next(
+        (f for f in reversed(out.stack) if f.firm or f.kind is (Kind.LIST if name == "li" else Kind.TABLE)), None
+    )
+    if within is None or within.firm:
+        _end_paragraph(out)
+        return True
+    parents = PARENTS[name]
+    while out.kind not in parents and out.stack[-1] is not within:
+        out.end(len(out.stack) - 1)
+    if out.kind is Kind.TABLE and name not in ("thead", "tbody", "tfoot"):
+        out.open("tbody", "<tbody>", "</tbody>", Kind.SECTION)
+    if out.kind is Kind.SECTION and name in ("td", "th"):
+        out.open("tr", "<tr>", "</tr>", Kind.ROW)
+    extra = ""
+    if name in ("td", "th"):
+        for span in ("colspan", "rowspan"):
+            if attributes.get(span, "").isdigit():
+                extra += f' {span}="{min(int(attributes[span][:6]), 1000)}"'
+        extra += _alignment(attributes)
+    out.open(name, f"<{name}{extra}>", f"</{name}>", KINDS[name])
+    return True
+
+
+def _alignment(attributes: dict[str, str]) -> str:
+    align = attributes.get("align", "").lower()
+    found = re.search(r"text-align\s*:\s*(left|center|right)", attributes.get("style", ""), re.IGNORECASE)
+    align = found.group(1).lower() if found else align
+    return f' style="text-align: {align};"' if align in ALIGNMENTS else ""

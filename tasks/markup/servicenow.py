@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass, field
 
 from markdown_it.token import Token
 
+from tasks.markup import clean
 from tasks.markup.clean import cut
+from tasks.markup.emoji_names import with_emoji
+from tasks.markup.page import Attachment
 from tasks.markup.parse import parse
-from tasks.markup.raw_html import PIECE, TAGS, without_comments
+from tasks.markup.plain_html import DEEPEST_LINKS, target_beside, text_of
+from tasks.markup.raw_html import PIECE, attributes_of
+from tasks.markup.slugs import heading_text
+from tasks.markup.text_tables import laid_out
 
-WIDEST_CELL = 60
-_CODE_TAG = re.compile(r"\[(/?)(code)\]", re.IGNORECASE)
+# `[code]` makes ServiceNow render what follows as HTML. It is looked for in any case, with blanks or invisible characters
+# anywhere inside, and with its bracket as an entity.
+_BLANK = r"[\s\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\u2066-\u206f\ufeff]*"
+_OPENING = r"(?:\[|&#0*91;?|&#[xX]0*5[bB];?|&lsqb;|&lbrack;|\uff3b)"
+_CLOSING = r"(?:\]|&#0*93;?|&#[xX]0*5[dD];?|&rsqb;|&rbrack;|\uff3d)"
+_CODE_TAG = re.compile(
+    _OPENING + _BLANK + r"(/?)" + _BLANK.join(["", "c", "o", "d", "e", ""]) + _CLOSING, re.IGNORECASE
+)
 
 
 def render(markdown: str, limit: int | None = None, pointer: str = "") -> str:
-    """The document as plain text, cut at a word within `limit` characters, `pointer` included.
-
-    `[code]`, which ServiceNow would render as HTML, is broken up wherever the document says it.
-    """
+    """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included."""
     page = _Text()
     page.write(parse(markdown))
-    text = _CODE_TAG.sub(r"[\1 \2]", re.sub(r"\n{3,}", "\n\n", "\n".join(page.lines))).strip()
+    text = without_code_tags(re.sub(r"\n{3,}", "\n\n", "\n".join(page.lines))).strip()
     if limit is None or len(text) <= limit:
         return text
-    tail = f"\n\n{pointer}" if pointer else ""
-    return cut(text, max(limit - len(tail), 1)) + tail
+    tail = f"\n\n{pointer}" if pointer and len(pointer) + 4 <= limit else ""
+    return cut(text, limit - len(tail)) + tail
+
+
+def without_code_tags(text: str) -> str:
+    """The text with `(code)` wherever it says `[code]`."""
+    return _CODE_TAG.sub(r"(\1code)", text)
+
+
+def document_file(markdown: str, title: str) -> Attachment:
+    """The whole document as a file beside the record."""
+    name = re.sub(r"[^\w. -]+", "-", clean.plain_title(title, 100)).strip("-. ") or "document"
+    return Attachment(
+        name=f"{name}.md", media_type="text/markdown", content=clean.xml_text(markdown).encode("utf-8", "replace")
+    )
 
 
 @dataclass
@@ -50,12 +71,12 @@ class _Text:
         """Write lines below the current prefix; an item's marker stands before its first line only."""
         for line in text.split("\n"):
             self.lines.append(("".join(self.prefixes) + line).rstrip())
-            self.prefixes = [re.sub(r"[^> ]", " ", prefix) for prefix in self.prefixes]
+            self.prefixes = [prefix if prefix == "> " else " " * len(prefix) for prefix in self.prefixes]
 
     def gap(self) -> None:
         """An empty line between blocks."""
         if self.lines and self.lines[-1].strip("> "):
-            self.lines.append("")
+            self.lines.append("".join(prefix if prefix == "> " else "" for prefix in self.prefixes).rstrip())
 
     def one(self, token: Token) -> None:
         """Write one block token."""
@@ -63,7 +84,7 @@ class _Text:
             case "inline":
                 text = inline_text(token.children or [])
                 if self.in_cell:
-                    self.row.append(re.sub(r"\s+", " ", text))
+                    self.row.append(re.sub(r"\s+", " ", text).strip())
                 else:
                     self.put(text)
             case "heading_open":
@@ -71,6 +92,7 @@ class _Text:
                 self.prefixes.append("#" * int(token.tag[1]) + " ")
             case "heading_close":
                 self.prefixes.pop()
+                self.gap()
             case "paragraph_close" if not token.hidden:
                 self.gap()
             case "bullet_list_open" | "ordered_list_open":
@@ -78,30 +100,40 @@ class _Text:
                 self.numbers.append(int(start) if token.type == "ordered_list_open" else None)
             case "bullet_list_close" | "ordered_list_close":
                 self.numbers.pop()
-                self.gap()
+                if not self.numbers:
+                    self.gap()
             case "list_item_open":
                 self.item(token)
-            case "list_item_close" | "blockquote_close" | "alert_close" | "admonition_close" | "footnote_close":
-                self.prefixes.pop()
-                if token.type != "list_item_close":
-                    self.gap()
             case "blockquote_open" | "alert_open" | "admonition_open":
                 self.gap()
                 self.prefixes.append("> ")
             case "footnote_open":
                 self.prefixes.append(f"[{int(token.meta['id']) + 1}] ")
-            case "fence" | "code_block" | "math_block":
-                self.gap()
-                self.prefixes.append("    ")
-                self.put(token.content.rstrip("\n"))
+            case "stray_note_open":
+                self.prefixes.append(f"[{token.meta['label']}] ")
+            case "list_item_close":
+                self.item_end()
+            case "blockquote_close" | "alert_close" | "admonition_close" | "footnote_close" | "stray_note_close":
+                while self.lines and not self.lines[-1].strip("> "):
+                    self.lines.pop()
                 self.prefixes.pop()
                 self.gap()
-            case "hr":
+            case "fence" | "code_block" | "math_block":
+                self.verbatim(token.content)
+            case "hr" | "footnote_block_open":
                 self.put("-" * 40)
             case "html_block":
-                self.put(plain_html(token.content).strip("\n"))
+                self.put(re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"))
             case _:
                 self.table(token)
+
+    def verbatim(self, text: str) -> None:
+        """Code, indented."""
+        self.gap()
+        self.prefixes.append("    ")
+        self.put(text.rstrip("\n"))
+        self.prefixes.pop()
+        self.gap()
 
     def item(self, token: Token) -> None:
         """An item's marker: a number, a hyphen, a box."""
@@ -112,6 +144,13 @@ class _Text:
         if "checked" in token.meta:
             marker += "[x] " if token.meta["checked"] else "[ ] "
         self.prefixes.append(marker)
+
+    def item_end(self) -> None:
+        """The end of an item; one without words shows its marker."""
+        marker = self.prefixes[-1]
+        if marker.strip():
+            self.put("")
+        self.prefixes.pop()
 
     def table(self, token: Token) -> None:
         """Tables are kept until their end, when the columns' widths are known."""
@@ -130,36 +169,26 @@ class _Text:
                 self.rows = []
 
 
-def laid_out(rows: list[list[str]]) -> str:
-    """Rows in columns, the first one underlined."""
-    columns = max((len(row) for row in rows), default=0)
-    padded = [row + [""] * (columns - len(row)) for row in rows]
-    widths = [min(WIDEST_CELL, max(len(row[i]) for row in padded)) for i in range(columns)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in padded]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
-
-
 def inline_text(children: list[Token]) -> str:
     """Inline content as text; a link's target follows its words unless they are the same."""
     parts: list[str] = []
     targets: list[tuple[int, str]] = []
     for child in children:
         match child.type:
+            case "text":
+                parts.append(with_emoji(child.content))
             case "softbreak" | "hardbreak":
                 parts.append("\n")
-            case "html_inline":
-                parts.append("\n" if child.content.lower().startswith("<br") else plain_html(child.content))
             case "link_open":
                 targets.append((len(parts), str(child.attrs.get("href", ""))))
+            case "html_inline":
+                parts.append(_tag(child.content, parts, targets))
             case "link_close" if targets:
                 start, target = targets.pop()
-                words = "".join(parts[start:])
-                if target.removeprefix("mailto:") not in (words, f"http://{words}") and not target.startswith("#"):
-                    parts.append(f" ({target})")
+                parts.append(target_beside("".join(parts[start:]), target))
             case "image":
-                words = inline_text(child.children or []) or child.content
-                parts.append(f"{words} ({child.attrs.get('src', '')})")
+                words = heading_text(child) or child.content
+                parts.append(words + target_beside(words, str(child.attrs.get("src", ""))))
             case "footnote_ref":
                 parts.append(f"[{int(child.meta['id']) + 1}]")
             case "footnote_anchor":
@@ -169,10 +198,15 @@ def inline_text(children: list[Token]) -> str:
     return "".join(parts)
 
 
-def plain_html(source: str) -> str:
-    """Raw HTML as text: known tags go, unknown ones stay as they read."""
-
-    def shown(found: re.Match[str]) -> str:
-        return "" if found.group("name").lower() in TAGS else found.group()
-
-    return html.unescape(PIECE.sub(shown, without_comments(source)))
+def _tag(tag: str, parts: list[str], targets: list[tuple[int, str]]) -> str:
+    """A raw tag inside a line as text; a raw link's target follows its words as any other's."""
+    found = PIECE.fullmatch(tag)
+    if found is None or found.group("name").lower() != "a":
+        return text_of(tag)
+    if not found.group("close"):
+        if len(targets) < DEEPEST_LINKS:
+            targets.append((len(parts), attributes_of(found.group("rest")).get("href", "")))
+    elif targets:
+        start, target = targets.pop()
+        return target_beside("".join(parts[start:]), target)
+    return ""

@@ -1,16 +1,27 @@
-"""Heading anchors as GitHub makes them: lower case, spaces to hyphens, punctuation dropped, repeats numbered."""
+"""Heading anchors as GitHub makes them: small letters, spaces to hyphens, punctuation dropped, repeats numbered."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from markdown_it.token import Token
 
+_HREF = re.compile(r"""<a\s[^>]*?href\s*=\s*["']?#([^"'\s>]+)""", re.IGNORECASE)
+
 
 def heading_text(token: Token) -> str:
-    """The words of an inline token."""
-    return "".join(child.content or "" for child in token.children or []) or ""
+    """The words of an inline token, without its images and tags."""
+    shown = (c for c in token.children or [] if c.type not in ("image", "html_inline"))
+    return "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in shown)
+
+
+def slug(text: str) -> str:
+    """One heading's anchor, before repeats are numbered."""
+    kept = (c for c in text.strip().lower() if c.isalnum() or c in "-_ " or unicodedata.category(c)[0] == "M")
+    return "".join(kept).replace(" ", "-")
 
 
 def slugs_of(tokens: Iterable[Token]) -> dict[int, str]:
@@ -21,18 +32,26 @@ def slugs_of(tokens: Iterable[Token]) -> dict[int, str]:
     for index, token in enumerate(listed):
         if token.type != "heading_open":
             continue
-        base = re.sub(r"[^\w\- ]", "", heading_text(listed[index + 1]).strip().lower()).replace(" ", "-")
-        count = used.get(base, 0)
-        used[base] = count + 1
-        found[index] = f"{base}-{count}" if count else base
+        base = name = slug(heading_text(listed[index + 1]))
+        while name in used:
+            used[base] += 1
+            name = f"{base}-{used[base]}"
+        used[name] = 0
+        found[index] = name
     return found
 
 
 def wanted_slugs(tokens: Iterable[Token]) -> frozenset[str]:
     """The anchors that the document links to."""
-    return frozenset(
-        str(child.attrs.get("href", ""))[1:].lower()
-        for token in tokens
-        for child in token.children or []
-        if child.type == "link_open" and str(child.attrs.get("href", "")).startswith("#")
-    )
+    wanted = set()
+    for token in tokens:
+        if token.type == "html_block":
+            wanted.update(_HREF.findall(token.content))
+        for child in token.children or []:
+            if child.type == "link_open":
+                href = str(child.attrs.get("href", ""))
+                if href.startswith("#"):
+                    wanted.add(href[1:])
+            elif child.type == "html_inline":
+                wanted.update(_HREF.findall(child.content))
+    return frozenset(unquote(name).lower() for name in wanted)

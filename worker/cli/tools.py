@@ -1,43 +1,69 @@
-"""Commands that look and change nothing: render, screen, doctor."""
+"""Commands that need no running instance: render, screen."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
+import base64
+import html
+from pathlib import Path
 
 import click
-from redis.exceptions import RedisError
 
-from config.keys import load_key_ring
-from config.settings import ConfigError, unknown_variables
-from tasks.errors import AfterwordError
-from tasks.markup import azure_devops, confluence, servicenow
+from tasks.destinations.servicenow import DESCRIPTION_LENGTH
+from tasks.markup import azure_devops, clean, confluence, servicenow, viewer
 from tasks.screening import STRICTNESS, Policy, screen
 from worker.cli.base import STOPPED, Context, common
-from worker.cli.content import read_text
-from worker.runtime import Services
+from worker.cli.content import read_text, title_of
 
-CLOCK_LIMIT_S = 5.0
+ATTACH = "A file handed over with the document, such as a picture it shows; may be given again."
+PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."
 
 
 @click.command()
 @click.argument("file")
 @click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow"]), required=True)
+@click.option("--attach", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), help=ATTACH)
+@click.option("--preview", type=click.Path(path_type=Path, dir_okay=False), help=PREVIEW)
 @common
-def render(context: Context, file: str, target: str) -> None:
+def render(context: Context, file: str, target: str, attach: tuple[Path, ...], preview: Path | None) -> None:
     """Print what would be sent for a Markdown FILE."""
     text = read_text(file)
-    renderers: dict[str, Callable[[str], str]] = {
-        "confluence": confluence.render,
-        "azure_devops": azure_devops.render,
-        "servicenow": lambda source: servicenow.render(source, limit=4000),
-    }
-    rendered = renderers[target](text)
-    if context.as_json:
-        context.show({"target": target, "body": rendered})
+    files = {path.name: path.read_bytes() for path in attach}
+    title = title_of(text, Path(file).stem)
+    page = confluence.RenderedPage(body="")
+    if target == "confluence":
+        page = confluence.render_page(text, confluence.PageOptions(files=files, drop_title_heading=title))
+        title, body = page.title or title, page.body
+    elif target == "azure_devops":
+        body = azure_devops.render(text)
     else:
-        click.echo(rendered)
+        body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
+    if preview is not None:
+        preview.write_text(_preview(target, clean.plain_title(title), body, page.attachments), "utf-8")
+        context.tell(f"{preview} shows how it would look.")
+    found: dict[str, object] = {"target": target, "title": title, "body": body}
+    if target == "confluence":
+        named = [{"name": a.name, "media_type": a.media_type, "bytes": len(a.content)} for a in page.attachments]
+        found |= {"labels": list(page.labels), "attachments": named, "warnings": list(page.warnings)}
+        for warning in page.warnings:
+            context.tell(f"Warning: {warning}")
+    if context.as_json:
+        context.show(found)
+    else:
+        click.echo(body)
+
+
+def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
+    """A page that looks like the target. Files of the page are inside it."""
+    if target == "servicenow":
+        return viewer.document(title, f'<div class="page"><pre>{html.escape(body)}</pre></div>', viewer.WRAPPED)
+    if target == "azure_devops":
+        return viewer.document(title, f'<div class="page">{body}</div>')
+    inside = {
+        a.name: f"data:{a.media_type};base64,{base64.b64encode(a.content).decode()}"
+        for a in attachments
+        if a.media_type.startswith("image/")
+    }
+    return viewer.document(title, viewer.to_html(body, inside.get))
 
 
 @click.command("screen")
@@ -58,64 +84,4 @@ def screen_(context: Context, file: str) -> None:
         raise SystemExit(STOPPED)
 
 
-@click.command()
-@common
-def doctor(context: Context) -> None:
-    """Check settings, keys, Redis, clock, workers and destinations, and say what to do."""
-    findings: list[dict[str, object]] = []
-
-    def found(name: str, ok: bool, detail: str) -> None:
-        findings.append({"check": name, "ok": ok, "detail": detail})
-
-    strangers = unknown_variables(os.environ)
-    said = f"{', '.join(strangers)}: no such setting; see docs/configuration.md" if strangers else "all known"
-    found("variables", not strangers, said)
-    try:
-        found("keys", True, f"current key {load_key_ring(context.settings).order[0]}")
-        context.run(lambda services: _examine(services, found))
-    except ConfigError as error:
-        found("settings", False, str(error))
-    except (AfterwordError, RedisError) as error:
-        found("redis", False, str(error))
-    lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
-    good = all(row["ok"] for row in findings)
-    context.show({"ok": good, "checks": findings}, "\n".join(lines))
-    if not good:
-        raise SystemExit(1)
-
-
-async def _examine(services: Services, found: Callable[[str, bool, str], None]) -> None:
-    facts = await services.redis.info()
-    found("redis", True, f"{facts.get('redis_version')} at {services.settings.redis_address().rpartition('@')[2]}")
-    found("durability", *await _durability(services, aof=bool(facts.get("aof_enabled"))))
-    policy = str(facts.get("maxmemory_policy", "noeviction"))
-    full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
-    found("memory", full, policy if full else f"{policy} throws records away; set maxmemory-policy noeviction")
-    seconds, _ = await services.redis.time()
-    skew = abs(time.time() - int(seconds))
-    found(
-        "clock",
-        skew <= CLOCK_LIMIT_S,
-        f"{skew:.0f} s apart from the Redis server" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
-    )
-    alive = await services.redis.zcount(f"{services.settings.prefix}:workers", int(time.time() * 1000), "+inf")
-    found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
-    for record in await services.destinations.list():
-        ok = record.state == "ready" and record.has_credential
-        found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
-
-
-async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
-    if not aof:
-        return False, "turn `appendonly yes` and `appendfsync always` on"
-    try:
-        configured = await services.redis.config_get("appendfsync")
-    except RedisError:  # managed Redis doesn't show its configuration
-        return True, "append-only file is on; whether each write is synced can't be seen"
-    sync = str(configured.get("appendfsync"))
-    return sync == "always", f"append-only file is on, appendfsync {sync}" + (
-        "" if sync == "always" else "; use always"
-    )
-
-
-COMMANDS = (render, screen_, doctor)
+COMMANDS = (render, screen_)

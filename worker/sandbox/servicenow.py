@@ -5,6 +5,7 @@ Source: ServiceNow's Table API and Attachment API references.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Awaitable, Callable
@@ -233,6 +234,7 @@ def _file(file: Attachment, request: web.Request) -> Row:
         "file_name": file.name,
         "content_type": file.media_type,
         "size_bytes": str(len(file.content)),
+        "hash": hashlib.sha256(file.content).hexdigest(),
         "sys_created_on": stamp(file.created),
         "sys_created_by": "admin",
         "download_link": f"{request.scheme}://{request.host}{FILES}/{file.id}/file",
