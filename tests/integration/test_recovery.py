@@ -15,7 +15,7 @@ from tasks.destinations import parse_settings
 from tasks.errors import StateUnavailable
 from tasks.model import Issue, JobState, parse_command
 from tests.conftest import until
-from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM
+from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, submit
 from tests.integration.test_processes import alive, settled
 from worker.embedded import EmbeddedValkey
 from worker.runtime import open_services
@@ -314,28 +314,24 @@ def _resident_kb(pid: int) -> int:
 
 @pytest.mark.parametrize(("vendor", "command"), [("servicenow", INCIDENT), ("azure_devops", WORK_ITEM)])
 @pytest.mark.parametrize("fault", ["commit_then_drop", "commit_then_500"])
-async def test_if_exists_new_makes_one_more_object_and_never_two(
-    services, sandbox, content, start_worker, vendor, command, fault
-):
-    start_worker()
-    first = await services.submit(parse_command(command), actor="test")
-    assert (await settled(services, first.id)).state is JobState.DELIVERED
+async def test_if_exists_new_makes_one_more_object_and_never_two(services, sandbox, content, vendor, command, fault):
+    async def deliver(**config):
+        return await run(services, await submit(services, command | ({"config": config} if config else {})))
+
+    await deliver()
     await sandbox.fault(vendor=vendor, operation="create", fault=fault, times=1)
-    second = await services.submit(parse_command(command | {"config": {"if_exists": "new"}}), actor="test")
-    ended = await settled(services, second.id)
-    assert ended.state is JobState.DELIVERED
+    second = await deliver(if_exists="new")
+    assert second.receipt.change in ("created", "found", "updated")
     assert len(await sandbox.objects(vendor)) == 2
-    third = await services.submit(parse_command(command), actor="test")
-    assert (await settled(services, third.id)).receipt.id == ended.receipt.id
-    skipped = await services.submit(parse_command(command | {"config": {"if_exists": "skip"}}), actor="test")
-    assert (await settled(services, skipped.id)).receipt.change == "skipped"
+    assert (await deliver()).receipt.id == second.receipt.id
+    assert (await deliver(if_exists="skip")).receipt.change == "skipped"
     assert len(await sandbox.objects(vendor)) == 2
 
 
-async def test_several_jobs_that_ask_for_a_new_object_each_get_one(services, sandbox, content, start_worker):
-    command = parse_command(INCIDENT | {"config": {"if_exists": "new"}})
-    ids = [(await services.submit(command, actor="test")).id for _ in range(3)]
-    ids.append((await services.submit(command, actor="test", job_id=ids[0])).id)
-    start_worker()
-    await all_delivered(services, ids)
+async def test_several_jobs_that_ask_for_a_new_object_each_get_one(services, sandbox, content):
+    command = INCIDENT | {"config": {"if_exists": "new"}}
+    jobs = [await submit(services, command) for _ in range(3)]
+    assert (await submit(services, command, job_id=jobs[0].id)).id == jobs[0].id
+    for job in jobs:
+        await run(services, job)
     assert len(await sandbox.objects("servicenow")) == 3
