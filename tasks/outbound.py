@@ -128,7 +128,7 @@ class Recorder(Protocol):
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
         """Make the intent durable, once the request's turn has come; returns a mark for `after`.
 
-        `begin` is called before the intent is asked for: the request's time runs from there.
+        `begin` is called right before the intent is asked for: the request's time runs from there.
         """
         ...
 
@@ -184,6 +184,7 @@ class Http:
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
         sending = Sending(self._limits.total_s)
+        SENDING.set(sending)
         mark = await self._recorder.before(request, self._origin, sending.begin)
         began, response, detail = self._clock(), None, INTERRUPTED
         outcome: Outcome = "unknown" if request.writes else "failed"
@@ -227,7 +228,6 @@ class Http:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        SENDING.set(sending)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),
