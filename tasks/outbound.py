@@ -76,7 +76,9 @@ class Limits(Frozen):
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `operation` is what the audit shows: method and path without ids or query."""
+    """One request. `operation` is what the audit shows: method and path without ids or query. `tries` is kept, sealed,
+    until the write's end is known: what a later look-up needs to find the object by.
+    """
 
     method: str
     path: str
@@ -86,6 +88,7 @@ class Request:
     json: object = None
     body: bytes | None = field(default=None, repr=False)
     writes: bool = False
+    tries: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,16 @@ class Recorder(Protocol):
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=TimedConnector(origin.allow_private, limit=64),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s),
     )
+    # aiohttp sends a PUT again by itself when a kept connection breaks: one intent, two uploads.
+    session._retry_connection = False  # noqa: SLF001 - there is no public switch
+    return session
 
 
 class Http:

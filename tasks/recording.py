@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.model import Job
@@ -104,6 +104,7 @@ class AuditedRequests:
                 writes=request.writes,
                 doubt_until_ms=until_ms,
                 facts=facts,
+                tried=self._sealed(request.tries),
                 paid=paid,
                 patience_ms=int(1000 * patience_s),
             )
@@ -118,6 +119,9 @@ class AuditedRequests:
             self.trail.doubt.writes += 1
             self.trail.doubt.until_ms = until_ms
         return turn, stage, request.operation
+
+    def _sealed(self, tries: str) -> str | None:
+        return self.vault.seal(tries, purpose="tried", owner=self.job.subject) if tries else None
 
     async def after(self, mark: tuple[str, str, str], exchange: Exchange) -> None:
         """Close the intent; what the answer said about limits holds for every worker from then on."""
@@ -164,18 +168,19 @@ class AuditedTest:
     """The recorder of a connection test: the same two entries around each request, without a job.
 
     A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
-    answers say about limits counts for everybody.
+    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups.
     """
 
     ledger: Ledger
     vault: Vault
     record: DestinationRecord | None
+    stage: Literal["test", "lookup"] = "test"
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
         begin()
         facts = request_facts(self.vault, self.record, request, origin)
-        return await self.ledger.announce(Event.TEST_INTENT, facts), request.operation
+        return await self.ledger.announce(Event(f"{self.stage}.intent"), facts), request.operation
 
     async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
         """Close the intent."""
@@ -183,7 +188,7 @@ class AuditedTest:
         await self.ledger.conclude(
             "",
             intent,
-            Event(f"test.{exchange.outcome}"),
+            Event(f"{self.stage}.{exchange.outcome}"),
             exchange_facts(operation, exchange),
             destination=self.record.name if self.record else None,
             guidance=exchange.guidance,

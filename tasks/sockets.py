@@ -21,18 +21,17 @@ from tasks.addresses import permitted
 
 @dataclass
 class Sending:
-    """One request on its way: until when it may go out (monotonic clock, seconds), and whether any byte of it has left.
-
-    Its time begins before its intent is written: whoever takes the job over counts from the intent.
+    """One request on its way: the seconds it may take, its `deadline` by the monotonic clock once its time runs, and
+    whether any byte of it has left.
     """
 
-    limit_s: float
+    total_s: float
     deadline: float = 0.0
     started: bool = False
 
     def begin(self) -> None:
-        """Count the request's time from now."""
-        self.deadline = time.monotonic() + self.limit_s
+        """Let its time run from now."""
+        self.deadline = time.monotonic() + self.total_s
 
 
 SENDING: ContextVar[Sending | None] = ContextVar("sending", default=None)

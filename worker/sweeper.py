@@ -20,7 +20,8 @@ from importlib.metadata import version
 from celery import Celery
 from redis.exceptions import RedisError
 
-from tasks.errors import AfterwordError
+from tasks.cross_links import follow_up
+from tasks.errors import AfterwordError, Refused
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.upkeep import BATCH as FORGET_BATCH
 from tasks.state.upkeep import Retention
@@ -100,8 +101,10 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: send what is due, take over what lapsed, close what stays open, tell what ended."""
+        """One turn: queue the links that are missing, send what is due, take over what lapsed, close what stays open, tell what ended."""
         ledger = self._services.ledger
+        for job_id in await follow_up(ledger, self._services.core.links):
+            log.info("job %s: queued to bring links up to date", job_id)
         await self._wake_due()
         lapsed = await ledger.lapsed(BATCH)
         if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
@@ -110,7 +113,11 @@ class Sweeper:
         await self._tell()
 
     async def _take_over(self, job_id: str) -> bool:
-        state = await self._services.ledger.take_over(job_id)
+        try:
+            state = await self._services.ledger.take_over(job_id)
+        except Refused as unreadable:  # only a newer version can read it: it holds up no other
+            log.warning("%s", unreadable)
+            return False
         if state:
             log.warning("job %s: its worker is gone; now %s", job_id, state.value)
         return state is not None

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -71,7 +72,8 @@ class Recorder:
         self.stands_still = 0.0
         self.outcomes: list[str] = []
 
-    async def before(self, request: Request, origin: Origin) -> object:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
+        begin()
         time.sleep(self.stands_still)
         return None
 
