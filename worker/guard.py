@@ -16,6 +16,7 @@ from celery.exceptions import NotRegistered
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as BrokerGone
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,24 @@ def readable(raw: bytes) -> bool:
 
 
 class Guarded:
-    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them, and that may be closed twice;
+    mixed into kombu's own.
+    """
 
     client: Any
     conn_or_acquire: Any
+    connection: Any
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """Where to connect.
+
+        When the broker is gone, Celery closes the connection twice. The second time the channel still wants to give back
+        what it holds, and has no address any more: the error that kombu makes of that would end the worker.
+        """
+        if self.connection.client is None:
+            raise BrokerGone("The connection to the broker is closed.")
+        parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[misc]
+        return parameters
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
