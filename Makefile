@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: setup demo test check docs bench chaos lock clean
+.PHONY: setup demo test check docs bench chaos screenshots lock clean
 
 setup: $(VENV)/dev
 
@@ -30,6 +30,9 @@ bench: $(VENV)/dev
 
 chaos: $(VENV)/dev
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+screenshots: $(VENV)/dev
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 lock: $(VENV)/dev
 	$(BIN)/python -m pip --quiet install uv

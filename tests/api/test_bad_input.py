@@ -164,7 +164,7 @@ async def test_everything_that_is_open_says_so_without_a_key(api, start_worker):
     not_ready = await stranger.get("/readyz")
     assert not_ready.status == 503
     assert [check["name"] for check in not_ready.json["checks"] if not check["ok"]] == ["workers"]
-    await api.services.ledger.heartbeat("w", 60_000)
+    await api.services.ledger.heartbeat("w", 60_000, 8)
     assert (await stranger.get("/readyz")).json["ready"] is True
     assert "afterword" in (await stranger.get("/metrics")).text
     assert (await stranger.get("/openapi.json")).json["openapi"] == "3.1.0"

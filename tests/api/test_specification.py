@@ -26,7 +26,7 @@ def settings(settings):
 
 @pytest.mark.timeout(LIMIT_S + 10)
 async def test_schemathesis_finds_nothing(api, destinations, services, tmp_path):
-    await services.ledger.heartbeat("a worker", WORKER_TTL_MS)
+    await services.ledger.heartbeat("a worker", WORKER_TTL_MS, 8)
     arguments = ["--checks", "all", "--max-examples", EXAMPLES, "--generation-deterministic", "--no-color"]
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).parent / "schemathesis"),
