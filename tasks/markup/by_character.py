@@ -18,7 +18,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-DEEPEST_INLINE = 80
+DEEPEST_INLINE = 20
 InlineRule = Callable[[StateInline, bool], bool]
 BlockRule = Callable[[StateBlock, int, int, bool], bool]
 
@@ -99,7 +99,8 @@ class Inline(ParserInline):
                 state.append_pending(src[position:stop])
                 state.pos = stop
                 continue
-            if state.level < DEEPEST_INLINE and any(rule(state, False) for rule in rules):
+            may_begin = state.level < DEEPEST_INLINE and not _is_open_bracket(state, position)
+            if may_begin and any(rule(state, False) for rule in rules):
                 continue
             state.append_pending(src[position])
             state.pos = position + 1
@@ -118,6 +119,8 @@ class Inline(ParserInline):
             state.pos = max(found.start() if found else state.posMax, position + 1)
         elif state.level >= DEEPEST_INLINE:
             state.pos = state.posMax
+        elif _is_open_bracket(state, position):
+            state.pos = position + 1
         else:
             state.level += 1
             matched = any(rule(state, True) for rule in rules)
@@ -125,6 +128,11 @@ class Inline(ParserInline):
             if not matched:
                 state.pos = position + 1
         state.cache[position] = state.pos
+
+
+def _is_open_bracket(state: StateInline, position: int) -> bool:
+    """Whether a bracket opens here that nothing closes. A run of them would be searched to the end again and again."""
+    return state.src[position] in "[!" and state.html_terminator_last("]") < position
 
 
 class Block(ParserBlock):
