@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
 
-.PHONY: setup demo test check bench chaos lock clean
+.PHONY: setup demo test check docs bench chaos screenshots lock clean
 
 setup: $(VENV)/dev
 
@@ -22,11 +22,17 @@ check: $(VENV)/dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
 
+docs: $(VENV)/dev
+	$(BIN)/python -m config > docs/configuration.md
+
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: $(VENV)/dev
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+screenshots: $(VENV)/dev
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 lock: $(VENV)/dev
 	$(BIN)/python -m pip --quiet install uv

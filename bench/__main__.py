@@ -1,42 +1,43 @@
-"""Rendering a 50 kB document, beside what the parser alone needs for parsing it and writing HTML."""
+"""`python -m bench [NAME…]`: runs the benchmarks named, or all of them, and prints their figures.
+
+A benchmark is a module of this package: its first docstring line says what it measures, its `main()` prints. A file
+that is put beside these is found by itself.
+"""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-from importlib import resources
+import argparse
+import importlib
+import pkgutil
+from types import ModuleType
 
-from markdown_it import MarkdownIt
-from mdit_py_plugins.gfm import gfm_plugin
-
-from tasks.markup import confluence
-
-SIZE = 50_000
-RUNS = 15
+import bench
 
 
-def median_ms(work: Callable[[], object]) -> float:
-    """The median of several runs, in milliseconds; one run first to warm up."""
-    work()
-    times = []
-    for _ in range(RUNS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times)
+def benchmarks() -> dict[str, ModuleType]:
+    """Every benchmark by name, in the order of their names."""
+    names = sorted(found.name for found in pkgutil.iter_modules(bench.__path__))
+    modules = {name: importlib.import_module(f"bench.{name}") for name in names if name != "__main__"}
+    return {name: module for name, module in modules.items() if hasattr(module, "main")}
 
 
 def main() -> None:
-    """Print the figures."""
-    text = resources.files("worker.demo").joinpath("rca.md").read_text("utf-8")
-    document = (text * (SIZE // len(text) + 1))[:SIZE]
-    parser = MarkdownIt("commonmark").use(gfm_plugin)
-    plain = median_ms(lambda: parser.render(document))
-    ours = median_ms(lambda: confluence.render(document))
-    print(
-        f"rendering {SIZE // 1000} kB: markdown-it-py to HTML {plain:.1f} ms, storage format {ours:.1f} ms, ratio {ours / plain:.2f}"
+    """Run those that were asked for."""
+    found = benchmarks()
+    table = "\n".join(
+        f"  {name:<12} {(module.__doc__ or '').strip().splitlines()[0]}" for name, module in found.items()
     )
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", epilog=table, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one of the following; all of them by default")
+    names = parser.parse_args().names or list(found)
+    if unknown := [name for name in names if name not in found]:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(found)}")
+    for name in names:
+        print(f"== {name}", flush=True)
+        found[name].main()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,9 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.sentinel import SCHEMES as SENTINEL_SCHEMES
+from config.sentinel import is_sentinel, parse_sentinel
+
 INSTANCE_FILE = "instance.json"
 OTHERS = frozenset({"AFTERWORD_SHARED", "AFTERWORD_REDIS_PASSWORD"})  # read by the tests and by docker-compose.yml
 
@@ -27,8 +30,23 @@ class Settings(BaseSettings):
         env_prefix="AFTERWORD_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    redis_url: str | None = Field(default=None, description="Redis >= 6.2 or Valkey that holds ledger and audit")
-    broker_url: str | None = Field(default=None, description="Celery's broker; the ledger's Redis where unset")
+    redis_url: str | None = Field(
+        default=None,
+        description="Redis >= 6.2 or Valkey that holds ledger and audit: redis://, rediss:// (TLS), unix:// or "
+        "sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE[/DB]",
+    )
+    broker_url: str | None = Field(
+        default=None, description="Celery's broker, such as amqp://; the ledger's Redis where unset"
+    )
+    sentinel_password: SecretStr | None = Field(
+        default=None, description="password of the sentinels themselves, where they have one"
+    )
+    replicas: int | None = Field(
+        default=None,
+        ge=0,
+        le=5,
+        description="replicas that must hold a transition before it counts; 1 with Sentinel, else 0, where unset",
+    )
     data: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("afterword")),
         description="folder of `afterword up`: embedded Valkey, key file, connection details",
@@ -43,10 +61,43 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    crash_limit: int = Field(
+        default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
+    )
+    drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    retain_jobs_days: float = Field(default=30.0, gt=0, description="how long ended jobs stay, with their timelines")
+    retain_dead_days: float = Field(default=90.0, gt=0, description="how long dead jobs stay")
+    retain_contents_days: float = Field(
+        default=90.0, gt=0, description="how long a document or issue stays after its last use by an unfinished job"
+    )
+    retain_subjects_days: float = Field(
+        default=730.0, gt=0, description="how long it is known which page, incident or work item belongs to what"
+    )
     checkpoint_interval_s: float = Field(
         default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
     )
+    api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
+    api_longest_wait_s: int = Field(
+        default=60,
+        ge=0,
+        le=300,
+        description="longest time that `?wait=` holds a request; shorter than any proxy's limit",
+    )
+    callback_origins: str = Field(
+        default="", description="origins that job outcomes may be posted to, comma-separated: https://tool.example.com"
+    )
+    callback_private: str = Field(
+        default="", description="private networks (CIDR, comma-separated) that callbacks may be posted into"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
+    log_format: str = Field(
+        default="text", pattern=r"^(text|json)$", description="lines for people, or one JSON object a line"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="collector that takes traces over OTLP/HTTP, such as http://127.0.0.1:4318; no traces where unset",
+    )
 
     @field_validator("data", "keys_file")
     @classmethod
@@ -72,14 +123,37 @@ class Settings(BaseSettings):
                 "Start `afterword up`, or set AFTERWORD_REDIS_URL."
             )
         scheme = str(address).split("://")[0]
-        if scheme not in ("redis", "rediss", "unix"):
-            raise ConfigError(f"AFTERWORD_REDIS_URL starts with {scheme[:12]!r}; use redis://, rediss:// or unix://.")
+        if scheme not in ("redis", "rediss", "unix", *SENTINEL_SCHEMES):
+            raise ConfigError(
+                f"AFTERWORD_REDIS_URL starts with {scheme[:12]!r}; use redis://, rediss://, unix:// or sentinel://."
+            )
+        _check_sentinel("AFTERWORD_REDIS_URL", str(address))
         return str(address)
 
     def broker_address(self) -> str:
         """Celery's broker URL: AFTERWORD_BROKER_URL, else the ledger's Redis, else the running instance's."""
         left = self.redis_url or self.instance().get("broker_url")
-        return str(self.broker_url or left or self.redis_address())
+        address = str(self.broker_url or left or self.redis_address())
+        _check_sentinel("AFTERWORD_BROKER_URL", address)
+        return address
+
+    def replicas_wanted(self) -> int:
+        """How many replicas must hold a transition before it counts.
+
+        Replication is asynchronous: without waiting, a failover may forget that a request was permitted.
+        """
+        if self.replicas is not None:
+            return self.replicas
+        return 1 if is_sentinel(self.redis_address()) else 0
+
+
+def _check_sentinel(name: str, address: str) -> None:
+    if not is_sentinel(address):
+        return
+    try:
+        parse_sentinel(address)
+    except ValueError as error:
+        raise ConfigError(f"{name} {error}.") from None
 
 
 def settings_for(data: Path | None) -> Settings:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.model import Job
@@ -25,6 +25,7 @@ from tasks.state.vault import Vault
 
 PATIENCE_S = 30.0  # for a request's turn
 OUTCOME_S = 120.0  # for Redis to take an outcome
+NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
 @dataclass
@@ -65,10 +66,7 @@ class Trail:
 
 def is_outage(failure: AttemptFailed) -> bool:
     """Whether a failure speaks of the destination as a whole: it can't be reached, doesn't answer, or answers with 5xx."""
-    ours = isinstance(failure, StateAway) or failure.code == "internal"
-    if ours or not isinstance(failure, Transient) or failure.throttled:
-        return False
-    return failure.status >= 500 if failure.status is not None else not failure.answered
+    return isinstance(failure, Transient) and (failure.code in NO_ANSWER or (failure.status or 0) >= 500)
 
 
 @dataclass
@@ -89,15 +87,16 @@ class AuditedRequests:
     on_wait: Callable[[float], None] = lambda _: None
     ordinal: int = field(default=0)
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
         """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
-        if not self.alive():
-            raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = PATIENCE_S, self.ordinal == 1  # the claim paid for the first request
+        patience_s, paid = PATIENCE_S, False
         while True:
+            if not self.alive():
+                raise StateAway("This worker could not say for too long that it lives.", code="silent")
+            begin()
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
             turn = await self.ledger.intend(
                 self.job,
@@ -105,6 +104,7 @@ class AuditedRequests:
                 writes=request.writes,
                 doubt_until_ms=until_ms,
                 facts=facts,
+                tried=self._sealed(request.tries),
                 paid=paid,
                 patience_ms=int(1000 * patience_s),
             )
@@ -119,6 +119,9 @@ class AuditedRequests:
             self.trail.doubt.writes += 1
             self.trail.doubt.until_ms = until_ms
         return turn, stage, request.operation
+
+    def _sealed(self, tries: str) -> str | None:
+        return self.vault.seal(tries, purpose="tried", owner=self.job.subject) if tries else None
 
     async def after(self, mark: tuple[str, str, str], exchange: Exchange) -> None:
         """Close the intent; what the answer said about limits holds for every worker from then on."""
@@ -165,17 +168,19 @@ class AuditedTest:
     """The recorder of a connection test: the same two entries around each request, without a job.
 
     A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
-    answers say about limits counts for everybody.
+    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups.
     """
 
     ledger: Ledger
     vault: Vault
     record: DestinationRecord | None
+    stage: Literal["test", "lookup"] = "test"
 
-    async def before(self, request: Request, origin: Origin) -> tuple[str, str]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
+        begin()
         facts = request_facts(self.vault, self.record, request, origin)
-        return await self.ledger.announce(Event.TEST_INTENT, facts), request.operation
+        return await self.ledger.announce(Event(f"{self.stage}.intent"), facts), request.operation
 
     async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
         """Close the intent."""
@@ -183,7 +188,7 @@ class AuditedTest:
         await self.ledger.conclude(
             "",
             intent,
-            Event(f"test.{exchange.outcome}"),
+            Event(f"{self.stage}.{exchange.outcome}"),
             exchange_facts(operation, exchange),
             destination=self.record.name if self.record else None,
             guidance=exchange.guidance,

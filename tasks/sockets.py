@@ -21,10 +21,17 @@ from tasks.addresses import permitted
 
 @dataclass
 class Sending:
-    """One request on its way: `deadline` by the monotonic clock in seconds, and whether any byte of it has left."""
+    """One request on its way: the seconds it may take, its `deadline` by the monotonic clock once its time runs, and
+    whether any byte of it has left.
+    """
 
-    deadline: float
+    total_s: float
+    deadline: float = 0.0
     started: bool = False
+
+    def begin(self) -> None:
+        """Let its time run from now."""
+        self.deadline = time.monotonic() + self.total_s
 
 
 SENDING: ContextVar[Sending | None] = ContextVar("sending", default=None)

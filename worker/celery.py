@@ -7,21 +7,25 @@ celery -A worker flower        shows them
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from concurrent.futures import CancelledError
 from typing import Any
 
 from celery import Celery, Task, signals
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject
 from celery.loaders.app import AppLoader
 from redis.exceptions import RedisError
 
 from config.logging import configure_logging
 from config.settings import Settings
-from tasks import lifecycle
-from tasks.errors import AfterwordError, AttemptFailed, Permanent, Refused, StateUnavailable
+from tasks import lifecycle, progress
+from tasks.errors import AfterwordError, AttemptFailed, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
 from tasks.state.ledger import NotClaimed
+from tasks.tracing import checked_traceparent
+from worker.answers import answer
+from worker.callbacks import Callbacks
 from worker.celery_settings import celery_settings
 from worker.checkpoints import log_checkpoints
 from worker.connection_tests import TestRoom, test_by_message
@@ -29,6 +33,8 @@ from worker.runtime import Loop, Services
 from worker.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
+
+REQUEUE_PAUSE_S = 1.0  # a broker that is well while Redis is away must not spin
 
 
 class Loader(AppLoader):
@@ -42,6 +48,7 @@ class Loader(AppLoader):
 class Afterword(Celery):
     """The app, with the process's event loop."""
 
+    amqp_cls = "worker.guard:NamedAmqp"
     loop: Loop | None = None
     tests = TestRoom(limit=1)
 
@@ -71,24 +78,37 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     a job that is dead, or `Ignore` where this message has nothing to do.
     """
     loop = app.running_loop()
+    traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
+    work = _attempt(loop, str(task.request.id), command, arguments, traceparent)
     try:
-        ended = loop.run(_attempt(loop.services, str(task.request.id), command, arguments))
-    except (StateUnavailable, RedisError) as trouble:
+        ended = loop.run(loop.attempts.run(work))
+    except (StateUnavailable, RedisError, OSError) as trouble:
         log.error("job %s: %s", task.request.id, trouble)
+        time.sleep(REQUEUE_PAUSE_S)
         raise Reject(str(trouble), requeue=True) from None
+    except CancelledError:
+        raise Ignore from None
     except AfterwordError as refused:
         log.error("job %s: %s", task.request.id, refused)
         raise
-    return _answer(ended)
+    return answer(ended)
 
 
 async def _attempt(
-    services: Services, job_id: str, command: CommandName, arguments: Mapping[str, Any]
+    loop: Loop, job_id: str, command: CommandName, arguments: Mapping[str, Any], traceparent: object = None
 ) -> lifecycle.Ended:
+    services = loop.services
     if await services.ledger.get(job_id) is None:
         await services.submit(
-            parse_command({"command": command, **arguments}), actor="celery", job_id=job_id, adopt=True
+            parse_command({"command": command, **arguments}),
+            actor="celery",
+            job_id=job_id,
+            adopt=True,
+            traceparent=checked_traceparent(traceparent),
         )
+    if loop.attempts.stopping:
+        await services.ledger.upkeep.unsend(job_id)
+        return await _settled_before(services, job_id, NotClaimed("stopping"))
     ended = await lifecycle.attempt(services.core, job_id)
     if isinstance(ended, lifecycle.Ended):
         return ended
@@ -104,23 +124,6 @@ async def _settled_before(services: Services, job_id: str, reason: NotClaimed) -
     failure = AttemptFailed(error.message, code=error.code, advice=error.advice) if error else None
     due_ms = int(reason.detail) if reason.detail.isdigit() else job.due_ms
     return lifecycle.Ended(job.state, error=failure, due_ms=due_ms)
-
-
-def _answer(ended: lifecycle.Ended) -> dict[str, str]:
-    match ended.state:
-        case JobState.DELIVERED if ended.receipt is not None:
-            return ended.receipt.result()
-        case JobState.DEAD:
-            failure = ended.error or Permanent("The job is dead.")
-            raise Permanent(failure.message, code=failure.code, advice=failure.advice)
-        case JobState.QUEUED | JobState.RETRYING | JobState.HELD:
-            message = str(ended.error) if ended.error else "Waiting for its turn."
-            due_ms = ended.due_ms
-            raise Retry(message, when=datetime.fromtimestamp(due_ms / 1000, UTC) if due_ms else None)
-        case JobState.CANCELLED | JobState.SUPERSEDED:
-            raise Permanent(f"The job is {ended.state.value}.", code=ended.state.value)
-        case _:
-            raise Ignore
 
 
 def arguments_of(**given: Any) -> dict[str, Any]:
@@ -189,7 +192,7 @@ def test_azuredevops_connection(
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
-    configure_logging(Settings())
+    configure_logging(Settings(), progress.facts)
 
 
 @signals.worker_ready.connect
@@ -197,8 +200,17 @@ def _begin(sender: Any, **_: object) -> None:
     loop = app.running_loop()
     threads = int(sender.pool.limit)  # the command line may have set another number than our settings
     app.tests = TestRoom(limit=max(threads // 8, 1))
-    loop.spawn(Sweeper(loop.services, app, capacity=max(threads - app.tests.limit, 1)).run())
+    sweeper = Sweeper(loop.services, app, loop.attempts, capacity=max(threads - app.tests.limit, 1))
+    loop.spawn(sweeper.run())
     loop.spawn(log_checkpoints(loop.services))
+    loop.spawn(Callbacks(loop.services).run())
+
+
+@signals.worker_shutting_down.connect
+def _drain(**_: object) -> None:
+    """The first stop signal lets attempts finish; a second one gives them back at once."""
+    if app.loop is not None:
+        app.loop.spawn(app.loop.attempts.drain(app.loop.services.settings.drain_s))
 
 
 @signals.worker_shutdown.connect

@@ -6,7 +6,9 @@ from typing import Any
 
 from kombu.entity import Queue
 
+from config.sentinel import is_sentinel
 from config.settings import Settings
+from worker.connections import celery_address, sentinel_transport_options
 
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops")
 VISIBILITY_TIMEOUT_S = 300
@@ -18,24 +20,14 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     Messages are acknowledged late, so that one whose worker died before adopting its job comes back; a duplicate is
     harmless, because the ledger decides.
     """
-    broker = settings.broker_address()
-    transport: dict[str, Any] = {}
-    if broker.startswith(("redis://", "rediss://")):
-        transport["broker_transport"] = "worker.guard:GuardedTransport"
-    if broker.startswith(("redis", "sentinel", "unix")):
-        transport["broker_transport_options"] = {
-            "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            "socket_timeout": 30,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 15,
-        }
-    return transport | {
-        "broker_url": broker,
-        "result_backend": settings.redis_address(),
+    broker, results = settings.broker_address(), settings.redis_address()
+    return _broker(settings, broker) | {
+        "result_backend": celery_address(results, socket="redis+socket"),
+        "result_backend_transport_options": sentinel_transport_options(settings, results),
         "result_expires": settings.result_ttl_s,
         "result_extended": False,
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],
@@ -51,8 +43,41 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_consumer": "worker.guard:GuardedConsumer",
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "task_default_queue": "celery",
-        "task_queues": [Queue(name) for name in QUEUES],
+        "task_queues": _queues(broker),
         "task_create_missing_queues": True,
         "worker_enable_remote_control": True,
         "task_store_errors_even_if_ignored": False,
     }
+
+
+def _broker(settings: Settings, broker: str) -> dict[str, Any]:
+    """How to reach the broker. Redis in any form goes through the guarded channel and never waits without end."""
+    found: dict[str, Any] = {"broker_url": celery_address(broker)}
+    if is_amqp(broker):
+        # A message that RabbitMQ hasn't confirmed counts as not sent: the sweeper sends it again.
+        return found | {"broker_transport_options": {"confirm_publish": True}}
+    if not broker.startswith(("redis", "sentinel", "unix")):
+        return found
+    options = {
+        "visibility_timeout": VISIBILITY_TIMEOUT_S,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+    }
+    transport = "GuardedSentinelTransport" if is_sentinel(broker) else "GuardedTransport"
+    return found | {
+        "broker_transport": f"worker.guard:{transport}",
+        "broker_transport_options": options | sentinel_transport_options(settings, broker),
+    }
+
+
+def is_amqp(broker: str) -> bool:
+    """Whether the broker is RabbitMQ or another that speaks AMQP."""
+    return broker.startswith(("amqp", "pyamqp"))
+
+
+def _queues(broker: str) -> list[Queue]:
+    """The queues: on RabbitMQ they are replicated (quorum queues), on other brokers as they come."""
+    arguments = {"x-queue-type": "quorum"} if is_amqp(broker) else None
+    return [Queue(name, queue_arguments=arguments) for name in QUEUES]

@@ -133,6 +133,12 @@ class EmbeddedValkey:
     ) -> None:
         self.stop()
 
+    def kill(self) -> None:
+        """End the server by SIGKILL, as a crash would; `start` brings it back with all that it had acknowledged."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def stop(self) -> None:
         """End the server by SIGTERM, and by SIGKILL where that takes too long."""
         process = self._process

@@ -12,9 +12,11 @@ import json
 import logging
 from typing import Any
 
+from celery.app.amqp import AMQP
 from celery.exceptions import NotRegistered
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,11 @@ def readable(raw: bytes) -> bool:
     )
 
 
-class GuardedChannel(kombu_redis.Channel):
-    """A channel that sets unreadable queue entries aside before kombu parses them."""
+class Guarded:
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+
+    client: Any
+    conn_or_acquire: Any
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
@@ -60,7 +65,7 @@ class GuardedChannel(kombu_redis.Channel):
 
         self.client.parse_response = guarded
         try:
-            return super()._brpop_read(**options)
+            return super()._brpop_read(**options)  # type: ignore[misc]
         finally:
             if self.client is not None and connection is not None:
                 self.client.parse_response = parse
@@ -77,10 +82,41 @@ class GuardedChannel(kombu_redis.Channel):
             client.ltrim(DEAD_LIST, 0, DEAD_LIST_LENGTH - 1)
 
 
+class GuardedChannel(Guarded, kombu_redis.Channel):
+    """The guarded channel of one Redis."""
+
+
 class GuardedTransport(kombu_redis.Transport):
     """kombu's Redis transport over the guarded channel."""
 
     Channel = GuardedChannel
+
+
+class GuardedSentinelChannel(Guarded, kombu_redis.SentinelChannel):
+    """The guarded channel of a Redis that Sentinel watches."""
+
+
+class GuardedSentinelTransport(kombu_redis.SentinelTransport):
+    """kombu's Sentinel transport over the guarded channel."""
+
+    Channel = GuardedSentinelChannel
+
+
+class NamedConnection(Connection):
+    """A connection that shows its address by the scheme that people write, and that Flower looks queues up by."""
+
+    def as_uri(self, *args: Any, **options: Any) -> str:
+        """The address, masked unless asked otherwise."""
+        address = str(super().as_uri(*args, **options))
+        for transport, scheme in ((GuardedSentinelTransport, "sentinel"), (GuardedTransport, "redis")):
+            address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}://")
+        return address
+
+
+class NamedAmqp(AMQP):
+    """Celery's messaging over such connections."""
+
+    Connection = NamedConnection
 
 
 class DiscreetRequest(Request):

@@ -11,41 +11,45 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from config.keys import follow_key_ring
 from config.settings import Settings
-from tasks import lifecycle
+from tasks import dry_run, lifecycle
 from tasks.bulk import Progress, Verb
-from tasks.destinations import Destination, destination_for
-from tasks.errors import StateUnavailable
-from tasks.model import Command, ConnectionReport, Document, Issue, Job
+from tasks.callbacks import CallbackPolicy, callback_policy
+from tasks.destinations import Destination, Preview, destination_for
+from tasks.errors import Refused, StateUnavailable
+from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.outbound import Http, Limits, Recorder, open_session
 from tasks.screening import Policy
+from tasks.state.access import Access
 from tasks.state.audit import Audit
 from tasks.state.canary import check_keys
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.links import Links
+from tasks.state.outbox import Outbox
 from tasks.state.overview import JobFilter
 from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
+from tasks.tracing import checked_traceparent
+from worker.attempts import Attempts
+from worker.connections import open_redis
+from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
-REDIS_CONNECTIONS = 64
 T = TypeVar("T")
 
 
@@ -72,6 +76,22 @@ class Sessions:
             await session.close()
 
 
+@dataclass
+class Pulse:
+    """Whether others can see that this worker lives: its last heartbeat is younger than the time they wait."""
+
+    ttl_s: float
+    last: float | None = None
+
+    def beat(self, at: float) -> None:
+        """A heartbeat that was sent at that moment (monotonic clock, seconds) has arrived."""
+        self.last = at
+
+    def alive(self) -> bool:
+        """True also before the first heartbeat: who never says that he lives isn't missed."""
+        return self.last is None or time.monotonic() - self.last < self.ttl_s
+
+
 @dataclass(frozen=True)
 class Services:
     """What the command line, the workers and the API work with."""
@@ -82,7 +102,11 @@ class Services:
     audit: Audit
     journal: Journal
     rotation: Rotation
+    access: Access
+    outbox: Outbox
+    callbacks: CallbackPolicy
     core: lifecycle.Services
+    pulse: Pulse
 
     @property
     def ledger(self) -> Ledger:
@@ -108,19 +132,30 @@ class Services:
         idempotency_key: str | None = None,
         document: Document | None = None,
         issue: Issue | None = None,
+        callback: Callback | None = None,
         adopt: bool = False,
+        traceparent: str | None = None,
     ) -> Job:
-        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`."""
-        return await lifecycle.submit(
-            self.core,
-            command,
-            actor=actor,
-            job_id=job_id,
-            idempotency_key=idempotency_key,
-            document=document,
-            issue=issue,
-            adopt=adopt,
-        )
+        """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
+
+        `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
+        """
+        facts = {"command": command.command.value, "destination": command.destination}
+        with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
+            job = await lifecycle.submit(
+                self.core,
+                command,
+                actor=actor,
+                job_id=job_id,
+                idempotency_key=idempotency_key,
+                document=document,
+                issue=issue,
+                callback=callback,
+                adopt=adopt,
+                traceparent=span.traceparent,
+            )
+            span.note({"job": job.id, "destination": job.destination})
+            return job
 
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
@@ -129,6 +164,16 @@ class Services:
     def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
         """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
         return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
+
+    async def preview(self, command: Command) -> Preview:
+        """What a publication would change, without writing anything. See `tasks.dry_run`."""
+        if not isinstance(command, PublishToConfluence):
+            raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
+        return await dry_run.preview(self.core, command)
+
+    def callback(self, url: str, apikey: str) -> Callback:
+        """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
+        return self.callbacks.callback(url, apikey)
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
@@ -144,39 +189,37 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
     ring = follow_key_ring(settings)
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_address(),
-        max_connections=REDIS_CONNECTIONS,
-        timeout=20,
-        socket_timeout=10,
-        socket_connect_timeout=5,
-        health_check_interval=15,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
-    redis = Redis.from_pool(pool)
+    policy = callback_policy(settings.callback_origins, settings.callback_private)
+    redis = open_redis(settings)
     sessions = Sessions()
+    tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
         await _check_redis(redis)
         await check_keys(redis, vault, settings.prefix)
-        journal = Journal(redis, vault, settings.prefix)
+        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
+        pulse = Pulse(settings.heartbeat_ttl_s)
         core = lifecycle.Services(
-            ledger=Ledger(redis, journal),
+            ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),
+            links=Links(redis, journal),
             vault=vault,
             open_http=sessions.http,
             policy=Policy(),
             worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,
+            alive=pulse.alive,
+            tracing=tracing,
         )
-        audit = Audit(redis, vault, settings.prefix)
-        yield Services(settings, redis, vault, audit, journal, Rotation(redis, journal, vault), core)
+        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
+        rotation = Rotation(redis, journal, vault)
+        yield Services(settings, redis, vault, audit, journal, rotation, access, Outbox(journal), policy, core, pulse)
     finally:
         await sessions.close()
         await redis.aclose()
+        await asyncio.to_thread(tracing.close)
 
 
 async def _check_redis(redis: Redis) -> None:
@@ -207,6 +250,7 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="afterword-loop", daemon=True)
         self._started = threading.Event()
         self._trouble: Exception | None = None
+        self.attempts = Attempts()
         self.services: Services
 
     def start(self) -> None:
@@ -221,8 +265,8 @@ class Loop:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a coroutine on the loop that lives until the loop stops."""
-        asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Start a coroutine on the loop that lives until the loop stops at the latest."""
+        asyncio.run_coroutine_threadsafe(work, self._loop).add_done_callback(_say)
 
     def stop(self) -> None:
         """Cancel what runs, close the services, end the thread."""
@@ -248,6 +292,12 @@ class Loop:
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+
+
+def _say(ended: Future[None]) -> None:
+    """What nobody waits for must not end unheard."""
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        log.error("A part of this worker ended: %s", type(error).__name__)
 
 
 def check_services(settings: Settings) -> None:

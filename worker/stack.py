@@ -21,12 +21,13 @@ from config.keys import create_key_file, explicit_sources
 from config.settings import ConfigError, Settings, write_instance
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
+from worker.api.serve import first_key
 from worker.embedded import EmbeddedValkey, free_port
 from worker.orphans import dies_with_parent
 from worker.runtime import check_services, open_services
 
 READY_LIMIT_S = 60.0
-STOP_LIMIT_S = 25.0
+STOP_MARGIN_S = 15.0
 ORPHAN_LIMIT_S = 10.0
 LOOK_EVERY_S = 0.3
 RESTARTS = 5
@@ -48,6 +49,9 @@ class Stack:
     new_keys: bool = False
     valkey: EmbeddedValkey | None = None
     sandbox_url: str | None = None
+    api_url: str | None = None
+    api_port: int = 0
+    first_key: str | None = None
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -96,15 +100,19 @@ class Stack:
                 continue
             child.terminate()
             try:
-                child.wait(STOP_LIMIT_S)
+                child.wait(self.settings.drain_s + STOP_MARGIN_S)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
 
 
 @contextlib.contextmanager
-def running_stack(settings: Settings, *, sandbox_port: int | None) -> Iterator[Stack]:
-    """Valkey (unless AFTERWORD_REDIS_URL names another), keys, sandbox and a worker, until the block ends.
+def running_stack(
+    settings: Settings, *, api_port: int | None = None, sandbox_port: int | None = None
+) -> Iterator[Stack]:
+    """Valkey (unless AFTERWORD_REDIS_URL names another), keys, sandbox, API and a worker, until the block ends.
+
+    A port of 0 takes a free one; without a port that part isn't started.
 
     A stop signal inside the block raises `Stopped`; whatever ends it, nothing is left running.
     """
@@ -122,6 +130,10 @@ def running_stack(settings: Settings, *, sandbox_port: int | None) -> Iterator[S
             closing.callback(stack.stop)
             if sandbox_port is not None:
                 _start_sandbox(stack, sandbox_port or free_port())
+            if api_port is not None:
+                stack.first_key = asyncio.run(_first_key(stack.own_settings))
+                stack.api_port = api_port or free_port()
+                _start_api(stack)
             write_instance(settings, _facts(stack))
             closing.callback((settings.data / "instance.json").unlink, missing_ok=True)
             stack.start("worker", "worker")
@@ -148,22 +160,42 @@ def _facts(stack: Stack) -> dict[str, str | int | None]:
         "keys_file": str(file) if isinstance(file, Path) else None,
         "pid": os.getpid(),
         "sandbox_url": stack.sandbox_url,
+        "api_url": stack.api_url,
     }
 
 
 def _start_sandbox(stack: Stack, port: int) -> None:
     child = stack.start("sandbox", "sandbox", "--port", str(port))
     stack.sandbox_url = f"http://127.0.0.1:{port}"
+    if not _answers(child, f"{stack.sandbox_url}/_sandbox/state"):
+        raise ConfigError(f"The sandbox did not start; port {port} may be taken (choose another with --sandbox-port).")
+    asyncio.run(add_sandbox_destinations(stack.own_settings, stack.sandbox_url))
+
+
+def _start_api(stack: Stack) -> None:
+    child = stack.start("api", "api", "--port", str(stack.api_port))
+    stack.api_url = f"http://127.0.0.1:{stack.api_port}"
+    if not _answers(child, f"{stack.api_url}/healthz"):
+        raise ConfigError(
+            f"The API did not start; port {stack.api_port} may be taken (choose another with --port, 0 takes a free one)."
+        )
+
+
+def _answers(child: subprocess.Popen[bytes], url: str) -> bool:
+    """Whether the child answers there before it ends or the time is up."""
     deadline = time.monotonic() + READY_LIMIT_S
     while time.monotonic() < deadline and child.poll() is None:
         try:
-            with urllib.request.urlopen(f"{stack.sandbox_url}/_sandbox/state", timeout=2):  # noqa: S310 - loopback
-                break
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
+                return child.poll() is None
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    if child.poll() is not None or time.monotonic() >= deadline:
-        raise ConfigError(f"The sandbox did not start; port {port} may be taken (choose another with --port).")
-    asyncio.run(add_sandbox_destinations(stack.own_settings, stack.sandbox_url))
+    return False
+
+
+async def _first_key(settings: Settings) -> str | None:
+    async with open_services(settings) as services:
+        return await first_key(services, "up")
 
 
 @contextlib.contextmanager
@@ -297,6 +329,8 @@ def keep_alive(stack: Stack) -> str:
             return f"The {name} ended{again} (status {status}); see {stack.settings.data} for its log."
         if name == "Valkey" and stack.valkey:
             stack.valkey.start()
+        elif name == "api":
+            stack.start("api", "api", "--port", str(stack.api_port))
         else:
             stack.start("worker", "worker")
 

@@ -1,84 +1,97 @@
 """Moves what is due: every worker runs one, any number of them agree through the ledger's scripts.
 
-Each turn it says that this worker lives, takes over jobs of workers that don't, and sends a message for each job whose
-time has come and whose destination has room. A turn is started by the clock or by a wake-up from the ledger.
+Each turn it takes over jobs of workers that are gone, closes the intents they left open, sends a message for each job
+whose time has come and whose destination has room, and tells Celery of jobs that ended outside a task. A turn is
+started by the clock or by a wake-up from the ledger. Beside that it says that this worker lives, and forgets what is
+old.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 
 from celery import Celery
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from tasks.errors import AfterwordError, StateUnavailable
-from tasks.model import Job
+from tasks.cross_links import follow_up
+from tasks.errors import AfterwordError, Refused
+from tasks.model import TERMINAL, Job, JobState
+from tasks.state.upkeep import BATCH as FORGET_BATCH
+from tasks.state.upkeep import Retention
+from tasks.state.workers import About
+from worker.answers import failure_of
+from worker.attempts import Attempts
 from worker.runtime import Services
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
+FORGET_EVERY_S = 60.0
+FORGET_BATCHES = 20
+GOODBYE_S = 3.0
 PROBE_LOOK_S = 1.0
+TROUBLE_PAUSE_S = 1.0
 
 
 class Sweeper:
     """One worker's sweeper."""
 
-    def __init__(self, services: Services, app: Celery, capacity: int) -> None:
+    def __init__(self, services: Services, app: Celery, attempts: Attempts, capacity: int) -> None:
         self._services = services
         self._capacity = capacity
         self._app = app
+        self._attempts = attempts
         self._woken = asyncio.Event()
+        self._tests: set[asyncio.Task[None]] = set()
+        self._about = About(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version("afterword"),
+            started_ms=services.core.clock_ms(),
+            concurrency=capacity,
+        ).model_dump_json()
 
     async def run(self) -> None:
-        """Sweep until cancelled; trouble with Redis or the broker is logged once and waited out."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._beat())
-            group.create_task(self._sweep())
-            group.create_task(self._probe())
+        """Sweep until cancelled, then say goodbye; trouble with Redis or the broker is logged and waited out."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen())
+                group.create_task(_again_and_again(self._beat))
+                group.create_task(_again_and_again(self._sweep, self._woken))
+                group.create_task(_again_and_again(self.forget))
+                group.create_task(_again_and_again(self._probe))
+        finally:
+            with contextlib.suppress(AfterwordError, RedisError, OSError):
+                goodbye = self._services.ledger.upkeep.goodbye(self._services.core.worker)
+                await asyncio.wait_for(goodbye, GOODBYE_S)
 
-    async def _beat(self) -> None:
-        settings = self._services.settings
-        while True:
-            try:
-                await self._services.ledger.heartbeat(
-                    self._services.core.worker, int(1000 * settings.heartbeat_ttl_s), self._capacity
-                )
-            except StateUnavailable as trouble:
-                log.warning("heartbeat: %s", trouble)
-            await asyncio.sleep(settings.heartbeat_ttl_s / 3)
+    async def _beat(self) -> float:
+        services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
+        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity, self._about)
+        services.pulse.beat(at)
+        return ttl_s / 3
 
-    async def _sweep(self) -> None:
-        interval_s = self._services.settings.sweep_interval_s
-        while True:
-            self._woken.clear()
-            pause_s = interval_s
-            try:
-                await self.turn()
-                pause_s = await self._services.destinations.upcoming_s(interval_s)
-            except (AfterwordError, RedisError, OSError, OperationalError) as trouble:
-                log.warning("sweep: %s; trying again", trouble)
-                await asyncio.sleep(interval_s)
-            try:
-                await asyncio.wait_for(self._woken.wait(), pause_s)
-            except TimeoutError:
-                continue
+    async def _sweep(self) -> float:
+        await self.turn()
+        return await self._services.destinations.upcoming_s(self._services.settings.sweep_interval_s)
 
-    async def _probe(self) -> None:
-        """Test suspended destinations from time to time; a pass lets their jobs go on."""
-        async with asyncio.TaskGroup() as tests:
-            while True:
-                try:
-                    for name in await self._services.destinations.due_probes():
-                        tests.create_task(self._test(name))
-                except (AfterwordError, RedisError, OSError) as trouble:
-                    log.warning("probe: %s; trying again", trouble)
-                await asyncio.sleep(PROBE_LOOK_S)
+    async def _probe(self) -> float:
+        """Test the suspended destinations that are due for it, beside everything else; returns the pause."""
+        for name in await self._services.destinations.due_probes():
+            test = asyncio.create_task(self._test(name))
+            self._tests.add(test)
+            test.add_done_callback(self._tests.discard)
+        return PROBE_LOOK_S
 
     async def _test(self, name: str) -> None:
+        """One connection test; a pass lets the destination's jobs go on."""
         try:
             report = await self._services.test_destination(name, "probe")
         except (AfterwordError, RedisError, OSError) as trouble:
@@ -88,15 +101,72 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: take over what lapsed, send what is due."""
+        """One turn: queue the links that are missing, send what is due, take over what lapsed, close what stays open, tell what ended."""
         ledger = self._services.ledger
-        for job_id in await ledger.lapsed(BATCH):
-            if state := await ledger.take_over(job_id):
-                log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        for job_id in await follow_up(ledger, self._services.core.links):
+            log.info("job %s: queued to bring links up to date", job_id)
+        await self._wake_due()
+        lapsed = await ledger.lapsed(BATCH)
+        if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
+            await self._wake_due()
+        await ledger.upkeep.close_orphans()
+        await self._tell()
+
+    async def _take_over(self, job_id: str) -> bool:
+        try:
+            state = await self._services.ledger.take_over(job_id)
+        except Refused as unreadable:  # only a newer version can read it: it holds up no other
+            log.warning("%s", unreadable)
+            return False
+        if state:
+            log.warning("job %s: its worker is gone; now %s", job_id, state.value)
+        return state is not None
+
+    async def _wake_due(self) -> None:
+        if self._attempts.stopping:
+            return
+        ledger = self._services.ledger
         due = await ledger.dispatch(int(1000 * self._services.settings.resend_after_s), BATCH)
-        jobs = [job for job_id in due if (job := await ledger.get(job_id))]
+        jobs = await ledger.overview.jobs(due)
         if jobs:
+            await self._wake_for(jobs)
+
+    async def _wake_for(self, jobs: list[Job]) -> None:
+        try:
             await asyncio.to_thread(self._send, jobs)
+        except Exception:
+            for job in jobs:
+                await self._services.ledger.upkeep.unsend(job.id)
+            raise
+
+    async def forget(self) -> float:
+        """Forget what is older than the settings keep it, in batches so that no script takes long; returns the pause."""
+        given = self._services.settings
+        retention = Retention(
+            jobs_days=given.retain_jobs_days,
+            dead_days=given.retain_dead_days,
+            contents_days=given.retain_contents_days,
+            subjects_days=given.retain_subjects_days,
+        )
+        now_ms = self._services.core.clock_ms()
+        for kind, age_ms in retention.ages_ms().items():
+            for _ in range(FORGET_BATCHES):
+                if await self._services.ledger.upkeep.forget(kind, now_ms - age_ms) < FORGET_BATCH:
+                    break
+        return FORGET_EVERY_S
+
+    async def _tell(self) -> None:
+        """Give waiting Celery clients the end of a job that was cancelled, superseded or quarantined."""
+        upkeep = self._services.ledger.upkeep
+        if job_ids := await upkeep.to_tell():
+            ended = await self._services.ledger.overview.jobs(job_ids)
+            await asyncio.to_thread(self._store, [job for job in ended if job.state in TERMINAL])
+            await upkeep.told(job_ids)
+
+    def _store(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            if job.state is not JobState.DELIVERED:
+                self._app.backend.store_result(job.id, failure_of(job.state, job.last_error), "FAILURE")
 
     def _send(self, jobs: list[Job]) -> None:
         with self._app.producer_pool.acquire(block=True) as producer:
@@ -123,5 +193,25 @@ class Sweeper:
                     while True:
                         if await pubsub.get_message(ignore_subscribe_messages=True, timeout=5):
                             self._woken.set()
-            except (RedisError, OSError):
+            except Exception as trouble:
+                log.debug("wake-ups: %s", type(trouble).__name__)
                 await asyncio.sleep(1)
+
+
+async def _again_and_again(work: Callable[[], Awaitable[float]], woken: asyncio.Event | None = None) -> None:
+    """Do `work` for ever, with the pause in seconds that it returns, which `woken` ends early.
+
+    Whatever goes wrong, the next time may be better.
+    """
+    woken = woken or asyncio.Event()
+    while True:
+        woken.clear()
+        try:
+            pause_s = await work()
+        except Exception as trouble:
+            words = str(trouble) if isinstance(trouble, AfterwordError) else type(trouble).__name__
+            log.warning("%s: %s; trying again", work.__name__.strip("_"), words)
+            await asyncio.sleep(TROUBLE_PAUSE_S)
+            continue
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), pause_s)

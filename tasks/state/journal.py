@@ -32,6 +32,7 @@ from tasks.state.vault import Vault
 
 GROUP = 64
 T = TypeVar("T")
+REPLICA_LIMIT_MS = 3000
 
 
 @dataclass
@@ -93,8 +94,15 @@ class Journal:
     """
 
     def __init__(
-        self, redis: Redis, vault: Vault, prefix: str, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+        self,
+        redis: Redis,
+        vault: Vault,
+        prefix: str,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        *,
+        replicas: int = 0,
     ) -> None:
+        self._replicas = replicas
         self._redis = redis
         self._vault = vault
         self.prefix = prefix
@@ -151,16 +159,24 @@ class Journal:
             entry["prev"] = head
             head = f"{seq}:{mac}"
             await self._evaluate(pipeline, pending.script, json.dumps(entry), pending.args)
+        self._ask_replicas(pipeline)
         try:
             replies = await pipeline.execute(raise_on_error=False)
         except (RedisConnectionError, RedisTimeoutError, OSError):
             return await self._reconcile(group)
+        trouble = self._too_few(replies)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             self._shas.clear()
-        return await self._take(group, replies)
+        return await self._take(group, replies, trouble)
 
-    async def _take(self, group: list[Pending], replies: list[Any]) -> list[Pending]:
-        """Resolve what was answered; returns what has to be signed again."""
+    async def _take(
+        self, group: list[Pending], replies: list[Any], trouble: StateUnavailable | None = None
+    ) -> list[Pending]:
+        """Resolve what was answered; returns what has to be signed again.
+
+        With `trouble` the transitions stand on the primary alone: callers hear that, because a failover would undo
+        what they are about to rely on.
+        """
         broken = any(not isinstance(reply, Exception) and reply[0] == b"chain" for reply in replies)
         head = await self._known_head() if broken else ""
         # A client that sent the pipeline twice sees "chain" for entries that its first try had brought in.
@@ -176,17 +192,17 @@ class Journal:
             else:
                 status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
                 if status == "ok":
-                    self._accept(pending, *rest[:1])
+                    self._accept(pending, trouble, *rest[:1])
                 else:
                     self._resolve(pending, Reply(status, *rest[:2]))
         if broken and again and head != self._chain.head:
             self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
-    def _accept(self, pending: Pending, told: str = "") -> None:
+    def _accept(self, pending: Pending, trouble: StateUnavailable | None = None, told: str = "") -> None:
         """The entry is in. What the script told besides is lost where the connection broke before its answer."""
         self._chain.seq, self._chain.mac = pending.seq, pending.mac
-        self._resolve(pending, Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}"))
+        self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}"))
 
     def _resolve(self, pending: Pending, result: Reply | Exception) -> None:
         if pending.done.done():
@@ -200,9 +216,32 @@ class Journal:
     async def _reconcile(self, group: list[Pending]) -> list[Pending]:
         """After a broken connection: the head tells which entries Redis took; the rest is sent again."""
         taken = _index_of(group, await self._known_head())
+        pipeline = self._redis.pipeline(transaction=False)
+        self._ask_replicas(pipeline)
+        trouble = self._too_few(await pipeline.execute(raise_on_error=False))
         for pending in group[: taken + 1]:
-            self._accept(pending)
+            self._accept(pending, trouble=trouble)
         return group[taken + 1 :]
+
+    def _ask_replicas(self, pipeline: Any) -> None:
+        """Have the replicas confirm everything up to here. WAIT speaks of its own connection's writes: so it has one."""
+        if self._replicas:
+            pipeline.set(f"{self.prefix}:replicated", "1", ex=3600)
+            pipeline.execute_command("WAIT", self._replicas, REPLICA_LIMIT_MS)
+
+    def _too_few(self, replies: list[Any]) -> StateUnavailable | None:
+        """Takes the replies to `_ask_replicas` off; trouble where not enough replicas confirmed in time."""
+        if not self._replicas:
+            return None
+        held = replies.pop()
+        replies.pop()
+        if isinstance(held, int) and held >= self._replicas:
+            return None
+        return StateUnavailable(
+            f"Only {held if isinstance(held, int) else 0} of {self._replicas} replicas took the write in time.",
+            code="redis_not_replicated",
+            advice="Start the replicas, or set AFTERWORD_REPLICAS to what there is.",
+        )
 
     async def _known_head(self) -> str:
         """The head of our chain as Redis has it."""

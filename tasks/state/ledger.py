@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
+    Callback,
     Command,
     Frozen,
     Job,
@@ -27,20 +28,26 @@ from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
 from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
+from tasks.state.links import Membership
 from tasks.state.overview import Count, JobFilter, Overview, job_of, text
 from tasks.state.upkeep import Upkeep
 
 CRASH_LIMIT = 3
+MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
 class Subject(Frozen):
-    """What is known of the one remote object: its last receipt, and until when an earlier write is in doubt."""
+    """What is known of the one remote object: its last receipt and when that came, until when an earlier write is in
+    doubt, and (sealed) what that write said the object could be found by. Times in epoch milliseconds.
+    """
 
     receipt: Receipt | None = None
+    delivered_ms: int | None = None
     doubt_until_ms: int | None = None
+    tried: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Submission:
     """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
 
     `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
+    `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
+    subject.
     """
 
     command: Command
@@ -61,6 +70,10 @@ class Submission:
     same_request: Callable[[str], bool] = bool
     family: str | None = None
     contents: Mapping[str, str] | None = None
+    issue: str | None = None
+    follows: str | None = None
+    traceparent: str | None = None
+    callback: Callback | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +89,7 @@ class Settlement:
     doubt: str | int = "keep"
     suspend: str | None = None
     sign: Sign | None = None
+    link: Membership | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,10 @@ class NotClaimed:
 class Ledger:
     """Jobs in Redis. Every method that changes one is a single atomic script with its audit entry."""
 
-    def __init__(self, redis: Redis, journal: Journal) -> None:
+    def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
         self._redis = redis
         self._journal = journal
+        self._crash_limit = crash_limit
         self._prefix = journal.prefix
         self.overview = Overview(redis, journal)
         self.upkeep = Upkeep(redis, journal)
@@ -99,10 +114,13 @@ class Ledger:
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
 
-        Raises `Refused` where the idempotency key belongs to another request.
+        Raises `Refused` where the idempotency key belongs to another request, and `Fenced` for a job that follows
+        another where its subject has work of its own.
         """
         job_id = submission.job_id or str(uuid.uuid4())
         reply = await self._submit(job_id, submission)
+        if submission.follows and reply.reason in ("moved", "busy"):
+            raise Fenced("The subject has work of its own.", code="busy")
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
         if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
@@ -119,19 +137,28 @@ class Ledger:
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
-        waiting = await self._redis.hget(self._key("subject", subject), "waiting")
+        waiting = None
+        if not submission.follows:
+            waiting = await self._redis.hget(self._key("subject", subject), "waiting")
         fields = {
             "command": command.model_dump_json(exclude_none=True),
             "destination": submission.destination,
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
-            "content": content_name(command),
+            "content": None if submission.follows else content_name(command),
+            "issue": submission.issue,
+            "follows": submission.follows,
         }
         if submission.family:
             fields["family"] = submission.family
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
-            "fields": [part for pair in fields.items() for part in pair],
+            "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
+            "idle": submission.follows is not None or None,
             "subject": subject,
             "waiting": text(waiting) if waiting else "",
             "max_age_ms": submission.max_age_ms,
@@ -185,15 +212,19 @@ class Ledger:
         writes: bool,
         doubt_until_ms: int,
         facts: Mapping[str, Any],
+        tried: str | None = None,
         paid: bool = True,
         patience_ms: int = 0,
     ) -> str | Turn:
         """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
-        `paid` says that an earlier call kept its place. Raises `Fenced`.
+        `paid` says that an earlier call kept its place, `tried` (sealed) what a write lets its object be found by. Raises
+        `Fenced`.
         """
         stage = event.partition(".")[0]
-        args = {"id": job.id, "token": job.token, "stage": stage, "writes": writes, "doubt_until_ms": doubt_until_ms}
-        args |= {"paid": paid, "patience_ms": patience_ms}
+        args: dict[str, Any] = {"id": job.id, "token": job.token, "stage": stage, "writes": writes}
+        args |= {"doubt_until_ms": doubt_until_ms, "paid": paid, "patience_ms": patience_ms}
+        if tried is not None:
+            args["tried"] = tried
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
         if reply.reason == "slot":
             return Turn(wait_s=int(reply.detail) / 1000)
@@ -253,6 +284,7 @@ class Ledger:
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
             "sign": settlement.sign,
+            "link": settlement.link.arguments() if settlement.link else None,
         }
         facts = {
             "job": job.id,
@@ -279,11 +311,16 @@ class Ledger:
         return [text(i) for i in await self._journal.query("lapsed", {"batch": batch})]
 
     async def take_over(self, job_id: str) -> JobState | None:
-        """Give a dead worker's job back, or quarantine it after it has ended `CRASH_LIMIT` workers."""
+        """Give a dead worker's job back, or quarantine it after it has ended `crash_limit` workers in a row.
+
+        Which of its jobs ended a worker, if any did, nobody knows: those that it ran share the blame for one crash.
+        """
         job = await self.get(job_id)
         if job is None or job.state is not JobState.RUNNING:
             return None
-        spent = job.crashes + 1 >= CRASH_LIMIT
+        ran = await self._redis.get(self._key("worker", job.worker or "", "ran"))
+        blame = job.blame + 1 / max(int(ran or 1), 1)
+        spent = quarantined(blame, job.crashes + 1, self._crash_limit)
         error = LastError(
             code="quarantined" if spent else "worker_lost",
             message=f"The worker died or stalled during this attempt ({job.crashes + 1} times so far).",
@@ -295,6 +332,7 @@ class Ledger:
             "id": job_id,
             "token": job.token,
             "to": JobState.DEAD if spent else JobState.RETRYING,
+            "blame": blame,
             "last_error": error.model_dump_json(),
         }
         facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
@@ -304,16 +342,19 @@ class Ledger:
             reply = await self._journal.commit("take_over", args, Event.TAKEN_OVER, **facts, by=reply.detail)
         if not reply.ok:
             return None
-        await self.upkeep.close_orphans()
         return JobState(str(args["to"]))
 
     async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
         """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
         return [text(i) for i in await self._journal.query("dispatch", {"resend_ms": resend_ms, "batch": batch})]
 
-    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int) -> None:
-        """Say that this worker lives for another `ttl_ms`, and how many attempts it can run at once."""
-        await self._journal.query("heartbeat", {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity})
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int, about: str | None = None) -> None:
+        """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is.
+
+        `about` is the JSON of `tasks.state.workers.About`.
+        """
+        facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about}
+        await self._journal.query("heartbeat", {k: v for k, v in facts.items() if v is not None})
 
     async def retry(
         self,
@@ -368,7 +409,8 @@ class Ledger:
         args |= {k: v for k, v in extra.items() if v is not None}
         reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
         if not reply.ok:
-            raise Refused(*_why_not(job_id, reply, states))
+            code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
+            raise Refused(*_why_not(job_id, reply, states), code=code)
         return await self.require(job_id)
 
     async def require(self, job_id: str) -> Job:
@@ -404,10 +446,13 @@ class Ledger:
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
-        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms"])
+        names = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
+        raw = await self._redis.hmget(self._key("subject", subject), names)
         return Subject(
-            receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
+            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
+            delivered_ms=int(raw[2]) if raw[2] else None,
+            tried=text(raw[3]) if raw[3] else None,
         )
 
     def _key(self, *parts: str) -> str:
@@ -425,6 +470,11 @@ def content_name(command: Command) -> str:
     if isinstance(command, PublishToConfluence):
         return f"document:{command.doc_id}"
     return f"issue:{command.issue_id}"
+
+
+def quarantined(blame: float, crashes: int, limit: int) -> bool:
+    """Whether a job that was running when its worker died may not run again."""
+    return round(blame, 6) >= limit or crashes >= MOST_CRASHES * limit
 
 
 def _fence(reply: Reply, job: Job) -> None:

@@ -31,6 +31,7 @@ SEALED: Mapping[str, tuple[str | None, str]] = {
     "document": (None, "document"),
     "issue": (None, "issue"),
     "destination": ("secret", "credential"),
+    "apikey": ("sealed", "apikey"),
 }
 
 

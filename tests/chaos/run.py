@@ -1,131 +1,117 @@
-"""One run: jobs over three destinations with mixed faults, workers killed by SIGKILL, and the count at the end."""
+"""One run: put everything up, submit while everything goes wrong, let it come to rest, judge."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import subprocess
+import sys
 import time
-import urllib.request
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.settings import Settings
 from tasks.destinations import parse_settings
-from tasks.model import Document, Issue, Job, JobState, parse_command
+from tasks.model import JobState
+from tests.chaos.judge import Verdict, judge
+from tests.chaos.load import Accepted, plan, produce
+from tests.chaos.mischief import Mischief, Pace, spoil
+from tests.chaos.stage import Stage, staged
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
+from worker.stack import FAKE_SECRET, sandbox_destinations
 
-FAULTS = (
-    {"operation": "create", "fault": "status", "status": 503, "share": 0.10},
-    {"operation": "create", "fault": "commit_then_drop", "share": 0.05},
-    {"operation": "create", "fault": "commit_then_500", "share": 0.03},
-    {"operation": "create", "fault": "rate_limit", "retry_after": "1", "share": 0.02},
-)
-KILL_EVERY_S = 1.5
-LAG_S = 1.0
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
+LOOK_EVERY_S = 1.0
+SAY_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What a run ended with."""
+class Size:
+    """How much: jobs, seconds over which they are submitted, workers, and seconds until the run counts as failed.
 
-    jobs: int
-    delivered: int
-    lost: int
-    duplicated: int
-    kills: int
-    audit: tuple[str, ...]
+    Mischief goes on until `mischief_s` after the last submission, or until all but one job in twenty have ended.
+    """
 
-    @property
-    def good(self) -> bool:
-        """True when nothing was lost or doubled and the audit holds."""
-        return not (self.lost or self.duplicated or self.audit)
-
-    def __str__(self) -> str:
-        audit = "verified" if not self.audit else "; ".join(self.audit)
-        return f"jobs {self.jobs} delivered {self.delivered} kills {self.kills} lost {self.lost} duplicated {self.duplicated} audit {audit}"
+    jobs: int = 3000
+    over_s: float = 200.0
+    mischief_s: float = 90.0
+    limit_s: float = 540.0
+    workers: int = 3
+    pace: Pace = field(default_factory=Pace)
 
 
-def run(folder: Path, *, subjects: int, workers: int, kills: int, seed: int, limit_s: float) -> Counts:
-    """Submit three jobs a subject, kill workers, wait for the end, count."""
-    settings = Settings(data=folder, redis_url=None, broker_url=None, keys_file=None, keys=None)
-    with running_stack(settings, sandbox_port=0) as stack:
-        for number in range(1, workers):
-            stack.start(f"worker-{number}", "worker")
-        return asyncio.run(_run(stack, subjects=subjects, kills=kills, chance=random.Random(seed), limit_s=limit_s))
+# What a run needs: lost messages are sent again sooner than by default, and no job is set aside for the company it
+# keeps, since it is not the jobs that end the workers here.
+QUICK = {"AFTERWORD_RESEND_AFTER_S": "3", "AFTERWORD_CONCURRENCY": "24", "AFTERWORD_CRASH_LIMIT": "1000"}
+DESTINATION = {"write_lag_s": 1.5, "total_timeout_s": 3, "concurrency": 24}
 
 
-async def _run(stack: Stack, *, subjects: int, kills: int, chance: random.Random, limit_s: float) -> Counts:
-    settings = stack.settings.model_copy(update={"redis_url": stack.redis_url})
-    address = str(stack.sandbox_url)
-    async with open_services(settings) as services:
-        for name, given in sandbox_destinations(address).items():
-            quick = {**given, "write_lag_s": LAG_S, "total_timeout_s": 3, "concurrency": 16}
-            await services.destinations.set(name, parse_settings(quick), FAKE_SECRET, "chaos")
-        for fault in FAULTS:
-            await asyncio.to_thread(_post, f"{address}/_sandbox/faults", {**fault, "seed": chance.randrange(10**6)})
-        ids = [job.id for n in range(subjects) for job in await _submit(services, n)]
-        killer = asyncio.create_task(_kill(stack, kills, chance))
-        jobs = await _ended(services, ids, time.monotonic() + limit_s)
-        killed = await killer
-        report = await services.audit.verify()
-        objects = json.loads(await asyncio.to_thread(_get, f"{address}/_sandbox/state"))["objects"]
-    per_subject = Counter((item["vendor"], item["title"]) for item in objects)
-    delivered = sum(job.state is JobState.DELIVERED for job in jobs)
-    return Counts(
-        jobs=len(ids),
-        delivered=delivered,
-        lost=len(ids) - delivered,
-        duplicated=sum(count - 1 for count in per_subject.values()),
-        kills=killed,
-        audit=report.problems,
-    )
+def run(folder: Path, size: Size, seed: int, *, redis_url: str | None = None, broker_url: str | None = None) -> Verdict:
+    """The verdict of one run in an empty folder.
+
+    With `redis_url` the ledger lies in that Redis, which is not restarted; with a `broker_url` that isn't Redis's,
+    messages are neither doubled nor deleted.
+    """
+    with staged(folder, "afterword", size.workers, QUICK, redis_url, broker_url) as stage:
+        return asyncio.run(_run(stage, size, seed))
 
 
-async def _submit(services: Services, number: int) -> list[Job]:
-    title = f"Incident {number}"
-    document = Document(id=f"d{number}", title=title, content_md="words", issue_id=f"i{number}")
-    issue = Issue(id=f"i{number}", title=title, description="words", severity=2)
-    commands = (
-        {"command": "publish_to_confluence", "doc_id": document.id, "space_key": "OPS"},
-        {"command": "create_servicenow_incident", "issue_id": issue.id},
-        {"command": "create_azuredevops_workitem", "issue_id": issue.id, "project": "Operations"},
-    )
-    return [
-        await services.submit(parse_command(command), actor="chaos", document=document, issue=issue)
-        for command in commands
-    ]
+async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
+    start = time.monotonic()
+    accepted = Accepted()
+    async with open_services(stage.settings) as services:
+        for name, given in sandbox_destinations(stage.sandbox_url).items():
+            await services.destinations.set(name, parse_settings(given | DESTINATION), FAKE_SECRET, "chaos")
+        await spoil(stage, random.Random(f"{seed}/faults"))
+        mischief = Mischief(stage, size.pace, str(seed))
+        running = asyncio.create_task(mischief.run())
+        submissions = plan(size.jobs, size.over_s, random.Random(f"{seed}/load"))
+        teller = asyncio.create_task(_tell(services, accepted, mischief, start))
+        try:
+            await produce(services, submissions, accepted)
+            await _rest(services, start + size.over_s + size.mischief_s, len(submissions) // 20, running)
+            await _end(running)
+            await stage.ask_sandbox("DELETE", "faults")
+            await _rest(services, start + size.limit_s, 0, teller)
+        finally:
+            await _end(running)
+            await _end(teller)
+        state = await stage.ask_sandbox("GET", "state")
+        verdict = await judge(services, accepted, state["objects"])
+    verdict.mischief = str(mischief.done)
+    verdict.seconds = time.monotonic() - start
+    return verdict
 
 
-async def _kill(stack: Stack, kills: int, chance: random.Random) -> int:
-    """Kill a worker at random, start another in its place, and so on."""
-    for _ in range(kills):
-        await asyncio.sleep(KILL_EVERY_S)
-        name = chance.choice([name for name in stack.children if name.startswith("worker")])
-        child: subprocess.Popen[bytes] = stack.children[name]
-        child.kill()
-        child.wait()
-        stack.start(name, "worker")
-    return kills
+async def _rest(services: Services, deadline: float, most: int, meanwhile: asyncio.Task[None]) -> None:
+    """Wait until at most so many jobs are unfinished; raises what went wrong in `meanwhile`."""
+    while time.monotonic() < deadline and await _unfinished(services) > most:
+        if meanwhile.done():
+            meanwhile.result()
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _ended(services: Services, ids: list[str], deadline: float) -> list[Job]:
+async def _unfinished(services: Services) -> int:
+    try:
+        counts = await services.ledger.counts()
+    except Exception:  # Redis is away: mischief brings it back
+        return sys.maxsize
+    return sum(counts[state.value] for state in UNFINISHED)
+
+
+async def _tell(services: Services, accepted: Accepted, mischief: Mischief, start: float) -> None:
+    """A line about how far it is, on standard error, every ten seconds."""
     while True:
-        jobs = [await services.ledger.require(identifier) for identifier in ids]
-        unfinished = [job for job in jobs if job.state in (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)]
-        if not unfinished or time.monotonic() > deadline:
-            return jobs
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(SAY_EVERY_S)
+        try:
+            counts = await services.ledger.counts()
+        except Exception:
+            continue
+        states = " ".join(f"{state} {count}" for state, count in counts.items() if count)
+        seconds = time.monotonic() - start
+        print(
+            f"{seconds:4.0f} s: accepted {len(accepted.jobs)}; {states}; {mischief.done}", file=sys.stderr, flush=True
+        )
 
 
-def _post(url: str, body: dict[str, object]) -> None:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    urllib.request.urlopen(request, timeout=10).close()
-
-
-def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        return bytes(answer.read())
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

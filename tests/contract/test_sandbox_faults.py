@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.contract.sandbox_support import SECRET, basic, running
 from worker.sandbox.faults import NAMES
+from worker.sandbox.serve import serve
 
 VENDORS = ("confluence", "servicenow", "azure_devops")
 
@@ -129,6 +131,17 @@ async def test_wiql_is_blind_for_a_while_and_then_sees(live):
     assert await live.wiql("[System.Tags] CONTAINS 'aw-1'") == [number]
 
 
+async def test_a_lagging_index_misses_new_items_and_knows_the_older_ones(live):
+    old = (await live.new_item(System__Tags="aw-1")).json["id"]
+    await live.fault(fault="wiql_lag", seconds=10)
+    live.clock.now += 5
+    new = (await live.new_item(System__Tags="aw-1")).json["id"]
+    live.clock.now += 9.9
+    assert await live.wiql("[System.Tags] CONTAINS 'aw-1'") == [old]
+    live.clock.now += 0.2
+    assert await live.wiql("[System.Tags] CONTAINS 'aw-1'") == [old, new]
+
+
 async def test_a_new_page_is_not_found_for_a_while_but_keeps_its_title(live):
     await live.fault(fault="page_404", seconds=10)
     page = (await live.new_page()).json["id"]
@@ -244,10 +257,16 @@ async def test_a_fault_that_is_not_understood_is_refused(live, spec):
 async def test_faults_are_listed_and_end_when_told(live):
     await live.fault(fault="status", times=3)
     await live.fault(fault="wiql_blind", seconds=60)
+    await live.fault(fault="wiql_lag", seconds=60)
     await live.fault(fault="page_404", seconds=60)
     await live.ask("GET", "/wiki/api/v2/spaces")
     rows = (await live.ask("GET", "/_sandbox/faults")).json
-    assert {row["fault"]: row.get("left") for row in rows} == {"status": 2, "wiql_blind": None, "page_404": None}
+    assert {row["fault"]: row.get("left") for row in rows} == {
+        "status": 2,
+        "wiql_blind": None,
+        "wiql_lag": None,
+        "page_404": None,
+    }
     assert (await live.ask("DELETE", "/_sandbox/faults")).status == 204
     assert (await live.ask("GET", "/_sandbox/faults")).json == []
     assert (await live.ask("GET", "/wiki/api/v2/spaces")).status == 200
@@ -257,6 +276,44 @@ async def test_the_control_interface_is_never_spoilt(live):
     await live.fault(fault="status", times=99)
     assert (await live.ask("GET", "/_sandbox/state")).status == 200
     assert (await live.ask("GET", "/")).status == 200
+
+
+async def test_a_restarted_listener_cuts_every_connection_and_keeps_every_object():
+    runner, port = await serve("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{port}"
+    incident = {"short_description": "Down"}
+    headers = {"Authorization": basic(SECRET), "Accept": "application/json"}
+    try:
+        async with aiohttp.ClientSession(headers=headers) as session:
+            async with session.post(f"{url}/api/now/table/incident", json=incident) as made:
+                assert made.status == 201
+            slow = {"fault": "slow_headers", "vendor": "servicenow", "seconds": 30}
+            async with session.post(f"{url}/_sandbox/faults", json=slow) as added:
+                assert added.status == 201
+            waiting = asyncio.create_task(session.post(f"{url}/api/now/table/incident", json=incident))
+            while (await _once_back(session, url))["counts"]["incidents"] < 2:
+                await asyncio.sleep(0.01)
+            async with session.post(f"{url}/_sandbox/listener", json={"seconds": 0.3}) as answer:
+                assert answer.status == 202
+            with pytest.raises(aiohttp.ClientError):
+                await waiting
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await session.get(f"{url}/_sandbox/state")
+            state = await _once_back(session, url)
+            assert state["counts"]["incidents"] == 2
+            async with session.post(f"{url}/_sandbox/listener", json={"seconds": -1}) as refused:
+                assert refused.status == 400
+    finally:
+        await runner.cleanup()
+
+
+async def _once_back(session, url):
+    while True:
+        try:
+            async with session.get(f"{url}/_sandbox/state") as answer:
+                return await answer.json()
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.02)
 
 
 def test_every_fault_is_shown_here():

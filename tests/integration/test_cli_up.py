@@ -86,7 +86,7 @@ class Up:
         return json.loads(done.stdout)
 
     def stop(self, number=signal.SIGTERM) -> int:
-        for words in ("valkey-server", "worker worker", "worker sandbox"):
+        for words in ("valkey-server", "worker worker", "worker api", "worker sandbox"):
             self.child(words)
         self.process.send_signal(number)
         return self.process.wait(LIMIT_S)
@@ -147,7 +147,7 @@ def test_what_was_delivered_is_there_after_a_restart(start):
 def test_a_second_one_in_the_same_folder_is_refused_and_the_first_goes_on(start):
     first = start("--sandbox", "--port", "0")
     first.ready()
-    second = start()
+    second = start("--port", "0")
     assert second.process.wait(LIMIT_S) == 1
     assert json.loads(second.process.stdout.read())["error"]["code"] == "config"
     assert deliver(first, "rca-1")["state"] == "delivered"
@@ -184,7 +184,7 @@ def test_children_end_with_a_killed_parent_and_the_next_start_works(start):
     up.ready()
     job = deliver(up, "rca-1")["job_id"]
     up.stop(signal.SIGKILL)
-    assert len(up.family) == 3
+    assert len(up.family) == 4
     again = start("--sandbox", "--port", "0")
     await_true(up.nothing_left, "the end of every child")
     again.ready()
@@ -200,7 +200,7 @@ def test_sigterm_during_the_start_leaves_nothing_running(start, part):
 
 
 def test_the_sandbox_never_takes_a_real_destinations_place(start):
-    first = start()
+    first = start("--port", "0")
     first.ready()
     first.json(
         *("destination", "set", "servicenow", "--kind", "servicenow"),

@@ -143,7 +143,7 @@ async def test_a_key_goes_only_when_nothing_names_it(services, settings):
 
 
 async def test_rotation_is_refused_while_workers_live_on_other_machines(services, settings):
-    await services.ledger.heartbeat("elsewhere-77-abcdef", 60_000)
+    await services.ledger.heartbeat("elsewhere-77-abcdef", 60_000, 8)
     status, answer = await afterword(settings, "key", "rotate")
     assert status == 1
     assert "elsewhere" in json.dumps(answer)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from config.logging import configure_logging
+from worker.api.serve import serve_until_stopped as serve_until_stopped_api
 from worker.cli.base import Context, Failure, common
 from worker.demo.run import run_demo
 from worker.runtime import check_services
@@ -23,13 +25,19 @@ from worker.stack import Stack, Stopped, keep_alive, running_stack
     default=8080,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="Port of the sandbox; 0 takes a free one.",
+    help="Port of API and console, on loopback; 0 takes a free one.",
+)
+@click.option(
+    "--sandbox-port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    help="Port of the sandbox; a free one where left out.",
 )
 @common
-def up(context: Context, sandbox: bool, port: int) -> None:
+def up(context: Context, sandbox: bool, port: int, sandbox_port: int) -> None:
     """Run everything on this machine, until Ctrl-C."""
     try:
-        with running_stack(context.settings, sandbox_port=port if sandbox else None) as stack:
+        with running_stack(context.settings, api_port=port, sandbox_port=sandbox_port if sandbox else None) as stack:
             announce(context, stack)
             trouble = keep_alive(stack)
     except Stopped:
@@ -44,15 +52,21 @@ def announce(context: Context, stack: Stack) -> None:
     facts = {
         "data": str(settings.data),
         "broker_url": settings.broker_address(),
+        "api_url": stack.api_url,
         "sandbox_url": stack.sandbox_url,
         "new_keys": stack.new_keys,
     }
+    if stack.first_key:
+        facts["api_key"] = stack.first_key
     lines = [
+        f"API and console:           {stack.api_url}",
         f"Data, keys and logs:       {settings.data}",
         f"Plain Celery clients use:  {settings.broker_address()}",
     ]
     if stack.new_keys:
-        lines.insert(1, f"New key file, keep a copy: {settings.data / 'keys'}")
+        lines.append(f"New key file, keep a copy: {settings.data / 'keys'}")
+    if stack.first_key:
+        lines.append(f"First API key (admin), shown this once: {stack.first_key}")
     if stack.sandbox_url:
         lines.append(f"Sandbox pages:             {stack.sandbox_url}")
     lines.append("Other commands find this instance by themselves. Ctrl-C stops it.")
@@ -100,4 +114,24 @@ def sandbox(context: Context, host: str, port: int) -> None:
     asyncio.run(serve_until_stopped(host, port, tell))
 
 
-COMMANDS = (up, demo, worker, sandbox)
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@common
+def api(context: Context, host: str, port: int) -> None:
+    """Run the HTTP API and the console."""
+    configure_logging(context.settings)
+
+    def tell(actual: int, first_key: str | None) -> None:
+        url = f"http://{f'[{host}]' if ':' in host else host}:{actual}"
+        facts = {"url": url} | ({"api_key": first_key} if first_key else {})
+        lines = [f"API and console on {url}"]
+        if first_key:
+            lines.append(f"First API key (admin), shown this once: {first_key}")
+        context.show(facts, "\n".join(lines))
+        sys.stdout.flush()
+
+    asyncio.run(serve_until_stopped_api(context.settings, host, port, tell))
+
+
+COMMANDS = (up, demo, worker, api, sandbox)

@@ -1,28 +1,19 @@
-"""Commands that look and change nothing: render, screen, doctor."""
+"""Commands that need no running instance: render, screen."""
 
 from __future__ import annotations
 
 import base64
 import html
-import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
-from redis.exceptions import RedisError
 
-from config.keys import load_key_ring
-from config.settings import ConfigError, unknown_variables
 from tasks.destinations.servicenow import DESCRIPTION_LENGTH
-from tasks.errors import AfterwordError
 from tasks.markup import azure_devops, clean, confluence, servicenow, viewer
 from tasks.screening import STRICTNESS, Policy, screen
 from worker.cli.base import STOPPED, Context, common
 from worker.cli.content import read_text, title_of
-from worker.runtime import Services
 
-CLOCK_LIMIT_S = 5.0
 ATTACH = "A file handed over with the document, such as a picture it shows; may be given again."
 PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."
 
@@ -93,64 +84,4 @@ def screen_(context: Context, file: str) -> None:
         raise SystemExit(STOPPED)
 
 
-@click.command()
-@common
-def doctor(context: Context) -> None:
-    """Check settings, keys, Redis, clock, workers and destinations, and say what to do."""
-    findings: list[dict[str, object]] = []
-
-    def found(name: str, ok: bool, detail: str) -> None:
-        findings.append({"check": name, "ok": ok, "detail": detail})
-
-    strangers = unknown_variables(os.environ)
-    said = f"{', '.join(strangers)}: no such setting; see docs/configuration.md" if strangers else "all known"
-    found("variables", not strangers, said)
-    try:
-        found("keys", True, f"current key {load_key_ring(context.settings).order[0]}")
-        context.run(lambda services: _examine(services, found))
-    except ConfigError as error:
-        found("settings", False, str(error))
-    except (AfterwordError, RedisError) as error:
-        found("redis", False, str(error))
-    lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
-    good = all(row["ok"] for row in findings)
-    context.show({"ok": good, "checks": findings}, "\n".join(lines))
-    if not good:
-        raise SystemExit(1)
-
-
-async def _examine(services: Services, found: Callable[[str, bool, str], None]) -> None:
-    facts = await services.redis.info()
-    found("redis", True, f"{facts.get('redis_version')} at {services.settings.redis_address().rpartition('@')[2]}")
-    found("durability", *await _durability(services, aof=bool(facts.get("aof_enabled"))))
-    policy = str(facts.get("maxmemory_policy", "noeviction"))
-    full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
-    found("memory", full, policy if full else f"{policy} throws records away; set maxmemory-policy noeviction")
-    seconds, _ = await services.redis.time()
-    skew = abs(time.time() - int(seconds))
-    found(
-        "clock",
-        skew <= CLOCK_LIMIT_S,
-        f"{skew:.0f} s apart from the Redis server" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
-    )
-    alive = await services.redis.zcount(f"{services.settings.prefix}:workers", int(time.time() * 1000), "+inf")
-    found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
-    for record in await services.destinations.list():
-        ok = record.state == "ready" and record.has_credential
-        found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
-
-
-async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
-    if not aof:
-        return False, "turn `appendonly yes` and `appendfsync always` on"
-    try:
-        configured = await services.redis.config_get("appendfsync")
-    except RedisError:  # managed Redis doesn't show its configuration
-        return True, "append-only file is on; whether each write is synced can't be seen"
-    sync = str(configured.get("appendfsync"))
-    return sync == "always", f"append-only file is on, appendfsync {sync}" + (
-        "" if sync == "always" else "; use always"
-    )
-
-
-COMMANDS = (render, screen_, doctor)
+COMMANDS = (render, screen_)

@@ -6,14 +6,16 @@ import asyncio
 from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.sandbox import pages
 from worker.sandbox.azure_devops import AzureDevOps
-from worker.sandbox.confluence import Pages
+from worker.sandbox.confluence import Pages, Refusal
 from worker.sandbox.confluence_cloud import ConfluenceCloud
+from worker.sandbox.confluence_comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence_datacenter import ConfluenceContent
 from worker.sandbox.faults import Faults, Handler, Sleep
+from worker.sandbox.listener import Listener
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow import ServiceNow
 from worker.sandbox.servicenow_incident import update
@@ -22,14 +24,23 @@ from worker.sandbox.store import Store
 BODY_LIMIT = 20 * 2**20
 
 
-def create_app(store: Store | None = None, *, sleep: Sleep = asyncio.sleep) -> web.Application:
-    """A fresh sandbox over `store`. `sleep` is what slow faults wait with."""
+def create_app(
+    store: Store | None = None, *, sleep: Sleep = asyncio.sleep, listener: Listener | None = None
+) -> web.Application:
+    """A fresh sandbox over `store`. `sleep` is what slow faults wait with; `listener` is what can be restarted."""
     store = store or Store()
     faults = Faults(store, sleep)
-    control = Control(store, faults)
+    control = Control(store, faults, listener)
     app = web.Application(middlewares=[_mark_own, faults.middleware()], client_max_size=BODY_LIMIT)
     app.add_routes(control.routes())
-    for vendor in (ConfluenceCloud(store), ConfluenceContent(store), ServiceNow(store), AzureDevOps(store)):
+    app.on_shutdown.append(control.end)
+    for vendor in (
+        ConfluenceComments(store),
+        ConfluenceCloud(store),
+        ConfluenceContent(store),
+        ServiceNow(store),
+        AzureDevOps(store),
+    ):
         app.add_routes(vendor.routes())
     return app
 
@@ -54,12 +65,21 @@ class Edit(BaseModel):
     status: str | None = None
 
 
+class Absence(BaseModel):
+    """How long the listener stays away, in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float = Field(default=1.0, ge=0, le=300)
+
+
 class Control:
     """What tests and people tell the sandbox itself."""
 
-    def __init__(self, store: Store, faults: Faults) -> None:
+    def __init__(self, store: Store, faults: Faults, listener: Listener | None = None) -> None:
         self.store = store
         self.faults = faults
+        self.listener = listener
 
     def routes(self) -> list[web.RouteDef]:
         """All routes of the control interface and of the pages."""
@@ -71,8 +91,10 @@ class Control:
             web.post("/_sandbox/faults", self.add_fault),
             web.delete("/_sandbox/faults", self.clear_faults),
             web.post("/_sandbox/reset", self.reset),
+            web.post("/_sandbox/listener", self.restart_listener),
             web.post("/_sandbox/edit", self.edit),
             web.post("/_sandbox/archive", self.archive),
+            web.post("/_sandbox/comment", self.comment),
             web.get("/_sandbox/files/{id}/{name}", self.file),
             web.get("/wiki/spaces/{space}/pages/{id}", self.page),
             web.get("/wiki/spaces/{space}/pages/{id}/{title}", self.page),
@@ -109,6 +131,23 @@ class Control:
         self.faults.clear()
         self.store.reset()
         return web.Response(status=204)
+
+    async def restart_listener(self, request: web.Request) -> web.Response:
+        """Stop listening, cut all connections and come back after `seconds`; objects stay: 202, or 409 while away."""
+        try:
+            given = Absence.model_validate(await request.json())
+        except (ValidationError, ValueError) as error:
+            return web.json_response({"message": str(error)}, status=400)
+        if self.listener is None or not await self.listener.restart(given.seconds, spare=request.transport):
+            return web.json_response({"message": "there is no listener to restart now"}, status=409)
+        answer = web.json_response({"seconds": given.seconds}, status=202)
+        answer.force_close()
+        return answer
+
+    async def end(self, _: web.Application) -> None:
+        """The sandbox stops: so does a listener that was to come back."""
+        if self.listener is not None:
+            await self.listener.close()
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change a page, incident or work item as a person would: one version on."""
@@ -149,6 +188,19 @@ class Control:
             return web.json_response({"message": "no such page"}, status=404)
         page.status = "archived"
         return web.json_response({"status": page.status})
+
+    async def comment(self, request: web.Request) -> web.Response:
+        """Comment on words of a page as a reader would: `{"id", "selection", "index"?, "new_version"?}`."""
+        given: Any = await request.json()
+        rules = Pages(self.store)
+        try:
+            page = rules.get(str(given.get("id")))
+            made = add_comment(self.store, page, str(given.get("selection")), "Why?", index=int(given.get("index", 0)))
+        except Refusal as refused:
+            return web.json_response({"message": str(refused)}, status=400)
+        if given.get("new_version"):
+            rules.rewrite(page, page.title, page.body)
+        return web.json_response({"ref": made.ref, "version": page.version})
 
     async def overview(self, _: web.Request) -> web.Response:
         """All that was delivered."""

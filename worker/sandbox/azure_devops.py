@@ -258,11 +258,13 @@ class AzureDevOps:
         )
 
     async def wiql(self, call: Call) -> Any:
-        """A query; blind for a while on request (fault `wiql_blind`), as the real index lags."""
+        """A query over an index that lags on request: blind for a while (`wiql_blind`), or to new items (`wiql_lag`)."""
         given = await call.json()
         columns, test, order = parse(str(given.get("query", "")), call.project)
         blind = self.store.clock() < self.store.blind_until
-        found = [] if blind else [item for item in self.store.items.values() if test(item)]
+        newest = iso(self.store.clock() - self.store.index_lag_s)
+        indexed = [i for i in self.store.items.values() if not blind and i["fields"]["System.CreatedDate"] <= newest]
+        found = [item for item in indexed if test(item)]
         for name, down in reversed(order):
             found.sort(key=lambda item: str(value_of(item, name)).zfill(20), reverse=down)
         top = call.request.query.get("$top", "20000")

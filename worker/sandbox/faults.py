@@ -34,6 +34,7 @@ Name = Literal[
     "malformed_json",
     "bom",
     "wiql_blind",
+    "wiql_lag",
     "page_404",
     "conflict_409",
     "property_409",
@@ -53,7 +54,7 @@ class FaultSpec(BaseModel):
 
     `vendor`, `operation`, `method` and `path` (a part of it) choose requests; of those the first `after` are spared, then
     `times` fail (once by default), or a `share` of them drawn with `seed`. `seconds` is the length of a delay, a blindness
-    or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
+    (`wiql_blind`: from now on; `wiql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -158,6 +159,8 @@ class Faults:
         fault = Fault(spec, random.Random(spec.seed))  # noqa: S311 - a share to fail, repeatable by its seed
         if spec.fault == "wiql_blind":
             self.store.blind_until = self.store.clock() + spec.seconds
+        elif spec.fault == "wiql_lag":
+            self.store.index_lag_s = spec.seconds
         elif spec.fault == "page_404":
             self.store.unseen_s = spec.seconds
         else:
@@ -167,7 +170,7 @@ class Faults:
     def clear(self) -> None:
         """End all faults."""
         self.active.clear()
-        self.store.blind_until = self.store.unseen_s = 0.0
+        self.store.blind_until = self.store.index_lag_s = self.store.unseen_s = 0.0
 
     def listed(self) -> list[dict[str, Any]]:
         """The faults in force, and how often they still strike."""
@@ -176,6 +179,8 @@ class Faults:
         ]
         if self.store.clock() < self.store.blind_until:
             rows.append({"fault": "wiql_blind", "vendor": "azure_devops", "until": self.store.blind_until})
+        if self.store.index_lag_s:
+            rows.append({"fault": "wiql_lag", "vendor": "azure_devops", "seconds": self.store.index_lag_s})
         if self.store.unseen_s:
             rows.append({"fault": "page_404", "vendor": "confluence", "seconds": self.store.unseen_s})
         return rows

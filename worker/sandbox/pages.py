@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -85,12 +86,17 @@ def nothing() -> str:
 
 def _body(item: dict[str, Any]) -> str:
     text = str(item["body"])
-    if item["vendor"] == "servicenow":
-        return f"<pre>{html.escape(text)}</pre>"
-    if item["vendor"] == "confluence":
-        return viewer.to_html(text, lambda name: _file_address(item, name))
     if item.get("format") == "markdown":
         text = azure_devops.render(text)
+    return as_html(item["vendor"], text, lambda name: _file_address(item, name))
+
+
+def as_html(vendor: str, text: str, address: Callable[[str], str | None] = lambda _: None) -> str:
+    """What a vendor would show of this body, as markup that is safe in any page. `address` is where a page's file is."""
+    if vendor == "servicenow":
+        return f"<pre>{html.escape(text)}</pre>"
+    if vendor == "confluence":
+        return viewer.to_html(text, address)
     named = _PICTURE.sub(r'<a href="\1">picture</a>', text)
     return nh3.clean(named, tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"})
 

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from aiohttp import web
 
 from worker.sandbox.app import create_app
+from worker.sandbox.listener import Listener
 from worker.sandbox.store import Store
 
 
 async def serve(host: str, port: int, store: Store | None = None) -> tuple[web.AppRunner, int]:
     """Start the sandbox; port 0 takes any free one. Returns the runner to clean up and the port."""
-    runner = web.AppRunner(create_app(store), access_log=None, shutdown_timeout=1)
+    listener = Listener(host, port)
+    runner = web.AppRunner(create_app(store, listener=listener), access_log=None, shutdown_timeout=1)
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
-    address = runner.addresses[0]
-    return runner, int(address[1])
+    await listener.open(runner)
+    return runner, listener.port
 
 
 async def serve_until_stopped(host: str, port: int, announce: Callable[[int], None]) -> None:

@@ -39,7 +39,19 @@ class Attachment:
     comment: str = ""
     version: int = 1
     created: float = 0.0
+    earlier: list[bytes] = field(default_factory=list)
     properties: dict[str, Property] = field(default_factory=dict)
+
+
+@dataclass
+class Comment:
+    """A reader's inline comment: the reference of its markers in the body, and the words it was put on."""
+
+    id: str
+    ref: str
+    selection: str
+    text: str
+    created: float = 0.0
 
 
 @dataclass
@@ -57,7 +69,9 @@ class Page:
     changed: float = 0.0
     message: str = ""
     home: bool = False
-    versions: list[tuple[int, str, float]] = field(default_factory=list)
+    minor: bool = False
+    versions: list[tuple[int, str, float, bool]] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
     properties: dict[str, Property] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     attachments: dict[str, Attachment] = field(default_factory=dict)
@@ -79,6 +93,7 @@ class Store:
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
+    index_lag_s: float = 0.0
     unseen_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -96,7 +111,7 @@ class Store:
         for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled):
             held.clear()
         self.requests.clear()
-        self.blind_until = self.unseen_s = 0.0
+        self.blind_until = self.index_lag_s = self.unseen_s = 0.0
         self._seed()
 
     def next_id(self) -> str:
@@ -155,6 +170,12 @@ def _page(page: Page) -> dict[str, Any]:
         "labels": list(page.labels),
         "properties": {key: row.value for key, row in page.properties.items()},
         "attachments": sorted(file.name for file in page.attachments.values()),
+        "files": {
+            file.name: {"version": file.version, "size": len(file.content)} for file in page.attachments.values()
+        },
+        "message": page.message,
+        "minor": page.minor,
+        "comments": [{"ref": c.ref, "selection": c.selection, "open": c.ref in page.body} for c in page.comments],
         "body": page.body,
     }
 

@@ -17,7 +17,7 @@ end
 if gate.state ~= 'ready' then return later('destination', now) end
 if gate.breaker.until_ms > now then return later('breaker', gate.breaker.until_ms) end
 if gate.breaker.until_ms > 0 and probing(destination, gate) then return later('breaker', now + 1000) end
-local at, tat = slot(gate, math.max(now, gate.not_before))
+local at = slot(gate, math.max(now, gate.not_before), gate.interval > 0 and starting(destination) or 0)
 if at > now then return later('throttled', at) end
 
 local subject = key('subject', get(id, 'subject'))
@@ -34,7 +34,7 @@ local all = threads(false)
 local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
 if lane.used >= gate.concurrency or not may_take(lane, all) then return later('full', now + 500) end
 
-spend(destination, tat)
+if gate.interval > 0 then redis.call('ZADD', key('starting', destination), int(now + 10000), id) end
 if gate.breaker.until_ms > 0 then redis.call('HSET', key('traffic', destination), 'probe', id) end
 stop_waiting(id)
 if redis.call('HGET', subject, 'waiting') == id then redis.call('HDEL', subject, 'waiting') end

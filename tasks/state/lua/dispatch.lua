@@ -36,7 +36,7 @@ for _, lane in ipairs(lanes) do
   if lane.gets > 0 then
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, lane.gets)) do
       local sends = redis.call('HINCRBY', job_key(id), 'sends', 1)
-      local again = now + math.min(args.resend_ms * 2 ^ (sends - 1), 300000)
+      local again = now + args.resend_ms * math.min(2 ^ (sends - 1), 4)
       redis.call('ZADD', due, int(again), id)
       redis.call('ZADD', flying, int(again), id)
       sent[#sent + 1] = id

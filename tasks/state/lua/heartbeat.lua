@@ -1,5 +1,11 @@
--- heartbeat(args: worker, ttl_ms, capacity): this worker is alive for another `ttl_ms`, with threads for `capacity` attempts
+-- heartbeat(args: worker, ttl_ms, capacity, about?): this worker is alive for another `ttl_ms`, with threads for `capacity` attempts
+local silent = redis.call('ZRANGEBYSCORE', key('workers'), '-inf', int(now - 24 * 3600 * 1000), 'LIMIT', 0, 20)
+for _, name in ipairs(silent) do
+  redis.call('ZREM', key('workers'), name)
+  redis.call('HDEL', key('workers', 'about'), name)
+end
 redis.call('ZADD', key('workers'), int(now + args.ttl_ms), args.worker)
+if args.about then redis.call('HSET', key('workers', 'about'), args.worker, args.about) end
 redis.call('HSET', key('capacities'), args.worker, args.capacity)
 local told, total = redis.call('HGETALL', key('capacities')), 0
 for i = 1, #told, 2 do

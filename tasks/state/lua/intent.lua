@@ -1,4 +1,4 @@
--- intent(args: id, token?, stage, writes, doubt_until_ms?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
+-- intent(args: id, token?, stage, writes, doubt_until_ms?, tried?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
 -- with traffic
 local id = args.id
 if id ~= '' then
@@ -9,12 +9,14 @@ if id ~= '' then
   if not args.paid then at, tat = slot(gate, at) end
   if at - now > args.patience_ms then return {'refused', 'throttled', int(math.ceil(at))} end
   spend(destination, tat)
+  if gate.interval > 0 then redis.call('ZREM', key('starting', destination), id) end
   if at > now then
     redis.call('ZINCRBY', key('leases'), math.ceil(at - now), id)
     return {'refused', 'slot', int(math.ceil(at - now))}
   end
   if args.writes then
     redis.call('HSET', key('subject', get(id, 'subject')), 'doubt_until_ms', int(args.doubt_until_ms))
+    if args.tried then redis.call('HSET', key('subject', get(id, 'subject')), 'tried', args.tried) end
   end
 end
 local intent = entry.chain .. '/' .. entry.seq

@@ -33,16 +33,53 @@ local function note(id, event, detail)
   redis.call('LTRIM', events, -200, -1)
 end
 
+-- Counters for the metrics. Destinations that don't exist share an empty name, so that producers can't grow the hash.
+local function tally(id, by, ...)
+  local destination = get(id, 'destination')
+  if redis.call('EXISTS', key('destination', destination)) == 0 then destination = '' end
+  redis.call('HINCRBY', key('metrics'), table.concat({destination, ...}, ' '), int(by))
+end
+
+local ATTEMPT_BOUNDS_MS = {100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000}
+
+local function tally_attempt(id, started_ms)
+  local took = math.max(0, now - started_ms)
+  local bucket = 'inf'
+  for i = #ATTEMPT_BOUNDS_MS, 1, -1 do
+    if took <= ATTEMPT_BOUNDS_MS[i] then bucket = int(ATTEMPT_BOUNDS_MS[i]) end
+  end
+  tally(id, 1, 'attempt', args.to, bucket)
+  tally(id, took, 'attempt_ms', args.to)
+end
+
+-- an outcome that its producer wants to hear of joins the outbox in the very transition that made it
+local function announce(id, state)
+  local facts = redis.call('HMGET', job_key(id), 'callback_url', 'callback_origin', 'callback_key', 'receipt', 'last_error', 'superseded_by', 'command', 'destination')
+  if not facts[1] then return end
+  local message = 'msg_' .. id .. '_' .. redis.call('HINCRBY', job_key(id), 'outcomes', 1)
+  redis.call('HSET', key('callback', message), 'job', id, 'state', state, 'at_ms', int(now), 'url', facts[1], 'origin', facts[2],
+    'apikey', facts[3], 'receipt', facts[4] or '', 'last_error', facts[5] or '', 'superseded_by', facts[6] or '',
+    'command', facts[7], 'destination', facts[8])
+  redis.call('ZADD', key('callbacks', facts[2]), int(now), message)
+  redis.call('SADD', key('callbacks'), facts[2])
+end
+
+local ends = {delivered = true, dead = true, cancelled = true, superseded = true}
+
 local function enter(id, state)
   local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms')
   local from, destination, created = facts[1], facts[2], facts[3]
   if from then
     redis.call('ZREM', key('state', from), id)
     redis.call('ZREM', key('state', from, destination), id)
+  else
+    tally(id, 1, 'submitted')
   end
+  tally(id, 1, 'entered', state)
   redis.call('ZADD', key('state', state), created, id)
   redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))
+  if ends[state] then announce(id, state) end
 end
 
 local function wait_until(id, due_ms)
@@ -61,6 +98,8 @@ end
 
 local function let_go(id)
   local destination, worker = get(id, 'destination'), get(id, 'worker')
+  local started_ms = redis.call('ZSCORE', key('running', destination), id)
+  if started_ms then tally_attempt(id, tonumber(started_ms)) end
   redis.call('ZREM', key('leases'), id)
   redis.call('ZREM', key('running', destination), id)
   if worker then redis.call('SREM', key('worker', worker, 'jobs'), id) end
@@ -95,4 +134,6 @@ local function finish(id, state)
     redis.call('SREM', key('needs', part[2]), id)
     redis.call('ZADD', key(part[1]), int(now), part[2])
   end
+  local issue = get(id, 'issue')
+  if issue then redis.call('ZADD', key('links', 'pending'), int(now), issue) end
 end

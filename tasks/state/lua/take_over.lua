@@ -1,4 +1,4 @@
--- take_over(args: id, token, to, last_error): give back the job of a worker that died, or whose lease ran out
+-- take_over(args: id, token, to, blame, last_error): give back the job of a worker that died, or whose lease ran out
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
 local lease = tonumber(redis.call('ZSCORE', key('leases'), id) or 0)
@@ -11,6 +11,7 @@ if args.to == 'retrying' and newer then return {'refused', 'newer', newer} end
 let_go(id)
 redis.call('HINCRBY', job_key(id), 'attempts', -1)
 redis.call('HINCRBY', job_key(id), 'crashes', 1)
+redis.call('HSET', job_key(id), 'blame', args.blame)
 redis.call('HSET', job_key(id), 'last_error', args.last_error)
 if args.superseded_by then redis.call('HSET', job_key(id), 'superseded_by', args.superseded_by) end
 enter(id, args.to)

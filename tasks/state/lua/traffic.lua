@@ -9,6 +9,7 @@ local function backed_off(base, times) return math.max(base, math.min(base * 2 ^
 -- pure: the moment from `from` on at which one more request fits, and the clock of the limiter after it (GCRA)
 local function gcra(tat, from, interval, burst)
   local at = math.max(from, tat - (burst - 1) * interval)
+  if at - from < 0.001 then at = from end -- no wait for a rounding error
   return at, math.max(tat, at) + interval
 end
 
@@ -61,13 +62,20 @@ local function gate_of(destination)
   return gate
 end
 
-local function slot(gate, from)
+-- when one more request may go from `from` on, with `ahead` others before it, and the limiter's clock after it
+local function slot(gate, from, ahead)
   if gate.interval == 0 then return from, nil end
-  return gcra(gate.tat, from, gate.interval, gate.burst)
+  return gcra(math.max(gate.tat, from) + (ahead or 0) * gate.interval, from, gate.interval, gate.burst)
 end
 
 local function spend(destination, tat)
   if tat then redis.call('HSET', key('traffic', destination), 'tat_ms', string.format('%.3f', tat)) end
+end
+
+-- jobs that were claimed and have not asked for their first request yet: the limiter keeps a place for each
+local function starting(destination)
+  redis.call('ZREMRANGEBYSCORE', key('starting', destination), '-inf', int(now))
+  return redis.call('ZCARD', key('starting', destination))
 end
 
 local function probing(destination, gate)
@@ -81,7 +89,7 @@ local function room(destination, gate, running, flying)
   local free = gate.concurrency - running - flying
   if gate.interval > 0 then
     local spare = (now - gate.tat) / gate.interval + gate.burst
-    free = math.min(free, math.floor(math.min(spare, gate.burst)) - flying)
+    free = math.min(free, math.floor(math.min(spare, gate.burst) + 0.000001) - flying - starting(destination))
   end
   return free
 end

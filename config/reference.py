@@ -1,0 +1,66 @@
+"""The page docs/configuration.md, made from the settings themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from config.settings import Settings
+
+HEAD = """# Configuration
+
+Environment variables; every command reads them. Made from `config/settings.py` by `make docs`.
+
+| variable | default | accepts | what it sets |
+|---|---|---|---|
+"""
+TAIL = """
+Keys may also come from the file `afterword-keys` in `$CREDENTIALS_DIRECTORY` (systemd). Two sources at once are refused.
+A variable that starts with `AFTERWORD_` and isn't listed here is named by `afterword doctor`.
+
+An address of Sentinel lists the sentinels: `sentinel://:PASSWORD@one:26379,two:26379,three:26379/mymaster`; user and
+password are those of the Redis servers. `rediss+sentinel://` is the same over TLS.
+
+`AFTERWORD_REDIS_PASSWORD` and `FLOWER_BASIC_AUTH` are read by `docker-compose.yml` only.
+The standard `OTEL_*` variables set what `AFTERWORD_OTLP_ENDPOINT` doesn't, such as headers and resource attributes.
+"""
+PATTERNS = {"^[a-z][a-z0-9-]{0,30}$": "a name of `a-z`, `0-9`, `-`", "^https?://": "an address"}
+
+
+def page() -> str:
+    """The whole page."""
+    schema = Settings.model_json_schema()["properties"]
+    rows = [_row(name, setting, schema[name]) for name, setting in Settings.model_fields.items()]
+    return HEAD + "\n".join(rows) + "\n" + TAIL
+
+
+def _row(name: str, setting: FieldInfo, schema: dict[str, Any]) -> str:
+    default = "not set" if setting.default is None else f"`{setting.default}`"
+    if setting.default_factory is not None:
+        default = "the user's data directory"
+    cells = (f"`AFTERWORD_{name.upper()}`", default, _accepts(schema), (setting.description or "").replace("|", "\\|"))
+    return f"| {' | '.join(cells)} |"
+
+
+def _accepts(schema: dict[str, Any]) -> str:
+    """A setting's kind and bounds, in words."""
+    kinds = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    kind = kinds[0]
+    if pattern := str(kind.get("pattern", "")):
+        words = pattern.removeprefix("^(").removesuffix(")$").split("|")
+        alternatives = ", ".join(f"`{word}`" for word in words)
+        return alternatives if len(words) > 1 else PATTERNS.get(pattern, f"`{pattern}`")
+    if kind.get("enum"):
+        return ", ".join(f"`{word}`" for word in kind["enum"])
+    lowest, highest = kind.get("minimum"), kind.get("maximum")
+    if kind.get("type") in ("integer", "number"):
+        number = "a whole number" if kind["type"] == "integer" else "a number"
+        if "exclusiveMinimum" in kind:
+            return f"{number} above {kind['exclusiveMinimum']:g}"
+        bounds = [f"from {lowest:g}"] if lowest is not None else []
+        bounds += [f"to {highest:g}"] if highest is not None else []
+        return " ".join([number, *bounds])
+    if kind.get("type") == "boolean":
+        return "`true`, `false`"
+    return {"path": "a path", "password": "a secret"}.get(str(kind.get("format")), "text")

@@ -1,0 +1,162 @@
+"""Callbacks: a job's outcome, posted to the address that its producer named, signed after Standard Webhooks.
+
+Only origins that the operator listed are posted to, under the same guard as every destination: nothing is followed,
+private addresses are refused unless their network is allowed, and each post stands in the audit before it is made.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from tasks.errors import Refused
+from tasks.model import Callback, Frozen
+from tasks.outbound import Exchange, Origin, Request
+from tasks.recording import exchange_facts
+from tasks.retry import Backoff
+from tasks.state.audit import Event
+from tasks.state.outbox import Outbox, Outcome
+
+GIVE_UP_AFTER_MS = 72 * 3600_000
+POST_LIMIT_S = 10.0
+LEASE_MS = 40_000
+GONE = 410
+BACKOFF = Backoff(base_s=5.0, cap_s=3600.0)
+_ORIGIN = re.compile(r"^https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")
+
+
+class CallbackPolicy(Frozen):
+    """Where outcomes may be posted: whole origins, plain http only where one is written so, private networks by CIDR."""
+
+    origins: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+
+    def callback(self, url: str, apikey: str) -> Callback:
+        """The callback to that address; raises `Refused` where its origin isn't listed."""
+        origin = origin_of(url)
+        if origin not in self.origins:
+            raise Refused(
+                "Outcomes may not be posted to this callback_url.",
+                code="callback_refused",
+                advice="The operator allows its origin with AFTERWORD_CALLBACK_ORIGINS; or wait for the job with ?wait=30.",
+            )
+        return Callback(url=url, origin=origin, apikey=apikey)
+
+    def allows(self, origin: str) -> Origin | None:
+        """The guarded origin, or None where it isn't listed (any more)."""
+        if origin not in self.origins:
+            return None
+        return Origin(base_url=origin, allow_http=origin.startswith("http:"), allow_private=self.private)
+
+
+def callback_policy(origins: str, private: str) -> CallbackPolicy:
+    """The policy of two comma-separated settings; raises `Refused` naming the entry that doesn't fit."""
+    listed = [part.strip().rstrip("/").lower() for part in origins.split(",") if part.strip()]
+    for origin in listed:
+        if not _ORIGIN.match(origin):
+            raise Refused(
+                f"AFTERWORD_CALLBACK_ORIGINS: {origin!r:.80} is no origin.",
+                code="bad_settings",
+                advice="Write scheme, host and port only: https://tool.example.com.",
+            )
+    networks = tuple(part.strip() for part in private.split(",") if part.strip())
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise Refused(
+                f"AFTERWORD_CALLBACK_PRIVATE: {network!r:.60} is no network.",
+                code="bad_settings",
+                advice="Write it as 10.1.0.0/16.",
+            ) from None
+    return CallbackPolicy(origins=tuple(origin_of(origin) for origin in listed), private=networks)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address (RFC 6454), in lower case and without a default port."""
+    parts = urlsplit(url)
+    port = parts.port
+    default = port is None or (parts.scheme, port) in (("http", 80), ("https", 443))
+    return f"{parts.scheme}://{parts.hostname}" + ("" if default else f":{port}")
+
+
+# -- one post --------------------------------------------------------------------------------------------------------
+
+
+def request_of(outcome: Outcome, secret: str, now_ms: int) -> Request:
+    """The signed request; only the time, and with it the signature, differ from one attempt to the next."""
+    body = payload(outcome)
+    timestamp = str(now_ms // 1000)
+    headers = {
+        "Content-Type": "application/json",
+        "webhook-id": outcome.message,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": sign(secret, outcome.message, timestamp, body),
+    }
+    return Request("POST", urlsplit(outcome.url).path or "/", "POST callback", headers=headers, body=body, writes=True)
+
+
+def payload(outcome: Outcome) -> bytes:
+    """What is posted: the outcome as it was when the job ended."""
+    error = outcome.error
+    data = {
+        "job_id": outcome.job,
+        "state": outcome.state.value,
+        "command": outcome.command,
+        "destination": outcome.destination,
+        "result": outcome.receipt.result() if outcome.receipt else None,
+        "error": {"code": error.code, "message": error.message, "advice": error.advice} if error else None,
+        "superseded_by": outcome.superseded_by,
+    }
+    at = datetime.fromtimestamp(outcome.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"type": f"job.{outcome.state.value}", "timestamp": at, "data": data}).encode()
+
+
+def sign(secret: str, message: str, timestamp: str, body: bytes) -> str:
+    """The `webhook-signature` of Standard Webhooks: HMAC-SHA-256 over id, time and body."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = hmac.digest(key, f"{message}.{timestamp}.".encode() + body, hashlib.sha256)
+    return "v1," + base64.b64encode(signature).decode()
+
+
+def next_due(outcome: Outcome, *, status: int | None, now_ms: int, chance: float) -> int | None:
+    """When a failed post is tried again, or None where that is given up."""
+    if status == GONE or now_ms - outcome.at_ms >= GIVE_UP_AFTER_MS:
+        return None
+    return now_ms + int(1000 * BACKOFF.delay_s(outcome.attempts, chance))
+
+
+@dataclass
+class AuditedPost:
+    """The recorder of one post: its intent before, and with its outcome the message's own fate, in one script."""
+
+    outbox: Outbox
+    outcome: Outcome
+    clock_ms: Callable[[], int]
+    chance: Callable[[], float]
+
+    async def before(self, _: Request, origin: Origin, begin: Callable[[], None]) -> None:
+        """Make the intent durable."""
+        begin()
+        await self.outbox.announce(self.outcome, {"host": origin.netloc})
+
+    async def after(self, _: object, exchange: Exchange) -> None:
+        """Settle the message."""
+        facts = exchange_facts("POST callback", exchange)
+        if exchange.outcome == "ok":
+            await self.outbox.settle(self.outcome, Event.CALLBACK_OK, None, facts)
+            return
+        await self.failed(Event(f"callback.{exchange.outcome}"), exchange.status, facts)
+
+    async def failed(self, event: Event, status: int | None, facts: Mapping[str, object]) -> None:
+        """Plan the next post, or give up."""
+        due_ms = next_due(self.outcome, status=status, now_ms=self.clock_ms(), chance=self.chance())
+        await self.outbox.settle(self.outcome, event if due_ms else Event.CALLBACK_DEAD, due_ms, facts)

@@ -1,0 +1,70 @@
+"""The API does what its OpenAPI document says: Schemathesis sends what fits and what doesn't, with every check on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from worker.api.openapi import document_of
+from worker.api.routes import ROUTES
+
+EXAMPLES = "5"
+LIMIT_S = 500
+WORKER_TTL_MS = 3_600_000
+
+
+@pytest.fixture
+def settings(settings):
+    """The run makes more requests than one key may, and has no use for long waits."""
+    return settings.model_copy(update={"api_rate_per_minute": 10_000_000, "api_longest_wait_s": 0})
+
+
+@pytest.mark.timeout(LIMIT_S + 10)
+async def test_schemathesis_finds_nothing(api, destinations, services, tmp_path):
+    await services.ledger.heartbeat("a worker", WORKER_TTL_MS, 8)
+    arguments = ["--checks", "all", "--max-examples", EXAMPLES, "--generation-deterministic", "--no-color"]
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "schemathesis"),
+        *("run", f"{api.url}/openapi.json", "--header", f"Authorization: Bearer {api.key}", *arguments),
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, output.decode()[-6000:]
+    assert b"Tested: 21" in output
+
+
+def test_every_route_documents_its_answers_its_problems_and_its_scope():
+    document = document_of(ROUTES)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], (method, path)
+            assert operation["operationId"], (method, path)
+            if path.startswith("/v1/"):
+                assert operation["security"], (method, path)
+                assert {"401", "403", "429"} <= operation["responses"].keys(), (method, path)
+    ids = [operation["operationId"] for operations in document["paths"].values() for operation in operations.values()]
+    assert len(ids) == len(set(ids)) == len(ROUTES)
+
+
+def test_every_schema_of_the_document_is_one():
+    for schema in document_of(ROUTES)["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_no_schema_lets_a_secret_out():
+    document = document_of(ROUTES)
+    answers = json.dumps(
+        [document["components"]["schemas"][name] for name in ("DestinationView", "JobView", "Problem")]
+    )
+    assert "secret" not in answers

@@ -1,0 +1,194 @@
+"""The same deliveries over RabbitMQ, and over Redis with Sentinel through a failover: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from kombu import Queue
+from redis.exceptions import RedisError
+
+from config.keys import create_key_file
+from config.settings import Settings
+from tasks.destinations import parse_settings
+from tasks.errors import AfterwordError, StateUnavailable
+from tasks.model import Document, Issue, Job, JobState, parse_command
+from tests.brokers.servers import Sentinels, rabbitmq, redis_server, sentinels
+from tests.conftest import ROOT, until
+from worker.embedded import free_port
+from worker.queues import queue_lengths
+from worker.runtime import Services, open_services
+from worker.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
+
+SUBJECTS = 8
+FAULTS = (
+    {"operation": "create", "fault": "status", "status": 503, "share": 0.15},
+    {"operation": "create", "fault": "commit_then_drop", "share": 0.1},
+)
+
+
+@contextmanager
+def stack_of(folder: Path, **settings: object):
+    """A worker and the sandbox over that Redis and broker."""
+    folder.mkdir()
+    with running_stack(Settings(data=folder, **settings), sandbox_port=0) as stack:
+        yield stack
+
+
+async def prepared(services: Services, stack: Stack, seed: int) -> None:
+    """Quick destinations, and vendors that fail now and then."""
+    for name, given in sandbox_destinations(str(stack.sandbox_url)).items():
+        quick = {**given, "write_lag_s": 0.5, "total_timeout_s": 2, "concurrency": 16}
+        await services.destinations.set(name, parse_settings(quick), FAKE_SECRET, "test")
+    chance = random.Random(seed)
+    for fault in FAULTS:
+        body = json.dumps({**fault, "seed": chance.randrange(10**6)}).encode()
+        request = urllib.request.Request(
+            f"{stack.sandbox_url}/_sandbox/faults", body, {"Content-Type": "application/json"}
+        )
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=10).close())  # noqa: B023 - used at once
+
+
+async def submit_patiently(services: Services, number: int) -> list[Job]:
+    """Three jobs of one subject, as a careful producer submits them: again, under the same id, where Redis was away."""
+    document = Document(id=f"d{number}", title=f"Incident {number}", content_md="words", issue_id=f"i{number}")
+    issue = Issue(id=f"i{number}", title=f"Incident {number}", description="words", severity=2)
+    commands = (
+        {"command": "publish_to_confluence", "doc_id": document.id, "space_key": "OPS"},
+        {"command": "create_servicenow_incident", "issue_id": issue.id},
+        {"command": "create_azuredevops_workitem", "issue_id": issue.id, "project": "Operations"},
+    )
+    jobs = []
+    for command in commands:
+        job_id = f"{command['command']}-{number}"
+
+        async def accepted(command=command, job_id=job_id):
+            try:
+                return await services.submit(
+                    parse_command(command), actor="test", job_id=job_id, document=document, issue=issue
+                )
+            except (StateUnavailable, RedisError):
+                return None
+
+        jobs.append(await until(accepted, what=f"job {job_id} to be accepted"))
+    return jobs
+
+
+async def all_delivered(services: Services, ids: list[str], limit_s: float = 120) -> list[Job]:
+    async def ended():
+        try:
+            jobs = [await services.ledger.require(identifier) for identifier in ids]
+        except (AfterwordError, RedisError, OSError):
+            return None
+        return jobs if all(job.state is JobState.DELIVERED for job in jobs) else None
+
+    return await until(ended, limit_s, "every delivery")
+
+
+def objects_per_subject(stack: Stack) -> Counter:
+    with urllib.request.urlopen(f"{stack.sandbox_url}/_sandbox/state", timeout=20) as answer:
+        return Counter((item["vendor"], item["title"]) for item in json.load(answer)["objects"])
+
+
+def test_rabbitmq_carries_the_messages_of_plain_clients_and_the_sweeper_in_quorum_queues(tmp_path):
+    async def deliver(stack: Stack, broker: str, ledger: str) -> None:
+        async with open_services(stack.own_settings) as services:
+            await prepared(services, stack, seed=7)
+            jobs = [job for number in range(SUBJECTS) for job in await submit_patiently(services, number)]
+            stack.children["worker"].kill()
+            stack.children["worker"].wait()
+            stack.start("worker", "worker")
+            plain = Celery("somebody", broker=broker, backend=ledger, set_as_current=False)
+            plain.conf.task_queues = [Queue("celery", queue_arguments={"x-queue-type": "quorum"})]
+            await services.contents.put_document(Document(id="p", title="Plain", content_md="words"), "test")
+            page = plain.send_task("publish_to_confluence", kwargs={"doc_id": "p", "space_key": "OPS"})
+            await all_delivered(services, [*(job.id for job in jobs), page.id])
+            assert set((await asyncio.to_thread(page.get, timeout=60)).keys()) == {"id", "url"}
+            assert (await services.audit.verify()).ok
+
+    with (
+        rabbitmq(tmp_path / "rabbitmq") as broker,
+        redis_server(tmp_path / "redis") as ledger,
+        stack_of(tmp_path / "data", redis_url=ledger.url, broker_url=broker) as stack,
+    ):
+        asyncio.run(deliver(stack, broker, ledger.url))
+        lengths = queue_lengths(stack.own_settings)
+        counted = objects_per_subject(stack)
+    assert lengths.reachable
+    assert set(lengths.messages) == {"celery", "confluence", "servicenow", "azure_devops"}
+    assert len(counted) == 3 * SUBJECTS + 1
+    assert set(counted.values()) == {1}
+
+
+def test_a_failover_of_redis_during_deliveries_loses_and_doubles_nothing(tmp_path):
+    async def deliver(stack: Stack, watched: Sentinels) -> tuple[str, ...]:
+        async with open_services(stack.own_settings) as services:
+            await prepared(services, stack, seed=11)
+            first = [job.id for number in range(SUBJECTS) for job in await submit_patiently(services, number)]
+            await until(lambda: some_are_done_and_some_are_not(services), what="deliveries under way")
+            fail_over(watched)
+            second = [job.id for n in range(SUBJECTS, SUBJECTS + 3) for job in await submit_patiently(services, n)]
+            await all_delivered(services, first + second)
+            return (await services.audit.verify()).problems
+
+    with sentinels(tmp_path / "redis") as watched, stack_of(tmp_path / "data", redis_url=watched.url) as stack:
+        problems = asyncio.run(deliver(stack, watched))
+        counted = objects_per_subject(stack)
+    assert len(counted) == 3 * (SUBJECTS + 3)
+    assert set(counted.values()) == {1}
+    assert not problems
+
+
+async def some_are_done_and_some_are_not(services: Services) -> bool:
+    counts = await services.ledger.counts()
+    return counts["delivered"] > 0 and counts["delivered"] < 3 * SUBJECTS
+
+
+def fail_over(watched: Sentinels) -> None:
+    """Kill the primary and wait until the sentinels name another."""
+    old = watched.primary
+    old.kill()
+    deadline = time.monotonic() + 60
+    while watched.primary_port() in (0, old.port):
+        assert time.monotonic() < deadline, "the sentinels chose no other primary"
+        time.sleep(0.05)
+
+
+async def test_without_enough_replicas_nothing_is_accepted_and_the_reason_is_said(tmp_path):
+    create_key_file(tmp_path / "keys")
+    document = Document(id="d", title="t", content_md="w")
+    with redis_server(tmp_path / "redis") as alone:
+        settings = Settings(data=tmp_path, redis_url=alone.url)
+        async with open_services(settings.model_copy(update={"replicas": 1})) as services:
+            with pytest.raises(StateUnavailable, match="Only 0 of 1 replicas"):
+                await services.contents.put_document(document, "test")
+        async with open_services(settings) as services:
+            await services.contents.put_document(document, "test")
+            assert (await services.audit.verify()).ok
+
+
+def test_sentinels_that_are_away_are_one_clear_line(tmp_path):
+    env = {
+        "PATH": "/usr/bin",
+        "AFTERWORD_DATA": str(tmp_path),
+        "AFTERWORD_REDIS_URL": f"sentinel://:pw-planted@127.0.0.1:{free_port()}/nobody",
+    }
+    command = [sys.executable, "-m", "worker"]
+    subprocess.run([*command, "key", "new", "--out", str(tmp_path / "keys")], cwd=ROOT, env=env, check=True)
+    done = subprocess.run(
+        [*command, "job", "list"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 1
+    assert "can't be reached" in done.stderr
+    assert "pw-planted" not in done.stderr
+    assert "Traceback" not in done.stderr

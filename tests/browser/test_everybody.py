@@ -1,0 +1,84 @@
+"""Every page for everybody: no fault that axe knows, on a phone nothing wider than the screen, and a keyboard suffices."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tasks.model import JobState
+from tests.browser.conftest import log_in
+from tests.browser.instance import HELD
+
+pytestmark = pytest.mark.timeout(240)
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def paths(instance) -> list[str]:
+    """Every page there is, but for the sandboxed frame, in which no script may run, not even axe."""
+    held = instance.submit("Held for everybody", HELD, identifier="held-for-everybody")
+    dead = instance.submit("Dead for everybody", space_key="NOWHERE", identifier="dead-for-everybody")
+    instance.await_state(held, JobState.HELD)
+    instance.await_state(dead, JobState.DEAD)
+    return [
+        "/jobs",
+        f"/jobs/{held}",
+        f"/jobs/{held}/text",
+        f"/jobs/{dead}",
+        "/bulk?verb=retry&state=dead",
+        "/publish",
+        "/publish/issue",
+        "/settings/integrations",
+        "/settings/integrations/confluence",
+        "/settings/integrations/confluence/remove",
+        "/settings/connect?kind=azure_devops",
+        "/settings/keys",
+        "/audit",
+        "/workers",
+        "/nowhere",
+    ]
+
+
+@pytest.mark.parametrize(("scheme", "options"), [("light", {}), ("dark", {"runOnly": ["color-contrast"]})])
+def test_axe_finds_nothing_on_any_page(instance, open_page, paths, scheme, options):
+    page = open_page(color_scheme=scheme)
+    page.goto(f"{instance.url}/login")
+    found = {"/login": Axe().run(page, options=options)}
+    log_in(page, instance, "Ada")
+    for path in paths:
+        page.goto(f"{instance.url}{path}")
+        found[path] = Axe().run(page, options=options)
+    troubles = {path: result.generate_report() for path, result in found.items() if result.violations_count}
+    assert troubles == {}, "\n".join(troubles.values())
+
+
+def test_nothing_is_wider_than_a_phone(instance, open_page, paths):
+    page = log_in(open_page(**PHONE), instance, "Ada")
+    for path in paths:
+        page.goto(f"{instance.url}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+
+
+def test_a_keyboard_suffices(instance, open_page):
+    page = log_in(open_page(), instance, "Omar", "/jobs")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("main").get_by_role("link", name="Publish")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/publish")
+
+
+def test_nothing_moves_once_a_page_is_shown(instance, open_page, paths):
+    page = log_in(open_page(), instance, "Ada")
+    page.add_init_script(
+        "window.moved = 0; new PerformanceObserver((list) => { for (const e of list.getEntries()) moved += e.value; })"
+        ".observe({type: 'layout-shift', buffered: true});"
+    )
+    for path in ("/jobs", paths[1], "/settings/integrations"):
+        page.goto(f"{instance.url}{path}")
+        expect(page.locator("[data-pulse]")).to_have_text("Live")
+        assert page.evaluate("window.moved") < 0.02, path

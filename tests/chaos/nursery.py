@@ -1,0 +1,119 @@
+"""Forks workers from a process that has imported their code already, and sends them signals.
+
+A worker is killed about once a second; were each started afresh, two cores would do little but import Python modules
+and read the rules of screening.
+Every worker is a real process with a process group of its own: a signal goes to all that it started.
+
+Reads commands from standard input, one a line, and answers each with a line:
+
+    start NAME            the process id
+    signal NAME NUMBER    `sent`; a worker that is killed is gone by then
+    ended                 the names of workers that ended by themselves, which are forgotten
+
+When its input ends, so do all workers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from tasks.screening import Policy, screen
+from worker.orphans import dies_with_parent
+
+
+def entry(kind: str) -> Callable[[], object]:
+    """What a worker of that kind runs, imported now."""
+    if kind == "stock":
+        stock = importlib.import_module("bench.stock.app").app
+        return lambda: stock.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
+    importlib.import_module("worker.celery")
+    screen("The first look reads the rules.", Policy())
+    afterword: Callable[[], object] = importlib.import_module("worker.cli").main
+    return afterword
+
+
+def start(run: Callable[[], object], log: Path) -> int:
+    """Fork one worker; its output goes to a file. Returns its process id."""
+    sys.stdout.flush()
+    die = dies_with_parent(signal.SIGKILL)
+    if (pid := os.fork()) != 0:
+        return pid
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        if die:
+            die()
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        sys.argv = ["afterword", "worker"]
+        run()
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+class Nursery:
+    """The workers by name."""
+
+    def __init__(self, run: Callable[[], object], logs: Path) -> None:
+        self.run = run
+        self.logs = logs
+        self.workers: dict[str, int] = {}
+
+    def obey(self, verb: str, name: str = "", number: str = "") -> str:
+        """Carry out one command; returns the answer."""
+        if verb == "start":
+            pid = start(self.run, self.logs / f"{name}.log")
+            with_group(pid)
+            self.workers[name] = pid
+            return str(pid)
+        if verb == "signal":
+            self.signal(name, int(number))
+            return "sent"
+        gone = [each for each, pid in self.workers.items() if os.waitpid(pid, os.WNOHANG) != (0, 0)]
+        self.workers = {each: pid for each, pid in self.workers.items() if each not in gone}
+        return " ".join(gone)
+
+    def signal(self, name: str, number: int) -> None:
+        """Signal a worker and all that it started."""
+        pid = self.workers[name]
+        os.killpg(pid, number)
+        if number == signal.SIGKILL:
+            del self.workers[name]
+            os.waitpid(pid, 0)
+
+
+def with_group(pid: int) -> None:
+    """Give a child its own group here too: whichever of the two comes first, a signal finds it."""
+    try:
+        os.setpgid(pid, pid)
+    except (PermissionError, ProcessLookupError):
+        return
+
+
+def main(kind: str, logs: Path) -> None:
+    """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nursery = Nursery(entry(kind), logs)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(nursery.obey(*line.split()), flush=True)
+    for name in list(nursery.workers):
+        nursery.signal(name, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

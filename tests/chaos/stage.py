@@ -1,0 +1,186 @@
+"""The processes of a run: Valkey, the sandbox, and workers that are there to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from config.keys import create_key_file
+from config.settings import Settings
+from worker.embedded import EmbeddedValkey, free_port
+from worker.orphans import dies_with_parent
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+READY_S = 60.0
+
+
+@dataclass
+class Stage:
+    """What stands on the stage, and the means to hurt it. `valkey` is None where the Redis is somebody else's."""
+
+    settings: Settings
+    broker_url: str
+    valkey: EmbeddedValkey | None
+    sandbox_url: str
+    nursery: subprocess.Popen[str]
+    workers: dict[str, int] = field(default_factory=dict)
+    pids: dict[str, int] = field(default_factory=dict)
+    started: dict[str, float] = field(default_factory=dict)
+    since: dict[str, float] = field(default_factory=dict)
+    stopped: set[str] = field(default_factory=set)
+
+    def start(self, name: str) -> None:
+        """Start a worker; what its log holds so far is an earlier one's."""
+        log = self._log(name)
+        self.workers[name] = log.stat().st_size if log.exists() else 0
+        self.since.pop(name, None)
+        self.started[name] = time.monotonic()
+        self.pids[name] = int(self._tell("start", name))
+
+    def at_work(self, starts: float = 0.0) -> list[str]:
+        """Workers, but for stopped ones, that have been at work for so many times as long as they needed to start.
+
+        This is how a run on a busy machine gets something under way between two kills.
+        """
+        now = time.monotonic()
+        for name in self.workers:
+            if name not in self.since and self._announced(name):
+                self.since[name] = now
+        return [
+            name
+            for name, since in self.since.items()
+            if name not in self.stopped and now - since >= starts * (since - self.started[name])
+        ]
+
+    async def all_at_work(self, count: int) -> None:
+        """Wait until so many workers are."""
+        deadline = time.monotonic() + READY_S
+        while len(self.at_work()) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not all workers came to work; see their logs in {self.settings.data}.")
+            await asyncio.sleep(0.05)
+
+    def _announced(self, name: str) -> bool:
+        with contextlib.suppress(FileNotFoundError), self._log(name).open("rb") as log:
+            log.seek(self.workers[name])
+            return b" ready." in log.read(100_000)
+        return False
+
+    def _log(self, name: str) -> Path:
+        return self.settings.data / f"{name}.log"
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a worker."""
+        self._tell("signal", name, signal.SIGKILL)
+        self.stopped.discard(name)
+
+    def stop(self, name: str) -> None:
+        """SIGSTOP a worker: it is there, and does nothing."""
+        self._tell("signal", name, signal.SIGSTOP)
+        self.stopped.add(name)
+
+    def resume(self, name: str) -> None:
+        """SIGCONT a worker: it goes on where it stood, whatever happened to its jobs meanwhile."""
+        self._tell("signal", name, signal.SIGCONT)
+        self.stopped.discard(name)
+
+    def ended(self) -> list[str]:
+        """Workers that ended although nobody killed them."""
+        return self._tell("ended").split()
+
+    def _tell(self, *words: object) -> str:
+        assert self.nursery.stdin and self.nursery.stdout
+        self.nursery.stdin.write(" ".join(str(int(w) if isinstance(w, signal.Signals) else w) for w in words) + "\n")
+        self.nursery.stdin.flush()
+        return self.nursery.stdout.readline().strip()
+
+    async def ask_sandbox(self, method: str, path: str, body: object = None, *, limit_s: float = READY_S) -> Any:
+        """An answer of the sandbox's control interface, tried again while its listener is away."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            try:
+                return await asyncio.to_thread(_ask, method, f"{self.sandbox_url}/_sandbox/{path}", body)
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+
+
+def _ask(method: str, url: str, body: object) -> Any:
+    data = json.dumps(body).encode() if body is not None else None
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+@contextlib.contextmanager
+def staged(
+    folder: Path, kind: str, workers: int, quick: Mapping[str, str], redis_url: str | None, broker_url: str | None
+) -> Iterator[Stage]:
+    """Put everything up in `folder`; at the end nothing that was started is left.
+
+    `kind` is `afterword` or `stock`; `quick` are settings of ours (AFTERWORD_*) that the workers run with. With
+    `redis_url` no Valkey is started, and the run can't restart it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    create_key_file(folder / "keys")
+    with contextlib.ExitStack() as closing:
+        valkey = None if redis_url else closing.enter_context(EmbeddedValkey(folder / "valkey"))
+        address = redis_url or (valkey.url if valkey else "")
+        variables = {"AFTERWORD_DATA": str(folder), "AFTERWORD_REDIS_URL": address, **quick}
+        variables |= {"AFTERWORD_BROKER_URL": broker_url} if broker_url else {}
+        settings = Settings(data=folder, redis_url=address, broker_url=broker_url, keys_file=None, keys=None)
+        port = free_port()
+        environment = os.environ | variables | {"STOCK_SANDBOX_URL": f"http://127.0.0.1:{port}"}
+        sandbox = _child(folder, environment, "worker", "sandbox", "--port", str(port))
+        closing.callback(_end, sandbox)
+        nursery = _child(folder, environment, "tests.chaos.nursery", kind, str(folder))
+        closing.callback(_end, nursery)
+        stage = Stage(settings, broker_url or address, valkey, f"http://127.0.0.1:{port}", nursery)
+        if not nursery.stdout or nursery.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"The workers' code can't be loaded; see {folder}/nursery.log.")
+        asyncio.run(stage.ask_sandbox("GET", "state"))
+        for number in range(workers):
+            stage.start(f"worker-{number}")
+        yield stage
+
+
+def _child(folder: Path, environment: Mapping[str, str], module: str, *arguments: str) -> subprocess.Popen[str]:
+    name = "nursery" if module.endswith("nursery") else arguments[0]
+    with (folder / f"{name}.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if name == "nursery" else log,
+            stderr=log,
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 - see there
+        )
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """Close its input, then SIGTERM; the nursery ends its workers by itself."""
+    assert child.stdin
+    with contextlib.suppress(BrokenPipeError):
+        child.stdin.close()
+    try:
+        child.wait(1)
+    except subprocess.TimeoutExpired:
+        child.terminate()
+        child.wait(20)

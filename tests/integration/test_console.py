@@ -1,0 +1,392 @@
+"""What stands before every page of the console: sessions, rights, forged forms, safe headers, and words that stay words."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
+
+from tasks.destinations import parse_settings
+from tasks.model import Issue, parse_command
+from tasks.state.export import verify_export
+from tests.conftest import until
+from worker.api.app import build
+from worker.console.login import own_path
+from worker.console.rendering import ago, safe_url, span, visible
+from worker.console.sessions import ABSOLUTE_MS, FAILURES, IDLE_MS, Sessions
+
+HTML = {"Accept": "text/html"}
+SCOPES = {"viewer": ["read"], "operator": ["submit", "read", "operate"], "admin": ["admin"]}
+
+
+@pytest.fixture
+async def client(services):
+    """The console over HTTP, as a browser without a script would use it."""
+    server = TestServer(build(services))
+    async with TestClient(server, cookie_jar=CookieJar(unsafe=True), headers=HTML) as opened:
+        yield opened
+
+
+@pytest.fixture
+def log_in(services, client):
+    """Logs in with a fresh key of that role; returns the form token."""
+
+    async def log_in(role: str) -> str:
+        _, text = await services.access.create(role, SCOPES[role], None, "test")
+        answer = await client.post("/login", data={"key": text, "next": "/workers"})
+        assert answer.status == 200, await answer.text()
+        return re.search(r'name="csrf" value="([0-9a-f]{64})"', await answer.text())[1]
+
+    return log_in
+
+
+async def audited(services, event: str) -> list[dict]:
+    return [entry.data for entry in await services.audit.tail(500) if entry.event == event]
+
+
+# -- sessions --------------------------------------------------------------------------------------------------------
+
+
+async def test_without_a_login_every_page_leads_to_the_login_and_back(client):
+    for path in ("/jobs?state=dead", "/audit", "/settings/integrations", "/settings/keys", "/publish", "/jobs/x"):
+        answer = await client.get(path, allow_redirects=False)
+        assert answer.status == 303
+        assert answer.headers["Location"].startswith("/login?next=%2F")
+    assert (await client.get("/live", allow_redirects=False)).status == 401
+
+
+async def test_the_cookie_is_strict_and_out_of_reach_of_scripts(services, client):
+    _, text = await services.access.create("Ada", ["admin"], None, "test")
+    answer = await client.post("/login", data={"key": text}, allow_redirects=False)
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("afterword-local=")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+
+    behind_https = await client.post(
+        "/login", data={"key": text}, headers={"X-Forwarded-Proto": "https"}, allow_redirects=False
+    )
+    cookie = behind_https.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-afterword=")
+    assert "Secure" in {part.strip() for part in cookie.split(";")}
+    assert "Domain" not in cookie
+
+
+async def test_redis_holds_neither_the_session_id_nor_the_key(services, client, log_in):
+    await log_in("viewer")
+    identifier = client.session.cookie_jar.filter_cookies(client.make_url("/"))["afterword-local"].value
+    keys = [key async for key in services.redis.scan_iter(f"{services.settings.prefix}:session:*")]
+    assert len(keys) == 1
+    assert identifier.encode() not in keys[0] + await services.redis.get(keys[0])
+
+
+async def test_a_session_ends_when_idle_when_old_and_when_its_key_is_revoked(services):
+    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix)
+    key, _ = await services.access.create("Ada", ["admin"], None, "test")
+    now_ms = services.core.clock_ms()
+    identifier = await sessions.open(key, now_ms)
+    assert (await sessions.find(identifier, now_ms)).name == "Ada"
+    stored = [name async for name in services.redis.scan_iter(f"{services.settings.prefix}:session:*")]
+    assert 0 < await services.redis.pttl(stored[0]) <= IDLE_MS
+    assert await sessions.find(identifier, now_ms + ABSOLUTE_MS + 1) is None
+    assert await sessions.find(identifier, now_ms) is None
+
+    second = await sessions.open(key, now_ms)
+    await services.access.revoke(key.id, "test")
+    assert await sessions.find(second, now_ms) is None
+
+
+async def test_logging_out_ends_the_session_on_the_server(services, client, log_in):
+    token = await log_in("viewer")
+    jar = client.session.cookie_jar.filter_cookies(client.make_url("/"))
+    before = {"Cookie": f"afterword-local={jar['afterword-local'].value}"}
+    await client.post("/logout", data={"csrf": token})
+    client.session.cookie_jar.clear()
+    answer = await client.get("/jobs", headers=before, allow_redirects=False)
+    assert answer.status == 303
+    assert [entry["actor"] for entry in await audited(services, "session.closed")] == ["viewer"]
+
+
+async def test_refused_keys_are_counted_and_audited_and_never_repeated(services, client):
+    for _ in range(FAILURES):
+        answer = await client.post("/login", data={"key": "ak_0123456789abcdef.planted-word"})
+        assert answer.status == 401
+        assert "planted-word" not in await answer.text()
+    answer = await client.post("/login", data={"key": "ak_0123456789abcdef.planted-word"})
+    assert answer.status == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    refused = await audited(services, "session.refused")
+    assert len(refused) == FAILURES
+    assert "planted-word" not in str(refused)
+
+
+async def test_over_plain_http_nobody_logs_in_from_afar(services, client):
+    _, text = await services.access.create("Ada", ["admin"], None, "test")
+    answer = await client.post("/login", data={"key": text}, headers={"Host": "console.example.com"})
+    assert answer.status == 403
+    assert "Use https" in await answer.text()
+
+
+async def test_a_key_that_may_only_submit_opens_no_session(services, client):
+    _, text = await services.access.create("producer", ["submit"], None, "test")
+    answer = await client.post("/login", data={"key": text})
+    assert answer.status == 403
+    assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/login", "/a\nb", ""],
+)
+def test_a_login_never_leads_to_another_site(wanted):
+    assert own_path(wanted) == "/"
+
+
+# -- forged forms ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+async def test_a_form_of_another_site_is_refused_even_with_the_token(services, client, log_in, headers):
+    token = await log_in("admin")
+    answer = await client.post("/settings/keys", data={"csrf": token, "name": "x"}, headers=headers)
+    assert answer.status == 403
+    assert len(await services.access.list()) == 1
+
+
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "ü"])
+async def test_a_form_without_the_sessions_token_is_refused(services, client, log_in, token):
+    await log_in("admin")
+    fields = {"name": "x", "purpose": "admin", "days": "30"} | ({} if token is None else {"csrf": token})
+    answer = await client.post("/settings/keys", data=fields)
+    assert answer.status == 403
+    assert len(await services.access.list()) == 1
+
+
+async def test_the_token_of_another_session_is_refused(services, client, log_in):
+    first = await log_in("admin")
+    second = await log_in("viewer")
+    assert first != second
+    assert (await client.post("/logout", data={"csrf": first})).status == 403
+
+
+# -- rights ----------------------------------------------------------------------------------------------------------
+
+ACTIONS = {
+    "/jobs/x/retry": "operate",
+    "/jobs/x/cancel": "operate",
+    "/jobs/x/release": "operate",
+    "/bulk": "operate",
+    "/bulk/x/stop": "operate",
+    "/publish": "submit",
+    "/publish/issue": "submit",
+    "/settings/integrations": "admin",
+    "/settings/integrations/x": "admin",
+    "/settings/integrations/x/remove": "admin",
+    "/settings/integrations/x/test": "operate",
+    "/settings/integrations/x/pause": "operate",
+    "/settings/integrations/x/resume": "operate",
+    "/settings/keys": "admin",
+    "/settings/keys/x/revoke": "admin",
+}
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_every_action_takes_its_right(client, log_in, role):
+    token = await log_in(role)
+    for path, scope in ACTIONS.items():
+        answer = await client.post(path, data={"csrf": token})
+        refused = answer.status == 403
+        assert refused is (scope not in SCOPES[role]), (path, answer.status)
+
+
+def test_no_action_is_missing_from_the_list_of_rights(services):
+    app = build(services)
+    console = {
+        route.resource.canonical
+        for route in app.router.routes()
+        if route.method == "POST" and route.resource and not route.resource.canonical.startswith("/v1")
+    }
+    known = {re.sub(r"\bx\b", "{}", path) for path in ACTIONS} | {"/login", "/logout", "/audit/verify"}
+    shapes = {re.sub(r"\{[^}]*\}", "{}", path) for path in console}
+    assert {path.replace("/jobs/{}/{}", "/jobs/{}/retry") for path in shapes} <= known
+
+
+# -- many at once ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def queued(services, destinations):
+    """Jobs that wait, since no worker runs."""
+    issue = Issue(id="i", title="Broken")
+    await services.contents.put_issue(issue, "test")
+    await services.destinations.pause("servicenow", "test")
+    jobs = []
+    for number in range(120):
+        other = issue.model_copy(update={"id": f"i{number}"})
+        command = parse_command({"command": "create_servicenow_incident", "issue_id": other.id})
+        jobs.append((await services.submit(command, actor="test", issue=other)).id)
+    return jobs
+
+
+async def ended(services, client, address: str) -> str:
+    """The page of a bulk action once it no longer runs."""
+
+    async def text() -> str:
+        found = await (await client.get(address)).text()
+        return "" if 'pill-running">Running' in found else found
+
+    return await until(text, what="the bulk action's end")
+
+
+async def test_all_that_match_are_cancelled_with_one_reason(services, client, log_in, queued):
+    token = await log_in("operator")
+    asked = await (await client.get("/bulk?verb=cancel&state=queued&destination=servicenow")).text()
+    assert "Cancel 120 jobs?" in asked
+    form = {"csrf": token, "verb": "cancel", "state": "queued", "destination": "servicenow", "reason": "A drill"}
+    answer = await client.post("/bulk", data=form, allow_redirects=False)
+    shown = await ended(services, client, answer.headers["Location"])
+    assert "Finished" in shown
+    assert "A drill" in shown
+    assert (await services.ledger.counts())["cancelled"] == len(queued)
+    entries = await audited(services, "job.cancelled")
+    assert {(entry["actor"], entry["reason"]) for entry in entries} == {("operator", "A drill")}
+
+
+async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, log_in, queued, monkeypatch):
+    token = await log_in("operator")
+    monkeypatch.setattr("worker.console.bulk.secrets.token_hex", lambda _: "known")
+    await services.redis.set(f"{services.settings.prefix}:bulk:known:stop", "test")
+    form = {"csrf": token, "verb": "cancel", "state": "queued"}
+    await client.post("/bulk", data=form, allow_redirects=False)
+    assert "Stopped" in await ended(services, client, "/bulk/known")
+    assert (await services.ledger.counts())["queued"] > 0
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"verb": "retry", "state": "delivered"},
+        {"verb": "retry", "state": ""},
+        {"verb": "cancel", "state": "", "destination": ""},
+        {"verb": "explode", "state": "dead"},
+        {"verb": "release", "state": "held", "reason": ""},
+    ],
+)
+async def test_a_bulk_action_that_makes_no_sense_is_refused(client, log_in, form):
+    token = await log_in("operator")
+    assert (await client.post("/bulk", data={"csrf": token, **form})).status == 409
+
+
+# -- headers and words -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/login", "/jobs", "/nowhere", "/jobs/none", "/v2", "/settings/connect?kind=nothing"])
+async def test_every_page_carries_the_safe_headers(client, log_in, path):
+    await log_in("admin")
+    answer = await client.get(path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"} <= set(policy.split("; "))
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    text = await answer.text()
+    assert not re.search(r"<style|<script(?! src=)|\son\w+=|style=", text)
+
+
+async def test_pages_that_are_not_there_say_so_in_the_same_look(client, log_in):
+    await log_in("viewer")
+    for path in ("/nowhere", "/jobs/none", "/bulk/none", "/jobs/none/paper"):
+        answer = await client.get(path)
+        assert answer.status == 404, path
+        assert "To the start" in await answer.text()
+
+
+async def test_a_fault_of_ours_is_a_page_without_its_words(services, client, log_in, monkeypatch):
+    await log_in("viewer")
+
+    async def broken(*_):
+        raise RuntimeError("planted-word")
+
+    monkeypatch.setattr(type(services.ledger), "statistics", broken)
+    answer = await client.get("/jobs")
+    assert answer.status == 500
+    text = await answer.text()
+    assert "Something broke" in text
+    assert "planted-word" not in text
+
+
+async def test_a_body_that_is_too_large_is_refused_early(client, log_in):
+    token = await log_in("operator")
+    answer = await client.post("/publish", data={"csrf": token, "content": "x" * 12_000_000})
+    assert answer.status == 413
+
+
+async def test_a_form_sent_twice_makes_one_job(services, client, log_in, destinations):
+    token = await log_in("operator")
+    form = {"csrf": token, "title": "Twice", "content": "Text", "space": "OPS", "once": "1", "then": "submit"}
+    first = await client.post("/publish", data=form, allow_redirects=False)
+    second = await client.post("/publish", data=form, allow_redirects=False)
+    assert first.headers["Location"] == second.headers["Location"]
+    assert urlsplit(first.headers["Location"]).path.startswith("/jobs/")
+
+
+async def test_the_stored_secret_is_on_no_page(services, client, log_in):
+    settings = parse_settings({"kind": "confluence", "base_url": "https://wiki.example.com", "email": "a@example.com"})
+    await services.destinations.set("confluence", settings, "planted-secret-word", "test")
+    token = await log_in("admin")
+    for path in ("/settings/integrations", "/settings/integrations/confluence", "/audit"):
+        assert "planted-secret-word" not in await (await client.get(path)).text()
+    answer = await client.post(
+        "/settings/integrations/confluence", data={"csrf": token, "base_url": "https://elsewhere.example.com"}
+    )
+    assert answer.status == 422
+    assert "Give the secret again" in await answer.text()
+
+
+async def test_an_exported_trail_verifies_and_a_searched_one_holds_what_was_searched(services, client, log_in):
+    await log_in("viewer")
+    whole = await (await client.get("/audit/export.jsonl")).text()
+    report = verify_export(services.vault, whole.splitlines())
+    assert report.ok
+    assert report.entries > 0
+    answer = await client.get("/audit/export.jsonl?event=session.opened&since=2020-01-01T00:00")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert len((await answer.text()).splitlines()) == 1
+    assert (await client.get("/audit/export.jsonl?until=2020-01-01T00:00")).status == 200
+    assert [entry["actor"] for entry in await audited(services, "audit.exported")] == ["viewer"] * 3
+
+
+@pytest.mark.parametrize(
+    "query", ["since=never", "until=99999-01-01", "before=x", "before=1-1", "event=<b>&job=%00", "actor=" + "a" * 500]
+)
+async def test_a_search_that_makes_no_sense_is_a_page_as_well(client, log_in, query):
+    await log_in("viewer")
+    assert (await client.get(f"/audit?{query}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["javascript:alert(1)", "data:text/html,x", "//evil", "https://user:pw@host/", "ht\ntp://x", "", None, "http://[x"],
+)
+def test_only_plain_web_addresses_become_links(address):
+    assert safe_url(address) is None
+
+
+def test_direction_and_control_characters_never_reach_a_page():
+    assert visible("a\u202egnp\x1b[31m\u200b.exe\nnext") == "agnp[31m.exe\nnext"
+
+
+def test_times_are_said_as_people_say_them():
+    assert [span(ms) for ms in (0, 119_000, 120_000, 7_200_000, 172_800_000)] == ["0 s", "119 s", "2 min", "2 h", "2 d"]
+    assert (ago(1000, 5000), ago(9000, 5000), ago(5000, 5400)) == ("4 s ago", "in 4 s", "now")

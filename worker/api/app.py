@@ -1,0 +1,187 @@
+"""The API as an aiohttp application: every request goes key → rate → path, query and body → handler → answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from tasks.state.access import ApiKey, Scope
+from worker.api.bodies import read_json
+from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
+from worker.api.route import SERVICES, WAKES, Answer, Call, Route
+from worker.api.routes import ROUTES
+from worker.console import attach
+from worker.runtime import Services
+from worker.wakes import Wakes
+
+log = logging.getLogger(__name__)
+
+OWN_PATHS = ("/v1", "/openapi.json", "/healthz", "/readyz", "/metrics")
+KEY: web.RequestKey[ApiKey] = web.RequestKey("apikey", ApiKey)
+
+
+def build(services: Services) -> web.Application:
+    """The application over open services, with the console under `/`."""
+    app = web.Application(middlewares=[_problems])
+    app[SERVICES] = services
+    app[WAKES] = Wakes(services.redis, services.settings.prefix)
+    app.cleanup_ctx.append(_listen)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.address, _serve(route))
+    attach(app, services)
+    return app
+
+
+async def _listen(app: web.Application) -> AsyncIterator[None]:
+    async with app[WAKES].listening():
+        yield
+
+
+def ours(path: str) -> bool:
+    """Whether a path belongs to the API, not to the console."""
+    return any(path == own or path.startswith(f"{own}/") for own in OWN_PATHS)
+
+
+@web.middleware
+async def _problems(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Every error of the API becomes a problem document, and every request one line of the log."""
+    if not ours(request.path) and "text/html" in request.headers.get("Accept", ""):
+        return await handler(request)
+    began = time.monotonic()
+    try:
+        response = await handler(request)
+        if response.status == 404 and response.content_type == "text/html":
+            raise web.HTTPNotFound  # noqa: TRY301 - the console's page, for a program that can't read it
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = problem_of(error).response()
+    except Exception as error:
+        problem = problem_of(error)
+        if problem.problem.status >= 500:
+            log.error("%s: %s", type(error).__name__, problem.problem.code, exc_info=error)
+        response = problem.response()
+    _log(request, response.status, time.monotonic() - began)
+    return response
+
+
+def _log(request: web.Request, status: int, took_s: float) -> None:
+    """Method, route and outcome: addresses and queries as sent may hold what is secret."""
+    resource = request.match_info.route.resource
+    key = request.get(KEY)
+    log.info(
+        "%s %s %d key=%s %d ms",
+        request.method[:10],
+        resource.canonical if resource else "(unknown)",
+        status,
+        key.id if key else "-",
+        int(1000 * took_s),
+    )
+
+
+def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        services = request.app[SERVICES]
+        key = await _admit(services, request, route.scopes) if route.scopes else None
+        call = Call(
+            request=request,
+            services=services,
+            key=key,
+            path=_path(request, route),
+            query=_query(request, route),
+            body=await _body(request, route),
+        )
+        return _respond(await route.handler(call))
+
+    return serve
+
+
+async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, ...]) -> ApiKey:
+    """The caller's key; raises 401, 403 naming the scope, or 429."""
+    key = await identify(services, request)
+    request[KEY] = key
+    if not any(key.may(scope) for scope in scopes):
+        needed = " or ".join(scopes)
+        raise ProblemError(
+            403,
+            "scope_missing",
+            f"This key lacks the scope {needed}.",
+            "Use a key that has it: `afterword apikey new --scopes …`.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scopes[0]}"'},
+        )
+    admission = await services.access.admit(key, services.settings.api_rate_per_minute)
+    if admission.retry_after_s:
+        raise ProblemError(
+            429,
+            "rate_limited",
+            f"This key made more than {services.settings.api_rate_per_minute} requests in a minute.",
+            f"Come back in {admission.retry_after_s} s; wait for jobs with `?wait=30` rather than asking again and again.",
+            headers={"Retry-After": str(admission.retry_after_s)},
+        )
+    return key
+
+
+async def identify(services: Services, request: web.Request) -> ApiKey:
+    """The key in the Authorization header; raises 401, the same for every reason."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    key = await services.access.authenticate(text.strip()) if scheme.lower() == "bearer" else None
+    if key is None:
+        missing = "Authorization" not in request.headers
+        raise ProblemError(
+            401,
+            "no_key" if missing else "bad_key",
+            "The request carries no API key." if missing else "The API key is wrong, expired or revoked.",
+            "Send `Authorization: Bearer KEY`; `afterword apikey new` makes one.",
+            headers={"WWW-Authenticate": "Bearer" if missing else 'Bearer error="invalid_token"'},
+        )
+    return key
+
+
+def _path(request: web.Request, route: Route) -> BaseModel | None:
+    if route.path is None:
+        return None
+    try:
+        return route.path.model_validate(dict(request.match_info))
+    except ValidationError as error:
+        if route.method != "PUT":
+            raise ProblemError(404, "not_found", "There is nothing of that name.", "Check the address.") from None
+        raise invalid(error, "address") from None
+
+
+def _query(request: web.Request, route: Route) -> BaseModel | None:
+    given = request.query
+    if len(set(given)) != len(given):
+        raise ProblemError(422, "invalid", "A query parameter stands twice.", "Name each once.")
+    if route.query is None:
+        if given:
+            raise ProblemError(422, "invalid", "This address takes no query parameters.", "Leave them out.")
+        return None
+    try:
+        return route.query.model_validate(dict(given))
+    except ValidationError as error:
+        raise invalid(error, "query") from None
+
+
+async def _body(request: web.Request, route: Route) -> BaseModel | None:
+    if route.body is None or (route.body_optional and not request.body_exists):
+        return None
+    try:
+        return route.body.model_validate_json(await read_json(request))
+    except ValidationError as error:
+        raise invalid(error, "body") from None
+
+
+def _respond(answer: Answer) -> web.Response:
+    headers = {**ALWAYS, **answer.headers}
+    content = answer.content
+    if content is None:
+        return web.Response(status=answer.status, headers=headers)
+    body = content if isinstance(content, bytes) else content.model_dump_json().encode()
+    headers["Content-Type"] = answer.media_type
+    return web.Response(status=answer.status, body=body, headers=headers)

@@ -1,0 +1,104 @@
+"""Documents, issues and jobs, as producers bring them."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from tasks.errors import Refused
+from tasks.model import Document, Issue, JobState
+from worker.api.inputs import (
+    DocumentIn,
+    DocumentPath,
+    IncidentIn,
+    IssueIn,
+    IssuePath,
+    JobIn,
+    PublishIn,
+    WorkItemIn,
+)
+from worker.api.outputs import Accepted, Stored
+from worker.api.problems import ProblemError
+from worker.api.route import Answer, Call
+
+LONGEST_IDEMPOTENCY_KEY = 255
+_KEY = re.compile(r"^[!-~]([ -~]*[!-~])?$")
+
+
+async def put_document(call: Call) -> Answer:
+    """Store a document under its id, replacing the earlier one."""
+    identifier, given = cast(DocumentPath, call.path).doc_id, cast(DocumentIn, call.body)
+    _same(identifier, given.id, "doc_id")
+    document = given.content(identifier)
+    await call.services.contents.put_document(document, call.actor)
+    return Answer(Stored(id=document.id, title=document.title))
+
+
+async def put_issue(call: Call) -> Answer:
+    """Store an issue under its id, replacing the earlier one."""
+    identifier, given = cast(IssuePath, call.path).issue_id, cast(IssueIn, call.body)
+    _same(identifier, given.id, "issue_id")
+    issue = given.content(identifier)
+    await call.services.contents.put_issue(issue, call.actor)
+    return Answer(Stored(id=issue.id, title=issue.title))
+
+
+async def submit_job(call: Call) -> Answer:
+    """Accept a job: from here on it ends in exactly one terminal state. The same Idempotency-Key, the same answer."""
+    given = cast(JobIn, call.body).root
+    document, issue = _content(given)
+    callback = call.services.callback(given.callback_url, call.key.id) if given.callback_url and call.key else None
+    try:
+        job = await call.services.submit(
+            given.command_of(),
+            actor=call.actor,
+            idempotency_key=_idempotency_key(call),
+            document=document,
+            issue=issue,
+            callback=callback,
+        )
+    except Refused as refused:
+        if refused.code != "unknown_destination":
+            raise
+        # 404 would say that this address is wrong; here it is the job that names something which isn't there (yet)
+        raise ProblemError(409, refused.code, refused.message, refused.advice) from None
+    return Answer(
+        Accepted(job_id=job.id, state=JobState.QUEUED), status=202, headers={"Location": f"/v1/jobs/{job.id}"}
+    )
+
+
+def _content(given: PublishIn | IncidentIn | WorkItemIn) -> tuple[Document | None, Issue | None]:
+    if isinstance(given, PublishIn):
+        if given.document is None:
+            return None, None
+        _same(given.doc_id, given.document.id, "doc_id")
+        return given.document.content(given.doc_id), None
+    if given.issue is None:
+        return None, None
+    _same(given.issue_id, given.issue.id, "issue_id")
+    return None, given.issue.content(given.issue_id)
+
+
+def _same(identifier: str, inside: str | None, name: str) -> None:
+    if inside and inside != identifier:
+        raise ProblemError(
+            409,
+            "two_ids",
+            f"The content's own id differs from {name}.",
+            "Give the same id, or leave the inner one out.",
+        )
+
+
+def _idempotency_key(call: Call) -> str | None:
+    """The header's key, apart for each API key: two producers may use the same words."""
+    keys = call.request.headers.getall("Idempotency-Key", [])
+    if not keys or call.key is None:
+        return None
+    if len(keys) > 1 or len(keys[0]) > LONGEST_IDEMPOTENCY_KEY or not _KEY.match(keys[0]):
+        raise ProblemError(
+            422,
+            "invalid",
+            f"Idempotency-Key is one value of 1 to {LONGEST_IDEMPOTENCY_KEY} printable ASCII characters.",
+            "A UUID made once for each job is a good one.",
+        )
+    return f"{call.key.id} {keys[0]}"

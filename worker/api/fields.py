@@ -1,0 +1,62 @@
+"""Field types of the API whose JSON Schema says exactly what is taken, so that a client can check before it sends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, StringConstraints
+
+from tasks.model import DestinationName
+
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_HOST = "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_URL = f"^https?://{_HOST}(:{_PORT})?(/[A-Za-z0-9._~%!&'()*,;=:@-]+)*/?$"
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"({_OCTET}\.){{3}}{_OCTET}/(3[0-2]|[12]?[0-9])"
+_IPV6 = "(([0-9a-fA-F]{1,4}:){1,7}:|::[0-9a-fA-F]{0,4})/(12[0-8]|1[01][0-9]|[1-9]?[0-9])"
+_DAY = (
+    "([12][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+    "|[12][0-9](0[48]|[2468][048]|[13579][26])-02-29|2000-02-29)"
+)
+_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{3}|\.[0-9]{6})?)?"
+_ZONE = r"(Z| UTC|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
+_LEVEL = "(" + "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("critical", "high", "medium", "low")
+)
+_SEVERITY = rf"^(([Pp]|[Ss][Ee][Vv][- ]?)?[1-4]( ?-[^\r\n]*)?|{_LEVEL})|)$"
+
+Url = Annotated[str, StringConstraints(max_length=2000, pattern=_URL)]
+Cidr = Annotated[str, StringConstraints(pattern=f"^({_IPV4}|{_IPV6})$")]
+Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+Milliseconds = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Milliseconds since 1970 (UTC)")]
+TimeText = Annotated[
+    str, StringConstraints(pattern=f"^({_DAY}[ T]{_CLOCK}{_ZONE})?$"), Field(description="YYYY-MM-DD HH:MM:SS in UTC")
+]
+ApiMoment = Milliseconds | TimeText | None
+ApiSeverity = (
+    Literal[1, 2, 3, 4]
+    | Annotated[str, StringConstraints(pattern=_SEVERITY), Field(description="P1 … P4, or critical, high, medium, low")]
+    | None
+)
+Secret = Annotated[
+    SecretStr,
+    Field(
+        min_length=1,
+        max_length=8192,
+        json_schema_extra={"pattern": r"^[!-~]([ -~]*[!-~])?$"},
+        description="Token, password or PAT. Stored encrypted and never returned.",
+    ),
+]
+Destination = DestinationName
+PageId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | Annotated[int, Field(ge=0, lt=10**20)]
+FileName = Annotated[
+    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*$")
+]
+MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,100}$")]
+Base64Text = Annotated[
+    str,
+    StringConstraints(pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"),
+    Field(description="RFC 4648"),
+]
+StreamId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}(-[0-9]{1,15})?$")]
+Cursor = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -1,0 +1,287 @@
+"""What the API takes: strict JSON, closed to unknown fields but for upstream's own documents and issues."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from tasks.destinations import AnySettings, parse_settings
+from tasks.destinations.azure_devops import AzureDevOpsSettings
+from tasks.destinations.confluence import ConfluenceSettings
+from tasks.destinations.servicenow import ServiceNowSettings
+from tasks.errors import Refused
+from tasks.model import (
+    Command,
+    CreateAzureDevOpsWorkItem,
+    CreateServiceNowIncident,
+    Document,
+    Identifier,
+    Issue,
+    JobState,
+    PublishToConfluence,
+    TicketConfig,
+    explain,
+    parse_command,
+)
+from worker.api.fields import (
+    ApiMoment,
+    ApiSeverity,
+    Base64Text,
+    Cidr,
+    Cursor,
+    Destination,
+    FileName,
+    Line,
+    MediaType,
+    PageId,
+    Secret,
+    StreamId,
+    Url,
+)
+
+STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+LENIENT = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+# A field's type is widened here to what upstream really sends; the base model's validators narrow it again.
+
+
+class FileIn(BaseModel):
+    """A file that a document shows, such as a screenshot; further fields are ignored."""
+
+    model_config = LENIENT
+
+    name: FileName
+    media_type: MediaType | None = None
+    content: Base64Text
+
+
+class DocumentIn(Document):
+    """An RCA or post-mortem in Markdown, in upstream's shape; further fields are ignored."""
+
+    model_config = LENIENT
+
+    id: Identifier | Literal[""] | None = None  # type: ignore[assignment]
+    content_md: str | None = None  # type: ignore[assignment]
+    issue_id: Identifier | Literal[""] | None = None
+    doc_type: Literal["rca", "postmortem", ""] | None = "rca"  # type: ignore[assignment]
+    created_at: ApiMoment = None  # type: ignore[assignment]
+    updated_at: ApiMoment = None  # type: ignore[assignment]
+    attachments: list[FileIn] | Literal[""] | None = None  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> Self:
+        """What no schema can say of the files is judged by `content`."""
+        return self
+
+    def content(self, identifier: str) -> Document:
+        """The document under that id; raises `Refused` where two files have one name, or all are too long."""
+        given = self.model_dump(exclude_unset=True, exclude_none=True) | {"id": identifier}
+        try:
+            return Document.model_validate(given)
+        except ValidationError as error:
+            raise Refused(
+                f"The document doesn't fit: {explain(error)}.",
+                code="bad_content",
+                advice="Correct it and send it again.",
+            ) from None
+
+
+class IssueIn(Issue):
+    """One incident, in upstream's shape; further fields are ignored."""
+
+    model_config = LENIENT
+
+    id: Identifier | None = None  # type: ignore[assignment]
+    description: str | None = ""  # type: ignore[assignment]
+    severity: ApiSeverity = None  # type: ignore[assignment]
+    status: str | None = "open"  # type: ignore[assignment]
+    category: str | None = ""  # type: ignore[assignment]
+    source: str | None = ""  # type: ignore[assignment]
+    assigned_to: str | None = ""  # type: ignore[assignment]
+    tags: Annotated[list[str] | str | None, Field(description="An array, or one as a JSON string")] = ()  # type: ignore[assignment]
+    created_at: ApiMoment = None  # type: ignore[assignment]
+    updated_at: ApiMoment = None  # type: ignore[assignment]
+    resolved_at: ApiMoment = None  # type: ignore[assignment]
+
+    def content(self, identifier: str) -> Issue:
+        """The issue under that id."""
+        return Issue.model_validate(self.model_dump(exclude_unset=True) | {"id": identifier})
+
+
+class TicketConfigIn(TicketConfig):
+    """What may be overridden for one incident or work item."""
+
+    model_config = STRICT
+
+    severity: ApiSeverity = None  # type: ignore[assignment]
+
+
+class _JobFields(BaseModel):
+    destination: Destination | None = Field(default=None, description="The only one of its kind where left out")
+    callback_url: Url | None = Field(
+        default=None, description="The outcome is posted there, signed; its origin must be allowed by the operator"
+    )
+
+    def command_of(self) -> Command:
+        """The command as the ledger stores it."""
+        given = self.model_dump(mode="json", exclude={"document", "issue", "callback_url"}, exclude_none=True)
+        return parse_command(given)
+
+
+class PublishIn(_JobFields, PublishToConfluence):
+    """Put a document on a page of a Confluence space."""
+
+    model_config = STRICT
+
+    command: Literal["publish_to_confluence"]  # type: ignore[assignment]
+    parent_page_id: PageId | None = None  # type: ignore[assignment]
+    document: DocumentIn | None = Field(default=None, description="The content; without it, the document of doc_id")
+
+
+class IncidentIn(_JobFields, CreateServiceNowIncident):
+    """File an issue as a ServiceNow incident."""
+
+    model_config = STRICT
+
+    command: Literal["create_servicenow_incident"]  # type: ignore[assignment]
+    config: TicketConfigIn | None = None  # type: ignore[assignment]
+    issue: IssueIn | None = Field(default=None, description="The content; without it, the issue of issue_id")
+
+
+class WorkItemIn(_JobFields, CreateAzureDevOpsWorkItem):
+    """File an issue as an Azure DevOps work item."""
+
+    model_config = STRICT
+
+    command: Literal["create_azuredevops_workitem"]  # type: ignore[assignment]
+    config: TicketConfigIn | None = None  # type: ignore[assignment]
+    issue: IssueIn | None = Field(default=None, description="The content; without it, the issue of issue_id")
+
+
+class JobIn(RootModel[Annotated[PublishIn | IncidentIn | WorkItemIn, Field(discriminator="command")]]):
+    """One job: the command by the name of upstream's task, its arguments, and the content where it comes along."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class Reason(BaseModel):
+    """Why an operator acts; it stands in the audit."""
+
+    model_config = STRICT
+
+    reason: Line = ""
+
+
+class _Settings(BaseModel):
+    allow_private: tuple[Cidr, ...] = Field(default=(), description="Private networks that may be connected to")
+    secret: Secret | None = None
+
+    @field_validator("secret", mode="after")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        """A header can't carry anything else."""
+        if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
+            raise ValueError("must be one line of printable ASCII without spaces around it")
+        return value
+
+    def settings(self) -> AnySettings:
+        """The settings without the secret."""
+        return parse_settings(self.model_dump(exclude={"secret"}, exclude_none=True))
+
+
+class ConfluenceIn(_Settings, ConfluenceSettings):
+    """A Confluence site."""
+
+    model_config = STRICT
+
+    kind: Literal["confluence"]
+    base_url: Url
+
+
+class ServiceNowIn(_Settings, ServiceNowSettings):
+    """A ServiceNow instance."""
+
+    model_config = STRICT
+
+    kind: Literal["servicenow"]
+    instance_url: Url
+
+
+class AzureDevOpsIn(_Settings, AzureDevOpsSettings):
+    """An Azure DevOps organisation or collection."""
+
+    model_config = STRICT
+
+    kind: Literal["azure_devops"]
+    org_url: Url
+
+
+class DestinationIn(RootModel[Annotated[ConfluenceIn | ServiceNowIn | AzureDevOpsIn, Field(discriminator="kind")]]):
+    """A destination's settings and, where it changes, its credential."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+# -- addresses and queries -------------------------------------------------------------------------------------------
+
+
+class _Address(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DocumentPath(_Address):
+    """A document's id."""
+
+    doc_id: Identifier
+
+
+class IssuePath(_Address):
+    """An issue's id."""
+
+    issue_id: Identifier
+
+
+class JobPath(_Address):
+    """A job's id."""
+
+    job_id: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
+
+
+class DestinationPath(_Address):
+    """A destination's name."""
+
+    name: Destination
+
+
+class WaitQuery(_Address):
+    """How long to wait for the job to rest."""
+
+    wait: Annotated[
+        int, Field(ge=0, le=300, description="Seconds to wait for an outcome; the operator may set a lower limit")
+    ] = 0
+
+
+class JobsQuery(_Address):
+    """Which jobs."""
+
+    state: JobState | None = None
+    destination: Destination | None = None
+    cursor: Cursor | None = Field(default=None, description="`next` of the page before")
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class AuditQuery(_Address):
+    """Where to go on reading."""
+
+    after: StreamId | None = Field(default=None, description="`next` of the page before; from the start without it")
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200

@@ -1,0 +1,115 @@
+"""Jobs: one, many, their timelines, and what an operator does with them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from typing import cast
+
+from tasks.model import TERMINAL, Job, JobState
+from worker.api.inputs import JobPath, JobsQuery, Reason, WaitQuery
+from worker.api.outputs import JobPage, JobView, Timeline, TimelineEvent
+from worker.api.problems import ProblemError
+from worker.api.route import WAKES, Answer, Call
+from worker.runtime import Services
+
+RESTING = TERMINAL | {JobState.HELD}
+
+
+async def get_job(call: Call) -> Answer:
+    """A job; with `?wait=` seconds as soon as it rests (delivered, dead, cancelled, superseded or held)."""
+    job_id, wait_s = cast(JobPath, call.path).job_id, cast(WaitQuery, call.query).wait
+    wakes = call.request.app[WAKES]
+    now_ms = call.services.core.clock_ms
+    deadline_ms = now_ms() + 1000 * min(wait_s, call.services.settings.api_longest_wait_s)
+    while True:
+        changed = wakes.next()
+        job = await call.services.ledger.require(job_id)
+        left_s = (deadline_ms - now_ms()) / 1000
+        if job.state in RESTING or left_s <= 0:
+            return Answer(JobView.of(job))
+        await wakes.wait(changed, left_s)
+
+
+async def list_jobs(call: Call) -> Answer:
+    """Jobs by state and destination, newest first."""
+    query = cast(JobsQuery, call.query)
+    position = _open_cursor(call.services, query) if query.cursor else None
+    jobs, onward = await call.services.ledger.list(query.state, query.destination, position, query.limit)
+    following = _cursor(call.services, query, onward) if onward else None
+    return Answer(JobPage(jobs=tuple(JobView.of(job) for job in jobs), next=following))
+
+
+async def job_events(call: Call) -> Answer:
+    """A job's timeline."""
+    job_id = cast(JobPath, call.path).job_id
+    await call.services.ledger.require(job_id)
+    events = await call.services.ledger.events(job_id)
+    return Answer(Timeline(events=tuple(TimelineEvent.model_validate(_plain(event)) for event in events)))
+
+
+def _plain(event: dict[str, object]) -> dict[str, object]:
+    """The ledger keeps an event's error as JSON text; a client gets the object."""
+    error = event.get("error")
+    return event | {"error": json.loads(error)} if isinstance(error, str) and error.startswith("{") else event
+
+
+async def retry_job(call: Call) -> Answer:
+    """Queue a dead job again, with its attempts and age reset."""
+    return _changed(await call.services.retry(_id(call), call.actor, _reason(call)))
+
+
+async def cancel_job(call: Call) -> Answer:
+    """End a job that isn't running."""
+    return _changed(await call.services.ledger.cancel(_id(call), call.actor, _reason(call)))
+
+
+async def release_job(call: Call) -> Answer:
+    """Let a held job go on; what policy blocks goes out redacted."""
+    return _changed(await call.services.ledger.release(_id(call), call.actor, _reason(call)))
+
+
+def _id(call: Call) -> str:
+    return cast(JobPath, call.path).job_id
+
+
+def _reason(call: Call) -> str:
+    return cast(Reason, call.body).reason if call.body else ""
+
+
+def _changed(job: Job) -> Answer:
+    return Answer(JobView.of(job))
+
+
+# -- cursors ---------------------------------------------------------------------------------------------------------
+# A cursor belongs to the filter that it was given for, and clients can't make one up.
+
+
+def _cursor(services: Services, query: JobsQuery, position: str) -> str:
+    text = json.dumps([query.state, query.destination, position]).encode()
+    return f"{base64.urlsafe_b64encode(text).decode().rstrip('=')}.{_mark(services, text)}"
+
+
+def _open_cursor(services: Services, query: JobsQuery) -> str:
+    packed, _, mark = (query.cursor or "").rpartition(".")
+    try:
+        text = base64.b64decode(packed + "=" * (-len(packed) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise _no_such_page() from None
+    if not hmac.compare_digest(mark, _mark(services, text)):
+        raise _no_such_page()
+    state, destination, position = json.loads(text)
+    if [state, destination] != [query.state, query.destination]:
+        raise _no_such_page()
+    return str(position)
+
+
+def _mark(services: Services, text: bytes) -> str:
+    return services.vault.mac("cursor", text).hex()[:32]
+
+
+def _no_such_page() -> ProblemError:
+    return ProblemError(
+        404, "unknown_cursor", "No page has this cursor and filter.", "Use `next` of the page before, with its filter."
+    )

@@ -1,0 +1,169 @@
+"""What the API answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from tasks.destinations import AnySettings
+from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
+from tasks.state.audit import AuditEntry
+from tasks.state.directory import DestinationRecord
+from tasks.state.limiter import Health
+
+
+class Stored(Frozen):
+    """What was put."""
+
+    id: str
+    title: str
+
+
+class Accepted(Frozen):
+    """A job that will end in exactly one terminal state. `state` is the one it was accepted in."""
+
+    job_id: str
+    state: JobState
+
+
+class PageResult(Frozen):
+    """A delivered page, in upstream's shape."""
+
+    id: str
+    url: str
+
+
+class TicketResult(Frozen):
+    """A delivered ticket with its number, in upstream's shape."""
+
+    id: str
+    ticket_number: str
+    url: str
+
+
+def _result(receipt: Receipt) -> PageResult | TicketResult:
+    given = receipt.result()
+    return (TicketResult if "ticket_number" in given else PageResult).model_validate(given)
+
+
+class JobView(Frozen):
+    """A job. Times are epoch milliseconds."""
+
+    job_id: str
+    state: JobState
+    command: Command
+    destination: str
+    kind: str
+    attempts: int
+    crashes: int = 0
+    created_ms: int
+    updated_ms: int
+    due_ms: int | None = None
+    expires_ms: int
+    released: bool = False
+    superseded_by: str | None = None
+    result: PageResult | TicketResult | None = None
+    receipt: Receipt | None = None
+    error: LastError | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> JobView:
+        """What an API client sees of a job."""
+        shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
+        result = _result(job.receipt) if job.receipt else None
+        return cls(job_id=job.id, result=result, error=job.last_error, **shown)
+
+
+class JobPage(Frozen):
+    """Jobs, newest first; `next` is the cursor of the next page, absent at the end."""
+
+    jobs: tuple[JobView, ...]
+    next: str | None = None
+
+
+class TimelineEvent(Frozen):
+    """One thing that happened to a job; what else stands in it depends on the event."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    event: str
+    at_ms: int
+
+
+class Timeline(Frozen):
+    """A job's events, oldest first."""
+
+    events: tuple[TimelineEvent, ...]
+
+
+class DestinationView(Frozen):
+    """A destination without its credential. Times are epoch milliseconds."""
+
+    name: str
+    settings: AnySettings
+    revision: int
+    state: str = Field(description="ready, paused or suspended")
+    reason: str = ""
+    not_before_ms: int = 0
+    last_success_ms: int | None = None
+    has_credential: bool
+    health: Health
+
+    @classmethod
+    def of(cls, record: DestinationRecord, health: Health) -> DestinationView:
+        """What an API client sees of a destination."""
+        shown = {name: getattr(record, name) for name in cls.model_fields if name in DestinationRecord.model_fields}
+        return cls(health=health, **shown)
+
+
+class Destinations(Frozen):
+    """All destinations, by name."""
+
+    destinations: tuple[DestinationView, ...]
+
+
+class ConnectionAnswer(Frozen):
+    """A connection test's answer in upstream's shape, and step by step."""
+
+    success: bool
+    message: str
+    steps: tuple[ConnectionStep, ...]
+
+
+class AuditPage(Frozen):
+    """Audit entries, oldest first; `next` goes on after the last of them, also for entries yet to come."""
+
+    entries: tuple[AuditEntry, ...]
+    next: str | None = None
+
+
+class Alive(Frozen):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Check(Frozen):
+    """One thing that readiness depends on."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class Readiness(Frozen):
+    """Whether jobs can be taken and delivered."""
+
+    ready: bool
+    checks: tuple[Check, ...]
+
+
+class Specification(Frozen):
+    """The OpenAPI document."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]

@@ -1,0 +1,158 @@
+"""Errors as problem documents (RFC 9457): what happened, a code for programs, and what to do. Never what was sent."""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from pydantic import Field, ValidationError
+from redis.exceptions import RedisError
+
+from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
+from tasks.model import CommandName, Frozen
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = "5"
+ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "afterword"}
+_PLAIN = re.compile(r"^[A-Za-z0-9_.-]{1,40}$", re.ASCII)
+_STATUS = {
+    "unknown_job": 404,
+    "unknown_apikey": 404,
+    "unknown_destination": 404,
+    "unknown_document": 409,
+    "unknown_issue": 409,
+    "wrong_kind": 409,
+    "idempotency_conflict": 409,
+    "credential_bound": 409,
+    "callback_refused": 403,
+    "wrong_state": 409,
+    "bad_content": 409,
+}
+
+
+class FieldError(Frozen):
+    """One field that doesn't fit: a JSON Pointer (or a parameter's name) and why."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Frozen):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="Identifies the kind of problem: urn:afterword:problem:CODE")
+    title: str
+    status: int
+    code: str = Field(description="The kind as a stable word")
+    detail: str = Field(description="What happened, for a person")
+    advice: str = Field(default="", description="What to do about it")
+    errors: tuple[FieldError, ...] = ()
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem document."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        advice: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: tuple[FieldError, ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.headers = dict(headers or {})
+        self.problem = Problem(
+            type=f"urn:afterword:problem:{code}",
+            title=http.HTTPStatus(status).phrase,
+            status=status,
+            code=code,
+            detail=detail,
+            advice=advice,
+            errors=errors,
+        )
+
+    def response(self) -> web.Response:
+        """The problem as an answer."""
+        body = self.problem.model_dump_json(exclude_defaults=True)
+        headers = {**ALWAYS, **self.headers}
+        return web.Response(status=self.problem.status, text=body, content_type=MEDIA_TYPE, headers=headers)
+
+
+def problem_of(error: Exception) -> ProblemError:
+    """The problem that an error of ours, of Redis or of aiohttp stands for; anything else is an internal one."""
+    match error:
+        case ProblemError():
+            return error
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            return ProblemError(
+                405,
+                "method_not_allowed",
+                "This address doesn't take that method.",
+                f"It takes {allowed}.",
+                headers={"Allow": allowed},
+            )
+        case web.HTTPNotFound():
+            return ProblemError(404, "not_found", "There is nothing at this address.", "/openapi.json lists them all.")
+        case web.HTTPException():
+            return ProblemError(error.status, "refused", error.reason or "Refused.")
+        case StateUnavailable() | RedisError():
+            code = error.code if isinstance(error, StateUnavailable) else "redis_absent"
+            text = error.message if isinstance(error, StateUnavailable) else "Redis can't be reached."
+            advice = "Nothing was stored. Send it again in a moment; the operator sees more in /readyz."
+            return ProblemError(503, code, text, advice, headers={"Retry-After": RETRY_AFTER_S})
+        case KeyTrouble():
+            return ProblemError(503, error.code, error.message, error.advice, headers={"Retry-After": RETRY_AFTER_S})
+        case Refused():
+            return ProblemError(_STATUS.get(error.code, 422), error.code, error.message, error.advice)
+        case AfterwordError():
+            return ProblemError(500, error.code, error.message, error.advice)
+    return ProblemError(
+        500, "internal", "A fault in Afterword itself.", "The log names its kind and place; nothing was sent twice."
+    )
+
+
+def invalid(error: ValidationError, what: str) -> ProblemError:
+    """The problem of a value that doesn't fit its model, field by field, without the values."""
+    if any(row["type"] == "json_invalid" for row in error.errors(include_url=False, include_input=False)):
+        return ProblemError(400, "bad_json", f"The {what} is not JSON in UTF-8.", "Check its encoding and escapes.")
+    return ProblemError(
+        422,
+        "invalid",
+        f"The {what} doesn't fit.",
+        "Correct the fields named in `errors`; /openapi.json describes them.",
+        errors=tuple(field_errors(error)),
+    )
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """What pydantic refused, with JSON Pointers (RFC 6901)."""
+    found = []
+    for row in error.errors(include_url=False, include_input=False)[:20]:
+        parts = [_segment(part) for part in row["loc"] if not _is_tag(part)]
+        if row["type"].startswith("union_tag"):
+            parts.append(str(row["ctx"]["discriminator"]).strip("'"))
+        found.append(FieldError(pointer="/" + "/".join(parts) if parts else "", detail=_words(row)))
+    return found
+
+
+def _is_tag(part: object) -> bool:
+    """Discriminators that pydantic puts into a location."""
+    return part in {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops"}
+
+
+def _segment(part: object) -> str:
+    return str(part) if isinstance(part, int) or _PLAIN.match(str(part)) else "(a name that isn't shown)"
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    if row["type"].startswith("union_tag"):
+        known = row["ctx"].get("expected_tags")
+        return f"Must be one of {known}" if known else "Field required"
+    return str(row["msg"])

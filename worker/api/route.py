@@ -1,0 +1,73 @@
+"""What a route is: the one description that serves requests and becomes the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from tasks.state.access import ApiKey, Scope
+from worker.runtime import Services
+from worker.wakes import Wakes
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+WAKES: web.AppKey[Wakes] = web.AppKey("wakes", Wakes)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, validated: its key, and path, query and body as their models."""
+
+    request: web.Request
+    services: Services
+    key: ApiKey | None
+    path: BaseModel | None
+    query: BaseModel | None
+    body: BaseModel | None
+
+    @property
+    def actor(self) -> str:
+        """Who calls, for the audit."""
+        return f"apikey:{self.key.id}" if self.key else "api"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a handler returns: a model (or bytes of another media type), status and headers."""
+
+    content: BaseModel | bytes | None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One operation. `scopes`: any of them suffices, none leaves it open. `problems` are its own statuses beside
+    those that follow from its other parts. `answers` are models, media types of anything else, or None for no body.
+    """
+
+    method: Literal["GET", "PUT", "POST", "DELETE"]
+    address: str
+    handler: Handler
+    summary: str
+    scopes: tuple[Scope, ...] = ()
+    path: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    answers: Mapping[int, type[BaseModel] | str | None] = field(default_factory=dict)
+    problems: tuple[int, ...] = ()
+    request_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    answer_headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The operation's id."""
+        return self.handler.__name__

@@ -1,0 +1,221 @@
+"""Every address of the API. This table serves the requests, and the OpenAPI document is made from it."""
+
+from __future__ import annotations
+
+from tasks.state.access import Scope
+from tasks.state.verification import AuditReport
+from worker.api.content import LONGEST_IDEMPOTENCY_KEY, put_document, put_issue, submit_job
+from worker.api.destinations import (
+    delete_destination,
+    get_destination,
+    list_destinations,
+    pause_destination,
+    put_destination,
+    resume_destination,
+    test_destination,
+)
+from worker.api.inputs import (
+    AuditQuery,
+    DestinationIn,
+    DestinationPath,
+    DocumentIn,
+    DocumentPath,
+    IssueIn,
+    IssuePath,
+    JobIn,
+    JobPath,
+    JobsQuery,
+    Reason,
+    WaitQuery,
+)
+from worker.api.jobs import cancel_job, get_job, job_events, list_jobs, release_job, retry_job
+from worker.api.openapi import document_of
+from worker.api.outputs import (
+    Accepted,
+    Alive,
+    AuditPage,
+    ConnectionAnswer,
+    Destinations,
+    DestinationView,
+    JobPage,
+    JobView,
+    Readiness,
+    Specification,
+    Stored,
+    Timeline,
+)
+from worker.api.route import Answer, Call, Route
+from worker.api.watch import healthz, metrics, read_audit, readyz, verify_audit
+
+SUBMIT, READ, OPERATE, ADMIN = (Scope.SUBMIT,), (Scope.READ,), (Scope.OPERATE,), (Scope.ADMIN,)
+IDEMPOTENCY = {
+    "Idempotency-Key": {
+        "description": "Sent again with the same body: the same answer and no second job. With another body: 409.",
+        "schema": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": LONGEST_IDEMPOTENCY_KEY,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        },
+    }
+}
+
+
+async def openapi(_: Call) -> Answer:
+    """This document."""
+    return Answer(Specification.model_validate(document_of(ROUTES)))
+
+
+def _content() -> tuple[Route, ...]:
+    return (
+        Route(
+            "PUT",
+            "/v1/documents/{doc_id}",
+            put_document,
+            "Put a document",
+            SUBMIT,
+            path=DocumentPath,
+            body=DocumentIn,
+            answers={200: Stored},
+            problems=(409,),
+        ),
+        Route(
+            "PUT",
+            "/v1/issues/{issue_id}",
+            put_issue,
+            "Put an issue",
+            SUBMIT,
+            path=IssuePath,
+            body=IssueIn,
+            answers={200: Stored},
+            problems=(409,),
+        ),
+        Route(
+            "POST",
+            "/v1/jobs",
+            submit_job,
+            "Submit a job",
+            SUBMIT,
+            body=JobIn,
+            answers={202: Accepted},
+            problems=(409,),
+            request_headers=IDEMPOTENCY,
+            answer_headers={"Location": "The job's address"},
+        ),
+    )
+
+
+def _jobs() -> tuple[Route, ...]:
+    one = "/v1/jobs/{job_id}"
+    acting = [
+        Route(
+            "POST",
+            f"{one}/{verb}",
+            handler,
+            f"{verb.capitalize()} a job",
+            OPERATE,
+            path=JobPath,
+            body=Reason,
+            body_optional=True,
+            answers={200: JobView},
+            problems=(404, 409),
+        )
+        for verb, handler in (("retry", retry_job), ("cancel", cancel_job), ("release", release_job))
+    ]
+    return (
+        Route(
+            "GET", "/v1/jobs", list_jobs, "List jobs", READ, query=JobsQuery, answers={200: JobPage}, problems=(404,)
+        ),
+        Route(
+            "GET",
+            one,
+            get_job,
+            "Read a job, or wait for its outcome",
+            (*READ, *SUBMIT),
+            path=JobPath,
+            query=WaitQuery,
+            answers={200: JobView},
+            problems=(404,),
+        ),
+        Route(
+            "GET",
+            f"{one}/events",
+            job_events,
+            "Read a job's timeline",
+            READ,
+            path=JobPath,
+            answers={200: Timeline},
+            problems=(404,),
+        ),
+        *acting,
+    )
+
+
+def _destinations() -> tuple[Route, ...]:
+    one = "/v1/destinations/{name}"
+    switches = [
+        Route(
+            "POST",
+            f"{one}/{verb}",
+            handler,
+            f"{verb.capitalize()} a destination",
+            OPERATE,
+            path=DestinationPath,
+            answers={200: answer},
+            problems=(404,),
+        )
+        for verb, handler, answer in (
+            ("test", test_destination, ConnectionAnswer),
+            ("pause", pause_destination, DestinationView),
+            ("resume", resume_destination, DestinationView),
+        )
+    ]
+    return (
+        Route("GET", "/v1/destinations", list_destinations, "List destinations", READ, answers={200: Destinations}),
+        Route(
+            "GET",
+            one,
+            get_destination,
+            "Read a destination",
+            READ,
+            path=DestinationPath,
+            answers={200: DestinationView},
+            problems=(404,),
+        ),
+        Route(
+            "PUT",
+            one,
+            put_destination,
+            "Store a destination",
+            ADMIN,
+            path=DestinationPath,
+            body=DestinationIn,
+            answers={200: DestinationView},
+            problems=(409,),
+        ),
+        Route(
+            "DELETE",
+            one,
+            delete_destination,
+            "Remove a destination",
+            ADMIN,
+            path=DestinationPath,
+            answers={204: None},
+            problems=(404,),
+        ),
+        *switches,
+    )
+
+
+def _watch() -> tuple[Route, ...]:
+    return (
+        Route("GET", "/v1/audit", read_audit, "Read the audit", READ, query=AuditQuery, answers={200: AuditPage}),
+        Route("GET", "/v1/audit/verify", verify_audit, "Verify the audit", READ, answers={200: AuditReport}),
+        Route("GET", "/healthz", healthz, "The process lives", answers={200: Alive}),
+        Route("GET", "/readyz", readyz, "Jobs can be taken and delivered", answers={200: Readiness, 503: Readiness}),
+        Route("GET", "/metrics", metrics, "Prometheus metrics", answers={200: "text/plain"}, problems=(503,)),
+        Route("GET", "/openapi.json", openapi, "This document", answers={200: Specification}),
+    )
+
+
+ROUTES: tuple[Route, ...] = (*_content(), *_jobs(), *_destinations(), *_watch())

@@ -1,0 +1,103 @@
+"""Runs the API on a port; errors that come before a request reaches the application are problem documents as well."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from config.settings import Settings
+from tasks.state.access import Scope
+from worker.api.app import build
+from worker.api.problems import ProblemError
+from worker.runtime import Services, open_services
+
+FIRST_KEY_LOCK_MS = 10_000
+SHUTDOWN_S = 2.0
+
+
+class ProblemHandler(RequestHandler):
+    """One connection."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that HTTP's own rules refuse; it isn't logged, since it quotes what was sent."""
+        if status >= 500:
+            problem = ProblemError(500, "internal", "A fault in Afterword itself.")
+        elif exc is not None and type(exc).__name__ == "LineTooLong":
+            problem = ProblemError(400, "header_too_long", "The address or a header is too long.", "8 kB is the most.")
+        else:
+            problem = ProblemError(
+                400, "bad_request", "This is not HTTP as it should be.", "Check headers and framing."
+            )
+        response = problem.response()
+        response.force_close()
+        return response
+
+
+class ProblemServer(web.Server):
+    """Makes the connections' handlers."""
+
+    def __init__(self, given: web.Server, options: dict[str, Any]) -> None:
+        super().__init__(given.request_handler, request_factory=given.request_factory, **options)
+        self._options = options
+
+    def __call__(self) -> RequestHandler:
+        """The handler of a new connection."""
+        return ProblemHandler(self, loop=asyncio.get_running_loop(), **self._options)
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with our handler of broken requests."""
+
+    async def _make_server(self) -> web.Server:
+        return ProblemServer(await super()._make_server(), {"access_log": None, "lingering_time": 1.0})
+
+
+async def serve(services: Services, host: str, port: int) -> tuple[Runner, int]:
+    """Start the API; port 0 takes any free one. Returns the runner to clean up and the port."""
+    runner = Runner(build(services), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner, int(runner.addresses[0][1])
+
+
+async def serve_until_stopped(
+    settings: Settings, host: str, port: int, announce: Callable[[int, str | None], None]
+) -> None:
+    """Run until SIGTERM or Ctrl-C; `announce` gets the port, and the first key where there was none yet."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_services(settings) as services:
+        runner, actual = await serve(services, host, port)
+        announce(actual, await first_key(services, "api"))
+        await stop.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(runner.cleanup(), 4 * SHUTDOWN_S)
+
+
+async def first_key(services: Services, actor: str) -> str | None:
+    """The text of a new admin key where there is no key at all yet; None ever after. Two starts at once make one."""
+    if await services.access.list():
+        return None
+    lock = f"{services.settings.prefix}:apikeys:first"
+    if not await services.redis.set(lock, "1", nx=True, px=FIRST_KEY_LOCK_MS) or await services.access.list():
+        return None
+    _, text = await services.access.create("first", [Scope.ADMIN], None, actor)
+    return text

@@ -1,0 +1,77 @@
+"""Audit and health: what operators and their tools look at."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from redis.exceptions import RedisError
+
+from config.settings import ConfigError
+from tasks.errors import AfterwordError
+from tasks.state.canary import check_keys
+from worker.api.inputs import AuditQuery
+from worker.api.outputs import Alive, AuditPage, Check, Readiness
+from worker.api.route import Answer, Call
+from worker.metrics import CONTENT_TYPE, render
+from worker.runtime import Services
+
+PROBE_TTL_MS = 60_000
+
+
+async def read_audit(call: Call) -> Answer:
+    """Audit entries after a position, oldest first."""
+    query = cast(AuditQuery, call.query)
+    entries = await call.services.audit.after(query.after or "-", query.limit)
+    return Answer(AuditPage(entries=tuple(entries), next=entries[-1].id if entries else query.after))
+
+
+async def verify_audit(call: Call) -> Answer:
+    """Check every entry, chain and head of the audit trail."""
+    return Answer(await call.services.audit.verify())
+
+
+async def healthz(_: Call) -> Answer:
+    """The process answers; nothing else is looked at."""
+    return Answer(Alive())
+
+
+async def readyz(call: Call) -> Answer:
+    """Whether jobs can be stored and delivered: Redis takes writes, the keys fit, a worker lives."""
+    services = call.services
+    checks = [await _writable(services)]
+    if checks[0].ok:
+        checks += [await _keys_fit(services), await _worker_lives(services)]
+    ready = all(check.ok for check in checks)
+    return Answer(Readiness(ready=ready, checks=tuple(checks)), status=200 if ready else 503)
+
+
+async def _writable(services: Services) -> Check:
+    try:
+        await services.redis.set(f"{services.settings.prefix}:probe", "1", px=PROBE_TTL_MS)
+    except (RedisError, OSError) as error:
+        return Check(name="redis", ok=False, detail=f"takes no writes ({type(error).__name__})")
+    return Check(name="redis", ok=True, detail="takes writes")
+
+
+async def _keys_fit(services: Services) -> Check:
+    try:
+        await check_keys(services.redis, services.vault, services.settings.prefix)
+    except (AfterwordError, ConfigError) as error:
+        return Check(name="keys", ok=False, detail=str(error))
+    return Check(name="keys", ok=True, detail="fit what is stored")
+
+
+async def _worker_lives(services: Services) -> Check:
+    try:
+        seconds, micros = await services.redis.time()
+        now_ms = seconds * 1000 + micros // 1000
+        alive = await services.redis.zcount(f"{services.settings.prefix}:workers", now_ms, "+inf")
+    except (RedisError, OSError) as error:
+        return Check(name="workers", ok=False, detail=f"Redis doesn't say ({type(error).__name__})")
+    detail = f"{alive} alive" if alive else "none is alive; start one with `afterword worker`. Jobs are kept meanwhile."
+    return Check(name="workers", ok=bool(alive), detail=detail)
+
+
+async def metrics(call: Call) -> Answer:
+    """Prometheus metrics."""
+    return Answer(await render(call.services), media_type=CONTENT_TYPE)

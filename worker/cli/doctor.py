@@ -1,0 +1,129 @@
+"""`afterword doctor`: what is wrong and what to do, for a person; `--worker`: a worker's health check."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable
+from functools import partial
+
+import click
+from redis.exceptions import RedisError
+
+from config.keys import load_key_ring
+from config.sentinel import is_sentinel
+from config.settings import ConfigError, unknown_variables
+from tasks.errors import AfterwordError
+from worker.cli.base import Context, common
+from worker.connections import shown_address
+from worker.queues import queue_lengths
+from worker.runtime import Services
+
+CLOCK_LIMIT_S = 5.0
+Found = Callable[[str, bool, str], None]
+
+
+@click.command()
+@click.option("--worker", "worker_only", is_flag=True, help="Only whether a worker on this host is at work.")
+@common
+def doctor(context: Context, worker_only: bool) -> None:
+    """Check settings, keys, Redis, broker, clock, workers and destinations, and say what to do."""
+    findings: list[dict[str, object]] = []
+
+    def found(name: str, ok: bool, detail: str) -> None:
+        findings.append({"check": name, "ok": ok, "detail": detail})
+
+    strangers = [] if worker_only else unknown_variables(os.environ)
+    said = f"{', '.join(strangers)}: no such setting; see docs/configuration.md" if strangers else "all known"
+    found("variables", not strangers, said)
+    try:
+        found("keys", True, f"current key {load_key_ring(context.settings).order[0]}")
+        context.run(partial(_own_worker if worker_only else _examine, found))
+    except ConfigError as error:
+        found("settings", False, str(error))
+    except (AfterwordError, RedisError) as error:
+        found("redis", False, str(error))
+    lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
+    good = all(row["ok"] for row in findings)
+    context.show({"ok": good, "checks": findings}, "\n".join(lines))
+    if not good:
+        raise SystemExit(1)
+
+
+async def _own_worker(found: Found, services: Services) -> None:
+    """A heartbeat from this host: in a container, that of its only worker."""
+    host = f"{socket.gethostname()}-"
+    alive = [name for name in await _alive(services) if name.startswith(host)]
+    found("worker", bool(alive), ", ".join(alive) if alive else "no worker on this host sends a heartbeat")
+
+
+async def _alive(services: Services) -> list[str]:
+    now_ms = int(time.time() * 1000)
+    names = await services.redis.zrangebyscore(f"{services.settings.prefix}:workers", now_ms, "+inf")
+    return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
+
+async def _examine(found: Found, services: Services) -> None:
+    facts = await services.redis.info()
+    found("redis", True, f"{facts.get('redis_version')} at {shown_address(services.settings.redis_address())}")
+    found("durability", *await _durability(services, aof=bool(facts.get("aof_enabled"))))
+    found("replicas", *_replicas(services, int(facts.get("connected_slaves", 0))))
+    policy = str(facts.get("maxmemory_policy", "noeviction"))
+    full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
+    found("memory", full, policy if full else f"{policy} throws records away; set maxmemory-policy noeviction")
+    await _broker(found, services)
+    seconds, _ = await services.redis.time()
+    skew = abs(time.time() - int(seconds))
+    found(
+        "clock",
+        skew <= CLOCK_LIMIT_S,
+        f"{skew:.0f} s apart from the Redis server" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
+    )
+    alive = len(await _alive(services))
+    found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
+    for record in await services.destinations.list():
+        ok = record.state == "ready" and record.has_credential
+        found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
+
+
+async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
+    if not aof:
+        return False, "turn `appendonly yes` and `appendfsync always` on"
+    try:
+        configured = await services.redis.config_get("appendfsync")
+    except RedisError:  # managed Redis doesn't show its configuration
+        return True, "append-only file is on; whether each write is synced can't be seen"
+    sync = str(configured.get("appendfsync"))
+    return sync == "always", f"append-only file is on, appendfsync {sync}" + (
+        "" if sync == "always" else "; use always"
+    )
+
+
+def _replicas(services: Services, connected: int) -> tuple[bool, str]:
+    """Whether the replicas that a transition waits for are there, and one more for the time after a failover."""
+    wanted = services.settings.replicas_wanted()
+    if connected < wanted:
+        return (
+            False,
+            f"{connected} of {wanted} are connected; nothing is accepted. Start them or set AFTERWORD_REPLICAS",
+        )
+    if wanted == 0 and is_sentinel(services.settings.redis_address()):
+        return False, "a failover may forget what was permitted: set AFTERWORD_REPLICAS=1"
+    spare = "" if connected > wanted or not wanted else "; after a failover none is left to confirm: add one"
+    return True, f"{connected} connected, {wanted} waited for{spare}"
+
+
+async def _broker(found: Found, services: Services) -> None:
+    lengths = await asyncio.to_thread(queue_lengths, services.settings)
+    address = shown_address(services.settings.broker_address())
+    if not lengths.reachable:
+        found("broker", False, f"{address} can't be reached; correct AFTERWORD_BROKER_URL")
+        return
+    waiting = ", ".join(f"{name} {count}" for name, count in lengths.messages.items())
+    aside = f"; {lengths.set_aside} set aside" if lengths.set_aside else ""
+    found("broker", True, f"{address}: {waiting}{aside}")
+
+
+COMMANDS = (doctor,)

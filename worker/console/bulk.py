@@ -1,0 +1,149 @@
+"""One action on every job that matches a filter: confirmed with its count, followed while it runs, stoppable.
+
+The action runs in this server; its progress is in Redis, so that any server can show it and anybody may stop it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from typing import Literal, get_args
+
+from aiohttp import web
+
+from tasks import lifecycle
+from tasks.bulk import Verb
+from tasks.errors import AfterwordError, Refused
+from tasks.model import Frozen
+from tasks.state.overview import JobFilter
+from worker.console.jobs import filter_of, possible
+from worker.console.visit import Route, Visit
+
+log = logging.getLogger(__name__)
+
+REMEMBER_S = 24 * 3600
+SILENT_MS = 60_000
+
+
+class Bulk(Frozen):
+    """A bulk action. `state` becomes `silent` for readers when its server said nothing for a minute."""
+
+    id: str
+    verb: Verb
+    chosen: JobFilter
+    actor: str
+    reason: str = ""
+    started_ms: int
+    told_ms: int
+    done: int = 0
+    failed: int = 0
+    total: int = 0
+    state: Literal["running", "finished", "stopped", "broken", "silent"] = "running"
+    trouble: str = ""
+
+
+async def ask(visit: Visit) -> web.StreamResponse:
+    """How many jobs it would be, before anything happens."""
+    verb, chosen = _wanted(visit.asked("verb"), visit.asked("state"), visit.asked("destination"))
+    total = await visit.services.ledger.overview.size(chosen)
+    return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=total)
+
+
+async def start(visit: Visit) -> web.StreamResponse:
+    """Begin, and go on to the page that follows it."""
+    verb, chosen = _wanted(visit.said("verb"), visit.said("state"), visit.said("destination"))
+    if verb == "release" and not visit.said("reason"):
+        raise Refused("Say why they may go out.", code="no_reason", advice="The reason stands in the audit.")
+    now_ms = visit.now_ms
+    bulk = Bulk(
+        id=secrets.token_hex(8),
+        verb=verb,
+        chosen=chosen,
+        actor=visit.actor,
+        reason=visit.said("reason")[:500],
+        started_ms=now_ms,
+        told_ms=now_ms,
+        total=await visit.services.ledger.overview.size(chosen),
+    )
+    await _tell(visit, bulk)
+    task = asyncio.create_task(_run(visit, bulk))
+    visit.console.running.add(task)
+    task.add_done_callback(visit.console.running.discard)
+    return await visit.go(f"/bulk/{bulk.id}")
+
+
+async def _run(visit: Visit, bulk: Bulk) -> None:
+    """Act on all, telling of progress; ends early where somebody asked for that."""
+    steps = lifecycle.act_on_all(visit.services.core, bulk.verb, bulk.chosen, actor=bulk.actor, reason=bulk.reason)
+    try:
+        async for progress in steps:
+            stopped = bool(await visit.services.redis.exists(_key(visit, bulk.id, "stop")))
+            update = {"done": progress.done, "failed": progress.failed, "total": progress.total}
+            state = "finished" if progress.finished else "stopped" if stopped else "running"
+            bulk = bulk.model_copy(update={**update, "state": state, "told_ms": visit.now_ms})
+            await _tell(visit, bulk)
+            if stopped:
+                break
+    except asyncio.CancelledError:
+        bulk = bulk.model_copy(update={"state": "stopped", "trouble": "The server stopped."})
+        with contextlib.suppress(Exception):
+            await asyncio.shield(_tell(visit, bulk))
+        raise
+    except AfterwordError as error:
+        await _tell(visit, bulk.model_copy(update={"state": "broken", "trouble": str(error)}))
+    except Exception as error:  # whatever it was, the page must not say "running" for ever
+        log.error("bulk %s: %s", bulk.id, type(error).__name__)
+        await _tell(visit, bulk.model_copy(update={"state": "broken", "trouble": "A fault in Afterword itself."}))
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """How far it is."""
+    bulk = await find(visit, visit.part("id"))
+    if bulk is None:
+        raise web.HTTPNotFound
+    return await visit.page("bulk.html", bulk=bulk)
+
+
+async def stop(visit: Visit) -> web.StreamResponse:
+    """Ask it to stop; what was done stays done."""
+    identifier = visit.part("id")
+    if await find(visit, identifier) is None:
+        raise web.HTTPNotFound
+    await visit.services.redis.set(_key(visit, identifier, "stop"), visit.actor, ex=REMEMBER_S)
+    return await visit.go(f"/bulk/{identifier}", "It stops after the jobs that it is at. What was done stays done.")
+
+
+async def find(visit: Visit, identifier: str) -> Bulk | None:
+    """The bulk action of that id, as it was told last."""
+    raw = await visit.services.redis.get(_key(visit, identifier))
+    if raw is None:
+        return None
+    bulk = Bulk.model_validate_json(raw)
+    silent = bulk.state == "running" and visit.now_ms - bulk.told_ms > SILENT_MS
+    return bulk.model_copy(update={"state": "silent"}) if silent else bulk
+
+
+def _wanted(verb: str, state: str, destination: str) -> tuple[Verb, JobFilter]:
+    chosen = filter_of(state, destination)
+    known = next((each for each in get_args(Verb) if each == verb), None)
+    if known is None or not possible(known, chosen.state):
+        raise Refused("That can't be done with these jobs.", code="bad_arguments", advice="Choose a state first.")
+    return known, chosen
+
+
+async def _tell(visit: Visit, bulk: Bulk) -> None:
+    await visit.services.redis.set(_key(visit, bulk.id), bulk.model_dump_json(), ex=REMEMBER_S)
+
+
+def _key(visit: Visit, *parts: str) -> str:
+    return ":".join((visit.services.settings.prefix, "bulk", *parts))
+
+
+ROUTES = (
+    Route("GET", "/bulk", ask, "operate"),
+    Route("POST", "/bulk", start, "operate"),
+    Route("GET", "/bulk/{id}", show),
+    Route("POST", "/bulk/{id}/stop", stop, "operate"),
+)

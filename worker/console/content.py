@@ -1,0 +1,188 @@
+"""A job's content as people may see it: findings by place, the rendering as it would leave, the text with its marks.
+
+Nobody is shown more than the destination would get, but for operators who look at a held text; that is audited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+from tasks.destinations import AnySettings, Work, destination_for
+from tasks.errors import AfterwordError, KeyTrouble
+from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, subject_key
+from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
+from worker.console.rendering import marked
+from worker.console.visit import Visit
+from worker.sandbox.pages import as_html
+
+TITLES = ("title", "short_description", "System.Title")
+BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
+FIELDS = {"title": "Title", "content_md": "Document", "description": "Description"}
+MOST_SHOWN = 200
+LONGEST_FOR_TITLE = 400_000
+
+
+class Found(Frozen):
+    """One finding as it may be shown: what and where, never the value. `line` counts from 1."""
+
+    field: str
+    line: int
+    type: str
+    severity: str
+    category: str
+    action: Action
+
+
+class Screened(Frozen):
+    """What screening says of a content: the strictest action, its findings, and how many more there are."""
+
+    action: str
+    found: tuple[Found, ...] = ()
+    more: int = 0
+    trouble: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether policy would hold the job."""
+        return self.action in ("hold", "block") or bool(self.trouble)
+
+
+class Preview(Frozen):
+    """The rendering: `body` is safe markup. `trouble` says why there is none."""
+
+    title: str = ""
+    body: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    trouble: str = ""
+
+
+async def content_of(visit: Visit, command: Command) -> Document | Issue | None:
+    """What a command is about, as it is stored now."""
+    if command.command is CommandName.PUBLISH:
+        return await visit.services.contents.document(command.doc_id)
+    return await visit.services.contents.issue(command.issue_id)
+
+
+def texts_of(content: Document | Issue) -> dict[str, str]:
+    """The texts that screening looks at, by field."""
+    if isinstance(content, Document):
+        return {"title": content.title, "content_md": content.content_md}
+    return {"title": content.title, "description": content.description}
+
+
+async def screened(visit: Visit, content: Document | Issue) -> Screened:
+    """What screening says of this content."""
+    return await asyncio.to_thread(_screened, texts_of(content), visit.services.core.policy)
+
+
+def _screened(texts: Mapping[str, str], policy: Policy) -> Screened:
+    found: list[Found] = []
+    strictest = "pass"
+    order = ("pass", "redact", "hold", "block")
+    for field, text in texts.items():
+        try:
+            verdict = screen(text, policy)
+        except ScreeningFailed as failed:
+            return Screened(action="hold", trouble=str(failed))
+        strictest = max(strictest, verdict.action, key=order.index)
+        found += [_place(field, text, finding, policy) for finding in verdict.findings]
+    return Screened(action=strictest, found=tuple(found[:MOST_SHOWN]), more=max(0, len(found) - MOST_SHOWN))
+
+
+def _place(field: str, text: str, finding: Finding, policy: Policy) -> Found:
+    return Found(
+        field=FIELDS[field],
+        line=text.count("\n", 0, finding.start) + 1,
+        type=finding.type,
+        severity=finding.severity,
+        category=finding.category,
+        action=policy.action(finding),
+    )
+
+
+async def preview(settings: AnySettings, command: Command, content: Document | Issue, policy: Policy) -> Preview:
+    """What the destination would show: screened as after a release, rendered, and cleaned."""
+    return await asyncio.to_thread(_preview, settings, command, content, policy)
+
+
+def _preview(settings: AnySettings, command: Command, content: Document | Issue, policy: Policy) -> Preview:
+    try:
+        clean = {name: screen(text, policy, released=True).text for name, text in texts_of(content).items()}
+        safe = content.model_copy(update=clean)
+        work = Work(
+            job_id="preview",
+            subject=subject_key("preview"),
+            command=command,
+            document=safe if isinstance(safe, Document) else None,
+            issue=safe if isinstance(safe, Issue) else None,
+        )
+        texts = destination_for(settings).prepare(work).texts
+    except (AfterwordError, ScreeningFailed) as error:
+        return Preview(trouble=str(error))
+    body = "".join(as_html(settings.kind, text) for name, text in texts.items() if name in BODIES)
+    title = next((text for name, text in texts.items() if name in TITLES), "")
+    facts = tuple((name, text) for name, text in texts.items() if name not in (*TITLES, *BODIES))
+    return Preview(title=title, body=body, facts=facts)
+
+
+async def marked_texts(visit: Visit, content: Document | Issue) -> list[tuple[str, Markup]]:
+    """Each text as it was submitted, with every finding marked; only for those who decide about it."""
+    policy = visit.services.core.policy
+
+    def mark() -> list[tuple[str, Markup]]:
+        return [(FIELDS[name], _marked(text, policy)) for name, text in texts_of(content).items()]
+
+    return await asyncio.to_thread(mark)
+
+
+def _marked(text: str, policy: Policy) -> Markup:
+    try:
+        verdict = screen(text, policy)
+    except ScreeningFailed:
+        return Markup.escape(text)
+    spans = [(f.start, f.end, f"{f.type}|{policy.action(f)}") for f in verdict.findings]
+    return marked(text, spans, _mark)
+
+
+def _mark(words: str, label: str) -> Markup:
+    kind, _, action = label.partition("|")
+    return Markup('<mark class="found found-{}"><b>{}</b>{}</mark>').format(action, kind, words)
+
+
+async def titles_of(visit: Visit, jobs: list[Job]) -> dict[str, str]:
+    """The title of each job's content, by job id, screened as it would leave.
+
+    Absent where there is no content, where its key is gone, and where opening it would take long.
+    """
+    found: dict[str, str] = {}
+    for job in jobs:
+        kind: Literal["document", "issue"] = "document" if job.command.command is CommandName.PUBLISH else "issue"
+        if await visit.services.contents.length(kind, content_id(job.command)) > LONGEST_FOR_TITLE:
+            continue
+        with contextlib.suppress(KeyTrouble):
+            content = await content_of(visit, job.command)
+            if content is not None:
+                found[job.id] = content.title
+    policy = visit.services.core.policy
+
+    def clean() -> dict[str, str]:
+        return {name: _clean_title(title, policy) for name, title in found.items()}
+
+    return await asyncio.to_thread(clean)
+
+
+def _clean_title(title: str, policy: Policy) -> str:
+    try:
+        return screen(title, policy, released=True).text
+    except ScreeningFailed:
+        return "…"
+
+
+def content_id(command: Any) -> str:
+    """The id of the document or issue."""
+    return str(command.doc_id if command.command is CommandName.PUBLISH else command.issue_id)

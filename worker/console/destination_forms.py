@@ -1,0 +1,93 @@
+"""The forms of Settings → Integrations: upstream's fields for each kind, and how a filled-in form becomes settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.destinations import AnySettings, parse_settings
+from tasks.model import Frozen
+from tasks.state.directory import DestinationRecord
+
+
+class Field(Frozen):
+    """One field: its setting's name, the label that upstream uses, an example, and what to know."""
+
+    name: str
+    label: str
+    example: str = ""
+    hint: str = ""
+    type: str = "text"
+    required: bool = True
+    choices: tuple[tuple[str, str], ...] = ()
+
+
+class Kind(Frozen):
+    """One kind of destination: what it is for, its fields, and what its connection test looks at, in order."""
+
+    name: str
+    purpose: str
+    secret: str
+    secret_hint: str
+    fields: tuple[Field, ...]
+    steps: tuple[str, ...]
+
+
+FLAVORS = (("cloud", "Cloud"), ("datacenter", "Data Center"))
+CONFLUENCE = Kind(
+    name="confluence",
+    purpose="Publishes RCA and post-mortem documents as pages of a space.",
+    secret="API Token",
+    secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, without an e-mail address.",
+    fields=(
+        Field(name="base_url", label="Base URL", example="https://example.atlassian.net", type="url"),
+        Field(name="email", label="Email", example="bot@example.com", type="email", required=False),
+        Field(name="space", label="Space Key", example="OPS", hint="The test looks at this space.", required=False),
+        Field(name="flavor", label="Edition", choices=FLAVORS),
+    ),
+    steps=("credential", "space", "right to create pages"),
+)
+SERVICENOW = Kind(
+    name="servicenow",
+    purpose="Files issues as incidents, with severity mapped to impact and urgency.",
+    secret="Password",
+    secret_hint="Of an account that may read and create incidents.",
+    fields=(
+        Field(name="instance_url", label="Instance URL", example="https://example.service-now.com", type="url"),
+        Field(name="username", label="Username", example="afterword.bot", required=False),
+    ),
+    steps=("credential", "read access to incident", "right to create incidents"),
+)
+AZURE_DEVOPS = Kind(
+    name="azure_devops",
+    purpose="Files issues as work items of a project.",
+    secret="Personal Access Token",
+    secret_hint="With the scope Work Items (read and write).",
+    fields=(
+        Field(name="org_url", label="Organization URL", example="https://dev.azure.com/example", type="url"),
+        Field(name="project", label="Project", example="Operations", required=False),
+        Field(name="work_item_type", label="Work Item Type", example="Bug"),
+    ),
+    steps=("credential", "project", "work item type", "right to create work items"),
+)
+KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS)}
+DEFAULTS = {"flavor": "cloud", "work_item_type": "Bug"}
+
+
+def values_of(record: DestinationRecord) -> dict[str, str]:
+    """What the form of a stored destination shows. The secret is not among it and never leaves the vault."""
+    settings = record.settings.model_dump(mode="json", exclude_none=True)
+    given = {field.name: str(settings.get(field.name, "")) for field in KINDS[record.settings.kind].fields}
+    return given | {
+        "name": record.name,
+        "allow_http": "on" if record.settings.allow_http else "",
+        "allow_private": ", ".join(record.settings.allow_private),
+    }
+
+
+def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord | None) -> AnySettings:
+    """The settings that a form means; those it doesn't show stay as they were. Raises `Refused` naming each bad field."""
+    kept: dict[str, Any] = before.settings.model_dump(mode="json", exclude_none=True) if before else {}
+    given: dict[str, Any] = {field.name: values.get(field.name) or None for field in kind.fields}
+    blocks = tuple(block for block in values.get("allow_private", "").replace(",", " ").split() if block)
+    given |= {"kind": kind.name, "allow_http": bool(values.get("allow_http")), "allow_private": blocks}
+    return parse_settings(kept | given)

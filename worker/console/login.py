@@ -1,0 +1,88 @@
+"""Logging in with an API key, and out."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from tasks.state.access import Scope
+from tasks.state.audit import Event
+from worker.console.guard import cookie_name, on_loopback, over_https
+from worker.console.sessions import FAILURES_WITHIN_S
+from worker.console.visit import Route, Visit
+
+LONGEST_KEY = 300
+
+
+async def show(visit: Visit) -> web.StreamResponse:
+    """The login page; straight on for whoever is logged in."""
+    target = own_path(visit.asked("next"))
+    if visit.someone:
+        await visit.go(target)
+    return await _page(visit, target)
+
+
+async def log_in(visit: Visit) -> web.StreamResponse:
+    """Take a key and open a session. A refused key is counted by address and audited, never repeated."""
+    sessions, address = visit.console.sessions, visit.request.remote or "unknown"
+    target = own_path(visit.said("next"))
+    if not over_https(visit.request) and not on_loopback(visit.request):
+        text = "Over plain http a key would cross the network in the clear. Use https, or a tunnel to this machine."
+        return await _page(visit, target, text, 403)
+    if await sessions.too_many_failures(address):
+        response = await _page(visit, target, "Too many keys were refused. Wait a minute, then try again.", 429)
+        response.headers["Retry-After"] = str(FAILURES_WITHIN_S)
+        return response
+    given = visit.said("key")
+    key = await visit.services.access.authenticate(given) if 0 < len(given) <= LONGEST_KEY else None
+    if key is None:
+        await sessions.count_failure(address)
+        await visit.services.ledger.announce(Event.LOGIN_REFUSED, {"address": address})
+        return await _page(visit, target, "That key isn't known here, or it was revoked or has expired.", 401)
+    if not key.may(Scope.READ):
+        text = "That key may submit jobs but not read. Use one with the scope read, operate or admin."
+        return await _page(visit, target, text, 403)
+    await visit.services.access.admit(key, visit.services.settings.api_rate_per_minute)  # notes when it was last used
+    if visit.someone:
+        await sessions.close(visit.someone.digest)
+    identifier = await sessions.open(key, visit.now_ms)
+    await visit.services.ledger.announce(Event.LOGGED_IN, {"actor": key.name, "key": key.id, "address": address})
+    response = web.HTTPSeeOther(target)
+    response.set_cookie(
+        cookie_name(visit.request),
+        identifier,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=over_https(visit.request),
+    )
+    raise response
+
+
+async def log_out(visit: Visit) -> web.StreamResponse:
+    """End the session."""
+    await visit.console.sessions.close(visit.session.digest)
+    await visit.services.ledger.announce(Event.LOGGED_OUT, {"actor": visit.actor, "key": visit.session.key.id})
+    response = web.HTTPSeeOther("/login")
+    response.del_cookie(cookie_name(visit.request), path="/", secure=over_https(visit.request), samesite="Strict")
+    raise response
+
+
+def own_path(wanted: str) -> str:
+    """Where to go after the login: a path of the console, never another site."""
+    parts = urlsplit(wanted)
+    plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\", "/login", "/live"))
+    return wanted if plain and not parts.netloc and wanted.isprintable() else "/"
+
+
+async def _page(visit: Visit, target: str, text: str = "", status: int = 200) -> web.Response:
+    data = visit.services.settings.data if on_loopback(visit.request) else None
+    return await visit.page("login.html", status=status, target=target, text=text, data=data)
+
+
+ROUTES = (
+    Route("GET", "/login", show, None),
+    Route("POST", "/login", log_in, None),
+    Route("POST", "/logout", log_out, "read"),
+)

@@ -1,0 +1,182 @@
+"""Publish: paste or upload a document, or file an issue; see first what screening finds and what would be shown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_request import FileField
+from pydantic import BaseModel, ValidationError
+
+from tasks.errors import Refused
+from tasks.model import Command, CommandName, Document, Issue, explain, parse_command
+from tasks.state.directory import DestinationRecord
+from worker.console.content import preview, screened
+from worker.console.visit import Route, Visit
+
+LONGEST_FILE = 4_000_000
+DOCUMENT = ("title", "id", "issue_id", "doc_type", "content", "destination", "space", "parent")
+ISSUE = ("title", "id", "severity", "description", "destination", "work_item_type")
+
+
+async def publish(visit: Visit) -> web.StreamResponse:
+    """The form for a document."""
+    given = {name: visit.asked(name) for name in DOCUMENT}
+    return await _page(visit, "publish.html", given, ("confluence",))
+
+
+async def issue(visit: Visit) -> web.StreamResponse:
+    """The form for an incident or work item."""
+    given = {name: visit.asked(name) for name in ISSUE}
+    return await _page(visit, "issue.html", given, ("servicenow", "azure_devops"))
+
+
+async def publish_document(visit: Visit) -> web.StreamResponse:
+    """Preview the document, or submit it."""
+    given = {name: visit.said(name) for name in DOCUMENT}
+    kinds = ("confluence",)
+    try:
+        given |= _uploaded(visit)
+        given["id"] = given["id"] or given["issue_id"] or slug(given["title"])
+        fields = {"id": given["id"], "title": given["title"], "content_md": given["content"]}
+        document = _checked(
+            Document, fields | {"issue_id": given["issue_id"], "doc_type": given["doc_type"] or "rca"}, "content_md"
+        )
+        record = await visit.services.destinations.choose(given["destination"] or None, "confluence")
+        command = parse_command(_page_of(record, document.id, given))
+        if visit.said("then") == "submit":
+            return await _submit(visit, command, document=document)
+    except Refused as refused:
+        return await _page(visit, "publish.html", given, kinds, problem=str(refused))
+    return await _page(visit, "publish.html", given, kinds, looked=await _look(visit, record, command, document))
+
+
+async def file_issue(visit: Visit) -> web.StreamResponse:
+    """Preview the ticket, or submit it."""
+    given = {name: visit.said(name) for name in ISSUE}
+    kinds = ("servicenow", "azure_devops")
+    try:
+        given["id"] = given["id"] or slug(given["title"])
+        fields = {name: given[name] for name in ("id", "title", "description", "severity")}
+        content = _checked(Issue, {name: value for name, value in fields.items() if value}, "description")
+        record = await visit.services.destinations.require(given["destination"])
+        command = parse_command(_ticket(record, content.id, given))
+        if visit.said("then") == "submit":
+            return await _submit(visit, command, issue=content)
+    except Refused as refused:
+        return await _page(visit, "issue.html", given, kinds, problem=str(refused))
+    return await _page(visit, "issue.html", given, kinds, looked=await _look(visit, record, command, content))
+
+
+def _page_of(record: DestinationRecord, doc_id: str, given: dict[str, str]) -> dict[str, Any]:
+    """The command that publishes a document with this destination."""
+    space = given["space"] or getattr(record.settings, "space", None)
+    if not space:
+        raise Refused("The space is missing.", code="bad_arguments", advice="Give the key of a Confluence space.")
+    parent = given["parent"] or None
+    return {
+        "command": CommandName.PUBLISH,
+        "doc_id": doc_id,
+        "space_key": space,
+        "parent_page_id": parent,
+        "destination": record.name,
+    }
+
+
+def _ticket(record: DestinationRecord, issue_id: str, given: dict[str, str]) -> dict[str, Any]:
+    """The command that files an issue with this destination."""
+    common = {"issue_id": issue_id, "destination": record.name}
+    if record.settings.kind == "servicenow":
+        return common | {"command": CommandName.INCIDENT}
+    project = getattr(record.settings, "project", None)
+    if record.settings.kind != "azure_devops" or not project:
+        raise Refused(
+            f"{record.name} has no project to file work items in.",
+            code="bad_arguments",
+            advice="An admin can set one under Integrations.",
+        )
+    config = {"work_item_type": given["work_item_type"]} if given["work_item_type"] else {}
+    return common | {"command": CommandName.WORK_ITEM, "project": project, "config": config}
+
+
+async def _submit(
+    visit: Visit, command: Command, *, document: Document | None = None, issue: Issue | None = None
+) -> web.StreamResponse:
+    """Submit under the form's own key: a form that is sent twice makes one job."""
+    once = f"console:{visit.session.digest}:{visit.said('once')}" if visit.said("once") else None
+    job = await visit.services.submit(command, actor=visit.actor, idempotency_key=once, document=document, issue=issue)
+    return await visit.go(f"/jobs/{job.id}", "Submitted. This page follows the job by itself.")
+
+
+async def _look(visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue) -> dict[str, Any]:
+    policy = visit.services.core.policy
+    return {
+        "screened": await screened(visit, content),
+        "preview": await preview(record.settings, command, content, policy),
+    }
+
+
+async def _page(
+    visit: Visit,
+    template: str,
+    given: dict[str, str],
+    kinds: tuple[str, ...],
+    *,
+    problem: str = "",
+    looked: dict[str, Any] | None = None,
+) -> web.Response:
+    records = [r for r in await visit.services.destinations.list() if r.settings.kind in kinds]
+    once = visit.said("once") or f"{visit.now_ms}"
+    facts = {"given": given, "records": records, "problem": problem, "looked": looked, "once": once}
+    return await visit.page(template, status=422 if problem else 200, **facts)
+
+
+def _uploaded(visit: Visit) -> dict[str, str]:
+    """The chosen file's text in place of the pasted one, with its first heading as the title where none is given."""
+    file = visit.form.get("file")
+    if isinstance(file, FileField) and file.filename:
+        raw = file.file.read(LONGEST_FILE + 1)
+        try:
+            text = raw[:LONGEST_FILE].decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise Refused("The file is not UTF-8 text.", code="not_utf8", advice="Save it as UTF-8 first.") from None
+        if len(raw) > LONGEST_FILE:
+            raise Refused("The file is longer than 4 MB.", code="too_long", advice="Shorten it.")
+        return {"content": text, "title": visit.said("title") or heading(text)}
+    return {"title": visit.said("title") or heading(visit.said("content"))}
+
+
+def heading(markdown: str) -> str:
+    """The words of the first heading, empty where there is none."""
+    found = re.search(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$", markdown[:20_000], re.MULTILINE)
+    return found.group(1)[:250] if found else ""
+
+
+def slug(title: str) -> str:
+    """An id made from a title, so that the same title means the same page."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80]
+
+
+def _checked(model: type[Any], data: dict[str, Any], body: str) -> Any:
+    """The content; raises `Refused` naming each field that doesn't fit."""
+    if not issubclass(model, BaseModel):
+        raise TypeError(model)
+    if not data.get("title"):
+        raise Refused("The title is missing.", code="bad_content", advice="Write one, or begin with a # heading.")
+    if not data.get(body):
+        raise Refused("The text is missing.", code="bad_content", advice="Paste it, or choose a file.")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise Refused(f"This doesn't fit: {explain(error)}.", code="bad_content", advice="Correct it.") from None
+
+
+ROUTES = (
+    Route("GET", "/publish", publish, "submit"),
+    Route("POST", "/publish", publish_document, "submit"),
+    Route("GET", "/publish/issue", issue, "submit"),
+    Route("POST", "/publish/issue", file_issue, "submit"),
+)

@@ -1,0 +1,116 @@
+"""Who is logged in. A session lives in Redis under a keyed digest of a random id that only the browser holds.
+
+Reading Redis therefore gives nobody a session. It ends after two idle hours, after twelve hours in any case, at logout,
+and as soon as the API key that it was opened with is revoked or expires.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any, Literal
+
+from redis.asyncio import Redis
+
+from tasks.model import Frozen
+from tasks.state.access import Access, ApiKey, Scope
+from tasks.state.vault import Vault
+
+IDLE_MS = 2 * 3600 * 1000
+ABSOLUTE_MS = 12 * 3600 * 1000
+FAILURES = 10
+FAILURES_WITHIN_S = 60
+
+Role = Literal["viewer", "operator", "admin"]
+
+
+class Session(Frozen):
+    """One logged-in browser. `csrf` is the token that every form carries."""
+
+    digest: str
+    csrf: str
+    key: ApiKey
+
+    @property
+    def name(self) -> str:
+        """The API key's name: the audit's actor."""
+        return self.key.name
+
+    @property
+    def role(self) -> Role:
+        """The role in a word."""
+        if self.may("admin"):
+            return "admin"
+        return "operator" if self.may("operate") or self.may("submit") else "viewer"
+
+    def may(self, scope: str) -> bool:
+        """Whether the key gives this right."""
+        return self.key.may(Scope(scope))
+
+
+class Sessions:
+    """Opens, finds and ends sessions. Times in epoch milliseconds."""
+
+    def __init__(self, redis: Redis, vault: Vault, access: Access, prefix: str) -> None:
+        self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
+        self._vault = vault
+        self._access = access
+        self._prefix = prefix
+
+    async def open(self, key: ApiKey, now_ms: int) -> str:
+        """A new session for this key; returns the id for the browser's cookie, which is stored nowhere."""
+        identifier = secrets.token_urlsafe(32)
+        record = json.dumps({"key": key.id, "created_ms": now_ms})
+        await self._redis.set(self._key(self._digest(identifier)), record, px=IDLE_MS)
+        return identifier
+
+    async def find(self, identifier: str, now_ms: int) -> Session | None:
+        """The session of that id, kept alive by this look; None where it ended or its key is no longer good."""
+        digest = self._digest(identifier)
+        raw = await self._redis.getex(self._key(digest), px=IDLE_MS)
+        if raw is None:
+            return None
+        record = json.loads(raw)
+        key = await self._access.get(record["key"])
+        late = now_ms - record["created_ms"] > ABSOLUTE_MS
+        if late or key is None or key.revoked or (key.expires_ms is not None and key.expires_ms <= now_ms):
+            await self.close(digest)
+            return None
+        return Session(digest=digest, csrf=self._vault.mac("csrf", digest.encode()).hex(), key=key)
+
+    async def close(self, digest: str) -> None:
+        """End a session."""
+        await self._redis.delete(self._key(digest), self._key(digest, "notes"))
+
+    async def leave_note(self, session: Session, kind: Literal["good", "bad"], text: str) -> None:
+        """Something to say on the next page that this browser shows."""
+        key = self._key(session.digest, "notes")
+        await self._redis.rpush(key, json.dumps([kind, text]))
+        await self._redis.pexpire(key, IDLE_MS)
+
+    async def take_notes(self, session: Session) -> list[tuple[str, str]]:
+        """What was left to say; said once."""
+        key = self._key(session.digest, "notes")
+        notes = [json.loads(raw) for raw in await self._redis.lrange(key, 0, -1)]
+        if notes:
+            await self._redis.delete(key)
+        return [(kind, text) for kind, text in notes]
+
+    async def too_many_failures(self, address: str) -> bool:
+        """Whether this address has to wait before it may try another key."""
+        return int(await self._redis.get(self._failures(address)) or 0) >= FAILURES
+
+    async def count_failure(self, address: str) -> None:
+        """Count a key that was refused, for the next minute."""
+        key = self._failures(address)
+        await self._redis.set(key, 0, ex=FAILURES_WITHIN_S, nx=True)
+        await self._redis.incr(key)
+
+    def _digest(self, identifier: str) -> str:
+        return self._vault.mac("sessions", identifier.encode("utf-8", "surrogatepass")).hex()
+
+    def _failures(self, address: str) -> str:
+        return f"{self._prefix}:logins:{self._vault.mac('sessions', address.encode()).hex()[:32]}"
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._prefix, "session", *parts))

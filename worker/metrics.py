@@ -1,0 +1,263 @@
+"""The answer of `/metrics`, in Prometheus' text format.
+
+Any process that can read the ledger can answer for all of them: gauges are read from Redis at each scrape, counters and
+the histogram are kept there by the scripts that move the jobs. Scrape one API process; the figures of two are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from tasks.state.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
+from tasks.state.limiter import Breaker, Health
+from tasks.state.overview import Count
+from worker.queues import QueueLengths, queue_lengths
+from worker.runtime import Services
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+DESTINATION_STATES = ("ready", "paused", "suspended")
+BREAKER_STATES = get_args(Breaker)
+Row = tuple[Sequence[str], float]
+
+
+async def render(services: Services) -> bytes:
+    """Everything we measure, for a scraper; raises `StateUnavailable` where Redis can't be asked."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Ready(await gather(services)))
+    return generate_latest(registry)
+
+
+async def gather(services: Services) -> list[Metric]:
+    """Every family with its samples of now."""
+    lengths = asyncio.create_task(asyncio.to_thread(queue_lengths, services.settings))
+    figures = await read_figures(services.journal)
+    counts = await services.ledger.statistics()
+    health = [await services.destinations.health(name) for name in await services.destinations.names()]
+    memory = await _memory(services)
+    return [
+        *_build(),
+        *_jobs(figures, counts),
+        *_attempts(figures),
+        *_queues(figures),
+        *_destinations(health),
+        *_workers(figures, int(1000 * services.settings.heartbeat_ttl_s)),
+        *_audit(figures),
+        *_broker(await lengths),
+        *_redis(memory),
+    ]
+
+
+class Ready(Collector):
+    """Families that were gathered beforehand."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """The families."""
+        return self._families
+
+
+def gauge(name: str, text: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
+    """A gauge with one sample for each row of label values and value."""
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in rows:
+        family.add_metric(values, value)
+    return family
+
+
+def counter(name: str, text: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
+    """A counter with one sample for each row."""
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, value in rows:
+        family.add_metric(values, value)
+    return family
+
+
+def _build() -> Iterable[Metric]:
+    try:
+        number = version("afterword")
+    except PackageNotFoundError:
+        number = "unknown"
+    yield gauge("afterword_build_info", "The version that answers; always 1.", ["version"], [([number], 1)])
+
+
+def _jobs(figures: Figures, counts: Iterable[Count]) -> Iterable[Metric]:
+    rows = [((count.destination, count.state), count) for count in counts if count.count]
+    labels = ["destination", "state"]
+    yield gauge("afterword_jobs", "Jobs in each state.", labels, [(key, count.count) for key, count in rows])
+    yield gauge(
+        "afterword_oldest_job_age_seconds",
+        "Time since the oldest of the jobs in this state was submitted.",
+        labels,
+        [(key, max(0, figures.now_ms - count.oldest_ms) / 1000) for key, count in rows if count.oldest_ms is not None],
+    )
+    yield counter(
+        "afterword_jobs_submitted",
+        "Jobs accepted. Destinations that don't exist share an empty name.",
+        ["destination"],
+        [([tally.destination], tally.count) for tally in figures.submitted],
+    )
+    yield counter(
+        "afterword_jobs_entered",
+        "Times a job came into a state: delivered and dead are ends, running is the start of an attempt.",
+        labels,
+        [((tally.destination, tally.name), tally.count) for tally in figures.entered],
+    )
+
+
+def _attempts(figures: Figures) -> Iterable[Metric]:
+    family = HistogramMetricFamily(
+        "afterword_attempt_duration_seconds",
+        "Time from claim to settlement of an attempt, by the state the job was in afterwards.",
+        labels=["destination", "outcome"],
+    )
+    bounds = [str(bound / 1000) for bound in ATTEMPT_BOUNDS_MS] + ["+Inf"]
+    for attempts in figures.attempts:
+        buckets = list(zip(bounds, accumulate(attempts.buckets), strict=True))
+        family.add_metric([attempts.destination, attempts.outcome], buckets, attempts.total_ms / 1000)
+    yield family
+
+
+def _queues(figures: Figures) -> Iterable[Metric]:
+    labels, queues = ["destination"], figures.queues
+    yield gauge(
+        "afterword_due_jobs",
+        "Jobs whose time has come and that no message was sent for yet.",
+        labels,
+        [([queue.destination], queue.due) for queue in queues],
+    )
+    yield gauge(
+        "afterword_due_lag_seconds",
+        "How long the most overdue job has been due.",
+        labels,
+        [([queue.destination], queue.lag_ms / 1000) for queue in queues],
+    )
+    yield gauge(
+        "afterword_sent_jobs",
+        "Jobs that a message was sent for and that no worker has claimed yet.",
+        labels,
+        [([queue.destination], queue.sent) for queue in queues],
+    )
+    yield gauge(
+        "afterword_running_attempts",
+        "Attempts under way.",
+        labels,
+        [([queue.destination], queue.running) for queue in queues],
+    )
+
+
+def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
+    by_state, labels = ["destination", "state"], ["destination"]
+    yield gauge(
+        "afterword_destination_state",
+        "1 for the state that the destination is in: ready, paused by a person, suspended for its own trouble.",
+        by_state,
+        [((found.name, state), found.state == state) for found in health for state in DESTINATION_STATES],
+    )
+    yield gauge(
+        "afterword_destination_breaker_state",
+        "1 for the state of the destination's breaker; an open one lets nothing through but a probe.",
+        by_state,
+        [((found.name, state), found.breaker == state) for found in health for state in BREAKER_STATES],
+    )
+    yield gauge(
+        "afterword_destination_not_before_timestamp_seconds",
+        "Until when throttling or the breaker lets the destination's jobs wait, as Unix time; 0 where they needn't.",
+        labels,
+        [([found.name], found.not_before_ms / 1000) for found in health],
+    )
+    yield gauge(
+        "afterword_destination_rate_limit_requests_per_second",
+        "The rate that requests are kept below: the operator's, or a slower one that the destination asked for.",
+        labels,
+        [([found.name], rate) for found in health if (rate := found.learned_per_s or found.rate_per_s)],
+    )
+    yield gauge(
+        "afterword_destination_quota_remaining_requests",
+        "What the destination's last answer said is left of its quota.",
+        labels,
+        [([found.name], found.quota_remaining) for found in health if found.quota_remaining is not None],
+    )
+    yield gauge(
+        "afterword_destination_last_success_timestamp_seconds",
+        "When something was last delivered there, as Unix time.",
+        labels,
+        [([found.name], found.last_success_ms / 1000) for found in health if found.last_success_ms],
+    )
+
+
+def _workers(figures: Figures, ttl_ms: int) -> Iterable[Metric]:
+    alive = sum(worker.alive_until_ms > figures.now_ms for worker in figures.workers)
+    yield gauge(
+        "afterword_workers",
+        "Worker processes: alive, or silent while they still hold jobs.",
+        ["state"],
+        [(["alive"], alive), (["silent"], len(figures.workers) - alive)],
+    )
+    yield gauge(
+        "afterword_worker_heartbeat_timestamp_seconds",
+        "A worker's last heartbeat, as Unix time.",
+        ["worker"],
+        [([worker.name], (worker.alive_until_ms - ttl_ms) / 1000) for worker in figures.workers],
+    )
+    yield gauge(
+        "afterword_worker_running_attempts",
+        "Attempts that a worker runs.",
+        ["worker"],
+        [([worker.name], worker.running) for worker in figures.workers],
+    )
+
+
+def _audit(figures: Figures) -> Iterable[Metric]:
+    yield gauge("afterword_audit_entries", "Entries in the audit stream.", [], [([], figures.audit_entries)])
+    yield gauge("afterword_audit_chains", "Chains, one for each writer.", [], [([], figures.audit_chains)])
+    for which, moment_ms in (("oldest", figures.audit_oldest_ms), ("newest", figures.audit_newest_ms)):
+        yield gauge(
+            f"afterword_audit_{which}_entry_timestamp_seconds",
+            f"When the {which} entry that is kept in the stream was written, as Unix time.",
+            [],
+            [([], moment_ms / 1000)] if moment_ms else [],
+        )
+
+
+def _broker(lengths: QueueLengths) -> Iterable[Metric]:
+    yield gauge("afterword_broker_up", "1 where the broker answered.", [], [([], lengths.reachable)])
+    yield gauge(
+        "afterword_broker_queue_messages",
+        "Messages that wait in a queue of the broker.",
+        ["queue"],
+        [([name], length) for name, length in lengths.messages.items()],
+    )
+    yield gauge(
+        "afterword_set_aside_messages",
+        "Queue entries that were no Celery messages and were set aside.",
+        [],
+        [([], lengths.set_aside)] if lengths.set_aside is not None else [],
+    )
+
+
+async def _memory(services: Services) -> dict[str, int]:
+    """Bytes used and allowed (0 for no limit); nothing where the server doesn't say."""
+    try:
+        facts = await services.redis.info("memory")
+    except RedisError:
+        return {}
+    return {name: int(facts[name]) for name in ("used_memory", "maxmemory") if name in facts}
+
+
+def _redis(memory: dict[str, int]) -> Iterable[Metric]:
+    used: list[Row] = [([], memory["used_memory"])] if "used_memory" in memory else []
+    most: list[Row] = [([], memory["maxmemory"])] if "maxmemory" in memory else []
+    yield gauge("afterword_redis_used_memory_bytes", "Memory that the ledger's Redis uses.", [], used)
+    yield gauge("afterword_redis_max_memory_bytes", "Memory it may use; 0 where there is no limit.", [], most)
