@@ -61,6 +61,7 @@ class Ties:
     issue: str | None = None
     links: tuple[Link, ...] = ()
     before: Member | None = None
+    enabled: bool = True
 
     def after(self, job: Job, receipt: Receipt, document: Document | None) -> Membership | None:
         """What to write down once the object was delivered; None where it belongs to no issue.
@@ -70,6 +71,8 @@ class Ties:
         """
         if self.issue is None:
             return None
+        if not self.enabled:
+            return Membership(self.issue, None)
         key, before = f"{job.subject}:{receipt.id}", self.before
         certain = job.follows is not None or receipt.change in ("created", "updated", "skipped")
         known = before.shows if before and before.key == key else ()
@@ -88,10 +91,10 @@ class Ties:
 
 
 async def ties_of(links: Links, job: Job, document: Document | None, *, enabled: bool) -> Ties:
-    """The ties of a job's object; none where the operator switched cross-links off for its destination."""
+    """The ties of a job's object; none to show where the operator switched cross-links off for its destination."""
     issue = job.issue or issue_of(job.command, document)
     if issue is None or not enabled:
-        return Ties()
+        return Ties(issue, enabled=enabled)
     members = await links.members(issue)
     return Ties(issue, wanted(members, job.subject, job.kind), members.get(job.subject))
 

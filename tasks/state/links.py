@@ -31,14 +31,15 @@ class Member(Frozen):
 
 @dataclass(frozen=True)
 class Membership:
-    """What a settlement writes into the record of an issue."""
+    """What a settlement writes into the record of an issue; without a member the object leaves it."""
 
     issue: str
-    member: Member
+    member: Member | None
 
     def arguments(self) -> dict[str, str]:
         """As the script takes it."""
-        return {"issue": self.issue, "entry": self.member.model_dump_json(exclude_none=True)}
+        entry = {"entry": self.member.model_dump_json(exclude_none=True)} if self.member else {}
+        return {"issue": self.issue} | entry
 
 
 @dataclass(frozen=True)

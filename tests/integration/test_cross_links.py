@@ -227,6 +227,19 @@ async def test_switched_off_a_destination_gets_no_links(bench):
     assert "Work item" in (await bench.page())["body"]
 
 
+async def test_switched_off_later_the_others_let_go_of_it_at_its_next_delivery(bench):
+    await deliver(bench, *ALL)
+    await bench.follow_up()
+    assert "INC" in (await bench.page())["body"]
+    for name, command, words in (("servicenow", INCIDENT, "INC"), ("azure_devops", WORK_ITEM, "Work item")):
+        await bench.set(name, cross_links=False)
+        await deliver(bench, command)
+        await bench.follow_up()
+        assert words not in (await bench.page())["body"]
+    assert "afterword-links" not in (await bench.page())["body"]
+    assert await bench.follow_up() == []
+
+
 async def test_a_removed_incident_ends_the_follow_up_in_peace(bench):
     (ended,) = await deliver(bench, INCIDENT)
     async with bench.sandbox.session.delete(
