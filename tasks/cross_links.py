@@ -1,6 +1,6 @@
 """Cross-links: the page, the incident and the work item of one issue carry each other's addresses.
 
-Each delivery writes down where its object is and which links it shows. When an issue's objects have come to rest, one
+Each delivery writes down where its object is and which links it shows. When an issue's jobs have come to rest, one
 follow-up job is queued for each that lacks a link: it changes the links and nothing else. A follow-up's id comes from
 what it has to bring, so that any number of workers, crashes and repetitions queue it once, and one that brought its links
 (or found that it may not) has nothing left to follow.
@@ -128,10 +128,10 @@ def wait_until_ms(due: Due) -> int | None:
     return latest if latest > due.now_ms else None
 
 
-async def follow_up(ledger: Ledger, links: Links, batch: int = 50) -> list[str]:
-    """Queue the follow-ups that are due; returns the ids of their jobs."""
+async def follow_up(ledger: Ledger, links: Links, batch: int = 50, *, ahead_ms: int = 0) -> list[str]:
+    """Queue the follow-ups that are due, or will be in `ahead_ms`; returns the ids of their jobs."""
     queued = []
-    for due in await links.due(batch):
+    for due in await links.due(batch, ahead_ms=ahead_ms):
         missing = lacking(due)
         again_ms = wait_until_ms(due) if missing else None
         if again_ms is None:

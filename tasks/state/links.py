@@ -74,10 +74,12 @@ class Links:
         raw = await self._redis.hgetall(f"{self._journal.prefix}:links:{issue}")
         return {subject.decode(): Member.model_validate_json(entry) for subject, entry in raw.items()}
 
-    async def due(self, batch: int = 50) -> list[Due]:
-        """Issues in which something was delivered since their links were last looked at."""
+    async def due(self, batch: int = 50, *, ahead_ms: int = 0) -> list[Due]:
+        """Issues in which something ended since their links were last looked at, and nothing for ten seconds (less
+        `ahead_ms`).
+        """
         found = []
-        for row in await self._journal.query("links_due", {"batch": batch}):
+        for row in await self._journal.query("links_due", {"batch": batch, "ahead_ms": ahead_ms}):
             issue, score, members, busy, now_ms = (part.decode() for part in row)
             pairs = json.loads(members)
             found.append(
