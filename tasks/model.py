@@ -245,13 +245,16 @@ KIND_OF_COMMAND: Mapping[CommandName, str] = {
 }
 
 
-def parse_command(data: Mapping[str, Any]) -> Command:
-    """The command in `data`; raises `Refused` naming each bad argument, without echoing its value."""
+def parse_command(data: Mapping[str, Any], *, stored: bool = False) -> Command:
+    """The command in `data`; raises `Refused` naming each bad argument, without echoing its value.
+
+    A stored one may be of a newer version: what it has besides is ignored.
+    """
     present = {key: value for key, value in data.items() if value is not None}
     if isinstance(present.get("parent_page_id"), int):
         present["parent_page_id"] = str(present["parent_page_id"])
     try:
-        return _COMMAND.validate_python(present)
+        return _COMMAND.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
             f"The arguments of {present.get('command', 'the job')!s:.60} don't fit: {explain(error)}.",

@@ -111,18 +111,20 @@ class Audit:
     async def tail(self, count: int = 50) -> list[AuditEntry]:
         """The newest `count` entries, oldest first."""
         rows = await self._redis.xrevrange(self._stream, count=count)
-        return [_entry(_text(identifier), _fields(raw)) for identifier, raw in reversed(rows)]
+        return [entry_of(_text(identifier), _fields(raw)) for identifier, raw in reversed(rows)]
 
     async def before(self, position: str | None = None, count: int = 500) -> list[AuditEntry]:
         """Entries before the entry of id `position` (None for the end), newest first."""
         end = "+" if position is None else f"({position}"
         rows = await self._redis.xrevrange(self._stream, end, "-", count=count)
-        return [_entry(_text(identifier), _fields(raw)) for identifier, raw in rows]
+        return [entry_of(_text(identifier), _fields(raw)) for identifier, raw in rows]
 
     async def after(self, position: str = "-", count: int = 500) -> list[AuditEntry]:
         """Entries after the entry of id `position` (`-` for the first), oldest first."""
         start = position if position == "-" else f"({position}"
-        return [_entry(_text(i), _fields(raw)) for i, raw in await self._redis.xrange(self._stream, start, count=count)]
+        return [
+            entry_of(_text(i), _fields(raw)) for i, raw in await self._redis.xrange(self._stream, start, count=count)
+        ]
 
     async def verify(self, checkpoints: Iterable[Checkpoint] = ()) -> AuditReport:
         """Check every MAC, every chain's order and every head, and that nothing is gone that a checkpoint vouches for.
@@ -173,7 +175,8 @@ def _fields(raw: dict[Any, Any]) -> dict[str, str]:
     return {_text(k): _text(v) for k, v in raw.items()}
 
 
-def _entry(identifier: str, fields: dict[str, str]) -> AuditEntry:
+def entry_of(identifier: str, fields: dict[str, str]) -> AuditEntry:
+    """An entry from its stored fields."""
     return AuditEntry(
         id=identifier,
         chain=fields.get("chain", ""),

@@ -245,7 +245,7 @@ class Ledger:
     ) -> None:
         """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
 
-        What the answer said about the destination's limits holds for every worker from here on.
+        What the answer said about limits holds for every worker.
         """
         detail = {k: v for k, v in facts.items() if v is not None}
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
@@ -449,7 +449,7 @@ class Ledger:
         names = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
         raw = await self._redis.hmget(self._key("subject", subject), names)
         return Subject(
-            receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
+            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
             delivered_ms=int(raw[2]) if raw[2] else None,
             tried=text(raw[3]) if raw[3] else None,

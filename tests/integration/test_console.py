@@ -10,6 +10,9 @@ from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
 from tasks.destinations import parse_settings
+from tasks.model import Issue, parse_command
+from tasks.state.export import verify_export
+from tests.conftest import until
 from worker.api.app import build
 from worker.console.login import own_path
 from worker.console.rendering import ago, safe_url, span, visible
@@ -218,6 +221,72 @@ def test_no_action_is_missing_from_the_list_of_rights(services):
     assert {path.replace("/jobs/{}/{}", "/jobs/{}/retry") for path in shapes} <= known
 
 
+# -- many at once ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def queued(services, destinations):
+    """Jobs that wait, since no worker runs."""
+    issue = Issue(id="i", title="Broken")
+    await services.contents.put_issue(issue, "test")
+    await services.destinations.pause("servicenow", "test")
+    jobs = []
+    for number in range(120):
+        other = issue.model_copy(update={"id": f"i{number}"})
+        command = parse_command({"command": "create_servicenow_incident", "issue_id": other.id})
+        jobs.append((await services.submit(command, actor="test", issue=other)).id)
+    return jobs
+
+
+async def ended(services, client, address: str) -> str:
+    """The page of a bulk action once it no longer runs."""
+
+    async def text() -> str:
+        found = await (await client.get(address)).text()
+        return "" if 'pill-running">Running' in found else found
+
+    return await until(text, what="the bulk action's end")
+
+
+async def test_all_that_match_are_cancelled_with_one_reason(services, client, log_in, queued):
+    token = await log_in("operator")
+    asked = await (await client.get("/bulk?verb=cancel&state=queued&destination=servicenow")).text()
+    assert "Cancel 120 jobs?" in asked
+    form = {"csrf": token, "verb": "cancel", "state": "queued", "destination": "servicenow", "reason": "A drill"}
+    answer = await client.post("/bulk", data=form, allow_redirects=False)
+    shown = await ended(services, client, answer.headers["Location"])
+    assert "Finished" in shown
+    assert "A drill" in shown
+    assert (await services.ledger.counts())["cancelled"] == len(queued)
+    entries = await audited(services, "job.cancelled")
+    assert {(entry["actor"], entry["reason"]) for entry in entries} == {("operator", "A drill")}
+
+
+async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, log_in, queued, monkeypatch):
+    token = await log_in("operator")
+    monkeypatch.setattr("worker.console.bulk.secrets.token_hex", lambda _: "known")
+    await services.redis.set(f"{services.settings.prefix}:bulk:known:stop", "test")
+    form = {"csrf": token, "verb": "cancel", "state": "queued"}
+    await client.post("/bulk", data=form, allow_redirects=False)
+    assert "Stopped" in await ended(services, client, "/bulk/known")
+    assert (await services.ledger.counts())["queued"] > 0
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"verb": "retry", "state": "delivered"},
+        {"verb": "retry", "state": ""},
+        {"verb": "cancel", "state": "", "destination": ""},
+        {"verb": "explode", "state": "dead"},
+        {"verb": "release", "state": "held", "reason": ""},
+    ],
+)
+async def test_a_bulk_action_that_makes_no_sense_is_refused(client, log_in, form):
+    token = await log_in("operator")
+    assert (await client.post("/bulk", data={"csrf": token, **form})).status == 409
+
+
 # -- headers and words -----------------------------------------------------------------------------------------------
 
 
@@ -283,6 +352,27 @@ async def test_the_stored_secret_is_on_no_page(services, client, log_in):
     )
     assert answer.status == 422
     assert "Give the secret again" in await answer.text()
+
+
+async def test_an_exported_trail_verifies_and_a_searched_one_holds_what_was_searched(services, client, log_in):
+    await log_in("viewer")
+    whole = await (await client.get("/audit/export.jsonl")).text()
+    report = verify_export(services.vault, whole.splitlines())
+    assert report.ok
+    assert report.entries > 0
+    answer = await client.get("/audit/export.jsonl?event=session.opened&since=2020-01-01T00:00")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert len((await answer.text()).splitlines()) == 1
+    assert (await client.get("/audit/export.jsonl?until=2020-01-01T00:00")).status == 200
+    assert [entry["actor"] for entry in await audited(services, "audit.exported")] == ["viewer"] * 3
+
+
+@pytest.mark.parametrize(
+    "query", ["since=never", "until=99999-01-01", "before=x", "before=1-1", "event=<b>&job=%00", "actor=" + "a" * 500]
+)
+async def test_a_search_that_makes_no_sense_is_a_page_as_well(client, log_in, query):
+    await log_in("viewer")
+    assert (await client.get(f"/audit?{query}")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,13 @@ from worker.console.sessions import Sessions
 from worker.console.visit import Console, Route, Visit
 from worker.runtime import Services
 
+THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 YEAR_S = 365 * 24 * 3600
 PARTS = (home, login, integrations, publish, bulk, jobs, job, audit, workers, keys, live)
 
 
 def attach(app: web.Application, services: Services) -> None:
-    """Add the console under `/`. Paths that begin with `/v1` stay the API's."""
+    """Add the console under `/`. The API's own paths stay the API's."""
     sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix)
     console = Console(services, sessions, environment())
     for part in PARTS:
@@ -31,7 +32,7 @@ def attach(app: web.Application, services: Services) -> None:
     app.router.add_get(f"/static/{{name:{names}}}", static)
     app.router.add_get("/favicon.ico", favicon)
     nowhere = guarded(console, Route("GET", "", nothing, None))
-    app.router.add_route("GET", "/{path:(?!v1(/|$)).*}", nowhere)  # type: ignore[arg-type]
+    app.router.add_route("*", f"/{{path:(?!({THE_APIS})(/|$)).*}}", nowhere)  # type: ignore[arg-type]
 
     async def close(_: web.Application) -> None:
         console.closing.set()

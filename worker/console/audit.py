@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
 
 from tasks.model import Frozen
-from tasks.state.audit import AuditEntry, Event
+from tasks.state.audit import AuditEntry, Event, entry_of
+from tasks.state.export import lines
+from tasks.state.ocsf import api_activity
 from worker.console.visit import Route, Visit
 
 PAGE = 50
 LOOKED_AT = 20_000
 GROUP = 1000
+NEWEST = 2**64 - 1  # the last number that a Redis stream gives within one millisecond
 
 
 class Search(Frozen):
@@ -70,7 +75,9 @@ async def _page(visit: Visit, report: object) -> web.Response:
 
 
 async def export(visit: Visit) -> web.StreamResponse:
-    """The entries that fit, oldest first, one JSON object a line, as they are read."""
+    """What the search finds, oldest first, one OCSF event a line. The whole trail carries signed checkpoints as well,
+    so that `afterword audit verify --export FILE` can check it.
+    """
     search, _ = _search(visit)
     name = f"audit-{datetime.fromtimestamp(visit.now_ms / 1000, UTC):%Y%m%dT%H%M%SZ}.jsonl"
     response = web.StreamResponse(
@@ -82,17 +89,25 @@ async def export(visit: Visit) -> web.StreamResponse:
         }
     )
     await response.prepare(visit.request)
-    position = "-" if search.since_ms is None else f"{max(search.since_ms, 1) - 1}-18446744073709551615"
-    while entries := await visit.services.audit.after(position, GROUP):
-        position = entries[-1].id
-        late = search.until_ms is not None and _at(entries[-1]) > search.until_ms
-        lines = [_line(entry) for entry in entries if search.fits(entry) and not _too_late(entry, search)]
-        if lines:
-            await response.write("".join(lines).encode())
-        if late or len(entries) < GROUP:
-            break
+    services, product = visit.services, version("afterword")
+    whole = search == Search()
+    found = lines(services.audit, services.vault, product) if whole else _fitting(visit, search, product)
+    count = 0
+    async for line in found:
+        count += 1
+        await response.write(f"{line}\n".encode())
+    await services.ledger.announce(Event.AUDIT_EXPORTED, {"entries": count, "actor": visit.actor, "whole": whole})
     await response.write_eof()
     return response
+
+
+async def _fitting(visit: Visit, search: Search, product: str) -> AsyncIterator[str]:
+    after = "-" if search.since_ms is None else f"{max(search.since_ms, 1) - 1}-{NEWEST}"
+    before_ms = None if search.until_ms is None else search.until_ms + 1
+    async for identifier, fields in visit.services.audit.rows(after, before_ms):
+        if search.fits(entry_of(identifier, fields)):
+            event = api_activity(identifier, fields, product)
+            yield json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
 async def _find(visit: Visit, search: Search, before: str) -> tuple[list[AuditEntry], str | None]:
@@ -144,16 +159,8 @@ def _facts(entry: AuditEntry) -> list[tuple[str, str]]:
     ]
 
 
-def _line(entry: AuditEntry) -> str:
-    return json.dumps(entry.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
 def _at(entry: AuditEntry) -> int:
     return int(entry.id.partition("-")[0])
-
-
-def _too_late(entry: AuditEntry, search: Search) -> bool:
-    return search.until_ms is not None and _at(entry) > search.until_ms
 
 
 def _is_position(value: Any) -> bool:

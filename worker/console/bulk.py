@@ -54,6 +54,8 @@ async def ask(visit: Visit) -> web.StreamResponse:
 async def start(visit: Visit) -> web.StreamResponse:
     """Begin, and go on to the page that follows it."""
     verb, chosen = _wanted(visit.said("verb"), visit.said("state"), visit.said("destination"))
+    if verb == "release" and not visit.said("reason"):
+        raise Refused("Say why they may go out.", code="no_reason", advice="The reason stands in the audit.")
     now_ms = visit.now_ms
     bulk = Bulk(
         id=secrets.token_hex(8),

@@ -17,10 +17,22 @@ from worker.console.visit import Route, Visit
 LOOK_EVERY_S = 1.0
 SILENCE_S = 15.0
 LONGEST_S = 15 * 60.0
+MOST_STREAMS = 500
 
 
 async def live(visit: Visit) -> web.StreamResponse:
     """A stream of `change` events for the topic `job:ID`, `bulk:ID` or everything, for a quarter of an hour; browsers come again."""
+    console = visit.console
+    if console.streams >= MOST_STREAMS:
+        raise web.HTTPServiceUnavailable
+    console.streams += 1
+    try:
+        return await _stream(visit)
+    finally:
+        console.streams -= 1
+
+
+async def _stream(visit: Visit) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )

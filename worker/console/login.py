@@ -44,6 +44,8 @@ async def log_in(visit: Visit) -> web.StreamResponse:
         text = "That key may submit jobs but not read. Use one with the scope read, operate or admin."
         return await _page(visit, target, text, 403)
     await visit.services.access.admit(key, visit.services.settings.api_rate_per_minute)  # notes when it was last used
+    if visit.someone:
+        await sessions.close(visit.someone.digest)
     identifier = await sessions.open(key, visit.now_ms)
     await visit.services.ledger.announce(Event.LOGGED_IN, {"actor": key.name, "key": key.id, "address": address})
     response = web.HTTPSeeOther(target)

@@ -26,6 +26,7 @@ class Console:
     pages: Environment
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     running: set[asyncio.Task[None]] = field(default_factory=set)
+    streams: int = 0
 
 
 @dataclass

@@ -71,11 +71,9 @@ async function refresh() {
 function listen() {
   if (!main || !main.dataset.topic || stream || document.hidden) return;
   stream = new EventSource(`/live?topic=${encodeURIComponent(main.dataset.topic)}`);
-  let opened = false;
   stream.addEventListener("open", () => {
     tell("live", "Live");
-    if (opened) refresh();
-    opened = true;
+    refresh(); // what happened between this page's making and now was in no event
   });
   stream.addEventListener("change", refresh);
   stream.addEventListener("error", () => tell("off", "Reconnecting"));
@@ -108,7 +106,6 @@ document.addEventListener("visibilitychange", () => {
     stream = null;
   } else {
     listen();
-    if (main && main.dataset.topic) refresh();
   }
 });
 window.addEventListener("pagehide", () => {
@@ -138,5 +135,10 @@ document.addEventListener("click", async (event) => {
 });
 for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 for (const each of document.querySelectorAll("[data-hidden-by-script]")) each.hidden = true;
+
+/* On a phone the menu scrolls sideways: show where we are. */
+const nav = document.querySelector(".side nav");
+const here = nav && nav.querySelector("[aria-current]");
+if (here && nav.scrollWidth > nav.clientWidth) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 2 + here.offsetWidth / 2;
 
 listen();

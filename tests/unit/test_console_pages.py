@@ -1,0 +1,124 @@
+"""What the console's pages make of what the ledger tells them: pure, no Redis, no browser."""
+
+from __future__ import annotations
+
+import json
+
+from markupsafe import Markup
+
+from tasks.model import JobState
+from tasks.state.audit import AuditEntry
+from tasks.state.overview import Count
+from worker.console.audit import Search
+from worker.console.content import Screened
+from worker.console.job import attempts_of
+from worker.console.jobs import filter_of, possible, tabs
+from worker.console.publish import heading, slug
+from worker.console.rendering import environment, marked, query
+
+ERROR = {"code": "throttled", "message": "Too many requests.", "status": 429, "excerpt": "slow down"}
+TIMELINE = [
+    {"event": "job.submitted", "at_ms": 1000, "actor": "Omar"},
+    {"event": "attempt.started", "at_ms": 2000, "attempt": 1, "worker": "w1"},
+    {"event": "lookup.ok", "at_ms": 2100, "operation": "GET /spaces", "status": 200, "duration_ms": 7},
+    {"event": "delivery.failed", "at_ms": 2200, "status": 429},
+    {"event": "job.retrying", "at_ms": 2300, "error": json.dumps(ERROR), "due_ms": 9000},
+    {"event": "attempt.started", "at_ms": 9000, "attempt": 2, "worker": "w2"},
+    {"event": "delivery.ok", "at_ms": 9100, "status": 200, "operation": "POST /pages", "duration_ms": 1200},
+    {"event": "job.delivered", "at_ms": 9200},
+    {"event": "content.viewed", "at_ms": 9900, "actor": "Omar"},
+]
+
+
+def test_a_timeline_tells_its_attempts_the_newest_first():
+    second, first = attempts_of(TIMELINE)
+    assert (first.number, first.end, first.next_ms, first.status) == (1, "retrying", 9000, 429)
+    assert (first.message, first.excerpt, first.ended_ms) == ("Too many requests.", "slow down", 2300)
+    assert [(call.what, call.outcome, call.status) for call in first.calls] == [
+        ("GET /spaces", "ok", 200),
+        ("Write", "failed", 429),
+    ]
+    assert (second.end, second.worker, second.calls[0].duration_ms) == ("delivered", "w2", 1200)
+
+
+def test_an_attempt_that_has_not_ended_is_running():
+    (only,) = attempts_of(TIMELINE[:3])
+    assert (only.end, only.ended_ms) == ("running", None)
+
+
+def test_a_lost_worker_ends_an_attempt():
+    lost = {
+        "event": "delivery.unknown",
+        "at_ms": 5000,
+        "error": json.dumps({"code": "worker_lost", "message": "Gone."}),
+    }
+    (only,) = attempts_of([*TIMELINE[:2], lost])
+    assert (only.end, only.code) == ("worker lost", "worker_lost")
+
+
+def test_counts_are_summed_over_the_destinations_that_are_looked_at():
+    statistics = [
+        Count(destination="a", state=JobState.DEAD, count=2, oldest_ms=50),
+        Count(destination="b", state=JobState.DEAD, count=3, oldest_ms=20),
+    ]
+    dead = {None: (5, 20), "a": (2, 50), "c": (0, None)}
+    for destination, wanted in dead.items():
+        (tab,) = [tab for tab in tabs(statistics, destination) if tab.state == "dead"]
+        assert (tab.count, tab.oldest_ms) == wanted
+
+
+def test_a_filter_takes_known_states_only_and_a_verb_only_what_it_applies_to():
+    assert filter_of("dead", "x").state is JobState.DEAD
+    assert filter_of("<script>", "").state is None
+    assert possible("retry", JobState.DEAD)
+    assert possible("cancel", JobState.DEAD)
+    assert not possible("retry", JobState.DELIVERED)
+    assert not possible("cancel", None)
+
+
+def test_a_search_finds_by_group_job_actor_and_destination():
+    entry = AuditEntry(
+        id="1-0",
+        chain="c",
+        seq=1,
+        at_ms=1,
+        event="job.dead",
+        data={"job": "abc-1", "actor": "Omar", "destination": "a"},
+    )
+    for fitting in ({"event": "job"}, {"event": "job.dead"}, {"job": "ABC"}, {"actor": "om"}, {"destination": "a"}):
+        assert Search(**fitting).fits(entry), fitting
+    for other in ({"event": "jo"}, {"event": "job.delivered"}, {"job": "x"}, {"actor": "Ada"}, {"destination": "A"}):
+        assert not Search(**other).fits(entry), other
+
+
+def test_a_title_becomes_an_id_and_a_heading_a_title():
+    assert slug("Post-Mortem: Ärger in Zürich!") == "post-mortem-arger-in-zurich"
+    assert heading("text\n\n## RCA: one ##\n") == "RCA: one"
+    assert heading("no heading") == ""
+
+
+def test_marked_words_are_escaped_like_all_others():
+    html = marked(
+        "<a> secret <b>", [(4, 10, "X")], lambda words, label: Markup("<mark>{}{}</mark>").format(label, words)
+    )
+    assert html == "&lt;a&gt; <mark>Xsecret</mark> &lt;b&gt;"
+
+
+def test_an_address_holds_what_has_a_value():
+    assert query("/jobs", state="dead", destination=None, cursor="") == "/jobs?state=dead"
+    assert query("/jobs", destination="a&b") == "/jobs?destination=a%26b"
+
+
+def test_a_template_that_misses_a_name_fails_rather_than_showing_nothing():
+    template = environment().from_string("{{ missing }}")
+    try:
+        template.render()
+    except Exception as error:
+        assert type(error).__name__ == "UndefinedError"
+    else:
+        raise AssertionError("nothing was shown in its place")
+
+
+def test_a_scanner_that_fails_stops_the_job():
+    assert Screened(action="hold", trouble="The scanner failed.").stops
+    assert not Screened(action="redact").stops
