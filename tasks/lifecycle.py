@@ -26,14 +26,15 @@ from typing import Any, Protocol
 
 from redis.exceptions import RedisError
 
+from tasks import cross_links, redaction
 from tasks.bulk import Progress, Verb, act_on_each
-from tasks.destinations import Destination, Prepared, Work, destination_for
+from tasks.cross_links import Ties
+from tasks.destinations import Destination, Work, destination_for
 from tasks.errors import (
     AfterwordError,
     AttemptFailed,
     DestinationTrouble,
     Fenced,
-    Held,
     KeyTrouble,
     Permanent,
     Refused,
@@ -59,12 +60,13 @@ from tasks.outbound import Http, Recorder
 from tasks.progress import about, working_on
 from tasks.recording import PATIENCE_S, AuditedRequests, AuditedTest, Trail
 from tasks.retry import Backoff, settlement_of
-from tasks.screening import Policy, ScreeningFailed, Verdict, screen
+from tasks.screening import Policy
 from tasks.state.audit import Event
 from tasks.state.contents import Contents
 from tasks.state.directory import DestinationRecord, Directory
 from tasks.state.journal import patiently
 from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
+from tasks.state.links import Links, Membership
 from tasks.state.overview import JobFilter
 from tasks.state.vault import Vault
 from tasks.tracing import TracedRequests, Tracing, Untraced
@@ -95,6 +97,7 @@ class Services:
     ledger: Ledger
     contents: Contents
     directory: Directory
+    links: Links
     vault: Vault
     open_http: OpenHttp
     policy: Policy
@@ -145,7 +148,10 @@ async def submit(
             raise
         destination, max_age_ms = command.destination or KIND_OF_COMMAND[command.command], 72 * 3600_000
     job_id = job_id or str(uuid.uuid4())
-    family = await subject_of(services, command, destination, document=document, issue=issue, adopt=adopt)
+    known = document
+    if known is None and isinstance(command, PublishToConfluence):
+        known = await services.contents.document(command.doc_id)
+    family = await subject_of(services, command, destination, document=known, issue=issue, adopt=adopt)
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
@@ -164,6 +170,7 @@ async def submit(
             fingerprint=services.vault.digest("idempotency", request),
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
+            issue=cross_links.issue_of(command, known),
             callback=callback,
             traceparent=traceparent,
         )
@@ -261,7 +268,7 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
 async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     trail = Trail()
     try:
-        receipt = await _deliver(services, job, trail)
+        receipt, link = await _deliver(services, job, trail)
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
@@ -271,7 +278,7 @@ async def _run(services: Services, job: Job) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up")
+    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up", link=link)
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
         log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
@@ -285,21 +292,25 @@ async def _lease_ms(services: Services, job_id: str) -> int:
     return int(1000 * (total_s * ATTEMPT_REQUESTS + LEASE_MARGIN_S))
 
 
-async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
+async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt, Membership | None]:
     try:
         record = trail.record = await services.directory.require(job.destination)
         secret = await services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work = await _load(services, job, trail, lag_ms=int(1000 * destination.write_lag_s))
+        work, ties = await _load(services, job, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    with services.tracing.span("screen", about(job)):
-        work = await _screen(services, job, work)
-    prepared = await asyncio.to_thread(destination.prepare, work)
-    await asyncio.to_thread(_screen_outgoing, services.policy, prepared, released=work.released)
+    if job.follows and not record.settings.cross_links:
+        raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
+    prepared = None
+    if not job.follows:
+        with services.tracing.span("screen", about(job)):
+            work = await _screen(services, job, work)
+        prepared = await asyncio.to_thread(destination.prepare, work)
+        await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
@@ -318,7 +329,11 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> Receipt:
             )
             recorder = TracedRequests(audited, services.tracing, about(job))
             async with services.open_http(destination, authorization, recorder) as http:
-                return await destination.deliver(work, prepared, http, services.clock_ms)
+                if prepared is None:
+                    receipt = await destination.link(work, http)
+                else:
+                    receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+                return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:
         raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
 
@@ -332,7 +347,9 @@ def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
     return extend
 
 
-async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> Work:
+async def _load(
+    services: Services, job: Job, trail: Trail, record: DestinationRecord, *, lag_ms: int
+) -> tuple[Work, Ties]:
     """The job's content and what is known of its subject.
 
     An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing.
@@ -341,14 +358,9 @@ async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> W
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
-    document, issue = None, None
-    if isinstance(job.command, PublishToConfluence):
-        document = await services.contents.document(job.command.doc_id)
-    else:
-        issue = await services.contents.issue(job.command.issue_id)
-    if document is None and issue is None:
-        raise _missing(job.command)
-    return Work(
+    document, issue = await _content(services, job)
+    ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
+    work = Work(
         job_id=job.id,
         subject=job.subject,
         command=job.command,
@@ -356,8 +368,33 @@ async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> W
         issue=issue,
         previous=known.receipt,
         doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms) or None,
+        tried=_opened(services.vault, job.subject, known.tried),
+        links=ties.links,
         released=job.released,
     )
+    return work, ties
+
+
+async def _content(services: Services, job: Job) -> tuple[Document | None, Issue | None]:
+    """A job's content; a job that only brings links up to date needs none."""
+    document, issue = None, None
+    if job.follows:
+        return None, None
+    if isinstance(job.command, PublishToConfluence):
+        document = await services.contents.document(job.command.doc_id)
+    else:
+        issue = await services.contents.issue(job.command.issue_id)
+    if document is None and issue is None:
+        raise _missing(job.command)
+    return document, issue
+
+
+def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
+    """What the write in doubt said to look for; a key that is gone makes the look-up poorer, not the job dead."""
+    try:
+        return vault.open(sealed, purpose="tried", owner=subject) if sealed else ""
+    except KeyTrouble:
+        return ""
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
@@ -365,47 +402,12 @@ async def _load(services: Services, job: Job, trail: Trail, *, lag_ms: int) -> W
 
 async def _screen(services: Services, job: Job, work: Work) -> Work:
     """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    texts = {}
-    if work.document:
-        texts = {"title": work.document.title, "content_md": work.document.content_md}
-    if work.issue:
-        texts = {"title": work.issue.title, "description": work.issue.description}
-    verdicts = await asyncio.to_thread(_verdicts, texts, services.policy, released=work.released)
+    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
     findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
     if findings:
         actions = sorted({verdict.action for verdict in verdicts.values()})
         await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
-    _stop(verdicts)
-    clean = {name: verdict.text for name, verdict in verdicts.items()}
-    if work.document:
-        return work.model_copy(update={"document": work.document.model_copy(update=clean)})
-    return work.model_copy(update={"issue": work.issue.model_copy(update=clean)}) if work.issue else work
-
-
-def _verdicts(texts: Mapping[str, str], policy: Policy, *, released: bool) -> dict[str, Verdict]:
-    try:
-        return {name: screen(text, policy, released=released) for name, text in texts.items()}
-    except ScreeningFailed as failed:
-        raise Held(
-            str(failed), code="screening_failed", advice="Shorten or correct the text and submit it again."
-        ) from None
-
-
-def _screen_outgoing(policy: Policy, prepared: Prepared[Any], *, released: bool) -> None:
-    """The rendered texts, as they would leave: a secret that only rendering put together stops here."""
-    _stop(_verdicts(prepared.texts, policy, released=released))
-
-
-def _stop(verdicts: Mapping[str, Verdict]) -> None:
-    stopping = [(name, verdict) for name, verdict in verdicts.items() if verdict.action in ("hold", "block")]
-    if not stopping:
-        return
-    where = "; ".join(f"{name}: {', '.join(sorted({f.type for f in verdict.findings}))}" for name, verdict in stopping)
-    raise Held(
-        f"Screening stopped this job ({where}).",
-        code="screening",
-        advice="Remove it and submit again, or release the job: what policy blocks then goes out redacted.",
-    )
+    return redaction.redacted(work, verdicts)
 
 
 # -- settle ----------------------------------------------------------------------------------------------------------
@@ -420,15 +422,13 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
 
 
 async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
-    record = trail.record
-    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
-    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
+    settings = trail.record.settings if trail.record else None
+    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
+    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and record is not None:
-        reason = decided.suspend
-        if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
-            log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
+    if decided.suspend and trail.record:
+        await _suspend(services, trail.record, failure, decided.suspend)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
     if isinstance(ended, NotClaimed):
@@ -436,6 +436,11 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     level = logging.WARNING if decided.counted else logging.INFO
     log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
     return replace(ended, error=failure)
+
+
+async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
+    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
 async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:

@@ -6,19 +6,22 @@ ignored so that a newer upstream keeps working.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -112,8 +115,43 @@ class Issue(Upstream):
         return {k: v for k, v in data.items() if v is not None} if isinstance(data, Mapping) else data
 
 
+ATTACHMENTS_BYTES = 25_000_000
+
+
+def _decoded(value: object) -> object:
+    """Base64 text (RFC 4648) as bytes; bytes stay as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode("".join(value.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("is not base64") from None
+
+
+def _encoded(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+Base64 = Annotated[bytes, BeforeValidator(_decoded), PlainSerializer(_encoded, return_type=str)]
+
+
+class DocumentFile(Upstream):
+    """A file handed over with a document, such as a screenshot that its text shows.
+
+    `name` is the relative path that the text links it by, `content` base64 in JSON.
+    """
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*$")
+    ]
+    media_type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,100}$")] = (
+        "application/octet-stream"
+    )
+    content: Base64 = Field(repr=False)
+
+
 class Document(Upstream):
-    """One RCA or post-mortem in Markdown, as upstream generates it."""
+    """One RCA or post-mortem in Markdown, as upstream generates it, with the files that it shows."""
 
     id: Identifier
     title: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -122,6 +160,16 @@ class Document(Upstream):
     doc_type: Literal["rca", "postmortem"] = "rca"
     created_at: Moment = None
     updated_at: Moment = None
+    attachments: tuple[DocumentFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> Self:
+        names = [file.name.casefold() for file in self.attachments]
+        if len(set(names)) < len(names):
+            raise ValueError("two attachments have the same name")
+        if sum(len(file.content) for file in self.attachments) > ATTACHMENTS_BYTES:
+            raise ValueError(f"the attachments are larger than {ATTACHMENTS_BYTES // 1_000_000} MB together")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -197,13 +245,16 @@ KIND_OF_COMMAND: Mapping[CommandName, str] = {
 }
 
 
-def parse_command(data: Mapping[str, Any]) -> Command:
-    """The command in `data`; raises `Refused` naming each bad argument, without echoing its value."""
+def parse_command(data: Mapping[str, Any], *, stored: bool = False) -> Command:
+    """The command in `data`; raises `Refused` naming each bad argument, without echoing its value.
+
+    A stored one may be of a newer version: what it has besides is ignored.
+    """
     present = {key: value for key, value in data.items() if value is not None}
     if isinstance(present.get("parent_page_id"), int):
         present["parent_page_id"] = str(present["parent_page_id"])
     try:
-        return _COMMAND.validate_python(present)
+        return _COMMAND.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
             f"The arguments of {present.get('command', 'the job')!s:.60} don't fit: {explain(error)}.",
@@ -253,6 +304,18 @@ class Receipt(Frozen):
         return result if self.ticket_number is None else result | {"ticket_number": self.ticket_number}
 
 
+PAGE_TITLES: Mapping[str, str] = {"rca": "Root cause analysis", "postmortem": "Post-mortem"}
+
+
+class Link(Frozen):
+    """Where another object of the same issue is. `key` tells it from all others, whatever its address becomes."""
+
+    key: str
+    kind: str
+    title: str
+    url: str
+
+
 class Callback(Frozen):
     """Where a job's outcome is posted, and the API key whose callback secret signs it."""
 
@@ -277,7 +340,8 @@ class LastError(Frozen):
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
     of one subject, so that the newest can be told. `crashes` counts the attempts that ended with their worker; `blame` is
-    this job's share of those in a row.
+    this job's share of those in a row. `issue` is the key of the issue whose objects share links. A job with `follows` is
+    no producer's: it only brings the links of that job's object up to date.
     """
 
     id: str
@@ -300,6 +364,8 @@ class Job(Frozen):
     last_error: LastError | None = None
     receipt: Receipt | None = None
     superseded_by: str | None = None
+    issue: str | None = None
+    follows: str | None = None
     traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.model import Job
@@ -23,8 +23,8 @@ from tasks.state.ledger import Ledger
 from tasks.state.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
-PATIENCE_S = 120.0  # with Redis
-TURN_PATIENCE_S = 30.0  # with the destination's limits
+PATIENCE_S = 30.0  # for a request's turn
+OUTCOME_S = 120.0  # for Redis to take an outcome
 NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
@@ -89,12 +89,10 @@ class AuditedRequests:
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
         """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
-        if not self.alive():
-            raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = TURN_PATIENCE_S, False
+        patience_s, paid = PATIENCE_S, False
         while True:
             if not self.alive():
                 raise StateAway("This worker could not say for too long that it lives.", code="silent")
@@ -106,6 +104,7 @@ class AuditedRequests:
                 writes=request.writes,
                 doubt_until_ms=until_ms,
                 facts=facts,
+                tried=self._sealed(request.tries),
                 paid=paid,
                 patience_ms=int(1000 * patience_s),
             )
@@ -121,6 +120,9 @@ class AuditedRequests:
             self.trail.doubt.until_ms = until_ms
         return turn, stage, request.operation
 
+    def _sealed(self, tries: str) -> str | None:
+        return self.vault.seal(tries, purpose="tried", owner=self.job.subject) if tries else None
+
     async def after(self, mark: tuple[str, str, str], exchange: Exchange) -> None:
         """Close the intent; what the answer said about limits holds for every worker from then on."""
         intent, stage, operation = mark
@@ -129,11 +131,10 @@ class AuditedRequests:
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
         name, guidance = self.record.name, exchange.guidance
-
-        def conclude() -> Awaitable[None]:
-            return self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance)
-
-        await patiently(conclude, PATIENCE_S)
+        await patiently(
+            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+            OUTCOME_S,
+        )
 
 
 def request_facts(
@@ -167,18 +168,19 @@ class AuditedTest:
     """The recorder of a connection test: the same two entries around each request, without a job.
 
     A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
-    answers say about limits counts for everybody.
+    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups.
     """
 
     ledger: Ledger
     vault: Vault
     record: DestinationRecord | None
+    stage: Literal["test", "lookup"] = "test"
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
         begin()
         facts = request_facts(self.vault, self.record, request, origin)
-        return await self.ledger.announce(Event.TEST_INTENT, facts), request.operation
+        return await self.ledger.announce(Event(f"{self.stage}.intent"), facts), request.operation
 
     async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
         """Close the intent."""
@@ -186,7 +188,7 @@ class AuditedTest:
         await self.ledger.conclude(
             "",
             intent,
-            Event(f"test.{exchange.outcome}"),
+            Event(f"{self.stage}.{exchange.outcome}"),
             exchange_facts(operation, exchange),
             destination=self.record.name if self.record else None,
             guidance=exchange.guidance,

@@ -48,6 +48,7 @@ class Loader(AppLoader):
 class Afterword(Celery):
     """The app, with the process's event loop."""
 
+    amqp_cls = "worker.guard:NamedAmqp"
     loop: Loop | None = None
     tests = TestRoom(limit=1)
 

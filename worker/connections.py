@@ -8,9 +8,10 @@ from urllib.parse import quote
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry as SyncRetry
 
 from config.sentinel import SentinelAddress, is_sentinel, parse_sentinel
 from config.settings import Settings
@@ -35,14 +36,17 @@ def open_redis(settings: Settings) -> Redis:
             BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=POOL_TIMEOUT_S, **options)
         )
     address = parse_sentinel(url)
-    sentinels = Sentinel(address.hosts, sentinel_kwargs=sentinel_options(settings, address))
+    at_once = {"retry": Retry(NoBackoff(), 0)}
+    sentinels = Sentinel(address.hosts, sentinel_kwargs=sentinel_options(settings, address) | at_once)
     options |= {"db": address.db, "username": address.username, "password": address.password, "ssl": address.tls}
     primary: Redis = sentinels.master_for(address.service, Redis, **options)
     return primary
 
 
 def sentinel_options(settings: Settings, address: SentinelAddress) -> dict[str, Any]:
-    """How the sentinels themselves are asked: quickly, so that one that hangs doesn't hold up the others."""
+    """How the sentinels themselves are asked: quickly, and without redis-py's own retries of seconds each, so that one
+    that is away doesn't hold up the others; the question is asked again by whoever needs the answer.
+    """
     options: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT_S,
         "socket_connect_timeout": SENTINEL_TIMEOUT_S,
@@ -79,7 +83,8 @@ def sentinel_transport_options(settings: Settings, url: str) -> dict[str, Any]:
     if not is_sentinel(url):
         return {}
     address = parse_sentinel(url)
-    return {"master_name": address.service, "sentinel_kwargs": sentinel_options(settings, address)}
+    at_once = {"retry": SyncRetry(NoBackoff(), 0)}
+    return {"master_name": address.service, "sentinel_kwargs": sentinel_options(settings, address) | at_once}
 
 
 def shown_address(url: str) -> str:

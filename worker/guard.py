@@ -12,9 +12,11 @@ import json
 import logging
 from typing import Any
 
+from celery.app.amqp import AMQP
 from celery.exceptions import NotRegistered
 from celery.worker.consumer import Consumer
 from celery.worker.request import Request
+from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 
 log = logging.getLogger(__name__)
@@ -98,6 +100,23 @@ class GuardedSentinelTransport(kombu_redis.SentinelTransport):
     """kombu's Sentinel transport over the guarded channel."""
 
     Channel = GuardedSentinelChannel
+
+
+class NamedConnection(Connection):
+    """A connection that shows its address by the scheme that people write, and that Flower looks queues up by."""
+
+    def as_uri(self, *args: Any, **options: Any) -> str:
+        """The address, masked unless asked otherwise."""
+        address = str(super().as_uri(*args, **options))
+        for transport, scheme in ((GuardedSentinelTransport, "sentinel"), (GuardedTransport, "redis")):
+            address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}://")
+        return address
+
+
+class NamedAmqp(AMQP):
+    """Celery's messaging over such connections."""
+
+    Connection = NamedConnection
 
 
 class DiscreetRequest(Request):

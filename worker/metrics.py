@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
+from typing import get_args
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,38 +18,43 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from tasks.state.directory import DestinationRecord
 from tasks.state.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
+from tasks.state.limiter import Breaker, Health
 from tasks.state.overview import Count
 from worker.queues import QueueLengths, queue_lengths
 from worker.runtime import Services
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 DESTINATION_STATES = ("ready", "paused", "suspended")
+BREAKER_STATES = get_args(Breaker)
 Row = tuple[Sequence[str], float]
 
 
 async def render(services: Services) -> bytes:
     """Everything we measure, for a scraper; raises `StateUnavailable` where Redis can't be asked."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Ready(await gather(services)))
+    return generate_latest(registry)
+
+
+async def gather(services: Services) -> list[Metric]:
+    """Every family with its samples of now."""
     lengths = asyncio.create_task(asyncio.to_thread(queue_lengths, services.settings))
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
-    records = await services.destinations.list()
+    health = [await services.destinations.health(name) for name in await services.destinations.names()]
     memory = await _memory(services)
-    families = [
+    return [
         *_build(),
         *_jobs(figures, counts),
         *_attempts(figures),
         *_queues(figures),
-        *_destinations(records),
+        *_destinations(health),
         *_workers(figures, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
         *_broker(await lengths),
         *_redis(memory),
     ]
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Ready(families))
-    return generate_latest(registry)
 
 
 class Ready(Collector):
@@ -151,25 +157,43 @@ def _queues(figures: Figures) -> Iterable[Metric]:
     )
 
 
-def _destinations(records: Sequence[DestinationRecord]) -> Iterable[Metric]:
-    by_state = ["destination", "state"]
+def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
+    by_state, labels = ["destination", "state"], ["destination"]
     yield gauge(
         "afterword_destination_state",
         "1 for the state that the destination is in: ready, paused by a person, suspended for its own trouble.",
         by_state,
-        [((record.name, state), record.state == state) for record in records for state in DESTINATION_STATES],
+        [((found.name, state), found.state == state) for found in health for state in DESTINATION_STATES],
+    )
+    yield gauge(
+        "afterword_destination_breaker_state",
+        "1 for the state of the destination's breaker; an open one lets nothing through but a probe.",
+        by_state,
+        [((found.name, state), found.breaker == state) for found in health for state in BREAKER_STATES],
     )
     yield gauge(
         "afterword_destination_not_before_timestamp_seconds",
-        "Until when the limiter lets the destination's jobs wait, as Unix time; 0 where they needn't.",
-        ["destination"],
-        [([record.name], record.not_before_ms / 1000) for record in records],
+        "Until when throttling or the breaker lets the destination's jobs wait, as Unix time; 0 where they needn't.",
+        labels,
+        [([found.name], found.not_before_ms / 1000) for found in health],
+    )
+    yield gauge(
+        "afterword_destination_rate_limit_requests_per_second",
+        "The rate that requests are kept below: the operator's, or a slower one that the destination asked for.",
+        labels,
+        [([found.name], rate) for found in health if (rate := found.learned_per_s or found.rate_per_s)],
+    )
+    yield gauge(
+        "afterword_destination_quota_remaining_requests",
+        "What the destination's last answer said is left of its quota.",
+        labels,
+        [([found.name], found.quota_remaining) for found in health if found.quota_remaining is not None],
     )
     yield gauge(
         "afterword_destination_last_success_timestamp_seconds",
         "When something was last delivered there, as Unix time.",
-        ["destination"],
-        [([record.name], record.last_success_ms / 1000) for record in records if record.last_success_ms],
+        labels,
+        [([found.name], found.last_success_ms / 1000) for found in health if found.last_success_ms],
     )
 
 

@@ -22,12 +22,12 @@ from redis.exceptions import RedisError
 
 from config.keys import follow_key_ring
 from config.settings import Settings
-from tasks import lifecycle
+from tasks import dry_run, lifecycle
 from tasks.bulk import Progress, Verb
 from tasks.callbacks import CallbackPolicy, callback_policy
-from tasks.destinations import Destination, destination_for
-from tasks.errors import StateUnavailable
-from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job
+from tasks.destinations import Destination, Preview, destination_for
+from tasks.errors import Refused, StateUnavailable
+from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.outbound import Http, Limits, Recorder, open_session
 from tasks.screening import Policy
 from tasks.state.access import Access
@@ -37,6 +37,7 @@ from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
+from tasks.state.links import Links
 from tasks.state.outbox import Outbox
 from tasks.state.overview import JobFilter
 from tasks.state.rotation import Rotation
@@ -164,6 +165,12 @@ class Services:
         """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
         return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
+    async def preview(self, command: Command) -> Preview:
+        """What a publication would change, without writing anything. See `tasks.dry_run`."""
+        if not isinstance(command, PublishToConfluence):
+            raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
+        return await dry_run.preview(self.core, command)
+
     def callback(self, url: str, apikey: str) -> Callback:
         """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
         return self.callbacks.callback(url, apikey)
@@ -196,6 +203,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),
+            links=Links(redis, journal),
             vault=vault,
             open_http=sessions.http,
             policy=Policy(),

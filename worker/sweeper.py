@@ -20,7 +20,8 @@ from importlib.metadata import version
 from celery import Celery
 from redis.exceptions import RedisError
 
-from tasks.errors import AfterwordError
+from tasks.cross_links import follow_up
+from tasks.errors import AfterwordError, Refused
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.upkeep import BATCH as FORGET_BATCH
 from tasks.state.upkeep import Retention
@@ -48,6 +49,7 @@ class Sweeper:
         self._app = app
         self._attempts = attempts
         self._woken = asyncio.Event()
+        self._tests: set[asyncio.Task[None]] = set()
         self._about = About(
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -64,7 +66,7 @@ class Sweeper:
                 group.create_task(_again_and_again(self._beat))
                 group.create_task(_again_and_again(self._sweep, self._woken))
                 group.create_task(_again_and_again(self.forget))
-                group.create_task(self._probe())
+                group.create_task(_again_and_again(self._probe))
         finally:
             with contextlib.suppress(AfterwordError, RedisError, OSError):
                 goodbye = self._services.ledger.upkeep.goodbye(self._services.core.worker)
@@ -80,18 +82,16 @@ class Sweeper:
         await self.turn()
         return await self._services.destinations.upcoming_s(self._services.settings.sweep_interval_s)
 
-    async def _probe(self) -> None:
-        """Test suspended destinations from time to time; a pass lets their jobs go on."""
-        async with asyncio.TaskGroup() as tests:
-            while True:
-                try:
-                    for name in await self._services.destinations.due_probes():
-                        tests.create_task(self._test(name))
-                except (AfterwordError, RedisError, OSError) as trouble:
-                    log.warning("probe: %s; trying again", trouble)
-                await asyncio.sleep(PROBE_LOOK_S)
+    async def _probe(self) -> float:
+        """Test the suspended destinations that are due for it, beside everything else; returns the pause."""
+        for name in await self._services.destinations.due_probes():
+            test = asyncio.create_task(self._test(name))
+            self._tests.add(test)
+            test.add_done_callback(self._tests.discard)
+        return PROBE_LOOK_S
 
     async def _test(self, name: str) -> None:
+        """One connection test; a pass lets the destination's jobs go on."""
         try:
             report = await self._services.test_destination(name, "probe")
         except (AfterwordError, RedisError, OSError) as trouble:
@@ -101,8 +101,10 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: send what is due, take over what lapsed, close what stays open, tell what ended."""
+        """One turn: queue the links that are missing, send what is due, take over what lapsed, close what stays open, tell what ended."""
         ledger = self._services.ledger
+        for job_id in await follow_up(ledger, self._services.core.links):
+            log.info("job %s: queued to bring links up to date", job_id)
         await self._wake_due()
         lapsed = await ledger.lapsed(BATCH)
         if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
@@ -111,7 +113,11 @@ class Sweeper:
         await self._tell()
 
     async def _take_over(self, job_id: str) -> bool:
-        state = await self._services.ledger.take_over(job_id)
+        try:
+            state = await self._services.ledger.take_over(job_id)
+        except Refused as unreadable:  # only a newer version can read it: it holds up no other
+            log.warning("%s", unreadable)
+            return False
         if state:
             log.warning("job %s: its worker is gone; now %s", job_id, state.value)
         return state is not None

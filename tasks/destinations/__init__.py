@@ -9,7 +9,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tasks.destinations.azure_devops import AzureDevOps, AzureDevOpsSettings
 from tasks.destinations.confluence import Confluence, ConfluenceSettings
-from tasks.destinations.contract import Destination, Prepared, Work
+from tasks.destinations.contract import Destination, Prepared, Preview, Work
 from tasks.destinations.servicenow import ServiceNow, ServiceNowSettings
 from tasks.errors import Refused
 from tasks.model import explain
@@ -22,13 +22,17 @@ KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
 }
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
 
-__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Work", "destination_for", "parse_settings"]
+__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Preview", "Work", "destination_for", "parse_settings"]
 
 
-def parse_settings(data: Mapping[str, object]) -> AnySettings:
-    """The settings in `data`; raises `Refused` naming each bad field."""
+def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySettings:
+    """The settings in `data`; raises `Refused` naming each bad field.
+
+    Stored ones may be of a newer version: what they have besides is ignored.
+    """
+    present = {key: value for key, value in data.items() if value is not None}
     try:
-        return _SETTINGS.validate_python({key: value for key, value in data.items() if value is not None})
+        return _SETTINGS.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
             f"These destination settings don't fit: {explain(error)}.", code="bad_settings", advice="Correct them."

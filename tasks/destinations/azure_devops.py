@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Work, basic
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import azure_devops, clean
-from tasks.model import ConnectionReport, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Receipt
+from tasks.model import ConnectionReport, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Link, Receipt
 from tasks.outbound import Http, Request, Response, checked_url, vendor_words
 
 TITLE_LENGTH = 255
@@ -25,6 +25,7 @@ TAG_LENGTH = 400
 FIELD_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$")
 OURS = frozenset({"System.Tags", "System.Id", "System.Rev", "System.TeamProject", "System.WorkItemType"})
 SEVERITIES: Mapping[int, str] = {1: "1 - Critical", 2: "2 - High", 3: "3 - Medium", 4: "4 - Low"}
+LINK_COMMENT = "Afterword:"
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 
 
@@ -51,12 +52,13 @@ class AzureDevOpsSettings(DestinationSettings):
 
 
 class WorkItemPlan(Frozen):
-    """A work item's type and fields."""
+    """A work item's type and fields, and the pages it links to."""
 
     type: str
     fields: dict[str, str | int | float | bool]
     tag: str
     formats: dict[str, str] = Field(default_factory=dict)
+    links: tuple[Link, ...] = ()
 
     def operations(self, fields: Mapping[str, str | int | float | bool]) -> list[dict[str, object]]:
         """JSON Patch operations that write `fields`, and say which of them are Markdown."""
@@ -108,7 +110,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         fields["System.Tags"] = "; ".join([*_tags(issue), tag])
         formats = {body: "Markdown"} if self.settings.body_format == "markdown" else {}
         texts = {name: str(value) for name, value in fields.items()} | {"System.Tags": "; ".join(_tags(issue))}
-        return Prepared(texts, WorkItemPlan(type=kind, fields=fields, tag=tag, formats=formats))
+        return Prepared(texts, WorkItemPlan(type=kind, fields=fields, tag=tag, formats=formats, links=work.links))
 
     async def deliver(
         self, work: Work, prepared: Prepared[WorkItemPlan], http: Http, now_ms: Callable[[], int]
@@ -136,28 +138,49 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         if not differing:
             return _receipt(item, "found" if found else "unchanged")
         operations = plan.operations(differing)
-        operations.insert(0, _operation("test", "/rev", item["rev"]))
-        path = f"/{quote(command.project)}/_apis/wit/workitems/{quote(str(item['id']))}"
-        response = await http.send(
-            Request(
-                "PATCH",
-                path,
-                "PATCH /wit/workitems/{id}",
-                params=self._version(),
-                headers=JSON_PATCH,
-                body=_dump(operations),
-                writes=True,
-            ),
-            accept=frozenset({400, 404, 412}),
+        operations += _relinked(item, plan.links) if plan.links else []
+        return _receipt(await self._patch(http, command.project, item, operations, plan), "updated")
+
+    async def link(self, work: Work, http: Http) -> Receipt:
+        """Bring the work item's hyperlinks to the issue's pages up to date."""
+        command, previous = work.command, work.previous
+        if previous is None or not isinstance(command, CreateAzureDevOpsWorkItem):
+            raise Permanent("The job has no work item to link from.", code="unknown_item")
+        item = await self._item(http, command.project, previous.id)
+        if item is None:
+            gone = ("The work item is not there any more.",)
+            return previous.model_copy(update={"change": "skipped", "warnings": gone})
+        operations = _relinked(item, work.links)
+        if not operations:
+            return previous.model_copy(update={"change": "unchanged", "warnings": ()})
+        plan = WorkItemPlan(type=str(item.get("fields", {}).get("System.WorkItemType", "")), fields={}, tag="")
+        written = await self._patch(http, command.project, item, operations, plan)
+        return previous.model_copy(update={"change": "updated", "version": written.get("rev"), "warnings": ()})
+
+    async def _patch(
+        self, http: Http, project: str, item: Mapping[str, Any], operations: list[dict[str, object]], plan: WorkItemPlan
+    ) -> dict[str, Any]:
+        """Change the work item, if it is still the revision that was read."""
+        request = Request(
+            "PATCH",
+            f"/{quote(project)}/_apis/wit/workitems/{quote(str(item['id']))}",
+            "PATCH /wit/workitems/{id}",
+            params=self._version(),
+            headers=JSON_PATCH,
+            body=_dump([_operation("test", "/rev", item["rev"]), *operations]),
+            writes=True,
         )
+        response = await http.send(request, accept=frozenset({400, 404, 412}))
         if response.status == 412:
             raise Transient("Somebody changed the work item meanwhile.", code="conflict", status=412, answered=True)
-        if response.status != 200:
-            raise await self._explain(http, response, command.project, plan)
-        return _receipt(_decoded(response), "updated")
+        if response.status == 200:
+            return _decoded(response)
+        if b"RelationAlreadyExists" in response.body:
+            raise Transient("The link was added meanwhile.", code="conflict", status=response.status, answered=True)
+        raise await self._explain(http, response, project, plan)
 
     async def _create(self, http: Http, project: str, plan: WorkItemPlan, *, validate: bool = False) -> dict[str, Any]:
-        operations = plan.operations(plan.fields)
+        operations = [*plan.operations(plan.fields), *_relinked({}, plan.links)]
         params = self._version() | ({"validateOnly": "true"} if validate else {})
         response = await http.send(
             Request(
@@ -178,7 +201,8 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
     async def _item(self, http: Http, project: str, item_id: str) -> dict[str, Any] | None:
         path = f"/{quote(project)}/_apis/wit/workitems/{quote(item_id)}"
         response = await http.send(
-            Request("GET", path, "GET /wit/workitems/{id}", params=self._version()), accept=frozenset({404})
+            Request("GET", path, "GET /wit/workitems/{id}", params=self._version() | {"$expand": "all"}),
+            accept=frozenset({404}),
         )
         return None if response.status == 404 else _decoded(response)
 
@@ -297,6 +321,24 @@ def _same(name: str, stored: object, sent: object) -> bool:
     if name == "System.Tags":
         return sorted(_split_tags({name: stored})) == sorted(_split_tags({name: sent}))
     return str(stored) == str(sent)
+
+
+def _relinked(item: Mapping[str, Any], links: tuple[Link, ...]) -> list[dict[str, object]]:
+    """The operations that make the item's hyperlinks of ours lead to these pages; a person's link is left alone."""
+    present = [
+        (place, str(row.get("url")), str((row.get("attributes") or {}).get("comment") or ""))
+        for place, row in enumerate(item.get("relations") or [])
+        if row.get("rel") == "Hyperlink"
+    ]
+    wanted = {link.url: f"{LINK_COMMENT} {link.title}" for link in links}
+    stale = [place for place, url, comment in present if comment.startswith(LINK_COMMENT) and url not in wanted]
+    there = {url for _, url, _ in present}
+    removals: list[dict[str, object]] = [{"op": "remove", "path": f"/relations/{place}"} for place in reversed(stale)]
+    return removals + [
+        _operation("add", "/relations/-", {"rel": "Hyperlink", "url": url, "attributes": {"comment": comment}})
+        for url, comment in wanted.items()
+        if url not in there
+    ]
 
 
 def _pointer(name: str) -> str:

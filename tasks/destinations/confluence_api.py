@@ -1,8 +1,14 @@
-"""The two dialects of Confluence's REST API behind one set of verbs: v2 of Cloud, v1 of Data Center."""
+"""What Confluence's two APIs have in common: pages as they show them, refusals told apart, labels and files over v1.
+
+A look-up gives None or nothing where the vendor says 404. A write that the vendor refuses raises what the refusal means:
+`TitleTaken`, `VersionConflict`, `NotVisible`, or `Permanent` with the vendor's words.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,32 +17,58 @@ from tasks.model import Frozen
 from tasks.outbound import Http, Request, vendor_words
 
 PROPERTY = "afterword"
-TOLERATED = frozenset({400, 404})
+PAGE_SIZE = 200
+MOST_ROWS = 5000
 
 
 class Page(Frozen):
-    """A page as the API shows it. `body` is its storage format where it was asked for."""
+    """A page as the API shows it. `body` is its storage format where it was asked for, `message` its version's."""
 
     id: str
     title: str
     status: str
     version: int
     url: str
+    message: str = ""
     parent_id: str | None = None
     body: str = ""
 
 
 class Draft(Frozen):
-    """A page to be written."""
+    """A page to be written. `minor` keeps watchers undisturbed where the API can."""
 
     title: str
     body: str
-    space: str
+    space: str = ""
     parent_id: str | None = None
+    message: str = ""
+    minor: bool = False
+
+
+class PageFile(Frozen):
+    """A file on a page. `comment` is what its uploader said of it."""
+
+    id: str
+    name: str
+    comment: str = ""
+
+
+class TitleTaken(Permanent):
+    """Another page of the space, perhaps one that is archived or in the trash, owns the title."""
+
+
+class VersionConflict(Transient):
+    """409: the version isn't the next one any more, or the server says so although it is."""
+
+
+class NotVisible(Transient):
+    """404 for a page that was there a moment ago: just created, or out of the account's sight."""
 
 
 class Dialect(ABC):
-    """Verbs over one HTTP client. A look-up gives None or nothing where the vendor says 404."""
+    """Verbs over one HTTP client. `v1` is the path of the old API, which labels and uploads still need on Cloud."""
+
+    v1: str
 
     def __init__(self, http: Http) -> None:
         self.http = http
@@ -51,49 +83,86 @@ class Dialect(ABC):
 
     @abstractmethod
     async def titled(self, space: str, title: str) -> list[Page]:
-        """Pages of that very title in the space, archived and trashed ones too."""
+        """Pages of that title in the space in any case of letters, archived and trashed ones too; without bodies."""
 
     @abstractmethod
     async def page(self, page_id: str) -> Page | None:
         """The page of that id with its body."""
 
     @abstractmethod
-    async def create(self, draft: Draft) -> Page | None:
-        """Create a page; None where its title is taken."""
+    async def create(self, draft: Draft) -> Page:
+        """Create a page with one POST; raises `TitleTaken`."""
 
     @abstractmethod
     async def update(self, page: Page, draft: Draft) -> Page:
-        """Write the page's next version; raises `Transient` on a version conflict."""
+        """Write the version after the page's; raises `TitleTaken` and `VersionConflict`."""
 
     @abstractmethod
+    async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
+        """A content property's value and version."""
+
+    @abstractmethod
+    async def set_property(self, page_id: str, key: str, value: object, version: int | None) -> None:
+        """Write a content property: a new one, or the version after `version`."""
+
     async def mark(self, page_id: str) -> tuple[dict[str, Any], int] | None:
-        """Our content property and its version."""
+        """Our own content property and its version."""
+        found = await self.property(page_id, PROPERTY)
+        return (found[0] if isinstance(found[0], dict) else {}, found[1]) if found else None
+
+    async def set_mark(self, page_id: str, value: dict[str, Any], version: int | None) -> None:
+        """Write our own content property."""
+        await self.set_property(page_id, PROPERTY, value, version)
 
     @abstractmethod
-    async def set_mark(self, page_id: str, value: dict[str, Any], version: int | None) -> None:
-        """Write our content property: a new one, or the version after `version`."""
+    async def labels(self, page_id: str) -> list[str]:
+        """The names of the page's labels."""
+
+    @abstractmethod
+    async def files(self, page_id: str) -> list[PageFile]:
+        """The page's files."""
+
+    async def add_labels(self, page_id: str, names: Sequence[str]) -> None:
+        """Add labels; one that is there stays as it is."""
+        rows = [{"prefix": "global", "name": name} for name in names]
+        path = f"{self.v1}/content/{quote(page_id)}/label"
+        await self.write("POST", path, "POST /content/{id}/label", rows)
+
+    async def drop_label(self, page_id: str, name: str) -> None:
+        """Take a label away; one that isn't there is fine."""
+        path = f"{self.v1}/content/{quote(page_id)}/label"
+        request = Request("DELETE", path, "DELETE /content/{id}/label", params={"name": name}, writes=True)
+        await self.http.send(request, accept=frozenset({404}))
+
+    async def upload(self, page_id: str, name: str, media_type: str, content: bytes, comment: str) -> None:
+        """Create the file, or its next version where the page has one of that name."""
+        boundary, body = multipart(name, media_type, content, comment)
+        headers = {"X-Atlassian-Token": "nocheck", "Content-Type": f"multipart/form-data; boundary={boundary}"}
+        path = f"{self.v1}/content/{quote(page_id)}/child/attachment"
+        request = Request("PUT", path, "PUT /content/{id}/child/attachment", headers=headers, body=body, writes=True)
+        response = await self.http.send(request, accept=frozenset({404}))
+        if response.status == 404:
+            raise not_visible(page_id)
 
     async def write(
-        self, method: str, path: str, operation: str, json: object, accept: frozenset[int] = frozenset()
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        json: object,
+        accept: frozenset[int] = frozenset(),
+        *,
+        tries: str = "",
     ) -> tuple[int, Any]:
-        """A write with JSON in and out; statuses in `accept` come back instead of raising.
+        """A write with JSON in and out. Statuses in `accept` come back; any other 404 is `NotVisible`.
 
-        A page that was found or made a moment ago can still, or already, be missing: that is worth another attempt.
+        `tries` is what a later look-up needs to find the object by, should this write's end stay unknown.
         """
-        request = Request(method, path, operation, json=json, writes=True)
-        try:
-            response = await self.http.send(request, accept=accept)
-        except Permanent as refused:
-            if refused.status != 404:
-                raise
-            raise Transient(
-                f"The page is not there: it is too new to be shown, or was removed meanwhile. {refused.message}",
-                code="page_not_there",
-                status=404,
-                answered=True,
-                excerpt=refused.excerpt,
-            ) from None
-        return response.status, response.json()
+        request = Request(method, path, operation, json=json, writes=True, tries=tries)
+        response = await self.http.send(request, accept=accept | {404})
+        if response.status == 404 and 404 not in accept:
+            raise not_visible(path)
+        return response.status, response.json() if response.body else {}
 
     async def read(self, path: str, operation: str, params: dict[str, str] | None = None) -> Any:
         """A read; None on 404."""
@@ -101,237 +170,72 @@ class Dialect(ABC):
         return None if response.status == 404 else response.json()
 
 
-class CloudV2(Dialect):
-    """Confluence Cloud, API v2. `base` is the path of the wiki below the site (`/wiki`)."""
-
-    def __init__(self, http: Http, base: str) -> None:
-        super().__init__(http)
-        self.base = f"{base}/api/v2"
-        self._ids: dict[str, str] = {}
-
-    async def space(self, key: str) -> str | None:
-        """The numeric id of the space."""
-        found = await self.read(f"{self.base}/spaces", "GET /spaces", {"keys": key})
-        ids = (
-            [str(row["id"]) for row in found["results"] if str(row.get("key", "")).upper() == key.upper()]
-            if found
-            else []
-        )
-        return ids[0] if ids else None
-
-    async def may_create(self, space: str) -> bool | None:
-        """From the space's permitted operations."""
-        found = await self.read(f"{self.base}/spaces/{space}/operations", "GET /spaces/{id}/operations")
-        if found is None:
-            return None
-        rows = found.get("operations", [])
-        return any(row.get("operation") == "create" and row.get("targetType") == "page" for row in rows)
-
-    async def titled(self, space: str, title: str) -> list[Page]:
-        """By the title filter; the vendor leaves trashed pages out unless asked."""
-        params = {"space-id": space, "title": title, "status": "current,archived,trashed", "limit": "25"}
-        found = await self.read(f"{self.base}/pages", "GET /pages", params)
-        return [self._page(row) for row in found["results"] if row.get("title") == title] if found else []
-
-    async def page(self, page_id: str) -> Page | None:
-        """With its storage body."""
-        found = await self.read(f"{self.base}/pages/{quote(page_id)}", "GET /pages/{id}", {"body-format": "storage"})
-        return self._page(found) if found else None
-
-    async def create(self, draft: Draft) -> Page | None:
-        """One POST with the whole body."""
-        body = self._body(draft) | {"spaceId": draft.space}
-        status, answer = await self.write("POST", f"{self.base}/pages", "POST /pages", body, TOLERATED)
-        if status in TOLERATED:
-            _refuse_unless_title_is_taken(status, answer, draft)
-            return None
-        return self._page(answer)
-
-    async def update(self, page: Page, draft: Draft) -> Page:
-        """A PUT with the version after the one that was read."""
-        body = self._body(draft) | {"id": page.id, "version": {"number": page.version + 1, "message": "Afterword"}}
-        path = f"{self.base}/pages/{page.id}"
-        status, answer = await self.write("PUT", path, "PUT /pages/{id}", body, TOLERATED)
-        if status in TOLERATED:
-            _refuse_unless_title_is_taken(status, answer, draft)
-            raise _title_taken(draft.title)
-        return self._page(answer)
-
-    async def mark(self, page_id: str) -> tuple[dict[str, Any], int] | None:
-        """From the list of properties with our key."""
-        path = f"{self.base}/pages/{quote(page_id)}/properties"
-        found = await self.read(path, "GET /pages/{id}/properties", {"key": PROPERTY})
-        rows = [row for row in (found or {}).get("results", []) if row.get("key") == PROPERTY]
-        if not rows:
-            return None
-        self._ids[page_id] = str(rows[0]["id"])
-        return _value(rows[0]), int(rows[0]["version"]["number"])
-
-    async def set_mark(self, page_id: str, value: dict[str, Any], version: int | None) -> None:
-        """POST; where Cloud made the property by itself (409), PUT its next version."""
-        path = f"{self.base}/pages/{quote(page_id)}/properties"
-        if version is None:
-            json = {"key": PROPERTY, "value": value}
-            status, _ = await self.write("POST", path, "POST /pages/{id}/properties", json, frozenset({409}))
-            if status != 409:
-                return
-            found = await self.mark(page_id)
-            version = found[1] if found else 1
-        body = {"key": PROPERTY, "value": value, "version": {"number": version + 1, "message": "Afterword"}}
-        await self.write("PUT", f"{path}/{self._ids.get(page_id, PROPERTY)}", "PUT /pages/{id}/properties/{id}", body)
-
-    def _body(self, draft: Draft) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "status": "current",
-            "title": draft.title,
-            "body": {"representation": "storage", "value": draft.body},
-        }
-        return body | ({"parentId": draft.parent_id} if draft.parent_id else {})
-
-    def _page(self, row: dict[str, Any]) -> Page:
-        links = row.get("_links") or {}
-        webui = str(links.get("webui") or f"/pages/viewpage.action?pageId={row['id']}")
-        site = str(links.get("base") or self.http.base_url + self.base.removesuffix("/api/v2"))
-        return Page(
-            id=str(row["id"]),
-            title=str(row.get("title", "")),
-            status=str(row.get("status", "current")),
-            version=int(row["version"]["number"]),
-            url=webui if webui.startswith("http") else site + webui,
-            parent_id=str(row["parentId"]) if row.get("parentId") else None,
-            body=str((((row.get("body") or {}).get("storage")) or {}).get("value") or ""),
-        )
+def not_visible(what: str) -> NotVisible:
+    """The error of a write to a page that the vendor says isn't there."""
+    return NotVisible(
+        "The page can't be seen yet, or not any more.",
+        code="page_not_visible",
+        advice="A page just created shows after a few seconds; else check the account's rights.",
+        status=404,
+        answered=True,
+        certain=False,
+        excerpt=what[-80:],
+    )
 
 
-class DataCenterV1(Dialect):
-    """Confluence Data Center (and tenants that ask for v1): the content API."""
-
-    def __init__(self, http: Http, base: str) -> None:
-        super().__init__(http)
-        self.base = f"{base}/rest/api"
-
-    async def space(self, key: str) -> str | None:
-        """The key itself, once the space is known to exist."""
-        found = await self.read(f"{self.base}/space/{quote(key)}", "GET /space/{key}")
-        return str(found["key"]) if found else None
-
-    async def may_create(self, space: str) -> bool | None:
-        """This API doesn't tell."""
-        return None
-
-    async def titled(self, space: str, title: str) -> list[Page]:
-        """Current and trashed pages of that title."""
-        rows: list[Page] = []
-        for status in ("current", "trashed"):
-            params = {
-                "spaceKey": space,
-                "title": title,
-                "status": status,
-                "expand": "version,ancestors",
-                "type": "page",
-            }
-            found = await self.read(f"{self.base}/content", "GET /content", params)
-            rows += [self._page(row) for row in (found or {}).get("results", []) if row.get("title") == title]
-        return list({page.id: page for page in rows}.values())
-
-    async def page(self, page_id: str) -> Page | None:
-        """With its storage body."""
-        params = {"expand": "version,ancestors,body.storage"}
-        found = await self.read(f"{self.base}/content/{quote(page_id)}", "GET /content/{id}", params)
-        return self._page(found) if found else None
-
-    async def create(self, draft: Draft) -> Page | None:
-        """One POST with the whole body."""
-        body = self._body(draft) | {"space": {"key": draft.space}}
-        status, answer = await self.write("POST", f"{self.base}/content", "POST /content", body, TOLERATED)
-        if status in TOLERATED:
-            _refuse_unless_title_is_taken(status, answer, draft)
-            return None
-        return self._page(answer)
-
-    async def update(self, page: Page, draft: Draft) -> Page:
-        """A PUT with the version after the one that was read."""
-        body = self._body(draft) | {"id": page.id, "version": {"number": page.version + 1, "message": "Afterword"}}
-        status, answer = await self.write("PUT", f"{self.base}/content/{page.id}", "PUT /content/{id}", body, TOLERATED)
-        if status in TOLERATED:
-            _refuse_unless_title_is_taken(status, answer, draft)
-            raise _title_taken(draft.title)
-        return self._page(answer)
-
-    async def mark(self, page_id: str) -> tuple[dict[str, Any], int] | None:
-        """The property of our key."""
-        path = f"{self.base}/content/{quote(page_id)}/property/{PROPERTY}"
-        found = await self.read(path, "GET /content/{id}/property/{key}", {"expand": "version"})
-        return (_value(found), int(found["version"]["number"])) if found else None
-
-    async def set_mark(self, page_id: str, value: dict[str, Any], version: int | None) -> None:
-        """POST a new property, or PUT the next version of the one that is there."""
-        path = f"{self.base}/content/{quote(page_id)}/property"
-        if version is None:
-            json = {"key": PROPERTY, "value": value}
-            status, _ = await self.write("POST", path, "POST /content/{id}/property", json, frozenset({409}))
-            if status != 409:
-                return
-            found = await self.mark(page_id)
-            version = found[1] if found else 1
-        body = {"key": PROPERTY, "value": value, "version": {"number": version + 1}}
-        await self.write("PUT", f"{path}/{PROPERTY}", "PUT /content/{id}/property/{key}", body)
-
-    def _body(self, draft: Draft) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "type": "page",
-            "title": draft.title,
-            "body": {"storage": {"value": draft.body, "representation": "storage"}},
-        }
-        return body | ({"ancestors": [{"id": draft.parent_id}]} if draft.parent_id else {})
-
-    def _page(self, row: dict[str, Any]) -> Page:
-        links = row.get("_links") or {}
-        webui = str(links.get("webui") or f"/pages/viewpage.action?pageId={row['id']}")
-        ancestors = row.get("ancestors") or []
-        return Page(
-            id=str(row["id"]),
-            title=str(row.get("title", "")),
-            status=str(row.get("status", "current")),
-            version=int((row.get("version") or {}).get("number", 1)),
-            url=webui if webui.startswith("http") else str(links.get("base") or self.http.base_url) + webui,
-            parent_id=str(ancestors[-1]["id"]) if ancestors else None,
-            body=str((((row.get("body") or {}).get("storage")) or {}).get("value") or ""),
-        )
+def storage_of(row: dict[str, Any]) -> str:
+    """The storage format of a page's description; empty where it has none."""
+    return str(((row.get("body") or {}).get("storage") or {}).get("value") or "")
 
 
-def _value(row: dict[str, Any]) -> dict[str, Any]:
-    value = row.get("value")
-    return value if isinstance(value, dict) else {}
+def multipart(name: str, media_type: str, content: bytes, comment: str) -> tuple[str, bytes]:
+    """A form with one file (RFC 7578). The boundary comes from the content, so that the same file is the same request."""
+    boundary = "afterword-" + hashlib.sha256(name.encode("utf-8", "replace") + content).hexdigest()[:32]
+    quoted = name.replace("%", "%25").replace('"', "%22") if '"' in name else name
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+        f"Content-Type: {media_type}\r\n\r\n"
+    )
+    fields = "".join(
+        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}'
+        for field, value in (("minorEdit", "true"), ("comment", comment))
+    )
+    tail = f"{fields}\r\n--{boundary}--\r\n"
+    return boundary, head.encode("utf-8", "replace") + content + tail.encode("utf-8", "replace")
 
 
-def _refuse_unless_title_is_taken(status: int, answer: object, draft: Draft) -> None:
-    """None where the answer says that the title is taken; raises `Permanent` with its words for all else."""
+def refusal(status: int, answer: object, draft: Draft) -> Permanent | VersionConflict | NotVisible:
+    """What a refused create or update means, by the vendor's words."""
     words = str(answer)
     lowered = words.lower()
-    if status == 400 and "title" in lowered and ("already exists" in lowered or "same title" in lowered):
-        return
     said = vendor_words(answer)
+    if status == 409:
+        return VersionConflict(
+            f"The page's version is not the one that was read (409). It said: {said!r}",
+            code="conflict",
+            status=409,
+            answered=True,
+            excerpt=said,
+        )
+    if status == 400 and "title" in lowered and ("already exists" in lowered or "same title" in lowered):
+        return TitleTaken(
+            f"Another page of this space has the title {draft.title!r}.",
+            code="title_taken",
+            advice="Give the document another title, or set `on_title_conflict` to adopt or number.",
+            status=status,
+        )
     if draft.parent_id and ("parent" in lowered or "ancestor" in lowered or status == 404):
-        raise Permanent(
+        return Permanent(
             f"There is no parent page {draft.parent_id} in this space, or the account can't see it. It said: {said!r}",
             code="unknown_parent",
             advice="Name another parent page, or none.",
             status=status,
             excerpt=said,
         )
-    raise Permanent(
+    return Permanent(
         f"Confluence refused the page ({status}). It said: {said!r}",
         code="refused",
         advice="Correct what it names, then `afterword job retry`.",
         status=status,
         excerpt=said,
-    )
-
-
-def _title_taken(title: str) -> Permanent:
-    return Permanent(
-        f"Another page of this space has the title {title!r}.",
-        code="title_taken",
-        advice="Give the document another title, or set `on_title_conflict` to adopt or number.",
     )

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field, StringConstraints, field_validator
 
-from tasks.errors import Unsettled
-from tasks.model import Command, ConnectionReport, Document, Frozen, Issue, Receipt
+from tasks.errors import Permanent, Unsettled
+from tasks.markup.compare import Change
+from tasks.model import Command, ConnectionReport, Document, Frozen, Issue, Link, Receipt
 from tasks.outbound import Http, Origin
 
 Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
@@ -33,6 +34,7 @@ class DestinationSettings(Frozen):
     max_age_hours: float = Field(default=72.0, gt=0, le=24 * 30)
     concurrency: int = Field(default=8, ge=1, le=200)
     write_lag_s: float = Field(default=5.0, ge=0, le=600)
+    cross_links: bool = True
     rate_per_s: float | None = Field(default=None, ge=0.05, le=1000)
     burst: int = Field(default=1, ge=1, le=1000)
     breaker_failures: int = Field(default=10, ge=0, le=1000)
@@ -61,7 +63,8 @@ class Work(Frozen):
     """One job's content, screened, and what is known of its subject.
 
     `previous` is the receipt of an earlier delivery of the subject. With `doubt_until_ms` set an earlier write may
-    exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds).
+    exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds). `tried` is what
+    that write said the object could be found by. `links` lead to the issue's other objects.
     """
 
     job_id: str
@@ -71,6 +74,8 @@ class Work(Frozen):
     issue: Issue | None = None
     previous: Receipt | None = None
     doubt_until_ms: int | None = None
+    tried: str = ""
+    links: tuple[Link, ...] = ()
     released: bool = False
 
     def settle_doubt(self, now_ms: int) -> None:
@@ -81,6 +86,20 @@ class Work(Frozen):
                 code="unsettled",
                 until_ms=self.doubt_until_ms,
             )
+
+
+class Preview(Frozen):
+    """What a delivery would do. `action` is create, update, unchanged, hold or keep; empty parts don't change."""
+
+    action: str
+    url: str | None = None
+    title: tuple[str, str] | None = None
+    parent: tuple[str | None, str | None] | None = None
+    labels_added: tuple[str, ...] = ()
+    labels_removed: tuple[str, ...] = ()
+    uploads: tuple[str, ...] = ()
+    diff: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 Plan = TypeVar("Plan")
@@ -127,6 +146,18 @@ class Destination(ABC, Generic[SettingsT]):
     @abstractmethod
     async def deliver(self, work: Work, prepared: Prepared[Any], http: Http, now_ms: Callable[[], int]) -> Receipt:
         """Bring the remote object up to date: at most one object for the subject, whatever happened before."""
+
+    @abstractmethod
+    async def link(self, work: Work, http: Http) -> Receipt:
+        """Bring the links of the delivered object up to date, and leave all else on it alone."""
+
+    async def preview(self, work: Work, prepared: Prepared[Any], http: Http) -> Preview:
+        """What `deliver` would change now, found out by reading only; raises `Permanent` where it can't be told."""
+        raise Permanent(
+            f"A dry run is for Confluence pages; {self.settings.address} takes something else.",
+            code="no_dry_run",
+            advice="`afterword render FILE --for …` prints what would be sent.",
+        )
 
     @abstractmethod
     async def test(self, http: Http) -> ConnectionReport:

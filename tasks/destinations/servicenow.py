@@ -20,11 +20,13 @@ from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import clean, servicenow
 from tasks.markup.page import Attachment
 from tasks.model import (
+    PAGE_TITLES,
     ConnectionReport,
     ConnectionStep,
     CreateServiceNowIncident,
     Frozen,
     Issue,
+    Link,
     Receipt,
     TicketConfig,
 )
@@ -35,6 +37,7 @@ FILES = "/api/now/attachment"
 SHORT_DESCRIPTION_LENGTH = 160
 DESCRIPTION_LENGTH = 4000
 FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,79}$")
+_LINKS = re.compile(r"\s*(?:\r?\n(?:" + "|".join(PAGE_TITLES.values()) + r"): https?://\S+)+\s*\Z")
 OURS = frozenset({"correlation_id", "correlation_display", "sys_id", "number"})
 # Impact and urgency that the default priority rules turn into P1 to P4.
 LEVELS: Mapping[int, tuple[int, int]] = {1: (1, 1), 2: (1, 2), 3: (2, 2), 4: (2, 3)}
@@ -60,9 +63,10 @@ class ServiceNowSettings(DestinationSettings):
 
 
 class IncidentPlan(Frozen):
-    """An incident's fields, all strings as the table API wants them."""
+    """An incident's fields, all strings as the table API wants them. `unlinked` is the description without links."""
 
     fields: dict[str, str]
+    unlinked: str
     expected_priority: str | None
     attachment: Attachment | None = None
 
@@ -86,11 +90,12 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if work.issue is None or not isinstance(command, CreateServiceNowIncident):
             raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
         config = command.config
+        block = links_block(work.links)
         fields = {
             "short_description": servicenow.without_code_tags(
                 clean.plain_title(work.issue.title, SHORT_DESCRIPTION_LENGTH)
             ),
-            "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH),
+            "description": servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH - len(block)) + block,
             "correlation_id": work.subject,
             "correlation_display": "Afterword",
         }
@@ -101,11 +106,15 @@ class ServiceNow(Destination[ServiceNowSettings]):
             fields["assignment_group"] = config.assignment_group
         fields |= _extra(config)
         expected = _priority(impact, urgency) if impact and urgency else None
-        texts = {name: value for name, value in fields.items() if name not in OURS}
+        unlinked = fields["description"]
+        if block and "description" not in config.fields:
+            unlinked = servicenow.render(work.issue.description, limit=DESCRIPTION_LENGTH)
+        texts = {name: value for name, value in fields.items() if name not in OURS} | {"description": unlinked}
         attachment = self._document(work.issue)
         if attachment is not None:
             texts["attachment"] = attachment.content.decode()
-        return Prepared(texts, IncidentPlan(fields=fields, expected_priority=expected, attachment=attachment))
+        plan = IncidentPlan(fields=fields, unlinked=unlinked, expected_priority=expected, attachment=attachment)
+        return Prepared(texts, plan)
 
     def _document(self, issue: Issue) -> Attachment | None:
         """The whole description as a file, where the settings want one."""
@@ -133,7 +142,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
                 work.settle_doubt(now_ms())
         if known is None:
             return self._receipt(await self._create(http, plan), plan, "created")
-        differs = {name: value for name, value in plan.fields.items() if name in known and known[name] != value}
+        differs = _differing(known, plan)
         if if_exists == "skip":
             return self._receipt(known, plan, "skipped")
         if found and not differs:
@@ -152,6 +161,36 @@ class ServiceNow(Destination[ServiceNowSettings]):
             )
         )
         return self._receipt(_result(response), plan, "updated")
+
+    async def link(self, work: Work, http: Http) -> Receipt:
+        """Bring the lines of links at the description's end up to date."""
+        previous = work.previous
+        if previous is None:
+            raise Permanent("The job has no incident to link from.", code="unknown_incident")
+        path = f"{TABLE}/{quote(previous.id)}"
+        params = {"sysparm_fields": "sys_id,number,description", "sysparm_exclude_reference_link": "true"}
+        request = Request("GET", path, "GET /table/incident/{sys_id}", params=params)
+        response = await http.send(request, accept=frozenset({404}))
+        if response.status == 404:
+            gone = ("The incident is not there any more.",)
+            return previous.model_copy(update={"change": "skipped", "warnings": gone})
+        present = _result(response).get("description", "")
+        block = links_block(work.links)
+        wanted = clean.cut(without_links(present), DESCRIPTION_LENGTH - len(block)) + block
+        if wanted == present:
+            return previous.model_copy(update={"change": "unchanged", "warnings": ()})
+        change = Request(
+            "PATCH",
+            path,
+            "PATCH /table/incident/{sys_id}",
+            params=params,
+            headers=_json_body(),
+            json={"description": wanted},
+            writes=True,
+        )
+        stored = _result(await http.send(change)).get("description", "")
+        dropped = () if stored == wanted else ("description was not stored as sent",)
+        return previous.model_copy(update={"change": "updated", "warnings": dropped})
 
     async def _create(self, http: Http, plan: IncidentPlan) -> dict[str, str]:
         response = await http.send(
@@ -252,6 +291,25 @@ class ServiceNow(Destination[ServiceNowSettings]):
                 ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it"),
             )
         )
+
+
+def links_block(links: tuple[Link, ...]) -> str:
+    """Lines for a description's end that lead to the issue's pages; empty without any."""
+    return "".join(f"\n{'' if i else chr(10)}{link.title}: {link.url}" for i, link in enumerate(links))
+
+
+def without_links(description: str) -> str:
+    """The description without those lines."""
+    return _LINKS.sub("", description)
+
+
+def _differing(known: Mapping[str, str], plan: IncidentPlan) -> dict[str, str]:
+    """The fields that have to be written. Links alone are no reason: they have a follow-up of their own."""
+    differs = {name: value for name, value in plan.fields.items() if name in known and known[name] != value}
+    present = without_links(known.get("description", ""))
+    if present in (plan.unlinked.strip(), without_links(plan.fields["description"])):
+        differs.pop("description", None)
+    return differs
 
 
 def _is_copy(row: Mapping[str, Any], file: Attachment, digest: str) -> bool:

@@ -44,12 +44,14 @@ class Contents:
     async def document(self, document_id: str) -> Document | None:
         """The document of that id, or None where it was never put."""
         record = await self._redis.get(f"{self._prefix}:document:{document_id}")
-        return None if record is None else Document.model_validate_json(self._open("document", document_id, record))
+        text = None if record is None else self._open("document", document_id, record)
+        return None if text is None else Document.model_validate_json(text, extra="ignore")
 
     async def issue(self, issue_id: str) -> Issue | None:
         """The issue of that id, or None where it was never put."""
         record = await self._redis.get(f"{self._prefix}:issue:{issue_id}")
-        return None if record is None else Issue.model_validate_json(self._open("issue", issue_id, record))
+        text = None if record is None else self._open("issue", issue_id, record)
+        return None if text is None else Issue.model_validate_json(text, extra="ignore")
 
     async def length(self, kind: Literal["document", "issue"], identifier: str) -> int:
         """How many bytes the stored record has; 0 where there is none."""

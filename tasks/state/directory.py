@@ -89,7 +89,7 @@ class Directory:
         return DestinationRecord.model_validate(
             {
                 "name": name,
-                "settings": parse_settings(json.loads(raw["settings"])),
+                "settings": parse_settings(json.loads(raw["settings"]), stored=True),
                 "revision": raw["revision"],
                 "state": raw.get("state", "ready"),
                 "reason": raw.get("reason", ""),

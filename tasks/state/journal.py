@@ -220,7 +220,7 @@ class Journal:
         self._ask_replicas(pipeline)
         trouble = self._too_few(await pipeline.execute(raise_on_error=False))
         for pending in group[: taken + 1]:
-            self._accept(pending, trouble)
+            self._accept(pending, trouble=trouble)
         return group[taken + 1 :]
 
     def _ask_replicas(self, pipeline: Any) -> None:

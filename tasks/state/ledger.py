@@ -28,6 +28,7 @@ from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
 from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
+from tasks.state.links import Membership
 from tasks.state.overview import Count, JobFilter, Overview, job_of, text
 from tasks.state.upkeep import Upkeep
 
@@ -39,13 +40,14 @@ RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
 class Subject(Frozen):
-    """What is known of the one remote object: its last receipt and when that came, and until when an earlier write is
-    in doubt. Times in epoch milliseconds.
+    """What is known of the one remote object: its last receipt and when that came, until when an earlier write is in
+    doubt, and (sealed) what that write said the object could be found by. Times in epoch milliseconds.
     """
 
     receipt: Receipt | None = None
     delivered_ms: int | None = None
     doubt_until_ms: int | None = None
+    tried: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Submission:
     """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
 
     `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
+    `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
+    subject.
     """
 
     command: Command
@@ -66,6 +70,8 @@ class Submission:
     same_request: Callable[[str], bool] = bool
     family: str | None = None
     contents: Mapping[str, str] | None = None
+    issue: str | None = None
+    follows: str | None = None
     traceparent: str | None = None
     callback: Callback | None = None
 
@@ -83,6 +89,7 @@ class Settlement:
     doubt: str | int = "keep"
     suspend: str | None = None
     sign: Sign | None = None
+    link: Membership | None = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +114,13 @@ class Ledger:
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
 
-        Raises `Refused` where the idempotency key belongs to another request.
+        Raises `Refused` where the idempotency key belongs to another request, and `Fenced` for a job that follows
+        another where its subject has work of its own.
         """
         job_id = submission.job_id or str(uuid.uuid4())
         reply = await self._submit(job_id, submission)
+        if submission.follows and reply.reason in ("moved", "busy"):
+            raise Fenced("The subject has work of its own.", code="busy")
         while reply.reason == "moved":
             reply = await self._submit(job_id, submission)
         if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
@@ -127,13 +137,17 @@ class Ledger:
 
     async def _submit(self, job_id: str, submission: Submission) -> Reply:
         command, subject = submission.command, submission.subject
-        waiting = await self._redis.hget(self._key("subject", subject), "waiting")
+        waiting = None
+        if not submission.follows:
+            waiting = await self._redis.hget(self._key("subject", subject), "waiting")
         fields = {
             "command": command.model_dump_json(exclude_none=True),
             "destination": submission.destination,
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
-            "content": content_name(command),
+            "content": None if submission.follows else content_name(command),
+            "issue": submission.issue,
+            "follows": submission.follows,
         }
         if submission.family:
             fields["family"] = submission.family
@@ -143,7 +157,8 @@ class Ledger:
             fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
             "id": job_id,
-            "fields": [part for pair in fields.items() for part in pair],
+            "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
+            "idle": submission.follows is not None or None,
             "subject": subject,
             "waiting": text(waiting) if waiting else "",
             "max_age_ms": submission.max_age_ms,
@@ -197,15 +212,19 @@ class Ledger:
         writes: bool,
         doubt_until_ms: int,
         facts: Mapping[str, Any],
+        tried: str | None = None,
         paid: bool = True,
         patience_ms: int = 0,
     ) -> str | Turn:
         """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
-        `paid` says that an earlier call kept its place. Raises `Fenced`.
+        `paid` says that an earlier call kept its place, `tried` (sealed) what a write lets its object be found by. Raises
+        `Fenced`.
         """
         stage = event.partition(".")[0]
-        args = {"id": job.id, "token": job.token, "stage": stage, "writes": writes, "doubt_until_ms": doubt_until_ms}
-        args |= {"paid": paid, "patience_ms": patience_ms}
+        args: dict[str, Any] = {"id": job.id, "token": job.token, "stage": stage, "writes": writes}
+        args |= {"doubt_until_ms": doubt_until_ms, "paid": paid, "patience_ms": patience_ms}
+        if tried is not None:
+            args["tried"] = tried
         reply = await self._journal.commit("intent", args, event, job=job.id, attempt=job.attempts, **facts)
         if reply.reason == "slot":
             return Turn(wait_s=int(reply.detail) / 1000)
@@ -226,7 +245,7 @@ class Ledger:
     ) -> None:
         """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
 
-        What the answer said about the destination's limits holds for every worker from here on.
+        What the answer said about limits holds for every worker.
         """
         detail = {k: v for k, v in facts.items() if v is not None}
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
@@ -265,6 +284,7 @@ class Ledger:
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
             "sign": settlement.sign,
+            "link": settlement.link.arguments() if settlement.link else None,
         }
         facts = {
             "job": job.id,
@@ -426,11 +446,13 @@ class Ledger:
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
-        raw = await self._redis.hmget(self._key("subject", subject), ["receipt", "doubt_until_ms", "delivered_ms"])
+        names = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
+        raw = await self._redis.hmget(self._key("subject", subject), names)
         return Subject(
-            receipt=Receipt.model_validate_json(raw[0]) if raw[0] else None,
+            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
             doubt_until_ms=int(raw[1]) if raw[1] else None,
             delivered_ms=int(raw[2]) if raw[2] else None,
+            tried=text(raw[3]) if raw[3] else None,
         )
 
     def _key(self, *parts: str) -> str:

@@ -79,7 +79,7 @@ def _outcome(message: bytes, fields: list[bytes]) -> Outcome:
         | {
             "message": message.decode(),
             "command": json.loads(raw["command"])["command"],
-            "receipt": Receipt.model_validate_json(receipt) if receipt else None,
-            "error": LastError.model_validate_json(error) if error else None,
+            "receipt": Receipt.model_validate_json(receipt, extra="ignore") if receipt else None,
+            "error": LastError.model_validate_json(error, extra="ignore") if error else None,
         }
     )

@@ -7,14 +7,18 @@ submitted, so a page's end stays a place to go on from while jobs change their s
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from tasks.errors import Refused
 from tasks.model import Frozen, Job, JobState, LastError, Receipt, parse_command
 from tasks.state.journal import Journal
+
+log = logging.getLogger(__name__)
 
 
 class JobFilter(Frozen):
@@ -63,11 +67,12 @@ class Overview:
         return ids, f"{rows[-1]}-{ids[-1]}" if len(ids) == limit else None
 
     async def jobs(self, ids: Sequence[str]) -> list[Job]:
-        """The records of these jobs in one round trip; those that are gone are left out."""
+        """The records of these jobs in one round trip, without those that are gone, or only a newer version can read."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in ids:
             pipeline.hgetall(f"{self._prefix}:job:{job_id}")
-        return [job_of(raw) for raw in await pipeline.execute() if raw] if ids else []
+        stored = await pipeline.execute() if ids else []
+        return [job for raw in stored if raw and (job := _readable(raw))]
 
     def _index(self, chosen: JobFilter) -> str:
         whole = f"{self._prefix}:state:{chosen.state.value}" if chosen.state else f"{self._prefix}:jobs"
@@ -88,11 +93,30 @@ def text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _readable(stored: Mapping[Any, Any]) -> Job | None:
+    try:
+        return job_of(stored)
+    except Refused as unreadable:
+        log.warning("%s", unreadable)
+        return None
+
+
 def job_of(stored: Mapping[Any, Any]) -> Job:
-    """A job from its stored record."""
+    """A job from its stored record, also one that a neighbouring version wrote: what it has besides is ignored.
+
+    Raises `Refused` for a record that needs more than that, such as an unknown state.
+    """
     raw = {text(k): text(v) for k, v in stored.items()}
-    known = {k: v for k, v in raw.items() if k in Job.model_fields}
-    for name, model in (("last_error", LastError), ("receipt", Receipt)):
-        if name in known:
-            known[name] = model.model_validate_json(known[name])  # type: ignore[assignment]
-    return Job.model_validate(known | {"command": parse_command(json.loads(raw["command"]))})
+    known: dict[str, Any] = {k: v for k, v in raw.items() if k in Job.model_fields}
+    try:
+        for name, model in (("last_error", LastError), ("receipt", Receipt)):
+            if name in known:
+                known[name] = model.model_validate_json(known[name], extra="ignore")
+        command = parse_command(json.loads(raw["command"]), stored=True)
+        return Job.model_validate(known | {"command": command})
+    except (ValidationError, ValueError, KeyError, Refused) as error:
+        raise Refused(
+            f"The record of job {raw.get('id', '')[:80]!r} can't be read ({type(error).__name__}).",
+            code="unreadable_record",
+            advice="A newer version of Afterword may have written it: upgrade this one. The record is left as it is.",
+        ) from None

@@ -35,7 +35,8 @@ async def test_the_whole_path_from_a_submission_to_upstreams_result(api, destina
 
     results = {name: (await until(lambda path=path: rested(path)))["result"] for name, path in jobs.items()}
     assert results["confluence"]["url"].startswith(sandbox.url)
-    assert results["confluence"].keys() - {"ticket_number"} == {"id", "url"}
+    assert results["confluence"].keys() == {"id", "url"}
+    assert results["servicenow"].keys() == {"id", "ticket_number", "url"}
     assert results["servicenow"]["ticket_number"].startswith("INC")
     assert results["azure_devops"]["ticket_number"]
     assert len((await sandbox.state())["objects"]) == 3
@@ -155,3 +156,14 @@ async def test_every_severity_that_upstream_writes_is_taken(api, severity):
 async def test_every_time_that_upstream_writes_is_taken(api, moment):
     body = {"title": "t", "content_md": "x", "created_at": moment, "updated_at": moment}
     assert (await api.put("/v1/documents/d", body)).status == 200
+
+
+async def test_files_come_along_with_a_document(api):
+    file = {"name": "graphs/load.png", "media_type": "image/png", "content": "iVBORw0KGgo="}
+    assert (await api.put("/v1/documents/doc-1", DOCUMENT | {"attachments": [file]})).status == 200
+    (stored,) = (await api.services.contents.document("doc-1")).attachments
+    assert (stored.name, stored.content) == ("graphs/load.png", b"\x89PNG\r\n\x1a\n")
+    twice = await api.put("/v1/documents/doc-1", DOCUMENT | {"attachments": [file, file]})
+    assert (twice.status, twice.problem) == (409, "bad_content")
+    broken = await api.put("/v1/documents/doc-1", DOCUMENT | {"attachments": [file | {"content": "?"}]})
+    assert (broken.status, broken.problem) == (422, "invalid")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from kombu import Queue
+from redis.exceptions import RedisError
 
 from config.keys import create_key_file
 from config.settings import Settings
@@ -76,7 +77,7 @@ async def submit_patiently(services: Services, number: int) -> list[Job]:
                 return await services.submit(
                     parse_command(command), actor="test", job_id=job_id, document=document, issue=issue
                 )
-            except StateUnavailable:
+            except (StateUnavailable, RedisError):
                 return None
 
         jobs.append(await until(accepted, what=f"job {job_id} to be accepted"))
@@ -87,7 +88,7 @@ async def all_delivered(services: Services, ids: list[str], limit_s: float = 120
     async def ended():
         try:
             jobs = [await services.ledger.require(identifier) for identifier in ids]
-        except (AfterwordError, OSError):
+        except (AfterwordError, RedisError, OSError):
             return None
         return jobs if all(job.state is JobState.DELIVERED for job in jobs) else None
 

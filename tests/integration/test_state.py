@@ -20,8 +20,8 @@ async def document(services):
     await services.contents.put_document(DOCUMENT, "test")
 
 
-async def submit(services, **more) -> Job:
-    return await services.submit(parse_command(PUBLISH), actor="test", **more)
+async def submit(services, command=PUBLISH, **more) -> Job:
+    return await services.submit(parse_command(command), actor="test", **more)
 
 
 async def claim(services, job) -> Job | NotClaimed:
@@ -80,6 +80,43 @@ async def test_a_job_that_ends_three_workers_is_quarantined(services):
     stored = await services.ledger.require(job.id)
     assert stored.state is JobState.DEAD
     assert stored.last_error.code == "quarantined"
+
+
+async def test_jobs_that_die_in_company_share_the_blame(services):
+    ids = [(await submit(services, PUBLISH | {"space_key": space})).id for space in ("OPS", "ENG", "SRE", "KB")]
+    for number in range(3):
+        for job_id in ids:
+            assert isinstance(await services.ledger.claim(job_id, f"worker-{number}", 60_000), Job)
+        await services.redis.zadd(f"{services.settings.prefix}:workers", {f"worker-{number}": 1})
+        assert sorted(await services.ledger.lapsed()) == sorted(ids)
+        assert [await services.ledger.take_over(job_id) for job_id in ids] == 4 * [JobState.RETRYING]
+    stored = await services.ledger.require(ids[0])
+    assert (stored.crashes, stored.blame) == (3, 0.75)
+
+
+async def test_an_attempt_that_ends_by_itself_clears_the_job_of_blame(services):
+    job = await submit(services)
+    for number in range(5):
+        await services.ledger.claim(job.id, "worker-1", 0)
+        if number % 2:
+            again = Settlement(JobState.RETRYING, Event.RETRYING, due_ms=0)
+            await services.ledger.settle(await services.ledger.require(job.id), again)
+        else:
+            assert await services.ledger.take_over(job.id) is JobState.RETRYING
+    assert (await services.ledger.require(job.id)).crashes == 3
+
+
+async def test_a_wake_up_that_is_lost_again_and_again_is_soon_sent_again(services):
+    job = await submit(services)
+    waits = []
+    for _ in range(6):
+        await services.redis.zadd(f"{services.settings.prefix}:due:confluence", {job.id: 0})
+        await services.redis.zrem(f"{services.settings.prefix}:sent:confluence", job.id)
+        assert await services.ledger.dispatch(1000, 10) == [job.id]
+        seconds, micros = await services.redis.time()
+        due_ms = await services.redis.zscore(f"{services.settings.prefix}:due:confluence", job.id)
+        waits.append(round((due_ms - 1000 * seconds - micros / 1000) / 1000))
+    assert waits == [1, 2, 4, 4, 4, 4]
 
 
 async def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(services):

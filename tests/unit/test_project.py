@@ -1,4 +1,4 @@
-"""What the project says of itself is true: lock files, README commands, compose file."""
+"""What the project says of itself is true: lock files, README commands, configuration page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from pathlib import Path
 
 import click
 import pytest
-import yaml
 
 from config.reference import page
-from config.settings import Settings
 from worker.cli import root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,27 +53,6 @@ def test_the_readme_shows_both_commands():
     text = (ROOT / "README.md").read_text()
     assert "make demo" in text
     assert "make test" in text
-
-
-COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-
-
-def test_compose_runs_redis_durably_two_workers_and_flower():
-    services = COMPOSE["services"]
-    assert {"redis", "worker-1", "worker-2", "flower", "keys"} <= services.keys()
-    command = " ".join(services["redis"]["command"])
-    for option in ("appendonly yes", "appendfsync always", "noeviction", "requirepass"):
-        assert option in command
-    assert services["worker-1"]["command"] == ["worker"]
-    assert "worker" in root.commands
-
-
-def test_compose_sets_only_settings_that_exist_and_publishes_on_loopback():
-    for name, service in COMPOSE["services"].items():
-        for variable in service.get("environment", {}):
-            if variable.startswith("AFTERWORD_"):
-                assert variable.removeprefix("AFTERWORD_").lower() in Settings.model_fields, name
-        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 def test_the_configuration_page_is_what_the_settings_say():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib import import_module
-from importlib.util import find_spec
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -16,26 +14,25 @@ from worker.api.bodies import read_json
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
 from worker.api.route import SERVICES, WAKES, Answer, Call, Route
 from worker.api.routes import ROUTES
+from worker.console import attach
 from worker.runtime import Services
 from worker.wakes import Wakes
 
 log = logging.getLogger(__name__)
 
-CONSOLE = "worker.console"
 OWN_PATHS = ("/v1", "/openapi.json", "/healthz", "/readyz", "/metrics")
 KEY: web.RequestKey[ApiKey] = web.RequestKey("apikey", ApiKey)
 
 
 def build(services: Services) -> web.Application:
-    """The application over open services, with the console under `/` where it is installed."""
+    """The application over open services, with the console under `/`."""
     app = web.Application(middlewares=[_problems])
     app[SERVICES] = services
     app[WAKES] = Wakes(services.redis, services.settings.prefix)
     app.cleanup_ctx.append(_listen)
     for route in ROUTES:
         app.router.add_route(route.method, route.address, _serve(route))
-    if find_spec(CONSOLE):
-        import_module(CONSOLE).attach(app, services)
+    attach(app, services)
     return app
 
 
@@ -59,6 +56,8 @@ async def _problems(
     began = time.monotonic()
     try:
         response = await handler(request)
+        if response.status == 404 and response.content_type == "text/html":
+            raise web.HTTPNotFound  # noqa: TRY301 - the console's page, for a program that can't read it
     except web.HTTPException as error:
         if error.status < 400:
             raise

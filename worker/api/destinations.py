@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import cast
 
+from tasks.errors import Refused
+from tasks.state.directory import DestinationRecord
 from worker.api.inputs import DestinationIn, DestinationPath
 from worker.api.outputs import ConnectionAnswer, Destinations, DestinationView
 from worker.api.route import Answer, Call
@@ -11,13 +14,16 @@ from worker.api.route import Answer, Call
 
 async def list_destinations(call: Call) -> Answer:
     """All destinations."""
-    records = await call.services.destinations.list()
-    return Answer(Destinations(destinations=tuple(DestinationView.of(record) for record in records)))
+    views = []
+    for record in await call.services.destinations.list():
+        with contextlib.suppress(Refused):  # removed since it was listed
+            views.append(await _view(call, record))
+    return Answer(Destinations(destinations=tuple(views)))
 
 
 async def get_destination(call: Call) -> Answer:
     """One destination."""
-    return Answer(DestinationView.of(await call.services.destinations.require(_name(call))))
+    return Answer(await _view(call, await call.services.destinations.require(_name(call))))
 
 
 async def put_destination(call: Call) -> Answer:
@@ -25,7 +31,7 @@ async def put_destination(call: Call) -> Answer:
     given = cast(DestinationIn, call.body).root
     secret = given.secret.get_secret_value() if given.secret else None
     record = await call.services.destinations.set(_name(call), given.settings(), secret, call.actor)
-    return Answer(DestinationView.of(record))
+    return Answer(await _view(call, record))
 
 
 async def delete_destination(call: Call) -> Answer:
@@ -42,12 +48,16 @@ async def test_destination(call: Call) -> Answer:
 
 async def pause_destination(call: Call) -> Answer:
     """Let the destination's jobs wait."""
-    return Answer(DestinationView.of(await call.services.destinations.pause(_name(call), call.actor)))
+    return Answer(await _view(call, await call.services.destinations.pause(_name(call), call.actor)))
 
 
 async def resume_destination(call: Call) -> Answer:
     """Let the destination's jobs go on."""
-    return Answer(DestinationView.of(await call.services.destinations.resume(_name(call), call.actor)))
+    return Answer(await _view(call, await call.services.destinations.resume(_name(call), call.actor)))
+
+
+async def _view(call: Call, record: DestinationRecord) -> DestinationView:
+    return DestinationView.of(record, await call.services.destinations.health(record.name))
 
 
 def _name(call: Call) -> str:

@@ -49,5 +49,14 @@ Secret = Annotated[
 ]
 Destination = DestinationName
 PageId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | Annotated[int, Field(ge=0, lt=10**20)]
+FileName = Annotated[
+    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*$")
+]
+MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,100}$")]
+Base64Text = Annotated[
+    str,
+    StringConstraints(pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"),
+    Field(description="RFC 4648"),
+]
 StreamId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}(-[0-9]{1,15})?$")]
 Cursor = Annotated[str, StringConstraints(max_length=1000, pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tasks.destinations import AnySettings, parse_settings
 from tasks.destinations.azure_devops import AzureDevOpsSettings
 from tasks.destinations.confluence import ConfluenceSettings
 from tasks.destinations.servicenow import ServiceNowSettings
+from tasks.errors import Refused
 from tasks.model import (
     Command,
     CreateAzureDevOpsWorkItem,
@@ -21,15 +31,19 @@ from tasks.model import (
     JobState,
     PublishToConfluence,
     TicketConfig,
+    explain,
     parse_command,
 )
 from worker.api.fields import (
     ApiMoment,
     ApiSeverity,
+    Base64Text,
     Cidr,
     Cursor,
     Destination,
+    FileName,
     Line,
+    MediaType,
     PageId,
     Secret,
     StreamId,
@@ -39,6 +53,16 @@ from worker.api.fields import (
 STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 LENIENT = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
 # A field's type is widened here to what upstream really sends; the base model's validators narrow it again.
+
+
+class FileIn(BaseModel):
+    """A file that a document shows, such as a screenshot; further fields are ignored."""
+
+    model_config = LENIENT
+
+    name: FileName
+    media_type: MediaType | None = None
+    content: Base64Text
 
 
 class DocumentIn(Document):
@@ -52,10 +76,24 @@ class DocumentIn(Document):
     doc_type: Literal["rca", "postmortem", ""] | None = "rca"  # type: ignore[assignment]
     created_at: ApiMoment = None  # type: ignore[assignment]
     updated_at: ApiMoment = None  # type: ignore[assignment]
+    attachments: list[FileIn] | Literal[""] | None = None  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> Self:
+        """What no schema can say of the files is judged by `content`."""
+        return self
 
     def content(self, identifier: str) -> Document:
-        """The document under that id."""
-        return Document.model_validate(self.model_dump(exclude_unset=True) | {"id": identifier})
+        """The document under that id; raises `Refused` where two files have one name, or all are too long."""
+        given = self.model_dump(exclude_unset=True, exclude_none=True) | {"id": identifier}
+        try:
+            return Document.model_validate(given)
+        except ValidationError as error:
+            raise Refused(
+                f"The document doesn't fit: {explain(error)}.",
+                code="bad_content",
+                advice="Correct it and send it again.",
+            ) from None
 
 
 class IssueIn(Issue):

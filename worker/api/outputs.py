@@ -10,6 +10,7 @@ from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit import AuditEntry
 from tasks.state.directory import DestinationRecord
+from tasks.state.limiter import Health
 
 
 class Stored(Frozen):
@@ -26,12 +27,24 @@ class Accepted(Frozen):
     state: JobState
 
 
-class Result(Frozen):
-    """A delivery's result in upstream's shape: a page, or a ticket with its number."""
+class PageResult(Frozen):
+    """A delivered page, in upstream's shape."""
 
     id: str
     url: str
-    ticket_number: str | None = None
+
+
+class TicketResult(Frozen):
+    """A delivered ticket with its number, in upstream's shape."""
+
+    id: str
+    ticket_number: str
+    url: str
+
+
+def _result(receipt: Receipt) -> PageResult | TicketResult:
+    given = receipt.result()
+    return (TicketResult if "ticket_number" in given else PageResult).model_validate(given)
 
 
 class JobView(Frozen):
@@ -50,7 +63,7 @@ class JobView(Frozen):
     expires_ms: int
     released: bool = False
     superseded_by: str | None = None
-    result: Result | None = None
+    result: PageResult | TicketResult | None = None
     receipt: Receipt | None = None
     error: LastError | None = None
 
@@ -58,7 +71,7 @@ class JobView(Frozen):
     def of(cls, job: Job) -> JobView:
         """What an API client sees of a job."""
         shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
-        result = Result.model_validate(job.receipt.result()) if job.receipt else None
+        result = _result(job.receipt) if job.receipt else None
         return cls(job_id=job.id, result=result, error=job.last_error, **shown)
 
 
@@ -95,11 +108,13 @@ class DestinationView(Frozen):
     not_before_ms: int = 0
     last_success_ms: int | None = None
     has_credential: bool
+    health: Health
 
     @classmethod
-    def of(cls, record: DestinationRecord) -> DestinationView:
+    def of(cls, record: DestinationRecord, health: Health) -> DestinationView:
         """What an API client sees of a destination."""
-        return cls.model_validate({name: getattr(record, name) for name in cls.model_fields})
+        shown = {name: getattr(record, name) for name in cls.model_fields if name in DestinationRecord.model_fields}
+        return cls(health=health, **shown)
 
 
 class Destinations(Frozen):

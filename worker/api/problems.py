@@ -29,6 +29,7 @@ _STATUS = {
     "credential_bound": 409,
     "callback_refused": 403,
     "wrong_state": 409,
+    "bad_content": 409,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from tasks.markup.clean import plain_title
 from tasks.markup.parse import parse
 from tasks.model import CommandName, Document, Issue, explain, parse_command
 from worker.cli.base import Context, actor, common
+from worker.cli.preview import shown
 from worker.cli.watching import finish, wait_for
 
 
@@ -75,8 +77,9 @@ def document() -> None:
 @click.option("--title", help="Title; the first heading by default.")
 @click.option("--type", "doc_type", type=click.Choice(["rca", "postmortem"]), default=None)
 @click.option("--issue-id", help="The issue that it is about: the same page for every regeneration.")
+@click.option("--attach", multiple=True, metavar="FILE", help="A file that the text shows or links, by its path there.")
 @common
-def document_put(context: Context, file: str, **given: str | None) -> None:
+def document_put(context: Context, file: str, attach: tuple[str, ...], **given: str | None) -> None:
     """Store a Markdown FILE (or `-`), or a .json in upstream's shape."""
     if file.endswith(".json"):
         data = read_object(file)
@@ -90,12 +93,29 @@ def document_put(context: Context, file: str, **given: str | None) -> None:
         "doc_type": given["doc_type"],
         "issue_id": given["issue_id"],
     }
+    if attach:
+        folder = Path() if file == "-" else Path(file).parent
+        data["attachments"] = [*(data.get("attachments") or ()), *(handed_over(name, folder) for name in attach)]
     found = validated(Document, data | {k: v for k, v in options.items() if v}, file)
     context.run(lambda services: services.contents.put_document(found, actor()))
+    files = [attached.name for attached in found.attachments]
     context.show(
-        {"id": found.id, "title": found.title},
-        f"Document {found.id} is stored. Publish it: afterword publish {found.id} --space KEY",
+        {"id": found.id, "title": found.title, "attachments": files},
+        f"Document {found.id} is stored{f' with {len(files)} files' if files else ''}. Publish it: afterword publish {found.id} --space KEY",
     )
+
+
+def handed_over(file: str, folder: Path) -> dict[str, Any]:
+    """A file as an attachment, named as a document in that folder links it."""
+    path = Path(file)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file} can't be read: {error.strerror}.", code="unreadable", advice="Check the path.") from None
+    inside = path.resolve().is_relative_to(folder.resolve())
+    name = path.resolve().relative_to(folder.resolve()).as_posix() if inside else path.name
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return {"name": name, "media_type": kind, "content": content}
 
 
 @click.group()
@@ -152,9 +172,15 @@ _severity = click.option("--severity", help="P1 to P4, or critical to low.")
 @_to
 @_wait
 @_key
+@click.option("--dry-run", is_flag=True, help="Look at the page and show what would change; nothing is written.")
 @common
-def publish(context: Context, wait: bool, idempotency_key: str | None, **given: Any) -> None:
+def publish(context: Context, wait: bool, idempotency_key: str | None, dry_run: bool, **given: Any) -> None:
     """Publish a document as a Confluence page."""
+    if dry_run:
+        command = parse_command({"command": CommandName.PUBLISH, **given})
+        seen = context.run(lambda services: services.preview(command))
+        context.show(seen.model_dump(mode="json"), shown(seen))
+        return
     submit(context, {"command": CommandName.PUBLISH, **given}, idempotency_key, wait)
 
 

@@ -21,7 +21,11 @@ def describe(job: Job) -> dict[str, Any]:
 
 
 def sentence(job: Job) -> str:
-    """A job's state in one line."""
+    """A job's state in one line; a job that only brings links up to date says so."""
+    return (f"links of job {job.follows[:8]}: " if job.follows else "") + _state(job)
+
+
+def _state(job: Job) -> str:
     if job.state is JobState.DELIVERED and job.receipt:
         number = f" {job.receipt.ticket_number}" if job.receipt.ticket_number else ""
         return f"{job.state.value}:{number} {job.receipt.url} ({job.receipt.change}, attempt {job.attempts})"

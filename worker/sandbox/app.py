@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.sandbox import pages
 from worker.sandbox.azure_devops import AzureDevOps
-from worker.sandbox.confluence import Pages
+from worker.sandbox.confluence import Pages, Refusal
 from worker.sandbox.confluence_cloud import ConfluenceCloud
+from worker.sandbox.confluence_comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence_datacenter import ConfluenceContent
 from worker.sandbox.faults import Faults, Handler, Sleep
 from worker.sandbox.listener import Listener
@@ -33,7 +34,13 @@ def create_app(
     app = web.Application(middlewares=[_mark_own, faults.middleware()], client_max_size=BODY_LIMIT)
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)
-    for vendor in (ConfluenceCloud(store), ConfluenceContent(store), ServiceNow(store), AzureDevOps(store)):
+    for vendor in (
+        ConfluenceComments(store),
+        ConfluenceCloud(store),
+        ConfluenceContent(store),
+        ServiceNow(store),
+        AzureDevOps(store),
+    ):
         app.add_routes(vendor.routes())
     return app
 
@@ -87,6 +94,8 @@ class Control:
             web.post("/_sandbox/listener", self.restart_listener),
             web.post("/_sandbox/edit", self.edit),
             web.post("/_sandbox/archive", self.archive),
+            web.post("/_sandbox/comment", self.comment),
+            web.get("/_sandbox/files/{id}/{name}", self.file),
             web.get("/wiki/spaces/{space}/pages/{id}", self.page),
             web.get("/wiki/spaces/{space}/pages/{id}/{title}", self.page),
             web.get("/wiki/pages/viewpage.action", self.page),
@@ -180,6 +189,19 @@ class Control:
         page.status = "archived"
         return web.json_response({"status": page.status})
 
+    async def comment(self, request: web.Request) -> web.Response:
+        """Comment on words of a page as a reader would: `{"id", "selection", "index"?, "new_version"?}`."""
+        given: Any = await request.json()
+        rules = Pages(self.store)
+        try:
+            page = rules.get(str(given.get("id")))
+            made = add_comment(self.store, page, str(given.get("selection")), "Why?", index=int(given.get("index", 0)))
+        except Refusal as refused:
+            return web.json_response({"message": str(refused)}, status=400)
+        if given.get("new_version"):
+            rules.rewrite(page, page.title, page.body)
+        return web.json_response({"ref": made.ref, "version": page.version})
+
     async def overview(self, _: web.Request) -> web.Response:
         """All that was delivered."""
         return _html(pages.overview(self.store.summary()["objects"], self.faults.listed()))
@@ -191,6 +213,18 @@ class Control:
     async def page(self, request: web.Request) -> web.Response:
         """One Confluence page."""
         return self._one("confluence", request.match_info.get("id") or request.query.get("pageId", ""))
+
+    async def file(self, request: web.Request) -> web.Response:
+        """A page's attachment as its page shows it: pictures as such, anything else to be saved."""
+        page = self.store.pages.get(request.match_info["id"])
+        name = request.match_info["name"]
+        found = next((file for file in page.attachments.values() if file.name == name), None) if page else None
+        if found is None:
+            return _html(pages.nothing(), 404)
+        picture = found.media_type in pages.PICTURES
+        kind = found.media_type if picture else "application/octet-stream"
+        headers = pages.FILE_HEADERS | ({} if picture else {"Content-Disposition": "attachment"})
+        return web.Response(body=found.content, content_type=kind, headers=headers)
 
     async def incident(self, request: web.Request) -> web.Response:
         """One incident: the address is `nav_to.do?uri=incident.do?sys_id=…`."""

@@ -78,7 +78,7 @@ class Pages:
         parent = self._parent(space, parent)
         now = self.store.clock()
         page = Page(self.store.next_id(), space, title, storage, parent=parent, status=status, created=now, changed=now)
-        page.versions.append((1, "", now))
+        page.versions.append((1, "", now, False))
         self.store.pages[page.id] = page
         return page
 
@@ -104,7 +104,15 @@ class Pages:
             raise Refusal("title_taken", title=title, space=space)
 
     def update(
-        self, page: Page, number: int, title: str, storage: str | None, *, parent: str | None, message: str
+        self,
+        page: Page,
+        number: int,
+        title: str,
+        storage: str | None,
+        *,
+        parent: str | None,
+        message: str,
+        minor: bool = False,
     ) -> None:
         """The page's next version; any other number than the next is a conflict."""
         if number != page.version + 1:
@@ -116,13 +124,13 @@ class Pages:
         self._check(page.space, title, storage, page.id)
         if parent is not None and parent != page.parent:
             page.parent = self._parent(page.space, parent)
-        self.rewrite(page, title, storage, message)
+        self.rewrite(page, title, storage, message, minor=minor)
 
-    def rewrite(self, page: Page, title: str, storage: str, message: str = "") -> None:
+    def rewrite(self, page: Page, title: str, storage: str, message: str = "", *, minor: bool = False) -> None:
         """Another title and body, one version on, without asking which: as a person's edit."""
-        page.title, page.body, page.message = title, storage, message
+        page.title, page.body, page.message, page.minor = title, storage, message, minor
         page.version, page.changed = page.version + 1, self.store.clock()
-        page.versions.append((page.version, message, page.changed))
+        page.versions.append((page.version, message, page.changed, minor))
 
     def discard(self, page: Page, *, purge: bool) -> None:
         """To the trash; from the trash for good with `purge`."""
@@ -166,6 +174,7 @@ class Pages:
             known = Attachment(number, name, media_type, content, page.id, comment, created=self.store.clock())
             page.attachments[number] = known
         else:
+            known.earlier.append(known.content)
             known.content, known.media_type, known.comment = content, media_type, comment
             known.version += 1
         return known

@@ -32,7 +32,7 @@ class ConfluenceCloud:
     def routes(self) -> list[web.RouteDef]:
         """All routes; what isn't there is a 404 in the vendor's words."""
         page = f"{V2}/pages/{{id}}"
-        guarded = [
+        behind_credential = [
             web.get(f"{V2}/spaces", self.spaces),
             web.get(f"{V2}/spaces/{{id}}", self.space),
             web.get(f"{V2}/spaces/{{id}}/operations", self.operations),
@@ -52,16 +52,16 @@ class ConfluenceCloud:
         ]
         for holder in ("pages", "attachments"):
             rows = f"{V2}/{holder}/{{id}}/properties"
-            guarded += [
+            behind_credential += [
                 web.get(rows, self.properties),
                 web.post(rows, self.add_property),
                 web.get(f"{rows}/{{property}}", self.one_property),
                 web.put(f"{rows}/{{property}}", self.put_property),
                 web.delete(f"{rows}/{{property}}", self.drop_property),
             ]
-        guarded.append(web.route("*", "/wiki/api/{tail:.*}", self.nothing))
+        behind_credential.append(web.route("*", "/wiki/api/{tail:.*}", self.nothing))
         open_ones = [web.get("/_edge/tenant_info", self.tenant)]
-        return open_ones + [web.route(r.method, r.path, _guarded(r.handler)) for r in guarded]
+        return open_ones + [web.route(r.method, r.path, guarded(r.handler)) for r in behind_credential]
 
     async def tenant(self, _: web.Request) -> web.Response:
         """The site's cloud id, which needs no credential."""
@@ -75,7 +75,7 @@ class ConfluenceCloud:
         """Spaces by key or id."""
         keys, ids = listed(request, "keys"), listed(request, "ids")
         chosen = [k for k, n in self.store.spaces.items() if (not keys or k in keys) and (not ids or n in ids)]
-        return _paged(request, [self._space(key) for key in chosen])
+        return paged(request, [self._space(key) for key in chosen])
 
     async def space(self, request: web.Request) -> web.Response:
         """One space."""
@@ -120,7 +120,7 @@ class ConfluenceCloud:
         keys = [self.store.space_of(number) for number in given]
         found = self.rules.find(title=request.query.get("title"), statuses=statuses, ids=listed(request, "id") or None)
         body = "body-format" in request.query
-        return _paged(request, [self._page(page, body=body) for page in found if not given or page.space in keys])
+        return paged(request, [self._page(page, body=body) for page in found if not given or page.space in keys])
 
     async def children(self, request: web.Request) -> web.Response:
         """Pages right below a page."""
@@ -136,7 +136,7 @@ class ConfluenceCloud:
             }
             for i, p in enumerate(found)
         ]
-        return _paged(request, rows)
+        return paged(request, rows)
 
     async def create(self, request: web.Request) -> web.Response:
         """Create: 200. A space or parent that isn't there is 404, a taken title 400."""
@@ -176,12 +176,12 @@ class ConfluenceCloud:
         """The page's labels."""
         page = self.rules.get(request.match_info["id"])
         rows = [{"id": str(i), "name": name, "prefix": "global"} for i, name in enumerate(page.labels, start=1)]
-        return _paged(request, rows)
+        return paged(request, rows)
 
     async def versions(self, request: web.Request) -> web.Response:
         """The page's versions, newest first."""
         page = self.rules.get(request.match_info["id"])
-        return _paged(request, [_version(*version) for version in reversed(page.versions)])
+        return paged(request, [version_facts(*version) for version in reversed(page.versions)])
 
     def _holder(self, request: web.Request) -> Page | Attachment:
         """The page or file that a property hangs on."""
@@ -191,7 +191,7 @@ class ConfluenceCloud:
     async def properties(self, request: web.Request) -> web.Response:
         """Content properties, all or the one of a key."""
         holder, key = self._holder(request), request.query.get("key")
-        return _paged(request, [_property(row) for row in holder.properties.values() if key in (None, row.key)])
+        return paged(request, [_property(row) for row in holder.properties.values() if key in (None, row.key)])
 
     async def add_property(self, request: web.Request) -> web.Response:
         """A new property; 409 where its key exists."""
@@ -221,7 +221,7 @@ class ConfluenceCloud:
     async def attachments(self, request: web.Request) -> web.Response:
         """The page's files, all or those of a name."""
         page, name = self.rules.get(request.match_info["id"]), request.query.get("filename")
-        return _paged(request, [_attachment(f) for f in page.attachments.values() if name in (None, f.name)])
+        return paged(request, [_attachment(f) for f in page.attachments.values() if name in (None, f.name)])
 
     async def attachment(self, request: web.Request) -> web.Response:
         """One file's description."""
@@ -240,7 +240,7 @@ class ConfluenceCloud:
             "ownerId": ACCOUNT,
             "lastOwnerId": None,
             "createdAt": iso(page.created),
-            "version": _version(page.version, page.message, page.changed),
+            "version": version_facts(page.version, page.message, page.changed, page.minor),
             "body": {"storage": {"representation": "storage", "value": page.body}} if body else {},
             "_links": self._page_links(page, None),
         }
@@ -251,8 +251,10 @@ class ConfluenceCloud:
         return links | (_links(request) if request else {})
 
 
-def _guarded(handler: Any) -> Handler:
-    async def guarded(request: web.Request) -> web.Response:
+def guarded(handler: Any) -> Handler:
+    """The handler behind the credential check, with refusals in the vendor's words."""
+
+    async def checked(request: web.Request) -> web.Response:
         if fault_of(request):
             return web.json_response({"code": 401, "message": "Unauthorized; scope does not match"}, status=401)
         try:
@@ -260,7 +262,7 @@ def _guarded(handler: Any) -> Handler:
         except Refusal as refusal:
             return _answer(refusal)
 
-    return guarded
+    return checked
 
 
 def _answer(refusal: Refusal) -> web.Response:
@@ -308,7 +310,7 @@ def listed(request: web.Request, name: str) -> list[str]:
     return [part for value in request.query.getall(name, []) for part in value.split(",") if part]
 
 
-def _paged(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response:
+def paged(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response:
     """One page of results; the next one's address in `Link` and in `_links.next`, as the vendor gives it."""
     try:
         limit = int(request.query.get("limit", "25"))
@@ -329,13 +331,14 @@ def _links(request: web.Request) -> dict[str, str]:
     return {"base": f"{request.scheme}://{request.host}/wiki"}
 
 
-def _version(number: int, message: str, moment: float) -> dict[str, Any]:
+def version_facts(number: int, message: str, moment: float, minor: bool = False) -> dict[str, Any]:
+    """A version as v2 describes it."""
     stamp = {"createdAt": iso(moment), "authorId": ACCOUNT}
-    return {"number": number, "message": message, "minorEdit": False} | stamp
+    return {"number": number, "message": message, "minorEdit": minor} | stamp
 
 
 def _property(row: Property) -> dict[str, Any]:
-    return {"id": row.id, "key": row.key, "value": row.value, "version": _version(row.version, "", row.created)}
+    return {"id": row.id, "key": row.key, "value": row.value, "version": version_facts(row.version, "", row.created)}
 
 
 def _attachment(file: Attachment) -> dict[str, Any]:
@@ -353,6 +356,6 @@ def _attachment(file: Attachment) -> dict[str, Any]:
         "fileSize": len(file.content),
         "webuiLink": f"/pages/viewpageattachments.action?pageId={file.owner}",
         "downloadLink": path,
-        "version": _version(file.version, "", file.created),
+        "version": version_facts(file.version, "", file.created),
         "_links": {"webui": f"/pages/viewpageattachments.action?pageId={file.owner}", "download": path},
     }

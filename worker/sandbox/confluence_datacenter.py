@@ -141,7 +141,8 @@ class ConfluenceContent:
         page, body = self.rules.get(request.match_info["id"]), await sent(request)
         number, message = version_of(body)
         title = str(body.get("title") or page.title)
-        self.rules.update(page, number, title, storage_of(body), parent=_ancestor(body), message=message)
+        minor = bool((body.get("version") or {}).get("minorEdit"))
+        self.rules.update(page, number, title, storage_of(body), parent=_ancestor(body), message=message, minor=minor)
         return web.json_response(self._page(page, request))
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -241,12 +242,16 @@ class ConfluenceContent:
         return web.json_response(_attachment(file))
 
     async def download(self, request: web.Request) -> web.Response:
-        """A file's content, never shown in the browser."""
+        """A file's content, of its newest version or the one asked for, never shown in the browser."""
         page, name = self.rules.get(request.match_info["id"]), request.match_info["name"]
         for file in page.attachments.values():
-            if file.name == name:
+            contents = [*file.earlier, file.content]
+            wanted = request.query.get("version", str(file.version))
+            if file.name == name and wanted.isdigit() and 1 <= int(wanted) <= len(contents):
                 headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-                return web.Response(body=file.content, content_type="application/octet-stream", headers=headers)
+                return web.Response(
+                    body=contents[int(wanted) - 1], content_type="application/octet-stream", headers=headers
+                )
         raise Refusal("missing", "No attachment found")
 
     def _page(self, page: Page, request: web.Request) -> dict[str, Any]:
@@ -265,7 +270,7 @@ class ConfluenceContent:
             "title": page.title,
             "space": self._space(page.space),
             "history": {"latest": True, "createdDate": iso(page.created), "createdBy": {"type": "known"}},
-            "version": _version(page.version, page.message, page.changed),
+            "version": _version(page.version, page.message, page.changed, page.minor),
             "ancestors": [
                 {"id": i, "type": "page", "status": "current", "title": self.store.pages[i].title} for i in above
             ],
@@ -354,9 +359,9 @@ def _paged(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response
     return web.json_response({"results": shown, "start": start, "limit": limit, "size": len(shown), "_links": links})
 
 
-def _version(number: int, message: str, moment: float) -> dict[str, Any]:
+def _version(number: int, message: str, moment: float, minor: bool = False) -> dict[str, Any]:
     by = {"type": "known", "accountId": ACCOUNT, "displayName": "Sandbox"}
-    return {"by": by, "when": iso(moment), "number": number, "message": message, "minorEdit": False}
+    return {"by": by, "when": iso(moment), "number": number, "message": message, "minorEdit": minor}
 
 
 def _property(row: Property) -> dict[str, Any]:

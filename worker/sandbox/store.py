@@ -39,7 +39,19 @@ class Attachment:
     comment: str = ""
     version: int = 1
     created: float = 0.0
+    earlier: list[bytes] = field(default_factory=list)
     properties: dict[str, Property] = field(default_factory=dict)
+
+
+@dataclass
+class Comment:
+    """A reader's inline comment: the reference of its markers in the body, and the words it was put on."""
+
+    id: str
+    ref: str
+    selection: str
+    text: str
+    created: float = 0.0
 
 
 @dataclass
@@ -57,7 +69,9 @@ class Page:
     changed: float = 0.0
     message: str = ""
     home: bool = False
-    versions: list[tuple[int, str, float]] = field(default_factory=list)
+    minor: bool = False
+    versions: list[tuple[int, str, float, bool]] = field(default_factory=list)
+    comments: list[Comment] = field(default_factory=list)
     properties: dict[str, Property] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     attachments: dict[str, Attachment] = field(default_factory=dict)
@@ -156,6 +170,12 @@ def _page(page: Page) -> dict[str, Any]:
         "labels": list(page.labels),
         "properties": {key: row.value for key, row in page.properties.items()},
         "attachments": sorted(file.name for file in page.attachments.values()),
+        "files": {
+            file.name: {"version": file.version, "size": len(file.content)} for file in page.attachments.values()
+        },
+        "message": page.message,
+        "minor": page.minor,
+        "comments": [{"ref": c.ref, "selection": c.selection, "open": c.ref in page.body} for c in page.comments],
         "body": page.body,
     }
 
@@ -179,7 +199,8 @@ def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, 
 
 def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
     fields = item["fields"]
-    body = fields.get("Microsoft.VSTS.TCM.ReproSteps") or fields.get("System.Description") or ""
+    repro = "Microsoft.VSTS.TCM.ReproSteps"
+    name = repro if fields.get(repro) else "System.Description"
     return {
         "vendor": "azure_devops",
         "kind": fields["System.WorkItemType"],
@@ -191,5 +212,6 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "project": fields["System.TeamProject"],
         "tags": tags_of(item),
         "status": fields["System.State"],
-        "body": str(body),
+        "body": str(fields.get(name) or ""),
+        "format": item["formats"].get(name, "html"),
     }

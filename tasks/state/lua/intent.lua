@@ -1,4 +1,4 @@
--- intent(args: id, token?, stage, writes, doubt_until_ms?, paid, patience_ms): permit one request, of a job that is still ours or of no job
+-- intent(args: id, token?, stage, writes, doubt_until_ms?, tried?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
 -- with traffic
 local id = args.id
 if id ~= '' then
@@ -16,6 +16,7 @@ if id ~= '' then
   end
   if args.writes then
     redis.call('HSET', key('subject', get(id, 'subject')), 'doubt_until_ms', int(args.doubt_until_ms))
+    if args.tried then redis.call('HSET', key('subject', get(id, 'subject')), 'tried', args.tried) end
   end
 end
 local intent = entry.chain .. '/' .. entry.seq

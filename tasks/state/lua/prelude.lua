@@ -134,4 +134,6 @@ local function finish(id, state)
     redis.call('SREM', key('needs', part[2]), id)
     redis.call('ZADD', key(part[1]), int(now), part[2])
   end
+  local issue = get(id, 'issue')
+  if issue then redis.call('ZADD', key('links', 'pending'), int(now), issue) end
 end

@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?, link?): end an attempt
 -- with traffic
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -15,14 +15,20 @@ if args.last_error then redis.call('HSET', job_key(id), 'last_error', args.last_
 if args.to == 'delivered' then redis.call('HDEL', job_key(id), 'last_error') end
 if args.superseded_by then redis.call('HSET', job_key(id), 'superseded_by', args.superseded_by) end
 
-if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms')
+if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms', 'tried')
 elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', int(args.doubt)) end
 if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
-  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_order', get(id, 'order'), 'delivered_by', id,
-    'delivered_ms', int(now))
+  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_ms', int(now))
+  -- A job that only brings links up to date delivers no content: a job held before it may still be released.
+  if not get(id, 'follows') then redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id) end
   local family = get(id, 'family')
   if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'delivered_ms', int(now)) end
+end
+if args.link then
+  redis.call('HSET', job_key(id), 'issue', args.link.issue)
+  redis.call('SADD', key('links', args.link.issue, 'subjects'), get(id, 'subject'))
+  redis.call('HSET', key('links', args.link.issue), get(id, 'subject'), args.link.entry)
 end
 
 enter(id, args.to)

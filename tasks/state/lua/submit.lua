@@ -1,4 +1,4 @@
--- submit(args: id, fields, subject, waiting, max_age_ms, actor, contents?, idempotency?, fingerprint?, remember_ms): a new job, the newest of its subject
+-- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms): a new job, the newest of its subject
 local id = args.id
 local contents = args.contents or {}
 
@@ -14,6 +14,7 @@ if redis.call('EXISTS', job_key(id)) == 1 then return {'exists', id} end
 local subject = key('subject', args.subject)
 local waiting = redis.call('HGET', subject, 'waiting') or ''
 if waiting ~= args.waiting then return {'refused', 'moved', waiting} end
+if args.idle and redis.call('HGET', subject, 'running') then return {'refused', 'busy'} end
 
 for name, sealed in pairs(contents) do
   redis.call('SET', key(name), sealed)
@@ -23,6 +24,8 @@ local order = redis.call('HINCRBY', subject, 'order', 1)
 redis.call('HSET', job_key(id), unpack(args.fields))
 redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
   'expires_ms', int(now + args.max_age_ms), 'attempts', 0, 'crashes', 0, 'token', 0)
+local issue = get(id, 'issue')
+if issue then redis.call('SADD', key('links', issue, 'subjects'), args.subject) end
 if waiting ~= '' then
   stop_waiting(waiting)
   redis.call('HSET', job_key(waiting), 'superseded_by', id)

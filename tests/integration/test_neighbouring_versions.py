@@ -1,0 +1,102 @@
+"""Two neighbouring versions on one Redis: this one reads what the next one writes, and leaves its additions in place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from celery import Celery
+
+from tasks import lifecycle
+from tasks.errors import Refused
+from tasks.model import JobState, parse_command
+from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
+from worker.attempts import Attempts
+from worker.sweeper import Sweeper
+
+pytestmark = pytest.mark.usefixtures("destinations")
+
+
+@pytest.fixture
+async def content(services):
+    await services.contents.put_document(DOCUMENT, "test")
+    await services.contents.put_issue(ISSUE, "test")
+
+
+def key(services, *parts: str) -> str:
+    return ":".join((services.settings.prefix, *parts))
+
+
+async def newer(services, name: str, field: str, **additions) -> None:
+    """Add to a JSON field of a hash, as a later version would have written it."""
+    held = json.loads(await services.redis.hget(name, field))
+    await services.redis.hset(name, field, json.dumps(held | additions))
+
+
+async def newer_job(services, command) -> str:
+    """A waiting job whose record, command, destination and document hold what this version doesn't know."""
+    job = await services.submit(parse_command(command), actor="test")
+    record = key(services, "job", job.id)
+    await services.redis.hset(record, mapping={"from_the_future": "1", "urgency_class": "gold"})
+    await newer(services, record, "command", watchers=["a"], labels={"x": 1})
+    await newer(services, key(services, "destination", job.destination), "settings", colour="blue")
+    await services.redis.hset(key(services, "destination", job.destination), "shard", "3")
+    return job.id
+
+
+async def test_a_job_with_unknown_fields_is_delivered_and_its_additions_stay(services, content, sandbox):
+    sealed = json.loads(DOCUMENT.model_dump_json()) | {"mood": "calm"}
+    record = services.contents._vault.seal(json.dumps(sealed), purpose="document", owner=DOCUMENT.id)
+    await services.redis.set(key(services, "document", DOCUMENT.id), record)
+    job_id = await newer_job(services, PUBLISH)
+    ended = await lifecycle.attempt(services.core, job_id)
+    assert ended.state is JobState.DELIVERED
+    assert len(await sandbox.objects("confluence")) == 1
+    stored = await services.redis.hgetall(key(services, "job", job_id))
+    assert stored[b"from_the_future"] == b"1"
+    assert "watchers" in json.loads(stored[b"command"])
+    assert (await services.audit.verify()).ok
+
+
+async def test_receipts_errors_and_events_of_the_next_version_are_read(services, content):
+    job = await services.submit(parse_command(PUBLISH), actor="test")
+    await lifecycle.attempt(services.core, job.id)
+    record = key(services, "job", job.id)
+    await newer(services, record, "receipt", etag="x", nested={"a": [1]})
+    await services.redis.hset(record, "last_error", json.dumps({"code": "c", "message": "m", "hint_url": "u"}))
+    await newer(services, key(services, "subject", job.subject), "receipt", etag="x")
+    await services.redis.rpush(f"{record}:events", json.dumps({"event": "job.teleported", "at_ms": 1, "how": "fast"}))
+    found = await services.ledger.require(job.id)
+    assert found.receipt is not None
+    assert found.last_error.code == "c"
+    assert (await services.ledger.list())[0][0].id == job.id
+    assert (await services.ledger.events(job.id))[-1]["event"] == "job.teleported"
+    again = await services.submit(
+        parse_command(PUBLISH), actor="test", document=DOCUMENT.model_copy(update={"content_md": "other"})
+    )
+    ended = await lifecycle.attempt(services.core, again.id)
+    assert ended.receipt.change == "updated", "the page is known by the newer version's receipt"
+
+
+async def test_a_record_that_only_a_newer_version_can_read_is_left_alone_and_holds_up_no_other(
+    services, content, valkey
+):
+    strange = await services.submit(parse_command(PUBLISH), actor="test")
+    plain = await services.submit(parse_command(INCIDENT), actor="test")
+    record = key(services, "job", strange.id)
+    await services.redis.hset(record, "command", json.dumps({"command": "post_to_slack", "doc_id": "doc-1"}))
+    with pytest.raises(Refused, match="newer version"):
+        await services.ledger.require(strange.id)
+    app = Celery("test", broker=valkey.url, set_as_current=False)
+    await Sweeper(services, app, Attempts(), capacity=8).turn()
+    assert await services.redis.llen("servicenow") == 1
+    assert await services.redis.llen("confluence") == 0
+    assert await services.redis.hget(record, "state") == b"queued"
+    assert (await services.ledger.require(plain.id)).state is JobState.QUEUED
+    assert [job.id for job in (await services.ledger.list())[0]] == [plain.id]
+    app.close()
+
+
+async def test_what_producers_and_operators_give_stays_closed_to_unknown_fields(services):
+    with pytest.raises(Refused, match="watchers"):
+        parse_command({**PUBLISH, "watchers": ["a"]})
