@@ -422,15 +422,13 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
 
 
 async def _settle_failure(services: Services, job: Job, trail: Trail, failure: AttemptFailed) -> Ended | NotClaimed:
-    record = trail.record
-    lag_ms = int(1000 * destination_for(record.settings).write_lag_s) if record else 0
-    backoff = Backoff(max_attempts=record.settings.max_attempts) if record else Backoff()
+    settings = trail.record.settings if trail.record else None
+    lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
+    backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
     decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and record is not None:
-        reason = decided.suspend
-        if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
-            log.error("destination %s is suspended, its jobs wait: %s", job.destination, failure)
+    if decided.suspend and trail.record:
+        await _suspend(services, trail.record, failure, decided.suspend)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
     if isinstance(ended, NotClaimed):
@@ -438,6 +436,11 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     level = logging.WARNING if decided.counted else logging.INFO
     log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
     return replace(ended, error=failure)
+
+
+async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
+    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
+        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
 async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:

@@ -12,7 +12,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -21,9 +21,10 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
-from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
+from tasks.refusals import error_of, no_connection, not_json, page_instead
 from tasks.sockets import SENDING, Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
@@ -105,7 +106,7 @@ class Response:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise _not_json(self) from None
+            raise not_json(self.status, wrote=self.wrote) from None
 
 
 Outcome = Literal["ok", "failed", "unknown"]
@@ -189,38 +190,42 @@ class Http:
                 advice="Use https, or allow it with `--allow-http` for a host you trust.",
             )
         sending = Sending(self._limits.total_s)
+        SENDING.set(sending)
         mark = await self._recorder.before(request, self._origin, sending.begin)
-        began = self._clock()
-        sent = len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0)
-
-        def ended(outcome: Outcome, detail: str = "", response: Response | None = None) -> Awaitable[None]:
-            exchange = Exchange(
-                outcome=outcome,
-                sent=sent,
-                duration_ms=max(round(1000 * (self._clock() - began)), 0),
-                status=response.status if response else None,
-                received=len(response.body) if response else 0,
-                detail=detail,
-                guidance=self._guidance(response) if response else Guidance(),
-            )
-            return self._recorder.after(mark, exchange)
-
-        response = None
+        began, response, detail = self._clock(), None, INTERRUPTED
+        outcome: Outcome = "unknown" if request.writes else "failed"
         try:
             response = await self._exchange(request, sending)
             self._judge(request, response, accept)
+            outcome, detail = "ok", ""
+            return response
         except AttemptFailed as failure:
-            await ended("failed" if failure.certain else "unknown", failure.code, response)
+            outcome, detail = "failed" if failure.certain else "unknown", failure.code
             raise
         except BaseException:
-            outcome: Outcome = "unknown" if request.writes and sending.started else "failed"
-            # close the intent of a request that was cut short, without keeping whoever cut it waiting for long
-            with contextlib.suppress(TimeoutError, AfterwordError):
-                async with asyncio.timeout(INTERRUPTED_S):
-                    await asyncio.shield(ended(outcome, "interrupted"))
+            outcome = "unknown" if request.writes and sending.started else "failed"
             raise
-        await ended("ok", "", response)
-        return response
+        finally:
+            exchange = Exchange(
+                outcome=outcome,
+                status=response.status if response else None,
+                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
+                received=len(response.body) if response else 0,
+                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                detail=detail,
+                guidance=self._guidance(response) if response else Guidance(),
+            )
+            await self._conclude(mark, exchange)
+
+    async def _conclude(self, mark: object, exchange: Exchange) -> None:
+        """Close the intent. Where the exchange was cut short, whoever cut it isn't kept waiting for long."""
+        ended = self._recorder.after(mark, exchange)
+        if exchange.detail != INTERRUPTED:
+            await asyncio.shield(ended)
+            return
+        with contextlib.suppress(TimeoutError, AfterwordError):
+            async with asyncio.timeout(INTERRUPTED_S):
+                await asyncio.shield(ended)
 
     def _guidance(self, response: Response) -> Guidance:
         return guidance_of(response.status, response.headers, self._clock())
@@ -229,7 +234,6 @@ class Http:
         url = URL(self._origin.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         headers |= {**request.headers, **self._authorization}
-        SENDING.set(sending)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),
@@ -245,7 +249,7 @@ class Http:
                 body = await self._read(answer)
                 return Response(answer.status, answer.headers, body, wrote=request.writes)
         except aiohttp.ClientConnectorError as error:
-            raise _no_connection(error) from None
+            raise no_connection(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
             late = isinstance(error, TimeoutError)
             raise Transient(
@@ -278,7 +282,7 @@ class Http:
         status = response.status
         certain = not request.writes
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
-            raise _page_instead(status, words, certain=certain or status != 200)
+            raise page_instead(status, words, certain=certain or status != 200)
         if 200 <= status < 300:
             return
         raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
@@ -287,104 +291,6 @@ class Http:
 def _on_loop(deadline: float) -> float:
     """A moment of the monotonic clock by the loop's own."""
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
-
-
-def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
-    """The error of a refusal, by its status. A 5xx after a write is uncertain: it may have been carried out."""
-    said = f' It said: "{words}"' if words else ""
-    if status == 429:
-        return Transient(
-            f"Too many requests (429).{said}",
-            code="throttled",
-            status=status,
-            retry_after=wait_s,
-            throttled=True,
-            answered=True,
-            excerpt=words,
-        )
-    if status in (408, 409, 423, 425):
-        return Transient(
-            f"The remote side is busy with this object ({status}).{said}",
-            code="conflict",
-            status=status,
-            retry_after=wait_s,
-            answered=True,
-            excerpt=words,
-        )
-    if status >= 500:
-        return Transient(
-            f"The remote side failed ({status}).{said}",
-            code="remote_failure",
-            status=status,
-            retry_after=wait_s,
-            answered=True,
-            certain=not wrote,
-            excerpt=words,
-        )
-    if status == 401:
-        return DestinationTrouble(
-            f"The credential was refused (401).{said}",
-            code="credential_refused",
-            advice="Check account and secret with `afterword destination test`, store a new one with `destination set`. "
-            "An expired token, or an interactive user on a recent ServiceNow, is refused like this even when it is right.",
-            status=status,
-            excerpt=words,
-        )
-    if status == 403:
-        return DestinationTrouble(
-            f"The account may not do this (403).{said}",
-            code="not_permitted",
-            advice="Give the account the right, then run `afterword destination test`.",
-            status=status,
-            excerpt=words,
-        )
-    return Permanent(
-        f"The remote side refused the request ({status}).{said}",
-        code="refused",
-        advice="Correct what it names, then `afterword job retry`.",
-        status=status,
-        excerpt=words,
-    )
-
-
-def _page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:
-    asleep = "hibernat" in words.lower()
-    return DestinationTrouble(
-        "The instance is hibernating."
-        if asleep
-        else f"A sign-in or other web page came instead of an answer ({status}).",
-        code="hibernating" if asleep else "sign_in_page",
-        advice="Wake the instance, then run `afterword destination test`."
-        if asleep
-        else "The credential is wrong or expired, or the address is not the API's: check both with `afterword destination test`.",
-        status=status,
-        certain=certain,
-    )
-
-
-def _not_json(response: Response) -> AttemptFailed:
-    return Transient(
-        "The answer is not JSON.",
-        code="not_json",
-        advice="If it stays like this, check the address.",
-        status=response.status,
-        answered=True,
-        certain=not response.wrote,
-    )
-
-
-def _no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
-    if "not permitted" in str(error.os_error):
-        return DestinationTrouble(
-            f"{error.host} leads to a private or reserved address, which is not permitted.",
-            code="address_refused",
-            advice="Allow its network with `--allow-private CIDR` if it is yours.",
-        )
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Transient(f"The name {error.host} can't be resolved.", code="no_such_host", advice="Check the address.")
-    return Transient(
-        f"{error.host}:{error.port} can't be reached.", code="no_connection", advice="Check address and network."
-    )
 
 
 def excerpt(response: Response, authorization: Mapping[str, str]) -> str:

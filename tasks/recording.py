@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,8 +23,8 @@ from tasks.state.ledger import Ledger
 from tasks.state.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
-PATIENCE_S = 120.0  # with Redis
-TURN_PATIENCE_S = 30.0  # with the destination's limits
+PATIENCE_S = 30.0  # for a request's turn
+OUTCOME_S = 120.0  # for Redis to take an outcome
 NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
@@ -89,12 +89,10 @@ class AuditedRequests:
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
         """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
-        if not self.alive():
-            raise StateAway("This worker could not say for too long that it lives.", code="silent")
         self.ordinal += 1
         stage = "delivery" if request.writes else "lookup"
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
-        patience_s, paid = TURN_PATIENCE_S, False
+        patience_s, paid = PATIENCE_S, False
         while True:
             if not self.alive():
                 raise StateAway("This worker could not say for too long that it lives.", code="silent")
@@ -133,11 +131,10 @@ class AuditedRequests:
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
         name, guidance = self.record.name, exchange.guidance
-
-        def conclude() -> Awaitable[None]:
-            return self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance)
-
-        await patiently(conclude, PATIENCE_S)
+        await patiently(
+            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+            OUTCOME_S,
+        )
 
 
 def request_facts(

@@ -49,6 +49,7 @@ class Sweeper:
         self._app = app
         self._attempts = attempts
         self._woken = asyncio.Event()
+        self._tests: set[asyncio.Task[None]] = set()
         self._about = About(
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -65,7 +66,7 @@ class Sweeper:
                 group.create_task(_again_and_again(self._beat))
                 group.create_task(_again_and_again(self._sweep, self._woken))
                 group.create_task(_again_and_again(self.forget))
-                group.create_task(self._probe())
+                group.create_task(_again_and_again(self._probe))
         finally:
             with contextlib.suppress(AfterwordError, RedisError, OSError):
                 goodbye = self._services.ledger.upkeep.goodbye(self._services.core.worker)
@@ -81,18 +82,16 @@ class Sweeper:
         await self.turn()
         return await self._services.destinations.upcoming_s(self._services.settings.sweep_interval_s)
 
-    async def _probe(self) -> None:
-        """Test suspended destinations from time to time; a pass lets their jobs go on."""
-        async with asyncio.TaskGroup() as tests:
-            while True:
-                try:
-                    for name in await self._services.destinations.due_probes():
-                        tests.create_task(self._test(name))
-                except (AfterwordError, RedisError, OSError) as trouble:
-                    log.warning("probe: %s; trying again", trouble)
-                await asyncio.sleep(PROBE_LOOK_S)
+    async def _probe(self) -> float:
+        """Test the suspended destinations that are due for it, beside everything else; returns the pause."""
+        for name in await self._services.destinations.due_probes():
+            test = asyncio.create_task(self._test(name))
+            self._tests.add(test)
+            test.add_done_callback(self._tests.discard)
+        return PROBE_LOOK_S
 
     async def _test(self, name: str) -> None:
+        """One connection test; a pass lets the destination's jobs go on."""
         try:
             report = await self._services.test_destination(name, "probe")
         except (AfterwordError, RedisError, OSError) as trouble:

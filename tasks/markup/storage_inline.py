@@ -57,7 +57,7 @@ class Inlines:
             if kind == "text":
                 out.text(with_emoji(token.content) if ":" in token.content else token.content)
             elif kind == "softbreak":
-                out.text("\n")
+                out.text(" ")
             elif kind == "code_inline":
                 self._piece(f"<code>{escape(token.content)}</code>")
             elif kind in _MARKS:

@@ -245,7 +245,7 @@ class Ledger:
     ) -> None:
         """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
 
-        What the answer said about the destination's limits holds for every worker from here on.
+        What the answer said about limits holds for every worker.
         """
         detail = {k: v for k, v in facts.items() if v is not None}
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}

@@ -210,6 +210,23 @@ def test_screen_exits_0_for_what_goes_out_redacted_or_as_it_is(run, tmp_path):
     assert json.loads(run("screen", file, "--json").stdout) == {"action": "pass", "findings": []}
 
 
+def test_render_writes_a_preview_with_the_pictures_inside_and_names_what_is_missing(run, tmp_path):
+    file, picture, preview = tmp_path / "rca.md", tmp_path / "a.png", tmp_path / "out.html"
+    file.write_text("---\ntags: [rca]\n---\n# T\n\n![x](a.png) ![gone](b.png)\n\n- [x] done\n")
+    picture.write_bytes(b"\x89PNG")
+    done = run("render", file, "--for", "confluence", "--attach", picture, "--preview", preview, "--json")
+    answer = json.loads(done.stdout)
+    assert (answer["title"], answer["labels"]) == ("T", ["rca"])
+    assert [row["name"] for row in answer["attachments"]] == ["a.png"]
+    assert "b.png" in answer["warnings"][0]
+    shown = preview.read_text("utf-8")
+    assert 'src="data:image/png;base64,' in shown
+    assert "☑ done" in shown
+    for target in ("azure_devops", "servicenow"):
+        run("render", file, "--for", target, "--preview", preview)
+        assert "done" in preview.read_text("utf-8")
+
+
 @pytest.mark.parametrize("command", [("screen",), ("render", "--for", "confluence"), ("document", "put")])
 def test_files_that_cant_be_read_are_named_in_one_line(run, tmp_path, command):
     (tmp_path / "latin").write_bytes(b"caf\xe9")

@@ -18,6 +18,7 @@ from tasks.quota import parse_retry_after
 from tasks.recording import Doubt
 from tasks.retry import Backoff, settlement_of
 from tasks.state.vault import Vault, seal, unseal
+from worker.connection_tests import TestRoom
 
 NOW = 1_800_000_000_000
 
@@ -225,3 +226,11 @@ def test_weak_or_malformed_keys_are_refused(line):
 def test_a_key_ring_shows_ids_only(ring):
     assert ring.current[1].hex() not in repr(ring)
     assert str(ring.current[1]) not in repr(ring)
+
+
+def test_connection_tests_have_a_few_threads_of_their_own_and_no_more():
+    room = TestRoom(limit=2)
+    with room.one(), room.one(), pytest.raises(Refused, match="2 connection tests run"), room.one():
+        pytest.fail("there is no third place")
+    with room.one():
+        pass

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import html
+from pathlib import Path
 
 import click
 
-from tasks.markup import azure_devops, confluence, servicenow
+from tasks.destinations.servicenow import DESCRIPTION_LENGTH
+from tasks.markup import azure_devops, clean, confluence, servicenow, viewer
 from tasks.screening import STRICTNESS, Policy, screen
 from worker.cli.base import STOPPED, Context, common
-from worker.cli.content import read_text
+from worker.cli.content import read_text, title_of
+
+ATTACH = "A file handed over with the document, such as a picture it shows; may be given again."
+PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."
 
 
 @click.command()
 @click.argument("file")
 @click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow"]), required=True)
+@click.option("--attach", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), help=ATTACH)
+@click.option("--preview", type=click.Path(path_type=Path, dir_okay=False), help=PREVIEW)
 @common
-def render(context: Context, file: str, target: str) -> None:
+def render(context: Context, file: str, target: str, attach: tuple[Path, ...], preview: Path | None) -> None:
     """Print what would be sent for a Markdown FILE."""
     text = read_text(file)
-    renderers: dict[str, Callable[[str], str]] = {
-        "confluence": confluence.render,
-        "azure_devops": azure_devops.render,
-        "servicenow": lambda source: servicenow.render(source, limit=4000),
-    }
-    rendered = renderers[target](text)
-    if context.as_json:
-        context.show({"target": target, "body": rendered})
+    files = {path.name: path.read_bytes() for path in attach}
+    title = title_of(text, Path(file).stem)
+    page = confluence.RenderedPage(body="")
+    if target == "confluence":
+        page = confluence.render_page(text, confluence.PageOptions(files=files, drop_title_heading=title))
+        title, body = page.title or title, page.body
+    elif target == "azure_devops":
+        body = azure_devops.render(text)
     else:
-        click.echo(rendered)
+        body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
+    if preview is not None:
+        preview.write_text(_preview(target, clean.plain_title(title), body, page.attachments), "utf-8")
+        context.tell(f"{preview} shows how it would look.")
+    found: dict[str, object] = {"target": target, "title": title, "body": body}
+    if target == "confluence":
+        named = [{"name": a.name, "media_type": a.media_type, "bytes": len(a.content)} for a in page.attachments]
+        found |= {"labels": list(page.labels), "attachments": named, "warnings": list(page.warnings)}
+        for warning in page.warnings:
+            context.tell(f"Warning: {warning}")
+    if context.as_json:
+        context.show(found)
+    else:
+        click.echo(body)
+
+
+def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
+    """A page that looks like the target. Files of the page are inside it."""
+    if target == "servicenow":
+        return viewer.document(title, f'<div class="page"><pre>{html.escape(body)}</pre></div>', viewer.WRAPPED)
+    if target == "azure_devops":
+        return viewer.document(title, f'<div class="page">{body}</div>')
+    inside = {
+        a.name: f"data:{a.media_type};base64,{base64.b64encode(a.content).decode()}"
+        for a in attachments
+        if a.media_type.startswith("image/")
+    }
+    return viewer.document(title, viewer.to_html(body, inside.get))
 
 
 @click.command("screen")

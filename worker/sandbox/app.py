@@ -95,6 +95,7 @@ class Control:
             web.post("/_sandbox/edit", self.edit),
             web.post("/_sandbox/archive", self.archive),
             web.post("/_sandbox/comment", self.comment),
+            web.get("/_sandbox/files/{id}/{name}", self.file),
             web.get("/wiki/spaces/{space}/pages/{id}", self.page),
             web.get("/wiki/spaces/{space}/pages/{id}/{title}", self.page),
             web.get("/wiki/pages/viewpage.action", self.page),
@@ -212,6 +213,18 @@ class Control:
     async def page(self, request: web.Request) -> web.Response:
         """One Confluence page."""
         return self._one("confluence", request.match_info.get("id") or request.query.get("pageId", ""))
+
+    async def file(self, request: web.Request) -> web.Response:
+        """A page's attachment as its page shows it: pictures as such, anything else to be saved."""
+        page = self.store.pages.get(request.match_info["id"])
+        name = request.match_info["name"]
+        found = next((file for file in page.attachments.values() if file.name == name), None) if page else None
+        if found is None:
+            return _html(pages.nothing(), 404)
+        picture = found.media_type in pages.PICTURES
+        kind = found.media_type if picture else "application/octet-stream"
+        headers = pages.FILE_HEADERS | ({} if picture else {"Content-Disposition": "attachment"})
+        return web.Response(body=found.content, content_type=kind, headers=headers)
 
     async def incident(self, request: web.Request) -> web.Response:
         """One incident: the address is `nav_to.do?uri=incident.do?sys_id=…`."""

@@ -1,7 +1,7 @@
-"""Pages that show what was delivered. Bodies pass an allow-list; storage-format macros become plain boxes.
+"""Pages that show what was delivered: Confluence's from their storage format, work items' through an allow-list.
 
-Nothing on a page is taken on trust: text is escaped, markup is parsed anew by nh3, pictures are named instead of loaded,
-and the policy allows one style sheet, by its hash, and nothing else.
+Nothing on a page is taken on trust: text is escaped, markup is built or parsed anew, pictures from elsewhere are named
+instead of loaded, and the policy allows one style sheet, by its hash, pictures of our own, and nothing else.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import base64
 import hashlib
 import html
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import nh3
 
-STYLE = """
+from tasks.markup import azure_devops, viewer
+
+BASE_STYLE = """
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#172b4d;background:#fff}
 table{border-collapse:collapse;margin:.5rem 0;max-width:100%}td,th{border:1px solid #c1c7d0;padding:.3rem .6rem;vertical-align:top;text-align:left}
@@ -24,16 +27,17 @@ blockquote{border-left:4px solid #c1c7d0;margin:.5rem 0;padding:.2rem 1rem}code{
 dt{font-weight:600}dd{margin:0 0 .4rem;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{color:#dfe1e6;background:#1d2125}th,pre,code{background:#2c333a}a{color:#85b8ff}}
 """
+STYLE = BASE_STYLE + viewer.STYLE
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+FILE_HEADERS = HEADERS | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+PICTURES = frozenset(["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"])
 TAGS = set(
     "a abbr b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li ol p pre s span strong "  # noqa: SIM905
     "sub sup table tbody td tfoot th thead tr u ul".split()
@@ -42,21 +46,7 @@ ATTRIBUTES = {"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"cols
 NAMES = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
 FACTS = ("kind", "number", "space", "project", "parent", "status", "priority", "key", "labels", "tags", "attachments")
 
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
-_PARAMETER = re.compile(r"<ac:parameter[^>]*>.*?</ac:parameter>|<ac:task-id>.*?</ac:task-id>", re.DOTALL)
-_ANCHOR = re.compile(r'<ac:structured-macro[^>]*ac:name="anchor"[^>]*>.*?</ac:structured-macro>', re.DOTALL)
-_IMAGE = re.compile(r'<ac:image[^>]*>\s*<ri:\w+ ri:(?:value|filename)="([^"]*)"\s*/>\s*</ac:image>')
 _PICTURE = re.compile(r'<img\b[^>]*?src="([^"]*)"[^>]*>', re.IGNORECASE)
-_TAGS = (
-    (r"<ac:structured-macro[^>]*>", "<blockquote>"),
-    (r"</ac:structured-macro>", "</blockquote>"),
-    (r"<ac:plain-text-body>", "<pre>"),
-    (r"</ac:plain-text-body>", "</pre>"),
-    (r"<ac:task-status>complete</ac:task-status>", "☑ "),
-    (r"<ac:task-status>incomplete</ac:task-status>", "☐ "),
-    (r"<(/?)ac:task-list>", r"<\1ul>"),
-    (r"<(/?)ac:task>", r"<\1li>"),
-)
 
 
 def overview(objects: list[dict[str, Any]], faults: list[dict[str, Any]]) -> str:
@@ -95,28 +85,26 @@ def nothing() -> str:
 
 
 def _body(item: dict[str, Any]) -> str:
-    return as_html(item["vendor"], str(item["body"]))
+    text = str(item["body"])
+    if item.get("format") == "markdown":
+        text = azure_devops.render(text)
+    return as_html(item["vendor"], text, lambda name: _file_address(item, name))
 
 
-def as_html(vendor: str, text: str) -> str:
-    """What a vendor would show of this body, as markup that is safe in any page."""
+def as_html(vendor: str, text: str, address: Callable[[str], str | None] = lambda _: None) -> str:
+    """What a vendor would show of this body, as markup that is safe in any page. `address` is where a page's file is."""
     if vendor == "servicenow":
         return f"<pre>{html.escape(text)}</pre>"
-    plain = _plain(text) if vendor == "confluence" else text
-    named = _PICTURE.sub(r'<a href="\1">picture</a>', plain)
+    if vendor == "confluence":
+        return viewer.to_html(text, address)
+    named = _PICTURE.sub(r'<a href="\1">picture</a>', text)
     return nh3.clean(named, tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"})
 
 
-def _plain(storage: str) -> str:
-    """Storage format as HTML that a browser knows. CDATA is escaped first, so that it can't pose as markup."""
-    text = _CDATA.sub(lambda match: html.escape(match.group(1)), storage)
-    text = _PARAMETER.sub("", _ANCHOR.sub("", text))
-    text = _IMAGE.sub(
-        lambda match: f'<a href="{quote(html.unescape(match.group(1)), safe=":/?&=#%")}">picture</a>', text
-    )
-    for pattern, replacement in _TAGS:
-        text = re.sub(pattern, replacement, text)
-    return text
+def _file_address(item: dict[str, Any], name: str) -> str | None:
+    if name not in item.get("attachments", ()):
+        return None
+    return f"/_sandbox/files/{quote(str(item['id']), safe='')}/{quote(name, safe='')}"
 
 
 def _document(title: str, body: str) -> str:

@@ -199,7 +199,8 @@ def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, 
 
 def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
     fields = item["fields"]
-    body = fields.get("Microsoft.VSTS.TCM.ReproSteps") or fields.get("System.Description") or ""
+    repro = "Microsoft.VSTS.TCM.ReproSteps"
+    name = repro if fields.get(repro) else "System.Description"
     return {
         "vendor": "azure_devops",
         "kind": fields["System.WorkItemType"],
@@ -211,5 +212,6 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "project": fields["System.TeamProject"],
         "tags": tags_of(item),
         "status": fields["System.State"],
-        "body": str(body),
+        "body": str(fields.get(name) or ""),
+        "format": item["formats"].get(name, "html"),
     }

@@ -1,4 +1,4 @@
--- intent(args: id, token?, stage, writes, doubt_until_ms?, tried?, paid, patience_ms): permit one request, of a job that is still ours or of no job
+-- intent(args: id, token?, stage, writes, doubt_until_ms?, tried?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
 -- with traffic
 local id = args.id
 if id ~= '' then

@@ -1,4 +1,4 @@
--- outcome(args: id, intent, detail, destination?, learned?): close an intent; never fenced, because every intent gets one outcome
+-- outcome(args: id, intent, detail, destination?, learned?): close an intent; never fenced, because every intent gets its outcome, and only one
 -- with traffic
 local id = args.id
 if args.intent ~= '' then

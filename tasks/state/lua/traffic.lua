@@ -89,7 +89,7 @@ local function room(destination, gate, running, flying)
   local free = gate.concurrency - running - flying
   if gate.interval > 0 then
     local spare = (now - gate.tat) / gate.interval + gate.burst
-    free = math.min(free, math.floor(math.min(spare, gate.burst)) - flying - starting(destination))
+    free = math.min(free, math.floor(math.min(spare, gate.burst) + 0.000001) - flying - starting(destination))
   end
   return free
 end

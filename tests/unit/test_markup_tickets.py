@@ -1,0 +1,91 @@
+"""Work items and incidents read well, and nothing smuggles markup into them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.markup import azure_devops, servicenow
+
+
+def test_work_item_html_has_borders_and_no_script():
+    html = azure_devops.render("|a|\n|-|\n|<script>alert(1)</script>|\n\n[x](#y) <b onclick=x>b</b>")
+    assert 'border="1"' in html
+    assert "<script" not in html
+    assert "onclick" not in html
+    assert "alert(1)" in html
+
+
+def test_work_item_html_shows_tasks_alerts_and_links_into_itself():
+    html = azure_devops.render("# A b\n\n- [x] done\n- [ ] open\n\n> [!NOTE]\n> n\n\n[x](#a-b) y[^1]\n\n[^1]: note")
+    for part in ("☑ done", "☐ open", "<strong>Note</strong>", 'id="a-b"', 'href="#a-b"', 'href="#footnote-ref-1"'):
+        assert part in html
+
+
+def test_work_item_html_keeps_no_style_but_ours():
+    html = azure_devops.render('<table><tr><td style="position:fixed;text-align:right">a</td></tr></table>')
+    assert "position" not in html
+    assert "text-align:right" in html
+
+
+def test_a_work_item_is_cut_at_a_paragraph_with_the_pointer():
+    html = azure_devops.render("words & words\n\n" * 1000, limit=2000, pointer="More: https://e.com")
+    assert len(html) <= 2000
+    assert html.endswith("<p>More: https://e.com</p>")
+    markdown = azure_devops.render_markdown("---\na: b\n---\n" + "words\n\n" * 1000, limit=500, pointer="More")
+    assert len(markdown) <= 500
+    assert markdown.startswith("words")
+    assert markdown.endswith("\n\nMore")
+
+
+def test_plain_text_lays_tables_out_and_keeps_links_and_boxes():
+    text = servicenow.render(
+        "|a|bb|\n|-|-|\n|ccc|d|\n\n- [x] done [site](https://e.com)\n- [ ] open <a href='http://x.y'>raw</a>"
+    )
+    assert "a    bb\n---  --\nccc  d" in text
+    assert "- [x] done site (https://e.com)" in text
+    assert "- [ ] open raw (http://x.y)" in text
+
+
+def test_a_wide_table_becomes_one_field_a_line():
+    text = servicenow.render(f"|Time|What|\n|-|-|\n|10:00|{'word ' * 40}|\n|11:00|end|")
+    assert "Time: 10:00\nWhat: word" in text
+    assert "Time: 11:00\nWhat: end" in text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "[code]<b>x</b>[/code]",
+        "[CoDe]x[/cOdE]",
+        "[co\nde]x[/code]",
+        "[ code ]x[ / code ]",
+        "&#91;code&#93;x&#91;/code&#93;",
+        "&amp;#91;code]x",
+        "&amp;lsqb;code&amp;rsqb;x",
+        "[co\u200bde]x",
+        "[co<!-- -->de]x",
+        "[c**o**de]x",
+        "`[code]`",
+        "|[code]|\n|-|\n|[/code]|",
+        "![[code]](http://e.com)",
+    ],
+)
+def test_no_code_tag_is_smuggled_into_an_incident(source):
+    text = servicenow.render(source)
+    bare = "".join(c for c in text.lower() if not c.isspace() and c != "\u200b")
+    for tag in ("[code]", "[/code]", "&#91;code", "&lsqb;code"):
+        assert tag not in bare
+    assert "code)" in text
+
+
+def test_plain_text_is_cut_at_a_word_with_the_pointer():
+    text = servicenow.render("word " * 100, limit=60, pointer="More: https://e.com")
+    assert len(text) <= 60
+    assert text.endswith("More: https://e.com")
+    assert "word…" in text
+    assert len(servicenow.render("word " * 100, limit=10, pointer="More: https://e.com")) <= 10
+
+
+def test_the_whole_document_is_a_file():
+    file = servicenow.document_file("# a\x00\n", 'RCA: "x" / y^2')
+    assert (file.name, file.media_type, file.content) == ("RCA- -x- - y-2.md", "text/markdown", b"# a\n")
