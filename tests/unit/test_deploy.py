@@ -16,7 +16,6 @@ import yaml
 from config.settings import OTHERS, Settings
 from worker.api.routes import ROUTES
 from worker.cli import root
-from worker.stack import STOP_LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -104,10 +103,14 @@ def test_every_variable_that_compose_sets_is_a_setting_and_every_one_it_asks_for
 
 
 def test_containers_are_given_longer_to_stop_than_a_worker_takes():
+    drain_s = Settings.model_fields["drain_s"].default
     for name in ("worker-1", "worker-2"):
-        assert int(COMPOSE[name]["stop_grace_period"].removesuffix("s")) > STOP_LIMIT_S
+        assert int(COMPOSE[name]["stop_grace_period"].removesuffix("s")) >= drain_s + 15
     for unit in (DEPLOY / "systemd").glob("afterword-worker*"):
-        assert int(re.search(r"TimeoutStopSec=(\d+)", unit.read_text()).group(1)) > STOP_LIMIT_S
+        assert int(re.search(r"TimeoutStopSec=(\d+)", unit.read_text()).group(1)) >= drain_s + 15
+    for item in deployments():
+        if item["metadata"]["name"] == "afterword-worker":
+            assert pod(item)["terminationGracePeriodSeconds"] >= drain_s + 15
 
 
 def test_flower_is_behind_a_password_and_has_neither_keys_nor_the_ledgers_account():
