@@ -18,6 +18,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,16 @@ class Guarded:
     """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
 
     client: Any
+    connection: Any
     conn_or_acquire: Any
+
+    def _connparams(self, *args: Any, **options: Any) -> Any:
+        """Where to connect to. A channel of a connection that was closed in the meantime says so by an error that Celery
+        knows, and reconnects: kombu's own AttributeError would end the worker.
+        """
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("The connection of this channel is closed.")
+        return super()._connparams(*args, **options)  # type: ignore[misc]
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -85,14 +85,18 @@ async def submit_patiently(services: Services, number: int) -> list[Job]:
 
 
 async def all_delivered(services: Services, ids: list[str], limit_s: float = 120) -> list[Job]:
-    async def ended():
-        try:
-            jobs = [await services.ledger.require(identifier) for identifier in ids]
-        except (AfterwordError, RedisError, OSError):
-            return None
-        return jobs if all(job.state is JobState.DELIVERED for job in jobs) else None
+    jobs: list[Job] = []
 
-    return await until(ended, limit_s, "every delivery")
+    async def ended():
+        with suppress(AfterwordError, RedisError, OSError):
+            jobs[:] = [await services.ledger.require(identifier) for identifier in ids]
+            return all(job.state is JobState.DELIVERED for job in jobs)
+
+    try:
+        await until(ended, limit_s, "every delivery")
+    finally:
+        print([job for job in jobs if job.state is not JobState.DELIVERED])  # shown where it fails
+    return jobs
 
 
 def objects_per_subject(stack: Stack) -> Counter:
