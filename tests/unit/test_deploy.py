@@ -13,7 +13,8 @@ import click
 import pytest
 import yaml
 
-from config.settings import OTHERS, Settings
+from config.keys import create_key_file, load_key_ring
+from config.settings import OTHERS, ConfigError, Settings
 from worker.api.routes import ROUTES
 from worker.cli import root
 
@@ -286,3 +287,15 @@ def test_every_command_of_the_pages_exists_with_its_options(page, command):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         assert not target or ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize(("mode", "fine"), [(0o400, True), (0o440, True), (0o444, False), (0o460, False)])
+def test_keys_are_taken_from_systemd_as_it_hands_them_to_a_plain_user(tmp_path, monkeypatch, mode, fine):
+    create_key_file(tmp_path / "afterword-keys")
+    (tmp_path / "afterword-keys").chmod(mode)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    if fine:
+        assert load_key_ring(Settings()).order
+    else:
+        with pytest.raises(ConfigError, match="open to others"):
+            load_key_ring(Settings())
