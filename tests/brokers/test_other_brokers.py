@@ -24,6 +24,8 @@ from tasks.destinations import parse_settings
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import Document, Issue, Job, JobState, parse_command
 from tests.brokers.servers import Sentinels, rabbitmq, redis_server, sentinels
+from tests.chaos.mischief import Pace
+from tests.chaos.run import Size, run
 from tests.conftest import ROOT, until
 from worker.embedded import free_port
 from worker.queues import queue_lengths
@@ -132,6 +134,15 @@ def test_rabbitmq_carries_the_messages_of_plain_clients_and_the_sweeper_in_quoru
     assert set(lengths.messages) == {"celery", "confluence", "servicenow", "azure_devops"}
     assert len(counted) == 3 * SUBJECTS + 1
     assert set(counted.values()) == {1}
+
+
+def test_the_chaos_of_killed_workers_ends_as_well_over_rabbitmq(tmp_path):
+    pace = Pace(kill_s=1.5, stop_s=6.0, stopped_s=5.0, valkey_s=6.0, listener_s=4.0, messages_s=1.0)
+    size = Size(jobs=30, over_s=5.0, mischief_s=5.0, limit_s=150.0, pace=pace)
+    with rabbitmq(tmp_path / "rabbitmq") as broker, redis_server(tmp_path / "redis") as ledger:
+        verdict = run(tmp_path / "chaos", size, seed=5, redis_url=ledger.url, broker_url=broker)
+    assert verdict.good, str(verdict)
+    assert verdict.objects == verdict.subjects
 
 
 def test_a_failover_of_redis_during_deliveries_loses_and_doubles_nothing(tmp_path):
