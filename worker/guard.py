@@ -64,12 +64,13 @@ class GuardedQoS(kombu_redis.QoS):
 
 
 class Guarded:
-    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them, and that may be closed twice;
+    mixed into kombu's own.
+    """
 
     client: Any
     connection: Any
     conn_or_acquire: Any
-
     QoS = GuardedQoS
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
