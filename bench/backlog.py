@@ -49,18 +49,18 @@ async def _measure(stack: Stack) -> None:
     settings = stack.settings.model_copy(update={"redis_url": stack.redis_url})
     async with open_services(settings) as services:
         await _lead(services, stack, "http://127.0.0.1:1")
-        rates = {}
+        rates, memory = {}, {}
         for count in (SHORT, LONG):
-            before = _memory_mb(stack)
             await _store(services, count)
             await _until_open(services)
             await asyncio.sleep(IDLE_S)
-            print(f"{count} jobs waiting: worker {_memory_mb(stack)} MB (before {before} MB)", flush=True)
+            memory[count] = _memory_mb(stack)
+            print(f"{count} jobs waiting: the worker holds {memory[count]} MB", flush=True)
             await _lead(services, stack, str(stack.sandbox_url))
             rates[count] = await _drain(services)
             print(f"{count} jobs waiting: {rates[count]:.1f} delivered a second once it was back", flush=True)
             await _lead(services, stack, "http://127.0.0.1:1")
-        print(f"ratio of drain rates, long to short: {rates[LONG] / rates[SHORT]:.2f}")
+        print(f"long to short: {memory[LONG] - memory[SHORT]:+d} MB, drain rate {rates[LONG] / rates[SHORT]:.2f} times")
 
 
 async def _lead(services: Services, stack: Stack, address: str) -> None:

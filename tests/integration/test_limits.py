@@ -284,7 +284,7 @@ async def test_a_probe_that_succeeds_lets_all_go_on(services, sandbox, caplog):
     assert sum("answers again" in line.message for line in caplog.records) == 1
 
 
-async def test_a_probe_that_fails_makes_the_pause_longer_and_another_job_the_next_probe(services, sandbox):
+async def test_a_probe_that_fails_makes_the_pause_longer_and_another_job_the_next_probe(services, sandbox, caplog):
     await configure(services, sandbox, breaker_failures=3, breaker_cooldown_s=60)
     jobs = await pages(services, 6)
     await fail(services, jobs[:3])
@@ -296,6 +296,7 @@ async def test_a_probe_that_fails_makes_the_pause_longer_and_another_job_the_nex
     await let_the_pause_end(services)
     (probe,) = await services.ledger.dispatch(1000, 10)
     assert probe != jobs[3].id
+    assert sum("fails again and again" in line.message for line in caplog.records) == 1, "told once, not at each probe"
 
 
 async def test_a_probe_whose_worker_died_doesnt_keep_the_breaker_open(services, sandbox):

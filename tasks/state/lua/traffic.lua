@@ -154,6 +154,6 @@ local function weigh(destination, job, sign)
       else redis.call('HSET', traffic, 'room', string.format('%.3f', wider)) end
     end
   end
-  if is.until_ms > was.until_ms then return 'opened' end
+  if was.until_ms == 0 and is.until_ms > 0 then return 'opened' end
   return was.until_ms > 0 and is.until_ms == 0 and 'closed' or ''
 end
