@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from redis.exceptions import RedisError
+
 from tasks.errors import StateUnavailable
 from tasks.model import Command, Document, Issue, Job, parse_command
 from worker.runtime import Services
@@ -125,7 +127,7 @@ async def _acknowledged(services: Services, submission: Submission, accepted: Ac
     while True:
         try:
             return (await _submit(services, submission)).id
-        except StateUnavailable:
+        except (StateUnavailable, RedisError):
             accepted.refused += 1
             await asyncio.sleep(PATIENCE_S)
 
