@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from tests.api.conftest import DOCUMENT, PUBLISH
+from tests.conftest import until
 
 PLANTED = "planted-not-a-secret-7f3a"
 
@@ -103,6 +104,15 @@ async def test_a_stored_credential_is_not_sent_to_another_address(api):
     assert (moved.status, moved.problem) == (409, "credential_bound")
 
 
+async def test_what_an_operator_reads_of_a_destination_can_be_stored_again(api, destinations):
+    for name in ("confluence", "servicenow", "azure_devops"):
+        shown = (await api.get(f"/v1/destinations/{name}")).json
+        again = await api.put(f"/v1/destinations/{name}", shown["settings"])
+        assert again.status == 200, again.text
+        assert again.json["settings"] == shown["settings"]
+        assert again.json["has_credential"]
+
+
 async def test_another_method_is_told_which_ones_are_taken(api):
     answer = await api.call("PATCH", "/v1/jobs")
     assert (answer.status, answer.problem) == (405, "method_not_allowed")
@@ -156,6 +166,28 @@ async def test_a_body_of_100_mb_is_refused_before_it_is_read(api):
     chunked = (head + "Transfer-Encoding: chunked\r\n\r\n").encode()
     chunk = b"10000\r\n" + b" " * 65536 + b"\r\n"
     assert (await raw(api, chunked, *([chunk] * 100)))[0] == 413
+
+
+async def test_a_body_whose_framing_breaks_is_the_clients_fault(api, caplog):
+    head = f"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {api.key}\r\nContent-Type: application/json\r\n"
+    broken = (head + "Transfer-Encoding: chunked\r\n\r\n").encode()
+    assert (await raw(api, broken, b"5\r\n[1,2,\r\nZZ\r\n"))[0] == 400
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_client_that_hangs_up_in_its_body_leaves_no_fault_in_the_log(api, caplog):
+    caplog.set_level(logging.INFO)
+    head = f"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {api.key}\r\nContent-Type: application/json\r\n"
+    _, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    writer.write((head + "Content-Length: 1000\r\n\r\n[1,").encode())
+    await writer.drain()
+    writer.transport.abort()
+
+    async def over():
+        return "POST /v1/jobs 400" in caplog.text
+
+    await until(over)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_everything_that_is_open_says_so_without_a_key(api, start_worker):

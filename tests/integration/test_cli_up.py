@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 import pytest
 
@@ -131,6 +133,45 @@ def test_other_commands_find_the_instance_and_sigterm_leaves_nothing_running(sta
     await_true(up.nothing_left, "the end of every child")
     assert not (up.data / "instance.json").exists()
     assert "afterword up" in up.run("job", "list").stderr
+
+
+def test_what_it_prints_is_enough_to_deliver_over_http_also_after_the_api_was_killed(start):
+    up = start("--sandbox", "--port", "0")
+    facts = up.ready()
+
+    def call(path, body=None):
+        request = urllib.request.Request(facts["api_url"] + path, data=body and json.dumps(body).encode())
+        request.add_header("Authorization", f"Bearer {facts['api_key']}")
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+            return json.load(answer)
+
+    document = {"title": "RCA", "content_md": "# RCA\n\nwords\n"}
+    body = {"command": "publish_to_confluence", "doc_id": "rca-1", "space_key": "OPS", "document": document}
+    job = call("/v1/jobs", body)["job_id"]
+    await_true(lambda: call(f"/v1/jobs/{job}?wait=30")["state"] == "delivered", "the delivery")
+    before = up.child("worker api")
+    os.kill(before, signal.SIGKILL)
+    await_true(lambda: up.child("worker api") not in (None, before), "another API")
+
+    def there():
+        try:
+            return call(f"/v1/jobs/{job}")["result"]
+        except OSError:
+            return None
+
+    assert await_true(there, "an answer of the new API")["url"].startswith(facts["sandbox_url"])
+    shown = up.run("apikey", "list").stdout
+    assert "first" in shown
+    assert facts["api_key"].partition(".")[2] not in shown
+
+
+def test_a_taken_port_is_one_line_that_says_which_option_helps(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        up = start("--port", str(taken.getsockname()[1]))
+        assert up.process.wait(LIMIT_S) == 1
+        assert "--port" in json.loads(up.process.stdout.read())["error"]["message"]
+    await_true(up.nothing_left, "the end of every child")
 
 
 def test_what_was_delivered_is_there_after_a_restart(start):

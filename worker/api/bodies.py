@@ -8,7 +8,7 @@ import math
 from typing import Any, NoReturn
 
 import pydantic_core
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from worker.api.problems import ProblemError
 
@@ -42,6 +42,8 @@ async def _read(request: web.Request) -> bytes:
         raise ProblemError(
             408, "too_slow", f"The body did not arrive within {READ_LIMIT_S:.0f} s.", headers={"Connection": "close"}
         ) from None
+    except (ConnectionError, ClientError):
+        raise ProblemError(400, "cut_off", "The connection ended before the body did.") from None
     return bytes(body)
 
 

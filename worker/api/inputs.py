@@ -206,6 +206,7 @@ class ConfluenceIn(_Settings, ConfluenceSettings):
 
     kind: Literal["confluence"]
     base_url: Url
+    labels: list[str] = Field(default_factory=list)  # type: ignore[assignment]
 
 
 class ServiceNowIn(_Settings, ServiceNowSettings):
