@@ -7,6 +7,7 @@ others' in `confluence_mark`.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -22,11 +23,12 @@ from tasks.destinations.confluence_preview import preview_page
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Preview, Work, basic
 from tasks.errors import DestinationTrouble, Permanent
 from tasks.markup import clean
-from tasks.markup.confluence import PageOptions, render_page
+from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.model import ConnectionReport, ConnectionStep, Receipt
 from tasks.outbound import Http, checked_url
 
-BODY_BYTES = 5_000_000
+BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
+WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
     "bmp_only",
@@ -101,15 +103,12 @@ class Confluence(Destination[ConfluenceSettings]):
             files={file.name: file.content for file in document.attachments},
             **settings.model_dump(include=set(LOOKS)),
         )
+        stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)
-        stable = render_page(clean.without_footer(document.content_md), options).body
-        too_long = len(page.body.encode("utf-8", "replace")) > BODY_BYTES
-        if too_long:
-            raise Permanent(
-                f"The rendered page is {len(page.body) // 1_000_000} MB long; Confluence takes 5.",
-                code="too_large",
-                advice="Shorten the document, or hand long logs over as attachments.",
-            )
+        if _sent_bytes(page.body) <= BODY_BYTES:
+            stable = render_page(stable, options).body
+        else:
+            page = _shortened(document.content_md, page, options)
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
@@ -170,6 +169,35 @@ class Confluence(Destination[ConfluenceSettings]):
                 ConnectionStep(name="right to create pages", ok=may, detail=detail),
             )
         )
+
+
+def _sent_bytes(body: str) -> int:
+    """A body's length in a request, where JSON escapes it."""
+    return len(json.dumps(body))
+
+
+def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> RenderedPage:
+    """As much of a document as a page can hold, cut between paragraphs, and the whole of it as a file."""
+    whole = Attachment(name=WHOLE, media_type="text/markdown", content=markdown.encode("utf-8", "replace"))
+    end = (
+        "<hr/><p><em>The document goes on: it is longer than a page can be. The whole of it is attached as</em> "
+        f'<ac:link><ri:attachment ri:filename="{WHOLE}"/></ac:link>.</p>'
+    )
+    text = markdown
+    while (size := _sent_bytes(page.body)) > BODY_BYTES:
+        start = text[: int(len(text) * min(0.95 * BODY_BYTES / size, 0.95))]
+        text = start[: start.rfind("\n\n")] if start.rfind("\n\n") > len(start) // 2 else start
+        page = render_page(text, options)
+    return page.model_copy(
+        update={
+            "body": page.body + end,
+            "attachments": (*page.attachments, whole),
+            "warnings": (
+                *page.warnings,
+                f"The document is too long for a page: it was cut, and attached whole as {WHOLE}.",
+            ),
+        }
+    )
 
 
 def _no_secret() -> DestinationTrouble:
