@@ -146,7 +146,9 @@ def _read(path: Path) -> KeyRing:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The key file {path} can't be read ({type(error).__name__}).") from None
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    # systemd lets a service's user read a credential by an ACL, which shows as the group's right to read.
+    by_acl = stat.S_IRGRP if str(path.parent) == os.environ.get("CREDENTIALS_DIRECTORY") else 0
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) & ~by_acl:
         raise ConfigError(f"The key file {path} is open to others (mode {mode & 0o777:04o}); run `chmod 600 {path}`.")
     return parse_keys(text.splitlines(), f"The key file {path}")
 

@@ -1,6 +1,6 @@
 """Cross-links: the page, the incident and the work item of one issue carry each other's addresses.
 
-Each delivery writes down where its object is and which links it shows. When an issue's objects have come to rest, one
+Each delivery writes down where its object is and which links it shows. When an issue's jobs have come to rest, one
 follow-up job is queued for each that lacks a link: it changes the links and nothing else. A follow-up's id comes from
 what it has to bring, so that any number of workers, crashes and repetitions queue it once, and one that brought its links
 (or found that it may not) has nothing left to follow.
@@ -61,6 +61,7 @@ class Ties:
     issue: str | None = None
     links: tuple[Link, ...] = ()
     before: Member | None = None
+    enabled: bool = True
 
     def after(self, job: Job, receipt: Receipt, document: Document | None) -> Membership | None:
         """What to write down once the object was delivered; None where it belongs to no issue.
@@ -70,6 +71,8 @@ class Ties:
         """
         if self.issue is None:
             return None
+        if not self.enabled:
+            return Membership(self.issue, None)
         key, before = f"{job.subject}:{receipt.id}", self.before
         certain = job.follows is not None or receipt.change in ("created", "updated", "skipped")
         known = before.shows if before and before.key == key else ()
@@ -88,10 +91,10 @@ class Ties:
 
 
 async def ties_of(links: Links, job: Job, document: Document | None, *, enabled: bool) -> Ties:
-    """The ties of a job's object; none where the operator switched cross-links off for its destination."""
+    """The ties of a job's object; none to show where the operator switched cross-links off for its destination."""
     issue = job.issue or issue_of(job.command, document)
     if issue is None or not enabled:
-        return Ties()
+        return Ties(issue, enabled=enabled)
     members = await links.members(issue)
     return Ties(issue, wanted(members, job.subject, job.kind), members.get(job.subject))
 
@@ -125,10 +128,10 @@ def wait_until_ms(due: Due) -> int | None:
     return latest if latest > due.now_ms else None
 
 
-async def follow_up(ledger: Ledger, links: Links, batch: int = 50) -> list[str]:
-    """Queue the follow-ups that are due; returns the ids of their jobs."""
+async def follow_up(ledger: Ledger, links: Links, batch: int = 50, *, ahead_ms: int = 0) -> list[str]:
+    """Queue the follow-ups that are due, or will be in `ahead_ms`; returns the ids of their jobs."""
     queued = []
-    for due in await links.due(batch):
+    for due in await links.due(batch, ahead_ms=ahead_ms):
         missing = lacking(due)
         again_ms = wait_until_ms(due) if missing else None
         if again_ms is None:

@@ -131,7 +131,7 @@ class Recorder(Protocol):
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
         """Make the intent durable, once the request's turn has come; returns a mark for `after`.
 
-        `begin` is called before the intent is asked for: the request's time runs from there.
+        `begin` is called right before the intent is asked for: the request's time runs from there.
         """
         ...
 

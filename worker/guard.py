@@ -18,6 +18,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,40 @@ def readable(raw: bytes) -> bool:
     )
 
 
+class GuardedQoS(kombu_redis.QoS):
+    """Puts messages back where that is possible, and leaves them to their time-out where it isn't.
+
+    When the connection is lost with messages in hand, kombu 5.7 asks the closed connection for another one and fails
+    with an AttributeError that ends the worker. The ledger sends a job's message again; one that was not adopted yet
+    comes back after the visibility time-out.
+    """
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """As in kombu, without ending the worker."""
+        try:
+            super().restore_unacked_once(stderr)
+        except Exception as trouble:
+            log.warning("Messages in hand could not be put back (%s); they come again.", type(trouble).__name__)
+
+
 class Guarded:
-    """A Redis channel that sets unreadable queue entries aside before kombu parses them; mixed into kombu's own."""
+    """A Redis channel that sets unreadable queue entries aside before kombu parses them, and that may be closed twice;
+    mixed into kombu's own.
+    """
 
     client: Any
+    connection: Any
     conn_or_acquire: Any
+    QoS = GuardedQoS
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """Where to connect; of a channel whose connection was lost, an error that Celery expects.
+
+        kombu 5.7 raises an AttributeError, which ends the worker when an answer is acknowledged after a reconnect.
+        """
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("the connection of this channel is closed")
+        return dict(super()._connparams(asynchronous))  # type: ignore[misc]
 
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection

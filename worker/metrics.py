@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from tasks.state.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.limiter import Breaker, Health
 from tasks.state.overview import Count
+from tasks.state.workers import WorkerState, workers
 from worker.queues import QueueLengths, queue_lengths
 from worker.runtime import Services
 
@@ -44,13 +45,14 @@ async def gather(services: Services) -> list[Metric]:
     counts = await services.ledger.statistics()
     health = [await services.destinations.health(name) for name in await services.destinations.names()]
     memory = await _memory(services)
+    seen = await workers(services.redis, services.settings.prefix)
     return [
         *_build(),
         *_jobs(figures, counts),
         *_attempts(figures),
         *_queues(figures),
         *_destinations(health),
-        *_workers(figures, int(1000 * services.settings.heartbeat_ttl_s)),
+        *_workers(seen, figures.now_ms, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
         *_broker(await lengths),
         *_redis(memory),
@@ -197,25 +199,32 @@ def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
     )
 
 
-def _workers(figures: Figures, ttl_ms: int) -> Iterable[Metric]:
-    alive = sum(worker.alive_until_ms > figures.now_ms for worker in figures.workers)
+def _workers(seen: Sequence[WorkerState], now_ms: int, ttl_ms: int) -> Iterable[Metric]:
+    alive = [worker for worker in seen if worker.until_ms > now_ms]
+    silent = [worker for worker in seen if worker.until_ms <= now_ms and worker.running]
     yield gauge(
         "afterword_workers",
         "Worker processes: alive, or silent while they still hold jobs.",
         ["state"],
-        [(["alive"], alive), (["silent"], len(figures.workers) - alive)],
+        [(["alive"], len(alive)), (["silent"], len(silent))],
+    )
+    yield gauge(
+        "afterword_worker_info",
+        "A worker's host and version; always 1.",
+        ["worker", "host", "version"],
+        [([worker.name, worker.about.host, worker.about.version], 1) for worker in alive],
     )
     yield gauge(
         "afterword_worker_heartbeat_timestamp_seconds",
         "A worker's last heartbeat, as Unix time.",
         ["worker"],
-        [([worker.name], (worker.alive_until_ms - ttl_ms) / 1000) for worker in figures.workers],
+        [([worker.name], (worker.until_ms - ttl_ms) / 1000) for worker in (*alive, *silent)],
     )
     yield gauge(
         "afterword_worker_running_attempts",
         "Attempts that a worker runs.",
         ["worker"],
-        [([worker.name], worker.running) for worker in figures.workers],
+        [([worker.name], worker.running) for worker in (*alive, *silent)],
     )
 
 

@@ -1,9 +1,8 @@
 """Moves what is due: every worker runs one, any number of them agree through the ledger's scripts.
 
-Each turn it takes over jobs of workers that are gone, closes the intents they left open, sends a message for each job
-whose time has come and whose destination has room, and tells Celery of jobs that ended outside a task. A turn is
-started by the clock or by a wake-up from the ledger. Beside that it says that this worker lives, and forgets what is
-old.
+Each turn it takes over jobs of workers that are gone and sends a message for each job whose time has come and whose
+destination has room. A turn is started by the clock or by a wake-up from the ledger. Beside that it says that this worker
+lives, closes intents that were left open, tells Celery of jobs that ended outside a task, and forgets what is old.
 """
 
 from __future__ import annotations
@@ -65,6 +64,7 @@ class Sweeper:
                 group.create_task(self._listen())
                 group.create_task(_again_and_again(self._beat))
                 group.create_task(_again_and_again(self._sweep, self._woken))
+                group.create_task(_again_and_again(self._keep_house))
                 group.create_task(_again_and_again(self.forget))
                 group.create_task(_again_and_again(self._probe))
         finally:
@@ -81,6 +81,12 @@ class Sweeper:
     async def _sweep(self) -> float:
         await self.turn()
         return await self._services.destinations.upcoming_s(self._services.settings.sweep_interval_s)
+
+    async def _keep_house(self) -> float:
+        """Close what stays open and tell what ended: nobody waits for it, so no wake-up starts it. Returns the pause."""
+        await self._services.ledger.upkeep.close_orphans()
+        await self._tell()
+        return self._services.settings.sweep_interval_s
 
     async def _probe(self) -> float:
         """Test the suspended destinations that are due for it, beside everything else; returns the pause."""
@@ -101,7 +107,7 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: queue the links that are missing, send what is due, take over what lapsed, close what stays open, tell what ended."""
+        """One turn: queue the links that are missing, send what is due, take over what lapsed."""
         ledger = self._services.ledger
         for job_id in await follow_up(ledger, self._services.core.links):
             log.info("job %s: queued to bring links up to date", job_id)
@@ -109,8 +115,6 @@ class Sweeper:
         lapsed = await ledger.lapsed(BATCH)
         if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):
             await self._wake_due()
-        await ledger.upkeep.close_orphans()
-        await self._tell()
 
     async def _take_over(self, job_id: str) -> bool:
         try:

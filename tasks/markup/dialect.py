@@ -1,17 +1,11 @@
-"""The Markdown we read: GFM, admonitions and math, over markdown-it's rules, tried only where their first character stands.
-
-markdown-it tries every inline rule at every stop. Sorting the rules by the character they begin with gives the same tokens
-in less time, and keeps long runs of one character linear.
-"""
+"""The Markdown we read: GFM with footnotes, alerts, admonitions and math, in one parser whose time is linear in any text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 from markdown_it import MarkdownIt
-from markdown_it.parser_inline import ParserInline
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.rules_inline import StateInline
 from mdit_py_plugins.admon import admon_plugin
@@ -19,39 +13,15 @@ from mdit_py_plugins.admon.index import admonition
 from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 
+from tasks.markup.by_character import Block, Inline, InlineRule
 from tasks.markup.math_rules import math_block, math_inline
 from tasks.markup.words import PANELS
 
 DEEPEST = 250
-DEEPEST_INLINE = 80
 LONGEST_LINK = 8_000
 LONGEST_ACCOUNT = 256
 LONGEST_DOMAIN = 260
 
-InlineRule = Callable[[StateInline, bool], bool]
-
-_STARTS = {
-    "\n": ("newline",),
-    "$": ("math_inline",),
-    "\\": ("escape",),
-    "`": ("backticks",),
-    "~": ("strikethrough",),
-    "*": ("emphasis",),
-    "_": ("emphasis",),
-    "[": ("link", "footnote_ref"),
-    "]": (),
-    "!": ("image",),
-    "<": ("autolink", "html_inline"),
-    "&": ("entity",),
-    "w": ("gfm_autolink_www",),
-    ":": ("gfm_autolink_protocol",),
-    "@": ("gfm_autolink_email",),
-}
-# Where text stops. A single underscore inside a word means nothing, an address begins with www. or ends its scheme here.
-_STOP = re.compile(
-    r"[\n$\\`~*\[\]<&@]|!(?=\[)|w(?=ww\.)|(?:(?<=https)|(?<=http)|(?<=mailto)|(?<=xmpp)):"
-    r"|_(?<![A-Za-z0-9]_(?=[A-Za-z0-9]))"
-)
 _LINK_END = re.compile(r"[\s<]")
 _BEFORE_LINK = frozenset(" \t\r\n*_~(")
 _ACCOUNT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_")
@@ -59,79 +29,36 @@ _SCHEME = re.compile(r"(?:https?|mailto|xmpp)\Z")
 _ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"[^\"]*\")?[ \t]*$")
 
 
-class Inline(ParserInline):
-    """markdown-it's inline rules, by first character."""
-
-    by_character: dict[str, tuple[InlineRule, ...]]
-
-    def sort_rules(self) -> None:
-        """Sort the rules that are enabled; call it when all are."""
-        rules = {rule.name: rule.fn for rule in self.ruler.__rules__ if rule.enabled}
-        self.by_character = {start: tuple(rules[name] for name in names) for start, names in _STARTS.items()}
-
-    def tokenize(self, state: StateInline) -> None:
-        """Generate tokens for the state's range."""
-        src, by_character, search = state.src, self.by_character, _STOP.search
-        while (position := state.pos) < state.posMax:
-            rules = by_character.get(src[position])
-            if rules is None:
-                found = search(src, position, state.posMax)
-                stop = found.start() if found else state.posMax
-                if stop == position:
-                    stop += 1
-                state.append_pending(src[position:stop])
-                state.pos = stop
-                continue
-            if state.level < DEEPEST_INLINE and any(rule(state, False) for rule in rules):
-                continue
-            state.append_pending(src[position])
-            state.pos = position + 1
-        if state.pending:
-            state.pushPending()
-
-    def skipToken(self, state: StateInline) -> None:  # noqa: N802 - the parser's name for it
-        """Step over one token without making it."""
-        position = state.pos
-        if position in state.cache:
-            state.pos = state.cache[position]
-            return
-        rules = self.by_character.get(state.src[position])
-        if rules is None:
-            found = _STOP.search(state.src, position, state.posMax)
-            state.pos = max(found.start() if found else state.posMax, position + 1)
-        elif state.level >= DEEPEST_INLINE:
-            state.pos = state.posMax
-        else:
-            state.level += 1
-            matched = any(rule(state, True) for rule in rules)
-            state.level -= 1
-            if not matched:
-                state.pos = position + 1
-        state.cache[position] = state.pos
-
-
 @lru_cache(maxsize=1)
 def parser() -> MarkdownIt:
-    """The one parser. Links of every scheme are tokens: what may be linked is the renderers' decision."""
-    made = MarkdownIt("commonmark", {"maxNesting": DEEPEST})
-    inline = Inline()
-    made.inline = inline
+    """The one parser."""
+    made = MarkdownIt("commonmark")
+    inline, block = Inline(), Block()
+    made.inline, made.block = inline, block
+    with_dialect(made).disable(["text", "linkify"], ignoreInvalid=True)
+    inline.sort_rules()
+    block.sort_rules()
+    return made
+
+
+def with_dialect(made: MarkdownIt) -> MarkdownIt:
+    """The parser with our rules. Links of other schemes are tokens too: what may be linked is the renderers' decision."""
     made.enable(["table", "strikethrough"])
-    made.options["tasklists"] = True
-    made.options["alerts"] = True
-    made.options["strikethrough_single_tilde"] = True
+    made.options.update({"maxNesting": DEEPEST, "tasklists": True, "alerts": True, "strikethrough_single_tilde": True})
     made.use(footnote_plugin, inline=False, move_to_end=False).use(gfm_autolink_plugin).use(admon_plugin)
     made.inline.ruler.before("escape", "math_inline", math_inline)
     made.block.ruler.before("fence", "math_block", math_block, {"alt": ["paragraph", "blockquote", "list"]})
     made.block.ruler.at("admonition", _admonition, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     made.block.ruler.at("html_block", _html_block, {"alt": ["paragraph", "reference", "blockquote"]})
-    for rule in inline.ruler.__rules__:
+    for rule in made.inline.ruler.__rules__:
         if rule.name.startswith("gfm_autolink"):
             rule.fn = _bounded(rule.fn, rule.name)
-    made.disable(["text", "linkify"], ignoreInvalid=True)
-    made.validateLink = lambda url: not url.strip().lower().startswith(("javascript:", "vbscript:", "data:text/"))  # type: ignore[method-assign]
-    inline.sort_rules()
+    made.validateLink = _may_be_linked  # type: ignore[method-assign]
     return made
+
+
+def _may_be_linked(url: str) -> bool:
+    return not url.strip().lower().startswith(("javascript:", "vbscript:", "data:text/"))
 
 
 def _bounded(rule: InlineRule, name: str) -> InlineRule:

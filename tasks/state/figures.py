@@ -21,14 +21,6 @@ class QueueFigures(Frozen):
     running: int
 
 
-class WorkerFigures(Frozen):
-    """A worker, until when its heartbeat counts (epoch milliseconds), and the attempts it runs."""
-
-    name: str
-    alive_until_ms: int
-    running: int
-
-
 class AttemptFigures(Frozen):
     """Ended attempts of a destination by outcome: how many took at most each bound (the last has none), and the sum."""
 
@@ -51,7 +43,6 @@ class Figures(Frozen):
 
     now_ms: int
     queues: tuple[QueueFigures, ...]
-    workers: tuple[WorkerFigures, ...]
     submitted: tuple[Tally, ...]
     entered: tuple[Tally, ...]
     attempts: tuple[AttemptFigures, ...]
@@ -63,16 +54,12 @@ class Figures(Frozen):
 
 async def read_figures(journal: Journal) -> Figures:
     """The figures of now; raises `StateUnavailable`."""
-    now_ms, queues, workers, counters, (entries, chains, oldest, newest) = await journal.query("figures", {})
+    now_ms, queues, counters, (entries, chains, oldest, newest) = await journal.query("figures", {})
     pairs = dict(zip(counters[::2], counters[1::2], strict=True))
     tallies = [(text(name).split(" "), int(count)) for name, count in pairs.items()]
     return Figures(
         now_ms=int(now_ms),
         queues=tuple(sorted((_queue(row) for row in queues), key=lambda queue: queue.destination)),
-        workers=tuple(
-            WorkerFigures(name=text(name), alive_until_ms=int(float(until)), running=int(running))
-            for name, until, running in workers
-        ),
         submitted=tuple(
             Tally(destination=words[0], name="submitted", count=count)
             for words, count in sorted(tallies)

@@ -31,14 +31,15 @@ class Member(Frozen):
 
 @dataclass(frozen=True)
 class Membership:
-    """What a settlement writes into the record of an issue."""
+    """What a settlement writes into the record of an issue; without a member the object leaves it."""
 
     issue: str
-    member: Member
+    member: Member | None
 
     def arguments(self) -> dict[str, str]:
         """As the script takes it."""
-        return {"issue": self.issue, "entry": self.member.model_dump_json(exclude_none=True)}
+        entry = {"entry": self.member.model_dump_json(exclude_none=True)} if self.member else {}
+        return {"issue": self.issue} | entry
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,12 @@ class Links:
         raw = await self._redis.hgetall(f"{self._journal.prefix}:links:{issue}")
         return {subject.decode(): Member.model_validate_json(entry) for subject, entry in raw.items()}
 
-    async def due(self, batch: int = 50) -> list[Due]:
-        """Issues in which something was delivered since their links were last looked at."""
+    async def due(self, batch: int = 50, *, ahead_ms: int = 0) -> list[Due]:
+        """Issues in which something ended since their links were last looked at, and nothing for ten seconds (less
+        `ahead_ms`).
+        """
         found = []
-        for row in await self._journal.query("links_due", {"batch": batch}):
+        for row in await self._journal.query("links_due", {"batch": batch, "ahead_ms": ahead_ms}):
             issue, score, members, busy, now_ms = (part.decode() for part in row)
             pairs = json.loads(members)
             found.append(

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,8 @@ from tasks.destinations import parse_settings
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import Document, Issue, Job, JobState, parse_command
 from tests.brokers.servers import Sentinels, rabbitmq, redis_server, sentinels
+from tests.chaos.mischief import Pace
+from tests.chaos.run import Size, run
 from tests.conftest import ROOT, until
 from worker.embedded import free_port
 from worker.queues import queue_lengths
@@ -85,14 +87,18 @@ async def submit_patiently(services: Services, number: int) -> list[Job]:
 
 
 async def all_delivered(services: Services, ids: list[str], limit_s: float = 120) -> list[Job]:
-    async def ended():
-        try:
-            jobs = [await services.ledger.require(identifier) for identifier in ids]
-        except (AfterwordError, RedisError, OSError):
-            return None
-        return jobs if all(job.state is JobState.DELIVERED for job in jobs) else None
+    jobs: list[Job] = []
 
-    return await until(ended, limit_s, "every delivery")
+    async def ended():
+        with suppress(AfterwordError, RedisError, OSError):
+            jobs[:] = [await services.ledger.require(identifier) for identifier in ids]
+            return all(job.state is JobState.DELIVERED for job in jobs)
+
+    try:
+        await until(ended, limit_s, "every delivery")
+    finally:
+        print([job for job in jobs if job.state is not JobState.DELIVERED])  # shown where it fails
+    return jobs
 
 
 def objects_per_subject(stack: Stack) -> Counter:
@@ -128,6 +134,15 @@ def test_rabbitmq_carries_the_messages_of_plain_clients_and_the_sweeper_in_quoru
     assert set(lengths.messages) == {"celery", "confluence", "servicenow", "azure_devops"}
     assert len(counted) == 3 * SUBJECTS + 1
     assert set(counted.values()) == {1}
+
+
+def test_the_chaos_of_killed_workers_ends_as_well_over_rabbitmq(tmp_path):
+    pace = Pace(kill_s=1.5, stop_s=6.0, stopped_s=5.0, valkey_s=6.0, listener_s=4.0, messages_s=1.0)
+    size = Size(jobs=30, over_s=5.0, mischief_s=5.0, limit_s=150.0, pace=pace)
+    with rabbitmq(tmp_path / "rabbitmq") as broker, redis_server(tmp_path / "redis") as ledger:
+        verdict = run(tmp_path / "chaos", size, seed=5, redis_url=ledger.url, broker_url=broker)
+    assert verdict.good, str(verdict)
+    assert verdict.objects == verdict.subjects
 
 
 def test_a_failover_of_redis_during_deliveries_loses_and_doubles_nothing(tmp_path):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import urllib.parse
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from tests.browser.instance import Instance, running_instance
+from tests.browser.instance import CHROMIUM, SANDBOXED, Instance, running_instance
 
 expect.set_options(timeout=40_000)  # a busy machine is slow; a page that never gets there still fails
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="package")
@@ -21,9 +17,8 @@ def browser() -> Iterator[Browser]:
     """One Chromium for all tests; it ends before tests that need an event loop of their own begin."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
-    sandboxed = [] if os.getuid() else ["--no-sandbox"]
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=sandboxed)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=SANDBOXED)
         yield opened
         opened.close()
 
@@ -59,12 +54,3 @@ def open_page(browser):
     for context in contexts:
         context.close()
     assert troubles == []
-
-
-def log_in(page: Page, instance: Instance, name: str, path: str = "/") -> Page:
-    """Log in as that person, and go on to a path."""
-    page.goto(f"{instance.url}/login?next={urllib.parse.quote(path, safe='')}")
-    page.get_by_label("API key").fill(instance.keys[name])
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(lambda url: "/login" not in url)
-    return page

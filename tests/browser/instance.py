@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from playwright.sync_api import Page
 
 from config.settings import Settings
 from tasks.destinations import parse_settings
@@ -23,6 +27,8 @@ from worker.runtime import Services, open_services
 from worker.stack import FAKE_SECRET, sandbox_destinations
 
 ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SANDBOXED = [] if os.getuid() else ["--no-sandbox"]
 LIMIT_S = 90
 QUICK = {"AFTERWORD_HEARTBEAT_TTL_S": "3", "AFTERWORD_SWEEP_INTERVAL_S": "0.2", "AFTERWORD_RESEND_AFTER_S": "2"}
 PEOPLE = {"Vera": ("read",), "Omar": ("submit", "read", "operate"), "Ada": ("admin",)}
@@ -162,3 +168,12 @@ def _told(folder: Path, *command: str) -> Iterator[dict[str, Any]]:
 
 async def _keys(services: Services) -> dict[str, str]:
     return {name: (await services.access.create(name, scopes, None, "test"))[1] for name, scopes in PEOPLE.items()}
+
+
+def log_in(page: Page, instance: Instance, name: str, path: str = "/") -> Page:
+    """Log in as that person, and go on to a path."""
+    page.goto(f"{instance.url}/login?next={urllib.parse.quote(path, safe='')}")
+    page.get_by_label("API key").fill(instance.keys[name])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(lambda url: "/login" not in url)
+    return page

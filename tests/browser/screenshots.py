@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tasks.model import JobState
-from tests.browser.instance import HELD, POST_MORTEM, Instance, running_instance
+from tests.browser.instance import CHROMIUM, HELD, POST_MORTEM, SANDBOXED, Instance, log_in, running_instance
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = "/usr/bin/chromium"
-SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 
 
 def furnish(instance: Instance) -> dict[str, str]:
@@ -43,14 +43,6 @@ def furnish(instance: Instance) -> dict[str, str]:
     return jobs
 
 
-def log_in(page: Page, instance: Instance, name: str = "Ada") -> None:
-    """Log in as that person."""
-    page.goto(f"{instance.url}/login")
-    page.get_by_label("API key").fill(instance.keys[name])
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(lambda url: "/login" not in url)
-
-
 def pages(jobs: dict[str, str]) -> dict[str, str]:
     """What to photograph, by the picture's name."""
     return {
@@ -74,46 +66,44 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
     }
 
 
-DOCS = (("console", "jobs", "desktop", "light"), ("console-job", "job", "desktop", "dark"),
-        ("console-integrations", "integrations", "desktop", "light"))  # fmt: skip
+# Of all pictures those in the documentation, by their names there.
+DOCS = {
+    "jobs-desktop-light": "console",
+    "job-desktop-dark": "console-job",
+    "integrations-desktop-light": "console-integrations",
+}
 
 
 def main() -> None:
-    """All pages in both sizes and colours into FOLDER, or the documentation's few."""
+    """All pages in both sizes and colours, whole, into FOLDER; without one the documentation's few, as a screen shows them."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory(prefix="afterword-pictures-") as data, running_instance(Path(data)) as instance:
         jobs = furnish(instance)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            for size, (width, height) in SIZES.items():
-                for scheme in ("light", "dark"):
-                    context = browser.new_context(
-                        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
-                    )
-                    page = context.new_page()
-                    log_in(page, instance)
-                    if (size, scheme) == ("desktop", "light"):
-                        test_all(page, instance)
-                    for name, path in pages(jobs).items():
-                        wanted = [doc for doc, *rest in DOCS if rest == [name, size, scheme]]
-                        if folder is None and not wanted:
-                            continue
-                        page.goto(f"{instance.url}{path}", wait_until="networkidle" if name == "nothing" else "load")
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SANDBOXED)
+            test_connections(browser, instance)
+            for (size, viewport), scheme in itertools.product(SIZES.items(), ("light", "dark")):
+                context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+                page = log_in(context.new_page(), instance, "Ada")
+                for name, path in pages(jobs).items():
+                    picture = f"{name}-{size}-{scheme}"
+                    file = folder / f"{picture}.png" if folder else IMAGES / f"{DOCS.get(picture)}.png"
+                    if folder or picture in DOCS:
+                        page.goto(f"{instance.url}{path}")
                         page.wait_for_function("document.fonts.status === 'loaded'")
-                        if folder is not None:
-                            page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
-                        for doc in wanted if folder is None else ():
-                            page.screenshot(path=ROOT / "docs" / "images" / f"{doc}.png")
-                    context.close()
+                        page.screenshot(path=file, full_page=folder is not None)
+                context.close()
             browser.close()
 
 
-def test_all(page: Page, instance: Instance) -> None:
-    """Test the connections, so that the cards have something to tell."""
+def test_connections(browser: Browser, instance: Instance) -> None:
+    """Test each connection, so that the cards have something to tell."""
+    page = log_in(browser.new_page(), instance, "Ada")
     for name in ("azure_devops", "confluence", "servicenow"):
         page.goto(f"{instance.url}/settings/integrations")
         page.locator(f"#{name}").get_by_role("button", name="Test connection").click()
         page.wait_for_url(f"**#{name}")
+    page.close()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import log_in
-from tests.browser.instance import POST_MORTEM, running_instance
+from tests.browser.instance import POST_MORTEM, log_in, running_instance
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tasks.model import JobState
-from tests.browser.conftest import log_in
-from tests.browser.instance import HELD, POST_MORTEM
+from tests.browser.instance import HELD, POST_MORTEM, log_in
 
 pytestmark = pytest.mark.timeout(240)
 

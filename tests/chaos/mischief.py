@@ -31,6 +31,7 @@ FAULTS: tuple[dict[str, object], ...] = (
     {"fault": "wiql_lag", "seconds": 1.0},
     {"fault": "page_404", "seconds": 1.0},
 )
+AWAY_S = (0.2, 1.0, 5.0)  # the longest is more than a producer's client bridges by itself
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops")
 _DELETE = "local m = redis.call('LINDEX', KEYS[1], ARGV[1]); return m and redis.call('LREM', KEYS[1], 1, m) or 0"
 _DOUBLE = "local m = redis.call('LINDEX', KEYS[1], ARGV[1]); return m and redis.call('LPUSH', KEYS[1], m) or 0"
@@ -127,7 +128,7 @@ class Mischief:
         valkey.kill()
         self.done.counts["Valkey killed"] += 1
         try:
-            await asyncio.sleep(chance.uniform(0.1, 2.0))
+            await asyncio.sleep(chance.choice(AWAY_S))
         finally:
             valkey.start()
 

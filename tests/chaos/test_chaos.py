@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos.mischief import Pace
 from tests.chaos.run import Size, run
 
@@ -14,8 +16,10 @@ SMALL = Size(
 )
 
 
+@pytest.mark.timeout(300)
 def test_nothing_is_lost_or_doubled_or_stale_whatever_dies_meanwhile(tmp_path):
     verdict = run(tmp_path, SMALL, seed=7)
     assert verdict.good, str(verdict)
     assert verdict.accepted >= SMALL.jobs
     assert verdict.objects == verdict.subjects
+    assert "Valkey killed" in verdict.mischief

@@ -109,11 +109,15 @@ class Bench:
     async def publish(self, **more: Any) -> Ended:
         return await self.run(await self.submit(**more))
 
+    async def due_follow_ups(self) -> list[str]:
+        """Queue what is due, as if the quiet time were over."""
+        return await follow_up(self.services.ledger, self.services.core.links, ahead_ms=15_000)
+
     async def follow_up(self) -> list[Ended]:
         """Run every follow-up that is due, until none is."""
         ended = []
         for _ in range(5):
-            ids = await follow_up(self.services.ledger, self.services.core.links)
+            ids = await self.due_follow_ups()
             if not ids:
                 return ended
             for identifier in ids:

@@ -332,6 +332,22 @@ async def test_a_body_that_is_too_large_is_refused_early(client, log_in):
     assert answer.status == 413
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded; charset=nonsense",
+        "application/json",
+    ],
+)
+async def test_a_body_that_is_no_form_is_refused(client, log_in, kind):
+    await log_in("admin")
+    answer = await client.post("/settings/keys", data=b"\xff\x00{]", headers={"Content-Type": kind})
+    assert answer.status in (400, 403)
+    assert "To the start" in await answer.text()
+
+
 async def test_a_form_sent_twice_makes_one_job(services, client, log_in, destinations):
     token = await log_in("operator")
     form = {"csrf": token, "title": "Twice", "content": "Text", "space": "OPS", "once": "1", "then": "submit"}
@@ -368,7 +384,17 @@ async def test_an_exported_trail_verifies_and_a_searched_one_holds_what_was_sear
 
 
 @pytest.mark.parametrize(
-    "query", ["since=never", "until=99999-01-01", "before=x", "before=1-1", "event=<b>&job=%00", "actor=" + "a" * 500]
+    "query",
+    [
+        "since=never",
+        "until=99999-01-01",
+        "before=x",
+        "before=1-1",
+        "before=99999999999999999999999-0",
+        "since=0001-01-01",
+        "event=<b>&job=%00",
+        "actor=" + "a" * 500,
+    ],
 )
 async def test_a_search_that_makes_no_sense_is_a_page_as_well(client, log_in, query):
     await log_in("viewer")

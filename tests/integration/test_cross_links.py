@@ -89,13 +89,19 @@ async def test_new_content_keeps_the_links_and_starts_no_follow_up(bench):
     assert all("Newer." in row["body"] for row in (page, incident, item))
 
 
+async def test_follow_ups_wait_until_nothing_has_ended_for_a_while(bench):
+    await deliver(bench, PUBLISH, INCIDENT)
+    assert await follow_up(bench.services.ledger, bench.services.core.links) == []
+    assert len(await follow_up(bench.services.ledger, bench.services.core.links, ahead_ms=15_000)) == 1
+
+
 async def test_follow_ups_wait_for_siblings_that_are_under_way(bench):
     page, incident, item = [await bench.submit(command) for command in ALL]
     await bench.run(page)
     await bench.run(incident)
-    assert await follow_up(bench.services.ledger, bench.services.core.links) == []
+    assert await bench.due_follow_ups() == []
     await bench.run(item)
-    (identifier,) = await follow_up(bench.services.ledger, bench.services.core.links)
+    (identifier,) = await bench.due_follow_ups()
     assert (await bench.services.ledger.require(identifier)).follows == page.id
 
 
@@ -114,7 +120,7 @@ async def test_a_follow_up_says_whose_links_it_brings_and_leaves_that_job_alone(
     await bench.run(page)
     await bench.run(incident)
     before = await bench.services.ledger.require(page.id)
-    ids = await follow_up(bench.services.ledger, bench.services.core.links)
+    ids = await bench.due_follow_ups()
     jobs = [await bench.services.ledger.require(identifier) for identifier in ids]
     assert page.id in {job.follows for job in jobs}
     await bench.follow_up()
@@ -123,7 +129,7 @@ async def test_a_follow_up_says_whose_links_it_brings_and_leaves_that_job_alone(
 
 async def test_a_follow_up_is_queued_once_by_however_many_workers(bench):
     await deliver(bench, PUBLISH, INCIDENT)
-    found = await asyncio.gather(*(follow_up(bench.services.ledger, bench.services.core.links) for _ in range(5)))
+    found = await asyncio.gather(*(bench.due_follow_ups() for _ in range(5)))
     jobs, _ = await bench.services.ledger.list()
     assert len({identifier for ids in found for identifier in ids}) == len([job for job in jobs if job.follows])
 
@@ -142,7 +148,7 @@ async def apart(bench):
 async def test_killed_after_any_request_a_follow_up_adds_each_link_once(bench, flavor):
     await bench.set("confluence", flavor=flavor)
     await apart(bench)
-    ids = await follow_up(bench.services.ledger, bench.services.core.links)
+    ids = await bench.due_follow_ups()
     assert len(ids) == 3
     for identifier in ids:
         for number in (2, 3):
@@ -204,7 +210,7 @@ async def test_a_held_job_can_still_be_released_after_a_follow_up(bench):
 
 async def test_a_producers_new_job_takes_the_place_of_a_waiting_follow_up(bench):
     await deliver(bench, PUBLISH, INCIDENT)
-    ids = await follow_up(bench.services.ledger, bench.services.core.links)
+    ids = await bench.due_follow_ups()
     await bench.put(content_md=TEXT + "More.")
     newer = await bench.submit()
     states = [(await bench.services.ledger.require(identifier)).state for identifier in ids]
@@ -225,6 +231,19 @@ async def test_switched_off_a_destination_gets_no_links(bench):
     assert "Root cause" not in incident["body"]
     assert "INC" not in (await bench.page())["body"]
     assert "Work item" in (await bench.page())["body"]
+
+
+async def test_switched_off_later_the_others_let_go_of_it_at_its_next_delivery(bench):
+    await deliver(bench, *ALL)
+    await bench.follow_up()
+    assert "INC" in (await bench.page())["body"]
+    for name, command, words in (("servicenow", INCIDENT, "INC"), ("azure_devops", WORK_ITEM, "Work item")):
+        await bench.set(name, cross_links=False)
+        await deliver(bench, command)
+        await bench.follow_up()
+        assert words not in (await bench.page())["body"]
+    assert "afterword-links" not in (await bench.page())["body"]
+    assert await bench.follow_up() == []
 
 
 async def test_a_removed_incident_ends_the_follow_up_in_peace(bench):

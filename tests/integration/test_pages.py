@@ -203,6 +203,17 @@ async def test_a_changed_file_is_uploaded_and_the_page_itself_stays(bench):
     assert sorted(file["version"] for file in page["files"].values()) == [1, 2]
 
 
+async def test_a_file_keeps_its_name_in_any_script(bench):
+    file = {"name": "größe 図.png", "media_type": "image/png", "content": b"1"}
+    await bench.put(content_md="![x](<größe 図.png>)", attachments=[file])
+    await bench.publish()
+    page = await bench.page()
+    (name,) = page["attachments"]
+    assert "größe" in name
+    assert "図" in name
+    assert f'ri:filename="{name}"' in page["body"]
+
+
 async def test_a_page_moves_where_the_job_says_and_stays_one_page(bench):
     parent = await others_page(bench, "Parent")
     await bench.publish()

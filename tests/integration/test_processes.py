@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 import redis
 from celery import Celery
+from kombu import Connection, Queue
 
 from config.keys import load_key_ring
 from tasks.model import JobState, parse_command
@@ -200,6 +201,18 @@ async def test_messages_that_are_no_messages_are_set_aside_and_the_worker_lives(
     assert "hunter2-planted" not in log
     assert "set aside" in log
     client.close()
+
+
+def test_a_channel_that_holds_messages_and_lost_its_connection_closes_with_an_error_that_celery_expects(valkey):
+    connection = Connection(valkey.url, transport="worker.guard:GuardedTransport")
+    producer, channel = connection.Producer(), connection.default_channel
+    expected = connection.connection_errors
+    producer.publish({"a": "message"}, routing_key="held", declare=[Queue("held", channel=channel)])
+    assert channel.basic_get("held")
+    channel._disconnect_pools()  # what is left when the first attempt to close it met a broker that was gone
+    connection.transport.client = None
+    with pytest.raises(expected):
+        channel.close()
 
 
 async def test_a_lost_message_is_sent_again(services, sandbox, content, start_worker, valkey):

@@ -309,13 +309,14 @@ class LedgerMachine(RuleBasedStateMachine):
 def _kind(name: str) -> str | None:
     """The type of a key by its name; None for what no invariant is about."""
     first, *rest = name.split(":")
-    if first in ("audit", "canary", "idempotency", "destination", "traffic", "capacity", "capacities") or rest[-1:] == [
-        "events"
-    ]:
+    if rest[-1:] == ["events"]:
         return None
     if first in ("job", "subject") or name == "intents:of":
         return "hash"
-    return "set" if first in ("worker", "needs", "told", "waiting", "known") else "zset"
+    if first in ("needs", "told") or (first == "worker" and rest[-1] == "jobs"):
+        return "set"
+    ordered = ("leases", "workers", "jobs", "finished", "state", "due", "running", "sent", "intents")
+    return "zset" if first in ordered else None
 
 
 def _decoded(held: dict[str, Any]) -> dict[str, Any]:

@@ -13,10 +13,10 @@ import click
 import pytest
 import yaml
 
-from config.settings import OTHERS, Settings
+from config.keys import create_key_file, load_key_ring
+from config.settings import OTHERS, ConfigError, Settings
 from worker.api.routes import ROUTES
 from worker.cli import root
-from worker.stack import STOP_LIMIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -104,10 +104,14 @@ def test_every_variable_that_compose_sets_is_a_setting_and_every_one_it_asks_for
 
 
 def test_containers_are_given_longer_to_stop_than_a_worker_takes():
+    drain_s = Settings.model_fields["drain_s"].default
     for name in ("worker-1", "worker-2"):
-        assert int(COMPOSE[name]["stop_grace_period"].removesuffix("s")) > STOP_LIMIT_S
+        assert int(COMPOSE[name]["stop_grace_period"].removesuffix("s")) >= drain_s + 15
     for unit in (DEPLOY / "systemd").glob("afterword-worker*"):
-        assert int(re.search(r"TimeoutStopSec=(\d+)", unit.read_text()).group(1)) > STOP_LIMIT_S
+        assert int(re.search(r"TimeoutStopSec=(\d+)", unit.read_text()).group(1)) >= drain_s + 15
+    for item in deployments():
+        if item["metadata"]["name"] == "afterword-worker":
+            assert pod(item)["terminationGracePeriodSeconds"] >= drain_s + 15
 
 
 def test_flower_is_behind_a_password_and_has_neither_keys_nor_the_ledgers_account():
@@ -283,3 +287,15 @@ def test_every_command_of_the_pages_exists_with_its_options(page, command):
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         assert not target or ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize(("mode", "fine"), [(0o400, True), (0o440, True), (0o444, False), (0o460, False)])
+def test_keys_are_taken_from_systemd_as_it_hands_them_to_a_plain_user(tmp_path, monkeypatch, mode, fine):
+    create_key_file(tmp_path / "afterword-keys")
+    (tmp_path / "afterword-keys").chmod(mode)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    if fine:
+        assert load_key_ring(Settings()).order
+    else:
+        with pytest.raises(ConfigError, match="open to others"):
+            load_key_ring(Settings())

@@ -7,9 +7,11 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from tasks.markup import azure_devops, confluence, servicenow
 from tasks.markup.clean import xml_text
+from tasks.markup.dialect import parser, with_dialect
 from tasks.markup.parse import parse_document
 from tests.markup_tools.reader import missing, seen_words, words_of
 from tests.markup_tools.storage_format import Invalid, validated
@@ -65,6 +67,21 @@ def test_any_mix_of_hard_corners_is_valid_with_every_word(seed):
     for _ in range(100):
         pieces = [chance.choice(CORNERS) if chance.random() < 0.6 else chance.choice(WORDS) + " " for _ in range(30)]
         faithful("".join(pieces))
+
+
+def shape(tokens):
+    """What a token stream says, in plain values."""
+    return [
+        (t.type, t.tag, t.nesting, t.content, t.info, t.markup, t.hidden, t.attrs, t.meta, shape(t.children or []))
+        for t in tokens
+    ]
+
+
+@settings(max_examples=400, deadline=None)
+@given(TEXTS)
+def test_sorted_rules_give_the_tokens_that_the_parser_would(text):
+    plain = with_dialect(MarkdownIt("commonmark"))
+    assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
 
 
 @settings(max_examples=200, deadline=None)

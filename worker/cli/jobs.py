@@ -56,6 +56,8 @@ def show(context: Context, job_id: str) -> None:
 
     found, events = context.run(look)
     lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found)]
+    if found.crashes:
+        lines.append(f"Attempts that ended with their worker: {found.crashes}")
     for event in events:
         at = datetime.fromtimestamp(int(str(event["at_ms"])) / 1000, UTC)
         rest = ", ".join(

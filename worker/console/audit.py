@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 from aiohttp import web
 
@@ -163,9 +163,8 @@ def _at(entry: AuditEntry) -> int:
     return int(entry.id.partition("-")[0])
 
 
-def _is_position(value: Any) -> bool:
-    left, dash, right = str(value).partition("-")
-    return bool(dash) and left.isdigit() and right.isdigit() and len(value) < 40
+def _is_position(value: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,15}-[0-9]{1,15}", value, re.ASCII) is not None
 
 
 ROUTES = (

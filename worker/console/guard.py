@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
 from worker.console.sessions import Session
-from worker.console.visit import Console, Route, Visit
+from worker.console.visit import Console, Form, Route, Visit
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ async def _admit(visit: Visit, route: Route) -> web.StreamResponse:
         raise Stranger
     if request.method == "POST":
         _same_place(request)
-        visit.form = await request.post()
+        visit.form = await _form(request)
         given = visit.said("csrf").encode("utf-8", "surrogatepass")
         if route.scope is not None and visit.someone and not hmac.compare_digest(given, visit.someone.csrf.encode()):
             raise Forbidden("The form is from an earlier login or another site. Go back, reload the page, try again.")
@@ -85,6 +85,13 @@ async def _admit(visit: Visit, route: Route) -> web.StreamResponse:
             "An admin can make you another key under API keys."
         )
     return await route.handler(visit)
+
+
+async def _form(request: web.Request) -> Form:
+    try:
+        return await request.post()
+    except (ValueError, LookupError, AssertionError):  # what aiohttp raises for a body that isn't what it calls itself
+        raise web.HTTPBadRequest from None
 
 
 async def whoever(visit: Visit) -> Session | None:
@@ -102,11 +109,19 @@ def over_https(request: web.Request) -> bool:
 
 def on_loopback(request: web.Request) -> bool:
     """Whether the browser addresses this very machine, so that plain http shows nothing to a network."""
-    name = urlsplit(f"//{request.host}").hostname or ""
     try:
-        return ipaddress.ip_address(name).is_loopback
+        name = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
-        return name == "localhost" or name.endswith(".localhost")
+        return False
+    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is this machine's own."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def cookie_name(request: web.Request) -> str:
@@ -118,7 +133,7 @@ def _same_place(request: web.Request) -> None:
     """Refuse a form that a browser says comes from elsewhere."""
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
-    if site not in (None, "same-origin") or (origin is not None and urlsplit(origin).netloc != request.host):
+    if site not in (None, "same-origin") or (origin is not None and origin.partition("://")[2] != request.host):
         raise Forbidden("The form was sent from another site. Open the console itself and try again there.")
 
 
@@ -135,7 +150,7 @@ async def _trouble(visit: Visit, error: Exception) -> web.StreamResponse:
     status, title, text = _words(error)
     if status >= 500:
         frame = traceback.extract_tb(error.__traceback__)[-1]  # where, and no value that the text might hold
-        log.error("%s: %s at %s:%s", visit.request.path, type(error).__name__, frame.filename, frame.lineno)
+        log.error("%s: %s at %s:%s", visit.request.rel_url.raw_path, type(error).__name__, frame.filename, frame.lineno)
     try:
         return await visit.page("error.html", status=status, title=title, text=text, code=status)
     except (RedisError, AfterwordError, OSError):  # the frame needs Redis; the plain page needs nothing

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tasks.state.access import Scope
 from tasks.state.audit import Event
-from worker.console.guard import cookie_name, on_loopback, over_https
+from worker.console.guard import cookie_name, is_loopback, on_loopback, over_https
 from worker.console.sessions import FAILURES_WITHIN_S
 from worker.console.visit import Route, Visit
 
@@ -77,7 +77,8 @@ def own_path(wanted: str) -> str:
 
 
 async def _page(visit: Visit, target: str, text: str = "", status: int = 200) -> web.Response:
-    data = visit.services.settings.data if on_loopback(visit.request) else None
+    here = on_loopback(visit.request) and is_loopback(visit.request.remote or "")
+    data = visit.services.settings.data if here else None
     return await visit.page("login.html", status=status, target=target, text=text, data=data)
 
 

@@ -1,4 +1,4 @@
--- figures(args: -): what the metrics show, in one look: by destination, by worker, the counters, the audit's length
+-- figures(args: -): what the metrics show, in one look: by destination, the counters, the audit's length
 local destinations = {}
 for _, name in ipairs(redis.call('SMEMBERS', key('destinations'))) do destinations[name] = true end
 for _, name in ipairs(redis.call('SMEMBERS', key('waiting'))) do destinations[name] = true end
@@ -16,14 +16,8 @@ for name in pairs(destinations) do
   }
 end
 
-local workers = {}
-local beats = redis.call('ZRANGE', key('workers'), 0, -1, 'WITHSCORES')
-for i = 1, #beats, 2 do
-  workers[#workers + 1] = {beats[i], beats[i + 1], redis.call('SCARD', key('worker', beats[i], 'jobs'))}
-end
-
 local newest = redis.call('XREVRANGE', key('audit'), '+', '-', 'COUNT', 1)
 local oldest = redis.call('XRANGE', key('audit'), '-', '+', 'COUNT', 1)
 local audit_facts = {redis.call('XLEN', key('audit')), redis.call('HLEN', key('audit', 'heads')),
   oldest[1] and oldest[1][1] or '', newest[1] and newest[1][1] or ''}
-return {int(now), queues, workers, redis.call('HGETALL', key('metrics')), audit_facts}
+return {int(now), queues, redis.call('HGETALL', key('metrics')), audit_facts}

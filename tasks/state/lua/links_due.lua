@@ -1,8 +1,8 @@
--- links_due(args: batch): issues whose objects may lack links: {issue, score, members as JSON pairs, busy subjects}
+-- links_due(args: batch, ahead_ms): issues whose objects may lack links: {issue, score, members as JSON pairs, busy subjects}
 local found = {}
-for _, issue in ipairs(redis.call('ZRANGEBYSCORE', key('links', 'pending'), '-inf', int(now), 'LIMIT', 0, args.batch)) do
+for _, issue in ipairs(redis.call('ZRANGEBYSCORE', key('links', 'pending'), '-inf', int(now + args.ahead_ms), 'LIMIT', 0, args.batch)) do
   local members = redis.call('HGETALL', key('links', issue))
-  if #members < 4 then
+  if #members == 0 or #members == 2 and string.find(members[2], '"shows":[]', 1, true) then
     redis.call('ZREM', key('links', 'pending'), issue) -- nothing to link yet; whoever joins marks it anew
   else
     local busy = {}

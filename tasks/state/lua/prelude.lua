@@ -135,5 +135,6 @@ local function finish(id, state)
     redis.call('ZADD', key(part[1]), int(now), part[2])
   end
   local issue = get(id, 'issue')
-  if issue then redis.call('ZADD', key('links', 'pending'), int(now), issue) end
+  -- Siblings often come seconds apart: links are looked at once nothing has ended for this long.
+  if issue then redis.call('ZADD', key('links', 'pending'), int(now + 10000), issue) end
 end

@@ -28,7 +28,8 @@ end
 if args.link then
   redis.call('HSET', job_key(id), 'issue', args.link.issue)
   redis.call('SADD', key('links', args.link.issue, 'subjects'), get(id, 'subject'))
-  redis.call('HSET', key('links', args.link.issue), get(id, 'subject'), args.link.entry)
+  local record, member = key('links', args.link.issue), get(id, 'subject')
+  if args.link.entry then redis.call('HSET', record, member, args.link.entry) else redis.call('HDEL', record, member) end
 end
 
 enter(id, args.to)

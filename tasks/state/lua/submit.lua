@@ -25,7 +25,10 @@ redis.call('HSET', job_key(id), unpack(args.fields))
 redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
   'expires_ms', int(now + args.max_age_ms), 'attempts', 0, 'crashes', 0, 'token', 0)
 local issue = get(id, 'issue')
-if issue then redis.call('SADD', key('links', issue, 'subjects'), args.subject) end
+if issue then
+  redis.call('SADD', key('links', issue, 'subjects'), args.subject)
+  redis.call('HSET', subject, 'issue', issue)
+end
 if waiting ~= '' then
   stop_waiting(waiting)
   redis.call('HSET', job_key(waiting), 'superseded_by', id)

@@ -10,12 +10,23 @@ local function forget_job(id)
   redis.call('DEL', job_key(id), key('job', id, 'events'))
 end
 
+local function forget_subject(name)
+  local subject, issue = name:sub(#'subject:' + 1), redis.call('HGET', key(name), 'issue')
+  if issue then
+    redis.call('SREM', key('links', issue, 'subjects'), subject)
+    redis.call('HDEL', key('links', issue), subject)
+  end
+  redis.call('DEL', key(name))
+end
+
 local jobs = args.kind == 'finished:done' or args.kind == 'finished:dead'
 for _, name in ipairs(args.names) do
   local at = tonumber(redis.call('ZSCORE', key(args.kind), name) or now)
   if at <= args.before_ms and redis.call('EXISTS', key('needs', name)) == 0 then
     redis.call('ZREM', key(args.kind), name)
-    if jobs then forget_job(name) else redis.call('DEL', key(name)) end
+    if jobs then forget_job(name)
+    elseif args.kind == 'subjects' then forget_subject(name)
+    else redis.call('DEL', key(name)) end
   end
 end
 audit()
