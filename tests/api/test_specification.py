@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from tasks.state.access import Scope
+from tests.conftest import ROOT
 from worker.api.openapi import document_of
 from worker.api.routes import ROUTES
 
-EXAMPLES = "5"
+EXAMPLES = "3"
 LIMIT_S = 500
 WORKER_TTL_MS = 3_600_000
 
@@ -68,3 +70,16 @@ def test_no_schema_lets_a_secret_out():
         [document["components"]["schemas"][name] for name in ("DestinationView", "JobView", "Problem")]
     )
     assert "secret" not in answers
+
+
+def test_the_api_page_names_every_resource_and_every_scope():
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    for route in ROUTES:
+        resource = route.address.replace("{job_id}", "{id}").rpartition("/")
+        assert (
+            route.address.replace("{job_id}", "{id}") in page
+            or f"…/{resource[2]}`" in page
+            or (f"`/{resource[2]}" in page)
+        ), route.address
+    for scope in Scope:
+        assert f"`{scope}`" in page
