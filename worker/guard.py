@@ -82,14 +82,6 @@ class Guarded:
             raise RedisConnectionError("the connection of this channel is closed")
         return dict(super()._connparams(asynchronous))  # type: ignore[misc]
 
-    def _connparams(self, *args: Any, **options: Any) -> Any:
-        """Where to connect to. A channel of a connection that was closed in the meantime says so by an error that Celery
-        knows, and reconnects: kombu's own AttributeError would end the worker.
-        """
-        if self.connection is None or self.connection.client is None:
-            raise RedisConnectionError("The connection of this channel is closed.")
-        return super()._connparams(*args, **options)  # type: ignore[misc]
-
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
         parse = self.client.parse_response
