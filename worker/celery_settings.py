@@ -66,6 +66,8 @@ def _broker(settings: Settings, broker: str) -> dict[str, Any]:
         "health_check_interval": 15,
     }
     transport = "GuardedSentinelTransport" if is_sentinel(broker) else "GuardedTransport"
+    if broker.startswith("unix://"):
+        transport = "GuardedSocketTransport"
     return found | {
         "broker_transport": f"worker.guard:{transport}",
         "broker_transport_options": options | sentinel_transport_options(settings, broker),

@@ -18,6 +18,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.request import Request
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
+from kombu.utils.url import sanitize_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,16 @@ class GuardedTransport(kombu_redis.Transport):
     """kombu's Redis transport over the guarded channel."""
 
     Channel = GuardedChannel
+
+
+class GuardedSocketTransport(GuardedTransport):
+    """The same over a Unix socket, whose address kombu must not take apart: its path is no database."""
+
+    can_parse_url = True
+
+    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
+        """The address, masked unless asked otherwise."""
+        return uri if include_password else sanitize_url(uri, mask=mask)
 
 
 class GuardedSentinelChannel(Guarded, kombu_redis.SentinelChannel):

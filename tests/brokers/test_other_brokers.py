@@ -23,7 +23,7 @@ from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import Document, Issue, Job, JobState, parse_command
-from tests.brokers.servers import Sentinels, rabbitmq, redis_server, sentinels
+from tests.brokers.servers import Sentinels, binary, rabbitmq, redis_server, sentinels
 from tests.chaos.mischief import Pace
 from tests.chaos.run import Size, run
 from tests.conftest import ROOT, until
@@ -162,6 +162,39 @@ def test_a_failover_of_redis_during_deliveries_loses_and_doubles_nothing(tmp_pat
     assert len(counted) == 3 * (SUBJECTS + 3)
     assert set(counted.values()) == {1}
     assert not problems
+
+
+@pytest.mark.parametrize("way", ["tls", "unix socket"])
+def test_redis_over_tls_or_a_unix_socket_is_ledger_and_broker(tmp_path, way):
+    if way == "tls":
+        lines, address = encrypted(tmp_path)
+    else:
+        lines = [f"unixsocket {tmp_path}/redis.sock"]
+        address = f"unix://:{{password}}@{tmp_path}/redis.sock?db=1"
+
+    async def deliver(stack: Stack) -> None:
+        async with open_services(stack.own_settings) as services:
+            await all_delivered(services, [job.id for job in await submit_patiently(services, 0)])
+
+    with redis_server(tmp_path / "redis", *lines) as server:
+        url = address.format(password=server.password)
+        with stack_of(tmp_path / "data", redis_url=url) as stack:
+            asyncio.run(deliver(stack))
+            lengths = queue_lengths(stack.own_settings)
+    assert lengths.reachable
+
+
+def encrypted(folder: Path) -> tuple[list[str], str]:
+    """A certificate of its own, Redis' lines for it, and the address that trusts nothing else."""
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    )
+    made = [binary("openssl"), *command.split()[1:], "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
+    subprocess.run(made, check=True, capture_output=True)
+    port = free_port()
+    lines = [f"tls-port {port}", f"tls-cert-file {folder}/cert.pem", f"tls-key-file {folder}/key.pem"]
+    lines += [f"tls-ca-cert-file {folder}/cert.pem", "tls-auth-clients no"]
+    return lines, f"rediss://:{{password}}@127.0.0.1:{port}/0?ssl_cert_reqs=required&ssl_ca_certs={folder}/cert.pem"
 
 
 async def some_are_done_and_some_are_not(services: Services) -> bool:

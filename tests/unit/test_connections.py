@@ -78,8 +78,9 @@ def test_every_redis_broker_is_guarded_and_rabbitmq_has_replicated_queues_and_co
     def of(**given):
         return celery_settings(Settings(redis_url="redis://ledger", **given))
 
-    for broker in ("redis://x", "rediss://x", "unix:///x"):
+    for broker in ("redis://x", "rediss://x"):
         assert of(broker_url=broker)["broker_transport"] == "worker.guard:GuardedTransport"
+    assert of(broker_url="unix:///x")["broker_transport"] == "worker.guard:GuardedSocketTransport"
     sentinel = of(broker_url="sentinel://x/prime", sentinel_password="fake")
     assert sentinel["broker_transport"] == "worker.guard:GuardedSentinelTransport"
     assert sentinel["broker_transport_options"]["master_name"] == "prime"
