@@ -28,8 +28,9 @@ from tasks.model import (
     Receipt,
     subject_key,
 )
-from tasks.state.ledger import Ledger, Submission
+from tasks.state.ledger import Ledger
 from tasks.state.links import Due, Links, Member, Membership
+from tasks.state.transitions import Submission
 
 PATIENCE_MS = 60_000
 MAX_AGE_MS = 24 * 3600_000

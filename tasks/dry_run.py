@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from tasks import cross_links, redaction
 from tasks.destinations import Preview, Work, destination_for
 from tasks.errors import KeyTrouble, Permanent, Refused
-from tasks.lifecycle import Services, subject_of
 from tasks.model import KIND_OF_COMMAND, PublishToConfluence
 from tasks.outbound import Exchange, Origin, Request
 from tasks.recording import AuditedTest
+from tasks.services import Services
+from tasks.subjects import subject_of
 
 
 async def preview(services: Services, command: PublishToConfluence) -> Preview:

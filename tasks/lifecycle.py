@@ -19,19 +19,15 @@ import json
 import logging
 import traceback
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
-from tasks.bulk import Progress, Verb, act_on_each
 from tasks.cross_links import Ties
-from tasks.destinations import Destination, Work, destination_for
+from tasks.destinations import Work, destination_for
 from tasks.errors import (
-    AfterwordError,
     AttemptFailed,
     DestinationTrouble,
     Fenced,
@@ -46,7 +42,6 @@ from tasks.model import (
     KIND_OF_COMMAND,
     Callback,
     Command,
-    ConnectionReport,
     Document,
     Issue,
     Job,
@@ -54,58 +49,24 @@ from tasks.model import (
     LastError,
     PublishToConfluence,
     Receipt,
-    subject_key,
 )
-from tasks.outbound import Http, Recorder
 from tasks.progress import about, working_on
-from tasks.recording import PATIENCE_S, AuditedRequests, AuditedTest, Trail
+from tasks.recording import PATIENCE_S, AuditedRequests, Trail
 from tasks.retry import Backoff, settlement_of
-from tasks.screening import Policy
+from tasks.services import Services
 from tasks.state.audit import Event
-from tasks.state.contents import Contents
-from tasks.state.directory import DestinationRecord, Directory
+from tasks.state.directory import DestinationRecord
 from tasks.state.journal import patiently
-from tasks.state.ledger import Ledger, NotClaimed, Settlement, Submission
-from tasks.state.links import Links, Membership
-from tasks.state.overview import JobFilter
+from tasks.state.links import Membership
+from tasks.state.transitions import NotClaimed, Settlement, Submission
 from tasks.state.vault import Vault
-from tasks.tracing import TracedRequests, Tracing, Untraced
+from tasks.subjects import missing, own_subject, subject_of
+from tasks.tracing import TracedRequests
 
 log = logging.getLogger(__name__)
 
 LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
-
-
-class OpenHttp(Protocol):
-    """Opens the guarded client of a destination: keep-alive sessions belong to the process, recorders to an attempt."""
-
-    def __call__(
-        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
-    ) -> AbstractAsyncContextManager[Http]:
-        """A client for the time of one attempt."""
-        ...
-
-
-@dataclass(frozen=True)
-class Services:
-    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
-
-    `alive` is False while others must take this worker for dead: then it sends nothing.
-    """
-
-    ledger: Ledger
-    contents: Contents
-    directory: Directory
-    links: Links
-    vault: Vault
-    open_http: OpenHttp
-    policy: Policy
-    worker: str
-    clock_ms: Callable[[], int]
-    chance: Callable[[], float]
-    alive: Callable[[], bool] = lambda: True
-    tracing: Tracing = field(default_factory=Untraced)
 
 
 @dataclass(frozen=True)
@@ -175,73 +136,6 @@ async def submit(
             traceparent=traceparent,
         )
     )
-
-
-async def subject_of(
-    services: Services,
-    command: Command,
-    destination: str,
-    *,
-    document: Document | None = None,
-    issue: Issue | None = None,
-    adopt: bool = False,
-) -> str:
-    """The key of the one remote object that this command is about."""
-    if isinstance(command, PublishToConfluence):
-        document = document or await services.contents.document(command.doc_id)
-        if document is None and not adopt:
-            raise _missing(command)
-        known = document is not None and document.issue_id is not None
-        identity = [str(document.issue_id), document.doc_type] if known and document else [command.doc_id]
-        return subject_key(destination, command.space_key, *identity)
-    if issue is None and not adopt and await services.contents.issue(command.issue_id) is None:
-        raise _missing(command)
-    return subject_key(destination, getattr(command, "project", ""), command.issue_id)
-
-
-def own_subject(command: Command, family: str, job_id: str) -> str:
-    """The subject of a job that asks for a new object whatever exists: one of its own, in the family of the issue."""
-    config = getattr(command, "config", None)
-    return subject_key(family, job_id) if config is not None and config.if_exists == "new" else family
-
-
-def _missing(command: Command) -> Refused:
-    if isinstance(command, PublishToConfluence):
-        return Refused(
-            f"Document {command.doc_id!r} was never put.",
-            code="unknown_document",
-            advice="Put it first (`afterword document put FILE --id ID`), then submit or retry the job.",
-        )
-    return Refused(
-        f"Issue {command.issue_id!r} was never put.",
-        code="unknown_issue",
-        advice="Put it first (`afterword issue put FILE.json`), then submit or retry the job.",
-    )
-
-
-# -- an operator's decisions -----------------------------------------------------------------------------------------
-
-
-async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
-    """Queue a dead job again. Content that was put since then counts for what its subject is."""
-    job = await services.ledger.require(job_id)
-    family = await subject_of(services, job.command, job.destination, adopt=True)
-    subject = own_subject(job.command, family, job_id)
-    return await services.ledger.retry(job_id, actor, reason, subject=subject)
-
-
-def act_on_all(
-    services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
-) -> AsyncIterator[Progress]:
-    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`."""
-
-    async def act(job_id: str) -> Job:
-        if verb == "retry":
-            return await retry(services, job_id, actor, reason)
-        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
-        return await decide(job_id, actor, reason)
-
-    return act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------
@@ -385,7 +279,7 @@ async def _content(services: Services, job: Job) -> tuple[Document | None, Issue
     else:
         issue = await services.contents.issue(job.command.issue_id)
     if document is None and issue is None:
-        raise _missing(job.command)
+        raise missing(job.command)
     return document, issue
 
 
@@ -473,22 +367,3 @@ def _unforeseen(job: Job, fault: Exception) -> AttemptFailed:
         advice="The worker's log says where.",
         certain=False,
     )
-
-
-# -- connection tests ------------------------------------------------------------------------------------------------
-
-
-async def test_connection(
-    services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
-) -> ConnectionReport:
-    """Test a destination step by step; a pass lets a suspended destination go on."""
-    recorder = AuditedTest(services.ledger, services.vault, record)
-    try:
-        authorization = destination.authorization(secret)
-        async with services.open_http(destination, authorization, recorder) as http:
-            report = await destination.test(http)
-    except AfterwordError as error:
-        return ConnectionReport.failed("connection", str(error))
-    if report.success and record is not None and await services.directory.recover(record, actor):
-        log.warning("destination %s passed its test: its jobs go on", record.name)
-    return report

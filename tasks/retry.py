@@ -18,7 +18,7 @@ from tasks.errors import (
 )
 from tasks.model import Frozen, Job, JobState, LastError
 from tasks.state.audit import Event
-from tasks.state.ledger import Settlement
+from tasks.state.transitions import Settlement
 
 STATE_AWAY_MS = 1_000
 

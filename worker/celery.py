@@ -22,7 +22,7 @@ from config.settings import Settings
 from tasks import lifecycle, progress
 from tasks.errors import AfterwordError, AttemptFailed, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
-from tasks.state.ledger import NotClaimed
+from tasks.state.transitions import NotClaimed
 from tasks.tracing import checked_traceparent
 from worker.answers import answer
 from worker.callbacks import Callbacks

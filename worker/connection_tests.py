@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tasks import lifecycle
+from tasks import operations
 from tasks.destinations import destination_for, parse_settings
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import ConnectionReport
@@ -66,7 +66,7 @@ async def test_by_message(
     account_field = ACCOUNT_FIELD[kind]
     if account and account_field:
         settings[account_field] = account
-    return await lifecycle.test_connection(
+    return await operations.test_connection(
         services.core, destination_for(parse_settings(settings)), secret, None, "celery"
     )
 

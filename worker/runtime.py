@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from config.keys import follow_key_ring
 from config.settings import Settings
-from tasks import dry_run, lifecycle
+from tasks import dry_run, lifecycle, operations
 from tasks.bulk import Progress, Verb
 from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Destination, Preview, destination_for
@@ -30,6 +30,7 @@ from tasks.errors import Refused, StateUnavailable
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.outbound import Http, Limits, Recorder, open_session
 from tasks.screening import Policy
+from tasks.services import Services as Core
 from tasks.state.access import Access
 from tasks.state.audit import Audit
 from tasks.state.canary import check_keys
@@ -105,7 +106,7 @@ class Services:
     access: Access
     outbox: Outbox
     callbacks: CallbackPolicy
-    core: lifecycle.Services
+    core: Core
     pulse: Pulse
 
     @property
@@ -159,11 +160,11 @@ class Services:
 
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
-        return await lifecycle.retry(self.core, job_id, actor, reason)
+        return await operations.retry(self.core, job_id, actor, reason)
 
     def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
         """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
-        return lifecycle.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
+        return operations.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     async def preview(self, command: Command) -> Preview:
         """What a publication would change, without writing anything. See `tasks.dry_run`."""
@@ -179,7 +180,7 @@ class Services:
         """Test a configured destination; a pass lets it go on where it was suspended."""
         record = await self.destinations.require(name)
         secret = await self.destinations.secret(record)
-        return await lifecycle.test_connection(self.core, destination_for(record.settings), secret, record, actor)
+        return await operations.test_connection(self.core, destination_for(record.settings), secret, record, actor)
 
 
 @asynccontextmanager
@@ -199,7 +200,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await check_keys(redis, vault, settings.prefix)
         journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
         pulse = Pulse(settings.heartbeat_ttl_s)
-        core = lifecycle.Services(
+        core = Core(
             ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault),

@@ -6,8 +6,7 @@ import builtins
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -15,9 +14,7 @@ from redis.asyncio import Redis
 from tasks.errors import Fenced, Refused
 from tasks.model import (
     KIND_OF_COMMAND,
-    Callback,
     Command,
-    Frozen,
     Job,
     JobState,
     LastError,
@@ -27,9 +24,9 @@ from tasks.model import (
 from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
-from tasks.state.limiter import Sign, Turn, lesson, tell_of_breaker
-from tasks.state.links import Membership
+from tasks.state.limiter import Turn, lesson, tell_of_breaker
 from tasks.state.overview import Count, JobFilter, Overview, job_of, text
+from tasks.state.transitions import NotClaimed, Settlement, Subject, Submission
 from tasks.state.upkeep import Upkeep
 
 CRASH_LIMIT = 3
@@ -37,67 +34,6 @@ MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is sti
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
-
-
-class Subject(Frozen):
-    """What is known of the one remote object: its last receipt and when that came, until when an earlier write is in
-    doubt, and (sealed) what that write said the object could be found by. Times in epoch milliseconds.
-    """
-
-    receipt: Receipt | None = None
-    delivered_ms: int | None = None
-    doubt_until_ms: int | None = None
-    tried: str | None = None
-
-
-@dataclass(frozen=True)
-class Submission:
-    """Everything that one submission stores; `contents` are sealed records by key, stored in the same script.
-
-    `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
-    `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
-    subject.
-    """
-
-    command: Command
-    destination: str
-    subject: str
-    max_age_ms: int
-    actor: str
-    job_id: str | None = None
-    idempotency_key: str | None = None
-    fingerprint: str = ""
-    same_request: Callable[[str], bool] = bool
-    family: str | None = None
-    contents: Mapping[str, str] | None = None
-    issue: str | None = None
-    follows: str | None = None
-    traceparent: str | None = None
-    callback: Callback | None = None
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """How an attempt ends. `doubt` is `clear`, `keep`, or the epoch milliseconds until which a write is in doubt."""
-
-    to: JobState
-    event: Event
-    due_ms: int | None = None
-    counted: bool = True
-    error: LastError | None = None
-    receipt: Receipt | None = None
-    doubt: str | int = "keep"
-    suspend: str | None = None
-    sign: Sign | None = None
-    link: Membership | None = None
-
-
-@dataclass(frozen=True)
-class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`."""
-
-    reason: str
-    detail: str = ""
 
 
 class Ledger:

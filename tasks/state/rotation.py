@@ -32,6 +32,7 @@ SEALED: Mapping[str, tuple[str | None, str]] = {
     "issue": (None, "issue"),
     "destination": ("secret", "credential"),
     "apikey": ("sealed", "apikey"),
+    "subject": ("tried", "tried"),
 }
 
 

@@ -13,7 +13,7 @@ from tasks import lifecycle
 from tasks.cross_links import follow_up
 from tasks.lifecycle import Ended
 from tasks.model import Document, Issue, JobState, parse_command
-from tasks.state.ledger import NotClaimed
+from tasks.state.transitions import NotClaimed
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TEXT = f"""---

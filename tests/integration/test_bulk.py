@@ -9,8 +9,8 @@ import pytest
 from tasks.errors import Refused
 from tasks.model import Issue, JobState, parse_command
 from tasks.state.audit import Event
-from tasks.state.ledger import Settlement
 from tasks.state.overview import JobFilter
+from tasks.state.transitions import Settlement
 
 pytestmark = pytest.mark.usefixtures("destinations")
 

@@ -13,7 +13,7 @@ from tasks.destinations import parse_settings
 from tasks.model import Document, Job, JobState, parse_command
 from tasks.quota import Guidance
 from tasks.state.audit import Event
-from tasks.state.ledger import NotClaimed, Settlement
+from tasks.state.transitions import NotClaimed, Settlement
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
 from worker.runtime import open_services
 from worker.stack import FAKE_SECRET, sandbox_destinations

@@ -9,7 +9,7 @@ import pytest
 from tasks.errors import Fenced, Refused, StateUnavailable
 from tasks.model import Document, Job, JobState, Receipt, parse_command
 from tasks.state.audit import Event
-from tasks.state.ledger import NotClaimed, Settlement
+from tasks.state.transitions import NotClaimed, Settlement
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH
 
 pytestmark = pytest.mark.usefixtures("destinations")

@@ -25,8 +25,9 @@ from tasks.errors import Fenced, Refused
 from tasks.model import TERMINAL, CreateServiceNowIncident, Job, JobState, LastError, Receipt, TicketConfig
 from tasks.state.audit import Audit, Event
 from tasks.state.journal import Journal
-from tasks.state.ledger import Ledger, Settlement, Submission
+from tasks.state.ledger import Ledger
 from tasks.state.overview import job_of
+from tasks.state.transitions import Settlement, Submission
 from tasks.state.vault import Vault
 
 SUBJECTS = ("s1", "s2", "s3")

@@ -11,7 +11,7 @@ from tasks.model import Issue, JobState, parse_command
 from tasks.outbound import Origin, Request
 from tasks.recording import AuditedTest
 from tasks.state.audit import Event
-from tasks.state.ledger import Settlement
+from tasks.state.transitions import Settlement
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, run, submit
 
 pytestmark = pytest.mark.usefixtures("destinations")

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from aiohttp import web
 
-from tasks import lifecycle
+from tasks import operations
 from tasks.bulk import Verb
 from tasks.errors import AfterwordError, Refused
 from tasks.model import Frozen
@@ -76,7 +76,7 @@ async def start(visit: Visit) -> web.StreamResponse:
 
 async def _run(visit: Visit, bulk: Bulk) -> None:
     """Act on all, telling of progress; ends early where somebody asked for that."""
-    steps = lifecycle.act_on_all(visit.services.core, bulk.verb, bulk.chosen, actor=bulk.actor, reason=bulk.reason)
+    steps = operations.act_on_all(visit.services.core, bulk.verb, bulk.chosen, actor=bulk.actor, reason=bulk.reason)
     try:
         async for progress in steps:
             stopped = bool(await visit.services.redis.exists(_key(visit, bulk.id, "stop")))

@@ -1,0 +1,49 @@
+"""What the lifecycle works with: handed in once by the composition root, so that nothing here opens anything by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tasks.destinations import Destination
+from tasks.outbound import Http, Recorder
+from tasks.screening import Policy
+from tasks.state.contents import Contents
+from tasks.state.directory import Directory
+from tasks.state.ledger import Ledger
+from tasks.state.links import Links
+from tasks.state.vault import Vault
+from tasks.tracing import Tracing, Untraced
+
+
+class OpenHttp(Protocol):
+    """Opens the guarded client of a destination: keep-alive sessions belong to the process, recorders to an attempt."""
+
+    def __call__(
+        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
+    ) -> AbstractAsyncContextManager[Http]:
+        """A client for the time of one attempt."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
+
+    `alive` is False while others must take this worker for dead: then it sends nothing.
+    """
+
+    ledger: Ledger
+    contents: Contents
+    directory: Directory
+    links: Links
+    vault: Vault
+    open_http: OpenHttp
+    policy: Policy
+    worker: str
+    clock_ms: Callable[[], int]
+    chance: Callable[[], float]
+    alive: Callable[[], bool] = lambda: True
+    tracing: Tracing = field(default_factory=Untraced)

@@ -1,0 +1,50 @@
+"""Which remote object a command is about: the same subject means the same page, incident or work item."""
+
+from __future__ import annotations
+
+from tasks.errors import Refused
+from tasks.model import Command, Document, Issue, PublishToConfluence, subject_key
+from tasks.services import Services
+
+
+async def subject_of(
+    services: Services,
+    command: Command,
+    destination: str,
+    *,
+    document: Document | None = None,
+    issue: Issue | None = None,
+    adopt: bool = False,
+) -> str:
+    """The key of the one remote object that this command is about."""
+    if isinstance(command, PublishToConfluence):
+        document = document or await services.contents.document(command.doc_id)
+        if document is None and not adopt:
+            raise missing(command)
+        known = document is not None and document.issue_id is not None
+        identity = [str(document.issue_id), document.doc_type] if known and document else [command.doc_id]
+        return subject_key(destination, command.space_key, *identity)
+    if issue is None and not adopt and await services.contents.issue(command.issue_id) is None:
+        raise missing(command)
+    return subject_key(destination, getattr(command, "project", ""), command.issue_id)
+
+
+def own_subject(command: Command, family: str, job_id: str) -> str:
+    """The subject of a job that asks for a new object whatever exists: one of its own, in the family of the issue."""
+    config = getattr(command, "config", None)
+    return subject_key(family, job_id) if config is not None and config.if_exists == "new" else family
+
+
+def missing(command: Command) -> Refused:
+    """Why a command without its content can't be accepted, and what to do."""
+    if isinstance(command, PublishToConfluence):
+        return Refused(
+            f"Document {command.doc_id!r} was never put.",
+            code="unknown_document",
+            advice="Put it first (`afterword document put FILE --id ID`), then submit or retry the job.",
+        )
+    return Refused(
+        f"Issue {command.issue_id!r} was never put.",
+        code="unknown_issue",
+        advice="Put it first (`afterword issue put FILE.json`), then submit or retry the job.",
+    )
