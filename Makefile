@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS ?=
+# Tests wait more than they work: three processes on two cores, a file's tests in one of them.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 .PHONY: setup demo test check docs bench chaos screenshots lock clean
 
@@ -13,14 +15,14 @@ demo: $(VENV)/run
 	@$(BIN)/afterword demo $(ARGS)
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 docs: $(VENV)/dev
 	$(BIN)/python -m config > docs/configuration.md
