@@ -138,6 +138,7 @@ def test_constant_and_sample_keys_are_refused_without_being_shown(data, key):
         (encoded(os.urandom(32))[:-1], "urlsafe base64"),
         ("# only a comment", "holds no key"),
     ],
+    ids=["too short", "too long", "words", "not ASCII", "cut off", "empty"],
 )
 def test_malformed_keys_are_refused_without_being_shown(data, tmp_path, text, words):
     with pytest.raises(ConfigError, match=words) as refusal:
