@@ -8,10 +8,12 @@ import stat
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
+from rich.table import Table
 
 from config.keys import parse_keys
 from worker.cli import root
-from worker.cli.base import plain
+from worker.cli.base import fitting, plain
 from worker.cli.content import title_of
 
 PLANTED = "S3cret-" + "planted-77"
@@ -316,3 +318,15 @@ def test_a_setting_that_doesnt_fit_is_said_in_our_words(run):
     shown = run("destination", "set", "wiki", "--kind", "confluence", "--base-url", "notaurl", "--email", "x")
     assert "must be an address such as https://example.com" in shown.stderr
     assert "Value error" not in shown.stderr
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_an_id_in_a_list_is_whole_on_every_terminal(width):
+    console = Console(width=width, soft_wrap=True)
+    table = Table("Job", "Command", "Destination", "State", "Attempts", "What happened")
+    identifier = "7e6c0b3a-fd80-4bc2-949d-aa61e6ea6582"
+    table.add_row(identifier, "publish_to_confluence", "confluence", "dead", "1", "the page is gone " * 9)
+    with console.capture() as shown:
+        console.print(fitting(table, console))
+    assert identifier in shown.get()
+    assert "publish_to_confluence" in shown.get()
