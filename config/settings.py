@@ -162,7 +162,10 @@ def settings_for(data: Path | None) -> Settings:
         return Settings() if data is None else Settings(data=data)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
-        clauses = [f"AFTERWORD_{'.'.join(map(str, p['loc'])).upper()}: {p['msg']}" for p in problems]
+        clauses = [
+            f"AFTERWORD_{'.'.join(map(str, p['loc'])).upper()}: {p['msg'].removeprefix('Value error, ')}"
+            for p in problems
+        ]
         raise ConfigError(f"{'; '.join(clauses)}. Correct it, or unset it for the default.") from None
 
 

@@ -25,6 +25,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -91,6 +92,12 @@ def _tags(value: object) -> object:
 
 Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 AnySeverity = Annotated[Severity | None, BeforeValidator(parse_severity)]
+# ServiceNow writes these two as texts, and so do producers that copy from it.
+Level = Annotated[
+    Literal[1, 2, 3],
+    BeforeValidator(lambda value: int(value) if value in ("1", "2", "3") else value),
+    WithJsonSchema({"enum": [1, 2, 3, "1", "2", "3"]}),
+]
 
 
 class Issue(Upstream):
@@ -187,8 +194,8 @@ class TicketConfig(Frozen):
 
     work_item_type: str | None = Field(default=None, min_length=1, max_length=128)
     severity: AnySeverity = None
-    impact: Literal[1, 2, 3] | None = None
-    urgency: Literal[1, 2, 3] | None = None
+    impact: Level | None = None
+    urgency: Level | None = None
     assignment_group: str | None = None
     if_exists: Literal["update", "skip", "new"] = "update"
     fields: dict[str, str | int | float | bool] = Field(default_factory=dict)
@@ -268,7 +275,7 @@ def explain(error: ValidationError) -> str:
     clauses = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(tuple(CommandName)))
-        clauses.append(f"{place or 'value'}: {problem['msg']}")
+        clauses.append(f"{place or 'value'}: {problem['msg'].removeprefix('Value error, ')}")
     return "; ".join(clauses)
 
 

@@ -57,6 +57,20 @@ def test_a_page_that_no_parser_would_take_is_harmless_too():
             harmless(detail({"vendor": vendor, "title": EVIL, "version": 1, "body": body, "journal": [], "key": EVIL}))
 
 
+def test_a_work_items_page_shows_where_its_links_lead_and_follows_none_that_is_no_address():
+    item = {
+        "vendor": "azure_devops",
+        "title": "T",
+        "version": 1,
+        "body": "",
+        "links": ["https://wiki.test/1", "javascript:x"],
+    }
+    shown = detail(item)
+    assert '<a href="https://wiki.test/1">' in shown
+    assert 'href="javascript' not in shown
+    assert "javascript:x" in shown
+
+
 async def test_every_object_has_the_page_that_its_vendor_links_to(live):
     page, incident, item = await live.new_page(), await live.new_incident(description=EVIL), await live.new_item()
     content = await live.ask("GET", f"/rest/api/content/{page.json['id']}")

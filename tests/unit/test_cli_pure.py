@@ -8,10 +8,12 @@ import stat
 import click
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
+from rich.table import Table
 
 from config.keys import parse_keys
 from worker.cli import root
-from worker.cli.base import plain
+from worker.cli.base import fitting, plain
 from worker.cli.content import title_of
 
 PLANTED = "S3cret-" + "planted-77"
@@ -187,6 +189,29 @@ def test_render_prints_what_would_be_sent(run, tmp_path, target):
     assert run("render", "-", "--for", target, stdin=file.read_text()).stdout == text
 
 
+@pytest.mark.parametrize("target", ["confluence", "azure_devops", "servicenow"])
+def test_render_shows_the_text_as_it_leaves_after_screening(run, tmp_path, target):
+    file = tmp_path / "rca.md"
+    file.write_text(f"ask someone@acme.io\n\npassword = {PLANTED}\n")
+    shown = run("render", file, "--for", target)
+    assert shown.exit_code == 0
+    assert "[Email]" in shown.stdout
+    assert "someone@acme.io" not in shown.output
+    assert PLANTED not in shown.output
+    assert "screening would stop this (Password)" in shown.stderr
+
+
+@pytest.mark.parametrize("command", [("screen",), ("render", "--for", "confluence")])
+def test_a_text_that_is_too_long_to_screen_is_one_that_would_be_stopped(run, tmp_path, command):
+    file = tmp_path / "long.md"
+    file.write_text("a" * 6_000_001)
+    shown = run(*command, file)
+    assert shown.exit_code == 3
+    assert shown.stdout == ""
+    assert "6000000 is the most that is screened" in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
 def test_screen_exits_3_where_policy_would_stop_it_and_shows_no_value(run, tmp_path):
     file = tmp_path / "rca.md"
     file.write_text(f"fine\n\npassword = {PLANTED}\n")
@@ -287,3 +312,21 @@ def test_doctor_names_a_misspelt_variable_and_fails(run, monkeypatch):
     assert shown.exit_code == 1
     assert "AFTERWORD_REDIS_URI" in shown.stdout
     assert "planted" not in shown.output
+
+
+def test_a_setting_that_doesnt_fit_is_said_in_our_words(run):
+    shown = run("destination", "set", "wiki", "--kind", "confluence", "--base-url", "notaurl", "--email", "x")
+    assert "must be an address such as https://example.com" in shown.stderr
+    assert "Value error" not in shown.stderr
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_an_id_in_a_list_is_whole_on_every_terminal(width):
+    console = Console(width=width, soft_wrap=True)
+    table = Table("Job", "Command", "Destination", "State", "Attempts", "What happened")
+    identifier = "7e6c0b3a-fd80-4bc2-949d-aa61e6ea6582"
+    table.add_row(identifier, "publish_to_confluence", "confluence", "dead", "1", "the page is gone " * 9)
+    with console.capture() as shown:
+        console.print(fitting(table, console))
+    assert identifier in shown.get()
+    assert "publish_to_confluence" in shown.get()

@@ -162,6 +162,14 @@ def test_every_way_of_writing_a_severity_is_understood(value):
     assert Issue(id="i", title="t", severity=value).severity == 1
 
 
+def test_impact_and_urgency_may_be_texts_as_servicenow_writes_them():
+    written = {"command": "create_servicenow_incident", "issue_id": "a", "config": {"impact": "1", "urgency": "3"}}
+    counted = written | {"config": {"impact": 1, "urgency": 3}}
+    assert parse_command(written) == parse_command(counted)
+    with pytest.raises(Refused, match="urgency"):
+        parse_command(written | {"config": {"urgency": "4"}})
+
+
 def test_upstreams_shapes_are_taken_as_they_are():
     issue = Issue.model_validate(
         {

@@ -35,10 +35,21 @@ def audit() -> None:
 @common
 def tail(context: Context, count: int, job_id: str | None) -> None:
     """Show the newest entries."""
-    entries = context.run(lambda services: services.audit.tail(count))
-    entries = [entry for entry in entries if job_id is None or entry.data.get("job") == job_id]
+    entries = context.run(lambda services: _newest(services, count, job_id))
     rows = [entry.model_dump(mode="json") for entry in entries]
     context.show(rows, "\n".join(map(_line, entries)) or "No entry yet.")
+
+
+async def _newest(services: Services, count: int, job_id: str | None) -> list[AuditEntry]:
+    """The newest `count` entries, of that job where one is named, oldest first."""
+    if job_id is None:
+        return await services.audit.tail(count)
+    found: list[AuditEntry] = []
+    position = None
+    while len(found) < count and (page := await services.audit.before(position)):
+        found += [entry for entry in page if entry.data.get("job") == job_id]
+        position = page[-1].id
+    return found[:count][::-1]
 
 
 def _line(entry: AuditEntry) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -17,6 +18,7 @@ import click
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from config.settings import ConfigError, Settings, settings_for
@@ -26,6 +28,7 @@ from worker.runtime import Services, open_services
 
 DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 3
 WIDTH_WITHOUT_TERMINAL = 200
+WIDTH_FOR_TABLES = 120
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +50,7 @@ class Context:
         elif isinstance(human, str) or human is None:
             self.out.print(plain(human or json.dumps(value, ensure_ascii=False, indent=2, default=str)))
         else:
-            self.out.print(human)
+            self.out.print(fitting(human, self.out) if isinstance(human, Table) else human)
 
     def tell(self, line: str) -> None:
         """Progress, on stderr."""
@@ -61,6 +64,20 @@ class Context:
                 return await work(services)
 
         return asyncio.run(whole())
+
+
+def fitting(table: Table, console: Console) -> RenderableType:
+    """The table, or a few lines for each row where the terminal is too narrow: an id must be whole to be copied."""
+    natural = console.measure(table, options=console.options.update(width=10_000)).maximum
+    if console.width >= min(natural, WIDTH_FOR_TABLES):
+        return table
+    names = [str(column.header).lower() for column in table.columns]
+    lines = []
+    for first, *rest in zip(*(column.cells for column in table.columns), strict=True):
+        facts = ", ".join(f"{name}: {cell}" for name, cell in zip(names[1:], rest, strict=True) if str(cell))
+        room = max(console.width - 2, 20)
+        lines += [str(first), *(f"  {part}" for part in textwrap.wrap(facts, room, break_long_words=False))]
+    return Text("\n".join(lines))
 
 
 def _console(*, stderr: bool) -> Console:

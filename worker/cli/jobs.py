@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -60,11 +61,19 @@ def show(context: Context, job_id: str) -> None:
         lines.append(f"Attempts that ended with their worker: {found.crashes}")
     for event in events:
         at = datetime.fromtimestamp(int(str(event["at_ms"])) / 1000, UTC)
-        rest = ", ".join(
-            f"{k}={v}" for k, v in event.items() if k not in ("at_ms", "event") and v not in (None, "", {})
-        )
+        facts = ((k, v) for k, v in event.items() if k not in ("at_ms", "event") and v not in (None, "", {}))
+        rest = ", ".join(f"{k}={_readable(k, v)}" for k, v in facts)
         lines.append(f"  {at:%H:%M:%S.%f}"[:-3] + f"  {event['event']}  {rest}")
     context.show({**describe(found), "events": events}, "\n".join(lines))
+
+
+def _readable(name: str, value: Any) -> str:
+    """A fact of the timeline as people read it; `--json` has it whole."""
+    if isinstance(value, list):
+        return "+".join(map(str, value))
+    if name == "error" and isinstance(value, str) and value.startswith("{"):
+        return str(json.loads(value).get("code") or value)
+    return str(value)
 
 
 @job.command()

@@ -10,8 +10,8 @@ import click
 
 from tasks.destinations.servicenow import DESCRIPTION_LENGTH
 from tasks.markup import azure_devops, clean, confluence, servicenow, viewer
-from tasks.screening import STRICTNESS, Policy, screen
-from worker.cli.base import STOPPED, Context, common
+from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
+from worker.cli.base import STOPPED, Context, Failure, common
 from worker.cli.content import read_text, title_of
 
 ATTACH = "A file handed over with the document, such as a picture it shows; may be given again."
@@ -25,8 +25,8 @@ PREVIEW = "Also write an HTML page that looks like the target, to be opened in a
 @click.option("--preview", type=click.Path(path_type=Path, dir_okay=False), help=PREVIEW)
 @common
 def render(context: Context, file: str, target: str, attach: tuple[Path, ...], preview: Path | None) -> None:
-    """Print what would be sent for a Markdown FILE."""
-    text = read_text(file)
+    """Print what would be sent for a Markdown FILE, personal data and secrets redacted."""
+    text = _as_it_leaves(context, read_text(file))
     files = {path.name: path.read_bytes() for path in attach}
     title = title_of(text, Path(file).stem)
     page = confluence.RenderedPage(body="")
@@ -52,6 +52,24 @@ def render(context: Context, file: str, target: str, attach: tuple[Path, ...], p
         click.echo(body)
 
 
+def _verdict(text: str, *, released: bool = False) -> Verdict:
+    """Screening's verdict under the default policy; a text that can't be screened is one that would be stopped."""
+    try:
+        return screen(text, Policy(), released=released)
+    except ScreeningFailed as failed:
+        advice = "A job with it would be held: shorten or correct the text."
+        raise Failure(str(failed), code="screening_failed", advice=advice, status=STOPPED) from None
+
+
+def _as_it_leaves(context: Context, text: str) -> str:
+    """The text after screening. Where policy would stop it, that is said, and the rest reads as after a release."""
+    verdict = _verdict(text, released=True)
+    stopping = sorted({found.type for found in verdict.findings if Policy().action(found) in ("hold", "block")})
+    if stopping:
+        context.tell(f"Warning: screening would stop this ({', '.join(stopping)}); see `afterword screen`.")
+    return verdict.text
+
+
 def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
     """A page that looks like the target. Files of the page are inside it."""
     if target == "servicenow":
@@ -73,7 +91,7 @@ def screen_(context: Context, file: str) -> None:
     """Show what screening finds in FILE; exit 3 where policy would stop it."""
     text = read_text(file)
     policy = Policy()
-    verdict = screen(text, policy)
+    verdict = _verdict(text)
     rows = []
     for finding in verdict.findings:
         line = text.count("\n", 0, finding.start) + 1

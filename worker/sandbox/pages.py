@@ -72,11 +72,17 @@ def detail(item: dict[str, Any]) -> str:
         for name in FACTS
         if (value := item.get(name))
     )
+    links = "".join(f"<dt>link</dt><dd>{_link(url)}</dd>" for url in item.get("links", []))
     journal = "".join(
         f"<h3>{html.escape(e['field'])}</h3><pre>{html.escape(e['text'])}</pre>" for e in item.get("journal", [])
     )
     where = f"<p><a href='/'>All objects</a> · {NAMES[item['vendor']]} · version {item['version']}</p>"
-    return _document(str(item["title"]), f"{where}{_body(item)}{journal}<hr><dl>{facts}</dl>")
+    return _document(str(item["title"]), f"{where}{_body(item)}{journal}<hr><dl>{facts}{links}</dl>")
+
+
+def _link(url: str) -> str:
+    shown = html.escape(url)
+    return f'<a href="{shown}">{shown}</a>' if url.startswith(("http://", "https://")) else shown
 
 
 def nothing() -> str:

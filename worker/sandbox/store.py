@@ -211,6 +211,7 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "key": next((tag for tag in tags_of(item) if tag.startswith("aw-")), None),
         "project": fields["System.TeamProject"],
         "tags": tags_of(item),
+        "links": [row["url"] for row in item["relations"] if row["rel"] == "Hyperlink"],
         "status": fields["System.State"],
         "body": str(fields.get(name) or ""),
         "format": item["formats"].get(name, "html"),
