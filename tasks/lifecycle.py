@@ -274,10 +274,15 @@ async def _content(services: Services, job: Job) -> tuple[Document | None, Issue
     document, issue = None, None
     if job.follows:
         return None, None
-    if isinstance(job.command, PublishToConfluence):
-        document = await services.contents.document(job.command.doc_id)
-    else:
-        issue = await services.contents.issue(job.command.issue_id)
+    try:
+        if isinstance(job.command, PublishToConfluence):
+            document = await services.contents.document(job.command.doc_id)
+        else:
+            issue = await services.contents.issue(job.command.issue_id)
+    except KeyTrouble as trouble:
+        # This job's trouble and not its destination's; a missing key may come back, a damaged record doesn't mend.
+        failure = Transient if trouble.code == "key_unavailable" else Permanent
+        raise failure(trouble.message, code=trouble.code, advice=trouble.advice) from None
     if document is None and issue is None:
         raise missing(job.command)
     return document, issue

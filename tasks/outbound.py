@@ -7,6 +7,8 @@ carried it out.
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import contextlib
 import json
 import re
@@ -93,12 +95,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A complete answer."""
+    """A complete answer. `secrets` are the credential's forms, which the answer may echo."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     wrote: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def json(self) -> Any:
         """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
@@ -107,6 +110,17 @@ class Response:
             return json.loads(text)
         except (ValueError, RecursionError):
             raise not_json(self.status, wrote=self.wrote) from None
+
+    def words(self) -> str:
+        """The vendor's own words, short, on one line, and without the credential that it might echo."""
+        text = self.body[:20_000].decode("utf-8-sig", "replace")
+        try:
+            text = " / ".join(dict.fromkeys(_messages(json.loads(text)))) or text
+        except (ValueError, RecursionError):
+            text = re.sub(r"<[^>]{0,1000}>", " ", text)
+        for secret in self.secrets:
+            text = text.replace(secret, "[credential]")
+        return _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()[:EXCERPT_LENGTH]
 
 
 Outcome = Literal["ok", "failed", "unknown"]
@@ -169,6 +183,7 @@ class Http:
         self._session = session
         self._origin = origin
         self._authorization = dict(authorization)
+        self._secrets = secrets_of(authorization)
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
@@ -247,7 +262,7 @@ class Http:
                 ) as answer,
             ):
                 body = await self._read(answer)
-                return Response(answer.status, answer.headers, body, wrote=request.writes)
+                return Response(answer.status, answer.headers, body, request.writes, self._secrets)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
@@ -278,7 +293,7 @@ class Http:
         page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
             (b"<!doctype", b"<html")
         )
-        words = excerpt(response, self._authorization)
+        words = response.words()
         status = response.status
         certain = not request.writes
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
@@ -293,23 +308,17 @@ def _on_loop(deadline: float) -> float:
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
-def excerpt(response: Response, authorization: Mapping[str, str]) -> str:
-    """The vendor's own words, short, on one line, and without a credential that it might echo."""
-    text = response.body[:20_000].decode("utf-8-sig", "replace")
-    try:
-        text = " / ".join(dict.fromkeys(_messages(json.loads(text)))) or text
-    except (ValueError, RecursionError):
-        text = re.sub(r"<[^>]{0,1000}>", " ", text)
-    for secret in authorization.values():
-        for part in {secret, secret.split(" ")[-1]}:
-            if len(part) > 3:
-                text = text.replace(part, "[credential]")
-    return _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()[:EXCERPT_LENGTH]
-
-
-def vendor_words(answer: object) -> str:
-    """The human-readable words of a decoded error body, short and on one line."""
-    return _CONTROL.sub(" ", " / ".join(dict.fromkeys(_messages(answer))))[:EXCERPT_LENGTH]
+def secrets_of(authorization: Mapping[str, str]) -> tuple[str, ...]:
+    """The forms in which an answer could show a credential, longest first: as sent, and what HTTP Basic encodes."""
+    found = set()
+    for value in authorization.values():
+        scheme, _, sent = value.rpartition(" ")
+        found |= {value, sent}
+        if scheme.lower() == "basic":
+            with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+                account = base64.b64decode(sent).decode()
+                found |= {account, account.partition(":")[2]}
+    return tuple(sorted((part for part in found if len(part) > 3), key=len, reverse=True))
 
 
 def _messages(value: object, depth: int = 0) -> list[str]:

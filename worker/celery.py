@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from celery import Celery, Task, signals
-from celery.exceptions import Ignore, Reject
+from celery.exceptions import Reject
 from celery.loaders.app import AppLoader
 from redis.exceptions import RedisError
 
@@ -75,7 +75,7 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     """One attempt of the job whose id is the task's id.
 
     Returns the receipt in upstream's shape; raises `Retry` with the due time that the ledger holds, a typed error for
-    a job that is dead, or `Ignore` where this message has nothing to do.
+    a job that is dead, `Ignore` where this message has nothing to do, or `Reject` where another worker must have it.
     """
     loop = app.running_loop()
     traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
@@ -87,7 +87,8 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
         time.sleep(REQUEUE_PAUSE_S)
         raise Reject(str(trouble), requeue=True) from None
     except CancelledError:
-        raise Ignore from None
+        # Cut short before the ledger said anything: a job that came as this message may stand nowhere else yet.
+        raise Reject("this worker stops", requeue=True) from None
     except AfterwordError as refused:
         log.error("job %s: %s", task.request.id, refused)
         raise

@@ -64,6 +64,7 @@ class Sweeper:
                 group.create_task(self._listen())
                 group.create_task(_again_and_again(self._beat))
                 group.create_task(_again_and_again(self._sweep, self._woken))
+                group.create_task(_again_and_again(self._link))
                 group.create_task(_again_and_again(self._keep_house))
                 group.create_task(_again_and_again(self.forget))
                 group.create_task(_again_and_again(self._probe))
@@ -81,6 +82,12 @@ class Sweeper:
     async def _sweep(self) -> float:
         await self.turn()
         return await self._services.destinations.upcoming_s(self._services.settings.sweep_interval_s)
+
+    async def _link(self) -> float:
+        """Queue the links that are missing, beside the turns: trouble with one issue's record holds up no job."""
+        for job_id in await follow_up(self._services.ledger, self._services.core.links):
+            log.info("job %s: queued to bring links up to date", job_id)
+        return self._services.settings.sweep_interval_s
 
     async def _keep_house(self) -> float:
         """Close what stays open and tell what ended: nobody waits for it, so no wake-up starts it. Returns the pause."""
@@ -107,10 +114,8 @@ class Sweeper:
                 log.info("destination %s stays suspended: %s", name, report.message)
 
     async def turn(self) -> None:
-        """One turn: queue the links that are missing, send what is due, take over what lapsed."""
+        """One turn: send what is due, take over what lapsed."""
         ledger = self._services.ledger
-        for job_id in await follow_up(ledger, self._services.core.links):
-            log.info("job %s: queued to bring links up to date", job_id)
         await self._wake_due()
         lapsed = await ledger.lapsed(BATCH)
         if any(await asyncio.gather(*(self._take_over(job_id) for job_id in lapsed))):

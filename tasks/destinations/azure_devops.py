@@ -18,7 +18,7 @@ from tasks.destinations.contract import Destination, DestinationSettings, Prepar
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import azure_devops, clean
 from tasks.model import ConnectionReport, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Link, Receipt
-from tasks.outbound import Http, Request, Response, checked_url, vendor_words
+from tasks.outbound import Http, Request, Response, checked_url
 
 TITLE_LENGTH = 255
 TAG_LENGTH = 400
@@ -236,7 +236,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
             answer = response.json()
         except Transient:
             answer = {}
-        words = vendor_words(answer)
+        words = response.words()
         reason = str(answer.get("typeKey", "")) + words
         if "ProjectDoesNotExist" in reason or "TF200016" in reason:
             return _no_project(project, response)

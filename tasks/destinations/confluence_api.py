@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from tasks.errors import Permanent, Transient
 from tasks.model import Frozen
-from tasks.outbound import Http, Request, vendor_words
+from tasks.outbound import Http, Request, Response
 
 PROPERTY = "afterword"
 PAGE_SIZE = 200
@@ -153,7 +153,7 @@ class Dialect(ABC):
         accept: frozenset[int] = frozenset(),
         *,
         tries: str = "",
-    ) -> tuple[int, Any]:
+    ) -> Response:
         """A write with JSON in and out. Statuses in `accept` come back; any other 404 is `NotVisible`.
 
         `tries` is what a later look-up needs to find the object by, should this write's end stay unknown.
@@ -162,7 +162,9 @@ class Dialect(ABC):
         response = await self.http.send(request, accept=accept | {404})
         if response.status == 404 and 404 not in accept:
             raise not_visible(path)
-        return response.status, response.json() if response.body else {}
+        if response.body:
+            response.json()  # an answer that is no JSON is the exchange's error, whoever needs the answer
+        return response
 
     async def read(self, path: str, operation: str, params: dict[str, str] | None = None) -> Any:
         """A read; None on 404."""
@@ -204,11 +206,10 @@ def multipart(name: str, media_type: str, content: bytes, comment: str) -> tuple
     return boundary, head.encode("utf-8", "replace") + content + tail.encode("utf-8", "replace")
 
 
-def refusal(status: int, answer: object, draft: Draft) -> Permanent | VersionConflict | NotVisible:
+def refusal(response: Response, draft: Draft) -> Permanent | VersionConflict | NotVisible:
     """What a refused create or update means, by the vendor's words."""
-    words = str(answer)
-    lowered = words.lower()
-    said = vendor_words(answer)
+    status, said = response.status, response.words()
+    lowered = str(response.json() if response.body else "").lower()
     if status == 409:
         return VersionConflict(
             f"The page's version is not the one that was read (409). It said: {said!r}",

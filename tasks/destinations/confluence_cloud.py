@@ -59,21 +59,21 @@ class CloudV2(Dialect):
     async def create(self, draft: Draft) -> Page:
         """One POST with the whole body."""
         body = self._body(draft) | {"spaceId": draft.space}
-        status, answer = await self.write("POST", f"{self.base}/pages", "POST /pages", body, REFUSED, tries=draft.title)
-        if status in REFUSED:
-            raise refusal(status, answer, draft)
-        return self._page(answer)
+        response = await self.write("POST", f"{self.base}/pages", "POST /pages", body, REFUSED, tries=draft.title)
+        if response.status in REFUSED:
+            raise refusal(response, draft)
+        return self._page(response.json())
 
     async def update(self, page: Page, draft: Draft) -> Page:
         """A PUT with the version after the one that was read. This API has no minor edit."""
         version = {"number": page.version + 1, "message": draft.message}
         body = self._body(draft) | {"id": page.id, "version": version}
-        status, answer = await self.write("PUT", f"{self.base}/pages/{page.id}", "PUT /pages/{id}", body, REFUSED)
-        if status == 404 and not draft.parent_id:
+        response = await self.write("PUT", f"{self.base}/pages/{page.id}", "PUT /pages/{id}", body, REFUSED)
+        if response.status == 404 and not draft.parent_id:
             raise not_visible(page.id)
-        if status in REFUSED:
-            raise refusal(status, answer, draft)
-        return self._page(answer)
+        if response.status in REFUSED:
+            raise refusal(response, draft)
+        return self._page(response.json())
 
     async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
         """From the list of properties with that key."""
@@ -90,8 +90,8 @@ class CloudV2(Dialect):
         path = f"{self.base}/pages/{quote(page_id)}/properties"
         if version is None:
             json = {"key": key, "value": value}
-            status, _ = await self.write("POST", path, "POST /pages/{id}/properties", json, frozenset({409}))
-            if status != 409:
+            response = await self.write("POST", path, "POST /pages/{id}/properties", json, frozenset({409}))
+            if response.status != 409:
                 return
             found = await self.property(page_id, key)
             version = found[1] if found else 1

@@ -58,23 +58,21 @@ class DataCenterV1(Dialect):
     async def create(self, draft: Draft) -> Page:
         """One POST with the whole body."""
         body = self._body(draft) | {"space": {"key": draft.space}}
-        status, answer = await self.write(
-            "POST", f"{self.v1}/content", "POST /content", body, REFUSED, tries=draft.title
-        )
-        if status in REFUSED:
-            raise refusal(status, answer, draft)
-        return self._page(answer)
+        response = await self.write("POST", f"{self.v1}/content", "POST /content", body, REFUSED, tries=draft.title)
+        if response.status in REFUSED:
+            raise refusal(response, draft)
+        return self._page(response.json())
 
     async def update(self, page: Page, draft: Draft) -> Page:
         """A PUT with the version after the one that was read."""
         version = {"number": page.version + 1, "message": draft.message, "minorEdit": draft.minor}
         body = self._body(draft) | {"id": page.id, "version": version}
-        status, answer = await self.write("PUT", f"{self.v1}/content/{page.id}", "PUT /content/{id}", body, REFUSED)
-        if status == 404 and not draft.parent_id:
+        response = await self.write("PUT", f"{self.v1}/content/{page.id}", "PUT /content/{id}", body, REFUSED)
+        if response.status == 404 and not draft.parent_id:
             raise not_visible(page.id)
-        if status in REFUSED:
-            raise refusal(status, answer, draft)
-        return self._page(answer)
+        if response.status in REFUSED:
+            raise refusal(response, draft)
+        return self._page(response.json())
 
     async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
         """The property of that key."""
@@ -87,8 +85,8 @@ class DataCenterV1(Dialect):
         path = f"{self.v1}/content/{quote(page_id)}/property"
         if version is None:
             json = {"key": key, "value": value}
-            status, _ = await self.write("POST", path, "POST /content/{id}/property", json, frozenset({409}))
-            if status != 409:
+            response = await self.write("POST", path, "POST /content/{id}/property", json, frozenset({409}))
+            if response.status != 409:
                 return
             found = await self.property(page_id, key)
             version = found[1] if found else 1

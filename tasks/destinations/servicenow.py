@@ -365,7 +365,7 @@ def _result(response: Response) -> dict[str, str]:
 
 
 def _refused(response: Response) -> Permanent | DestinationTrouble:
-    words = str(response.json().get("error", {}))[:300]
+    words = response.words()
     if "ACL" in words:
         return DestinationTrouble(
             f"The account may not create incidents. It said: {words!r}",

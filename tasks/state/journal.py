@@ -139,12 +139,22 @@ class Journal:
             try:
                 again = await self._send(group)
             except (RedisError, OSError) as error:
-                for pending in group:
-                    if not pending.done.done():
-                        pending.done.set_exception(_unavailable(error))
-                        pending.done.exception()
+                self._fail(group, _unavailable(error))
+            except BaseException as error:
+                # Stopped, or a fault of ours: nobody may wait for ever for what is not sent any more.
+                stopped = StateUnavailable("This process stops; nothing was written.", code="stopped")
+                fault = error if isinstance(error, Exception) else stopped
+                self._fail(group, fault)
+                if not isinstance(error, Exception):
+                    self._fail(self._queue, fault)
+                    self._queue = []
+                    raise
             else:
                 self._queue[:0] = again
+
+    def _fail(self, group: list[Pending], error: Exception) -> None:
+        for pending in group:
+            self._resolve(pending, error)
 
     async def _send(self, group: list[Pending]) -> list[Pending]:
         """One pipeline; returns those that have to be signed again."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from tasks.model import Command, Frozen
 from tasks.state.journal import Journal
+
+log = logging.getLogger(__name__)
+
+UNREADABLE_PAUSE_MS = 10 * 60_000
 
 
 class Member(Frozen):
@@ -72,7 +78,7 @@ class Links:
     async def members(self, issue: str) -> dict[str, Member]:
         """The issue's delivered objects, by subject."""
         raw = await self._redis.hgetall(f"{self._journal.prefix}:links:{issue}")
-        return {subject.decode(): Member.model_validate_json(entry) for subject, entry in raw.items()}
+        return {subject.decode(): _member(entry) for subject, entry in raw.items()}
 
     async def due(self, batch: int = 50, *, ahead_ms: int = 0) -> list[Due]:
         """Issues in which something ended since their links were last looked at, and nothing for ten seconds (less
@@ -82,14 +88,17 @@ class Links:
         for row in await self._journal.query("links_due", {"batch": batch, "ahead_ms": ahead_ms}):
             issue, score, members, busy, now_ms = (part.decode() for part in row)
             pairs = json.loads(members)
+            try:
+                known = {subject: _member(entry) for subject, entry in zip(pairs[::2], pairs[1::2], strict=True)}
+            except ValidationError:
+                log.warning("the links of issue %s can't be read; a newer version may have written them", issue)
+                await self._seen(issue, score, int(now_ms) + UNREADABLE_PAUSE_MS)
+                continue
             found.append(
                 Due(
                     issue=issue,
                     score=score,
-                    members={
-                        subject: Member.model_validate_json(entry)
-                        for subject, entry in zip(pairs[::2], pairs[1::2], strict=True)
-                    },
+                    members=known,
                     busy=tuple(Busy(subject, int(at), bool(follows)) for subject, at, follows in json.loads(busy)),
                     now_ms=int(now_ms),
                 )
@@ -98,5 +107,13 @@ class Links:
 
     async def done(self, due: Due, again_ms: int | None) -> None:
         """The issue was seen to; look again at `again_ms` (epoch milliseconds) where that is given."""
-        args = {"issue": due.issue, "score": due.score} | ({"again_ms": again_ms} if again_ms is not None else {})
+        await self._seen(due.issue, due.score, again_ms)
+
+    async def _seen(self, issue: str, score: str, again_ms: int | None) -> None:
+        args = {"issue": issue, "score": score} | ({"again_ms": again_ms} if again_ms is not None else {})
         await self._journal.query("links_done", args)
+
+
+def _member(entry: str | bytes) -> Member:
+    """A stored member, also one that a neighbouring version wrote: what it has besides is ignored."""
+    return Member.model_validate_json(entry, extra="ignore")

@@ -30,7 +30,7 @@ class WorkerState(Frozen):
 
 
 async def workers(redis: Redis, prefix: str) -> list[WorkerState]:
-    """All workers heard of within a day, those heard of last first."""
+    """All workers that live, or are gone and still hold jobs; those heard of last first."""
     client: Any = redis  # replies are bytes; redis-py's types allow for str as well
     rows = await client.zrevrange(f"{prefix}:workers", 0, 999, withscores=True)
     if not rows:

@@ -286,3 +286,24 @@ async def test_every_request_of_a_follow_up_is_audited(bench):
     assert len(intents) == len((await bench.sandbox.state())["requests"])
     assert (await bench.services.audit.verify()).ok
     assert "Root cause" not in json.dumps([entry.data for entry in entries])
+
+
+async def test_a_record_of_links_that_can_not_be_read_holds_up_no_other_issue(bench):
+    await deliver(bench, *ALL)
+    links = bench.services.core.links
+    (due,) = await links.due(ahead_ms=60_000)
+    prefix = bench.services.settings.prefix
+    await bench.services.redis.hset(f"{prefix}:links:unreadable", mapping={"a": "{}", "b": "{}"})
+    await bench.services.redis.zadd(f"{prefix}:links:pending", {"unreadable": 0})
+    assert [seen.issue for seen in await links.due(ahead_ms=60_000)] == [due.issue]
+    assert await bench.services.redis.zscore(f"{prefix}:links:pending", "unreadable") > due.now_ms
+
+
+async def test_a_member_with_fields_of_a_newer_version_is_read(bench):
+    await deliver(bench, *ALL)
+    links, redis = bench.services.core.links, bench.services.redis
+    (due,) = await links.due(ahead_ms=60_000)
+    name = f"{bench.services.settings.prefix}:links:{due.issue}"
+    for subject, entry in (await redis.hgetall(name)).items():
+        await redis.hset(name, subject, json.dumps(json.loads(entry) | {"colour": "blue"}))
+    assert await links.members(due.issue) == due.members

@@ -251,3 +251,16 @@ async def test_every_request_has_an_intent_before_it_and_one_outcome_after_it(se
     assert len(intents) == len((await sandbox.state())["requests"])
     assert [e.event for e in entries].count("delivery.unknown") == 1
     assert DOCUMENT.content_md[:20] not in str(entries)
+
+
+@pytest.mark.parametrize(("key_id", "state"), [(None, JobState.DEAD), ("0badc0de", JobState.RETRYING)])
+async def test_content_that_does_not_open_is_its_jobs_trouble_and_suspends_no_destination(
+    services, content, key_id, state
+):
+    job = await submit(services, INCIDENT)
+    name = f"{services.settings.prefix}:issue:{ISSUE.id}"
+    version, used, token = (await services.redis.get(name)).decode().split(".", 2)
+    await services.redis.set(name, f"{version}.{key_id or used}.{token if key_id else token[:-9] + 'AAAAAAAA='}")
+    ended = await lifecycle.attempt(services.core, job.id)
+    assert (ended.state, ended.error.code) == (state, "key_unavailable" if key_id else "damaged")
+    assert (await services.destinations.require("servicenow")).state == "ready"

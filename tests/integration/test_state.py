@@ -10,6 +10,7 @@ from tasks.errors import Fenced, Refused, StateUnavailable
 from tasks.model import Document, Job, JobState, Receipt, parse_command
 from tasks.state.audit import Event
 from tasks.state.transitions import NotClaimed, Settlement
+from tests.conftest import until
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -205,6 +206,26 @@ async def test_a_cut_connection_leaves_the_chain_whole(services):
         await submit(services)
     report = await services.audit.verify()
     assert report.ok, report.problems
+
+
+async def test_a_transition_that_can_not_be_sent_says_so_and_holds_up_no_other(services):
+    with pytest.raises(TypeError):
+        await services.journal.commit("record", {"set": object()}, Event.DOCUMENT_PUT)
+    assert (await submit(services)).state is JobState.QUEUED
+    assert (await services.audit.verify()).ok
+
+
+async def test_a_worker_that_is_gone_leaves_nothing_of_itself(services):
+    for name in ("leaves", "dies"):
+        await services.ledger.heartbeat(name, 1 if name == "dies" else 60_000, 1, "{}")
+    await services.ledger.upkeep.goodbye("leaves")
+    about = f"{services.settings.prefix}:workers:about"
+
+    async def forgotten() -> bool:
+        await services.ledger.lapsed()
+        return not await services.redis.exists(about)
+
+    await until(forgotten, what="what the workers said of themselves is forgotten")
 
 
 async def test_bodies_and_secrets_are_sealed_at_rest(services):

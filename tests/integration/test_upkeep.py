@@ -86,6 +86,16 @@ async def test_ended_jobs_are_forgotten_with_everything_about_them_and_the_subje
     assert [e.data["count"] for e in entries] == [1]
 
 
+async def test_forgetting_a_job_leaves_the_idempotency_key_that_a_newer_job_was_made_with(services):
+    first = await submit(services, INCIDENT, idempotency_key="k")
+    await services.ledger.cancel(first.id, "test")
+    (mark,) = [name async for name in services.redis.scan_iter(f"{services.settings.prefix}:idempotency:*")]
+    await services.redis.delete(mark)  # its own age is over
+    second = await submit(services, INCIDENT, idempotency_key="k")
+    await services.ledger.upkeep.forget("finished:done", LATER_MS)
+    assert (await submit(services, INCIDENT, idempotency_key="k")).id == second.id
+
+
 async def test_dead_jobs_have_an_age_of_their_own(services):
     job = await services.ledger.claim((await submit(services, INCIDENT)).id, "w", 60_000)
     await services.ledger.settle(job, Settlement(JobState.DEAD, Event.DEAD))

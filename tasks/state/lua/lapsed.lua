@@ -5,6 +5,9 @@ for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), '-inf', int(
   local running = redis.call('SCARD', key('worker', worker, 'jobs'))
   if running > 0 then redis.call('SET', key('worker', worker, 'ran'), running, 'NX', 'PX', 60000) end
   for _, id in ipairs(jobs) do found[#found + 1] = id end
-  if #jobs == 0 then redis.call('ZREM', key('workers'), worker) end
+  if #jobs == 0 then
+    redis.call('ZREM', key('workers'), worker)
+    redis.call('HDEL', key('workers', 'about'), worker)
+  end
 end
 return found

@@ -1,4 +1,4 @@
--- operate(args: id, from, to, actor, reason, released, subject?): an operator's or the ledger's own decision about a resting job
+-- operate(args: id, from, to, actor?, reason?, released?, subject?, max_age_ms?, superseded_by?): an operator's or the ledger's own decision about a resting job
 local id = args.id
 local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end

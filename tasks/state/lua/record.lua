@@ -1,4 +1,4 @@
--- record(args: set?, hash?, remove?, add?, take?): store or drop plain records together with their audit entry
+-- record(args: set?, hash?, remove?, add?, take?, wake?): store or drop plain records together with their audit entry
 for name, value in pairs(args.set or {}) do
   redis.call('SET', key(name), value)
   if name:find('^document:') or name:find('^issue:') then redis.call('ZADD', key('contents'), int(now), name) end

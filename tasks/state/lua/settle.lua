@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?, link?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?): end an attempt
 -- with traffic
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -27,6 +27,7 @@ if args.receipt then
 end
 if args.link then
   redis.call('HSET', job_key(id), 'issue', args.link.issue)
+  redis.call('HSET', subject, 'issue', args.link.issue)
   redis.call('SADD', key('links', args.link.issue, 'subjects'), get(id, 'subject'))
   local record, member = key('links', args.link.issue), get(id, 'subject')
   if args.link.entry then redis.call('HSET', record, member, args.link.entry) else redis.call('HDEL', record, member) end

@@ -1,4 +1,4 @@
--- take_over(args: id, token, to, blame, last_error): give back the job of a worker that died, or whose lease ran out
+-- take_over(args: id, token, to, blame, last_error, superseded_by?): give back the job of a worker that died, or whose lease ran out
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
 local lease = tonumber(redis.call('ZSCORE', key('leases'), id) or 0)

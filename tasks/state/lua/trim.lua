@@ -6,7 +6,9 @@ local function forget_job(id)
   redis.call('ZREM', key('state', facts[1]), id)
   redis.call('ZREM', key('state', facts[1], facts[2]), id)
   redis.call('SREM', key('told'), id)
-  if facts[3] then redis.call('DEL', key('idempotency', facts[3])) end
+  -- a key that was forgotten by its own age may have made a newer job since
+  local mark = facts[3] and key('idempotency', facts[3])
+  if mark and redis.call('HGET', mark, 'job') == id then redis.call('DEL', mark) end
   redis.call('DEL', job_key(id), key('job', id, 'events'))
 end
 
