@@ -18,7 +18,7 @@ from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, subj
 from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
 from worker.console.visit import Visit
-from worker.sandbox.pages import as_html
+from worker.display import as_html
 
 TITLES = ("title", "short_description", "System.Title")
 BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
