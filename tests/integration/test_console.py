@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from tasks.destinations import parse_settings
 from tasks.model import Issue, parse_command
@@ -285,6 +286,27 @@ async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, 
 async def test_a_bulk_action_that_makes_no_sense_is_refused(client, log_in, form):
     token = await log_in("operator")
     assert (await client.post("/bulk", data={"csrf": token, **form})).status == 409
+
+
+async def test_the_mark_that_stops_a_bulk_action_is_no_bulk_action(services, client, log_in):
+    """It stands under a bulk action's key: whoever may read could ask for it, and met a fault of ours."""
+    await log_in("viewer")
+    await services.redis.set(f"{services.settings.prefix}:bulk:known:stop", "test")
+    assert (await client.get("/bulk/known:stop")).status == 404
+    async with client.get("/live?topic=bulk:known:stop") as stream:
+        assert (stream.status, stream.content_type) == (200, "text/event-stream")
+
+
+async def test_a_job_is_reached_whatever_its_producer_called_it(services, client, log_in, destinations):
+    token = await log_in("operator")
+    await services.contents.put_issue(Issue(id="i", title="Broken"), "test")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i"})
+    await services.submit(command, actor="celery", job_id="a/b?c=d#e&f")
+    link = re.search(r'class="title" href="([^"]+)"', await (await client.get("/jobs")).text())[1]
+    answer = await client.get(URL(link, encoded=True))
+    assert (answer.status, "Cancel job" in await answer.text()) == (200, True)
+    ended = await client.post(URL(f"{link}/cancel", encoded=True), data={"csrf": token})
+    assert (ended.status, "Cancelled." in await ended.text()) == (200, True)
 
 
 # -- headers and words -----------------------------------------------------------------------------------------------
