@@ -61,7 +61,7 @@ def callback_policy(origins: str, private: str) -> CallbackPolicy:
     """The policy of two comma-separated settings; raises `Refused` naming the entry that doesn't fit."""
     listed = [part.strip().rstrip("/").lower() for part in origins.split(",") if part.strip()]
     for origin in listed:
-        if not _ORIGIN.match(origin):
+        if not _ORIGIN.match(origin) or not _is_port(origin):
             raise Refused(
                 f"AFTERWORD_CALLBACK_ORIGINS: {origin!r:.80} is no origin.",
                 code="bad_settings",
@@ -78,6 +78,12 @@ def callback_policy(origins: str, private: str) -> CallbackPolicy:
                 advice="Write it as 10.1.0.0/16.",
             ) from None
     return CallbackPolicy(origins=tuple(origin_of(origin) for origin in listed), private=networks)
+
+
+def _is_port(origin: str) -> bool:
+    """Whether the origin's port, where it has one, is one that exists."""
+    port = origin.rpartition("/")[2].partition(":")[2]
+    return not port or 0 < int(port) <= 65535
 
 
 def origin_of(url: str) -> str:

@@ -251,7 +251,17 @@ def test_the_payload_is_the_outcome_as_it_was():
     assert told["data"]["result"] is None
 
 
-@pytest.mark.parametrize("origins", ["example.com", "https://example.com/path", "ftp://example.com", "https://*.a.com"])
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "example.com",
+        "https://example.com/path",
+        "ftp://example.com",
+        "https://*.a.com",
+        "https://a.com:65536",
+        "https://a.com:0",
+    ],
+)
 def test_a_setting_that_is_no_origin_is_refused(origins):
     with pytest.raises(Refused, match="AFTERWORD_CALLBACK_ORIGINS"):
         callback_policy(origins, "")

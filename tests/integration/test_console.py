@@ -379,6 +379,20 @@ async def test_a_form_sent_twice_makes_one_job(services, client, log_in, destina
     assert urlsplit(first.headers["Location"]).path.startswith("/jobs/")
 
 
+async def test_a_form_sent_before_with_another_content_can_be_sent_once_more(client, log_in, destinations):
+    """A browser that goes back brings the old form with its key: it was refused, however often it was sent."""
+    token = await log_in("operator")
+    form = {"csrf": token, "title": "Twice", "content": "Text", "space": "OPS", "once": "1", "then": "submit"}
+    first = await client.post("/publish", data=form, allow_redirects=False)
+    refused = await client.post("/publish", data=form | {"content": "Changed"})
+    page = await refused.text()
+    assert (refused.status, "was sent before" in page) == (422, True)
+    again = form | {"content": "Changed", "once": re.search(r'name="once" value="([^"]+)"', page)[1]}
+    second = await client.post("/publish", data=again, allow_redirects=False)
+    assert second.status == 303
+    assert second.headers["Location"] != first.headers["Location"]
+
+
 async def test_the_stored_secret_is_on_no_page(services, client, log_in):
     settings = parse_settings({"kind": "confluence", "base_url": "https://wiki.example.com", "email": "a@example.com"})
     await services.destinations.set("confluence", settings, "planted-secret-word", "test")

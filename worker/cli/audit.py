@@ -22,6 +22,7 @@ from worker.runtime import Services
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
+GROUP = 1000
 
 
 @click.group()
@@ -35,10 +36,21 @@ def audit() -> None:
 @common
 def tail(context: Context, count: int, job_id: str | None) -> None:
     """Show the newest entries."""
-    entries = context.run(lambda services: services.audit.tail(count))
-    entries = [entry for entry in entries if job_id is None or entry.data.get("job") == job_id]
+    entries = context.run(lambda services: _newest(services, count, job_id))
     rows = [entry.model_dump(mode="json") for entry in entries]
     context.show(rows, "\n".join(map(_line, entries)) or "No entry yet.")
+
+
+async def _newest(services: Services, count: int, job_id: str | None) -> list[AuditEntry]:
+    """The newest entries, or the newest of one job, however far back they are; oldest first."""
+    if job_id is None:
+        return await services.audit.tail(count)
+    found: list[AuditEntry] = []
+    position: str | None = None
+    while len(found) < count and (entries := await services.audit.before(position, GROUP)):
+        found += [entry for entry in entries if entry.data.get("job") == job_id]
+        position = entries[-1].id
+    return found[:count][::-1]
 
 
 def _line(entry: AuditEntry) -> str:
