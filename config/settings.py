@@ -35,11 +35,12 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
+        repr=False,
         description="Redis >= 6.2 or Valkey that holds ledger and audit: redis://, rediss:// (TLS), unix:// or "
         "sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE[/DB]",
     )
     broker_url: str | None = Field(
-        default=None, description="Celery's broker, such as amqp://; the ledger's Redis where unset"
+        default=None, repr=False, description="Celery's broker, such as amqp://; the ledger's Redis where unset"
     )
     sentinel_password: SecretStr | None = Field(
         default=None, description="password of the sentinels themselves, where they have one"

@@ -73,6 +73,14 @@ def test_a_password_that_breaks_its_address_is_told_how_to_be_written_and_not_qu
     assert Settings().broker_address().startswith(("redis", "amqp"))
 
 
+def test_settings_that_are_shown_show_no_password(monkeypatch):
+    """A service that prints its settings, such as in a failed assertion, would print those of the addresses."""
+    monkeypatch.setenv("AFTERWORD_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    monkeypatch.setenv("AFTERWORD_BROKER_URL", "amqp://bot:hunter2@127.0.0.1//")
+    monkeypatch.setenv("AFTERWORD_KEYS", "hunter2")
+    assert "hunter2" not in repr(Settings()) + str(Settings())
+
+
 def test_several_brokers_may_be_named(monkeypatch):
     monkeypatch.setenv("AFTERWORD_BROKER_URL", "amqp://u:p@one//;amqp://u:p@two//")
     assert Settings().broker_address() == "amqp://u:p@one//;amqp://u:p@two//"
