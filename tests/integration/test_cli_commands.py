@@ -221,7 +221,11 @@ def test_an_upstream_document_and_issue_are_taken_as_they_are(cli, settings, tmp
         "something_new": [1],
     }
     (tmp_path / "doc.json").write_text(json.dumps(document))
-    assert cli.json("document", "put", tmp_path / "doc.json") == {"id": "0198-doc", "title": "Post-Mortem: x"}
+    assert cli.json("document", "put", tmp_path / "doc.json") == {
+        "id": "0198-doc",
+        "title": "Post-Mortem: x",
+        "attachments": [],
+    }
     issue = {"id": "0198-issue", "title": "x", "severity": "P1 - Critical", "tags": '["a","b"]', "description": None}
     (tmp_path / "issue.json").write_text("\ufeff" + json.dumps(issue))
     assert cli.json("issue", "put", tmp_path / "issue.json")["id"] == "0198-issue"
@@ -237,9 +241,13 @@ def test_an_upstream_document_and_issue_are_taken_as_they_are(cli, settings, tmp
 
 def test_a_markdown_file_gets_its_id_from_its_name_and_its_title_from_its_heading(cli, tmp_path):
     (tmp_path / "rca-7.md").write_text("```\n# no\n```\n\n# RCA: *seven*\n")
-    assert cli.json("document", "put", tmp_path / "rca-7.md") == {"id": "rca-7", "title": "RCA: seven"}
+    assert cli.json("document", "put", tmp_path / "rca-7.md") == {
+        "id": "rca-7",
+        "title": "RCA: seven",
+        "attachments": [],
+    }
     given = cli.json("document", "put", tmp_path / "rca-7.md", "--id", "x", "--title", "T", "--type", "postmortem")
-    assert given == {"id": "x", "title": "T"}
+    assert given == {"id": "x", "title": "T", "attachments": []}
 
 
 def test_doctor_says_what_is_missing(cli):
