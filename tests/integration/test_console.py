@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from tasks.destinations import parse_settings
-from tasks.model import Issue, parse_command
+from tasks.model import Document, Issue, parse_command
 from tasks.state.export import verify_export
 from tests.conftest import until
 from worker.api.app import build
@@ -348,6 +348,20 @@ async def test_a_fault_of_ours_is_a_page_without_its_words(services, client, log
     assert "planted-word" not in text
 
 
+async def test_the_log_of_a_fault_names_the_page_and_not_the_address_as_sent(
+    services, client, log_in, monkeypatch, caplog
+):
+    await log_in("viewer")
+
+    async def broken(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(type(services.ledger), "require", broken)
+    assert (await client.get("/jobs/planted-word")).status == 500
+    assert "/jobs/{id}: RuntimeError" in caplog.text
+    assert "planted-word" not in caplog.text
+
+
 async def test_a_body_that_is_too_large_is_refused_early(client, log_in):
     token = await log_in("operator")
     answer = await client.post("/publish", data={"csrf": token, "content": "x" * 12_000_000})
@@ -391,6 +405,35 @@ async def test_a_form_sent_before_with_another_content_can_be_sent_once_more(cli
     second = await client.post("/publish", data=again, allow_redirects=False)
     assert second.status == 303
     assert second.headers["Location"] != first.headers["Location"]
+
+
+TOKEN = "ghp_" + "a8Fk2Lq9Zx7Vb3Nm5Pw1Rt6Yu4Ic0OsEd2Gh"
+
+
+async def test_a_preview_shows_no_secret_wherever_a_ticket_holds_it(services, client, log_in, destinations):
+    """Tags and further fields are stopped as rendered only; the preview is for viewers as well."""
+    await log_in("viewer")
+    for number, held in enumerate(({"tags": (TOKEN,)}, {"config": {"fields": {"Custom.Note": TOKEN}}})):
+        config = held.pop("config", None)
+        issue = Issue(id=f"i{number}", title="Broken", description="Text", **held)
+        command = {"command": "create_azuredevops_workitem", "issue_id": issue.id, "project": "Operations"}
+        job = await services.submit(parse_command(command | {"config": config}), actor="test", issue=issue)
+        shown = await (await client.get(f"/jobs/{job.id}/paper")).text()
+        assert "Text" in shown
+        assert TOKEN not in shown
+        assert "[ApiKey]" in shown
+
+
+async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(services, client, log_in, destinations):
+    await log_in("operator")
+    files = ({"name": "App.log", "media_type": "text/plain", "content": f"started\nkey {TOKEN}\n".encode()},)
+    document = Document(id="d", title="Broken", content_md="See the log.", attachments=files)
+    command = {"command": "publish_to_confluence", "doc_id": "d", "space_key": "OPS"}
+    job = await services.submit(parse_command(command), actor="test", document=document)
+    page = await (await client.get(f"/jobs/{job.id}")).text()
+    assert "File App.log, line 2" in page
+    assert TOKEN not in page
+    assert re.search(rf"<mark[^>]*><b>[^<]*</b>[^<]*{TOKEN}", await (await client.get(f"/jobs/{job.id}/text")).text())
 
 
 async def test_the_stored_secret_is_on_no_page(services, client, log_in):
