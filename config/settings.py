@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -16,6 +18,7 @@ from config.sentinel import SCHEMES as SENTINEL_SCHEMES
 from config.sentinel import is_sentinel, parse_sentinel
 
 INSTANCE_FILE = "instance.json"
+_SEVERAL = re.compile(r";(?=[a-z+]+://)")  # Celery takes several brokers, to be tried in turn
 OTHERS = frozenset({"AFTERWORD_SHARED", "AFTERWORD_REDIS_PASSWORD"})  # read by the tests and by docker-compose.yml
 
 
@@ -32,11 +35,12 @@ class Settings(BaseSettings):
 
     redis_url: str | None = Field(
         default=None,
+        repr=False,
         description="Redis >= 6.2 or Valkey that holds ledger and audit: redis://, rediss:// (TLS), unix:// or "
         "sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE[/DB]",
     )
     broker_url: str | None = Field(
-        default=None, description="Celery's broker, such as amqp://; the ledger's Redis where unset"
+        default=None, repr=False, description="Celery's broker, such as amqp://; the ledger's Redis where unset"
     )
     sentinel_password: SecretStr | None = Field(
         default=None, description="password of the sentinels themselves, where they have one"
@@ -127,14 +131,14 @@ class Settings(BaseSettings):
             raise ConfigError(
                 f"AFTERWORD_REDIS_URL starts with {scheme[:12]!r}; use redis://, rediss://, unix:// or sentinel://."
             )
-        _check_sentinel("AFTERWORD_REDIS_URL", str(address))
+        _check_address("AFTERWORD_REDIS_URL", str(address))
         return str(address)
 
     def broker_address(self) -> str:
         """Celery's broker URL: AFTERWORD_BROKER_URL, else the ledger's Redis, else the running instance's."""
         left = self.redis_url or self.instance().get("broker_url")
         address = str(self.broker_url or left or self.redis_address())
-        _check_sentinel("AFTERWORD_BROKER_URL", address)
+        _check_address("AFTERWORD_BROKER_URL", address)
         return address
 
     def replicas_wanted(self) -> int:
@@ -147,13 +151,26 @@ class Settings(BaseSettings):
         return 1 if is_sentinel(self.redis_address()) else 0
 
 
-def _check_sentinel(name: str, address: str) -> None:
-    if not is_sentinel(address):
+def _check_address(name: str, address: str) -> None:
+    """Refuse an address that can't be taken apart. Those who would, later, quote the password that breaks it."""
+    if is_sentinel(address):
+        try:
+            parse_sentinel(address)
+        except ValueError as error:
+            raise ConfigError(f"{name} {error}.") from None
+        return
+    if address.startswith("unix://"):
         return
     try:
-        parse_sentinel(address)
-    except ValueError as error:
-        raise ConfigError(f"{name} {error}.") from None
+        each = [urlsplit(one) for one in _SEVERAL.split(address)]
+        broken = any(parts.port is None and "@" in parts.path + parts.query + parts.fragment for parts in each)
+    except ValueError:
+        broken = True
+    if broken:
+        raise ConfigError(
+            f"{name} can't be taken apart into account, host and port. "
+            "Write each of / ? # @ : [ ] in a password as %2F %3F %23 %40 %3A %5B %5D."
+        )
 
 
 def settings_for(data: Path | None) -> Settings:

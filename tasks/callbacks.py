@@ -61,7 +61,7 @@ def callback_policy(origins: str, private: str) -> CallbackPolicy:
     """The policy of two comma-separated settings; raises `Refused` naming the entry that doesn't fit."""
     listed = [part.strip().rstrip("/").lower() for part in origins.split(",") if part.strip()]
     for origin in listed:
-        if not _ORIGIN.match(origin):
+        if not _ORIGIN.match(origin) or not _is_port(origin):
             raise Refused(
                 f"AFTERWORD_CALLBACK_ORIGINS: {origin!r:.80} is no origin.",
                 code="bad_settings",
@@ -78,6 +78,12 @@ def callback_policy(origins: str, private: str) -> CallbackPolicy:
                 advice="Write it as 10.1.0.0/16.",
             ) from None
     return CallbackPolicy(origins=tuple(origin_of(origin) for origin in listed), private=networks)
+
+
+def _is_port(origin: str) -> bool:
+    """Whether the origin's port, where it has one, is one that exists."""
+    port = origin.rpartition("/")[2].partition(":")[2]
+    return not port or 0 < int(port) <= 65535
 
 
 def origin_of(url: str) -> str:
@@ -143,20 +149,22 @@ class AuditedPost:
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
 
-    async def before(self, _: Request, origin: Origin, begin: Callable[[], None]) -> None:
+    async def before(self, _: Request, origin: Origin, begin: Callable[[], None]) -> str:
         """Make the intent durable."""
         begin()
-        await self.outbox.announce(self.outcome, {"host": origin.netloc})
+        return await self.outbox.announce(self.outcome, {"host": origin.netloc})
 
-    async def after(self, _: object, exchange: Exchange) -> None:
+    async def after(self, mark: str, exchange: Exchange) -> None:
         """Settle the message."""
         facts = exchange_facts("POST callback", exchange)
         if exchange.outcome == "ok":
-            await self.outbox.settle(self.outcome, Event.CALLBACK_OK, None, facts)
+            await self.outbox.settle(self.outcome, Event.CALLBACK_OK, None, facts, mark)
             return
-        await self.failed(Event(f"callback.{exchange.outcome}"), exchange.status, facts)
+        await self.failed(Event(f"callback.{exchange.outcome}"), exchange.status, facts, mark)
 
-    async def failed(self, event: Event, status: int | None, facts: Mapping[str, object]) -> None:
+    async def failed(
+        self, event: Event, status: int | None, facts: Mapping[str, object], intent: str | None = None
+    ) -> None:
         """Plan the next post, or give up."""
         due_ms = next_due(self.outcome, status=status, now_ms=self.clock_ms(), chance=self.chance())
-        await self.outbox.settle(self.outcome, event if due_ms else Event.CALLBACK_DEAD, due_ms, facts)
+        await self.outbox.settle(self.outcome, event if due_ms else Event.CALLBACK_DEAD, due_ms, facts, intent)

@@ -16,7 +16,7 @@ def verdicts_of(work: Work, policy: Policy) -> dict[str, Verdict]:
     """The verdict on each of the work's texts, by name; raises `Held` where one can't be screened."""
     texts = {}
     if work.document:
-        texts = {"title": work.document.title, "content_md": work.document.content_md, **_readable(work.document)}
+        texts = {"title": work.document.title, "content_md": work.document.content_md, **readable_files(work.document)}
     if work.issue:
         texts = {"title": work.issue.title, "description": work.issue.description}
     return _verdicts(texts, policy, released=work.released)
@@ -68,7 +68,7 @@ def _name(file: str) -> str:
     return f"file {file}"
 
 
-def _readable(document: Document) -> dict[str, str]:
+def readable_files(document: Document) -> dict[str, str]:
     """The files that hold text, such as logs: they are screened like the document itself."""
     found = {}
     for file in document.attachments:

@@ -66,6 +66,7 @@ class Delivery(Task):
 
     Request = "worker.guard:DiscreetRequest"
     abstract = True
+    throws = (AfterwordError,)  # an end that the ledger knows, no fault of the task: Celery logs it as expected
 
 
 app = Afterword("afterword", loader=Loader, task_cls=Delivery, set_as_current=False)

@@ -33,6 +33,7 @@ CRASH_LIMIT = 3
 MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
+TIMELINE = "events"  # a job's timeline stands beside its record, under this further part of its key
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
@@ -50,10 +51,14 @@ class Ledger:
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
 
-        Raises `Refused` where the idempotency key belongs to another request, and `Fenced` for a job that follows
-        another where its subject has work of its own.
+        Raises `Refused` where the idempotency key belongs to another request or the id is no job's, and `Fenced` for a
+        job that follows another where its subject has work of its own.
         """
         job_id = submission.job_id or str(uuid.uuid4())
+        if _is_timeline(job_id):
+            raise Refused(
+                f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
+            )
         reply = await self._submit(job_id, submission)
         if submission.follows and reply.reason in ("moved", "busy"):
             raise Fenced("The subject has work of its own.", code="busy")
@@ -195,11 +200,15 @@ class Ledger:
         reply = await self._journal.commit("intent", args, event, **facts)
         return reply.intent
 
+    async def record(self, event: Event, facts: Mapping[str, Any]) -> None:
+        """Put a fact that is about no job and no request into the audit."""
+        await self._journal.commit("record", {}, event, **facts)
+
     async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
         """Put an operator's action on many jobs into the audit, before the first of them is touched."""
         event = {"retry": Event.BULK_RETRIED, "cancel": Event.BULK_CANCELLED, "release": Event.BULK_RELEASED}[verb]
         facts = chosen.model_dump(mode="json") | {"total": total, "actor": actor, "reason": reason or None}
-        await self._journal.commit("record", {}, event, **facts)
+        await self.record(event, facts)
 
     async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
@@ -343,6 +352,8 @@ class Ledger:
     ) -> Job:
         args = {"id": job_id, "from": list(states), "to": to, "actor": actor, "reason": reason}
         args |= {k: v for k, v in extra.items() if v is not None}
+        if _is_timeline(job_id):
+            await self.require(job_id)
         reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
         if not reply.ok:
             code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
@@ -358,6 +369,8 @@ class Ledger:
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, or None."""
+        if _is_timeline(job_id):
+            return None
         raw = await self._redis.hgetall(self._key("job", job_id))
         return job_of(raw) if raw else None
 
@@ -378,7 +391,7 @@ class Ledger:
 
     async def events(self, job_id: str) -> Sequence[dict[str, Any]]:
         """A job's timeline, oldest first."""
-        return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, "events"), 0, -1)]
+        return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, TIMELINE), 0, -1)]
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
@@ -399,6 +412,11 @@ def _remembered(submission: Submission) -> str | None:
     """What an idempotency key is remembered by."""
     key = submission.idempotency_key
     return hashlib.sha256(key.encode()).hexdigest() if key else None
+
+
+def _is_timeline(job_id: str) -> bool:
+    """Whether the record of a job of that id would stand where the timeline of another does."""
+    return job_id.endswith(f":{TIMELINE}")
 
 
 def content_name(command: Command) -> str:

@@ -49,13 +49,19 @@ class Outbox:
         args = {"origin": origin, "batch": batch, "lease_ms": lease_ms}
         return [_outcome(name, fields) for name, fields in await self._journal.query("take_callbacks", args)]
 
-    async def announce(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
-        """Make the intent of a post durable."""
+    async def announce(self, outcome: Outcome, facts: Mapping[str, Any]) -> str:
+        """Make the intent of a post durable; returns its reference."""
         facts = {"job": outcome.job, "message": outcome.message, "attempt": outcome.attempts, **facts}
-        await self._journal.commit("record", {}, Event.CALLBACK_INTENT, **facts)
+        args = {"id": "", "stage": "callback"}
+        reply = await self._journal.commit("intent", args, Event.CALLBACK_INTENT, **facts)
+        return reply.intent
 
-    async def settle(self, outcome: Outcome, event: Event, due_ms: int | None, facts: Mapping[str, Any]) -> None:
-        """End a post: the message is gone for good, or due again at `due_ms`."""
+    async def settle(
+        self, outcome: Outcome, event: Event, due_ms: int | None, facts: Mapping[str, Any], intent: str | None = None
+    ) -> None:
+        """End a post: the message is gone for good, or due again at `due_ms`. `intent` is closed by the same script;
+        one that was closed as unknown meanwhile stays so, and the message as it is.
+        """
         detail = {name: value for name, value in facts.items() if value is not None}
         args = {
             "message": outcome.message,
@@ -65,9 +71,9 @@ class Outbox:
             "detail": detail | {"attempt": outcome.attempts, "due_ms": due_ms},
         }
         args |= {} if due_ms is None else {"due_ms": due_ms}
-        await self._journal.commit(
-            "settle_callback", args, event, job=outcome.job, message=outcome.message, attempt=outcome.attempts, **facts
-        )
+        args |= {} if intent is None else {"intent": intent}
+        told = {"job": outcome.job, "message": outcome.message, "attempt": outcome.attempts, "intent": intent, **facts}
+        await self._journal.commit("settle_callback", args, event, **told)
 
 
 def _outcome(message: bytes, fields: list[bytes]) -> Outcome:

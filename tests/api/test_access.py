@@ -95,6 +95,14 @@ async def test_a_rate_limited_request_is_429_with_retry_after(services, api, mon
     assert int(refused.headers["Retry-After"]) >= 1
 
 
+async def test_requests_that_lack_the_scope_count_against_the_rate(services, api):
+    quick = services.settings.model_copy(update={"api_rate_per_minute": 1})
+    object.__setattr__(services, "settings", quick)
+    submitter = await api.with_scopes("submit")
+    answers = [await submitter.get("/v1/audit") for _ in range(3)]
+    assert [answer.status for answer in answers] == [403, 429, 429]
+
+
 async def test_the_last_use_is_noted(api, services):
     await api.get("/v1/jobs")
     key = await services.access.get(api.key.partition(".")[0])

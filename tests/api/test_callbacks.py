@@ -12,6 +12,7 @@ from aiohttp import web
 from tasks.callbacks import callback_policy, next_due, origin_of, payload, sign
 from tasks.errors import Refused
 from tasks.model import JobState
+from tasks.state.audit import Event
 from tasks.state.outbox import Outcome
 from tests.api.conftest import DOCUMENT, PUBLISH
 from tests.conftest import until
@@ -123,6 +124,26 @@ async def test_an_independent_client_verifies_what_a_real_worker_posts(
     await until(settled)
     assert len(receiver.got) == 1
     assert (await api.get("/v1/audit/verify")).json["ok"]
+    entries = [entry for entry in await api.services.audit.tail(50) if entry.event.startswith("callback.")]
+    assert [entry.event for entry in entries] == ["callback.intent", "callback.ok"]
+    assert entries[1].data["intent"] == f"{entries[0].chain}/{entries[0].seq}"
+    assert await api.services.redis.zcard(f"{settings.prefix}:intents") == 0
+
+
+async def test_a_post_whose_worker_died_leaves_an_intent_that_is_closed_as_unknown(
+    services, api, destinations, receiver
+):
+    await ended(api, receiver)
+    outcome = (await services.outbox.take(receiver.url, 1, 60_000))[0]
+    intent = await services.outbox.announce(outcome, {"host": "receiver"})
+    await services.redis.zadd(f"{services.settings.prefix}:intents", {intent: 0})
+    assert await services.ledger.upkeep.close_orphans() == 1
+    late = {"status": 200}
+    await services.outbox.settle(outcome, Event.CALLBACK_OK, None, late, intent)
+    closed = [e.event for e in await services.audit.tail(50) if e.data.get("intent") == intent]
+    assert closed == ["callback.unknown"], "one outcome, and the message is posted again"
+    await make_due(services, receiver)
+    assert await services.outbox.take(receiver.url, 1, 60_000)
 
 
 async def test_a_failed_post_is_made_again_under_the_same_id(api, destinations, receiver, services):
@@ -251,7 +272,17 @@ def test_the_payload_is_the_outcome_as_it_was():
     assert told["data"]["result"] is None
 
 
-@pytest.mark.parametrize("origins", ["example.com", "https://example.com/path", "ftp://example.com", "https://*.a.com"])
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "example.com",
+        "https://example.com/path",
+        "ftp://example.com",
+        "https://*.a.com",
+        "https://a.com:65536",
+        "https://a.com:0",
+    ],
+)
 def test_a_setting_that_is_no_origin_is_refused(origins):
     with pytest.raises(Refused, match="AFTERWORD_CALLBACK_ORIGINS"):
         callback_policy(origins, "")

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tasks.errors import Refused
 from tests.api.conftest import DOCUMENT, ISSUE, PUBLISH
 from tests.conftest import until
 
@@ -167,3 +168,19 @@ async def test_files_come_along_with_a_document(api):
     assert (twice.status, twice.problem) == (409, "bad_content")
     broken = await api.put("/v1/documents/doc-1", DOCUMENT | {"attachments": [file | {"content": "?"}]})
     assert (broken.status, broken.problem) == (422, "invalid")
+
+
+async def test_the_key_of_a_timeline_is_no_job(api, destinations, services):
+    """It is a list in Redis: looked at as a job it looked as if Redis were away, and its message came back for ever."""
+    path = (await api.post("/v1/jobs", PUBLISH)).headers["Location"]
+    identifier = f"{path.removeprefix('/v1/jobs/')}:events"
+    for answer in (
+        await api.get(f"{path}:events"),
+        await api.get(f"{path}:events/events"),
+        *[await api.post(f"{path}:events/{verb}") for verb in ("retry", "cancel", "release")],
+    ):
+        assert (answer.status, answer.problem) == (404, "unknown_job")
+    command = (await services.ledger.require(identifier.removesuffix(":events"))).command
+    with pytest.raises(Refused, match="can't end in :events"):
+        await services.submit(command, actor="celery", job_id=identifier, adopt=True)
+    assert (await api.get(path)).json["state"] == "queued"

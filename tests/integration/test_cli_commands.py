@@ -185,6 +185,16 @@ def test_a_held_job_ends_the_wait_with_exit_code_3_until_it_is_released(with_con
     assert PLANTED not in cli.said
 
 
+def test_the_tail_of_one_job_reaches_back_to_it(with_content):
+    """However much was written since; it used to look for the job among the newest few only."""
+    cli = with_content
+    job = cli.json("incident", "inc-1")["job_id"]
+    for _ in range(3):
+        cli("destination", "pause", "snow")
+    assert [entry["data"]["job"] for entry in cli.json("audit", "tail", "-n", "2", "--job", job)] == [job]
+    assert cli.json("audit", "tail", "--job", "none") == []
+
+
 def test_the_audit_is_verified_and_a_change_of_an_entry_is_exit_code_1(with_content, settings):
     cli = with_content
     assert cli.json("audit", "verify")["ok"] is True
@@ -234,7 +244,11 @@ def test_an_upstream_document_and_issue_are_taken_as_they_are(cli, settings, tmp
 
 def test_a_markdown_file_gets_its_id_from_its_name_and_its_title_from_its_heading(cli, tmp_path):
     (tmp_path / "rca-7.md").write_text("```\n# no\n```\n\n# RCA: *seven*\n")
-    assert cli.json("document", "put", tmp_path / "rca-7.md")["title"] == "RCA: seven"
+    assert cli.json("document", "put", tmp_path / "rca-7.md") == {
+        "id": "rca-7",
+        "title": "RCA: seven",
+        "attachments": [],
+    }
     given = cli.json("document", "put", tmp_path / "rca-7.md", "--id", "x", "--title", "T", "--type", "postmortem")
     assert given == {"id": "x", "title": "T", "attachments": []}
 

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from tasks.destinations import parse_settings
-from tasks.model import Issue, parse_command
+from tasks.model import Document, Issue, parse_command
 from tasks.state.export import verify_export
 from tests.conftest import until
 from worker.api.app import build
@@ -107,6 +108,12 @@ async def test_logging_out_ends_the_session_on_the_server(services, client, log_
     answer = await client.get("/jobs", headers=before, allow_redirects=False)
     assert answer.status == 303
     assert [entry["actor"] for entry in await audited(services, "session.closed")] == ["viewer"]
+
+
+async def test_logins_are_audited_as_facts_and_leave_no_open_intent(services, client, log_in):
+    await log_in("viewer")
+    assert await audited(services, "session.opened")
+    assert await services.redis.zcard(f"{services.settings.prefix}:intents") == 0
 
 
 async def test_refused_keys_are_counted_and_audited_and_never_repeated(services, client):
@@ -287,6 +294,27 @@ async def test_a_bulk_action_that_makes_no_sense_is_refused(client, log_in, form
     assert (await client.post("/bulk", data={"csrf": token, **form})).status == 409
 
 
+async def test_the_mark_that_stops_a_bulk_action_is_no_bulk_action(services, client, log_in):
+    """It stands under a bulk action's key: whoever may read could ask for it, and met a fault of ours."""
+    await log_in("viewer")
+    await services.redis.set(f"{services.settings.prefix}:bulk:known:stop", "test")
+    assert (await client.get("/bulk/known:stop")).status == 404
+    async with client.get("/live?topic=bulk:known:stop") as stream:
+        assert (stream.status, stream.content_type) == (200, "text/event-stream")
+
+
+async def test_a_job_is_reached_whatever_its_producer_called_it(services, client, log_in, destinations):
+    token = await log_in("operator")
+    await services.contents.put_issue(Issue(id="i", title="Broken"), "test")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i"})
+    await services.submit(command, actor="celery", job_id="a/b?c=d#e&f")
+    link = re.search(r'class="title" href="([^"]+)"', await (await client.get("/jobs")).text())[1]
+    answer = await client.get(URL(link, encoded=True))
+    assert (answer.status, "Cancel job" in await answer.text()) == (200, True)
+    ended = await client.post(URL(f"{link}/cancel", encoded=True), data={"csrf": token})
+    assert (ended.status, "Cancelled." in await ended.text()) == (200, True)
+
+
 # -- headers and words -----------------------------------------------------------------------------------------------
 
 
@@ -326,6 +354,20 @@ async def test_a_fault_of_ours_is_a_page_without_its_words(services, client, log
     assert "planted-word" not in text
 
 
+async def test_the_log_of_a_fault_names_the_page_and_not_the_address_as_sent(
+    services, client, log_in, monkeypatch, caplog
+):
+    await log_in("viewer")
+
+    async def broken(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(type(services.ledger), "require", broken)
+    assert (await client.get("/jobs/planted-word")).status == 500
+    assert "/jobs/{id}: RuntimeError" in caplog.text
+    assert "planted-word" not in caplog.text
+
+
 async def test_a_body_that_is_too_large_is_refused_early(client, log_in):
     token = await log_in("operator")
     answer = await client.post("/publish", data={"csrf": token, "content": "x" * 12_000_000})
@@ -355,6 +397,49 @@ async def test_a_form_sent_twice_makes_one_job(services, client, log_in, destina
     second = await client.post("/publish", data=form, allow_redirects=False)
     assert first.headers["Location"] == second.headers["Location"]
     assert urlsplit(first.headers["Location"]).path.startswith("/jobs/")
+
+
+async def test_a_form_sent_before_with_another_content_can_be_sent_once_more(client, log_in, destinations):
+    """A browser that goes back brings the old form with its key: it was refused, however often it was sent."""
+    token = await log_in("operator")
+    form = {"csrf": token, "title": "Twice", "content": "Text", "space": "OPS", "once": "1", "then": "submit"}
+    first = await client.post("/publish", data=form, allow_redirects=False)
+    refused = await client.post("/publish", data=form | {"content": "Changed"})
+    page = await refused.text()
+    assert (refused.status, "was sent before" in page) == (422, True)
+    again = form | {"content": "Changed", "once": re.search(r'name="once" value="([^"]+)"', page)[1]}
+    second = await client.post("/publish", data=again, allow_redirects=False)
+    assert second.status == 303
+    assert second.headers["Location"] != first.headers["Location"]
+
+
+TOKEN = "ghp_" + "a8Fk2Lq9Zx7Vb3Nm5Pw1Rt6Yu4Ic0OsEd2Gh"
+
+
+async def test_a_preview_shows_no_secret_wherever_a_ticket_holds_it(services, client, log_in, destinations):
+    """Tags and further fields are stopped as rendered only; the preview is for viewers as well."""
+    await log_in("viewer")
+    for number, held in enumerate(({"tags": (TOKEN,)}, {"config": {"fields": {"Custom.Note": TOKEN}}})):
+        config = held.pop("config", None)
+        issue = Issue(id=f"i{number}", title="Broken", description="Text", **held)
+        command = {"command": "create_azuredevops_workitem", "issue_id": issue.id, "project": "Operations"}
+        job = await services.submit(parse_command(command | {"config": config}), actor="test", issue=issue)
+        shown = await (await client.get(f"/jobs/{job.id}/paper")).text()
+        assert "Text" in shown
+        assert TOKEN not in shown
+        assert "[ApiKey]" in shown
+
+
+async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(services, client, log_in, destinations):
+    await log_in("operator")
+    files = ({"name": "App.log", "media_type": "text/plain", "content": f"started\nkey {TOKEN}\n".encode()},)
+    document = Document(id="d", title="Broken", content_md="See the log.", attachments=files)
+    command = {"command": "publish_to_confluence", "doc_id": "d", "space_key": "OPS"}
+    job = await services.submit(parse_command(command), actor="test", document=document)
+    page = await (await client.get(f"/jobs/{job.id}")).text()
+    assert "File App.log, line 2" in page
+    assert TOKEN not in page
+    assert re.search(rf"<mark[^>]*><b>[^<]*</b>[^<]*{TOKEN}", await (await client.get(f"/jobs/{job.id}/text")).text())
 
 
 async def test_the_stored_secret_is_on_no_page(services, client, log_in):

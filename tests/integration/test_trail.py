@@ -179,6 +179,7 @@ async def test_the_commands_export_trim_and_verify(services, settings):
     status, answer = await afterword(settings, "audit", "export", "--out", str(file))
     assert status == 1
     assert "doesn't exist yet" in answer["error"]["message"]
+    assert await services.redis.zcard(f"{settings.prefix}:intents") == 0, "an export is no request"
     stream, heads = keys(settings)
     await services.redis.delete(stream, heads)
     status, answer = await afterword(settings, "audit", "verify")

@@ -54,6 +54,38 @@ def test_a_wrong_scheme_is_named_and_the_password_behind_it_is_not(monkeypatch):
     assert "hunter2" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("password", ["hunter2/x", "hunter2#x", "hunter2?x", "hun:ter2@[x"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [("AFTERWORD_REDIS_URL", "redis"), ("AFTERWORD_REDIS_URL", "rediss"), ("AFTERWORD_BROKER_URL", "amqp")],
+)
+def test_a_password_that_breaks_its_address_is_told_how_to_be_written_and_not_quoted(
+    monkeypatch, name, scheme, password
+):
+    monkeypatch.setenv("AFTERWORD_REDIS_URL", "redis://127.0.0.1:1/0")
+    for account in (":", "bot:", ""):
+        monkeypatch.setenv(name, f"{scheme}://{account}{password}@127.0.0.1:1/0")
+        with pytest.raises(ConfigError, match=f"{name}.*%2F") as refusal:
+            Settings().redis_address()
+            Settings().broker_address()
+        assert "hun" not in str(refusal.value)
+    monkeypatch.setenv(name, f"{scheme}://bot:hunter2%2Fx%40@127.0.0.1:1/0")
+    assert Settings().broker_address().startswith(("redis", "amqp"))
+
+
+def test_settings_that_are_shown_show_no_password(monkeypatch):
+    """A service that prints its settings, such as in a failed assertion, would print those of the addresses."""
+    monkeypatch.setenv("AFTERWORD_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    monkeypatch.setenv("AFTERWORD_BROKER_URL", "amqp://bot:hunter2@127.0.0.1//")
+    monkeypatch.setenv("AFTERWORD_KEYS", "hunter2")
+    assert "hunter2" not in repr(Settings()) + str(Settings())
+
+
+def test_several_brokers_may_be_named(monkeypatch):
+    monkeypatch.setenv("AFTERWORD_BROKER_URL", "amqp://u:p@one//;amqp://u:p@two//")
+    assert Settings().broker_address() == "amqp://u:p@one//;amqp://u:p@two//"
+
+
 def test_bad_values_are_named_by_their_variables_without_the_values(monkeypatch):
     monkeypatch.setenv("AFTERWORD_CONCURRENCY", "planted-value")
     monkeypatch.setenv("AFTERWORD_PREFIX", "Not Good")

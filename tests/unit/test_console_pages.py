@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from markupsafe import Markup
 
@@ -93,6 +94,8 @@ def test_a_search_finds_by_group_job_actor_and_destination():
 
 def test_a_title_becomes_an_id_and_a_heading_a_title():
     assert slug("Post-Mortem: Ärger in Zürich!") == "post-mortem-arger-in-zurich"
+    assert slug("障害報告") == slug("障害報告") != slug("障害分析")
+    assert re.fullmatch("title-[0-9a-f]{16}", slug("障害報告"))
     assert heading("text\n\n## RCA: one ##\n") == "RCA: one"
     assert heading("no heading") == ""
 

@@ -223,6 +223,12 @@ def test_every_probe_asks_something_that_answers():
                 assert probe["httpGet"]["port"] in {port["name"] for port in container["ports"]}
 
 
+def test_the_api_stays_reachable_without_a_worker():
+    """Jobs are kept until one comes; an API taken out of its service would lose them, and the console with it."""
+    text = (ROOT / "deploy/kubernetes/afterword.yaml").read_text("utf-8")
+    assert "path: /readyz" not in text
+
+
 def test_labels_of_budgets_policies_and_service_choose_pods_that_exist():
     labels = [item["spec"]["template"]["metadata"]["labels"] for item in deployments()]
     for item in KUBERNETES:

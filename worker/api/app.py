@@ -103,18 +103,9 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse
 
 
 async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, ...]) -> ApiKey:
-    """The caller's key; raises 401, 403 naming the scope, or 429."""
+    """The caller's key; raises 401, 429, or 403 naming the scope. What is refused for its scope counts as well."""
     key = await identify(services, request)
     request[KEY] = key
-    if not any(key.may(scope) for scope in scopes):
-        needed = " or ".join(scopes)
-        raise ProblemError(
-            403,
-            "scope_missing",
-            f"This key lacks the scope {needed}.",
-            "Use a key that has it: `afterword apikey new --scopes …`.",
-            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scopes[0]}"'},
-        )
     admission = await services.access.admit(key, services.settings.api_rate_per_minute)
     if admission.retry_after_s:
         raise ProblemError(
@@ -123,6 +114,15 @@ async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, 
             f"This key made more than {services.settings.api_rate_per_minute} requests in a minute.",
             f"Come back in {admission.retry_after_s} s; wait for jobs with `?wait=30` rather than asking again and again.",
             headers={"Retry-After": str(admission.retry_after_s)},
+        )
+    if not any(key.may(scope) for scope in scopes):
+        needed = " or ".join(scopes)
+        raise ProblemError(
+            403,
+            "scope_missing",
+            f"This key lacks the scope {needed}.",
+            "Use a key that has it: `afterword apikey new --scopes …`.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scopes[0]}"'},
         )
     return key
 

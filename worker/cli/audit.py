@@ -22,6 +22,7 @@ from worker.runtime import Services
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
+GROUP = 1000
 
 
 @click.group()
@@ -41,14 +42,14 @@ def tail(context: Context, count: int, job_id: str | None) -> None:
 
 
 async def _newest(services: Services, count: int, job_id: str | None) -> list[AuditEntry]:
-    """The newest `count` entries, of that job where one is named, oldest first."""
+    """The newest entries, or the newest of one job, however far back they are; oldest first."""
     if job_id is None:
         return await services.audit.tail(count)
     found: list[AuditEntry] = []
-    position = None
-    while len(found) < count and (page := await services.audit.before(position)):
-        found += [entry for entry in page if entry.data.get("job") == job_id]
-        position = page[-1].id
+    position: str | None = None
+    while len(found) < count and (entries := await services.audit.before(position, GROUP)):
+        found += [entry for entry in entries if entry.data.get("job") == job_id]
+        position = entries[-1].id
     return found[:count][::-1]
 
 
@@ -118,7 +119,7 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
         count = await _write(out, found)
         dropped = 0
         facts = {"entries": count, "after": None if after == "-" else after, "actor": actor()}
-        await services.ledger.announce(Event.AUDIT_EXPORTED, facts)
+        await services.ledger.record(Event.AUDIT_EXPORTED, facts)
         if trim_days:
             before_ms = time.time_ns() // 1_000_000 - trim_days * DAY_MS
             dropped = await trail.trim(

@@ -134,7 +134,7 @@ def _retire(context: Context) -> None:
         named = {use.key_id for use in await services.rotation.usage()}
         gone = frozenset(ring.order[1:]) - named
         if gone:
-            await services.ledger.announce(Event.KEYS_RETIRED, {"keys": ",".join(sorted(gone)), "actor": actor()})
+            await services.ledger.record(Event.KEYS_RETIRED, {"keys": ",".join(sorted(gone)), "actor": actor()})
         return gone
 
     gone = context.run(unused)

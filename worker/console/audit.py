@@ -96,7 +96,7 @@ async def export(visit: Visit) -> web.StreamResponse:
     async for line in found:
         count += 1
         await response.write(f"{line}\n".encode())
-    await services.ledger.announce(Event.AUDIT_EXPORTED, {"entries": count, "actor": visit.actor, "whole": whole})
+    await services.ledger.record(Event.AUDIT_EXPORTED, {"entries": count, "actor": visit.actor, "whole": whole})
     await response.write_eof()
     return response
 

@@ -117,7 +117,7 @@ async def stop(visit: Visit) -> web.StreamResponse:
 
 async def find(visit: Visit, identifier: str) -> Bulk | None:
     """The bulk action of that id, as it was told last."""
-    raw = await visit.services.redis.get(_key(visit, identifier))
+    raw = await visit.services.redis.get(_key(visit, identifier)) if identifier.isalnum() else None
     if raw is None:
         return None
     bulk = Bulk.model_validate_json(raw)

@@ -15,10 +15,11 @@ from markupsafe import Markup
 from tasks.destinations import AnySettings, Work, destination_for
 from tasks.errors import AfterwordError, KeyTrouble
 from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, subject_key
+from tasks.redaction import readable_files
 from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
 from worker.console.visit import Visit
-from worker.sandbox.pages import as_html
+from worker.display import as_html
 
 TITLES = ("title", "short_description", "System.Title")
 BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
@@ -71,7 +72,7 @@ async def content_of(visit: Visit, command: Command) -> Document | Issue | None:
 def texts_of(content: Document | Issue) -> dict[str, str]:
     """The texts that screening looks at, by field."""
     if isinstance(content, Document):
-        return {"title": content.title, "content_md": content.content_md}
+        return {"title": content.title, "content_md": content.content_md, **readable_files(content)}
     return {"title": content.title, "description": content.description}
 
 
@@ -94,9 +95,14 @@ def _screened(texts: Mapping[str, str], policy: Policy) -> Screened:
     return Screened(action=strictest, found=tuple(found[:MOST_SHOWN]), more=max(0, len(found) - MOST_SHOWN))
 
 
+def _named(field: str) -> str:
+    """A text's name for people; a file's is its own."""
+    return FIELDS.get(field) or field[:1].upper() + field[1:]
+
+
 def _place(field: str, text: str, finding: Finding, policy: Policy) -> Found:
     return Found(
-        field=FIELDS[field],
+        field=_named(field),
         line=text.count("\n", 0, finding.start) + 1,
         type=finding.type,
         severity=finding.severity,
@@ -112,7 +118,7 @@ async def preview(settings: AnySettings, command: Command, content: Document | I
 
 def _preview(settings: AnySettings, command: Command, content: Document | Issue, policy: Policy) -> Preview:
     try:
-        clean = {name: screen(text, policy, released=True).text for name, text in texts_of(content).items()}
+        clean = {name: text for name, text in _clean(texts_of(content), policy).items() if name in FIELDS}
         safe = content.model_copy(update=clean)
         work = Work(
             job_id="preview",
@@ -121,7 +127,7 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
             document=safe if isinstance(safe, Document) else None,
             issue=safe if isinstance(safe, Issue) else None,
         )
-        texts = destination_for(settings).prepare(work).texts
+        texts = _clean(destination_for(settings).prepare(work).texts, policy)
     except (AfterwordError, ScreeningFailed) as error:
         return Preview(trouble=str(error))
     body = "".join(as_html(settings.kind, text) for name, text in texts.items() if name in BODIES)
@@ -130,12 +136,17 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
     return Preview(title=title, body=body, facts=facts)
 
 
+def _clean(texts: Mapping[str, str], policy: Policy) -> dict[str, str]:
+    """The texts as they would leave after a release; raises `ScreeningFailed`."""
+    return {name: screen(text, policy, released=True).text for name, text in texts.items()}
+
+
 async def marked_texts(visit: Visit, content: Document | Issue) -> list[tuple[str, Markup]]:
     """Each text as it was submitted, with every finding marked; only for those who decide about it."""
     policy = visit.services.core.policy
 
     def mark() -> list[tuple[str, Markup]]:
-        return [(FIELDS[name], _marked(text, policy)) for name, text in texts_of(content).items()]
+        return [(_named(name), _marked(text, policy)) for name, text in texts_of(content).items()]
 
     return await asyncio.to_thread(mark)
 

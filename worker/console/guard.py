@@ -150,7 +150,9 @@ async def _trouble(visit: Visit, error: Exception) -> web.StreamResponse:
     status, title, text = _words(error)
     if status >= 500:
         frame = traceback.extract_tb(error.__traceback__)[-1]  # where, and no value that the text might hold
-        log.error("%s: %s at %s:%s", visit.request.rel_url.raw_path, type(error).__name__, frame.filename, frame.lineno)
+        resource = visit.request.match_info.route.resource  # the address as sent may hold what is secret
+        place = resource.canonical if resource else "(unknown)"
+        log.error("%s: %s at %s:%s", place, type(error).__name__, frame.filename, frame.lineno)
     try:
         return await visit.page("error.html", status=status, title=title, text=text, code=status)
     except (RedisError, AfterwordError, OSError):  # the frame needs Redis; the plain page needs nothing

@@ -12,7 +12,7 @@ from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen, Job, JobState
 from tasks.state.audit import Event
 from worker.console.content import content_id, content_of, marked_texts, preview, screened, titles_of
-from worker.console.rendering import asset_address
+from worker.console.rendering import asset_address, part
 from worker.console.visit import Route, Visit
 
 OUTCOMES = ("ok", "failed", "unknown")
@@ -207,20 +207,20 @@ async def text(visit: Visit) -> web.StreamResponse:
 async def act(visit: Visit) -> web.StreamResponse:
     """Retry, cancel or release it."""
     job_id, verb, reason = visit.part("id"), visit.part("verb"), visit.said("reason")[:500]
-    target = f"/jobs/{job_id}"
+    target = f"/jobs/{part(job_id)}"
     try:
         done = await _acted(visit, job_id, verb, reason)
     except Refused as refused:
         await visit.services.ledger.require(job_id)
         return await visit.go(target, str(refused), "bad")
     words = {"retry": "Queued again.", "cancel": "Cancelled.", "release": "Released; it goes on now."}
-    return await visit.go(f"/jobs/{done.id}", words[verb])
+    return await visit.go(f"/jobs/{part(done.id)}", words[verb])
 
 
 async def _acted(visit: Visit, job_id: str, verb: str, reason: str) -> Job:
     ledger = visit.services.ledger
     if verb == "retry":
-        return await visit.services.retry(job_id, visit.actor)
+        return await visit.services.retry(job_id, visit.actor, reason)
     if verb == "cancel":
         return await ledger.cancel(job_id, visit.actor, reason)
     if not reason:

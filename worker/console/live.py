@@ -36,10 +36,10 @@ async def _stream(visit: Visit) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
+    before = await fingerprint(visit)  # before the answer begins: what goes wrong here can still be told
     await response.prepare(visit.request)
     loop = asyncio.get_running_loop()
     started = spoke = loop.time()
-    before = await fingerprint(visit)
     await response.write(b"retry: 3000\n\n")
     with contextlib.suppress(ConnectionError, RedisError):
         while loop.time() - started < LONGEST_S and not await _closing(visit):

@@ -38,7 +38,7 @@ async def log_in(visit: Visit) -> web.StreamResponse:
     key = await visit.services.access.authenticate(given) if 0 < len(given) <= LONGEST_KEY else None
     if key is None:
         await sessions.count_failure(address)
-        await visit.services.ledger.announce(Event.LOGIN_REFUSED, {"address": address})
+        await visit.services.ledger.record(Event.LOGIN_REFUSED, {"address": address})
         return await _page(visit, target, "That key isn't known here, or it was revoked or has expired.", 401)
     if not key.may(Scope.READ):
         text = "That key may submit jobs but not read. Use one with the scope read, operate or admin."
@@ -47,7 +47,7 @@ async def log_in(visit: Visit) -> web.StreamResponse:
     if visit.someone:
         await sessions.close(visit.someone.digest)
     identifier = await sessions.open(key, visit.now_ms)
-    await visit.services.ledger.announce(Event.LOGGED_IN, {"actor": key.name, "key": key.id, "address": address})
+    await visit.services.ledger.record(Event.LOGGED_IN, {"actor": key.name, "key": key.id, "address": address})
     response = web.HTTPSeeOther(target)
     response.set_cookie(
         cookie_name(visit.request),
@@ -63,7 +63,7 @@ async def log_in(visit: Visit) -> web.StreamResponse:
 async def log_out(visit: Visit) -> web.StreamResponse:
     """End the session."""
     await visit.console.sessions.close(visit.session.digest)
-    await visit.services.ledger.announce(Event.LOGGED_OUT, {"actor": visit.actor, "key": visit.session.key.id})
+    await visit.services.ledger.record(Event.LOGGED_OUT, {"actor": visit.actor, "key": visit.session.key.id})
     response = web.HTTPSeeOther("/login")
     response.del_cookie(cookie_name(visit.request), path="/", secure=over_https(visit.request), samesite="Strict")
     raise response

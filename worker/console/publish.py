@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from typing import Any
@@ -17,6 +18,7 @@ from worker.console.content import preview, screened
 from worker.console.visit import Route, Visit
 
 LONGEST_FILE = 4_000_000
+SENT_BEFORE = "idempotency_conflict"
 DOCUMENT = ("title", "id", "issue_id", "doc_type", "content", "destination", "space", "parent")
 ISSUE = ("title", "id", "severity", "description", "destination", "work_item_type")
 
@@ -49,7 +51,7 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
         if visit.said("then") == "submit":
             return await _submit(visit, command, document=document)
     except Refused as refused:
-        return await _page(visit, "publish.html", given, kinds, problem=str(refused))
+        return await _page(visit, "publish.html", given, kinds, problem=refused)
     return await _page(visit, "publish.html", given, kinds, looked=await _look(visit, record, command, document))
 
 
@@ -66,7 +68,7 @@ async def file_issue(visit: Visit) -> web.StreamResponse:
         if visit.said("then") == "submit":
             return await _submit(visit, command, issue=content)
     except Refused as refused:
-        return await _page(visit, "issue.html", given, kinds, problem=str(refused))
+        return await _page(visit, "issue.html", given, kinds, problem=refused)
     return await _page(visit, "issue.html", given, kinds, looked=await _look(visit, record, command, content))
 
 
@@ -106,7 +108,18 @@ async def _submit(
 ) -> web.StreamResponse:
     """Submit under the form's own key: a form that is sent twice makes one job."""
     once = f"console:{visit.session.digest}:{visit.said('once')}" if visit.said("once") else None
-    job = await visit.services.submit(command, actor=visit.actor, idempotency_key=once, document=document, issue=issue)
+    try:
+        job = await visit.services.submit(
+            command, actor=visit.actor, idempotency_key=once, document=document, issue=issue
+        )
+    except Refused as refused:
+        if refused.code != SENT_BEFORE:
+            raise
+        raise Refused(
+            "This form was sent before, with another content.",
+            code=SENT_BEFORE,
+            advice="Send it once more to submit what it holds now.",
+        ) from None
     return await visit.go(f"/jobs/{job.id}", "Submitted. This page follows the job by itself.")
 
 
@@ -124,12 +137,14 @@ async def _page(
     given: dict[str, str],
     kinds: tuple[str, ...],
     *,
-    problem: str = "",
+    problem: Refused | None = None,
     looked: dict[str, Any] | None = None,
 ) -> web.Response:
     records = [r for r in await visit.services.destinations.list() if r.settings.kind in kinds]
-    once = visit.said("once") or f"{visit.now_ms}"
-    facts = {"given": given, "records": records, "problem": problem, "looked": looked, "once": once}
+    spent = problem is not None and problem.code == SENT_BEFORE
+    once = (not spent and visit.said("once")) or f"{visit.now_ms}"
+    words = str(problem or "")
+    facts = {"given": given, "records": records, "problem": words, "looked": looked, "once": once}
     return await visit.page(template, status=422 if problem else 200, **facts)
 
 
@@ -155,9 +170,12 @@ def heading(markdown: str) -> str:
 
 
 def slug(title: str) -> str:
-    """An id made from a title, so that the same title means the same page."""
+    """An id made from a title, so that the same title means the same page; of one without Latin letters, its digest."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80]
+    words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80]
+    if words or not title:
+        return words
+    return f"title-{hashlib.sha256(title.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def _checked(model: type[Any], data: dict[str, Any], body: str) -> Any:

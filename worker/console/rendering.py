@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -70,6 +70,7 @@ def environment() -> Environment:
         "ago": ago,
         "span": span,
         "safe_url": safe_url,
+        "part": part,
         "count": count,
         "milliseconds": milliseconds,
     }
@@ -137,6 +138,11 @@ def safe_url(value: str | None) -> str | None:
         return None
     good = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.password
     return value if good else None
+
+
+def part(value: str) -> str:
+    """One part of a path, whatever it holds: producers choose ids of jobs."""
+    return quote(value, safe="")
 
 
 def query(path: str, **parameters: object) -> str:

@@ -1,7 +1,7 @@
 """Pages that show what was delivered: Confluence's from their storage format, work items' through an allow-list.
 
-Nothing on a page is taken on trust: text is escaped, markup is built or parsed anew, pictures from elsewhere are named
-instead of loaded, and the policy allows one style sheet, by its hash, pictures of our own, and nothing else.
+Nothing on a page is taken on trust: text is escaped, bodies come from `worker.display`, and the policy allows one style
+sheet, by its hash, pictures of our own, and nothing else.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import nh3
-
 from tasks.markup import azure_devops, viewer
+from worker.display import as_html
 
 BASE_STYLE = """
 :root{color-scheme:light dark}
@@ -38,15 +35,8 @@ HEADERS = {
 }
 FILE_HEADERS = HEADERS | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 PICTURES = frozenset(["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"])
-TAGS = set(
-    "a abbr b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li ol p pre s span strong "  # noqa: SIM905
-    "sub sup table tbody td tfoot th thead tr u ul".split()
-)
-ATTRIBUTES = {"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}, "ol": {"start"}}
 NAMES = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
 FACTS = ("kind", "number", "space", "project", "parent", "status", "priority", "key", "labels", "tags", "attachments")
-
-_PICTURE = re.compile(r'<img\b[^>]*?src="([^"]*)"[^>]*>', re.IGNORECASE)
 
 
 def overview(objects: list[dict[str, Any]], faults: list[dict[str, Any]]) -> str:
@@ -95,16 +85,6 @@ def _body(item: dict[str, Any]) -> str:
     if item.get("format") == "markdown":
         text = azure_devops.render(text)
     return as_html(item["vendor"], text, lambda name: _file_address(item, name))
-
-
-def as_html(vendor: str, text: str, address: Callable[[str], str | None] = lambda _: None) -> str:
-    """What a vendor would show of this body, as markup that is safe in any page. `address` is where a page's file is."""
-    if vendor == "servicenow":
-        return f"<pre>{html.escape(text)}</pre>"
-    if vendor == "confluence":
-        return viewer.to_html(text, address)
-    named = _PICTURE.sub(r'<a href="\1">picture</a>', text)
-    return nh3.clean(named, tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"})
 
 
 def _file_address(item: dict[str, Any], name: str) -> str | None:
