@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.destinations import Prepared, Work
 from tasks.errors import Held
-from tasks.model import Document
+from tasks.model import Document, PublishToConfluence
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen
 
 
@@ -18,8 +18,13 @@ def verdicts_of(work: Work, policy: Policy) -> dict[str, Verdict]:
     if work.document:
         texts = {"title": work.document.title, "content_md": work.document.content_md, **readable_files(work.document)}
     if work.issue:
-        texts = {"title": work.issue.title, "description": work.issue.description}
-    return _verdicts(texts, policy, released=work.released)
+        tags = {_tag(number): tag for number, tag in enumerate(work.issue.tags)}
+        texts = {"title": work.issue.title, "description": work.issue.description, **tags}
+    # A field that was mapped on purpose may name a person, such as whom a work item is assigned to.
+    mapped = policy.model_copy(update={"categories": {**policy.categories, "personal": "allow"}})
+    return _verdicts(texts, policy, released=work.released) | _verdicts(
+        _mapped_fields(work), mapped, released=work.released
+    )
 
 
 def redacted(work: Work, verdicts: Mapping[str, Verdict]) -> Work:
@@ -34,7 +39,24 @@ def redacted(work: Work, verdicts: Mapping[str, Verdict]) -> Work:
             for file in work.document.attachments
         )
         return work.model_copy(update={"document": work.document.model_copy(update={**clean, "attachments": files})})
-    return work.model_copy(update={"issue": work.issue.model_copy(update=clean)}) if work.issue else work
+    if work.issue:
+        return _redacted_issue(work, clean)
+    return work
+
+
+def _redacted_issue(work: Work, clean: Mapping[str, str]) -> Work:
+    """The work with the clean texts in the issue, its tags, and the fields that the job sets."""
+    issue, command = work.issue, work.command
+    if issue is None:
+        return work
+    tags = tuple(clean[_tag(number)] for number in range(len(issue.tags)))
+    texts = {"title": clean["title"], "description": clean["description"], "tags": tags}
+    changed: dict[str, Any] = {"issue": issue.model_copy(update=texts)}
+    if not isinstance(command, PublishToConfluence):
+        fields = {name: clean.get(_field(name), value) for name, value in command.config.fields.items()}
+        config = command.config.model_copy(update={"fields": fields})
+        changed["command"] = command.model_copy(update={"config": config})
+    return work.model_copy(update=changed)
 
 
 def check_outgoing(prepared: Prepared[Any], policy: Policy, *, released: bool) -> None:
@@ -62,6 +84,21 @@ def _verdicts(texts: Mapping[str, str], policy: Policy, *, released: bool) -> di
         raise Held(
             str(failed), code="screening_failed", advice="Shorten or correct the text and submit it again."
         ) from None
+
+
+def _mapped_fields(work: Work) -> dict[str, str]:
+    """The texts among the fields that the job sets."""
+    if isinstance(work.command, PublishToConfluence):
+        return {}
+    return {_field(name): value for name, value in work.command.config.fields.items() if isinstance(value, str)}
+
+
+def _tag(number: int) -> str:
+    return f"tag {number + 1}"
+
+
+def _field(name: str) -> str:
+    return f"field {name}"
 
 
 def _name(file: str) -> str:
