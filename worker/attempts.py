@@ -49,10 +49,20 @@ class Attempts:
         rest = set(self._running)
         if rest:
             log.warning("%d attempts did not finish in time; they are given back", len(rest))
-            for task in rest:
-                task.cancel()
-            await asyncio.wait(rest, timeout=GIVE_BACK_S)
+            await cancel_all(rest, GIVE_BACK_S)
 
     async def _finished(self) -> None:
         while self._running:
             await asyncio.wait(set(self._running))
+
+
+async def cancel_all(tasks: set[asyncio.Task[Any]], patience_s: float) -> None:
+    """Return when all of them have ended; whoever hasn't after `patience_s` seconds is told to again.
+
+    Once isn't enough: until Python 3.12 `asyncio.wait_for`, which redis-py sends commands through, loses a cancellation
+    that arrives in the moment in which the awaited work is done.
+    """
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=patience_s)

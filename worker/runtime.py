@@ -44,13 +44,14 @@ from tasks.state.overview import JobFilter
 from tasks.state.rotation import Rotation
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
-from worker.attempts import Attempts
+from worker.attempts import Attempts, cancel_all
 from worker.connections import open_redis
 from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
+PATIENCE_S = 5.0  # a little more than saying goodbye may take
 T = TypeVar("T")
 
 
@@ -289,10 +290,7 @@ class Loop:
             self.services = services
             self._started.set()
             await self._stop.wait()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, PATIENCE_S)
 
 
 def _say(ended: Future[None]) -> None:

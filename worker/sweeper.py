@@ -28,6 +28,7 @@ from tasks.state.workers import About
 from worker.answers import failure_of
 from worker.attempts import Attempts
 from worker.runtime import Services
+from worker.wakes import listen
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Sweeper:
         """Sweep until cancelled, then say goodbye; trouble with Redis or the broker is logged and waited out."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen())
+                group.create_task(listen(self._services.redis, self._services.settings.prefix, self._woken.set))
                 group.create_task(_again_and_again(self._beat))
                 group.create_task(_again_and_again(self._sweep, self._woken))
                 group.create_task(_again_and_again(self._link))
@@ -70,8 +71,8 @@ class Sweeper:
                 group.create_task(_again_and_again(self._probe))
         finally:
             with contextlib.suppress(AfterwordError, RedisError, OSError):
-                goodbye = self._services.ledger.upkeep.goodbye(self._services.core.worker)
-                await asyncio.wait_for(goodbye, GOODBYE_S)
+                async with asyncio.timeout(GOODBYE_S):
+                    await self._services.ledger.upkeep.goodbye(self._services.core.worker)
 
     async def _beat(self) -> float:
         services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
@@ -193,19 +194,6 @@ class Sweeper:
                     kwargsrepr="{}",
                 )
 
-    async def _listen(self) -> None:
-        channel = f"{self._services.settings.prefix}:wake"
-        while True:
-            try:
-                async with self._services.redis.pubsub() as pubsub:
-                    await pubsub.subscribe(channel)
-                    while True:
-                        if await pubsub.get_message(ignore_subscribe_messages=True, timeout=5):
-                            self._woken.set()
-            except Exception as trouble:
-                log.debug("wake-ups: %s", type(trouble).__name__)
-                await asyncio.sleep(1)
-
 
 async def _again_and_again(work: Callable[[], Awaitable[float]], woken: asyncio.Event | None = None) -> None:
     """Do `work` for ever, with the pause in seconds that it returns, which `woken` ends early.
@@ -223,4 +211,5 @@ async def _again_and_again(work: Callable[[], Awaitable[float]], woken: asyncio.
             await asyncio.sleep(TROUBLE_PAUSE_S)
             continue
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await woken.wait()

@@ -1,36 +1,56 @@
-"""Waiters wake up on the ledger's wake channel: one subscription for all of them, no polling while nothing happens."""
+"""The ledger's wake channel: whoever waits for a change hears of it there, and nobody polls while nothing happens."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Callable
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from worker.attempts import cancel_all
+
+log = logging.getLogger(__name__)
+
 LOOK_AGAIN_S = 5.0
+PATIENCE_S = 1.0
 PAUSE_S = 0.1
+AFTER_TROUBLE_S = 1.0
+
+
+async def listen(redis: Redis, prefix: str, tell: Callable[[], None]) -> None:
+    """Call `tell` at every wake-up, for ever; also after trouble with Redis, when one may have been missed."""
+    while True:
+        try:
+            async with redis.pubsub() as pubsub:
+                await pubsub.subscribe(f"{prefix}:wake")
+                while True:
+                    if await pubsub.get_message(ignore_subscribe_messages=True, timeout=5):
+                        tell()
+        except (RedisError, OSError) as trouble:
+            log.debug("wake-ups: %s", type(trouble).__name__)
+            await asyncio.sleep(AFTER_TROUBLE_S)
+            tell()
 
 
 class Wakes:
-    """Tells waiters that some job changed."""
+    """Tells any number of waiters that some job changed, over one subscription."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
-        self._channel = f"{prefix}:wake"
+        self._prefix = prefix
         self._changed = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Listen while the block runs."""
-        task = asyncio.create_task(self._listen())
+        listening = asyncio.create_task(listen(self._redis, self._prefix, self._tell))
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await cancel_all({listening}, PATIENCE_S)
 
     def next(self) -> asyncio.Event:
         """The event of the next change; take it before looking, so that no change falls between."""
@@ -45,18 +65,6 @@ class Wakes:
             async with asyncio.timeout(min(limit_s, LOOK_AGAIN_S)):
                 await changed.wait()
                 await asyncio.sleep(min(limit_s, PAUSE_S))
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with self._redis.pubsub() as pubsub:
-                    await pubsub.subscribe(self._channel)
-                    while True:
-                        if await pubsub.get_message(ignore_subscribe_messages=True, timeout=5):
-                            self._tell()
-            except (RedisError, OSError):
-                await asyncio.sleep(1)
-                self._tell()
 
     def _tell(self) -> None:
         told, self._changed = self._changed, asyncio.Event()

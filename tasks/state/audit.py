@@ -157,7 +157,7 @@ class Audit:
     async def rows(self, after: str = "-", before_ms: int | None = None) -> AsyncIterator[tuple[str, dict[str, str]]]:
         """Every entry as stored: after the entry of id `after`, older than `before_ms` by the server's clock."""
         position = after if after == "-" else f"({after}"
-        end = "+" if before_ms is None else f"({before_ms}"
+        end = "+" if before_ms is None else f"({before_ms}-0"
         while rows := await self._redis.xrange(self._stream, position, end, count=1000):
             for identifier, raw in rows:
                 yield _text(identifier), _fields(raw)

@@ -47,11 +47,11 @@ async def settled(services, job_id):
     return await until(rests, what=f"the end of job {job_id}")
 
 
-async def alive(services):
-    async def some():
-        return await services.redis.zcard(f"{services.settings.prefix}:workers")
+async def alive(services, count=1):
+    async def enough():
+        return await services.redis.zcard(f"{services.settings.prefix}:workers") >= count
 
-    return await until(some, what="a worker's heartbeat")
+    return await until(enough, what="the heartbeats of the workers")
 
 
 async def test_submitted_jobs_are_delivered_by_a_worker_process(services, sandbox, content, start_worker):

@@ -136,17 +136,32 @@ async def test_a_second_sigterm_hastens_the_first(services, sandbox, content, st
     assert (await services.ledger.require(job.id)).last_error.code == "worker_stopped"
 
 
+async def test_a_stop_signal_before_the_worker_is_ready_ends_it_too(services, start_worker):
+    for number in range(3):
+        worker = start_worker()
+        log = services.settings.data / f"worker-{number}.log"
+
+        async def handles_signals(log=log):
+            return "[queues]" in log.read_text()
+
+        await until(handles_signals, what="the worker's banner")
+        worker.terminate()
+        assert await asyncio.to_thread(worker.wait, DONE) == 0
+    assert await services.redis.zcard(f"{services.settings.prefix}:workers") == 0
+
+
 async def test_rolling_restarts_under_load_lose_nothing_and_double_nothing(services, sandbox, content, start_worker):
     workers = [start_worker(), start_worker()]
-    await alive(services)
+    await alive(services, 2)
     ids: list[str] = []
     for turn in range(3):
         ids += [(await services.submit(_incident(f"roll-{turn}-{n}"), actor="test", issue=_issue(f"roll-{turn}-{n}"))).id
                 for n in range(40)]  # fmt: skip
         old = workers.pop(0)
         old.terminate()
-        workers.append(start_worker())
         assert await asyncio.to_thread(old.wait, DONE) == 0
+        workers.append(start_worker())
+        await alive(services, 2)
     await all_delivered(services, ids)
     jobs = await services.ledger.overview.jobs(ids)
     assert {job.crashes for job in jobs} == {0}

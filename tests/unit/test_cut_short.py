@@ -1,4 +1,4 @@
-"""A worker that stops while it still waits for the ledger: the message may be all there is of the job."""
+"""A worker that stops while something still waits: a message may be all there is of its job, and no task holds it up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from celery.exceptions import Reject
 
 from tasks.model import CommandName
-from worker.attempts import Attempts
+from worker.attempts import Attempts, cancel_all
 from worker.celery import app, deliver
 
 
@@ -54,3 +54,20 @@ def test_a_message_that_was_not_adopted_yet_goes_back_to_the_queue_when_its_work
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+
+
+async def test_a_task_that_loses_its_first_cancellation_is_cancelled_again():
+    heard = 0
+
+    async def hard_of_hearing() -> None:
+        nonlocal heard
+        while heard < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                heard += 1
+
+    task = asyncio.create_task(hard_of_hearing())
+    await asyncio.sleep(0)
+    await cancel_all({task}, 0.01)
+    assert heard == 2

@@ -89,7 +89,8 @@ async def serve_until_stopped(
         announce(actual, await first_key(services, "api"))
         await stop.wait()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(runner.cleanup(), 4 * SHUTDOWN_S)
+            async with asyncio.timeout(4 * SHUTDOWN_S):
+                await runner.cleanup()
 
 
 async def first_key(services: Services, actor: str) -> str | None:

@@ -56,8 +56,8 @@ async def _stream(visit: Visit) -> web.StreamResponse:
 async def _closing(visit: Visit) -> bool:
     """Wait for the next look; True when the server stops meanwhile."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(visit.console.closing.wait(), LOOK_EVERY_S)
-        return True
+        async with asyncio.timeout(LOOK_EVERY_S):
+            return await visit.console.closing.wait()
     return False
 
 
