@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from tasks.markup import front_matter
+from tasks.markup import collector, front_matter
 from tasks.markup.clean import xml_text
 from tasks.markup.emoji_names import with_emoji
 from tasks.markup.parse import parse
@@ -76,6 +76,7 @@ def _clean_markdown(markdown: str) -> str:
     return text.strip()
 
 
+@collector.put_off()
 def _html(markdown: str) -> str:
     tokens = [token for token in parse(markdown) if token.type != "front_matter"]
     slugs = slugs_of(tokens)
@@ -102,7 +103,9 @@ def _adapt(token: Token, tokens: list[Token], index: int) -> None:
     match token.type:
         case "list_item_open":
             if "checked" in token.meta:
-                _before_words(tokens[index:], "☑ " if token.meta["checked"] else "☐ ")
+                _before_words(
+                    (tokens[later] for later in range(index, len(tokens))), "☑ " if token.meta["checked"] else "☐ "
+                )
                 token.meta = {}
             token.attrs = {}
         case "bullet_list_open" | "ordered_list_open":
