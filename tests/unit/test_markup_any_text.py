@@ -154,6 +154,38 @@ def test_lines_of_every_kind_give_the_tokens_that_the_parser_would(text):
     assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
 
 
+LINKS = [
+    "http://",
+    "https://",
+    "mailto:",
+    "ftp:",
+    "a",
+    "b.c",
+    "xn--p1ai",
+    "/",
+    "//",
+    "?",
+    "#",
+    "=",
+    "&",
+    ":80",
+    ":",
+    "@",
+    ".",
+]
+LINKS += ["-", "_", "~", "A", "0", "..", "%", "%41", "\u00e9", "\u043f.\u0440", "+", ";", "[", "::1", "*", "'"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(LINKS), max_size=8).map("".join))
+def test_an_address_is_normalised_as_the_parser_would(url):
+    plain = MarkdownIt("commonmark")
+    assert (parser().normalizeLink(url), parser().normalizeLinkText(url)) == (
+        plain.normalizeLink(url),
+        plain.normalizeLinkText(url),
+    )
+
+
 @settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_any_text_comes_out_for_the_other_targets(text):
