@@ -88,10 +88,20 @@ def screen(text: str, policy: Policy, *, released: bool = False) -> Verdict:
     parts, position = [], 0
     for finding, action in actions:
         if action == "redact":
-            parts += [text[position : finding.start], f"[{finding.type}]"]
-            position = finding.end
+            start, end = _with_brackets(text, finding)
+            parts += [text[position:start], f"[{finding.type}]"]
+            position = end
     clean = "".join(parts) + text[position:]
     return Verdict(action="pass" if strictest == "allow" else strictest, text=clean, findings=tuple(findings))
+
+
+def _with_brackets(text: str, finding: Finding) -> tuple[int, int]:
+    """Where a finding begins and ends, with the angle brackets around it that would have made it a link."""
+    if text[finding.end : finding.end + 1] == ">":
+        for opening in ("<", "<mailto:"):
+            if text.endswith(opening, 0, finding.start):
+                return finding.start - len(opening), finding.end + 1
+    return finding.start, finding.end
 
 
 def _allowed(text: str, finding: Finding, policy: Policy) -> bool:

@@ -402,7 +402,15 @@ async def test_a_form_sent_twice_makes_one_job(services, client, log_in, destina
 async def test_a_form_sent_before_with_another_content_can_be_sent_once_more(client, log_in, destinations):
     """A browser that goes back brings the old form with its key: it was refused, however often it was sent."""
     token = await log_in("operator")
-    form = {"csrf": token, "title": "Twice", "content": "Text", "space": "OPS", "once": "1", "then": "submit"}
+    form = {
+        "csrf": token,
+        "title": "Twice",
+        "id": "twice",
+        "content": "Text",
+        "space": "OPS",
+        "once": "1",
+        "then": "submit",
+    }
     first = await client.post("/publish", data=form, allow_redirects=False)
     refused = await client.post("/publish", data=form | {"content": "Changed"})
     page = await refused.text()
@@ -411,6 +419,20 @@ async def test_a_form_sent_before_with_another_content_can_be_sent_once_more(cli
     second = await client.post("/publish", data=again, allow_redirects=False)
     assert second.status == 303
     assert second.headers["Location"] != first.headers["Location"]
+
+
+async def test_another_text_under_a_known_title_replaces_nothing_unasked(services, client, log_in, destinations):
+    token = await log_in("operator")
+    form = {"csrf": token, "title": "Outage", "content": "Of the DNS", "space": "OPS", "once": "1", "then": "submit"}
+    assert (await client.post("/publish", data=form, allow_redirects=False)).status == 303
+    refused = await client.post("/publish", data=form | {"content": "Of the queue", "once": "2"})
+    page = await refused.text()
+    assert (refused.status, "with another text has this title" in page) == (422, True)
+    assert (await services.contents.document("outage")).content_md == "Of the DNS"
+    again = {name: re.search(rf'name="{name}" value="([^"]+)"', page)[1] for name in ("once", "id")}
+    wanted = await client.post("/publish", data=form | {"content": "Of the queue"} | again, allow_redirects=False)
+    assert wanted.status == 303
+    assert (await services.contents.document("outage")).content_md == "Of the queue"
 
 
 TOKEN = "ghp_" + "a8Fk2Lq9Zx7Vb3Nm5Pw1Rt6Yu4Ic0OsEd2Gh"

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from config.keys import parse_keys
+from tasks.markup.title import title_of
 from worker.cli import root
 from worker.cli.base import fitting, plain
-from worker.cli.content import title_of
 
 PLANTED = "S3cret-" + "planted-77"
 
@@ -293,11 +293,13 @@ def test_a_field_without_a_value_is_refused(run):
         ("intro\n\n```sh\n# not a heading\n```\n\n## The heading ##\n", "The heading"),
         ("Setext\n======\n", "Setext"),
         ("no heading at all", "fallback"),
+        ("---\ntitle: 'Incident: DNS'\n---\n\n## Timeline\n", "Incident: DNS"),
+        ("---\ntitle: 7\n---\n\n## Timeline\n", "Timeline"),
         ("#\n\n# \u202e\n", "fallback"),
         ("", "fallback"),
     ],
 )
-def test_the_title_is_the_first_heading_as_a_reader_sees_it(markdown, title):
+def test_the_title_is_the_front_matters_or_the_first_heading_as_a_reader_sees_it(markdown, title):
     assert title_of(markdown, "fallback") == title
 
 

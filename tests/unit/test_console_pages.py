@@ -14,7 +14,7 @@ from worker.console.audit import Search
 from worker.console.content import Screened
 from worker.console.job import attempts_of
 from worker.console.jobs import filter_of, possible, tabs
-from worker.console.publish import heading, slug
+from worker.console.publish import slug
 from worker.console.rendering import environment, marked, query
 
 ERROR = {"code": "throttled", "message": "Too many requests.", "status": 429, "excerpt": "slow down"}
@@ -92,12 +92,10 @@ def test_a_search_finds_by_group_job_actor_and_destination():
         assert not Search(**other).fits(entry), other
 
 
-def test_a_title_becomes_an_id_and_a_heading_a_title():
+def test_a_title_becomes_an_id():
     assert slug("Post-Mortem: Ärger in Zürich!") == "post-mortem-arger-in-zurich"
     assert slug("障害報告") == slug("障害報告") != slug("障害分析")
     assert re.fullmatch("title-[0-9a-f]{16}", slug("障害報告"))
-    assert heading("text\n\n## RCA: one ##\n") == "RCA: one"
-    assert heading("no heading") == ""
 
 
 def test_marked_words_are_escaped_like_all_others():

@@ -150,6 +150,11 @@ def test_host_names_and_private_addresses_pass_with_a_note():
     assert {finding.type for finding in verdict.findings} == {"Hostname", "PrivateIPv4"}
 
 
+def test_a_redacted_address_takes_the_brackets_of_its_link_along():
+    text = "Write to <ada@corp-mail.com> or <mailto:bob@corp-mail.com>, not <b>eve@corp-mail.com</b>."
+    assert screen(text, Policy()).text == "Write to [Email] or [Email], not <b>[Email]</b>."
+
+
 def test_released_secrets_go_out_redacted():
     verdict = screen(f"password: {P} jane@acme-corp.com", Policy(), released=True)
     assert verdict.action == "redact"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import mimetypes
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import Refused
-from tasks.markup.clean import plain_title
-from tasks.markup.parse import parse
+from tasks.markup.title import title_of
 from tasks.model import CommandName, Document, Issue, explain, parse_command
 from worker.cli.base import Context, actor, common
 from worker.cli.preview import shown
@@ -55,17 +53,6 @@ def validated(model: type[Any], data: dict[str, Any], file: str) -> Any:
         raise Refused(f"{file} doesn't fit: {explain(error)}.", code="bad_content", advice="Correct it.") from None
 
 
-def title_of(markdown: str, default: str) -> str:
-    """The words of the first heading, or the default where there is none."""
-    tokens = parse(markdown)
-    for opening, inline in pairwise(tokens):
-        if opening.type == "heading_open":
-            words = "".join(child.content for child in inline.children or () if child.type in ("text", "code_inline"))
-            if title := plain_title(words):
-                return title
-    return default
-
-
 @click.group()
 def document() -> None:
     """Bring documents."""
@@ -74,7 +61,7 @@ def document() -> None:
 @document.command("put")
 @click.argument("file")
 @click.option("--id", "identifier", help="Document id; the file's name by default.")
-@click.option("--title", help="Title; the first heading by default.")
+@click.option("--title", help="Title; the front matter's, or the first heading, by default.")
 @click.option("--type", "doc_type", type=click.Choice(["rca", "postmortem"]), default=None)
 @click.option("--issue-id", help="The issue that it is about: the same page for every regeneration.")
 @click.option("--attach", multiple=True, metavar="FILE", help="A file that the text shows or links, by its path there.")

@@ -12,6 +12,7 @@ from aiohttp.web_request import FileField
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import Refused
+from tasks.markup.title import title_of
 from tasks.model import Command, CommandName, Document, Issue, explain, parse_command
 from tasks.state.directory import DestinationRecord
 from worker.console.content import preview, screened
@@ -19,6 +20,7 @@ from worker.console.visit import Route, Visit
 
 LONGEST_FILE = 4_000_000
 SENT_BEFORE = "idempotency_conflict"
+SAME_TITLE = "same_title"
 DOCUMENT = ("title", "id", "issue_id", "doc_type", "content", "destination", "space", "parent")
 ISSUE = ("title", "id", "severity", "description", "destination", "work_item_type")
 
@@ -41,16 +43,20 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
     kinds = ("confluence",)
     try:
         given |= _uploaded(visit)
-        given["id"] = given["id"] or given["issue_id"] or slug(given["title"])
-        fields = {"id": given["id"], "title": given["title"], "content_md": given["content"]}
+        named = given["id"] or given["issue_id"]
+        fields = {"id": named or slug(given["title"]), "title": given["title"], "content_md": given["content"]}
         document = _checked(
             Document, fields | {"issue_id": given["issue_id"], "doc_type": given["doc_type"] or "rca"}, "content_md"
         )
         record = await visit.services.destinations.choose(given["destination"] or None, "confluence")
         command = parse_command(_page_of(record, document.id, given))
         if visit.said("then") == "submit":
+            if not named:
+                await _no_other_of_that_title(visit, document)
             return await _submit(visit, command, document=document)
     except Refused as refused:
+        if refused.code == SAME_TITLE:
+            given["id"] = slug(given["title"])
         return await _page(visit, "publish.html", given, kinds, problem=refused)
     return await _page(visit, "publish.html", given, kinds, looked=await _look(visit, record, command, document))
 
@@ -70,6 +76,17 @@ async def file_issue(visit: Visit) -> web.StreamResponse:
     except Refused as refused:
         return await _page(visit, "issue.html", given, kinds, problem=refused)
     return await _page(visit, "issue.html", given, kinds, looked=await _look(visit, record, command, content))
+
+
+async def _no_other_of_that_title(visit: Visit, document: Document) -> None:
+    """Raises `Refused` where the id that was made from the title stands for another text: its page would be replaced."""
+    known = await visit.services.contents.document(document.id)
+    if known is not None and known.content_md != document.content_md:
+        raise Refused(
+            f"A document with another text has this title: {document.id}.",
+            code=SAME_TITLE,
+            advice="Publish once more to replace its page, or give this document another title or id.",
+        )
 
 
 def _page_of(record: DestinationRecord, doc_id: str, given: dict[str, str]) -> dict[str, Any]:
@@ -141,7 +158,7 @@ async def _page(
     looked: dict[str, Any] | None = None,
 ) -> web.Response:
     records = [r for r in await visit.services.destinations.list() if r.settings.kind in kinds]
-    spent = problem is not None and problem.code == SENT_BEFORE
+    spent = problem is not None and problem.code in (SENT_BEFORE, SAME_TITLE)
     once = (not spent and visit.said("once")) or f"{visit.now_ms}"
     words = str(problem or "")
     facts = {"given": given, "records": records, "problem": words, "looked": looked, "once": once}
@@ -149,7 +166,7 @@ async def _page(
 
 
 def _uploaded(visit: Visit) -> dict[str, str]:
-    """The chosen file's text in place of the pasted one, with its first heading as the title where none is given."""
+    """The chosen file's text in place of the pasted one, with its own title where none is given."""
     file = visit.form.get("file")
     if isinstance(file, FileField) and file.filename:
         raw = file.file.read(LONGEST_FILE + 1)
@@ -159,14 +176,8 @@ def _uploaded(visit: Visit) -> dict[str, str]:
             raise Refused("The file is not UTF-8 text.", code="not_utf8", advice="Save it as UTF-8 first.") from None
         if len(raw) > LONGEST_FILE:
             raise Refused("The file is longer than 4 MB.", code="too_long", advice="Shorten it.")
-        return {"content": text, "title": visit.said("title") or heading(text)}
-    return {"title": visit.said("title") or heading(visit.said("content"))}
-
-
-def heading(markdown: str) -> str:
-    """The words of the first heading, empty where there is none."""
-    found = re.search(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$", markdown[:20_000], re.MULTILINE)
-    return found.group(1)[:250] if found else ""
+        return {"content": text, "title": visit.said("title") or title_of(text)}
+    return {"title": visit.said("title") or title_of(visit.said("content"))}
 
 
 def slug(title: str) -> str:

@@ -16,10 +16,11 @@ from rich.live import Live
 from rich.table import Column, Table
 
 from config.settings import Settings
+from tasks.markup.title import title_of
 from tasks.model import CommandName, Document, Issue, Job, JobState, parse_command
 from tasks.state.verification import AuditReport
 from worker.cli.base import DONE, FAILED, STOPPED, Context, plain
-from worker.cli.content import read_text, title_of
+from worker.cli.content import read_text
 from worker.cli.watching import describe, follow, sentence
 from worker.runtime import Services, open_services
 from worker.stack import Stack, running_stack

@@ -1,0 +1,24 @@
+"""The title that a document gives itself."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tasks.markup.clean import plain_title
+from tasks.markup.parse import parse_document
+
+LOOKED_AT = 20_000
+
+
+def title_of(markdown: str, default: str = "") -> str:
+    """The front matter's title, else the words of the first heading near the start, else the default."""
+    document = parse_document(markdown[:LOOKED_AT])
+    given = document.fields.get("title")
+    if isinstance(given, str) and (title := plain_title(given)):
+        return title
+    for opening, inline in pairwise(document.tokens):
+        if opening.type == "heading_open":
+            words = "".join(child.content for child in inline.children or () if child.type in ("text", "code_inline"))
+            if title := plain_title(words):
+                return title
+    return default
