@@ -26,7 +26,7 @@ local stored = redis.call('HGETALL', job_key(args.model))
 for number = args.from, args.to do
   local id, subject = args.model .. '-' .. number, string.format('%08x%024x', args.seed, number)
   redis.call('HSET', job_key(id), unpack(stored))
-  redis.call('HSET', job_key(id), 'id', id, 'subject', subject)
+  redis.call('HSET', job_key(id), 'id', id, 'subject', subject, 'issue', id)
   redis.call('HSET', key('subject', subject), 'order', 1, 'waiting', id)
   redis.call('ZADD', key('jobs'), int(now), id)
   redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
