@@ -384,7 +384,7 @@ def _result(response: Response) -> dict[str, str]:
 def refused(response: Response) -> Permanent | DestinationTrouble:
     """A 403: a rule of the instance against this one incident, or a right that the account lacks for all of them."""
     words = response.words()
-    if not words or "ACL" in words or "not authorized" in words.casefold():
+    if not any(map(str.isalpha, words)) or "ACL" in words or "not authorized" in words.casefold():
         said = f" It said: {words!r}" if words else ""
         return DestinationTrouble(
             f"The account may not write this incident (403).{said}",

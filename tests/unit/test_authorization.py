@@ -52,10 +52,12 @@ def test_a_body_that_is_too_large_is_called_so():
     [
         ("ACL Exception Insert Failed due to security constraints", DestinationTrouble),
         ("", DestinationTrouble),
+        (None, DestinationTrouble),
         ("Data Policy Exception: The following fields are mandatory: Category", Permanent),
         ("Error during update of incident (business rule)", Permanent),
     ],
 )
 def test_a_rule_that_refuses_one_incident_suspends_nobody_and_a_missing_right_does(detail, expected):
     body = json.dumps({"error": {"message": "Operation Failed", "detail": detail}}) if detail else ""
+    body = "{}" if detail is None else body
     assert type(refused(Response(status=403, headers={}, body=body.encode()))) is expected
