@@ -1,4 +1,4 @@
-"""Rendering a 50 kB document, beside what the parser alone needs for parsing it and writing HTML."""
+"""Rendering a 50 kB document, and 1 MB of nothing but one construct, beside what the parser alone needs for HTML."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from tasks.markup import confluence
 
 SIZE = 50_000
 RUNS = 15
+WORST_SIZE = 1_000_000
+# What costs most for each character, in its smallest form.
+WORST = ("- x\n", "- [ ] x\n", "> x\n\n", "# h\n", "|a|\n|-|\n\n", "a@b.cd ", "*a* ")
 
 
 def medians_ms(*works: Callable[[], object]) -> list[float]:
@@ -38,3 +41,16 @@ def main() -> None:
     print(
         f"rendering {SIZE // 1000} kB: markdown-it-py to HTML {plain:.1f} ms, storage format {ours:.1f} ms, ratio {ours / plain:.2f}"
     )
+    for piece in WORST:
+        text = piece * (WORST_SIZE // len(piece))
+        plain, ours = (seconds(lambda: parser.render(text)), seconds(lambda: confluence.render(text)))  # noqa: B023
+        print(
+            f"rendering 1 MB of {piece!r}: markdown-it-py {plain:.1f} s, storage format {ours:.1f} s, ratio {ours / plain:.2f}"
+        )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """One run's processor time."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start

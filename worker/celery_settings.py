@@ -28,6 +28,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "result_extended": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis that takes no writes for a while (no replica in step, full, just demoted) is no reason to end a worker.
+        "broker_channel_error_retry": True,
         "task_serializer": "json",
         "result_serializer": "json",
         "accept_content": ["json"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from typing import Any
 
 from celery.app.amqp import AMQP
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 DEAD_LIST = "afterword:dead-messages"
 DEAD_LIST_LENGTH = 1000
+REFUSED_PAUSE_S = 1.0
 
 
 def describe(raw: bytes) -> str:
@@ -182,7 +184,12 @@ class DiscreetRequest(Request):
 
 
 class GuardedConsumer(Consumer):
-    """A consumer whose error paths name a message by hash instead of printing it."""
+    """A consumer whose error paths name a message by hash instead of printing it, and that doesn't ask in a hurry."""
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        """A Redis that answers and takes no writes, such as a full one, is asked again after a pause."""
+        super().on_connection_error_before_connected(exc)
+        time.sleep(REFUSED_PAUSE_S)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """A body in an encoding that we don't accept (pickle, yaml, broken base64)."""

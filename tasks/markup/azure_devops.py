@@ -12,12 +12,13 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from tasks.markup import front_matter
+from tasks.markup import collector, front_matter
 from tasks.markup.clean import xml_text
 from tasks.markup.emoji_names import with_emoji
 from tasks.markup.parse import parse
 from tasks.markup.raw_html import PIECE, TAGS, without_comments
 from tasks.markup.slugs import heading_text, slugs_of
+from tasks.markup.writer import DEEPEST_RAW
 
 LONGEST = 1_000_000
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -38,6 +39,32 @@ _CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code'
 _QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
 _SAFE = re.compile(r"(?:https?://|mailto:)\S+", re.IGNORECASE)
 _SHOWN = {"details": "div", "summary": "p"}
+# Tags that have no end, or whose end nobody has to write.
+_CLOSED_BY_OTHERS = frozenset(
+    [
+        "br",
+        "hr",
+        "img",
+        "wbr",
+        "col",
+        "source",
+        "p",
+        "li",
+        "tr",
+        "td",
+        "th",
+        "thead",
+        "tbody",
+        "tfoot",
+        "dt",
+        "dd",
+        "caption",
+        "colgroup",
+        "rb",
+        "rt",
+        "rp",
+    ]
+)
 
 
 @lru_cache(maxsize=1)
@@ -76,13 +103,15 @@ def _clean_markdown(markdown: str) -> str:
     return text.strip()
 
 
+@collector.put_off()
 def _html(markdown: str) -> str:
     tokens = [token for token in parse(markdown) if token.type != "front_matter"]
     slugs = slugs_of(tokens)
+    tags = _Tags()
     for index, token in enumerate(tokens):
         if index in slugs:
             token.attrs["id"] = slugs[index]
-        _adapt(token, tokens, index)
+        _adapt(token, tokens, index, tags)
     renderer, parser = _renderer()
     written = renderer.render(tokens, parser.options, {})
     for plain, styled in (("<table>", _TABLE), ("<pre><code", _CODE), ("<blockquote>", _QUOTE)):
@@ -97,12 +126,14 @@ def _html(markdown: str) -> str:
     ).strip()
 
 
-def _adapt(token: Token, tokens: list[Token], index: int) -> None:
+def _adapt(token: Token, tokens: list[Token], index: int, tags: _Tags) -> None:
     """Turn a token into one that HTML alone can say."""
     match token.type:
         case "list_item_open":
             if "checked" in token.meta:
-                _before_words(tokens[index:], "☑ " if token.meta["checked"] else "☐ ")
+                _before_words(
+                    (tokens[later] for later in range(index, len(tokens))), "☑ " if token.meta["checked"] else "☐ "
+                )
                 token.meta = {}
             token.attrs = {}
         case "bullet_list_open" | "ordered_list_open":
@@ -118,7 +149,7 @@ def _adapt(token: Token, tokens: list[Token], index: int) -> None:
         case "alert_title_close" | "admonition_title_close":
             token.type = "paragraph_close"
         case "html_block":
-            token.content = PIECE.sub(_shown, without_comments(token.content))
+            token.content = tags.shown(token.content)
         case "math_block":
             token.type, token.tag = "code_block", "code"
         case "footnote_block_open":
@@ -136,7 +167,7 @@ def _adapt(token: Token, tokens: list[Token], index: int) -> None:
         case "footnote_anchor":
             _become_html(token, _back(token))
         case "inline":
-            _adapt_inline(token.children or [])
+            _adapt_inline(token.children or [], tags)
 
 
 def _become_html(token: Token, markup: str) -> None:
@@ -152,14 +183,14 @@ def _before_words(tokens: Iterable[Token], mark: str) -> None:
             return
 
 
-def _adapt_inline(children: list[Token]) -> None:
+def _adapt_inline(children: list[Token], tags: _Tags) -> None:
     unlinked: list[str | None] = []
     for child in children:
         match child.type:
             case "text":
                 child.content = with_emoji(child.content)
             case "html_inline":
-                child.content = PIECE.sub(_shown, without_comments(child.content))
+                child.content = tags.shown(child.content)
             case "math_inline" | "math_inline_double":
                 child.type, child.tag = "code_inline", "code"
             case "footnote_ref":
@@ -189,9 +220,27 @@ def _back(token: Token) -> str:
     return f' <a href="#{_reference(token)}">↩</a>'
 
 
-def _shown(found: re.Match[str]) -> str:
-    """A tag of the allow-list as it is, any other as the text it is."""
-    name = found.group("name").lower()
-    if name in _SHOWN:
-        return f"<{found.group('close')}{_SHOWN[name]}>"
-    return found.group() if name in TAGS else html.escape(found.group(), quote=False)
+class _Tags:
+    """Raw tags as a form shows them: one of the allow-list as it is, any other as the text it is, and so what is nested deeper
+    than anybody reads. The sanitiser's time grows with the square of the depth.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def shown(self, source: str) -> str:
+        """A piece of raw HTML without its comments."""
+        return PIECE.sub(self._one, without_comments(source))
+
+    def _one(self, found: re.Match[str]) -> str:
+        name = found.group("name").lower()
+        if name not in TAGS:
+            return html.escape(found.group(), quote=False)
+        if name not in _CLOSED_BY_OTHERS:
+            if found.group("close"):
+                self._depth = max(self._depth - 1, 0)
+            elif self._depth >= DEEPEST_RAW:
+                return html.escape(found.group(), quote=False)
+            else:
+                self._depth += 1
+        return f"<{found.group('close')}{_SHOWN[name]}>" if name in _SHOWN else found.group()

@@ -18,6 +18,8 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
+from tasks.markup.lists import list_block
+
 DEEPEST_INLINE = 20
 InlineRule = Callable[[StateInline, bool], bool]
 BlockRule = Callable[[StateBlock, int, int, bool], bool]
@@ -44,6 +46,8 @@ _STOP = re.compile(
     r"[\n$\\`~*\[\]<&@]|!(?=\[)|w(?=ww\.)|(?:(?<=https)|(?<=http)|(?<=mailto)|(?<=xmpp)):"
     r"|_(?<![A-Za-z0-9]_(?=[A-Za-z0-9]))"
 )
+_UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
+_RULE = re.compile(r"(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}")
 # The block rules that begin with a character; a table, code, and a heading by its underline can begin with any.
 _BLOCK_STARTS = {
     "!": ("admonition",),
@@ -141,13 +145,14 @@ class Block(ParserBlock):
     def sort_rules(self) -> None:
         """Sort the rules that are enabled; call it when all are."""
         enabled = {rule.name: rule for rule in self.ruler.__rules__ if rule.enabled}
-        rules = {name: rule.fn for name, rule in enabled.items()}
+        rules = {name: rule.fn for name, rule in enabled.items()} | {"list": list_block, "hr": rule_across}
         self._rules = rules
         self._by_character = {start: tuple(rules[name] for name in names) for start, names in _BLOCK_STARTS.items()}
         chains = {}
         for chain in ("paragraph", "reference", "blockquote", "list", "admonition"):
             ends = {name for name, rule in enabled.items() if chain in rule.alt}
             chains[chain] = [self._ending(ends)]
+        self._ends_paragraph = chains["paragraph"][0]
         self.ruler.getRules = lambda chainName="": chains.get(chainName, [])  # type: ignore[method-assign,assignment,misc] # noqa: N803
 
     def _ending(self, names: set[str]) -> BlockRule:
@@ -164,7 +169,10 @@ class Block(ParserBlock):
                 return False
             if table is not None and _may_be_table(state, line, last) and table(state, line, last, True):
                 return True
-            return any(rule(state, line, last, True) for rule in rules.get(state.src[position], ()))
+            for rule in rules.get(state.src[position], ()):  # noqa: SIM110 - any() would make a generator for each line
+                if rule(state, line, last, True):
+                    return True
+            return False
 
         return ends
 
@@ -198,14 +206,34 @@ class Block(ParserBlock):
             if _may_be_table(state, line, last) and rules["table"](state, line, last, False):
                 return
             start = state.src[state.bMarks[line] + state.tShift[line]]
-            if any(rule(state, line, last, False) for rule in self._by_character.get(start, ())):
-                return
-            if _is_one_line(state, line, last):
-                _paragraph_of_one_line(state, line)
+            for rule in self._by_character.get(start, ()):
+                if rule(state, line, last, False):
+                    return
+            if last == state.lineMax or _is_one_line(state, line):
+                self._words(state, line)
                 return
             if rules["lheading"](state, line, last, False):
                 return
         rules["paragraph"](state, line, last, False)
+
+    def _words(self, state: StateBlock, line: int) -> None:
+        """A paragraph, or a heading by its underline: one search for where it ends."""
+        end, last, parent = line + 1, state.lineMax, state.parentType
+        state.parentType = "paragraph"
+        level = 0
+        while end < last and not state.isEmpty(end):
+            indent = state.sCount[end]
+            if indent - state.blkIndent <= 3:
+                if indent >= state.blkIndent and _UNDERLINE.fullmatch(
+                    state.src, state.bMarks[end] + state.tShift[end], state.eMarks[end]
+                ):
+                    level = 1 if state.src[state.bMarks[end] + state.tShift[end]] == "=" else 2
+                    break
+                if indent >= 0 and self._ends_paragraph(state, end, last, True):
+                    break
+            end += 1
+        state.parentType = parent
+        _push_words(state, line, end, level)
 
 
 def _may_be_table(state: StateBlock, line: int, last: int) -> bool:
@@ -216,17 +244,33 @@ def _may_be_table(state: StateBlock, line: int, last: int) -> bool:
     return position < state.eMarks[line + 1] and state.src[position] in "|-:"
 
 
-def _is_one_line(state: StateBlock, line: int, last: int) -> bool:
+def _is_one_line(state: StateBlock, line: int) -> bool:
     """Whether a paragraph that begins here ends here, as most do."""
-    return last == state.lineMax and (line + 1 >= last or state.isEmpty(line + 1))
+    return line + 1 >= state.lineMax or state.isEmpty(line + 1)
 
 
-def _paragraph_of_one_line(state: StateBlock, line: int) -> None:
-    content = mdTrim(state.getLines(line, line + 1, state.blkIndent, False))
-    state.line = line + 1
-    for kind, tag, nesting in (("paragraph_open", "p", 1), ("inline", "", 0), ("paragraph_close", "p", -1)):
-        token = state.push(kind, tag, nesting)  # type: ignore[arg-type]
-        if nesting >= 0:
-            token.map = [line, line + 1]
-        if nesting == 0:
-            token.content, token.children = content, []
+def _push_words(state: StateBlock, line: int, end: int, level: int) -> None:
+    """The tokens of a paragraph, or of a heading whose underline stands on line `end`."""
+    name, tag = ("heading", f"h{level}") if level else ("paragraph", "p")
+    state.line = end + 1 if level else end
+    opening = state.push(f"{name}_open", tag, 1)
+    words = state.push("inline", "", 0)
+    closing = state.push(f"{name}_close", tag, -1)
+    opening.map, words.map = [line, state.line], [line, end]
+    words.content, words.children = mdTrim(state.getLines(line, end, state.blkIndent, False)), []
+    if level:
+        opening.markup = closing.markup = "=" if level == 1 else "-"
+
+
+def rule_across(state: StateBlock, line: int, _last: int, silent: bool) -> bool:
+    """Three or more hyphens, stars or underscores on a line of their own."""
+    position = state.bMarks[line] + state.tShift[line]
+    if state.is_code_block(line) or not _RULE.fullmatch(state.src, position, state.eMarks[line]):
+        return False
+    if not silent:
+        state.line = line + 1
+        token = state.push("hr", "hr", 0)
+        token.map = [line, state.line]
+        marker = state.src[position]
+        token.markup = marker * (state.src.count(marker, position, state.eMarks[line]) + 1)
+    return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from markdown_it.token import Token
 
-from tasks.markup import clean, front_matter, storage
+from tasks.markup import clean, collector, front_matter, storage
 from tasks.markup.files import Files
 from tasks.markup.page import Attachment, PageOptions, RenderedPage
 from tasks.markup.parse import parse_document
@@ -24,6 +24,7 @@ def render(markdown: str) -> str:
     return render_page(markdown).body
 
 
+@collector.put_off()
 def render_page(markdown: str, options: PageOptions = PageOptions()) -> RenderedPage:  # noqa: B008 - frozen
     """The document in storage format, with what a page needs beside it."""
     document = parse_document(markdown)

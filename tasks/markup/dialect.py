@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from markdown_it import MarkdownIt
+from markdown_it.common.normalize_url import normalizeLink, normalizeLinkText
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.rules_inline import StateInline
 from mdit_py_plugins.admon import admon_plugin
@@ -27,6 +28,11 @@ _BEFORE_LINK = frozenset(" \t\r\n*_~(")
 _ACCOUNT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_")
 _SCHEME = re.compile(r"(?:https?|mailto|xmpp)\Z")
 _ADMONITION = re.compile(r"(?:!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"[^\"]*\")?[ \t]*$")
+# Addresses that read the same normalised: nothing to escape, no host in other letters. Taking them apart takes longest of all.
+_PLAIN_LINK = re.compile(
+    r"(?!.*xn--)(?:(?:https?://[a-z0-9][a-z0-9.-]*(?::[0-9]+)?|mailto:[A-Za-z0-9_.+-]+@[a-z0-9][a-z0-9.-]*)(?=[/?#]|\Z)|(?!//))"
+    r"[A-Za-z0-9_.~/-]*(?:\?[A-Za-z0-9_.~/=&-]*)?(?:#[A-Za-z0-9_.~/-]*)?\Z"
+)
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +41,7 @@ def parser() -> MarkdownIt:
     made = MarkdownIt("commonmark")
     inline, block = Inline(), Block()
     made.inline, made.block = inline, block
+    made.normalizeLink, made.normalizeLinkText = _link, _link_text  # type: ignore[method-assign]
     with_dialect(made).disable(["text", "linkify"], ignoreInvalid=True)
     inline.sort_rules()
     block.sort_rules()
@@ -55,6 +62,14 @@ def with_dialect(made: MarkdownIt) -> MarkdownIt:
             rule.fn = _bounded(rule.fn, rule.name)
     made.validateLink = _may_be_linked  # type: ignore[method-assign]
     return made
+
+
+def _link(url: str) -> str:
+    return url if _PLAIN_LINK.match(url) else normalizeLink(url)
+
+
+def _link_text(link: str) -> str:
+    return link if _PLAIN_LINK.match(link) else normalizeLinkText(link)
 
 
 def _may_be_linked(url: str) -> bool:

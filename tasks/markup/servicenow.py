@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from markdown_it.token import Token
 
-from tasks.markup import clean
+from tasks.markup import clean, collector
 from tasks.markup.clean import cut
 from tasks.markup.emoji_names import with_emoji
 from tasks.markup.page import Attachment
@@ -27,6 +27,7 @@ _CODE_TAG = re.compile(
 )
 
 
+@collector.put_off()
 def render(markdown: str, limit: int | None = None, pointer: str = "") -> str:
     """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included."""
     page = _Text()

@@ -7,24 +7,27 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from tasks.errors import KeyTrouble, StateUnavailable
+from tasks.errors import KeyTrouble
+from tasks.state.journal import unavailable
 from tasks.state.vault import Vault
 
 SONG = "afterword"
 
 
 async def check_keys(redis: Redis, vault: Vault, prefix: str) -> None:
-    """Leave a canary at first use; afterwards raise `KeyTrouble` where it doesn't open."""
+    """Leave a canary at first use; afterwards raise `KeyTrouble` where it doesn't open.
+
+    Nothing is written where one is there already: who starts while Redis takes no writes can still read, and wait.
+    Raises `StateUnavailable` where Redis can't be read, or can't take the first one.
+    """
     key = f"{prefix}:canary"
     try:
-        await redis.set(key, vault.seal(SONG, purpose="canary", owner=prefix), nx=True)
         record: Any = await redis.get(key)
+        if record is None:
+            await redis.set(key, vault.seal(SONG, purpose="canary", owner=prefix), nx=True)
+            record = await redis.get(key)
     except (RedisError, OSError) as error:
-        raise StateUnavailable(
-            f"Redis refused the first write: {str(error)[:200]}",
-            code="redis_refused",
-            advice="It must be a writable primary with free memory; see AFTERWORD_REDIS_URL.",
-        ) from None
+        raise unavailable(error) from None
     try:
         vault.open(record.decode(), purpose="canary", owner=prefix)
     except KeyTrouble as trouble:

@@ -131,7 +131,7 @@ class Journal:
             await self._prepare({script})
             return await self._evaluate(self._redis, script, "", args)
         except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _flush(self) -> None:
         while self._queue:
@@ -139,7 +139,7 @@ class Journal:
             try:
                 again = await self._send(group)
             except (RedisError, OSError) as error:
-                self._fail(group, _unavailable(error))
+                self._fail(group, unavailable(error))
             except BaseException as error:
                 # Stopped, or a fault of ours: nobody may wait for ever for what is not sent any more.
                 stopped = StateUnavailable("This process stops; nothing was written.", code="stopped")
@@ -198,7 +198,7 @@ class Journal:
             elif isinstance(reply, NoScriptError) or (not isinstance(reply, Exception) and reply[0] == b"chain"):
                 again.append(pending)
             elif isinstance(reply, Exception):
-                self._resolve(pending, _unavailable(reply))
+                self._resolve(pending, unavailable(reply))
             else:
                 status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
                 if status == "ok":
@@ -275,7 +275,8 @@ def _index_of(group: list[Pending], head: str) -> int:
     return next((index for index, pending in enumerate(group) if f"{pending.seq}:{pending.mac}" == head), -1)
 
 
-def _unavailable(error: Exception) -> StateUnavailable:
+def unavailable(error: Exception) -> StateUnavailable:
+    """What an error of Redis means for whoever wanted to write, and what to do about it."""
     text = str(error)
     if isinstance(error, OutOfMemoryError) or "OOM" in text:
         return StateUnavailable(
@@ -283,7 +284,13 @@ def _unavailable(error: Exception) -> StateUnavailable:
             code="redis_full",
             advice="Raise its maxmemory or free memory (policy noeviction); the jobs go on by themselves then.",
         )
-    if isinstance(error, ReadOnlyError) or any(word in text for word in ("READONLY", "MISCONF", "NOREPLICAS")):
+    if "NOREPLICAS" in text:
+        return StateUnavailable(
+            "Redis takes no writes: too few replicas follow its primary.",
+            code="redis_not_replicated",
+            advice="Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
+        )
+    if isinstance(error, ReadOnlyError) or any(word in text for word in ("READONLY", "MISCONF")):
         return StateUnavailable(
             "Redis is read-only.",
             code="redis_read_only",

@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 from tests.conftest import ROOT
 
@@ -74,20 +76,81 @@ async def test_a_celery_client_without_our_code(run, api, sandbox, tmp_path):
     assert (await run(sys.executable, str(program))).strip().startswith(sandbox.url)
 
 
-def node_reads_types() -> bool:
-    node = shutil.which("node")
-    return (
-        node is not None and subprocess.run([node, STRIP, "-e", "0"], capture_output=True, check=False).returncode == 0
-    )
+def node_that_reads_types() -> str | None:
+    """A node that runs TypeScript: the machine's own where it is new enough, else the one in Playwright's package."""
+    for node in (shutil.which("node"), compute_driver_executable()[0]):
+        found = node and subprocess.run([node, STRIP, "-e", "0"], capture_output=True, check=False)
+        if found and found.returncode == 0:
+            return str(node)
+    return None
 
 
-@pytest.mark.skipif(not node_reads_types(), reason="there is no node that reads TypeScript (22.6 or newer)")
 async def test_typescript(run, sandbox, tmp_path):
+    node = node_that_reads_types()
+    if node is None:
+        pytest.skip("there is no node that reads TypeScript (22.6 or newer)")
     program = tmp_path / "producer.mts"
     program.write_text(snippet("ts", "client"), "utf-8")
-    state, url = (await run("node", STRIP, str(program))).split()
+    state, url = (await run(node, STRIP, str(program))).split()
     assert state == "delivered"
     assert url.startswith(sandbox.url)
+
+
+CARGO = """[package]
+name = "producer"
+version = "0.1.0"
+edition = "2021"
+
+[dependencies]
+ureq = { version = "2", default-features = false, features = ["json"] }
+serde_json = "1"
+"""
+MAIN = """
+fn main() -> Result<(), String> {
+    let set = |name: &str| std::env::var(name).map_err(|error| error.to_string());
+    let afterword = Afterword { base: set("AFTERWORD_URL")?, key: set("AFTERWORD_KEY")? };
+    let document = json!({"id": "rca-46", "title": "RCA: a queue was long", "content_md": "# Cause\\n\\nA slow disk.\\n"});
+    let page = afterword.publish(document.clone(), "OPS", "rca-46-revision-1")?;
+    assert_eq!(page, afterword.publish(document, "OPS", "rca-46-revision-1")?);
+    let refused = afterword.publish(json!({"id": "x"}), "OPS", "x").unwrap_err();
+    assert!(refused.starts_with("The body doesn't fit."), "{refused}");
+    println!("{} {}", page["url"].as_str().unwrap(), afterword.test("confluence")?["success"]);
+    Ok(())
+}
+"""
+
+
+@pytest.fixture
+def cargo(tmp_path) -> str:
+    """cargo, in a project with the page's crates: from a folder of Debian's (RUST_CRATES), else from cargo's registry."""
+    found = shutil.which("cargo")
+    if found is None:
+        pytest.skip("cargo is not installed")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "Cargo.toml").write_text(CARGO, "utf-8")
+    (tmp_path / "src" / "main.rs").write_text(snippet("rust", "client") + MAIN, "utf-8")
+    folder = Path(os.environ.get("RUST_CRATES", "/usr/share/cargo/registry"))
+    if any(folder.glob("ureq-2*")):
+        (tmp_path / ".cargo").mkdir()
+        source = f'[source.crates-io]\nreplace-with = "folder"\n[source.folder]\ndirectory = "{folder}"\n'
+        (tmp_path / ".cargo" / "config.toml").write_text(source, "utf-8")
+    got = subprocess.run(
+        [found, "fetch", "--quiet"],
+        cwd=tmp_path,
+        env=os.environ | {"CARGO_NET_RETRY": "0", "CARGO_HTTP_TIMEOUT": "20"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if got.returncode != 0:
+        pytest.skip(f"the crates can't be had here: {got.stderr.strip()[-200:]}")
+    return found
+
+
+async def test_rust(cargo, run, api, sandbox):
+    url, tested = (await run(cargo, "run", "--quiet", "--offline")).split()
+    assert url.startswith(sandbox.url)
+    assert tested == "true"
 
 
 def test_the_page_names_every_command_and_every_field_of_the_settings_page():

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.conftest import ROOT
 from worker.embedded import free_port
 
 READY_S = 60.0
@@ -61,7 +62,9 @@ class RedisServer:
 
     port: int
     password: str
-    child: subprocess.Popen
+    command: list[str]
+    log: Path
+    child: subprocess.Popen | None = None
 
     @property
     def url(self) -> str:
@@ -70,10 +73,28 @@ class RedisServer:
     def client(self, **options: object) -> redis.Redis:
         return redis.Redis(port=self.port, password=self.password, **options)
 
+    def start(self) -> None:
+        """Start it, also again after a kill, with the data that it has; returns when it answers."""
+        with self.log.open("ab") as output:
+            self.child = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        wait_until(lambda: answers(self), "the Redis server")
+
     def kill(self) -> None:
         """SIGKILL, as a machine that is gone."""
-        self.child.kill()
-        self.child.wait()
+        if self.child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+            self.child.wait()
+
+    def replication(self) -> dict[str, object]:
+        """What it says of its part in replication; empty while it doesn't answer."""
+        try:
+            with self.client(socket_timeout=2) as client:
+                return client.info("replication")
+        except redis.RedisError:
+            return {}
 
 
 def answers(server: RedisServer, **options: object) -> bool:
@@ -95,13 +116,15 @@ def redis_server(
     folder.mkdir(parents=True, exist_ok=True)
     port, password = free_port(), password or secrets.token_urlsafe(12)
     configuration = folder / "redis.conf"
-    own = [f"port {port}", "bind 127.0.0.1", f'dir "{folder}"', "appendonly yes", "appendfsync always", 'save ""']
-    own += [f"requirepass {password}", f"masterauth {password}"]
-    configuration.write_text("\n".join([*own, *lines]) + "\n")
-    with process([binary(program), str(configuration)], folder / "redis.log") as child:
-        server = RedisServer(port, password, child)
-        wait_until(lambda: answers(server), "the Redis server")
+    own = ["appendonly yes", "appendfsync always", 'save ""', f"requirepass {password}", f"masterauth {password}"]
+    place = [f"port {port}", "bind 127.0.0.1", f'dir "{folder}"']
+    configuration.write_text("\n".join([*own, *lines, *place]) + "\n")
+    server = RedisServer(port, password, [binary(program), str(configuration)], folder / "redis.log")
+    try:
+        server.start()
         yield server
+    finally:
+        server.kill()
 
 
 @dataclass
@@ -132,28 +155,60 @@ class Sentinels:
         port = self.primary_port()
         return next(server for server in self.servers if server.port == port)
 
+    def fail_over(self, away_s: float = 0.0) -> None:
+        """Kill the primary; when the sentinels have chosen another, start the old one, which comes back as a replica.
+
+        `away_s` seconds lie between the two. Returns when all replicas are in step.
+        """
+        old = self.primary
+        old.kill()
+        wait_until(lambda: self.primary_port() not in (0, old.port), "another primary")
+        time.sleep(away_s)
+        old.start()
+        wait_until(self.in_step, "the old primary's return as a replica")
+
+    def in_step(self) -> bool:
+        """Whether one server is the primary, as the sentinels say, and all others follow it."""
+        said = [(server.port, server.replication()) for server in self.servers]
+        return sum(
+            (facts.get("role") == "master" and port == self.primary_port())
+            or (facts.get("master_link_status") == "up" and facts.get("master_port") == self.primary_port())
+            for port, facts in said
+        ) == len(said)
+
+
+def deployed(name: str, **words: str) -> list[str]:
+    """The lines of an example in deploy/sentinel, with its words in capitals replaced."""
+    text = (ROOT / "deploy" / "sentinel" / name).read_text("utf-8")
+    for word, by in words.items():
+        text = text.replace(word, by)
+    return text.splitlines()
+
 
 @contextmanager
 def sentinels(folder: Path, replicas: int = 2, watchers: int = 3) -> Iterator[Sentinels]:
-    """A primary with replicas under Debian's Sentinel."""
+    """A primary with replicas under Debian's Sentinel, configured by the examples in deploy/sentinel."""
     program = binary("redis-sentinel")
     password = secrets.token_urlsafe(12)
+    lines = deployed("redis.conf", PASSWORD=password)
     with ExitStack() as stack:
-        primary = stack.enter_context(redis_server(folder / "primary", password=password))
+        primary = stack.enter_context(redis_server(folder / "primary", *lines, password=password))
         servers = [primary]
         for number in range(replicas):
-            line = f"replicaof 127.0.0.1 {primary.port}"
-            servers.append(stack.enter_context(redis_server(folder / f"replica-{number}", line, password=password)))
+            follows = f"replicaof 127.0.0.1 {primary.port}"
+            home = folder / f"replica-{number}"
+            servers.append(stack.enter_context(redis_server(home, *lines, follows, password=password)))
         ports = [free_port() for _ in range(watchers)]
+        watch = deployed("sentinel.conf", PASSWORD=password, **{"PRIMARY 6379": f"127.0.0.1 {primary.port}"})
+        sooner = [
+            "sentinel down-after-milliseconds afterword 1000",
+            "sentinel failover-timeout afterword 5000",
+        ]
         for number, port in enumerate(ports):
             home = folder / f"sentinel-{number}"
             home.mkdir()
-            (home / "sentinel.conf").write_text(
-                f'port {port}\nbind 127.0.0.1\ndir "{home}"\n'
-                f"sentinel monitor afterword 127.0.0.1 {primary.port} {watchers // 2 + 1}\n"
-                f"sentinel auth-pass afterword {password}\n"
-                "sentinel down-after-milliseconds afterword 1000\nsentinel failover-timeout afterword 5000\n"
-            )
+            own = [*watch, *sooner, f"port {port}", "bind 127.0.0.1", f'dir "{home}"']
+            (home / "sentinel.conf").write_text("\n".join(own) + "\n")
             stack.enter_context(process([program, str(home / "sentinel.conf")], home / "sentinel.log"))
         found = Sentinels(servers, ports, password)
         wait_until(lambda: _complete(found, replicas, watchers), "the sentinels' view")

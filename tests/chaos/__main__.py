@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+from tests.brokers.servers import rabbitmq, sentinels
 from tests.chaos.run import Size, run
 
 
@@ -15,8 +18,14 @@ def main() -> int:
     size = Size(
         jobs=options.jobs, over_s=options.over or options.jobs / 15, limit_s=options.limit, workers=options.workers
     )
-    with tempfile.TemporaryDirectory(prefix="afterword-chaos-") as folder:
-        verdict = run(options.keep or Path(folder) / "ours", size, options.seed)
+    with tempfile.TemporaryDirectory(prefix="afterword-chaos-") as folder, ExitStack() as closing:
+        over: dict[str, Any] = {"beside": options.beside.resolve()} if options.beside else {}
+        if options.sentinel:
+            watched = closing.enter_context(sentinels(Path(folder) / "redis", options.replicas))
+            over |= {"redis_url": watched.url, "fail_over": watched.fail_over}
+        if options.rabbitmq:
+            over["broker_url"] = closing.enter_context(rabbitmq(Path(folder) / "rabbitmq"))
+        verdict = run(options.keep or Path(folder) / "ours", size, options.seed, **over)
         print(f"seed {options.seed}\n{verdict}", flush=True)
         if options.compare:
             from bench.stock.run import CONDITIONS
@@ -36,6 +45,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--limit", type=float, default=540, help="seconds until the run counts as failed")
     parser.add_argument("--keep", type=Path, help="an empty folder for logs and data, kept afterwards")
+    parser.add_argument("--sentinel", action="store_true", help="over Debian's Redis under Sentinel, with failovers")
+    parser.add_argument("--replicas", type=int, default=1, help="of the primary under Sentinel (default %(default)s)")
+    parser.add_argument("--rabbitmq", action="store_true", help="with Debian's RabbitMQ as broker")
+    parser.add_argument(
+        "--beside", type=Path, metavar="CHECKOUT", help="as many workers of another version, and its API"
+    )
     parser.add_argument("--compare", action="store_true", help="run the stock application, too")
     return parser.parse_args()
 

@@ -30,6 +30,7 @@ class Verdict:
     intents: int = 0
     audit_entries: int = 0
     crashes: int = 0
+    beside: dict[str, int] = field(default_factory=dict)
     mischief: str = ""
     seconds: float = 0.0
 
@@ -58,6 +59,7 @@ class Verdict:
             f"audit: {self.audit_entries} entries, {self.intents} intents, each with one outcome"
             if not self.other
             else f"audit: {self.audit_entries} entries, {self.intents} intents; {len(self.other)} offences, see below",
+            *([f"attempts by version: {self.beside}"] if self.beside else []),
             f"seconds {self.seconds:.0f}",
             self.line,
         ]

@@ -111,11 +111,23 @@ async def play(
     await asyncio.gather(*(one(versions) for versions in per_subject.values()))
 
 
-async def produce(services: Services, submissions: list[Submission], accepted: Accepted) -> None:
-    """Play the plan through our own interface. A producer that gets an error tries again with the same key."""
+Submit = Callable[[Submission], Awaitable[str]]
+
+
+async def produce(
+    services: Services, submissions: list[Submission], accepted: Accepted, other: Submit | None = None
+) -> None:
+    """Play the plan through our own interface, and every second submission of it through the `other`, where there is one.
+
+    A producer that gets an error tries again with the same key.
+    """
+
+    async def ours(submission: Submission) -> str:
+        return (await _submit(services, submission)).id
 
     async def submit(submission: Submission) -> None:
-        ids = [await _acknowledged(services, submission, accepted) for _ in range(2 if submission.twice else 1)]
+        way = other if other and (submission.subject.number + submission.version) % 2 else ours
+        ids = [await _acknowledged(way, submission, accepted) for _ in range(2 if submission.twice else 1)]
         accepted.jobs[submission] = ids[0]
         if len(set(ids)) > 1:
             accepted.two_jobs.append(f"{submission.key}: {ids}")
@@ -123,10 +135,10 @@ async def produce(services: Services, submissions: list[Submission], accepted: A
     await play(submissions, submit, time.monotonic)
 
 
-async def _acknowledged(services: Services, submission: Submission, accepted: Accepted) -> str:
+async def _acknowledged(submit: Submit, submission: Submission, accepted: Accepted) -> str:
     while True:
         try:
-            return (await _submit(services, submission)).id
+            return await submit(submission)
         except (StateUnavailable, RedisError):
             accepted.refused += 1
             await asyncio.sleep(PATIENCE_S)

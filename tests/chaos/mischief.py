@@ -1,5 +1,5 @@
-"""What goes wrong: vendors fail, workers are killed or stopped, Valkey and the sandbox's listener go away, messages
-are doubled and deleted. Every choice comes from the seed.
+"""What goes wrong: vendors fail, workers are killed or stopped, Valkey and the sandbox's listener go away, a primary fails
+over, messages are doubled and deleted. Every choice comes from the seed.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from tests.chaos.stage import Stage
+from worker.connections import open_redis
 
 FAULTS: tuple[dict[str, object], ...] = (
     {"operation": "create", "fault": "status", "status": 503, "share": 0.10},
@@ -49,6 +49,7 @@ class Pace:
     stop_s: float | None = 20.0
     stopped_s: float = 10.0
     valkey_s: float | None = 40.0
+    failover_s: float | None = 40.0
     listener_s: float | None = 30.0
     messages_s: float | None = 0.5
 
@@ -80,13 +81,15 @@ class Mischief:
 
     async def run(self) -> None:
         """Until cancelled."""
-        messages = self.pace.messages_s if self.stage.broker_url.startswith("redis://") else None
+        messages = self.pace.messages_s if self.stage.broker_is_redis else None
         valkey = self.pace.valkey_s if self.stage.valkey else None
+        failover = self.pace.failover_s if self.stage.fail_over else None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._now_and_then("kill", self.pace.kill_s, self._kill))
                 group.create_task(self._now_and_then("stop", self.pace.stop_s, self._stop))
                 group.create_task(self._now_and_then("valkey", valkey, self._restart_valkey))
+                group.create_task(self._now_and_then("failover", failover, self._fail_over))
                 group.create_task(self._now_and_then("listener", self.pace.listener_s, self._restart_listener))
                 group.create_task(self._now_and_then("messages", messages, self._spoil_messages))
                 group.create_task(self._supervise())
@@ -132,6 +135,17 @@ class Mischief:
         finally:
             valkey.start()
 
+    async def _fail_over(self, chance: random.Random) -> None:
+        """Once begun, a failover comes to its end: the old primary is a replica before the next thing happens to it."""
+        if self.stage.fail_over is None:
+            return
+        self.done.counts["primaries killed"] += 1
+        going = asyncio.ensure_future(asyncio.to_thread(self.stage.fail_over, chance.choice(AWAY_S)))
+        try:
+            await asyncio.shield(going)
+        finally:
+            await going
+
     async def _restart_listener(self, chance: random.Random) -> None:
         away = {"seconds": round(chance.uniform(0.3, 2.0), 2)}
         await self.stage.ask_sandbox("POST", "listener", away)
@@ -139,7 +153,7 @@ class Mischief:
 
     async def _spoil_messages(self, chance: random.Random) -> None:
         """Delete or double one message of each queue that has any, at a place drawn at random."""
-        client = redis.asyncio.Redis.from_url(self.stage.broker_url, socket_timeout=2)
+        client = open_redis(self.stage.settings.model_copy(update={"redis_url": self.stage.broker_url}))
         try:
             for queue in QUEUES:
                 place = chance.random()

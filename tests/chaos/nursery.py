@@ -11,6 +11,9 @@ Reads commands from standard input, one a line, and answers each with a line:
     ended                 the names of workers that ended by themselves, which are forgotten
 
 When its input ends, so do all workers.
+
+It runs as a script, so that the code that it imports may be another checkout's (its third argument): a version beside which
+ours has to work. It therefore asks little of that code: `worker.celery`, `worker.cli.main`, `worker.orphans`.
 """
 
 from __future__ import annotations
@@ -23,9 +26,6 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.screening import Policy, screen
-from worker.orphans import dies_with_parent
-
 
 def entry(kind: str) -> Callable[[], object]:
     """What a worker of that kind runs, imported now."""
@@ -33,7 +33,8 @@ def entry(kind: str) -> Callable[[], object]:
         stock = importlib.import_module("bench.stock.app").app
         return lambda: stock.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
     importlib.import_module("worker.celery")
-    screen("The first look reads the rules.", Policy())
+    screening = importlib.import_module("tasks.screening")
+    screening.screen("The first look reads the rules.", screening.Policy())
     afterword: Callable[[], object] = importlib.import_module("worker.cli").main
     return afterword
 
@@ -41,7 +42,7 @@ def entry(kind: str) -> Callable[[], object]:
 def start(run: Callable[[], object], log: Path) -> int:
     """Fork one worker; its output goes to a file. Returns its process id."""
     sys.stdout.flush()
-    die = dies_with_parent(signal.SIGKILL)
+    die = importlib.import_module("worker.orphans").dies_with_parent(signal.SIGKILL)
     if (pid := os.fork()) != 0:
         return pid
     status = 1
@@ -104,9 +105,12 @@ def with_group(pid: int) -> None:
         return
 
 
-def main(kind: str, logs: Path) -> None:
-    """Serve until the input ends."""
+def main(kind: str, logs: Path, root: Path) -> None:
+    """Serve until the input ends; raises `RuntimeError` where the code that was found isn't that of `root`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    found = Path(str(importlib.import_module("worker").__file__)).resolve().parent.parent
+    if found != root.resolve():
+        raise RuntimeError(f"The workers' code comes from {found}, not from {root}.")
     nursery = Nursery(entry(kind), logs)
     print("ready", flush=True)
     for line in sys.stdin:
@@ -116,4 +120,4 @@ def main(kind: str, logs: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

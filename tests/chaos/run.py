@@ -6,11 +6,13 @@ import asyncio
 import random
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.destinations import parse_settings
 from tasks.model import JobState
+from tests.chaos.beside import Door, attempts_by_version, judge_beside
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.load import Accepted, plan, produce
 from tests.chaos.mischief import Mischief, Pace, spoil
@@ -40,17 +42,34 @@ class Size:
 
 # What a run needs: lost messages are sent again sooner than by default, and no job is set aside for the company it
 # keeps, since it is not the jobs that end the workers here.
-QUICK = {"AFTERWORD_RESEND_AFTER_S": "3", "AFTERWORD_CONCURRENCY": "24", "AFTERWORD_CRASH_LIMIT": "1000"}
+QUICK = {
+    "AFTERWORD_RESEND_AFTER_S": "3",
+    "AFTERWORD_CONCURRENCY": "24",
+    "AFTERWORD_CRASH_LIMIT": "1000",
+    "AFTERWORD_API_RATE_PER_MINUTE": "100000",
+}
 DESTINATION = {"write_lag_s": 1.5, "total_timeout_s": 3, "concurrency": 24}
 
 
-def run(folder: Path, size: Size, seed: int, *, redis_url: str | None = None, broker_url: str | None = None) -> Verdict:
+def run(
+    folder: Path,
+    size: Size,
+    seed: int,
+    *,
+    redis_url: str | None = None,
+    broker_url: str | None = None,
+    fail_over: Callable[[float], None] | None = None,
+    beside: Path | None = None,
+) -> Verdict:
     """The verdict of one run in an empty folder.
 
     With `redis_url` the ledger lies in that Redis, which is not restarted; with a `broker_url` that isn't Redis's,
-    messages are neither doubled nor deleted.
+    messages are neither doubled nor deleted. `fail_over` kills a primary that Sentinel watches and brings it back, away
+    for so many seconds. `beside` is a checkout of another version: as many workers of it run beside ours, and every
+    second submission comes in through its API.
     """
-    with staged(folder, "afterword", size.workers, QUICK, redis_url, broker_url) as stage:
+    given = {"fail_over": fail_over, "beside": beside}
+    with staged(folder, "afterword", size.workers, QUICK, redis_url, broker_url, **given) as stage:
         return asyncio.run(_run(stage, size, seed))
 
 
@@ -66,7 +85,8 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
         submissions = plan(size.jobs, size.over_s, random.Random(f"{seed}/load"))
         teller = asyncio.create_task(_tell(services, accepted, mischief, start))
         try:
-            await produce(services, submissions, accepted)
+            door = await Door.into(stage.beside, services)
+            await produce(services, submissions, accepted, door.submit if door else None)
             await _rest(services, start + size.over_s + size.mischief_s, len(submissions) // 20, running)
             await _end(running)
             await stage.ask_sandbox("DELETE", "faults")
@@ -76,6 +96,9 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
             await _end(teller)
         state = await stage.ask_sandbox("GET", "state")
         verdict = await judge(services, accepted, state["objects"])
+        if stage.beside:
+            verdict.other += await judge_beside(stage, services)
+            verdict.beside = dict(await attempts_by_version(stage, services))
     verdict.mischief = str(mischief.done)
     verdict.seconds = time.monotonic() - start
     return verdict

@@ -8,38 +8,48 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from config.keys import create_key_file
 from config.settings import Settings
+from tests.chaos.versions import ROOT, Beside, Version, nursery, standing_beside
 from worker.embedded import EmbeddedValkey, free_port
-from worker.orphans import dies_with_parent
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 READY_S = 60.0
 
 
 @dataclass
 class Stage:
-    """What stands on the stage, and the means to hurt it. `valkey` is None where the Redis is somebody else's."""
+    """What stands on the stage, and the means to hurt it. `valkey` is None where the Redis is somebody else's.
+
+    Workers whose names begin with `beside` are of another version: the one in `beside`, with a nursery and an API of its
+    own. `fail_over` kills a primary and brings it back as a replica; its argument is for how many seconds it stays away.
+    """
 
     settings: Settings
     broker_url: str
     valkey: EmbeddedValkey | None
     sandbox_url: str
     nursery: subprocess.Popen[str]
+    fail_over: Callable[[float], None] | None = None
+    beside: Beside | None = None
     workers: dict[str, int] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
+    ever: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def broker_is_redis(self) -> bool:
+        """Whether messages lie in lists that can be spoiled."""
+        return self.broker_url.startswith(("redis://", "sentinel://"))
 
     def start(self, name: str) -> None:
         """Start a worker; what its log holds so far is an earlier one's."""
@@ -47,7 +57,8 @@ class Stage:
         self.workers[name] = log.stat().st_size if log.exists() else 0
         self.since.pop(name, None)
         self.started[name] = time.monotonic()
-        self.pids[name] = int(self._tell("start", name))
+        self.pids[name] = int(self._tell(name, "start", name))
+        self.ever[self.pids[name]] = name
 
     def at_work(self, starts: float = 0.0) -> list[str]:
         """Workers, but for stopped ones, that have been at work for so many times as long as they needed to start.
@@ -83,28 +94,33 @@ class Stage:
 
     def kill(self, name: str) -> None:
         """SIGKILL a worker."""
-        self._tell("signal", name, signal.SIGKILL)
+        self._tell(name, "signal", name, signal.SIGKILL)
         self.stopped.discard(name)
 
     def stop(self, name: str) -> None:
         """SIGSTOP a worker: it is there, and does nothing."""
-        self._tell("signal", name, signal.SIGSTOP)
+        self._tell(name, "signal", name, signal.SIGSTOP)
         self.stopped.add(name)
 
     def resume(self, name: str) -> None:
         """SIGCONT a worker: it goes on where it stood, whatever happened to its jobs meanwhile."""
-        self._tell("signal", name, signal.SIGCONT)
+        self._tell(name, "signal", name, signal.SIGCONT)
         self.stopped.discard(name)
 
     def ended(self) -> list[str]:
         """Workers that ended although nobody killed them."""
-        return self._tell("ended").split()
+        return [
+            name
+            for kind in ("worker", *(["beside"] if self.beside else []))
+            for name in self._tell(kind, "ended").split()
+        ]
 
-    def _tell(self, *words: object) -> str:
-        assert self.nursery.stdin and self.nursery.stdout
-        self.nursery.stdin.write(" ".join(str(int(w) if isinstance(w, signal.Signals) else w) for w in words) + "\n")
-        self.nursery.stdin.flush()
-        return self.nursery.stdout.readline().strip()
+    def _tell(self, whom: str, *words: object) -> str:
+        nursery = self.beside.nursery if self.beside and whom.startswith("beside") else self.nursery
+        assert nursery.stdin and nursery.stdout
+        nursery.stdin.write(" ".join(str(int(w) if isinstance(w, signal.Signals) else w) for w in words) + "\n")
+        nursery.stdin.flush()
+        return nursery.stdout.readline().strip()
 
     async def ask_sandbox(self, method: str, path: str, body: object = None, *, limit_s: float = READY_S) -> Any:
         """An answer of the sandbox's control interface, tried again while its listener is away."""
@@ -128,12 +144,21 @@ def _ask(method: str, url: str, body: object) -> Any:
 
 @contextlib.contextmanager
 def staged(
-    folder: Path, kind: str, workers: int, quick: Mapping[str, str], redis_url: str | None, broker_url: str | None
+    folder: Path,
+    kind: str,
+    workers: int,
+    quick: Mapping[str, str],
+    redis_url: str | None,
+    broker_url: str | None,
+    *,
+    fail_over: Callable[[float], None] | None = None,
+    beside: Path | None = None,
 ) -> Iterator[Stage]:
     """Put everything up in `folder`; at the end nothing that was started is left.
 
     `kind` is `afterword` or `stock`; `quick` are settings of ours (AFTERWORD_*) that the workers run with. With
-    `redis_url` no Valkey is started, and the run can't restart it.
+    `redis_url` no Valkey is started, and the run can't restart it. `beside` is a checkout of another version, of which as
+    many workers run, and its API.
     """
     folder.mkdir(parents=True, exist_ok=True)
     create_key_file(folder / "keys")
@@ -145,42 +170,20 @@ def staged(
         settings = Settings(data=folder, redis_url=address, broker_url=broker_url, keys_file=None, keys=None)
         port = free_port()
         environment = os.environ | variables | {"STOCK_SANDBOX_URL": f"http://127.0.0.1:{port}"}
-        sandbox = _child(folder, environment, "worker", "sandbox", "--port", str(port))
-        closing.callback(_end, sandbox)
-        nursery = _child(folder, environment, "tests.chaos.nursery", kind, str(folder))
-        closing.callback(_end, nursery)
-        stage = Stage(settings, broker_url or address, valkey, f"http://127.0.0.1:{port}", nursery)
-        if not nursery.stdout or nursery.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"The workers' code can't be loaded; see {folder}/nursery.log.")
+        ours = Version(ROOT, folder, environment)
+        closing.enter_context(ours.child("sandbox", "-m", "worker", "sandbox", "--port", str(port)))
+        stage = Stage(
+            settings,
+            broker_url or address,
+            valkey,
+            f"http://127.0.0.1:{port}",
+            closing.enter_context(nursery(ours, "nursery", kind)),
+            fail_over,
+            closing.enter_context(standing_beside(Version(beside, folder, environment))) if beside else None,
+        )
         asyncio.run(stage.ask_sandbox("GET", "state"))
         for number in range(workers):
             stage.start(f"worker-{number}")
+            if beside:
+                stage.start(f"beside-{number}")
         yield stage
-
-
-def _child(folder: Path, environment: Mapping[str, str], module: str, *arguments: str) -> subprocess.Popen[str]:
-    name = "nursery" if module.endswith("nursery") else arguments[0]
-    with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if name == "nursery" else log,
-            stderr=log,
-            env=environment,
-            cwd=ROOT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 - see there
-        )
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """Close its input, then SIGTERM; the nursery ends its workers by itself."""
-    assert child.stdin
-    with contextlib.suppress(BrokenPipeError):
-        child.stdin.close()
-    try:
-        child.wait(1)
-    except subprocess.TimeoutExpired:
-        child.terminate()
-        child.wait(20)

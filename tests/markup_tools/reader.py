@@ -25,7 +25,7 @@ def gfm() -> MarkdownIt:
 # GFM's filter of tags (section 6.11) shows these as text.
 FILTERED = re.compile(r"<(?=/?(?:title|textarea|style|xmp|iframe|noembed|noframes|script|plaintext)\b)", re.IGNORECASE)
 # What GFM shows as text and we as what it means: short names of emoji, a table of contents, an admonition's mark.
-OURS = re.compile(r":[A-Za-z0-9_+-]+:|\[\[?_?TOC_?\]\]?|(?:!!!|\?\?\?\+?)\s*\w+", re.IGNORECASE)
+OURS = re.compile(r":[A-Za-z0-9_+-]+:|\[\[?\s*_?TOC_?\s*\]\]?|(?:!!!|\?\?\?\+?)\s*\w+", re.IGNORECASE)
 
 
 class _Words(HTMLParser):

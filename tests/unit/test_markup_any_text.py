@@ -72,8 +72,23 @@ def test_any_mix_of_hard_corners_is_valid_with_every_word(seed):
 def shape(tokens):
     """What a token stream says, in plain values."""
     return [
-        (t.type, t.tag, t.nesting, t.content, t.info, t.markup, t.hidden, t.attrs, t.meta, shape(t.children or []))
+        (
+            t.type,
+            t.tag,
+            t.nesting,
+            t.level,
+            t.block,
+            t.map,
+            t.content,
+            t.info,
+            t.markup,
+            t.hidden,
+            t.attrs,
+            t.meta,
+            inner,
+        )
         for t in tokens
+        for inner in [None if t.children is None else shape(t.children)]
     ]
 
 
@@ -82,6 +97,93 @@ def shape(tokens):
 def test_sorted_rules_give_the_tokens_that_the_parser_would(text):
     plain = with_dialect(MarkdownIt("commonmark"))
     assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
+
+
+# What lines of a document begin with, so that lists, quotes, tables and paragraphs meet in every way.
+LINE_STARTS = [
+    "- ",
+    "* ",
+    "+ ",
+    "-",
+    "1. ",
+    "2) ",
+    "10. ",
+    "- [ ] ",
+    "- [x] ",
+    "- [ ]",
+    "> ",
+    ">",
+    "# ",
+    "    ",
+    "\t",
+    " ",
+]
+LINE_STARTS += ["  ", "   ", "\n", "---", "===", "- - -", "***", "```", "| a | b |", "|-|-|", "[r]: /u", "[^1]: ", "$$"]
+LINE_STARTS += ["!!! note", "<div>", "\u00a0", ""]
+LINE_WORDS = [
+    "a",
+    "b c",
+    "**d**",
+    "`e`",
+    "[f](g)",
+    "[h]",
+    "[i]: j",
+    "![k](l)",
+    "1 m",
+    "3. n",
+    "_o_",
+    "|p|",
+    "-",
+    "",
+    " ",
+]
+LINES = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(LINE_STARTS), max_size=3).map("".join),
+        st.sampled_from(LINE_WORDS),
+        st.sampled_from(["\n", "\n", "\n", "\n\n", " \n"]),
+    ).map("".join),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(LINES)
+def test_lines_of_every_kind_give_the_tokens_that_the_parser_would(text):
+    plain = with_dialect(MarkdownIt("commonmark"))
+    assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
+
+
+LINKS = [
+    "http://",
+    "https://",
+    "mailto:",
+    "ftp:",
+    "a",
+    "b.c",
+    "xn--p1ai",
+    "/",
+    "//",
+    "?",
+    "#",
+    "=",
+    "&",
+    ":80",
+    ":",
+    "@",
+    ".",
+]
+LINKS += ["-", "_", "~", "A", "0", "..", "%", "%41", "\u00e9", "\u043f.\u0440", "+", ";", "[", "::1", "*", "'"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(LINKS), max_size=8).map("".join))
+def test_an_address_is_normalised_as_the_parser_would(url):
+    plain = MarkdownIt("commonmark")
+    assert (parser().normalizeLink(url), parser().normalizeLinkText(url)) == (
+        plain.normalizeLink(url),
+        plain.normalizeLinkText(url),
+    )
 
 
 @settings(max_examples=200, deadline=None)

@@ -89,3 +89,14 @@ def test_plain_text_is_cut_at_a_word_with_the_pointer():
 def test_the_whole_document_is_a_file():
     file = servicenow.document_file("# a\x00\n", 'RCA: "x" / y^2')
     assert (file.name, file.media_type, file.content) == ("RCA- -x- - y-2.md", "text/markdown", b"# a\n")
+
+
+def test_raw_tags_nested_without_end_are_shown_as_text_beyond_what_anybody_reads():
+    html = azure_devops.render("<ul><li>x" * 200)
+    assert html.count("<ul>") == 120
+    assert html.count("&lt;ul&gt;") == 80
+    assert html.count("x") == 200
+
+
+def test_raw_tags_that_need_no_end_are_never_too_many():
+    assert "&lt;" not in azure_devops.render("<p>a<br>b<b>c</b>\n\n" * 200)

@@ -1,0 +1,207 @@
+"""Lists as markdown-it makes them; an item that is one line of plain words, as most are, is written without a parser of its own.
+
+The tokens are the same (a test compares them). What the general way costs for each line of a long list: markdown-it sets up
+a nested parser and asks every rule, twice, whether a paragraph ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from markdown_it.common.utils import mdTrim
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block import list_block as markdown_it_list
+from markdown_it.token import Token
+
+_MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t\n]|\Z)")
+_TASK = re.compile(r"\[([ xX])\][ \t]")
+# Words that no block but a paragraph can begin with, with or without a box before them.
+_PLAIN = re.compile(
+    r" (\[[ xX]\] )?(?!\[[ xX]\][ \t])"
+    r"(?=[^\s!?$`~>*\-_+0-9\[<#]|\*\*[^\s*]|`(?!``)|\[(?!\^)(?!.*\]:)|[0-9](?![0-9]{0,8}[.)]))"
+)
+
+
+class Marker(NamedTuple):
+    """What begins an item: where its first character stands and where it ends, that which all items share, the number."""
+
+    start: int
+    end: int
+    kind: str
+    number: str | None
+
+
+@dataclass
+class _List:
+    """A list that is being written: its tokens' level, the paragraphs of its short items, where the others' tokens stand."""
+
+    level: int
+    short: list[Token]
+    long: list[tuple[int, int]]
+    tight: bool = True
+    with_tasks: bool = False
+
+
+def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
+    """A list that begins on line `first`."""
+    if silent:
+        return markdown_it_list(state, first, last, True)
+    outdented = state.listIndent >= 0 and state.sCount[first] - state.listIndent >= 4
+    if state.is_code_block(first) or (outdented and state.sCount[first] < state.blkIndent):
+        return False
+    marker = _marker(state, first)
+    if marker is None:
+        return False
+    name, tag = ("bullet_list", "ul") if marker.number is None else ("ordered_list", "ol")
+    opening = state.push(f"{name}_open", tag, 1)
+    opening.markup = marker.kind
+    if marker.number is not None and int(marker.number) != 1:
+        opening.attrs = {"start": int(marker.number)}
+    end = _items(state, first, last, marker, _List(state.level, [], []), opening)
+    state.push(f"{name}_close", tag, -1).markup = marker.kind
+    opening.map = [first, end]
+    state.line = end
+    return True
+
+
+def _items(state: StateBlock, line: int, last: int, first: Marker, listed: _List, opening: Token) -> int:
+    """Write the items from a line on; returns the line after them."""
+    parent, state.parentType = state.parentType, "list"
+    marker: Marker | None = first
+    after_gap = False
+    while marker is not None:
+        start = line
+        if _short_item(state, line, last, marker, listed):
+            inside_tight = True
+        else:
+            inside_tight = _long_item(state, line, last, marker, listed)
+        listed.tight &= inside_tight and not after_gap
+        line = state.line
+        after_gap = line - start > 1 and state.isEmpty(line - 1)
+        marker = _next(state, line, last, first)
+    state.parentType = parent
+    if listed.with_tasks:
+        opening.attrJoin("class", "contains-task-list")
+    if listed.tight:
+        _hide_paragraphs(state, listed)
+    return line
+
+
+def _marker(state: StateBlock, line: int) -> Marker | None:
+    start = state.bMarks[line] + state.tShift[line]
+    found = _MARKER.match(state.src, start)
+    return None if found is None else Marker(start, found.end(), state.src[found.end() - 1], found.group(1))
+
+
+def _next(state: StateBlock, line: int, last: int, first: Marker) -> Marker | None:
+    """The marker of the list's next item; None where the list has ended."""
+    if line >= last or state.sCount[line] < state.blkIndent or state.is_code_block(line):
+        return None
+    if any(rule(state, line, last, True) for rule in state.md.block.ruler.getRules("list")):
+        return None
+    marker = _marker(state, line)
+    same = marker is not None and marker.kind == first.kind and (marker.number is None) == (first.number is None)
+    return marker if same else None
+
+
+def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
+    """Write an item that is one line of words, and step over the empty lines below; False where it isn't one."""
+    src = state.src
+    found = _PLAIN.match(src, marker.end, state.eMarks[line])
+    if found is None or state.sCount[line] != state.tShift[line] or state.level + 3 >= state.md.options.maxNesting:
+        return False
+    end = _end_of_short(state, line, last, state.sCount[line] + marker.end - marker.start + 1)
+    if end == 0:
+        return False
+    level, tokens, lines = listed.level, state.tokens, [line, line + 1]
+    item = Token("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
+    item.info = marker.number or ""
+    if found.group(1):
+        item.meta = {"checked": found.group(1) != "[ ] "}
+        _be_task(item, listed)
+    begin = Token("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
+    words = Token("inline", "", 0, map=[line, line + 1], level=level + 2, children=[], block=True)
+    words.content = mdTrim(src[found.end() : state.eMarks[line]])
+    finish = Token("paragraph_close", "p", -1, level=level + 1, block=True)
+    tokens += (
+        item,
+        begin,
+        words,
+        finish,
+        Token("list_item_close", "li", -1, level=level, markup=marker.kind, block=True),
+    )
+    listed.short += (begin, finish)
+    state.line = end
+    return True
+
+
+def _end_of_short(state: StateBlock, line: int, last: int, indent: int) -> int:
+    """The line after an item whose words end on its first line; 0 where they may go on, or something else follows in it."""
+    following = line + 1
+    if following >= state.lineMax:
+        return following
+    if last != state.lineMax:
+        return 0
+    if state.isEmpty(following):
+        following = state.skipEmptyLines(following)
+        return following if following >= last or state.sCount[following] < indent else 0
+    begins = state.blkIndent <= state.sCount[following] < min(indent, state.blkIndent + 4)
+    return following if begins and _marker(state, following) else 0
+
+
+def _long_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
+    """Write an item by parsing what stands in it; returns whether it is tight."""
+    src, end = state.src, state.eMarks[line]
+    initial = offset = state.sCount[line] + marker.end - marker.start
+    content = marker.end
+    while content < end and src[content] in " \t":
+        offset += 4 - (offset + state.bsCount[line]) % 4 if src[content] == "\t" else 1
+        content += 1
+    # Beyond four columns the item holds code, which is indented by what is left of them.
+    indent = offset - initial if content < end and offset - initial <= 4 else 1
+    before = (
+        state.tight,
+        state.bMarks[line],
+        state.tShift[line],
+        state.sCount[line],
+        state.listIndent,
+        state.blkIndent,
+    )
+    item = state.push("list_item_open", "li", 1)
+    item.markup, item.info = marker.kind, marker.number or ""
+    first_token = len(state.tokens)
+    state.listIndent, state.blkIndent = state.blkIndent, initial + indent
+    state.tight, state.sCount[line], state.tShift[line] = True, offset, content - state.bMarks[line]
+    task = None if state.is_code_block(line) else _TASK.match(src, content, end)
+    if task:
+        item.meta = {"checked": task.group(1) != " "}
+        _be_task(item, listed)
+        state.bMarks[line], state.tShift[line] = task.end(), 0
+    if content >= end and state.isEmpty(line + 1):
+        state.line = min(state.line + 2, last)
+    else:
+        state.md.block.tokenize(state, line, last)
+    tight = state.tight
+    state.tight, state.bMarks[line], state.tShift[line], state.sCount[line], state.listIndent, state.blkIndent = before
+    listed.long.append((first_token, len(state.tokens)))
+    state.push("list_item_close", "li", -1).markup = marker.kind
+    item.map = [line, state.line]
+    return tight
+
+
+def _be_task(item: Token, listed: _List) -> None:
+    item.attrs = {"class": "task-list-item"}
+    listed.with_tasks = True
+
+
+def _hide_paragraphs(state: StateBlock, listed: _List) -> None:
+    """Paragraphs of a list without gaps have no element."""
+    for token in listed.short:
+        token.hidden = True
+    for start, end in listed.long:
+        for index in range(start, end):
+            token = state.tokens[index]
+            if token.level == listed.level + 1 and token.type == "paragraph_open":
+                token.hidden = state.tokens[index + 2].hidden = True
