@@ -226,6 +226,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
                 if prepared is None:
                     receipt = await destination.link(work, http)
                 else:
+                    http.keep_inside(prepared.texts.values())
                     receipt = await destination.deliver(work, prepared, http, services.clock_ms)
                 return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:

@@ -14,7 +14,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ import aiohttp
 from pydantic import field_validator
 from yarl import URL
 
+from tasks.echoes import RUN, without_echoes
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
@@ -95,13 +96,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A complete answer. `secrets` are the credential's forms, which the answer may echo."""
+    """A complete answer. `secrets` are the credential's forms and `content` the job's texts, which it may echo."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     wrote: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    content: tuple[str, ...] = field(default=(), repr=False)
 
     def json(self) -> Any:
         """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
@@ -112,7 +114,7 @@ class Response:
             raise not_json(self.status, wrote=self.wrote) from None
 
     def words(self) -> str:
-        """The vendor's own words, short, on one line, and without the credential that it might echo."""
+        """The vendor's own words, short, on one line, and without the credential or content that it might echo."""
         text = self.body[:20_000].decode("utf-8-sig", "replace")
         try:
             text = " / ".join(dict.fromkeys(_messages(json.loads(text)))) or text
@@ -120,7 +122,8 @@ class Response:
             text = re.sub(r"<[^>]{0,1000}>", " ", text)
         for secret in self.secrets:
             text = text.replace(secret, "[credential]")
-        return _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()[:EXCERPT_LENGTH]
+        line = _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()
+        return without_echoes(line[: EXCERPT_LENGTH + RUN], self.content)[:EXCERPT_LENGTH]
 
 
 Outcome = Literal["ok", "failed", "unknown"]
@@ -184,9 +187,14 @@ class Http:
         self._origin = origin
         self._authorization = dict(authorization)
         self._secrets = secrets_of(authorization)
+        self._content: tuple[str, ...] = ()
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
+
+    def keep_inside(self, content: Iterable[str]) -> None:
+        """Name the texts that are sent from here on: an answer's words are told without them."""
+        self._content = tuple(content)
 
     @property
     def base_url(self) -> str:
@@ -262,7 +270,7 @@ class Http:
                 ) as answer,
             ):
                 body = await self._read(answer)
-                return Response(answer.status, answer.headers, body, request.writes, self._secrets)
+                return Response(answer.status, answer.headers, body, request.writes, self._secrets, self._content)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:

@@ -56,6 +56,14 @@ def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> A
             status=status,
             excerpt=words,
         )
+    if status == 413:
+        return Permanent(
+            f"What was sent is too large for the remote side (413).{said}",
+            code="too_large",
+            advice="Shorten the document or hand over fewer or smaller files, then submit it again.",
+            status=status,
+            excerpt=words,
+        )
     return Permanent(
         f"The remote side refused the request ({status}).{said}",
         code="refused",

@@ -61,8 +61,8 @@ async def test_by_message(
     except KeyTrouble as trouble:
         raise Refused("The sealed credential doesn't open here.", code="not_sealed", advice=HOW_TO_SEAL) from trouble
     account, secret = _parts(content, credentials)
-    ours = await _same_origin(services, kind, address)
-    settings = {"kind": kind, ADDRESS_FIELD[kind]: address} | ours
+    ours = await _as_configured(services, kind, address)
+    settings = ours | {"kind": kind, ADDRESS_FIELD[kind]: address}
     account_field = ACCOUNT_FIELD[kind]
     if account and account_field:
         settings[account_field] = account
@@ -119,9 +119,9 @@ def _same_address(record: DestinationRecord, address: str) -> bool:
     ) == address.rstrip("/")
 
 
-async def _same_origin(services: Services, kind: str, address: str) -> dict[str, object]:
-    """The permissions (plain HTTP, private addresses) that the operator gave a destination at this very address."""
+async def _as_configured(services: Services, kind: str, address: str) -> dict[str, object]:
+    """What the operator said of a destination at this very address: permissions, flavor, where to look, the account."""
     for record in await services.destinations.list():
         if record.settings.kind == kind and _same_address(record, address):
-            return {"allow_http": record.settings.allow_http, "allow_private": record.settings.allow_private}
+            return record.settings.model_dump()
     return {}

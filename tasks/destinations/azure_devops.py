@@ -120,7 +120,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         if not isinstance(command, CreateAzureDevOpsWorkItem):
             raise Permanent("Azure DevOps takes issues only.", code="wrong_kind")
         plan = prepared.plan
-        item = await self._item(http, command.project, work.previous.id) if work.previous else None
+        item = await self._known(http, command.project, work.previous.id) if work.previous else None
         found = False
         if item is None and work.doubt_until_ms is not None:
             item = await self._look_up(http, command.project, plan.tag)
@@ -205,6 +205,29 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
             accept=frozenset({404}),
         )
         return None if response.status == 404 else _decoded(response)
+
+    async def _known(self, http: Http, project: str, item_id: str) -> dict[str, Any] | None:
+        """The item of an earlier delivery; None where it lies in the recycle bin.
+
+        A 404 says "doesn't exist, or no permission to read it". Raises `Permanent` where the bin doesn't hold it
+        either: a second work item would stand beside one that this account can't see.
+        """
+        item = await self._item(http, project, item_id)
+        if item is not None:
+            return item
+        path = f"/{quote(project)}/_apis/wit/recyclebin/{quote(item_id)}"
+        request = Request("GET", path, "GET /wit/recyclebin/{id}", params=self._version())
+        response = await http.send(request, accept=frozenset({403, 404}))
+        if response.status == 200:
+            return None
+        raise Permanent(
+            f"Work item {item_id} is not to be seen and not in the recycle bin: it was moved or destroyed, "
+            "or the account may not read it.",
+            code="hidden",
+            advice="Give the account the right to read it, then `afterword job retry`; for a new work item, submit with "
+            "`if_exists: new`.",
+            status=404,
+        )
 
     async def _look_up(self, http: Http, project: str, tag: str) -> dict[str, Any] | None:
         """The work item with our tag."""

@@ -78,6 +78,12 @@ class ConfluenceSettings(DestinationSettings):
         return checked_url(value)
 
     @property
+    def account(self) -> str | None:
+        """Who logs in with Basic: Cloud's e-mail address (also through v1, below `/wiki`), Data Center's user name."""
+        cloud = self.flavor == "cloud" or self.base_url.endswith("/wiki")
+        return self.email if cloud or "@" not in (self.email or "") else None
+
+    @property
     def address(self) -> str:
         """The site; a trailing `/wiki` of Cloud is part of the API's path."""
         return self.base_url.removesuffix("/wiki") if self.flavor == "cloud" else self.base_url
@@ -87,10 +93,16 @@ class Confluence(Destination[ConfluenceSettings]):
     """One Confluence site, Cloud (v2) or Data Center (v1)."""
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
-        """Basic with an e-mail address and API token, bearer with a token alone."""
+        """Basic with an account and its secret, bearer with a token alone.
+
+        Data Center takes its personal access tokens as bearer only, whatever e-mail address stands beside them; there,
+        a user name asks for Basic with a password.
+        """
         if not secret:
             raise _no_secret()
-        return basic(self.settings.email, secret) if self.settings.email else {"Authorization": f"Bearer {secret}"}
+        if self.settings.account is None:
+            return {"Authorization": f"Bearer {secret}"}
+        return basic(self.settings.account, secret)
 
     def prepare(self, work: Work) -> Prepared[PagePlan]:
         """Render the document."""

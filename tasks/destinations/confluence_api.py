@@ -220,7 +220,7 @@ def refusal(response: Response, draft: Draft) -> Permanent | VersionConflict | N
         )
     if status == 400 and "title" in lowered and ("already exists" in lowered or "same title" in lowered):
         return TitleTaken(
-            f"Another page of this space has the title {draft.title!r}.",
+            "Another page of this space has the document's title.",
             code="title_taken",
             advice="Give the document another title, or set `on_title_conflict` to adopt or number.",
             status=status,

@@ -165,8 +165,9 @@ class Keeper:
                 return await self._found(page)
         status = holders[0].status if holders else "hidden from this account"
         where = f" ({holders[0].url})" if holders else ""
+        whose = " that is not ours" if status == "current" else ""
         raise Permanent(
-            f"The space already has a page titled {title!r} that is not ours; it is {status}{where}.",
+            f"The space already has a page of this document's title{whose}; it is {status}{where}.",
             code="title_taken",
             advice="Rename, restore or remove it, give the document another title, "
             "or set `on_title_conflict` to adopt or number; then `afterword job retry`.",
@@ -282,7 +283,7 @@ class Keeper:
             status = holders[0].status if holders else "hidden from this account"
             where = f" ({holders[0].url})" if holders else ""
             raise Permanent(
-                f"The page can't be renamed to {draft.title!r}: another page has that title; it is {status}{where}.",
+                f"The page can't be renamed to the document's new title: another page has it; it is {status}{where}.",
                 code="title_taken",
                 advice="Give the document another title, or set `on_title_conflict` to number.",
             )

@@ -135,10 +135,10 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if_exists = work.command.config.if_exists if isinstance(work.command, CreateServiceNowIncident) else "update"
         known = await self._record(http, work.previous.id, plan) if work.previous else None
         found = False
-        if known is None and work.doubt_until_ms is not None:
+        if known is None and (work.previous is not None or work.doubt_until_ms is not None):
             known = await self._look_up(http, work.subject, plan)
             found = known is not None
-            if known is None:
+            if known is None and work.doubt_until_ms is not None:
                 work.settle_doubt(now_ms())
         if known is None:
             return self._receipt(await self._create(http, plan), plan, "created")
@@ -158,8 +158,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
                 headers=_json_body(),
                 json=plan.fields,
                 writes=True,
-            )
+            ),
+            accept=frozenset({403}),
         )
+        if response.status == 403:
+            raise refused(response)
         return self._receipt(_result(response), plan, "updated")
 
     async def link(self, work: Work, http: Http) -> Receipt:
@@ -188,7 +191,10 @@ class ServiceNow(Destination[ServiceNowSettings]):
             json={"description": wanted},
             writes=True,
         )
-        stored = _result(await http.send(change)).get("description", "")
+        response = await http.send(change, accept=frozenset({403}))
+        if response.status == 403:
+            raise refused(response)
+        stored = _result(response).get("description", "")
         dropped = () if stored == wanted else ("description was not stored as sent",)
         return previous.model_copy(update={"change": "updated", "warnings": dropped})
 
@@ -206,7 +212,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
             accept=frozenset({403}),
         )
         if response.status == 403:
-            raise _refused(response)
+            raise refused(response)
         return _result(response)
 
     async def _attach(self, http: Http, sys_id: str, file: Attachment) -> None:
@@ -238,7 +244,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
         return None if response.status == 404 else _result(response)
 
     async def _look_up(self, http: Http, key: str, plan: IncidentPlan) -> dict[str, str] | None:
-        """The incident with our key. An empty list beside a count above nought is a wall, not an answer."""
+        """The incident with our key; raises `Permanent` where the answer can't tell whether there is one.
+
+        That is an empty list beside a count above nought (a read ACL), and rows without our key (a field ACL on
+        `correlation_id`, or an instance that ignored the query).
+        """
         params = _params(plan) | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
         answer = response.json()
@@ -246,14 +256,21 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if not isinstance(rows, list):
             raise Transient("The look-up's answer has no result.", code="not_json", answered=True)
         matching = [row for row in rows if isinstance(row, dict) and row.get("correlation_id") == key]
-        hidden = int(response.headers.get("X-Total-Count") or 0) > 0 and not rows
-        if hidden:
+        if matching:
+            return _strings(matching[0])
+        if rows:
+            raise Permanent(
+                "The incident may exist, but the look-up by correlation_id answered with incidents that don't show it.",
+                code="hidden",
+                advice="Give the account read access to incident.correlation_id, then `afterword job retry`.",
+            )
+        if int(response.headers.get("X-Total-Count") or 0) > 0:
             raise Permanent(
                 "The incident may exist, but the account can't read it (rows are counted and not shown).",
                 code="hidden",
                 advice="Give the account read access to incident, then `afterword job retry`.",
             )
-        return _strings(matching[0]) if matching else None
+        return None
 
     def _receipt(
         self,
@@ -364,17 +381,19 @@ def _result(response: Response) -> dict[str, str]:
     return _strings(row)
 
 
-def _refused(response: Response) -> Permanent | DestinationTrouble:
+def refused(response: Response) -> Permanent | DestinationTrouble:
+    """A 403: a rule of the instance against this one incident, or a right that the account lacks for all of them."""
     words = response.words()
-    if "ACL" in words:
+    if not any(map(str.isalpha, words)) or "ACL" in words or "not authorized" in words.casefold():
+        said = f" It said: {words!r}" if words else ""
         return DestinationTrouble(
-            f"The account may not create incidents. It said: {words!r}",
+            f"The account may not write this incident (403).{said}",
             code="not_permitted",
             advice="Give it the right, then run `afterword destination test`.",
             status=403,
         )
     return Permanent(
-        f"A rule of the instance refused the incident. It said: {words!r}",
+        f"A rule of the instance refused the incident (403). It said: {words!r}",
         code="refused",
         advice="Supply what it asks for (`config.fields`), then `afterword job retry`.",
         status=403,

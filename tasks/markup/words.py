@@ -69,7 +69,7 @@ PANELS = {
     "success": "tip",
     "important": "note",
     "attention": "note",
-    "warning": "note",
+    "warning": "warning",
     "caution": "warning",
     "danger": "warning",
     "error": "warning",

@@ -86,6 +86,13 @@ async def test_rows_hidden_by_a_read_acl_are_counted_all_the_same(live):
     assert (hidden.status, hidden.json, hidden.headers["X-Total-Count"]) == (200, {"result": []}, "1")
 
 
+async def test_a_query_that_the_instance_ignores_answers_with_any_rows(live):
+    await live.new_incident(correlation_id="k1")
+    await live.fault(fault="query_ignored")
+    found = await live.ask("GET", f"{TABLE}?sysparm_query=correlation_id=k2")
+    assert [row["correlation_id"] for row in found.json["result"]] == ["k1"]
+
+
 async def test_journals_are_appended_and_read_empty(live):
     number = (await live.new_incident(work_notes="first")).json["result"]["sys_id"]
     changed = await live.ask("PATCH", f"{TABLE}/{number}", json={"work_notes": "second"})

@@ -108,6 +108,19 @@ def test_permissions_are_the_operators_to_give(cli):
     assert refused["code"] == "bad_settings"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("incident", "inc-1", "--severity", "P9"),
+        ("incident", "inc-1", "--field", "no-value"),
+        (*SNOW, "--set", "no-value"),
+        ("apikey", "new", "ci", "--scopes", "root"),
+    ],
+)
+def test_a_value_that_an_option_can_never_take_is_wrong_usage(cli, arguments):
+    assert cli.json(*arguments, status=2)["error"]["code"] == "usage"
+
+
 def test_options_of_another_kind_are_refused_by_name(cli):
     assert "base_url" in cli(*SNOW, "--base-url", "https://acme.example", status=1).stderr
 

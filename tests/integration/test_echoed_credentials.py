@@ -1,4 +1,4 @@
-"""A remote side that repeats the credential in its errors: it stands in no record of ours afterwards."""
+"""A remote side that repeats credential and content in its errors: they stand in no record of ours afterwards."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tasks import lifecycle
 from tasks.destinations import parse_settings
 from tests.integration.test_lifecycle import DOCUMENT, EVERY, ISSUE, submit
 
+CONTENT = "the planted sentence that only the document holds"
 PLANTED = "planted-" + "not-a-secret"
 KINDS = {
     "confluence": {"address": "base_url", "email": "planted@example.com", "space": "OPS"},
@@ -30,7 +31,7 @@ async def echo():
         if request.method == "GET" or "wiql" in request.path:
             return web.json_response({"results": [{"id": "1", "key": "OPS"}], "workItems": [], "value": []})
         sent = request.headers["Authorization"].rpartition(" ")[2]
-        words = f"the account {base64.b64decode(sent).decode()} ({sent}) failed"
+        words = f"the account {base64.b64decode(sent).decode()} ({sent}) failed on {CONTENT}"
         body = {"message": words, "errors": [{"title": words}], "error": {"message": words, "detail": "ACL"}}
         return web.json_response(body, status=statuses[-1])
 
@@ -46,14 +47,14 @@ async def echo():
 
 @pytest.mark.parametrize(("kind", "command"), EVERY)
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-async def test_an_echoed_credential_stands_nowhere(services, echo, kind, command, status, caplog):
+async def test_what_is_echoed_stands_nowhere(services, echo, kind, command, status, caplog):
     answer_with, url = echo
     answer_with(status)
     given = {"kind": kind, "allow_http": True, "allow_private": ("127.0.0.0/8",), **KINDS[kind]}
     given[given.pop("address")] = url
     await services.destinations.set(kind, parse_settings(given), PLANTED, "test")
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
+    await services.contents.put_document(DOCUMENT.model_copy(update={"content_md": f"# A\n\nSo {CONTENT}."}), "test")
+    await services.contents.put_issue(ISSUE.model_copy(update={"description": f"So {CONTENT}."}), "test")
     job = await submit(services, command)
     ended = await lifecycle.attempt(services.core, job.id)
     assert ended.error is not None
@@ -62,5 +63,5 @@ async def test_an_echoed_credential_stands_nowhere(services, echo, kind, command
     kept += [str(ended.error), ended.error.excerpt, caplog.text, str(await services.destinations.require(kind))]
     assert "failed" in str(ended.error)
     account = f"{KINDS[kind].get('email') or KINDS[kind].get('username', '')}:{PLANTED}"
-    for secret in (PLANTED, base64.b64encode(account.encode()).decode()):
+    for secret in (PLANTED, CONTENT, base64.b64encode(account.encode()).decode()):
         assert not [text for text in kept if secret in text]

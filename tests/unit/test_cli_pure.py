@@ -282,7 +282,7 @@ def test_a_bad_issue_is_refused_before_anything_is_connected(run, tmp_path, text
 
 def test_a_field_without_a_value_is_refused(run):
     shown = run("incident", "x", "--field", "nonsense")
-    assert shown.exit_code == 1
+    assert shown.exit_code == 2
     assert "NAME=VALUE" in shown.stderr
 
 

@@ -28,14 +28,14 @@ def job(number: int) -> Job:
 def lines(monkeypatch):
     """What our logging writes while something logs."""
 
-    def of(form: str, act) -> list[str]:
+    def of(form: str, act, **given) -> list[str]:
         root, stream = logging.getLogger(), io.StringIO()
         with monkeypatch.context() as patch:
             patch.setattr(root, "handlers", [])
             patch.setattr(root, "level", root.level)
             patch.setattr(logging, "raiseExceptions", True)
             patch.setattr(sys, "stderr", stream)
-            configure_logging(Settings(log_format=form), progress.facts)
+            configure_logging(Settings(log_format=form, **given), progress.facts)
             act()
         return stream.getvalue().splitlines()
 
@@ -112,3 +112,12 @@ def test_a_line_whose_arguments_do_not_fit_is_dropped_without_showing_them(lines
 def test_a_message_in_another_script_stays_readable(lines):
     (line,) = lines("json", lambda: logging.getLogger("x").warning("Störung €"))
     assert "Störung €" in line
+
+
+def test_arguments_of_tasks_stay_out_of_a_log_of_the_deepest_level(lines):
+    def act():
+        logging.getLogger("celery.pool").debug("TaskPool: Apply (args:%r)", ["planted"])
+        logging.getLogger("celery.app.trace").info("Task succeeded")
+
+    (line,) = lines("text", act, log_level="DEBUG")
+    assert "Task succeeded" in line

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from tasks.errors import Refused
-from tasks.state.access import ApiKey
+from tasks.state.access import ApiKey, Scope
 from worker.cli.base import Context, actor, common, plain
 from worker.runtime import Services
 
@@ -42,6 +42,8 @@ def lifetime_ms(text: str) -> int:
 def new(context: Context, name: str | None, named: str | None, scopes: str, expires: str | None) -> None:
     """Make a key. Its text is shown this once; only its HMAC is stored."""
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+    if not wanted or set(wanted) - set(Scope):
+        raise click.BadParameter(f"{scopes!r:.60}: name one or more of {', '.join(Scope)}", param_hint="--scopes")
     expires_ms = time.time_ns() // 1_000_000 + lifetime_ms(expires) if expires else None
 
     async def make(services: Services) -> tuple[ApiKey, str, str | None]:

@@ -6,14 +6,14 @@ import json
 import mimetypes
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import Refused
 from tasks.markup.title import title_of
-from tasks.model import CommandName, Document, Issue, explain, parse_command
+from tasks.model import CommandName, Document, Issue, Severity, explain, parse_command, parse_severity
 from worker.cli.base import Context, actor, common
 from worker.cli.preview import shown
 from worker.cli.watching import finish, wait_for
@@ -140,16 +140,22 @@ def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None
     for pair in field:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise Refused(f"{pair!r:.60} is not NAME=VALUE.", code="bad_arguments", advice="Write --field NAME=VALUE.")
+            raise click.BadParameter(f"{pair!r:.60} is not NAME=VALUE", param_hint="--field")
         fields[name] = value
     return config | ({"fields": fields} if fields else {}) or None
+
+
+def _known_severity(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and parse_severity(value) not in get_args(Severity):
+        raise click.BadParameter(f"{value!r:.60}: name P1 to P4, or critical, high, medium or low")
+    return value
 
 
 _to = click.option("--to", "destination", help="Name of the destination, where there are several of the kind.")
 _wait = click.option("--wait", is_flag=True, help="Wait for the end and show it; exit 3 where policy stopped it.")
 _key = click.option("--idempotency-key", help="Submitting again with this key gives the same job.")
 _field = click.option("--field", multiple=True, metavar="NAME=VALUE", help="Set a field of the ticket.")
-_severity = click.option("--severity", help="P1 to P4, or critical to low.")
+_severity = click.option("--severity", callback=_known_severity, help="P1 to P4, or critical to low.")
 
 
 @click.command()

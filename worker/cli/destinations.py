@@ -114,7 +114,7 @@ def set_(
     for pair in extra:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise Refused(f"{pair!r:.60} is not FIELD=VALUE.", code="bad_settings", advice="Write --set FIELD=VALUE.")
+            raise click.BadParameter(f"{pair!r:.60} is not FIELD=VALUE", param_hint="--set")
         given[key] = value
     settings = parse_settings(given)
     secret = read_secret(context, secret_file, stdin=secret_stdin)

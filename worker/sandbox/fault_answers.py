@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from worker.sandbox.azure_devops import SIGN_IN
-from worker.sandbox.request_marks import READ_ACL
+from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.store import Store, iso
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ async def cause(
             return await handler(request)
         case "read_acl":
             request[READ_ACL] = True
+            return await handler(request)
+        case "query_ignored":
+            request[QUERY_IGNORED] = True
             return await handler(request)
         case _:
             return await _after_commit(spec, vendor, request, handler, faults)

@@ -40,6 +40,7 @@ Name = Literal[
     "property_409",
     "gone_410",
     "read_acl",
+    "query_ignored",
     "slow_headers",
     "slow_body",
     "endless_body",
@@ -119,7 +120,7 @@ def _fits(name: Name, vendor: Vendor, request: web.Request) -> bool:
             return vendor == "confluence" and request.method == "POST" and about_property
         case "conflict_409":
             return vendor == "confluence" and request.method == "PUT" and not about_property
-        case "read_acl":
+        case "read_acl" | "query_ignored":
             return vendor == "servicenow" and request.method == "GET"
         case _:
             return True

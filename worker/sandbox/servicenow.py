@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.credentials import BAD, fault_of
-from worker.sandbox.request_marks import READ_ACL
+from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.servicenow_incident import COLUMNS, LABELS, REFERENCES, insert, stamp, update
 from worker.sandbox.servicenow_query import select
 from worker.sandbox.store import Attachment, Store
@@ -88,7 +88,8 @@ class ServiceNow:
             offset = int(request.query.get("sysparm_offset", "0"))
         except ValueError:
             limit, offset = 10000, 0
-        rows = select(self.store.incidents.values(), request.query.get("sysparm_query", ""), COLUMNS)
+        query = "" if request.get(QUERY_IGNORED) else request.query.get("sysparm_query", "")
+        rows = select(self.store.incidents.values(), query, COLUMNS)
         headers = {"X-Total-Count": str(len(rows))} | _next(request, offset, limit, len(rows))
         shown = [] if request.get(READ_ACL) else rows[offset : offset + limit]
         return web.json_response({"result": [_shown(row, request) for row in shown]}, headers=headers)
@@ -103,7 +104,7 @@ class ServiceNow:
     def _row(self, request: web.Request) -> Row:
         _table(request)
         row = self.store.incidents.get(request.match_info["sys_id"])
-        if row is None:
+        if row is None or request.get(READ_ACL):
             raise _missing()
         return row
 

@@ -1,0 +1,47 @@
+"""What the account can't see may be there all the same: the job stops and says so, and makes no second object."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.model import JobState
+from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, content, run, submit
+
+__all__ = ["content"]  # the fixture
+pytestmark = pytest.mark.usefixtures("destinations", "content")
+
+
+async def changed(services):
+    await services.contents.put_issue(ISSUE.model_copy(update={"title": "Pool exhausted again"}), "test")
+
+
+@pytest.mark.parametrize("fault", ["read_acl", "query_ignored"])
+async def test_a_look_up_that_cannot_be_trusted_stops_the_job_before_a_second_incident(services, sandbox, fault):
+    for other in ("inc-2", "inc-3"):  # as many rows as the look-up asks for
+        await services.contents.put_issue(ISSUE.model_copy(update={"id": other}), "test")
+        await run(services, await submit(services, INCIDENT | {"issue_id": other}))
+    await sandbox.fault(vendor="servicenow", operation="create", fault="commit_then_drop")
+    await sandbox.fault(vendor="servicenow", operation="lookup", fault=fault, times=100)
+    job = await submit(services, INCIDENT)
+    ended = await run(services, job)
+    assert (ended.state, ended.error.code) == (JobState.DEAD, "hidden")
+    assert len(await sandbox.objects("servicenow")) == 3
+
+
+async def test_a_known_incident_that_went_out_of_sight_gets_no_double(services, sandbox):
+    await run(services, await submit(services, INCIDENT))
+    await changed(services)
+    await sandbox.fault(vendor="servicenow", fault="read_acl", times=100)
+    ended = await run(services, await submit(services, INCIDENT))
+    assert (ended.state, ended.error.code) == (JobState.DEAD, "hidden")
+    assert len(await sandbox.objects("servicenow")) == 1
+
+
+async def test_a_known_work_item_that_went_out_of_sight_gets_no_double(services, sandbox):
+    await run(services, await submit(services, WORK_ITEM))
+    await changed(services)
+    await sandbox.fault(vendor="azure_devops", method="GET", path="/workitems/", fault="status", status=404, times=100)
+    ended = await run(services, await submit(services, WORK_ITEM))
+    assert (ended.state, ended.error.code) == (JobState.DEAD, "hidden")
+    assert "if_exists: new" in ended.error.advice
+    assert len(await sandbox.objects("azure_devops")) == 1
