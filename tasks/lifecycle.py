@@ -19,7 +19,6 @@ import json
 import logging
 import traceback
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
@@ -51,7 +50,7 @@ from tasks.model import (
     Receipt,
 )
 from tasks.progress import about, working_on
-from tasks.recording import PATIENCE_S, AuditedRequests, Trail
+from tasks.recording import PATIENCE_S, AuditedRequests, Trail, overdue
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
 from tasks.state.audit import Event
@@ -219,7 +218,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
                 record,
                 doubt_s,
                 trail,
-                on_wait=_extending(limit),
+                limit,
             )
             recorder = TracedRequests(audited, services.tracing, about(job))
             async with services.open_http(destination, authorization, recorder) as http:
@@ -229,16 +228,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
                     receipt = await destination.deliver(work, prepared, http, services.clock_ms)
                 return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:
-        raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
-
-
-def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
-    """Waiting for the destination's limits is not being slow: the attempt's deadline moves by as much."""
-
-    def extend(seconds: float) -> None:
-        limit.reschedule((limit.when() or 0.0) + seconds)
-
-    return extend
+        raise overdue() from None
 
 
 async def _load(

@@ -15,6 +15,7 @@ from config.settings import Settings
 from tasks.state.access import Scope
 from worker.api.app import build
 from worker.api.problems import ProblemError
+from worker.attempts import cancel_all
 from worker.runtime import Services, open_services
 
 FIRST_KEY_LOCK_MS = 10_000
@@ -91,6 +92,7 @@ async def serve_until_stopped(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(4 * SHUTDOWN_S):
                 await runner.cleanup()
+        await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, SHUTDOWN_S)
 
 
 async def first_key(services: Services, actor: str) -> str | None:
