@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -165,7 +166,7 @@ def _append(file: Path, line: str) -> None:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8").splitlines()
+        return [line for line in re.split(r"\r?\n", file.read_text("utf-8")) if line]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read ({type(error).__name__}).") from None
 
