@@ -11,7 +11,7 @@ from tasks.errors import Refused
 from tasks.state import export as trail
 from tasks.state.checkpoint import read_checkpoints
 from tests.integration.test_lifecycle import DOCUMENT
-from tests.integration.test_rotation import afterword
+from tests.integration.test_rotation import afterword, printed
 from worker.checkpoints import log_if_due
 from worker.runtime import open_services
 
@@ -144,6 +144,18 @@ async def test_an_export_that_was_tampered_with_does_not_verify(services, mischi
         case "end":
             del lines[-1]
     assert not trail.verify_export(services.vault, lines).ok
+
+
+async def test_an_export_to_standard_output_is_one_document_where_json_is_asked_for(services, settings):
+    await put(services)
+    status, answer = await afterword(settings, "audit", "export")
+    assert (status, answer["entries"], len(answer["lines"])) == (0, 3, 4)
+    file = settings.data / "document.json"
+    file.write_text((await printed(settings, "audit", "export", "--json"))[1], "utf-8")
+    status, answer = await afterword(settings, "audit", "verify", "--export", str(file))
+    assert (status, answer["ok"], answer["entries"]) == (0, True, 4)
+    _, lines = await printed(settings, "audit", "export")
+    assert trail.verify_export(services.vault, lines.splitlines()).entries == 5
 
 
 @pytest.mark.parametrize("signed_as_a_whole", [True, False])
