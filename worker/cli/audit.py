@@ -133,8 +133,10 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
 
     count, dropped = context.run(whole)
     told = f"{count} entries exported" + (f", {dropped} dropped from Redis." if trim_days else ".")
-    if out is None:
-        _ = click.echo(f'], "entries": {count}, "dropped": 0}}') if context.as_json else context.tell(told)
+    if out is None and context.as_json:
+        click.echo(f'], "entries": {count}, "dropped": 0}}')
+    elif out is None:
+        context.tell(told)
     else:
         context.show({"file": str(out), "entries": count, "dropped": dropped}, told)
 
