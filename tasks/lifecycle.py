@@ -242,12 +242,12 @@ async def _load(
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
-    document, issue = await _content(services, job)
+    command, document, issue = await _content(services, job)
     ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
     work = Work(
         job_id=job.id,
         subject=job.subject,
-        command=job.command,
+        command=command,
         document=document,
         issue=issue,
         previous=known.receipt,
@@ -259,12 +259,13 @@ async def _load(
     return work, ties
 
 
-async def _content(services: Services, job: Job) -> tuple[Document | None, Issue | None]:
-    """A job's content; a job that only brings links up to date needs none."""
+async def _content(services: Services, job: Job) -> tuple[Command, Document | None, Issue | None]:
+    """A job's command with its fields, and its content; a job that only brings links up to date needs none."""
     document, issue = None, None
     if job.follows:
-        return None, None
+        return job.command, None, None
     try:
+        command = services.ledger.command_of(job)
         if isinstance(job.command, PublishToConfluence):
             document = await services.contents.document(job.command.doc_id)
         else:
@@ -275,7 +276,7 @@ async def _content(services: Services, job: Job) -> tuple[Document | None, Issue
         raise failure(trouble.message, code=trouble.code, advice=trouble.advice) from None
     if document is None and issue is None:
         raise missing(job.command)
-    return document, issue
+    return command, document, issue
 
 
 def _opened(vault: Vault, subject: str, sealed: str | None) -> str:

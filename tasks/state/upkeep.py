@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from tasks.model import Frozen
 from tasks.state.audit import Event
 from tasks.state.journal import Journal
-from tasks.state.overview import text
+from tasks.state.records import text
 
 BATCH = 200
 LONGEST_TEST_MS = 15 * 60 * 1000
