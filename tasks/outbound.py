@@ -65,7 +65,7 @@ def checked_url(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("must not hold control characters")
     _ = parts.port
-    return value.strip().rstrip("/")
+    return f"{parts.scheme}://{value.strip().partition('://')[2].rstrip('/')}"
 
 
 class Limits(Frozen):

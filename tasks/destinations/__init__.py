@@ -22,7 +22,17 @@ KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
 }
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
 
-__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Preview", "Work", "destination_for", "parse_settings"]
+__all__ = [
+    "KINDS",
+    "AnySettings",
+    "Destination",
+    "Prepared",
+    "Preview",
+    "Work",
+    "check_address",
+    "destination_for",
+    "parse_settings",
+]
 
 
 def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySettings:
@@ -37,6 +47,16 @@ def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySe
         raise Refused(
             f"These destination settings don't fit: {explain(error)}.", code="bad_settings", advice="Correct them."
         ) from None
+
+
+def check_address(settings: AnySettings) -> None:
+    """Raise `Refused` for a plain http address that the operator didn't permit: no request would ever be made to it."""
+    if settings.origin.base_url.startswith("http:") and not settings.allow_http:
+        raise Refused(
+            "The address is plain http: the credential would cross the network in the clear.",
+            code="http_refused",
+            advice="Write https://, or permit http for this host: `--allow-http`, `allow_http` in the API, the tick in the console.",
+        )
 
 
 def destination_for(settings: AnySettings) -> Destination[Any]:

@@ -49,6 +49,10 @@ class Reading:
         ids, following = await self.overview.page(JobFilter(state=state, destination=destination), cursor, limit)
         return await self.overview.jobs(ids), following
 
+    async def has_jobs(self, destination: str) -> bool:
+        """Whether there are jobs of that destination, also of one that was removed."""
+        return bool(await self.overview.size(JobFilter(destination=destination)))
+
     async def statistics(self) -> builtins.list[Count]:
         """How many jobs each destination has in each state; as cheap with a hundred thousand jobs as with ten."""
         return await self.overview.statistics()
