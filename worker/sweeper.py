@@ -172,7 +172,8 @@ class Sweeper:
         if job_ids := await upkeep.to_tell():
             ended = await self._services.ledger.overview.jobs(job_ids)
             await asyncio.to_thread(self._store, [job for job in ended if job.state in TERMINAL])
-            await upkeep.told(job_ids)
+            gone = dict.fromkeys(job_ids, 0)
+            await upkeep.told(gone | {job.id: job.updated_ms for job in ended})
 
     def _store(self, jobs: list[Job]) -> None:
         for job in jobs:

@@ -237,6 +237,22 @@ async def test_one_worker_logs_a_checkpoint_in_an_interval(services, settings, c
     assert (await services.audit.verify(read_checkpoints([text]))).checkpoints == 1
 
 
+async def test_a_checkpoint_that_was_not_written_is_made_up_for_within_a_minute(services, settings, monkeypatch):
+    mark = f"{settings.prefix}:checkpointed"
+
+    async def crash():
+        raise OSError("died over it")
+
+    monkeypatch.setattr(services.audit, "checkpoint", crash)
+    with pytest.raises(OSError, match="died"):
+        await log_if_due(services)
+    assert 0 < await services.redis.pttl(mark) <= 60_000
+    await services.redis.delete(mark)  # the minute has passed
+    monkeypatch.undo()
+    assert await log_if_due(services)
+    assert await services.redis.pttl(mark) > 60_000
+
+
 async def test_the_commands_export_trim_and_verify(services, settings):
     await put(services)
     status, answer = await afterword(settings, "audit", "checkpoint")
