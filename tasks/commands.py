@@ -120,6 +120,29 @@ def explain(error: ValidationError) -> str:
     """What pydantic refused, one clause a field, without the refused values (they may be secret)."""
     clauses = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        place = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(tuple(CommandName)))
-        clauses.append(f"{place or 'value'}: {problem['msg'].removeprefix('Value error, ')}")
+        place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
+        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], place, problem['msg'])}")
     return "; ".join(clauses)
+
+
+_TAGS = {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops"}
+_FORMS: Mapping[str, str] = {
+    "parent_page_id": "must be a page's number, such as 123456; it stands in the page's address",
+    "space_key": "must be a space's key, such as OPS; it stands in the space's address",
+    "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
+    "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
+    "api_version": "must be a version such as 7.1",
+}
+_TYPES: Mapping[str, str] = {"extra_forbidden": "is not known here"}
+
+
+def _in_words(kind: str, place: str, message: str) -> str:
+    """One refusal of pydantic's for a person."""
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(place.rpartition(".")[2], "holds a character that can't stand there, or has another form")
+    words = message.removeprefix("Value error, ")
+    for theirs, ours in (("Input should be", "must be"), ("String should", "must"), ("Input should", "must")):
+        words = words.replace(theirs, ours)
+    return words

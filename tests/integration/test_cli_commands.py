@@ -126,6 +126,19 @@ def test_an_address_with_more_than_a_place_is_refused_at_once(cli, tail):
     assert PLANTED not in cli.said
 
 
+def test_an_argument_of_another_form_is_explained_in_words(cli):
+    refused = cli.json("publish", "doc", "--space", "OPS", "--parent", "abc", status=1)["error"]
+    assert "parent_page_id: must be a page's number, such as 123456" in refused["message"]
+    assert "pattern" not in refused["message"]
+
+
+def test_a_setting_that_is_not_known_is_refused_with_those_that_are(cli):
+    refused = cli.json(*SNOW, "--set", "colour=blue", status=1)["error"]
+    assert "colour: is not known here" in refused["message"]
+    assert "max_attempts" in refused["advice"]
+    assert "base_url" not in refused["advice"]
+
+
 def test_a_destination_keeps_its_kind(cli):
     cli(*SNOW, stdin=PLANTED)
     other = ["snow" if part == "wiki" else part for part in WIKI]
