@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -93,6 +94,10 @@ class Settings(BaseSettings):
     callback_private: str = Field(
         default="", description="private networks (CIDR, comma-separated) that callbacks may be posted into"
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="networks (CIDR, comma-separated) of reverse proxies whose X-Forwarded-For names the client; none by default",
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
     log_format: str = Field(
         default="text", pattern=r"^(text|json)$", description="lines for people, or one JSON object a line"
@@ -108,6 +113,16 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         """Child processes run in another folder; a symbolic link stays one, so that it can be refused."""
         return Path(os.path.abspath(value.expanduser())) if value else None  # noqa: PTH100 - resolve() follows links
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            try:
+                ipaddress.ip_network(part, strict=False)
+            except ValueError:
+                raise ValueError(f"{part[:60]!r} is no network; write it as 10.1.0.0/16") from None
+        return value
 
     def instance(self) -> dict[str, Any]:
         """What a running `afterword up` left in the data folder, or nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Literal, get_args
 
 from tasks.errors import Refused
@@ -31,7 +31,7 @@ class Progress(Frozen):
 
 async def act_on_each(
     ledger: Ledger, verb: Verb, chosen: JobFilter, act: Callable[[str], Awaitable[Job]], *, actor: str, reason: str
-) -> AsyncIterator[Progress]:
+) -> AsyncGenerator[Progress, None]:
     """Do `act` to each job that fits, in groups, telling of progress after each; closing the iterator stops it.
 
     Jobs are met once, in the order newest first: what is submitted meanwhile is left alone. Raises `Refused` for an

@@ -27,6 +27,7 @@ from tasks.model import (
     PublishToConfluence,
     Receipt,
     subject_key,
+    with_fields,
 )
 from tasks.state.ledger import Ledger
 from tasks.state.links import Due, Links, Member, Membership
@@ -85,7 +86,7 @@ class Ties:
             url=receipt.url,
             job=job.follows or job.id,
             order=before.order if job.follows and before else job.order,
-            command=job.command,
+            command=with_fields(job.command, {}),
             shows=tuple(link.key for link in self.links) if certain else known,
         )
         return Membership(self.issue, member)
@@ -149,7 +150,7 @@ async def _queue(ledger: Ledger, due: Due, subject: str, links: tuple[Link, ...]
     brings = "\x00".join((due.issue, subject, str(member.order), *(link.key for link in links)))
     job_id = str(uuid.UUID(bytes=hashlib.sha256(brings.encode()).digest()[:16], version=5))
     submission = Submission(
-        command=member.command,
+        command=with_fields(member.command, {}),
         destination=member.destination,
         subject=subject,
         max_age_ms=MAX_AGE_MS,

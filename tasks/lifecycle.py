@@ -19,7 +19,6 @@ import json
 import logging
 import traceback
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
@@ -51,7 +50,7 @@ from tasks.model import (
     Receipt,
 )
 from tasks.progress import about, working_on
-from tasks.recording import PATIENCE_S, AuditedRequests, Trail
+from tasks.recording import PATIENCE_S, AuditedRequests, Trail, overdue
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
 from tasks.state.audit import Event
@@ -219,7 +218,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
                 record,
                 doubt_s,
                 trail,
-                on_wait=_extending(limit),
+                limit,
             )
             recorder = TracedRequests(audited, services.tracing, about(job))
             async with services.open_http(destination, authorization, recorder) as http:
@@ -230,16 +229,7 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
                     receipt = await destination.deliver(work, prepared, http, services.clock_ms)
                 return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:
-        raise Transient("The attempt as a whole took too long.", code="timeout", certain=False) from None
-
-
-def _extending(limit: asyncio.Timeout) -> Callable[[float], None]:
-    """Waiting for the destination's limits is not being slow: the attempt's deadline moves by as much."""
-
-    def extend(seconds: float) -> None:
-        limit.reschedule((limit.when() or 0.0) + seconds)
-
-    return extend
+        raise overdue() from None
 
 
 async def _load(
@@ -253,12 +243,12 @@ async def _load(
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
-    document, issue = await _content(services, job)
+    command, document, issue = await _content(services, job)
     ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
     work = Work(
         job_id=job.id,
         subject=job.subject,
-        command=job.command,
+        command=command,
         document=document,
         issue=issue,
         previous=known.receipt,
@@ -270,12 +260,13 @@ async def _load(
     return work, ties
 
 
-async def _content(services: Services, job: Job) -> tuple[Document | None, Issue | None]:
-    """A job's content; a job that only brings links up to date needs none."""
+async def _content(services: Services, job: Job) -> tuple[Command, Document | None, Issue | None]:
+    """A job's command with its fields, and its content; a job that only brings links up to date needs none."""
     document, issue = None, None
     if job.follows:
-        return None, None
+        return job.command, None, None
     try:
+        command = services.ledger.command_of(job)
         if isinstance(job.command, PublishToConfluence):
             document = await services.contents.document(job.command.doc_id)
         else:
@@ -286,7 +277,7 @@ async def _content(services: Services, job: Job) -> tuple[Document | None, Issue
         raise failure(trouble.message, code=trouble.code, advice=trouble.advice) from None
     if document is None and issue is None:
         raise missing(job.command)
-    return document, issue
+    return command, document, issue
 
 
 def _opened(vault: Vault, subject: str, sealed: str | None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from tasks.bulk import Progress, Verb, act_on_each
 from tasks.destinations import Destination
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, Refused
 from tasks.model import ConnectionReport, Job
 from tasks.recording import AuditedTest
 from tasks.services import Services
@@ -27,10 +28,24 @@ async def retry(services: Services, job_id: str, actor: str, reason: str = "") -
     return await services.ledger.retry(job_id, actor, reason, subject=subject)
 
 
-def act_on_all(
+async def check_filter(services: Services, chosen: JobFilter) -> None:
+    """Raise `Refused`, naming what there is, for a destination that is neither configured nor has any job."""
+    name = chosen.destination
+    if name is None or await services.directory.get(name) or await services.ledger.has_jobs(name):
+        return
+    known = ", ".join(await services.directory.names()) or "none"
+    raise Refused(
+        f"There is no destination {name!r:.80}, and no job of one; configured: {known}.",
+        code="unknown_destination",
+        advice="Name one of these.",
+    )
+
+
+async def act_on_all(
     services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
 ) -> AsyncIterator[Progress]:
-    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`."""
+    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`; raises as `check_filter`."""
+    await check_filter(services, chosen)
 
     async def act(job_id: str) -> Job:
         if verb == "retry":
@@ -38,7 +53,10 @@ def act_on_all(
         decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
         return await decide(job_id, actor, reason)
 
-    return act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
+    steps = act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
+    async with contextlib.aclosing(steps):
+        async for progress in steps:
+            yield progress
 
 
 async def test_connection(

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,10 +27,11 @@ from tasks.echoes import RUN, without_echoes
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
 from tasks.model import Frozen
 from tasks.quota import Guidance, guidance_of
-from tasks.refusals import error_of, no_connection, not_json, page_instead
+from tasks.refusals import error_of, no_connection, not_json, odd_answer, page_instead
 from tasks.sockets import SENDING, Sending, TimedConnector
 
 EXCERPT_LENGTH = 300
+T = TypeVar("T")
 INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
@@ -66,7 +67,7 @@ def checked_url(value: str) -> str:
     if _CONTROL.search(value):
         raise ValueError("must not hold control characters")
     _ = parts.port
-    return value.strip().rstrip("/")
+    return f"{parts.scheme}://{value.strip().partition('://')[2].rstrip('/')}"
 
 
 class Limits(Frozen):
@@ -104,6 +105,15 @@ class Response:
     wrote: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
     content: tuple[str, ...] = field(default=(), repr=False)
+    source: str = "the remote side"
+
+    def parsed(self, read: Callable[[Any], T]) -> T:
+        """What `read` makes of the body as JSON. Where it can't, the answer is at fault, and that is what is raised."""
+        content = self.json()
+        try:
+            return read(content)
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
+            raise odd_answer(self.status, self.source, wrote=self.wrote) from None
 
     def json(self) -> Any:
         """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
@@ -111,7 +121,7 @@ class Response:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise not_json(self.status, wrote=self.wrote) from None
+            raise not_json(self.status, self.source, wrote=self.wrote) from None
 
     def words(self) -> str:
         """The vendor's own words, short, on one line, and without the credential or content that it might echo."""
@@ -270,7 +280,10 @@ class Http:
                 ) as answer,
             ):
                 body = await self._read(answer)
-                return Response(answer.status, answer.headers, body, request.writes, self._secrets, self._content)
+                source = f"{self._origin.netloc} ({request.operation})"
+                return Response(
+                    answer.status, answer.headers, body, request.writes, self._secrets, self._content, source
+                )
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:

@@ -73,7 +73,8 @@ def is_outage(failure: AttemptFailed) -> bool:
 class AuditedRequests:
     """The recorder of one attempt: an intent before each request, its outcome after, both in the audit stream.
 
-    `on_wait` hears of every wait for a turn, in seconds, so that waiting doesn't count as being slow.
+    `limit` bounds the attempt: it moves with every wait for a turn, because waiting isn't being slow, and no request
+    begins after it, whatever became of the cancellation that it sent.
     """
 
     ledger: Ledger
@@ -84,7 +85,7 @@ class AuditedRequests:
     record: DestinationRecord
     doubt_s: float
     trail: Trail
-    on_wait: Callable[[float], None] = lambda _: None
+    limit: asyncio.Timeout
     ordinal: int = field(default=0)
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
@@ -96,6 +97,8 @@ class AuditedRequests:
         while True:
             if not self.alive():
                 raise StateAway("This worker could not say for too long that it lives.", code="silent")
+            if self.limit.expired():
+                raise overdue()
             begin()
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
             turn = await self.ledger.intend(
@@ -112,7 +115,7 @@ class AuditedRequests:
                 break
             if turn.until_ms is not None:
                 raise Throttled(f"{self.record.name} asks us to wait.", code="throttled", until_ms=turn.until_ms)
-            self.on_wait(turn.wait_s)
+            self.limit.reschedule((self.limit.when() or 0.0) + turn.wait_s)
             await asyncio.sleep(turn.wait_s)
             patience_s, paid = patience_s - turn.wait_s, True
         if request.writes:
@@ -135,6 +138,14 @@ class AuditedRequests:
             lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
             OUTCOME_S,
         )
+
+
+def overdue() -> Transient:
+    """The error of an attempt whose requests were answered, each in its time, but which took too long as a whole.
+
+    It may be a big job or a slow worker: a destination that is slow itself shows in single requests.
+    """
+    return Transient("The attempt as a whole took too long.", code="attempt_timeout", certain=False)
 
 
 def request_facts(

@@ -89,10 +89,22 @@ def page_instead(status: int, words: str, *, certain: bool) -> DestinationTroubl
     )
 
 
-def not_json(status: int, *, wrote: bool) -> AttemptFailed:
+def odd_answer(status: int, source: str, *, wrote: bool) -> AttemptFailed:
+    """The error of JSON of another shape than the vendor documents; a write may have been carried out all the same."""
+    return Transient(
+        f"The answer of {source} is not what its API documents.",
+        code="odd_answer",
+        advice="If it stays like this, check the address, and whether something between here and there answers instead.",
+        status=status,
+        answered=True,
+        certain=not wrote,
+    )
+
+
+def not_json(status: int, source: str, *, wrote: bool) -> AttemptFailed:
     """The error of an answer that is no JSON where JSON was due."""
     return Transient(
-        "The answer is not JSON.",
+        f"The answer of {source} is not JSON.",
         code="not_json",
         advice="If it stays like this, check the address.",
         status=status,

@@ -14,12 +14,14 @@ from tasks.errors import AfterwordError, AttemptFailed
 from tasks.outbound import Http, Limits, Origin, open_session
 from tasks.state.audit import Event
 from tasks.state.outbox import Outcome
+from worker.attempts import cancel_all
 from worker.runtime import Services
 from worker.wakes import Wakes
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
+PATIENCE_S = 3.0  # a little more than closing the intent of a post that was cut short takes
 ANY_SUCCESS = frozenset(range(200, 300))
 LIMITS = Limits(total_s=POST_LIMIT_S, connect_s=5.0, max_response_bytes=100_000)
 
@@ -45,11 +47,11 @@ class Callbacks:
                         log.warning("callbacks: %s; trying again", trouble)
                     await self._wakes.wait(changed, self._services.settings.sweep_interval_s)
         finally:
-            for task in self._busy.values():
-                task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
-            for session in self._sessions.values():
-                await session.close()
+            try:
+                await cancel_all(set(self._busy.values()), PATIENCE_S)
+            finally:
+                for session in self._sessions.values():
+                    await session.close()
 
     async def turn(self) -> None:
         """Start what is due, for each origin that isn't being served already."""

@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 from celery import Celery, Task, signals
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 from celery.loaders.app import AppLoader
 from redis.exceptions import RedisError
 
@@ -30,7 +30,7 @@ from worker.celery_settings import celery_settings
 from worker.checkpoints import log_checkpoints
 from worker.connection_tests import TestRoom, test_by_message
 from worker.runtime import Loop, Services
-from worker.sweeper import Sweeper
+from worker.sweeper import WAKES, Sweeper
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,8 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     """
     loop = app.running_loop()
     traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
-    work = _attempt(loop, str(task.request.id), command, arguments, traceparent)
+    given = None if getattr(task.request, WAKES, None) else arguments
+    work = _attempt(loop, str(task.request.id), command, given, traceparent)
     try:
         ended = loop.run(loop.attempts.run(work))
     except (StateUnavailable, RedisError, OSError) as trouble:
@@ -97,10 +98,13 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
 
 
 async def _attempt(
-    loop: Loop, job_id: str, command: CommandName, arguments: Mapping[str, Any], traceparent: object = None
+    loop: Loop, job_id: str, command: CommandName, arguments: Mapping[str, Any] | None, traceparent: object = None
 ) -> lifecycle.Ended:
+    """One attempt; without `arguments` the message only wakes a worker for a job that the ledger knows."""
     services = loop.services
     if await services.ledger.get(job_id) is None:
+        if arguments is None:
+            raise Ignore("the job was forgotten")
         await services.submit(
             parse_command({"command": command, **arguments}),
             actor="celery",

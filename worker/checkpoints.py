@@ -25,10 +25,15 @@ async def log_checkpoints(services: Services) -> None:
 
 
 async def log_if_due(services: Services) -> bool:
-    """Log a checkpoint unless some worker did so within the interval; True where this one did."""
+    """Log a checkpoint unless some worker did so within the interval; True where this one did.
+
+    A worker that dies over it costs a minute, not the interval: the mark is only lent until the line is written.
+    """
     interval_ms = int(1000 * services.settings.checkpoint_interval_s)
     mark = f"{services.settings.prefix}:checkpointed"
-    if not await services.redis.set(mark, services.core.worker, nx=True, px=interval_ms):
+    lent_ms = min(int(1000 * LOOK_EVERY_S), interval_ms)
+    if not await services.redis.set(mark, services.core.worker, nx=True, px=lent_ms):
         return False
     log.info("audit checkpoint %s", (await services.audit.checkpoint()).model_dump_json())
+    await services.redis.set(mark, services.core.worker, px=interval_ms)
     return True

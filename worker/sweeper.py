@@ -38,6 +38,7 @@ FORGET_BATCHES = 20
 GOODBYE_S = 3.0
 PROBE_LOOK_S = 1.0
 TROUBLE_PAUSE_S = 1.0
+WAKES = "afterword_wakes"  # the header of a message about a job that the ledger knows: it holds identifiers only
 
 
 class Sweeper:
@@ -171,7 +172,8 @@ class Sweeper:
         if job_ids := await upkeep.to_tell():
             ended = await self._services.ledger.overview.jobs(job_ids)
             await asyncio.to_thread(self._store, [job for job in ended if job.state in TERMINAL])
-            await upkeep.told(job_ids)
+            gone = dict.fromkeys(job_ids, 0)
+            await upkeep.told(gone | {job.id: job.updated_ms for job in ended})
 
     def _store(self, jobs: list[Job]) -> None:
         for job in jobs:
@@ -181,10 +183,11 @@ class Sweeper:
     def _send(self, jobs: list[Job]) -> None:
         with self._app.producer_pool.acquire(block=True) as producer:
             for job in jobs:
-                arguments = job.command.model_dump(mode="json", exclude={"command"}, exclude_none=True)
+                arguments = job.command.model_dump(mode="json", exclude={"command", "config"}, exclude_none=True)
                 self._app.send_task(
                     job.command.command.value,
                     kwargs=arguments,
+                    headers={WAKES: job.id},
                     task_id=job.id,
                     queue=job.kind,
                     producer=producer,

@@ -20,9 +20,24 @@ KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
     "servicenow": ServiceNow,
     "azure_devops": AzureDevOps,
 }
+_MODELS: Mapping[str, type[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings]] = {
+    "confluence": ConfluenceSettings,
+    "servicenow": ServiceNowSettings,
+    "azure_devops": AzureDevOpsSettings,
+}
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
 
-__all__ = ["KINDS", "AnySettings", "Destination", "Prepared", "Preview", "Work", "destination_for", "parse_settings"]
+__all__ = [
+    "KINDS",
+    "AnySettings",
+    "Destination",
+    "Prepared",
+    "Preview",
+    "Work",
+    "check_address",
+    "destination_for",
+    "parse_settings",
+]
 
 
 def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySettings:
@@ -35,8 +50,30 @@ def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySe
         return _SETTINGS.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
-            f"These destination settings don't fit: {explain(error)}.", code="bad_settings", advice="Correct them."
+            f"These destination settings don't fit: {explain(error)}.",
+            code="bad_settings",
+            advice=_known(error, str(present.get("kind"))),
         ) from None
+
+
+def _known(error: ValidationError, kind: str) -> str:
+    """What to do about it; where a setting isn't known, which ones are."""
+    unknown = any(row["type"] == "extra_forbidden" for row in error.errors(include_url=False, include_input=False))
+    model = _MODELS.get(kind)
+    if not unknown or model is None:
+        return "Correct them."
+    names = ", ".join(sorted(name for name in model.model_fields if name != "kind"))
+    return f"A destination of kind {kind} has these settings: {names}."
+
+
+def check_address(settings: AnySettings) -> None:
+    """Raise `Refused` for a plain http address that the operator didn't permit: no request would ever be made to it."""
+    if settings.origin.base_url.startswith("http:") and not settings.allow_http:
+        raise Refused(
+            "The address is plain http: the credential would cross the network in the clear.",
+            code="http_refused",
+            advice="Write https://, or permit http for this host: `--allow-http`, `allow_http` in the API, the tick in the console.",
+        )
 
 
 def destination_for(settings: AnySettings) -> Destination[Any]:

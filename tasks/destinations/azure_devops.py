@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Work, basic
+from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Work, basic, identifier
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import azure_devops, clean
 from tasks.model import ConnectionReport, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Link, Receipt
@@ -247,8 +247,8 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         )
         if response.status == 404:
             raise _no_project(project, response)
-        for row in response.json().get("workItems", []):
-            item = await self._item(http, project, str(row["id"]))
+        for number in response.parsed(lambda answer: [identifier(row["id"]) for row in answer["workItems"]]):
+            item = await self._item(http, project, number)
             if item is not None and tag in _split_tags(item.get("fields", {})):
                 return item
         return None
@@ -260,7 +260,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         except Transient:
             answer = {}
         words = response.words()
-        reason = str(answer.get("typeKey", "")) + words
+        reason = str(answer.get("typeKey", "") if isinstance(answer, dict) else "") + words
         if "ProjectDoesNotExist" in reason or "TF200016" in reason:
             return _no_project(project, response)
         if "WorkItemTypeNotFound" in reason or "VS402323" in reason:
@@ -285,7 +285,9 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         response = await http.send(
             Request("GET", path, "GET /wit/workitemtypes", params=self._version()), accept=frozenset({404})
         )
-        return [] if response.status == 404 else [str(row.get("name")) for row in response.json().get("value", [])]
+        if response.status == 404:
+            return []
+        return response.parsed(lambda answer: [str(row["name"]) for row in answer["value"]])
 
     async def test(self, http: Http) -> ConnectionReport:
         """Credential, project, type, then a validated dry run of a create."""
@@ -378,10 +380,26 @@ def _dump(operations: list[dict[str, object]]) -> bytes:
 
 
 def _decoded(response: Response, *, validate: bool = False) -> dict[str, Any]:
-    answer = response.json()
-    if not isinstance(answer, dict) or (not validate and "id" not in answer):
-        raise Transient("The answer names no work item.", code="not_json", answered=True, certain=not response.wrote)
+    return response.parsed(_validated if validate else _work_item)
+
+
+def _validated(answer: object) -> dict[str, Any]:
+    """What a dry run answers."""
+    if not isinstance(answer, dict):
+        raise TypeError("no object")
     return answer
+
+
+def _work_item(answer: dict[str, Any]) -> dict[str, Any]:
+    """A work item with the parts that are looked at; raises `ValueError` or `TypeError` for anything else."""
+    relations = answer.get("relations") or []
+    if not isinstance(answer.get("fields", {}), dict) or not all(isinstance(row, dict) for row in relations):
+        raise TypeError("fields")
+    if not isinstance(answer.get("rev"), int):
+        raise TypeError("rev")
+    _ = ((answer.get("_links") or {}).get("html") or {}).get("href")
+    _ = [(row.get("attributes") or {}).get("comment") for row in relations]
+    return answer | {"id": identifier(answer["id"])}
 
 
 def _receipt(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tasks.errors import Permanent, Transient
@@ -17,6 +17,7 @@ from tasks.model import Frozen
 from tasks.outbound import Http, Request, Response
 
 PROPERTY = "afterword"
+T = TypeVar("T")
 PAGE_SIZE = 200
 MOST_ROWS = 5000
 
@@ -166,10 +167,12 @@ class Dialect(ABC):
             response.json()  # an answer that is no JSON is the exchange's error, whoever needs the answer
         return response
 
-    async def read(self, path: str, operation: str, params: dict[str, str] | None = None) -> Any:
-        """A read; None on 404."""
+    async def read(
+        self, path: str, operation: str, parse: Callable[[Any], T], params: dict[str, str] | None = None
+    ) -> T | None:
+        """What `parse` makes of the answer to a read; None on 404."""
         response = await self.http.send(Request("GET", path, operation, params=params or {}), accept=frozenset({404}))
-        return None if response.status == 404 else response.json()
+        return None if response.status == 404 else response.parsed(parse)
 
 
 def not_visible(what: str) -> NotVisible:
@@ -183,6 +186,14 @@ def not_visible(what: str) -> NotVisible:
         certain=False,
         excerpt=what[-80:],
     )
+
+
+def rows_of(found: dict[str, Any], name: str = "results") -> list[dict[str, Any]]:
+    """The rows of a list; raises `TypeError` where there is none, or where one isn't an object."""
+    rows = found[name]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError(name)
+    return rows
 
 
 def storage_of(row: dict[str, Any]) -> str:
@@ -209,7 +220,7 @@ def multipart(name: str, media_type: str, content: bytes, comment: str) -> tuple
 def refusal(response: Response, draft: Draft) -> Permanent | VersionConflict | NotVisible:
     """What a refused create or update means, by the vendor's words."""
     status, said = response.status, response.words()
-    lowered = str(response.json() if response.body else "").lower()
+    lowered = response.body[:20_000].decode("utf-8", "replace").lower()
     if status == 409:
         return VersionConflict(
             f"The page's version is not the one that was read (409). It said: {said!r}",

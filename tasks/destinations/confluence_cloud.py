@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from tasks.destinations.confluence_api import (
@@ -14,10 +15,13 @@ from tasks.destinations.confluence_api import (
     PageFile,
     not_visible,
     refusal,
+    rows_of,
     storage_of,
 )
+from tasks.destinations.contract import identifier
 from tasks.outbound import Http
 
+T = TypeVar("T")
 REFUSED = frozenset({400, 404, 409})
 
 
@@ -32,29 +36,36 @@ class CloudV2(Dialect):
 
     async def space(self, key: str) -> str | None:
         """The numeric id of the space."""
-        found = await self.read(f"{self.base}/spaces", "GET /spaces", {"keys": key})
-        rows = found["results"] if found else []
-        return next((str(row["id"]) for row in rows if str(row.get("key", "")).upper() == key.upper()), None)
+
+        def its_id(found: dict[str, Any]) -> str | None:
+            ids = (identifier(row["id"]) for row in rows_of(found) if str(row.get("key", "")).upper() == key.upper())
+            return next(ids, None)
+
+        return await self.read(f"{self.base}/spaces", "GET /spaces", its_id, {"keys": key})
 
     async def may_create(self, space: str) -> bool | None:
         """From the space's permitted operations."""
-        found = await self.read(f"{self.base}/spaces/{space}/operations", "GET /spaces/{id}/operations")
-        if found is None:
-            return None
-        rows = found.get("operations", [])
-        return any(row.get("operation") == "create" and row.get("targetType") == "page" for row in rows)
+
+        def permitted(found: dict[str, Any]) -> bool:
+            rows = rows_of(found, "operations")
+            return any(row.get("operation") == "create" and row.get("targetType") == "page" for row in rows)
+
+        return await self.read(f"{self.base}/spaces/{space}/operations", "GET /spaces/{id}/operations", permitted)
 
     async def titled(self, space: str, title: str) -> list[Page]:
         """By the title filter; the vendor leaves trashed pages out unless asked."""
         params = {"space-id": space, "title": title, "status": "current,archived,trashed", "limit": "25"}
-        found = await self.read(f"{self.base}/pages", "GET /pages", params)
-        rows = found["results"] if found else []
-        return [self._page(row) for row in rows if str(row.get("title")).casefold() == title.casefold()]
+
+        def of_that_title(found: dict[str, Any]) -> list[Page]:
+            rows = rows_of(found)
+            return [self._page(row) for row in rows if str(row.get("title")).casefold() == title.casefold()]
+
+        return await self.read(f"{self.base}/pages", "GET /pages", of_that_title, params) or []
 
     async def page(self, page_id: str) -> Page | None:
         """With its storage body."""
-        found = await self.read(f"{self.base}/pages/{quote(page_id)}", "GET /pages/{id}", {"body-format": "storage"})
-        return self._page(found) if found else None
+        params = {"body-format": "storage"}
+        return await self.read(f"{self.base}/pages/{quote(page_id)}", "GET /pages/{id}", self._page, params)
 
     async def create(self, draft: Draft) -> Page:
         """One POST with the whole body."""
@@ -62,7 +73,7 @@ class CloudV2(Dialect):
         response = await self.write("POST", f"{self.base}/pages", "POST /pages", body, REFUSED, tries=draft.title)
         if response.status in REFUSED:
             raise refusal(response, draft)
-        return self._page(response.json())
+        return response.parsed(self._page)
 
     async def update(self, page: Page, draft: Draft) -> Page:
         """A PUT with the version after the one that was read. This API has no minor edit."""
@@ -73,17 +84,23 @@ class CloudV2(Dialect):
             raise not_visible(page.id)
         if response.status in REFUSED:
             raise refusal(response, draft)
-        return self._page(response.json())
+        return response.parsed(self._page)
 
     async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
         """From the list of properties with that key."""
         path = f"{self.base}/pages/{quote(page_id)}/properties"
-        found = await self.read(path, "GET /pages/{id}/properties", {"key": key})
-        rows = [row for row in (found or {}).get("results", []) if row.get("key") == key]
-        if not rows:
+
+        def of_that_key(found: dict[str, Any]) -> tuple[str, Any, int] | None:
+            rows = [row for row in rows_of(found) if row.get("key") == key]
+            return (
+                (identifier(rows[0]["id"]), rows[0].get("value"), int(rows[0]["version"]["number"])) if rows else None
+            )
+
+        found = await self.read(path, "GET /pages/{id}/properties", of_that_key, {"key": key})
+        if found is None:
             return None
-        self._ids[page_id, key] = str(rows[0]["id"])
-        return rows[0].get("value"), int(rows[0]["version"]["number"])
+        self._ids[page_id, key] = found[0]
+        return found[1:]
 
     async def set_property(self, page_id: str, key: str, value: object, version: int | None) -> None:
         """POST; where Cloud made the property by itself (409), PUT its next version."""
@@ -102,27 +119,33 @@ class CloudV2(Dialect):
     async def labels(self, page_id: str) -> list[str]:
         """All of them."""
         path = f"{self.base}/pages/{quote(page_id)}/labels"
-        return [str(row["name"]) for row in await self._all(path, "GET /pages/{id}/labels")]
+        return await self._all(path, "GET /pages/{id}/labels", lambda row: str(row["name"]))
 
     async def files(self, page_id: str) -> list[PageFile]:
         """All of them."""
         path = f"{self.base}/pages/{quote(page_id)}/attachments"
-        rows = await self._all(path, "GET /pages/{id}/attachments")
-        return [
-            PageFile(id=str(row["id"]), name=str(row.get("title", "")), comment=str(row.get("comment") or ""))
-            for row in rows
-        ]
 
-    async def _all(self, path: str, operation: str) -> list[dict[str, Any]]:
+        def file(row: dict[str, Any]) -> PageFile:
+            comment = str(row.get("comment") or "")
+            return PageFile(id=identifier(row["id"]), name=str(row.get("title", "")), comment=comment)
+
+        return await self._all(path, "GET /pages/{id}/attachments", file)
+
+    async def _all(self, path: str, operation: str, parse: Callable[[dict[str, Any]], T]) -> list[T]:
         """The rows of every page of a list, by the cursor of `_links.next`."""
-        rows: list[dict[str, Any]] = []
+        rows: list[T] = []
+
+        def some(found: dict[str, Any]) -> tuple[list[T], list[str] | None]:
+            onward = str((found.get("_links") or {}).get("next") or "")
+            return [parse(row) for row in rows_of(found)], parse_qs(urlsplit(onward).query).get("cursor")
+
         params = {"limit": str(PAGE_SIZE)}
         while len(rows) < MOST_ROWS:
-            found = await self.read(path, operation, params)
+            found = await self.read(path, operation, some, params)
             if found is None:
                 raise not_visible(path)
-            rows += found.get("results", [])
-            cursor = parse_qs(urlsplit(str((found.get("_links") or {}).get("next") or "")).query).get("cursor")
+            more, cursor = found
+            rows += more
             if not cursor:
                 return rows
             params = params | {"cursor": cursor[0]}
@@ -142,7 +165,7 @@ class CloudV2(Dialect):
         site = str(links.get("base") or self.http.base_url + self.base.removesuffix("/api/v2"))
         version = row.get("version") or {}
         return Page(
-            id=str(row["id"]),
+            id=identifier(row["id"]),
             title=str(row.get("title", "")),
             status=str(row.get("status", "current")),
             version=int(version.get("number", 1)),

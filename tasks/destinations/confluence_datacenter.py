@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tasks.destinations.confluence_api import (
@@ -14,10 +15,13 @@ from tasks.destinations.confluence_api import (
     PageFile,
     not_visible,
     refusal,
+    rows_of,
     storage_of,
 )
+from tasks.destinations.contract import identifier
 from tasks.outbound import Http, Request
 
+T = TypeVar("T")
 REFUSED = frozenset({400, 404, 409})
 
 
@@ -30,8 +34,9 @@ class DataCenterV1(Dialect):
 
     async def space(self, key: str) -> str | None:
         """The key itself, once the space is known to exist."""
-        found = await self.read(f"{self.v1}/space/{quote(key)}", "GET /space/{key}")
-        return str(found["key"]) if found else None
+        return await self.read(
+            f"{self.v1}/space/{quote(key)}", "GET /space/{key}", lambda found: identifier(found["key"])
+        )
 
     async def may_create(self, space: str) -> bool | None:
         """This API doesn't tell."""
@@ -45,15 +50,14 @@ class DataCenterV1(Dialect):
             request = Request("GET", f"{self.v1}/content", "GET /content", params=params | {"type": "page"})
             response = await self.http.send(request, accept=frozenset({400, 404}))
             if response.status == 200:
-                found = [self._page(row) for row in response.json().get("results", [])]
+                found = response.parsed(lambda answer: [self._page(row) for row in rows_of(answer)])
                 rows |= {page.id: page for page in found if page.title.casefold() == title.casefold()}
         return list(rows.values())
 
     async def page(self, page_id: str) -> Page | None:
         """With its storage body, whether it is archived or in the trash."""
         params = {"expand": "version,ancestors,body.storage", "status": "any"}
-        found = await self.read(f"{self.v1}/content/{quote(page_id)}", "GET /content/{id}", params)
-        return self._page(found) if found else None
+        return await self.read(f"{self.v1}/content/{quote(page_id)}", "GET /content/{id}", self._page, params)
 
     async def create(self, draft: Draft) -> Page:
         """One POST with the whole body."""
@@ -61,7 +65,7 @@ class DataCenterV1(Dialect):
         response = await self.write("POST", f"{self.v1}/content", "POST /content", body, REFUSED, tries=draft.title)
         if response.status in REFUSED:
             raise refusal(response, draft)
-        return self._page(response.json())
+        return response.parsed(self._page)
 
     async def update(self, page: Page, draft: Draft) -> Page:
         """A PUT with the version after the one that was read."""
@@ -72,13 +76,16 @@ class DataCenterV1(Dialect):
             raise not_visible(page.id)
         if response.status in REFUSED:
             raise refusal(response, draft)
-        return self._page(response.json())
+        return response.parsed(self._page)
 
     async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
         """The property of that key."""
         path = f"{self.v1}/content/{quote(page_id)}/property/{quote(key)}"
-        found = await self.read(path, "GET /content/{id}/property/{key}", {"expand": "version"})
-        return (found.get("value"), int(found["version"]["number"])) if found else None
+
+        def value(found: dict[str, Any]) -> tuple[Any, int]:
+            return found.get("value"), int(found["version"]["number"])
+
+        return await self.read(path, "GET /content/{id}/property/{key}", value, {"expand": "version"})
 
     async def set_property(self, page_id: str, key: str, value: object, version: int | None) -> None:
         """POST a new property, or PUT the next version of the one that is there."""
@@ -95,32 +102,36 @@ class DataCenterV1(Dialect):
 
     async def labels(self, page_id: str) -> list[str]:
         """All of them."""
-        rows = await self._all(f"{self.v1}/content/{quote(page_id)}/label", "GET /content/{id}/label")
-        return [str(row["name"]) for row in rows]
+        path = f"{self.v1}/content/{quote(page_id)}/label"
+        return await self._all(path, "GET /content/{id}/label", lambda row: str(row["name"]))
 
     async def files(self, page_id: str) -> list[PageFile]:
         """All of them."""
         path = f"{self.v1}/content/{quote(page_id)}/child/attachment"
-        rows = await self._all(path, "GET /content/{id}/child/attachment", {"expand": "version,metadata"})
-        return [
-            PageFile(
-                id=str(row["id"]),
-                name=str(row.get("title", "")),
-                comment=str((row.get("metadata") or {}).get("comment") or (row.get("extensions") or {}).get("comment")),
-            )
-            for row in rows
-        ]
 
-    async def _all(self, path: str, operation: str, more: dict[str, str] | None = None) -> list[dict[str, Any]]:
+        def file(row: dict[str, Any]) -> PageFile:
+            comment = (row.get("metadata") or {}).get("comment") or (row.get("extensions") or {}).get("comment")
+            return PageFile(id=identifier(row["id"]), name=str(row.get("title", "")), comment=str(comment))
+
+        return await self._all(path, "GET /content/{id}/child/attachment", file, {"expand": "version,metadata"})
+
+    async def _all(
+        self, path: str, operation: str, parse: Callable[[dict[str, Any]], T], more: dict[str, str] | None = None
+    ) -> list[T]:
         """The rows of every page of a list."""
-        rows: list[dict[str, Any]] = []
+        rows: list[T] = []
+
+        def some(found: dict[str, Any]) -> tuple[list[T], bool]:
+            return [parse(row) for row in rows_of(found)], bool((found.get("_links") or {}).get("next"))
+
         while len(rows) < MOST_ROWS:
             params = {"start": str(len(rows)), "limit": str(PAGE_SIZE), **(more or {})}
-            found = await self.read(path, operation, params)
+            found = await self.read(path, operation, some, params)
             if found is None:
                 raise not_visible(path)
-            rows += found.get("results", [])
-            if not found.get("results") or not (found.get("_links") or {}).get("next"):
+            some_rows, goes_on = found
+            rows += some_rows
+            if not some_rows or not goes_on:
                 return rows
         return rows
 
@@ -138,7 +149,7 @@ class DataCenterV1(Dialect):
         ancestors = row.get("ancestors") or []
         version = row.get("version") or {}
         return Page(
-            id=str(row["id"]),
+            id=identifier(row["id"]),
             title=str(row.get("title", "")),
             status=str(row.get("status", "current")),
             version=int(version.get("number", 1)),

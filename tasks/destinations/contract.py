@@ -164,6 +164,13 @@ class Destination(ABC, Generic[SettingsT]):
         """Check address, credential and rights, step by step, without changing anything."""
 
 
+def identifier(value: object) -> str:
+    """An object's id as the vendor gave it; raises `ValueError` for what can't be one."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise ValueError("no id")
+    return str(value)
+
+
 def basic(account: str, secret: str) -> dict[str, str]:
     """HTTP Basic (RFC 7617)."""
     return {"Authorization": "Basic " + base64.b64encode(f"{account}:{secret}".encode()).decode()}

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from pydantic import field_validator
 
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
-from tasks.errors import DestinationTrouble, Permanent, Transient
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic, identifier
+from tasks.errors import DestinationTrouble, Permanent
 from tasks.markup import clean, servicenow
 from tasks.markup.page import Attachment
 from tasks.model import (
@@ -221,10 +221,9 @@ class ServiceNow(Destination[ServiceNowSettings]):
         response = await http.send(
             Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
         )
-        answer = response.json()
-        present = answer.get("result") if isinstance(answer, dict) else None
+        present = response.parsed(_rows)
         digest = hashlib.sha256(file.content).hexdigest()
-        if any(_is_copy(row, file, digest) for row in present or [] if isinstance(row, dict)):
+        if any(_is_copy(row, file, digest) for row in present):
             return
         await http.send(
             Request(
@@ -251,20 +250,17 @@ class ServiceNow(Destination[ServiceNowSettings]):
         """
         params = _params(plan) | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-        answer = response.json()
-        rows = answer.get("result") if isinstance(answer, dict) else None
-        if not isinstance(rows, list):
-            raise Transient("The look-up's answer has no result.", code="not_json", answered=True)
-        matching = [row for row in rows if isinstance(row, dict) and row.get("correlation_id") == key]
+        rows = response.parsed(_rows)
+        matching = [row for row in rows if row.get("correlation_id") == key]
         if matching:
-            return _strings(matching[0])
+            return response.parsed(lambda _: _record(matching[0]))
         if rows:
             raise Permanent(
                 "The incident may exist, but the look-up by correlation_id answered with incidents that don't show it.",
                 code="hidden",
                 advice="Give the account read access to incident.correlation_id, then `afterword job retry`.",
             )
-        if int(response.headers.get("X-Total-Count") or 0) > 0:
+        if response.headers.get("X-Total-Count", "0").strip() not in ("", "0"):
             raise Permanent(
                 "The incident may exist, but the account can't read it (rows are counted and not shown).",
                 code="hidden",
@@ -374,11 +370,20 @@ def _strings(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _result(response: Response) -> dict[str, str]:
-    answer = response.json()
-    row = answer.get("result") if isinstance(answer, dict) else None
-    if not isinstance(row, dict) or not row.get("sys_id"):
-        raise Transient("The answer names no incident.", code="not_json", answered=True, certain=not response.wrote)
-    return _strings(row)
+    return response.parsed(lambda answer: _record(answer["result"]))
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, str]:
+    """The record as strings; raises `ValueError` where it names no incident."""
+    return _strings(row) | {"sys_id": identifier(row["sys_id"])}
+
+
+def _rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a result; raises `TypeError` where there are none."""
+    rows = answer["result"]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError("result")
+    return rows
 
 
 def refused(response: Response) -> Permanent | DestinationTrouble:

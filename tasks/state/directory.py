@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from tasks.destinations import AnySettings, parse_settings
+from tasks.destinations import AnySettings, check_address, parse_settings
 from tasks.errors import Refused
 from tasks.model import Frozen
 from tasks.state.audit import Event
@@ -41,8 +41,19 @@ class Directory:
         self._limiter = Limiter(journal)
 
     async def set(self, name: str, settings: AnySettings, secret: str | None, actor: str) -> DestinationRecord:
-        """Store a destination. Without a secret the stored one stays, as long as it would go to the same host."""
+        """Store a destination. Without a secret the stored one stays, as long as it would go to the same host.
+
+        Raises `Refused` for an address that no request could go to, and where another kind of destination has the name:
+        its jobs would wait for what they can't be delivered to.
+        """
+        check_address(settings)
         before = await self.get(name)
+        if before and before.settings.kind != settings.kind:
+            raise Refused(
+                f"{name} is a destination of kind {before.settings.kind}, and this one would be of kind {settings.kind}.",
+                code="kind_changes",
+                advice=f"Choose another name, or remove it first: `afterword destination remove {name}`.",
+            )
         if secret is None and before and before.has_credential:
             if before.settings.origin != settings.origin:
                 raise Refused(

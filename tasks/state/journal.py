@@ -104,7 +104,7 @@ class Journal:
     ) -> None:
         self._replicas = replicas
         self._redis = redis
-        self._vault = vault
+        self.vault = vault
         self.prefix = prefix
         self.clock_ms = clock_ms
         self._chain = Chain()
@@ -164,7 +164,7 @@ class Journal:
         for pending in group:
             seq += 1
             pending.at_ms, pending.seq = self.clock_ms(), seq
-            entry = sign(self._vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
+            entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
             pending.mac = mac = entry["mac"]
             entry["prev"] = head
             head = f"{seq}:{mac}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import hashlib
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from redis.asyncio import Redis
@@ -19,33 +17,30 @@ from tasks.model import (
     JobState,
     LastError,
     PublishToConfluence,
-    Receipt,
 )
 from tasks.quota import Guidance
 from tasks.state.audit import Event
 from tasks.state.journal import Journal, Reply
 from tasks.state.limiter import Turn, lesson, tell_of_breaker
-from tasks.state.overview import Count, JobFilter, Overview, job_of, text
-from tasks.state.transitions import NotClaimed, Settlement, Subject, Submission
+from tasks.state.overview import JobFilter
+from tasks.state.reading import TIMELINE, Reading, is_timeline
+from tasks.state.records import command_fields, opened, text
+from tasks.state.transitions import NotClaimed, Settlement, Submission
 from tasks.state.upkeep import Upkeep
 
 CRASH_LIMIT = 3
 MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
-TIMELINE = "events"  # a job's timeline stands beside its record, under this further part of its key
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
-class Ledger:
+class Ledger(Reading):
     """Jobs in Redis. Every method that changes one is a single atomic script with its audit entry."""
 
     def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
-        self._redis = redis
-        self._journal = journal
+        super().__init__(redis, journal)
         self._crash_limit = crash_limit
-        self._prefix = journal.prefix
-        self.overview = Overview(redis, journal)
         self.upkeep = Upkeep(redis, journal)
 
     async def submit(self, submission: Submission) -> Job:
@@ -55,7 +50,7 @@ class Ledger:
         job that follows another where its subject has work of its own.
         """
         job_id = submission.job_id or str(uuid.uuid4())
-        if _is_timeline(job_id):
+        if is_timeline(job_id):
             raise Refused(
                 f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
             )
@@ -82,7 +77,7 @@ class Ledger:
         if not submission.follows:
             waiting = await self._redis.hget(self._key("subject", subject), "waiting")
         fields = {
-            "command": command.model_dump_json(exclude_none=True),
+            **command_fields(command, self._journal.vault, job_id),
             "destination": submission.destination,
             "kind": KIND_OF_COMMAND[command.command],
             "subject": subject,
@@ -144,6 +139,10 @@ class Ledger:
             "superseded_by": by,
         }
         await self._journal.commit("operate", args, Event.SUPERSEDED, job=job_id, by=by)
+
+    def command_of(self, job: Job) -> Command:
+        """The job's command with the fields that it sets, which nobody but its delivery needs; raises `KeyTrouble`."""
+        return opened(job, self._journal.vault)
 
     async def intend(
         self,
@@ -352,7 +351,7 @@ class Ledger:
     ) -> Job:
         args = {"id": job_id, "from": list(states), "to": to, "actor": actor, "reason": reason}
         args |= {k: v for k, v in extra.items() if v is not None}
-        if _is_timeline(job_id):
+        if is_timeline(job_id):
             await self.require(job_id)
         reply = await self._journal.commit("operate", args, event, job=job_id, actor=actor, reason=reason or None)
         if not reply.ok:
@@ -360,63 +359,11 @@ class Ledger:
             raise Refused(*_why_not(job_id, reply, states), code=code)
         return await self.require(job_id)
 
-    async def require(self, job_id: str) -> Job:
-        """The job of that id; raises `Refused` where there is none."""
-        job = await self.get(job_id)
-        if job is None:
-            raise Refused(f"There is no job {job_id!r}.", code="unknown_job", advice="`afterword job list` shows them.")
-        return job
-
-    async def get(self, job_id: str) -> Job | None:
-        """The job of that id, or None."""
-        if _is_timeline(job_id):
-            return None
-        raw = await self._redis.hgetall(self._key("job", job_id))
-        return job_of(raw) if raw else None
-
-    async def list(
-        self, state: JobState | None = None, destination: str | None = None, cursor: str | None = None, limit: int = 50
-    ) -> tuple[list[Job], str | None]:
-        """Jobs, newest first, and the cursor of the next page (None at the end)."""
-        ids, following = await self.overview.page(JobFilter(state=state, destination=destination), cursor, limit)
-        return await self.overview.jobs(ids), following
-
-    async def statistics(self) -> builtins.list[Count]:
-        """How many jobs each destination has in each state; as cheap with a hundred thousand jobs as with ten."""
-        return await self.overview.statistics()
-
-    async def counts(self) -> dict[str, int]:
-        """How many jobs stand in each state."""
-        return {state.value: await self._redis.zcard(self._key("state", state)) for state in JobState}
-
-    async def events(self, job_id: str) -> Sequence[dict[str, Any]]:
-        """A job's timeline, oldest first."""
-        return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, TIMELINE), 0, -1)]
-
-    async def subject(self, subject: str) -> Subject:
-        """What is known of a subject's remote object."""
-        names = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
-        raw = await self._redis.hmget(self._key("subject", subject), names)
-        return Subject(
-            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
-            doubt_until_ms=int(raw[1]) if raw[1] else None,
-            delivered_ms=int(raw[2]) if raw[2] else None,
-            tried=text(raw[3]) if raw[3] else None,
-        )
-
-    def _key(self, *parts: str) -> str:
-        return ":".join((self._prefix, *parts))
-
 
 def _remembered(submission: Submission) -> str | None:
     """What an idempotency key is remembered by."""
     key = submission.idempotency_key
     return hashlib.sha256(key.encode()).hexdigest() if key else None
-
-
-def _is_timeline(job_id: str) -> bool:
-    """Whether the record of a job of that id would stand where the timeline of another does."""
-    return job_id.endswith(f":{TIMELINE}")
 
 
 def content_name(command: Command) -> str:

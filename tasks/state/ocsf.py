@@ -64,6 +64,15 @@ def api_activity(identifier: str, fields: Mapping[str, str], product_version: st
     }
 
 
+def is_copy(event: Mapping[str, Any]) -> bool:
+    """Whether an exported event says what the entry in it does, and nothing else."""
+    try:
+        identifier, fields = stored_entry(event)
+        return dict(event) == api_activity(identifier, fields, str(event["metadata"]["product"]["version"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def stored_entry(event: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """The entry behind an exported event, as the stream holds it; raises `KeyError` or `TypeError` for anything else."""
     return str(event["metadata"]["uid"]), {str(k): str(v) for k, v in event["unmapped"].items()}

@@ -8,12 +8,15 @@ once, always under the same message id.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from tasks.model import CommandName, Frozen, JobState, LastError, Receipt
 from tasks.state.audit import Event
 from tasks.state.journal import Journal
+
+log = logging.getLogger(__name__)
 
 
 class Outcome(Frozen):
@@ -45,9 +48,18 @@ class Outbox:
         return [name.decode() for name in await self._journal.query("callback_origins", {})]
 
     async def take(self, origin: str, batch: int, lease_ms: int) -> list[Outcome]:
-        """Up to `batch` outcomes due for that origin, each leased for `lease_ms`."""
+        """Up to `batch` outcomes due for that origin, each leased for `lease_ms`.
+
+        One that only a newer version can read stays for that, and holds up no other.
+        """
         args = {"origin": origin, "batch": batch, "lease_ms": lease_ms}
-        return [_outcome(name, fields) for name, fields in await self._journal.query("take_callbacks", args)]
+        taken: list[Outcome] = []
+        for name, fields in await self._journal.query("take_callbacks", args):
+            try:
+                taken.append(_outcome(name, fields))
+            except (ValueError, KeyError, TypeError) as trouble:
+                log.warning("outcome %s can't be read (%s); it is left", name.decode()[:80], type(trouble).__name__)
+        return taken
 
     async def announce(self, outcome: Outcome, facts: Mapping[str, Any]) -> str:
         """Make the intent of a post durable; returns its reference."""

@@ -6,19 +6,14 @@ submitted, so a page's end stays a place to go on from while jobs change their s
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from tasks.errors import Refused
-from tasks.model import Frozen, Job, JobState, LastError, Receipt, parse_command
+from tasks.model import Frozen, Job, JobState
 from tasks.state.journal import Journal
-
-log = logging.getLogger(__name__)
+from tasks.state.records import readable, text
 
 
 class JobFilter(Frozen):
@@ -72,7 +67,7 @@ class Overview:
         for job_id in ids:
             pipeline.hgetall(f"{self._prefix}:job:{job_id}")
         stored = await pipeline.execute() if ids else []
-        return [job for raw in stored if raw and (job := _readable(raw))]
+        return [job for raw in stored if raw and (job := readable(raw))]
 
     def _index(self, chosen: JobFilter) -> str:
         whole = f"{self._prefix}:state:{chosen.state.value}" if chosen.state else f"{self._prefix}:jobs"
@@ -86,37 +81,3 @@ def _place(cursor: str | None) -> tuple[str, str]:
     if not (at.isascii() and at.isdigit() and dash and after):
         raise Refused("This cursor is not one that a list gave.", code="bad_cursor", advice="Begin without one.")
     return at, after
-
-
-def text(value: object) -> str:
-    """A reply of Redis as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _readable(stored: Mapping[Any, Any]) -> Job | None:
-    try:
-        return job_of(stored)
-    except Refused as unreadable:
-        log.warning("%s", unreadable)
-        return None
-
-
-def job_of(stored: Mapping[Any, Any]) -> Job:
-    """A job from its stored record, also one that a neighbouring version wrote: what it has besides is ignored.
-
-    Raises `Refused` for a record that needs more than that, such as an unknown state.
-    """
-    raw = {text(k): text(v) for k, v in stored.items()}
-    known: dict[str, Any] = {k: v for k, v in raw.items() if k in Job.model_fields}
-    try:
-        for name, model in (("last_error", LastError), ("receipt", Receipt)):
-            if name in known:
-                known[name] = model.model_validate_json(known[name], extra="ignore")
-        command = parse_command(json.loads(raw["command"]), stored=True)
-        return Job.model_validate(known | {"command": command})
-    except (ValidationError, ValueError, KeyError, Refused) as error:
-        raise Refused(
-            f"The record of job {raw.get('id', '')[:80]!r} can't be read ({type(error).__name__}).",
-            code="unreadable_record",
-            advice="A newer version of Afterword may have written it: upgrade this one. The record is left as it is.",
-        ) from None

@@ -19,6 +19,7 @@ from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.audit import Event
 from tasks.state.journal import Journal
+from tasks.state.reading import is_timeline
 from tasks.state.vault import Vault, key_id_of
 
 BATCH = 200
@@ -33,6 +34,7 @@ SEALED: Mapping[str, tuple[str | None, str]] = {
     "destination": ("secret", "credential"),
     "apikey": ("sealed", "apikey"),
     "subject": ("tried", "tried"),
+    "job": ("sealed_fields", "fields"),
 }
 
 
@@ -144,7 +146,7 @@ class Rotation:
             await self._redis.hset(f"{self._prefix}:rotation", "cursor", str(cursor))
 
     async def _change(self, key: str, unreadable: set[str]) -> dict[str, str] | None:
-        if self._kind(key) not in SEALED:
+        if self._kind(key) not in SEALED or is_timeline(key):
             return None
         field, purpose = SEALED[self._kind(key)]
         raw = await self._redis.hget(key, field) if field else await self._redis.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -9,7 +10,7 @@ from redis.asyncio import Redis
 from tasks.model import Frozen
 from tasks.state.audit import Event
 from tasks.state.journal import Journal
-from tasks.state.overview import text
+from tasks.state.records import text
 
 BATCH = 200
 LONGEST_TEST_MS = 15 * 60 * 1000
@@ -66,10 +67,12 @@ class Upkeep:
         """Ids of jobs that ended outside a task, so that nobody has told Celery's result backend yet."""
         return [text(i) for i in await self._redis.srandmember(f"{self._journal.prefix}:told", BATCH)]
 
-    async def told(self, job_ids: list[str]) -> None:
-        """Remember that these ends are told."""
-        if job_ids:
-            await self._redis.srem(f"{self._journal.prefix}:told", *job_ids)
+    async def told(self, ends: Mapping[str, int]) -> None:
+        """Remember that these ends are told: by job id, when its record had changed last (`updated_ms`).
+
+        One that was retried and ended again meanwhile has another end to be told.
+        """
+        await self._journal.query("told", {"ends": [[job_id, str(at_ms)] for job_id, at_ms in ends.items()]})
 
     async def forget(self, kind: Kind, before_ms: int) -> int:
         """Forget one batch of what was last needed before that moment (epoch milliseconds); returns its size.

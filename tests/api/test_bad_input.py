@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 
@@ -157,6 +158,41 @@ async def test_what_is_not_http_gets_a_problem_document_too(api):
 async def test_an_endless_header_is_cut_off_early(api):
     status, body = await raw(api, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", b"a" * 20_000)
     assert (status, json.loads(body)["code"]) == (400, "header_too_long")
+
+
+@pytest.mark.parametrize(
+    "before", [b"", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"], ids=["at once", "after a request"]
+)
+async def test_a_client_that_drips_in_its_head_is_cut_off(api, monkeypatch, before):
+    monkeypatch.setattr("worker.api.serve.HEAD_LIMIT_S", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    if before:
+        writer.write(before)
+        assert await reader.readuntil(b'"ok"}')
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n")
+
+    async def drip():
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"X: a\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    with contextlib.suppress(ConnectionError):
+        assert not await asyncio.wait_for(reader.read(), 60)
+    await dripping
+    writer.close()
+
+
+async def test_a_connection_whose_heads_come_in_time_stays_open(api, monkeypatch):
+    monkeypatch.setattr("worker.api.serve.HEAD_LIMIT_S", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    for _ in range(3):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await reader.readuntil(b'"ok"}')
+        await asyncio.sleep(0.15)  # an idle connection isn't a slow one
+    writer.close()
 
 
 async def test_a_body_of_100_mb_is_refused_before_it_is_read(api):

@@ -292,3 +292,17 @@ def test_an_origin_is_compared_as_a_whole():
     assert origin_of("HTTPS://Example.com:443/a") == "https://example.com"
     assert origin_of("https://example.com.evil.com/") != origin_of("https://example.com/")
     assert origin_of("https://example.com:8443/") != origin_of("https://example.com/")
+
+
+async def test_an_outcome_that_only_a_newer_version_can_read_holds_up_no_other(api, destinations, receiver, services):
+    for number in (1, 2):
+        body = PUBLISH | {"callback_url": f"{receiver.url}/hook", "doc_id": f"d{number}"}
+        body["document"] = DOCUMENT | {"id": f"d{number}", "issue_id": f"i{number}"}
+        job = (await api.post("/v1/jobs", body)).json["job_id"]
+        assert (await api.post(f"/v1/jobs/{job}/cancel")).status == 200
+    newer = f"{services.settings.prefix}:callback:msg_{job}_1"
+    await services.redis.hset(newer, "state", "teleported")
+    taken = await services.outbox.take(receiver.url, 4, 40_000)
+    assert len(taken) == 1
+    assert taken[0].job != job
+    assert await services.redis.hget(newer, "state") == b"teleported"

@@ -121,6 +121,56 @@ def test_a_value_that_an_option_can_never_take_is_wrong_usage(cli, arguments):
     assert cli.json(*arguments, status=2)["error"]["code"] == "usage"
 
 
+def test_plain_http_is_refused_at_once_unless_it_is_permitted(cli):
+    plain = [part.replace("https://", "HTTP://") for part in SNOW]
+    refused = cli.json(*plain, status=1)["error"]
+    assert refused["code"] == "http_refused"
+    assert "--allow-http" in refused["advice"]
+    assert cli.json("destination", "list") == []
+
+
+@pytest.mark.parametrize("tail", ["?x=1", "#part", ""])
+def test_an_address_with_more_than_a_place_is_refused_at_once(cli, tail):
+    address = f"https://acme.example{tail}" if tail else f"https://svc:{PLANTED}@acme.example"
+    given = [address if part.startswith("https://") else part for part in SNOW]
+    refused = cli.json(*given, status=1)["error"]
+    assert refused["code"] == "bad_settings"
+    assert "must not hold" in refused["message"]
+    assert PLANTED not in cli.said
+
+
+def test_an_argument_of_another_form_is_explained_in_words(cli):
+    refused = cli.json("publish", "doc", "--space", "OPS", "--parent", "abc", status=1)["error"]
+    assert "parent_page_id: must be a page's number, such as 123456" in refused["message"]
+    assert "pattern" not in refused["message"]
+
+
+def test_a_setting_that_is_not_known_is_refused_with_those_that_are(cli):
+    refused = cli.json(*SNOW, "--set", "colour=blue", status=1)["error"]
+    assert "colour: is not known here" in refused["message"]
+    assert "max_attempts" in refused["advice"]
+    assert "base_url" not in refused["advice"]
+
+
+def test_a_destination_keeps_its_kind(cli):
+    cli(*SNOW, stdin=PLANTED)
+    other = ["snow" if part == "wiki" else part for part in WIKI]
+    refused = cli.json(*other, stdin=PLANTED, status=1)["error"]
+    assert refused["code"] == "kind_changes"
+    assert "destination remove snow" in refused["advice"]
+    cli("destination", "remove", "snow")
+    cli(*other, stdin=PLANTED)
+
+
+def test_a_destination_that_nobody_knows_is_no_filter(cli):
+    cli(*SNOW, stdin=PLANTED)
+    for command in (("list",), ("cancel",), ("retry",), ("release",)):
+        refused = cli.json("job", *command, "--destination", "snwo", status=1)["error"]
+        assert (refused["code"], "configured: snow" in refused["message"]) == ("unknown_destination", True)
+    assert cli.json("job", "list", "--destination", "snow") == []
+    assert cli.json("job", "cancel", "--destination", "snow")["total"] == 0
+
+
 def test_options_of_another_kind_are_refused_by_name(cli):
     assert "base_url" in cli(*SNOW, "--base-url", "https://acme.example", status=1).stderr
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,7 +17,8 @@ from tasks.model import Document, Issue, parse_command
 from tasks.state.export import verify_export
 from tests.conftest import until
 from worker.api.app import build
-from worker.console.login import own_path
+from worker.console.addresses import bucket, client_address
+from worker.console.login import PENALTY_S, own_path
 from worker.console.rendering import ago, safe_url, span, visible
 from worker.console.sessions import ABSOLUTE_MS, FAILURES, IDLE_MS, Sessions
 
@@ -116,7 +119,8 @@ async def test_logins_are_audited_as_facts_and_leave_no_open_intent(services, cl
     assert await services.redis.zcard(f"{services.settings.prefix}:intents") == 0
 
 
-async def test_refused_keys_are_counted_and_audited_and_never_repeated(services, client):
+async def test_refused_keys_are_counted_and_audited_and_never_repeated(services, client, monkeypatch):
+    monkeypatch.setattr("worker.console.login.PENALTY_S", 0)
     for _ in range(FAILURES):
         answer = await client.post("/login", data={"key": "ak_0123456789abcdef.planted-word"})
         assert answer.status == 401
@@ -127,6 +131,67 @@ async def test_refused_keys_are_counted_and_audited_and_never_repeated(services,
     refused = await audited(services, "session.refused")
     assert len(refused) == FAILURES
     assert "planted-word" not in str(refused)
+
+
+async def test_a_good_key_is_taken_whatever_others_tried_from_the_same_address(client, log_in, monkeypatch):
+    monkeypatch.setattr("worker.console.login.PENALTY_S", 0)
+    for _ in range(FAILURES + 1):
+        answer = await client.post("/login", data={"key": "ak_0123456789abcdef.guess"})
+    assert answer.status == 429
+    await log_in("viewer")
+
+
+async def test_a_guess_too_many_waits_for_its_answer(client, monkeypatch):
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    for _ in range(FAILURES):
+        await client.post("/login", data={"key": "ak_0123456789abcdef.guess"})
+    monkeypatch.setattr("worker.console.login.asyncio", SimpleNamespace(sleep=sleep))
+    assert (await client.post("/login", data={"key": "ak_0123456789abcdef.guess"})).status == 429
+    assert waited == [PENALTY_S]
+
+
+async def test_behind_a_trusted_proxy_each_client_is_counted_by_itself(services, client, monkeypatch):
+    monkeypatch.setattr("worker.console.login.PENALTY_S", 0)
+
+    async def refused(by: TestClient, address: str) -> int:
+        guess = {"key": "ak_0123456789abcdef.guess"}
+        return (await by.post("/login", data=guess, headers={"X-Forwarded-For": address})).status
+
+    trusting = services.settings.model_copy(update={"trusted_proxies": "127.0.0.0/8"})
+    async with TestClient(TestServer(build(replace(services, settings=trusting)))) as behind:
+        assert [await refused(behind, "203.0.113.7") for _ in range(FAILURES + 1)][-1] == 429
+        assert await refused(behind, "203.0.113.8") == 401
+    assert (await audited(services, "session.refused"))[-1]["address"] == "203.0.113.8"
+    assert await refused(client, "203.0.113.9") == 401
+    assert (await audited(services, "session.refused"))[-1]["address"] == "127.0.0.1", "nobody is believed by default"
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "trusted", "address"),
+    [
+        ("198.51.100.1", ["203.0.113.7"], "", "198.51.100.1"),
+        ("10.0.0.1", ["203.0.113.7"], "10.0.0.0/8", "203.0.113.7"),
+        ("10.0.0.1", ["1.2.3.4, 203.0.113.7"], "10.0.0.0/8", "203.0.113.7"),
+        ("10.0.0.1", ["1.2.3.4, 203.0.113.7", "10.0.0.2"], "10.0.0.0/8", "203.0.113.7"),
+        ("10.0.0.1", ["203.0.113.7:4711"], "10.0.0.0/8, fd00::/8", "203.0.113.7"),
+        ("fd00::1", ["[2001:db8::7]:443"], "10.0.0.0/8,fd00::/8", "2001:db8::7"),
+        ("::ffff:10.0.0.1", ["203.0.113.7"], "10.0.0.0/8", "203.0.113.7"),
+        ("10.0.0.1", ["nonsense"], "10.0.0.0/8", "10.0.0.1"),
+        ("10.0.0.1", [], "10.0.0.0/8", "10.0.0.1"),
+        (None, ["203.0.113.7"], "10.0.0.0/8", "unknown"),
+    ],
+)
+def test_only_a_trusted_proxys_word_counts_for_who_the_client_is(peer, forwarded, trusted, address):
+    assert client_address(peer, forwarded, trusted) == address
+
+
+def test_one_customers_ipv6_network_counts_as_one():
+    assert bucket("2001:db8::1") == bucket("2001:db8::ffff") != bucket("2001:db8:0:1::1")
+    assert bucket("203.0.113.7") == "203.0.113.7"
 
 
 async def test_over_plain_http_nobody_logs_in_from_afar(services, client):
@@ -449,7 +514,7 @@ async def test_a_preview_shows_no_secret_wherever_a_ticket_holds_it(services, cl
         shown = await (await client.get(f"/jobs/{job.id}/paper")).text()
         assert "Text" in shown
         assert TOKEN not in shown
-        assert "[ApiKey]" in shown
+        assert ("[ApiKey]" if config is None else "[withheld]") in shown
 
 
 async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(services, client, log_in, destinations):

@@ -38,15 +38,20 @@ async def named(services) -> dict[str, dict[str, int]]:
 
 
 async def afterword(settings, *arguments: str) -> tuple[int, dict]:
+    status, out = await printed(settings, *arguments, "--json")
+    return status, json.loads(out or "null")
+
+
+async def printed(settings, *arguments: str) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "worker", *arguments, "--json"),
+        *(sys.executable, "-m", "worker", *arguments),
         cwd=ROOT,
         env=environment(settings),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     out, _ = await process.communicate()
-    return int(process.returncode or 0), json.loads(out or b"null")
+    return int(process.returncode or 0), out.decode()
 
 
 async def test_every_record_moves_to_the_new_key_and_stays_readable(services, settings):

@@ -26,7 +26,7 @@ from tasks.model import TERMINAL, CreateServiceNowIncident, Job, JobState, LastE
 from tasks.state.audit import Audit, Event
 from tasks.state.journal import Journal
 from tasks.state.ledger import Ledger
-from tasks.state.overview import job_of
+from tasks.state.records import job_of
 from tasks.state.transitions import Settlement, Submission
 from tasks.state.vault import Vault
 

@@ -11,7 +11,7 @@ from tasks.errors import Refused
 from tasks.state import export as trail
 from tasks.state.checkpoint import read_checkpoints
 from tests.integration.test_lifecycle import DOCUMENT
-from tests.integration.test_rotation import afterword
+from tests.integration.test_rotation import afterword, printed
 from worker.checkpoints import log_if_due
 from worker.runtime import open_services
 
@@ -146,6 +146,68 @@ async def test_an_export_that_was_tampered_with_does_not_verify(services, mischi
     assert not trail.verify_export(services.vault, lines).ok
 
 
+async def test_an_export_to_standard_output_is_one_document_where_json_is_asked_for(services, settings):
+    await put(services)
+    status, answer = await afterword(settings, "audit", "export")
+    assert (status, answer["entries"], len(answer["lines"])) == (0, 3, 4)
+    file = settings.data / "document.json"
+    file.write_text((await printed(settings, "audit", "export", "--json"))[1], "utf-8")
+    status, answer = await afterword(settings, "audit", "verify", "--export", str(file))
+    assert (status, answer["ok"], answer["entries"]) == (0, True, 4)
+    _, lines = await printed(settings, "audit", "export")
+    assert trail.verify_export(services.vault, lines.splitlines()).entries == 5
+
+
+@pytest.mark.parametrize("signed_as_a_whole", [True, False])
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("actor", "user", "name"), "somebody else"),
+        (("api", "operation"), "GET /nothing"),
+        (("status_id",), 2),
+        (("time",), 1764000000001),
+        (("message",), "document.removed"),
+        (("src_endpoint", "name"), "elsewhere"),
+        (("severity_id",), 6),
+        (("added",), "by hand"),
+    ],
+    ids=lambda part: ".".join(part) if isinstance(part, tuple) else "",
+)
+async def test_a_field_made_from_an_entry_that_was_changed_shows(services, place, value, signed_as_a_whole):
+    await put(services, 2)
+    lines = [json.loads(line) for line in await exported(services)]
+    if not signed_as_a_whole:  # as older versions wrote
+        del lines[-1]["lines"]
+    assert trail.verify_export(services.vault, _again(lines)).ok
+    inner = lines[1]
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    report = trail.verify_export(services.vault, _again(lines))
+    assert not report.ok
+    assert "line 2" in report.problems[0]
+
+
+def _again(lines: list[dict]) -> list[str]:
+    return [json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in lines]
+
+
+async def test_an_entrys_place_and_the_version_that_wrote_it_are_signed_with_the_lines(services):
+    await put(services, 2)
+    lines = await exported(services)
+    for written, changed in ((lines[1], lines[1].replace('"1.0"', '"0.9"')), (lines[0], lines[0].replace("-0", "-1"))):
+        assert written != changed
+        report = trail.verify_export(services.vault, [changed if line == written else line for line in lines])
+        assert report.problems == ("the export's lines are not those that were written",)
+
+
+async def test_lines_made_by_another_version_hold_where_they_are_signed(services, monkeypatch):
+    await put(services, 2)
+    lines = await exported(services)
+    monkeypatch.setattr("tasks.state.ocsf.VERSION", "9.9.9")
+    assert trail.verify_export(services.vault, lines).ok
+
+
 async def test_a_part_of_the_trail_verifies_by_itself(services):
     await put(services, 2)
     middle = (await services.audit.tail(1))[0].id
@@ -173,6 +235,22 @@ async def test_one_worker_logs_a_checkpoint_in_an_interval(services, settings, c
             assert not await log_if_due(other)
     text = next(record.getMessage() for record in caplog.records).removeprefix("audit checkpoint ")
     assert (await services.audit.verify(read_checkpoints([text]))).checkpoints == 1
+
+
+async def test_a_checkpoint_that_was_not_written_is_made_up_for_within_a_minute(services, settings, monkeypatch):
+    mark = f"{settings.prefix}:checkpointed"
+
+    async def crash():
+        raise OSError("died over it")
+
+    monkeypatch.setattr(services.audit, "checkpoint", crash)
+    with pytest.raises(OSError, match="died"):
+        await log_if_due(services)
+    assert 0 < await services.redis.pttl(mark) <= 60_000
+    await services.redis.delete(mark)  # the minute has passed
+    monkeypatch.undo()
+    assert await log_if_due(services)
+    assert await services.redis.pttl(mark) > 60_000
 
 
 async def test_the_commands_export_trim_and_verify(services, settings):

@@ -151,3 +151,15 @@ async def test_an_attempt_that_is_cut_short_is_given_back_at_once(services, sand
     assert stored.due_ms <= services.core.clock_ms()
     assert (await services.ledger.subject(job.subject)).doubt_until_ms is not None
     assert "delivery.unknown" in [e.event for e in await services.audit.tail(20)]
+
+
+async def test_an_end_that_came_after_the_one_that_is_told_is_told_as_well(services, destinations):
+    issue = Issue(id="told", title="x")
+    job = await services.submit(parse_command(INCIDENT | {"issue_id": issue.id}), actor="test", issue=issue)
+    first = await services.ledger.cancel(job.id, "test")
+    upkeep = services.ledger.upkeep
+    assert await upkeep.to_tell() == [job.id]
+    await upkeep.told({job.id: first.updated_ms - 1})
+    assert await upkeep.to_tell() == [job.id], "it changed since it was read"
+    await upkeep.told({job.id: first.updated_ms, "forgotten": 0})
+    assert await upkeep.to_tell() == []

@@ -128,6 +128,8 @@ def test_whatever_a_server_sends_no_pause_is_negative_or_as_long_as_a_day(status
         (Transient("reset", code="connection_lost"), 3, "down"),
         (Transient("429", status=429, throttled=True, answered=True), 1, "busy"),
         (Transient("409", status=409, answered=True), 1, "busy"),
+        (Transient("late as a whole", code="attempt_timeout", certain=False), 4, "busy"),
+        (Transient("late by ourselves", code="attempt_timeout", certain=False), 0, None),
         (DestinationTrouble("401", status=401), 1, "busy"),
         (Throttled("wait", until_ms=1), 2, "busy"),
         (Permanent("400", status=400), 1, "up"),

@@ -72,7 +72,7 @@ class JobView(Frozen):
         """What an API client sees of a job."""
         shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
         result = _result(job.receipt) if job.receipt else None
-        return cls(job_id=job.id, result=result, error=job.last_error, **shown)
+        return cls(job_id=job.id, result=result, error=job.last_error, **shown | {"command": job.shown})
 
 
 class JobPage(Frozen):

@@ -27,6 +27,7 @@ _STATUS = {
     "wrong_kind": 409,
     "idempotency_conflict": 409,
     "credential_bound": 409,
+    "kind_changes": 409,
     "callback_refused": 403,
     "wrong_state": 409,
     "bad_content": 409,

@@ -15,14 +15,47 @@ from config.settings import Settings
 from tasks.state.access import Scope
 from worker.api.app import build
 from worker.api.problems import ProblemError
+from worker.attempts import cancel_all
 from worker.runtime import Services, open_services
 
 FIRST_KEY_LOCK_MS = 10_000
 SHUTDOWN_S = 2.0
+HEAD_LIMIT_S = 20.0
+IDLE_LIMIT_S = 75.0  # longer than proxies keep a connection that they don't use
 
 
 class ProblemHandler(RequestHandler):
-    """One connection."""
+    """One connection. The head of a request must be there `HEAD_LIMIT_S` after its first byte: a client that drips it in
+    holds no connection for longer.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """As in aiohttp, with an eye on how long a request's head takes."""
+        super().data_received(data)
+        if not self._between_requests():
+            self._in_time()
+        elif self._late is None:
+            self._late = asyncio.get_running_loop().call_later(HEAD_LIMIT_S, self._too_slow)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """As in aiohttp."""
+        self._in_time()
+        super().connection_lost(exc)
+
+    def _between_requests(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _too_slow(self) -> None:
+        self._late = None
+        if self._between_requests():
+            self.force_close()
 
     def handle_error(
         self,
@@ -61,7 +94,9 @@ class Runner(web.AppRunner):
     """aiohttp's runner with our handler of broken requests."""
 
     async def _make_server(self) -> web.Server:
-        return ProblemServer(await super()._make_server(), {"access_log": None, "lingering_time": 1.0})
+        return ProblemServer(
+            await super()._make_server(), {"access_log": None, "lingering_time": 1.0, "keepalive_timeout": IDLE_LIMIT_S}
+        )
 
 
 async def serve(services: Services, host: str, port: int) -> tuple[Runner, int]:
@@ -91,6 +126,7 @@ async def serve_until_stopped(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(4 * SHUTDOWN_S):
                 await runner.cleanup()
+        await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, SHUTDOWN_S)
 
 
 async def first_key(services: Services, actor: str) -> str | None:

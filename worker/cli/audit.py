@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from worker.runtime import Services
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
 GROUP = 1000
+DOCUMENT = '{"lines": ['
 
 
 @click.group()
@@ -73,7 +75,7 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
 
     async def check(services: Services) -> AuditReport:
         if exported is not None:
-            return trail.verify_export(services.vault, _lines(exported))
+            return trail.verify_export(services.vault, _exported(exported))
         return await services.audit.verify(points)
 
     report = context.run(check)
@@ -109,6 +111,8 @@ def checkpoint(context: Context, out: Path | None) -> None:
 def export(context: Context, out: Path | None, after: str, trim_days: int | None) -> None:
     """Write the trail as JSON lines (OCSF API Activity), closed by a checkpoint.
 
+    Without --out they go to standard output; with --json as well, as one document whose `lines` they are.
+
     With --trim-days the exported file is on disk before anything is dropped, and the rest of the trail still verifies.
     """
     if trim_days and (out is None or after != "-"):
@@ -116,7 +120,7 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
 
     async def whole(services: Services) -> tuple[int, int]:
         found = trail.lines(services.audit, services.vault, metadata.version("afterword"), after=after)
-        count = await _write(out, found)
+        count = await (_write_document(found) if context.as_json and out is None else _write(out, found))
         dropped = 0
         facts = {"entries": count, "after": None if after == "-" else after, "actor": actor()}
         await services.ledger.record(Event.AUDIT_EXPORTED, facts)
@@ -129,10 +133,26 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
 
     count, dropped = context.run(whole)
     told = f"{count} entries exported" + (f", {dropped} dropped from Redis." if trim_days else ".")
-    if out is None:
+    if out is None and context.as_json:
+        click.echo(f'], "entries": {count}, "dropped": 0}}')
+    elif out is None:
         context.tell(told)
     else:
         context.show({"file": str(out), "entries": count, "dropped": dropped}, told)
+
+
+async def _write_document(lines: AsyncIterator[str]) -> int:
+    """Write the lines as the beginning of one JSON document, each still on a line of its own; returns as `_write`."""
+    count, between = 0, f"{DOCUMENT}\n"
+    async for line in lines:
+        click.echo(f"{between}{line}", nl=False)
+        count, between = count + _is_entry(line), ",\n"
+    click.echo()
+    return count
+
+
+def _is_entry(line: str) -> bool:
+    return not line.startswith('{"checkpoint"')
 
 
 async def _write(out: Path | None, lines: AsyncIterator[str]) -> int:
@@ -144,7 +164,7 @@ async def _write(out: Path | None, lines: AsyncIterator[str]) -> int:
         raise ConfigError(f"{out} can't be written: {error.strerror}. Name a file that doesn't exist yet.") from None
     async for line in lines:
         file.write(line + "\n")
-        count += not line.startswith('{"checkpoint"')
+        count += _is_entry(line)
     file.flush()
     if out is not None:
         os.fsync(file.fileno())
@@ -163,9 +183,15 @@ def _append(file: Path, line: str) -> None:
         raise ConfigError(f"{file} can't be written: {error.strerror}.") from None
 
 
+def _exported(file: Path) -> list[str]:
+    """The lines of an export, also of one that was written as one document."""
+    lines = _lines(file)
+    return [line.rstrip(",") for line in lines[1:-1]] if lines[:1] == [DOCUMENT] else lines
+
+
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8").splitlines()
+        return [line for line in re.split(r"\r?\n", file.read_text("utf-8")) if line]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read ({type(error).__name__}).") from None
 

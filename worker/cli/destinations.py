@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from tasks.destinations import parse_settings
+from tasks.destinations import check_address, parse_settings
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
 from tasks.state.limiter import Health
@@ -117,6 +117,7 @@ def set_(
             raise click.BadParameter(f"{pair!r:.60} is not FIELD=VALUE", param_hint="--set")
         given[key] = value
     settings = parse_settings(given)
+    check_address(settings)  # before anybody types a secret
     secret = read_secret(context, secret_file, stdin=secret_stdin)
     record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
     missing = "" if record.has_credential else " It has no credential yet."

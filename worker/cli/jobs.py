@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tasks.bulk import Progress, Verb
 from tasks.model import Job, JobState
+from tasks.operations import check_filter
 from tasks.state.overview import JobFilter
 from worker.cli.base import Context, actor, common, plain
 from worker.cli.watching import describe, finish, sentence, wait_for
@@ -34,8 +35,13 @@ _destination = click.option("--destination")
 @common
 def list_(context: Context, state: str | None, destination: str | None, limit: int) -> None:
     """Show jobs, newest first."""
-    wanted = JobState(state) if state else None
-    jobs, _ = context.run(lambda services: services.ledger.list(wanted, destination, None, limit))
+    chosen = JobFilter(state=JobState(state) if state else None, destination=destination)
+
+    async def look(services: Services) -> list[Job]:
+        await check_filter(services.core, chosen)
+        return (await services.ledger.list(chosen.state, chosen.destination, None, limit))[0]
+
+    jobs = context.run(look)
     table = Table("Job", "Command", "Destination", "State", "Attempts", "What happened")
     for row in jobs:
         cells = (row.id, row.command.command, row.destination, row.state.value, row.attempts, sentence(row))

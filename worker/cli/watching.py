@@ -17,7 +17,9 @@ LOOK_EVERY_S = 0.1
 
 def describe(job: Job) -> dict[str, Any]:
     """A job as JSON."""
-    return {"job_id": job.id, **job.model_dump(mode="json", exclude={"id", "token"}, exclude_none=True)}
+    shown = job.model_copy(update={"command": job.shown})
+    hidden = {"id", "token", "withheld", "sealed_fields"}
+    return {"job_id": job.id, **shown.model_dump(mode="json", exclude=hidden, exclude_none=True)}
 
 
 def sentence(job: Job) -> str:

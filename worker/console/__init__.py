@@ -9,6 +9,7 @@ import re
 
 from aiohttp import web
 
+from worker.attempts import cancel_all
 from worker.console import audit, bulk, home, integrations, job, jobs, keys, live, login, publish, workers
 from worker.console.guard import HEADERS, guarded
 from worker.console.rendering import ASSETS, asset, environment
@@ -17,6 +18,7 @@ from worker.console.visit import Console, Route, Visit
 from worker.runtime import Services
 
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
+PATIENCE_S = 1.0
 YEAR_S = 365 * 24 * 3600
 PARTS = (home, login, integrations, publish, bulk, jobs, job, audit, workers, keys, live)
 
@@ -36,8 +38,7 @@ def attach(app: web.Application, services: Services) -> None:
 
     async def close(_: web.Application) -> None:
         console.closing.set()
-        for task in console.running:
-            task.cancel()
+        await cancel_all(set(console.running), PATIENCE_S)
 
     app.on_shutdown.append(close)
 

@@ -47,6 +47,7 @@ class Bulk(Frozen):
 async def ask(visit: Visit) -> web.StreamResponse:
     """How many jobs it would be, before anything happens."""
     verb, chosen = _wanted(visit.asked("verb"), visit.asked("state"), visit.asked("destination"))
+    await operations.check_filter(visit.services.core, chosen)
     total = await visit.services.ledger.overview.size(chosen)
     return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=total)
 
@@ -54,6 +55,7 @@ async def ask(visit: Visit) -> web.StreamResponse:
 async def start(visit: Visit) -> web.StreamResponse:
     """Begin, and go on to the page that follows it."""
     verb, chosen = _wanted(visit.said("verb"), visit.said("state"), visit.said("destination"))
+    await operations.check_filter(visit.services.core, chosen)
     if verb == "release" and not visit.said("reason"):
         raise Refused("Say why they may go out.", code="no_reason", advice="The reason stands in the audit.")
     now_ms = visit.now_ms

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from tasks.destinations import AnySettings, Work, destination_for
 from tasks.errors import AfterwordError, KeyTrouble
-from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, subject_key
+from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, PublishToConfluence, subject_key
 from tasks.redaction import readable_files
 from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
@@ -74,6 +74,13 @@ def texts_of(content: Document | Issue) -> dict[str, str]:
     if isinstance(content, Document):
         return {"title": content.title, "content_md": content.content_md, **readable_files(content)}
     return {"title": content.title, "description": content.description}
+
+
+def fields_of(command: Command) -> dict[str, str]:
+    """The fields that a command sets, for those who decide about it."""
+    if isinstance(command, PublishToConfluence):
+        return {}
+    return {f"field {name}": str(value) for name, value in command.config.fields.items()}
 
 
 async def screened(visit: Visit, content: Document | Issue) -> Screened:
@@ -141,12 +148,12 @@ def _clean(texts: Mapping[str, str], policy: Policy) -> dict[str, str]:
     return {name: screen(text, policy, released=True).text for name, text in texts.items()}
 
 
-async def marked_texts(visit: Visit, content: Document | Issue) -> list[tuple[str, Markup]]:
+async def marked_texts(visit: Visit, texts: Mapping[str, str]) -> list[tuple[str, Markup]]:
     """Each text as it was submitted, with every finding marked; only for those who decide about it."""
     policy = visit.services.core.policy
 
     def mark() -> list[tuple[str, Markup]]:
-        return [(_named(name), _marked(text, policy)) for name, text in texts_of(content).items()]
+        return [(_named(name), _marked(text, policy)) for name, text in texts.items()]
 
     return await asyncio.to_thread(mark)
 

@@ -11,7 +11,16 @@ from aiohttp import web
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen, Job, JobState
 from tasks.state.audit import Event
-from worker.console.content import content_id, content_of, marked_texts, preview, screened, titles_of
+from worker.console.content import (
+    content_id,
+    content_of,
+    fields_of,
+    marked_texts,
+    preview,
+    screened,
+    texts_of,
+    titles_of,
+)
 from worker.console.rendering import asset_address, part
 from worker.console.visit import Route, Visit
 
@@ -186,7 +195,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
     record = await visit.services.destinations.get(job.destination)
     if content is None or record is None:
         raise web.HTTPNotFound
-    shown = await preview(record.settings, job.command, content, visit.services.core.policy)
+    shown = await preview(record.settings, job.shown, content, visit.services.core.policy)
     response = await visit.page("paper.html", preview=shown, sheet=asset_address("paper.css"))
     response.headers["Content-Security-Policy"] = PAPER_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
@@ -199,8 +208,9 @@ async def text(visit: Visit) -> web.StreamResponse:
     content = await content_of(visit, job.command)
     if content is None:
         raise Refused("The content is no longer stored.", code="unknown_document", advice="Put it again.")
+    fields = fields_of(visit.services.ledger.command_of(job))
     await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
-    texts = await marked_texts(visit, content)
+    texts = await marked_texts(visit, texts_of(content) | fields)
     return await visit.page("text.html", job=job, texts=texts, screened=await screened(visit, content), content=content)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from worker.console.sessions import FAILURES_WITHIN_S
 from worker.console.visit import Route, Visit
 
 LONGEST_KEY = 300
+PENALTY_S = 1.0
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -24,18 +26,22 @@ async def show(visit: Visit) -> web.StreamResponse:
 
 
 async def log_in(visit: Visit) -> web.StreamResponse:
-    """Take a key and open a session. A refused key is counted by address and audited, never repeated."""
-    sessions, address = visit.console.sessions, visit.request.remote or "unknown"
+    """Take a key and open a session. A refused key is counted by address and audited, never repeated.
+
+    A good key is taken whatever others tried from the same address, as behind a proxy; who goes on guessing has to wait.
+    """
+    sessions, address = visit.console.sessions, visit.address
     target = own_path(visit.said("next"))
     if not over_https(visit.request) and not on_loopback(visit.request):
         text = "Over plain http a key would cross the network in the clear. Use https, or a tunnel to this machine."
         return await _page(visit, target, text, 403)
-    if await sessions.too_many_failures(address):
+    given = visit.said("key")
+    key = await visit.services.access.authenticate(given) if 0 < len(given) <= LONGEST_KEY else None
+    if key is None and await sessions.too_many_failures(address):
+        await asyncio.sleep(PENALTY_S)
         response = await _page(visit, target, "Too many keys were refused. Wait a minute, then try again.", 429)
         response.headers["Retry-After"] = str(FAILURES_WITHIN_S)
         return response
-    given = visit.said("key")
-    key = await visit.services.access.authenticate(given) if 0 < len(given) <= LONGEST_KEY else None
     if key is None:
         await sessions.count_failure(address)
         await visit.services.ledger.record(Event.LOGIN_REFUSED, {"address": address})
@@ -77,7 +83,7 @@ def own_path(wanted: str) -> str:
 
 
 async def _page(visit: Visit, target: str, text: str = "", status: int = 200) -> web.Response:
-    here = on_loopback(visit.request) and is_loopback(visit.request.remote or "")
+    here = on_loopback(visit.request) and is_loopback(visit.address)
     data = visit.services.settings.data if here else None
     return await visit.page("login.html", status=status, target=target, text=text, data=data)
 

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tasks.model import Frozen
 from tasks.state.access import Access, ApiKey, Scope
 from tasks.state.vault import Vault
+from worker.console.addresses import bucket
 
 IDLE_MS = 2 * 3600 * 1000
 ABSOLUTE_MS = 12 * 3600 * 1000
@@ -97,7 +98,7 @@ class Sessions:
         return [(kind, text) for kind, text in notes]
 
     async def too_many_failures(self, address: str) -> bool:
-        """Whether this address has to wait before it may try another key."""
+        """Whether keys that are refused from this address have to wait for their answer."""
         return int(await self._redis.get(self._failures(address)) or 0) >= FAILURES
 
     async def count_failure(self, address: str) -> None:
@@ -110,7 +111,7 @@ class Sessions:
         return self._vault.mac("sessions", identifier.encode("utf-8", "surrogatepass")).hex()
 
     def _failures(self, address: str) -> str:
-        return f"{self._prefix}:logins:{self._vault.mac('sessions', address.encode()).hex()[:32]}"
+        return f"{self._prefix}:logins:{self._vault.mac('sessions', bucket(address).encode()).hex()[:32]}"
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, "session", *parts))

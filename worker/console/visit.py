@@ -11,6 +11,7 @@ from aiohttp import web
 from jinja2 import Environment
 from multidict import MultiDict, MultiDictProxy
 
+from worker.console.addresses import client_address
 from worker.console.sessions import Session, Sessions
 from worker.runtime import Services
 
@@ -54,6 +55,12 @@ class Visit:
     def actor(self) -> str:
         """Who acts, as the audit names them: the API key's name."""
         return self.session.name
+
+    @property
+    def address(self) -> str:
+        """The client's address, as far as it can be believed."""
+        forwarded = self.request.headers.getall("X-Forwarded-For", [])
+        return client_address(self.request.remote, forwarded, self.services.settings.trusted_proxies)
 
     @property
     def now_ms(self) -> int:
