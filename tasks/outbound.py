@@ -318,7 +318,7 @@ class Http:
         status = response.status
         certain = not request.writes
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
-            raise page_instead(status, words, certain=certain or status != 200)
+            raise page_instead(status, words, certain=certain)
         if 200 <= status < 300:
             return
         raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)

@@ -122,7 +122,8 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         plan = prepared.plan
         item = await self._known(http, command.project, work.previous.id) if work.previous else None
         found = False
-        if item is None and work.doubt_until_ms is not None:
+        # "Not found" for an item that was delivered may mean that it was moved or misread: look by its tag as well.
+        if item is None and (work.previous is not None or work.doubt_until_ms is not None):
             item = await self._look_up(http, command.project, plan.tag)
             found = item is not None
             if item is None:

@@ -135,6 +135,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if_exists = work.command.config.if_exists if isinstance(work.command, CreateServiceNowIncident) else "update"
         known = await self._record(http, work.previous.id, plan) if work.previous else None
         found = False
+        # "Not found" for an incident that was delivered may mean that it is out of sight: look by its key as well.
         if known is None and (work.previous is not None or work.doubt_until_ms is not None):
             known = await self._look_up(http, work.subject, plan)
             found = known is not None

@@ -140,7 +140,7 @@ def test_an_address_with_more_than_a_place_is_refused_at_once(cli, tail):
 
 
 def test_an_argument_of_another_form_is_explained_in_words(cli):
-    refused = cli.json("publish", "doc", "--space", "OPS", "--parent", "abc", status=1)["error"]
+    refused = cli.json("publish", "doc", "--space", "OPS", "--parent", "abc", status=2)["error"]
     assert "parent_page_id: must be a page's number, such as 123456" in refused["message"]
     assert "pattern" not in refused["message"]
 

@@ -136,7 +136,8 @@ async def test_no_answer_of_another_shape_is_a_fault_of_ours_or_makes_a_second_o
     given |= {"cross_links": False, "breaker_failures": 0}
     trouble = []
     for number, (odd, answer) in enumerate(ODD.items()):
-        if number % 3 != FLAVORS.index(flavor):  # each shape once for each vendor: all of them three times take long
+        everywhere = odd in ("redirect", "not found in words")
+        if number % 3 != FLAVORS.index(flavor) and not everywhere:  # all shapes three times would take long
             continue
         for place in itertools.count():
             await services.destinations.set(vendor, parse_settings(given), FAKE_SECRET, "test")

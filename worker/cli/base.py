@@ -146,7 +146,7 @@ def _as_failure(error: Exception) -> Failure:
         case ConfigError():
             return Failure(str(error), code="config")
         case AfterwordError():
-            status = STOPPED if isinstance(error, Held) else FAILED
+            status = STOPPED if isinstance(error, Held) else USAGE if error.code == "bad_arguments" else FAILED
             return Failure(error.message, code=error.code, advice=error.advice, status=status)
         case ValidationError():
             return Failure(f"This doesn't fit: {explain(error)}.", code="bad_value", advice="Correct it.")
