@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
+from tasks.destinations.azure_devops_answers import dry_run, work_item
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Work, basic, identifier
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.markup import azure_devops, clean
@@ -175,7 +176,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         if response.status == 412:
             raise Transient("Somebody changed the work item meanwhile.", code="conflict", status=412, answered=True)
         if response.status == 200:
-            return _decoded(response)
+            return response.parsed(work_item)
         if b"RelationAlreadyExists" in response.body:
             raise Transient("The link was added meanwhile.", code="conflict", status=response.status, answered=True)
         raise await self._explain(http, response, project, plan)
@@ -197,7 +198,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         )
         if response.status in (400, 404):
             raise await self._explain(http, response, project, plan)
-        return _decoded(response, validate=validate)
+        return response.parsed(dry_run if validate else work_item)
 
     async def _item(self, http: Http, project: str, item_id: str) -> dict[str, Any] | None:
         path = f"/{quote(project)}/_apis/wit/workitems/{quote(item_id)}"
@@ -205,7 +206,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
             Request("GET", path, "GET /wit/workitems/{id}", params=self._version() | {"$expand": "all"}),
             accept=frozenset({404}),
         )
-        return None if response.status == 404 else _decoded(response)
+        return None if response.status == 404 else response.parsed(work_item)
 
     async def _known(self, http: Http, project: str, item_id: str) -> dict[str, Any] | None:
         """The item of an earlier delivery; None where it lies in the recycle bin.
@@ -380,33 +381,8 @@ def _dump(operations: list[dict[str, object]]) -> bytes:
     return json.dumps(operations, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _decoded(response: Response, *, validate: bool = False) -> dict[str, Any]:
-    return response.parsed(_validated if validate else _work_item)
-
-
-def _validated(answer: object) -> dict[str, Any]:
-    """What a dry run answers."""
-    if not isinstance(answer, dict):
-        raise TypeError("no object")
-    return answer
-
-
-def _work_item(answer: dict[str, Any]) -> dict[str, Any]:
-    """A work item with the parts that are looked at; raises `ValueError` or `TypeError` for anything else."""
-    relations = answer.get("relations") or []
-    if not isinstance(answer.get("fields", {}), dict) or not all(isinstance(row, dict) for row in relations):
-        raise TypeError("fields")
-    if not isinstance(answer.get("rev"), int):
-        raise TypeError("rev")
-    _ = ((answer.get("_links") or {}).get("html") or {}).get("href")
-    _ = [(row.get("attributes") or {}).get("comment") for row in relations]
-    return answer | {"id": identifier(answer["id"])}
-
-
 def _receipt(
     item: Mapping[str, Any], change: Literal["created", "updated", "unchanged", "found", "skipped"]
 ) -> Receipt:
-    page = ((item.get("_links") or {}).get("html") or {}).get("href") or item.get("url") or ""
-    return Receipt(
-        id=str(item["id"]), url=str(page), ticket_number=str(item["id"]), change=change, version=item.get("rev")
-    )
+    number = str(item["id"])
+    return Receipt(id=number, url=item["url"], ticket_number=number, change=change, version=item["rev"])

@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from pydantic import field_validator
 
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic, identifier
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
+from tasks.destinations.servicenow_answers import as_strings, found_rows, refused, stored_incident
 from tasks.errors import DestinationTrouble, Permanent
 from tasks.markup import clean, servicenow
 from tasks.markup.page import Attachment
@@ -30,7 +31,7 @@ from tasks.model import (
     Receipt,
     TicketConfig,
 )
-from tasks.outbound import Http, Request, Response, checked_url
+from tasks.outbound import Http, Request, checked_url
 
 TABLE = "/api/now/table/incident"
 FILES = "/api/now/attachment"
@@ -164,7 +165,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         )
         if response.status == 403:
             raise refused(response)
-        return self._receipt(_result(response), plan, "updated")
+        return self._receipt(stored_incident(response), plan, "updated")
 
     async def link(self, work: Work, http: Http) -> Receipt:
         """Bring the lines of links at the description's end up to date."""
@@ -178,7 +179,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if response.status == 404:
             gone = ("The incident is not there any more.",)
             return previous.model_copy(update={"change": "skipped", "warnings": gone})
-        present = _result(response).get("description", "")
+        present = stored_incident(response).get("description", "")
         block = links_block(work.links)
         wanted = clean.cut(without_links(present), DESCRIPTION_LENGTH - len(block)) + block
         if wanted == present:
@@ -195,7 +196,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         response = await http.send(change, accept=frozenset({403}))
         if response.status == 403:
             raise refused(response)
-        stored = _result(response).get("description", "")
+        stored = stored_incident(response).get("description", "")
         dropped = () if stored == wanted else ("description was not stored as sent",)
         return previous.model_copy(update={"change": "updated", "warnings": dropped})
 
@@ -214,7 +215,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         )
         if response.status == 403:
             raise refused(response)
-        return _result(response)
+        return stored_incident(response)
 
     async def _attach(self, http: Http, sys_id: str, file: Attachment) -> None:
         """Upload the file, unless the incident has one of its name and content."""
@@ -222,7 +223,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         response = await http.send(
             Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
         )
-        present = response.parsed(_rows)
+        present = response.parsed(found_rows)
         digest = hashlib.sha256(file.content).hexdigest()
         if any(_is_copy(row, file, digest) for row in present):
             return
@@ -241,7 +242,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
     async def _record(self, http: Http, sys_id: str, plan: IncidentPlan) -> dict[str, str] | None:
         request = Request("GET", f"{TABLE}/{quote(sys_id)}", "GET /table/incident/{sys_id}", params=_params(plan))
         response = await http.send(request, accept=frozenset({404}))
-        return None if response.status == 404 else _result(response)
+        return None if response.status == 404 else stored_incident(response)
 
     async def _look_up(self, http: Http, key: str, plan: IncidentPlan) -> dict[str, str] | None:
         """The incident with our key; raises `Permanent` where the answer can't tell whether there is one.
@@ -251,10 +252,10 @@ class ServiceNow(Destination[ServiceNowSettings]):
         """
         params = _params(plan) | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-        rows = response.parsed(_rows)
+        rows = response.parsed(found_rows)
         matching = [row for row in rows if row.get("correlation_id") == key]
         if matching:
-            return response.parsed(lambda _: _record(matching[0]))
+            return response.parsed(lambda _: as_strings(matching[0]))
         if rows:
             raise Permanent(
                 "The incident may exist, but the look-up by correlation_id answered with incidents that don't show it.",
@@ -364,43 +365,3 @@ def _params(plan: IncidentPlan) -> dict[str, str]:
 
 def _json_body() -> dict[str, str]:
     return {"Content-Type": "application/json"}
-
-
-def _strings(row: Mapping[str, Any]) -> dict[str, str]:
-    return {str(k): str(v.get("value", "") if isinstance(v, dict) else v or "") for k, v in row.items()}
-
-
-def _result(response: Response) -> dict[str, str]:
-    return response.parsed(lambda answer: _record(answer["result"]))
-
-
-def _record(row: Mapping[str, Any]) -> dict[str, str]:
-    """The record as strings; raises `ValueError` where it names no incident."""
-    return _strings(row) | {"sys_id": identifier(row["sys_id"])}
-
-
-def _rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a result; raises `TypeError` where there are none."""
-    rows = answer["result"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TypeError("result")
-    return rows
-
-
-def refused(response: Response) -> Permanent | DestinationTrouble:
-    """A 403: a rule of the instance against this one incident, or a right that the account lacks for all of them."""
-    words = response.words()
-    if not any(map(str.isalpha, words)) or "ACL" in words or "not authorized" in words.casefold():
-        said = f" It said: {words!r}" if words else ""
-        return DestinationTrouble(
-            f"The account may not write this incident (403).{said}",
-            code="not_permitted",
-            advice="Give it the right, then run `afterword destination test`.",
-            status=403,
-        )
-    return Permanent(
-        f"A rule of the instance refused the incident (403). It said: {words!r}",
-        code="refused",
-        advice="Supply what it asks for (`config.fields`), then `afterword job retry`.",
-        status=403,
-    )

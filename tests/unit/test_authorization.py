@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tasks.destinations import destination_for, parse_settings
-from tasks.destinations.servicenow import refused
+from tasks.destinations.servicenow_answers import refused
 from tasks.errors import DestinationTrouble, Permanent
 from tasks.outbound import Response
 from tasks.refusals import error_of
