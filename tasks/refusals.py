@@ -56,6 +56,11 @@ def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> A
             status=status,
             excerpt=words,
         )
+    return _refusal(status, words, said)
+
+
+def _refusal(status: int, words: str, said: str) -> Permanent:
+    """The error of an answer that will be the same next time."""
     if status == 413:
         return Permanent(
             f"What was sent is too large for the remote side (413).{said}",

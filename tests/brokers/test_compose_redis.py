@@ -138,7 +138,7 @@ async def test_a_worker_delivers_with_no_more_rights_than_the_users_file_gives(s
 
 
 @pytest.mark.parametrize("server", ["redis-server"], indirect=True)
-async def test_flower_shows_tasks_and_nothing_else_of_ours(server, services_here, tmp_path):
+async def test_flower_may_neither_read_our_records_nor_send_or_listen(server):
     with server.client("flower", FLOWER_PASSWORD) as flower:
         for forbidden in (
             ("HGETALL", "afterword:destination:confluence"),
@@ -149,6 +149,9 @@ async def test_flower_shows_tasks_and_nothing_else_of_ours(server, services_here
         ):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 flower.execute_command(*forbidden)
+
+
+async def test_flower_shows_tasks_and_nothing_else_of_ours(server, services_here, tmp_path):
     port = free_port()
     service = COMPOSE["services"]["flower"]
     options = [part.replace("5555", str(port)).replace("0.0.0.0", "127.0.0.1") for part in service["command"]]

@@ -14,7 +14,6 @@ from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tests.api.conftest import api  # noqa: F401 - a fixture
 from tests.conftest import until
-from tests.integration.test_console import client, log_in  # noqa: F401 - fixtures
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, submit
 from tests.integration.test_processes import settled
 from tests.integration.test_rotation import afterword, moved
@@ -117,7 +116,7 @@ async def test_api_command_line_and_console_show_names_only(services, settings, 
     assert "work_notes" in pages[0]
 
 
-async def test_an_operator_who_decides_sees_the_fields_and_that_is_audited(services, client, log_in):  # noqa: F811
+async def test_an_operator_who_decides_sees_the_fields_and_that_is_audited(services, client, log_in):
     job = await submit(services, FILED)
     await log_in("viewer")
     assert (await client.get(f"/jobs/{job.id}/text")).status == 403
