@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 import nh3
@@ -37,6 +37,8 @@ STYLES = {"text-align", "border", "border-collapse", "border-left", "padding", "
 _TABLE = '<table border="1" cellpadding="4" cellspacing="0" style="border-collapse:collapse">'
 _CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code'
 _QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
+# After which a document may be cut; the sanitiser closes what is open there.
+_BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HEADINGS))
 _SAFE = re.compile(r"(?:https?://|mailto:)\S+", re.IGNORECASE)
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
@@ -73,29 +75,36 @@ def _renderer() -> tuple[RendererHTML, MarkdownIt]:
     return RendererHTML(parser), parser
 
 
+@collector.put_off()
 def render(markdown: str, limit: int = LONGEST, pointer: str = "") -> str:
     """The document as HTML that Azure DevOps keeps as it is; no script, style sheet or event attribute passes.
 
-    Beyond `limit` characters it ends at a paragraph, with `pointer` (where the whole is) below.
+    Beyond `limit` characters it ends at a paragraph, item or row, with `pointer` (where the whole is) below.
     """
-    return _fitting(markdown, limit, _html, f"<p>{html.escape(pointer)}</p>" if pointer else "")
+    tail = f"<p>{html.escape(pointer)}</p>" if pointer else ""
+    return _fitting(_html(markdown), _sanitised, _BLOCK_ENDS, limit, tail)
 
 
 def render_markdown(markdown: str, limit: int = LONGEST, pointer: str = "") -> str:
     """The document as Markdown, for fields that are set to it: without front matter, comments and control characters."""
-    return _fitting(markdown, limit, _clean_markdown, f"\n\n{pointer}" if pointer else "")
+    return _fitting(_clean_markdown(markdown), str.rstrip, ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
 
 
-def _fitting(markdown: str, limit: int, write: Callable[[str], str], tail: str) -> str:
-    text = markdown
-    rendered = write(text)
+def _fitting(text: str, shown: Callable[[str], str], ends: Sequence[str], limit: int, tail: str) -> str:
+    """What is shown of the text, or of as much as fits with the tail below, up to one of the ends or to a word's."""
+    rendered = shown(text)
     while len(rendered) > limit and text:
         room = max(limit - len(tail), 0)
         keep = min(int(len(text) * room / len(rendered) * 0.98), len(text) - 1)
-        end = text.rfind("\n\n", 0, keep)
-        text = text[: end if end > keep // 2 else keep]
-        rendered = write(text) + tail
+        text = text[: _last_end(text, ends, keep)]
+        rendered = shown(text) + tail
     return rendered
+
+
+def _last_end(text: str, ends: Sequence[str], keep: int) -> int:
+    half = keep // 2
+    found = [at + len(end) for end in ends if (at := text.rfind(end, half, keep)) >= 0]
+    return max(found) if found else max(text.rfind(" ", half, keep), 0) or keep
 
 
 def _clean_markdown(markdown: str) -> str:
@@ -103,8 +112,8 @@ def _clean_markdown(markdown: str) -> str:
     return text.strip()
 
 
-@collector.put_off()
 def _html(markdown: str) -> str:
+    """The document as HTML that is yet to be sanitised."""
     tokens = [token for token in parse(markdown) if token.type != "front_matter"]
     slugs = slugs_of(tokens)
     tags = _Tags()
@@ -116,6 +125,11 @@ def _html(markdown: str) -> str:
     written = renderer.render(tokens, parser.options, {})
     for plain, styled in (("<table>", _TABLE), ("<pre><code", _CODE), ("<blockquote>", _QUOTE)):
         written = written.replace(plain, styled)
+    return written
+
+
+def _sanitised(written: str) -> str:
+    """The HTML with nothing but what a form may show; what it leaves open is closed."""
     return nh3.clean(
         written,
         tags={*TAGS} - {"details", "summary"},

@@ -37,6 +37,26 @@ def test_a_work_item_is_cut_at_a_paragraph_with_the_pointer():
     assert markdown.endswith("\n\nMore")
 
 
+@pytest.mark.parametrize(
+    ("document", "end"),
+    [
+        ("- x\n" * 3000, "<li>x</li></ul>"),
+        ("|a|b|\n|-|-|\n" + "|c|d|\n" * 900, "<td>c</td>\n<td>d</td>\n</tr></tbody></table>"),
+        ("```\n" + "code line\n" * 900 + "```\n", "code</code></pre>"),
+        ("*a* " * 3000, "<em>a</em></p>"),
+        ("x" * 5000, "x</p>"),
+        ("> - a\n>   - b\n" * 900, "b</li></ul></li></ul></blockquote>"),
+    ],
+)
+def test_a_work_item_that_is_cut_ends_where_a_reader_can_stop_with_everything_closed(document, end):
+    for limit in (2000, 7):
+        html = azure_devops.render(document, limit=limit, pointer="More")
+        assert len(html) <= max(limit, len("<p>More</p>"))
+        assert html.endswith("<p>More</p>")
+    assert azure_devops.render(document, limit=2000, pointer="More").endswith(f"{end}<p>More</p>")
+    assert len(azure_devops.render(document, limit=2000, pointer="More")) > 1900
+
+
 def test_plain_text_lays_tables_out_and_keeps_links_and_boxes():
     text = servicenow.render(
         "|a|bb|\n|-|-|\n|ccc|d|\n\n- [x] done [site](https://e.com)\n- [ ] open <a href='http://x.y'>raw</a>"

@@ -212,7 +212,7 @@ class Control:
 
     async def page(self, request: web.Request) -> web.Response:
         """One Confluence page."""
-        return self._one("confluence", request.match_info.get("id") or request.query.get("pageId", ""))
+        return await self._one("confluence", request.match_info.get("id") or request.query.get("pageId", ""))
 
     async def file(self, request: web.Request) -> web.Response:
         """A page's attachment as its page shows it: pictures as such, anything else to be saved."""
@@ -228,16 +228,17 @@ class Control:
 
     async def incident(self, request: web.Request) -> web.Response:
         """One incident: the address is `nav_to.do?uri=incident.do?sys_id=…`."""
-        return self._one("servicenow", request.query.get("uri", "").rpartition("sys_id=")[2])
+        return await self._one("servicenow", request.query.get("uri", "").rpartition("sys_id=")[2])
 
     async def work_item(self, request: web.Request) -> web.Response:
         """One work item."""
-        return self._one("azure_devops", request.match_info["id"])
+        return await self._one("azure_devops", request.match_info["id"])
 
-    def _one(self, vendor: str, number: str) -> web.Response:
+    async def _one(self, vendor: str, number: str) -> web.Response:
+        """One object, written in a thread: a long document must not hold up the answers to everybody else."""
         for item in self.store.summary()["objects"]:
             if item["vendor"] == vendor and item["id"] == number:
-                return _html(pages.detail(item))
+                return _html(await asyncio.to_thread(pages.detail, item))
         return _html(pages.nothing(), 404)
 
 
