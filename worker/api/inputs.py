@@ -15,6 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from tasks.destinations import AnySettings, parse_settings
 from tasks.destinations.azure_devops import AzureDevOpsSettings
@@ -199,10 +200,16 @@ class _Settings(BaseModel):
         return parse_settings(self.model_dump(exclude={"secret"}, exclude_none=True))
 
 
+def _http_where_permitted(address: str) -> ConfigDict:
+    """The schema of settings whose address may only be plain http where `allow_http` says so."""
+    permitted: JsonDict = {"properties": {"allow_http": {"const": True}}, "required": ["allow_http"]}
+    return ConfigDict(json_schema_extra={"anyOf": [{"properties": {address: {"pattern": "^https:"}}}, permitted]})
+
+
 class ConfluenceIn(_Settings, ConfluenceSettings):
     """A Confluence site."""
 
-    model_config = STRICT
+    model_config = STRICT | _http_where_permitted("base_url")
 
     kind: Literal["confluence"]
     base_url: Url
@@ -212,7 +219,7 @@ class ConfluenceIn(_Settings, ConfluenceSettings):
 class ServiceNowIn(_Settings, ServiceNowSettings):
     """A ServiceNow instance."""
 
-    model_config = STRICT
+    model_config = STRICT | _http_where_permitted("instance_url")
 
     kind: Literal["servicenow"]
     instance_url: Url
@@ -221,7 +228,7 @@ class ServiceNowIn(_Settings, ServiceNowSettings):
 class AzureDevOpsIn(_Settings, AzureDevOpsSettings):
     """An Azure DevOps organisation or collection."""
 
-    model_config = STRICT
+    model_config = STRICT | _http_where_permitted("org_url")
 
     kind: Literal["azure_devops"]
     org_url: Url
