@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from worker.attempts import cancel_all
 
@@ -21,7 +20,7 @@ AFTER_TROUBLE_S = 1.0
 
 
 async def listen(redis: Redis, prefix: str, tell: Callable[[], None]) -> None:
-    """Call `tell` at every wake-up, for ever; also after trouble with Redis, when one may have been missed."""
+    """Call `tell` at every wake-up, for ever; also after any trouble, when one may have been missed."""
     while True:
         try:
             async with redis.pubsub() as pubsub:
@@ -29,7 +28,7 @@ async def listen(redis: Redis, prefix: str, tell: Callable[[], None]) -> None:
                 while True:
                     if await pubsub.get_message(ignore_subscribe_messages=True, timeout=5):
                         tell()
-        except (RedisError, OSError) as trouble:
+        except Exception as trouble:
             log.debug("wake-ups: %s", type(trouble).__name__)
             await asyncio.sleep(AFTER_TROUBLE_S)
             tell()

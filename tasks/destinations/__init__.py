@@ -72,7 +72,7 @@ def check_address(settings: AnySettings) -> None:
         raise Refused(
             "The address is plain http: the credential would cross the network in the clear.",
             code="http_refused",
-            advice="Write https://, or permit http for this host: `--allow-http`, `allow_http` in the API, the tick in the console.",
+            advice="Write https://, or permit http for this host: `--allow-http`, `allow_http` in the API, the tick under Advanced in the console.",
         )
 
 

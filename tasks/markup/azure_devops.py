@@ -42,31 +42,10 @@ _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HE
 _SAFE = re.compile(r"(?:https?://|mailto:)\S+", re.IGNORECASE)
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
-_CLOSED_BY_OTHERS = frozenset(
-    [
-        "br",
-        "hr",
-        "img",
-        "wbr",
-        "col",
-        "source",
-        "p",
-        "li",
-        "tr",
-        "td",
-        "th",
-        "thead",
-        "tbody",
-        "tfoot",
-        "dt",
-        "dd",
-        "caption",
-        "colgroup",
-        "rb",
-        "rt",
-        "rp",
-    ]
-)
+_CLOSED_BY_OTHERS = frozenset((
+    "br", "hr", "img", "wbr", "col", "source", "p", "li", "tr", "td", "th", "thead", "tbody", "tfoot", "dt", "dd", "caption",
+    "colgroup", "rb", "rt", "rp",
+))  # fmt: skip
 
 
 @lru_cache(maxsize=1)

@@ -283,7 +283,7 @@ def test_a_bad_issue_is_refused_before_anything_is_connected(run, tmp_path, text
 def test_a_field_without_a_value_is_refused(run):
     shown = run("incident", "x", "--field", "nonsense")
     assert shown.exit_code == 2
-    assert "NAME=VALUE" in shown.stderr
+    assert "is not NAME=VALUE. See `" in shown.stderr
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
     if isinstance(error, Failure):
         code, advice, status = error.code, error.advice, error.status
     elif isinstance(error, click.UsageError):
-        message = " ".join(error.format_message().split())
+        message = " ".join(error.format_message().split()).rstrip(".") + "."
         advice = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
     if as_json:
         click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))
