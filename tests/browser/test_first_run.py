@@ -46,7 +46,7 @@ def test_connecting_shows_a_failing_test_and_then_a_passing_one(fresh, open_page
     page.get_by_role("button", name="Save and test connection").click()
     expect(page.get_by_role("alert")).to_contain_text("The address is plain http")
 
-    page.get_by_text("Advanced").click()
+    page.get_by_text("Advanced", exact=True).click()
     page.get_by_label("Allow plain http to this host").check()
     page.get_by_label("Allow private addresses").fill("127.0.0.0/8")
     page.get_by_label("API Token").fill("wrong-token-of-a-test")
