@@ -125,7 +125,7 @@ def explain(error: ValidationError) -> str:
     return "; ".join(clauses)
 
 
-_TAGS = {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops"}
+_TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
 _FORMS: Mapping[str, str] = {
     "parent_page_id": "must be a page's number, such as 123456; it stands in the page's address",
     "space_key": "must be a space's key, such as OPS; it stands in the space's address",

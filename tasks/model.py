@@ -28,28 +28,21 @@ from tasks.commands import (
     with_fields,
 )
 from tasks.content import (
-    ATTACHMENTS_BYTES,
-    AnySeverity,
     DestinationName,
     Document,
     DocumentFile,
     Frozen,
     Identifier,
     Issue,
-    Level,
-    Moment,
     Severity,
     Upstream,
     parse_severity,
 )
 
 __all__ = [
-    "ATTACHMENTS_BYTES",
     "KIND_OF_COMMAND",
     "PAGE_TITLES",
     "TERMINAL",
-    "WITHHELD",
-    "AnySeverity",
     "Callback",
     "Command",
     "CommandName",
@@ -66,9 +59,7 @@ __all__ = [
     "Job",
     "JobState",
     "LastError",
-    "Level",
     "Link",
-    "Moment",
     "PublishToConfluence",
     "Receipt",
     "Severity",

@@ -314,14 +314,12 @@ class Http:
         page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
             (b"<!doctype", b"<html")
         )
-        words = response.words()
         status = response.status
-        certain = not request.writes
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
-            raise page_instead(status, words, certain=certain)
+            raise page_instead(status, response.words(), certain=not request.writes)
         if 200 <= status < 300:
             return
-        raise error_of(status, words, self._guidance(response).pause_s, wrote=request.writes)
+        raise error_of(status, response.words(), self._guidance(response).pause_s, wrote=request.writes)
 
 
 def _on_loop(deadline: float) -> float:

@@ -65,4 +65,7 @@ async def cancel_all(tasks: set[asyncio.Task[Any]], patience_s: float) -> None:
     while tasks:
         for task in tasks:
             task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=patience_s)
+        ended, tasks = await asyncio.wait(tasks, timeout=patience_s)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # an error that nobody asks for would be printed with its words

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tasks.destinations.azure_devops import AzureDevOps, AzureDevOpsSettings
 from tasks.destinations.confluence import Confluence, ConfluenceSettings
-from tasks.destinations.contract import Destination, Prepared, Preview, Work
+from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
 from tasks.destinations.servicenow import ServiceNow, ServiceNowSettings
 from tasks.errors import Refused
 from tasks.model import explain
@@ -20,10 +20,8 @@ KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
     "servicenow": ServiceNow,
     "azure_devops": AzureDevOps,
 }
-_MODELS: Mapping[str, type[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings]] = {
-    "confluence": ConfluenceSettings,
-    "servicenow": ServiceNowSettings,
-    "azure_devops": AzureDevOpsSettings,
+_MODELS: Mapping[str, type[DestinationSettings]] = {
+    model.model_fields["kind"].default: model for model in get_args(get_args(AnySettings)[0])
 }
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
 

@@ -188,14 +188,6 @@ def not_visible(what: str) -> NotVisible:
     )
 
 
-def rows_of(found: dict[str, Any], name: str = "results") -> list[dict[str, Any]]:
-    """The rows of a list; raises `TypeError` where there is none, or where one isn't an object."""
-    rows = found[name]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TypeError(name)
-    return rows
-
-
 def storage_of(row: dict[str, Any]) -> str:
     """The storage format of a page's description; empty where it has none."""
     return str(((row.get("body") or {}).get("storage") or {}).get("value") or "")

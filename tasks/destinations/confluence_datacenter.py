@@ -15,10 +15,9 @@ from tasks.destinations.confluence_api import (
     PageFile,
     not_visible,
     refusal,
-    rows_of,
     storage_of,
 )
-from tasks.destinations.contract import identifier
+from tasks.destinations.contract import identifier, rows_of
 from tasks.outbound import Http, Request
 
 T = TypeVar("T")

@@ -31,6 +31,7 @@ async def link_page(api: Dialect, work: Work) -> Receipt:
             update={"change": "skipped", "warnings": ("The page was edited by hand; its links were left as they are.",)}
         )
     body = with_links(page.body, panel, work.subject)
+    api.http.keep_inside((page.title, body))
     draft = Draft(title=page.title, body=body, message=message_of(standing.shows), minor=True)
     written = await api.update(page, draft)
     keys = tuple(link.key for link in work.links)

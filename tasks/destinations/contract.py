@@ -171,6 +171,14 @@ def identifier(value: object) -> str:
     return str(value)
 
 
+def rows_of(found: Mapping[str, Any], name: str = "results") -> list[dict[str, Any]]:
+    """The rows of a list; raises `TypeError` where there is none, or where one isn't an object."""
+    rows = found[name]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise TypeError(name)
+    return rows
+
+
 def basic(account: str, secret: str) -> dict[str, str]:
     """HTTP Basic (RFC 7617)."""
     return {"Authorization": "Basic " + base64.b64encode(f"{account}:{secret}".encode()).decode()}

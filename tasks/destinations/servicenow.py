@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from pydantic import field_validator
 
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic
-from tasks.destinations.servicenow_answers import as_strings, found_rows, refused, stored_incident
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic, rows_of
+from tasks.destinations.servicenow_answers import as_strings, refused, stored_incident
 from tasks.errors import DestinationTrouble, Permanent
 from tasks.markup import clean, servicenow
 from tasks.markup.page import Attachment
@@ -140,10 +140,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if known is None and (work.previous is not None or work.doubt_until_ms is not None):
             known = await self._look_up(http, work.subject, plan)
             found = known is not None
-            if known is None and work.doubt_until_ms is not None:
+            if known is None:
                 work.settle_doubt(now_ms())
         if known is None:
-            return self._receipt(await self._create(http, plan), plan, "created")
+            stored = await self._write(http, "POST", TABLE, "POST /table/incident", _params(plan), plan.fields)
+            return self._receipt(stored, plan, "created")
         differs = _differing(known, plan)
         if if_exists == "skip":
             return self._receipt(known, plan, "skipped")
@@ -151,21 +152,9 @@ class ServiceNow(Destination[ServiceNowSettings]):
             return self._receipt(known, plan, "found")
         if not differs:
             return self._receipt(known, plan, "unchanged")
-        response = await http.send(
-            Request(
-                "PATCH",
-                f"{TABLE}/{quote(known['sys_id'])}",
-                "PATCH /table/incident/{sys_id}",
-                params=_params(plan),
-                headers=_json_body(),
-                json=plan.fields,
-                writes=True,
-            ),
-            accept=frozenset({403}),
-        )
-        if response.status == 403:
-            raise refused(response)
-        return self._receipt(stored_incident(response), plan, "updated")
+        path = f"{TABLE}/{quote(known['sys_id'])}"
+        stored = await self._write(http, "PATCH", path, "PATCH /table/incident/{sys_id}", _params(plan), plan.fields)
+        return self._receipt(stored, plan, "updated")
 
     async def link(self, work: Work, http: Http) -> Receipt:
         """Bring the lines of links at the description's end up to date."""
@@ -184,35 +173,19 @@ class ServiceNow(Destination[ServiceNowSettings]):
         wanted = clean.cut(without_links(present), DESCRIPTION_LENGTH - len(block)) + block
         if wanted == present:
             return previous.model_copy(update={"change": "unchanged", "warnings": ()})
-        change = Request(
-            "PATCH",
-            path,
-            "PATCH /table/incident/{sys_id}",
-            params=params,
-            headers=_json_body(),
-            json={"description": wanted},
-            writes=True,
-        )
-        response = await http.send(change, accept=frozenset({403}))
-        if response.status == 403:
-            raise refused(response)
-        stored = stored_incident(response).get("description", "")
-        dropped = () if stored == wanted else ("description was not stored as sent",)
+        http.keep_inside((wanted,))
+        change = {"description": wanted}
+        stored = await self._write(http, "PATCH", path, "PATCH /table/incident/{sys_id}", params, change)
+        dropped = () if stored.get("description", "") == wanted else ("description was not stored as sent",)
         return previous.model_copy(update={"change": "updated", "warnings": dropped})
 
-    async def _create(self, http: Http, plan: IncidentPlan) -> dict[str, str]:
-        response = await http.send(
-            Request(
-                "POST",
-                TABLE,
-                "POST /table/incident",
-                params=_params(plan),
-                headers=_json_body(),
-                json=plan.fields,
-                writes=True,
-            ),
-            accept=frozenset({403}),
-        )
+    async def _write(
+        self, http: Http, method: str, path: str, operation: str, params: dict[str, str], fields: Mapping[str, str]
+    ) -> dict[str, str]:
+        """The incident as it is after a write."""
+        headers = {"Content-Type": "application/json"}
+        request = Request(method, path, operation, params=params, headers=headers, json=dict(fields), writes=True)
+        response = await http.send(request, accept=frozenset({403}))
         if response.status == 403:
             raise refused(response)
         return stored_incident(response)
@@ -223,7 +196,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         response = await http.send(
             Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
         )
-        present = response.parsed(found_rows)
+        present = response.parsed(lambda answer: rows_of(answer, "result"))
         digest = hashlib.sha256(file.content).hexdigest()
         if any(_is_copy(row, file, digest) for row in present):
             return
@@ -252,7 +225,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         """
         params = _params(plan) | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-        rows = response.parsed(found_rows)
+        rows = response.parsed(lambda answer: rows_of(answer, "result"))
         matching = [row for row in rows if row.get("correlation_id") == key]
         if matching:
             return response.parsed(lambda _: as_strings(matching[0]))
@@ -361,7 +334,3 @@ def _extra(config: TicketConfig) -> dict[str, str]:
 def _params(plan: IncidentPlan) -> dict[str, str]:
     names = dict.fromkeys(["sys_id", "number", "priority", *plan.fields])
     return {"sysparm_fields": ",".join(names), "sysparm_exclude_reference_link": "true"}
-
-
-def _json_body() -> dict[str, str]:
-    return {"Content-Type": "application/json"}

@@ -21,14 +21,6 @@ def as_strings(row: Mapping[str, Any]) -> dict[str, str]:
     return fields | {"sys_id": identifier(row["sys_id"])}
 
 
-def found_rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a result; raises `TypeError` where there are none."""
-    rows = answer["result"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TypeError("result")
-    return rows
-
-
 def refused(response: Response) -> Permanent | DestinationTrouble:
     """A 403: a rule of the instance against this one incident, or a right that the account lacks for all of them."""
     words = response.words()

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from tasks.markup.clean import plain_title
 from tasks.markup.parse import parse_document
+from tasks.markup.slugs import heading_text
 
 LOOKED_AT = 20_000
 
@@ -17,8 +18,6 @@ def title_of(markdown: str, default: str = "") -> str:
     if isinstance(given, str) and (title := plain_title(given)):
         return title
     for opening, inline in pairwise(document.tokens):
-        if opening.type == "heading_open":
-            words = "".join(child.content for child in inline.children or () if child.type in ("text", "code_inline"))
-            if title := plain_title(words):
-                return title
+        if opening.type == "heading_open" and (title := plain_title(heading_text(inline))):
+            return title
     return default

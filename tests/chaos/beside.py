@@ -76,13 +76,10 @@ def _answer(request: urllib.request.Request) -> Any:
         return json.loads(answer.read())
 
 
-async def judge_beside(stage: Stage, services: Services) -> list[str]:
+async def judge_beside(beside: Beside, attempts: Counter[str]) -> list[str]:
     """What is wrong between the versions: one that did no attempt, or a trail that the other doesn't verify."""
-    if stage.beside is None:
-        return []
-    attempts = await attempts_by_version(stage, services)
     idle = [f"no attempt was made by {version}" for version in ("worker", "beside") if not attempts[version]]
-    said = await asyncio.to_thread(stage.beside.verified)
+    said = await asyncio.to_thread(beside.verified)
     return [*idle, *([f"the other version's `audit verify` says: {said}"] if said else [])]
 
 

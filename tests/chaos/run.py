@@ -97,8 +97,9 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
         state = await stage.ask_sandbox("GET", "state")
         verdict = await judge(services, accepted, state["objects"])
         if stage.beside:
-            verdict.other += await judge_beside(stage, services)
-            verdict.beside = dict(await attempts_by_version(stage, services))
+            attempts = await attempts_by_version(stage, services)
+            verdict.beside = dict(attempts)
+            verdict.other += await judge_beside(stage.beside, attempts)
     verdict.mischief = str(mischief.done)
     verdict.seconds = time.monotonic() - start
     return verdict

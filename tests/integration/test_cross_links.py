@@ -7,10 +7,12 @@ import json
 import re
 
 import pytest
+from aiohttp import web
 
 from tasks.cross_links import follow_up
 from tasks.model import JobState
 from tests.integration.page_support import INCIDENT, ISSUE, PUBLISH, TEXT, WORK_ITEM, Bench
+from worker.sandbox import fault_answers
 
 ALL = (PUBLISH, INCIDENT, WORK_ITEM)
 
@@ -142,6 +144,21 @@ async def apart(bench):
     await bench.services.redis.delete(record)
     await deliver(bench, *ALL[1:])
     await bench.services.redis.hset(record, mapping=page)
+
+
+async def test_a_refused_link_is_told_without_the_content_that_the_answer_repeats(bench, monkeypatch):
+    content = "the planted sentence that only the content holds"
+    await bench.put(content_md=f"So {content}.")
+    await bench.services.contents.put_issue(ISSUE.model_copy(update={"description": f"So {content}."}), "test")
+    await apart(bench)
+    said = {"message": f"refused: {content}", "error": {"message": f"refused: {content}"}}
+    monkeypatch.setattr(fault_answers, "refusal", lambda *_, **__: web.json_response(said, status=400))
+    for vendor in ("confluence", "servicenow"):
+        await bench.sandbox.fault(vendor=vendor, operation="update", fault="status", status=400)
+    jobs = [await bench.services.ledger.require(identifier) for identifier in await bench.due_follow_ups()]
+    refused = [ended.error for ended in [await bench.attempt(job) for job in jobs] if ended.error is not None]
+    assert [error.excerpt for error in refused] == ["refused:[content]"] * 2
+    assert not [error for error in refused if content in str(error)]
 
 
 @pytest.mark.parametrize("flavor", ["cloud", "datacenter"])

@@ -292,6 +292,8 @@ def test_a_field_without_a_value_is_refused(run):
         ("# RCA: **Checkout** `pay` down\n\nx", "RCA: Checkout pay down"),
         ("intro\n\n```sh\n# not a heading\n```\n\n## The heading ##\n", "The heading"),
         ("Setext\n======\n", "Setext"),
+        ("One\nTwo\n===\n", "One Two"),
+        ("# $x^2$ grows\n", "x^2 grows"),
         ("no heading at all", "fallback"),
         ("---\ntitle: 'Incident: DNS'\n---\n\n## Timeline\n", "Incident: DNS"),
         ("---\ntitle: 7\n---\n\n## Timeline\n", "Timeline"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -191,7 +190,7 @@ def _exported(file: Path) -> list[str]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return [line for line in re.split(r"\r?\n", file.read_text("utf-8")) if line]
+        return [line for line in file.read_text("utf-8").split("\n") if line]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read ({type(error).__name__}).") from None
 

@@ -86,7 +86,9 @@ def _one_line(text: str) -> str | None:
 @click.argument("name")
 @click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops"]), required=True)
 @click.option("--base-url", help="Confluence: the site, https://example.atlassian.net")
-@click.option("--email", help="Confluence: the account of the API token")
+@click.option(
+    "--email", help="Confluence: the account of the API token; Data Center: a user name, to log in with a password"
+)
 @click.option("--space", help="Confluence: the space that the test looks at")
 @click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")

@@ -17,7 +17,7 @@ def client_address(peer: str | None, forwarded: Sequence[str], trusted: str) -> 
     networks = [ipaddress.ip_network(part.strip(), strict=False) for part in trusted.split(",") if part.strip()]
     said = [part.strip() for value in forwarded for part in value.split(",")]
     current = _address(peer or "")
-    while current is not None and said and any(_within(current, network) for network in networks):
+    while current is not None and said and any(current in network for network in networks):
         before = _address(said.pop())
         if before is None:
             break
@@ -44,9 +44,3 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found
-
-
-def _within(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: ipaddress.IPv4Network | ipaddress.IPv6Network
-) -> bool:
-    return address.version == network.version and address in network

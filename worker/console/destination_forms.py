@@ -37,10 +37,16 @@ CONFLUENCE = Kind(
     name="confluence",
     purpose="Publishes RCA and post-mortem documents as pages of a space.",
     secret="API Token",
-    secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, without an e-mail address.",
+    secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, or the password of the user named above.",
     fields=(
         Field(name="base_url", label="Base URL", example="https://example.atlassian.net", type="url"),
-        Field(name="email", label="Email", example="bot@example.com", type="email", required=False),
+        Field(
+            name="email",
+            label="Email",
+            example="bot@example.com",
+            hint="Data Center: a user name, for a password.",
+            required=False,
+        ),
         Field(name="space", label="Space Key", example="OPS", hint="The test looks at this space.", required=False),
         Field(name="flavor", label="Edition", choices=FLAVORS),
     ),
