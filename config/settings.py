@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     result_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, description="how long Celery results are kept")
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
     heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
+    redis_patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="how long a starting worker waits for a Redis that is away: it may be failing over",
+    )
     resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
     crash_limit: int = Field(
         default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
@@ -188,7 +193,7 @@ def _check_address(name: str, address: str) -> None:
         )
 
 
-def settings_for(data: Path | None) -> Settings:
+def settings_for(data: Path | None = None) -> Settings:
     """Settings, with `--data` taking the place of AFTERWORD_DATA; raises `ConfigError` naming each bad variable."""
     try:
         return Settings() if data is None else Settings(data=data)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, Task, signals
@@ -18,7 +19,7 @@ from celery.loaders.app import AppLoader
 from redis.exceptions import RedisError
 
 from config.logging import configure_logging
-from config.settings import Settings
+from config.settings import ConfigError, settings_for
 from tasks import lifecycle, progress
 from tasks.errors import AfterwordError, AttemptFailed, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
@@ -37,12 +38,22 @@ log = logging.getLogger(__name__)
 REQUEUE_PAUSE_S = 1.0  # a broker that is well while Redis is away must not spin
 
 
+@contextmanager
+def one_line_for_trouble() -> Iterator[None]:
+    """A start that can't work ends with one clear line, also under Celery's own command."""
+    try:
+        yield
+    except (ConfigError, AfterwordError, RedisError, OSError) as error:
+        raise SystemExit(f"afterword: {error}") from None
+
+
 class Loader(AppLoader):
     """Reads our settings when Celery first needs its own."""
 
     def read_configuration(self, env: str = "") -> Mapping[str, Any]:
         """Celery's configuration."""
-        return celery_settings(Settings())
+        with one_line_for_trouble():
+            return celery_settings(settings_for())
 
 
 class Afterword(Celery):
@@ -55,10 +66,15 @@ class Afterword(Celery):
     def running_loop(self) -> Loop:
         """The process's loop, opened at first use."""
         if self.loop is None:
-            loop = Loop(Settings())
+            loop = Loop(settings_for())
             loop.start()
             self.loop = loop
         return self.loop
+
+    def prepare(self) -> None:
+        """Set up logging and open the loop, before the first message is taken; raises what opening it raises."""
+        configure_logging(settings_for(), progress.facts)
+        self.running_loop()
 
 
 class Delivery(Task):
@@ -198,7 +214,19 @@ def test_azuredevops_connection(
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
-    configure_logging(Settings(), progress.facts)
+    configure_logging(settings_for(), progress.facts)
+
+
+@signals.worker_init.connect
+def _open(**_: object) -> None:
+    with one_line_for_trouble():
+        app.prepare()
+
+
+@signals.worker_process_init.connect
+def _forget_the_parents_loop(**_: object) -> None:
+    """A process of Celery's prefork pool opens a loop of its own: threads don't survive a fork."""
+    app.loop = None
 
 
 @signals.worker_ready.connect

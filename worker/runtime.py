@@ -12,13 +12,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import aiohttp
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from config.keys import follow_key_ring
 from config.settings import Settings
@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
 PATIENCE_S = 5.0  # a little more than saying goodbye may take
+REDIS_PAUSE_S = 1.0
 T = TypeVar("T")
 
 
@@ -224,14 +225,37 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await asyncio.to_thread(tracing.close)
 
 
+@asynccontextmanager
+async def open_services_patiently(settings: Settings) -> AsyncIterator[Services]:
+    """The same for a worker: a Redis that is away has `redis_patience_s` to come back, as a broker has with Celery.
+
+    Raises what `open_services` raises: at once where waiting doesn't help.
+    """
+    deadline = time.monotonic() + settings.redis_patience_s
+    async with AsyncExitStack() as opened:
+        while True:
+            try:
+                services = await opened.enter_async_context(open_services(settings))
+                break
+            except (StateUnavailable, RedisError, OSError) as trouble:
+                helps = not isinstance(trouble, StateUnavailable) or trouble.code == "redis_absent"
+                if not helps or time.monotonic() > deadline:
+                    raise
+                log.warning("start: %s; trying again", trouble)
+            await asyncio.sleep(REDIS_PAUSE_S)
+        yield services
+
+
 async def _check_redis(redis: Redis) -> None:
     try:
         facts = await redis.info("server")
     except (RedisError, OSError) as error:
-        reason = "refused the password" if "AUTH" in str(error) or "WRONGPASS" in str(error) else "can't be reached"
+        code, reason = "redis_absent", "can't be reached"
+        if isinstance(error, AuthenticationError | NoPermissionError):
+            code, reason = "redis_refused", f"refused the account: {str(error).rstrip('.')}"
         raise StateUnavailable(
             f"Redis {reason}.",
-            code="redis_absent",
+            code=code,
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
         ) from None
     version = str(facts.get("redis_version", "0"))
@@ -256,7 +280,7 @@ class Loop:
         self.services: Services
 
     def start(self) -> None:
-        """Open the services; raises what `open_services` raises."""
+        """Open the services; raises what `open_services_patiently` raises."""
         self._thread.start()
         self._started.wait()
         if self._trouble is not None:
@@ -286,7 +310,7 @@ class Loop:
             self._started.set()
 
     async def _main(self) -> None:
-        async with open_services(self._settings) as services:
+        async with open_services_patiently(self._settings) as services:
             self.services = services
             self._started.set()
             await self._stop.wait()

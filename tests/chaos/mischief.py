@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -174,5 +175,7 @@ class Mischief:
             self.stage.at_work()
             for name in self.stage.ended():
                 self.stage.stopped.discard(name)
+                last_words = self.stage.last_words(name)
                 self.stage.start(name)
                 self.done.counts["workers ended by themselves"] += 1
+                print(f"{name} ended by itself: {last_words}", file=sys.stderr, flush=True)

@@ -89,6 +89,10 @@ class Stage:
             return b" ready." in log.read(100_000)
         return False
 
+    def last_words(self, name: str) -> str:
+        """The last line that the worker wrote."""
+        return (self._log(name).read_text("utf-8", errors="replace").splitlines() or [""])[-1]
+
     def _log(self, name: str) -> Path:
         return self.settings.data / f"{name}.log"
 

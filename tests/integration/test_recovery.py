@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from redis.exceptions import RedisError
 from tasks.destinations import parse_settings
 from tasks.errors import StateUnavailable
 from tasks.model import Issue, JobState, parse_command
-from tests.conftest import until
+from tests.conftest import ROOT, environment, stop, until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, submit
 from tests.integration.test_processes import alive, settled
 from worker.embedded import EmbeddedValkey
@@ -215,8 +217,6 @@ def own_worker(own, start_worker, monkeypatch):
 
 
 def _with_redis(url: str):
-    from tests.conftest import environment
-
     return lambda settings: environment(settings) | {"AFTERWORD_REDIS_URL": url}
 
 
@@ -240,6 +240,83 @@ async def test_workers_go_on_by_themselves_after_redis_was_killed_and_started_ag
     assert worker.poll() is None
     assert len(await sandbox.objects("servicenow")) == len(ids)
     await every_intent_has_one_outcome(services)
+
+
+CELERYS_OWN = (sys.executable, "-m", "celery", "-A", "worker", "worker")
+
+
+def log_of(services) -> str:
+    return (services.settings.data / "worker-0.log").read_text("utf-8")
+
+
+async def waits_for_redis(services):
+    async def said():
+        return "trying again" in log_of(services)
+
+    await until(said, what="the worker's word that Redis is away")
+
+
+@pytest.mark.parametrize("command", [(), CELERYS_OWN], ids=["afterword", "celery"])
+async def test_a_worker_that_starts_while_redis_is_away_goes_to_work_once_it_is_back(own, own_worker, command):
+    server, services = own
+    ids = await submit_many(services, 3)
+    kill(server)
+    worker = own_worker(*command)
+    await waits_for_redis(services)
+    server.start()
+    await all_delivered(services, ids)
+    assert worker.poll() is None
+
+
+@pytest.mark.parametrize("command", [(), CELERYS_OWN], ids=["afterword", "celery"])
+async def test_a_worker_that_waits_for_redis_can_be_stopped(own, own_worker, command):
+    server, services = own
+    kill(server)
+    worker = own_worker(*command)
+    await waits_for_redis(services)
+    stop(worker)
+    server.start()
+
+
+@pytest.mark.parametrize("command", [(), CELERYS_OWN], ids=["afterword", "celery"])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"AFTERWORD_REDIS_URL": "redis://127.0.0.1:1/0"}, "Redis can't be reached."),
+        (
+            {"AFTERWORD_REDIS_URL": "redis://:wrong@127.0.0.1:{port}/0"},
+            "Redis refused the account: invalid username-password pair or user is disabled.",
+        ),
+        ({"AFTERWORD_REDIS_URL": "http://127.0.0.1"}, "AFTERWORD_REDIS_URL"),
+        ({"AFTERWORD_KEYS": "c2hvcnQ="}, "32"),
+        ({"AFTERWORD_CONCURRENCY": "many"}, "AFTERWORD_CONCURRENCY"),
+    ],
+    ids=["away for too long", "wrong password", "bad address", "bad key", "bad setting"],
+)
+async def test_a_start_that_cant_work_ends_with_one_line(services, valkey, command, changes, words):
+    port = valkey.url.rpartition(":")[2].partition("/")[0]
+    changed = {name: value.replace("{port}", port) for name, value in changes.items()}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command or (sys.executable, "-m", "worker", "worker"),
+        cwd=ROOT,
+        env=environment(services.settings) | {"AFTERWORD_REDIS_PATIENCE_S": "0.1"} | changed,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("afterword: ")
+    assert words in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+async def test_celerys_other_pools_deliver_as_well(services, content, start_worker):
+    for pool in ("prefork", "solo"):
+        worker = start_worker(*CELERYS_OWN, "--pool", pool, "--concurrency", "2")
+        await all_delivered(services, await submit_many(services, 3))
+        stop(worker)
 
 
 async def test_a_producer_gets_an_error_while_redis_is_away_and_the_same_job_afterwards(own):

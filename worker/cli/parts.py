@@ -13,7 +13,6 @@ from config.logging import configure_logging
 from worker.api.serve import serve_until_stopped as serve_until_stopped_api
 from worker.cli.base import Context, Failure, common
 from worker.demo.run import run_demo
-from worker.runtime import check_services
 from worker.sandbox.serve import serve_until_stopped
 from worker.stack import Stack, Stopped, keep_alive, running_stack
 
@@ -90,8 +89,8 @@ def worker(context: Context, concurrency: int | None, queues: str | None) -> Non
     """Run a worker, the same as `celery -A worker worker`."""
     from worker.celery import app
 
-    check_services(context.settings)
-    os.environ["AFTERWORD_DATA"] = str(context.settings.data)  # Celery's loader reads the settings by itself
+    os.environ["AFTERWORD_DATA"] = str(context.settings.data)  # the app reads the settings by itself
+    app.prepare()
     arguments = ["worker", "--without-gossip", "--without-mingle", "--loglevel", context.settings.log_level]
     if concurrency:
         arguments += ["--concurrency", str(concurrency)]
