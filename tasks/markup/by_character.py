@@ -19,6 +19,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
 from tasks.markup.lists import list_block
+from tasks.markup.states import BlockState, LineState, Piece, emphasis
 
 DEEPEST_INLINE = 20
 InlineRule = Callable[[StateInline, bool], bool]
@@ -74,16 +75,16 @@ class Inline(ParserInline):
 
     def sort_rules(self) -> None:
         """Sort the rules that are enabled; call it when all are."""
-        rules = {rule.name: rule.fn for rule in self.ruler.__rules__ if rule.enabled}
+        rules = {rule.name: rule.fn for rule in self.ruler.__rules__ if rule.enabled} | {"emphasis": emphasis}
         self.by_character = {start: tuple(rules[name] for name in names) for start, names in _STARTS.items()}
 
     def parse(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> list[Token]:
         """The tokens of a line or paragraph; one without a character that means anything is one token."""
         if _STOP.search(src) is None:
             if src:
-                tokens.append(Token("text", "", 0, content=src))
+                tokens.append(Piece("text", "", 0, content=src))
             return tokens
-        state = StateInline(src, md, env, tokens)
+        state = LineState(src, md, env, tokens)
         self.tokenize(state)
         if state.delimiters or any(state.tokens_meta):
             for rule in self.ruler2.getRules(""):
@@ -175,6 +176,13 @@ class Block(ParserBlock):
             return False
 
         return ends
+
+    def parse(self, src: str, md: MarkdownIt, env: EnvType, outTokens: list[Token]) -> list[Token] | None:  # noqa: N803
+        """Add the tokens of a document's blocks to `outTokens`."""
+        if src:
+            state = BlockState(src, md, env, outTokens)
+            self.tokenize(state, state.line, state.lineMax)
+        return outTokens
 
     def tokenize(self, state: StateBlock, startLine: int, endLine: int) -> None:  # noqa: N803 - the parser's names
         """Generate tokens for a range of lines."""

@@ -15,6 +15,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block import list_block as markdown_it_list
 from markdown_it.token import Token
 
+from tasks.markup.states import Piece
+
 _MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t\n]|\Z)")
 _TASK = re.compile(r"\[([ xX])\][ \t]")
 # Words that no block but a paragraph can begin with, with or without a box before them.
@@ -116,21 +118,21 @@ def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed:
     if end == 0:
         return False
     level, tokens, lines = listed.level, state.tokens, [line, line + 1]
-    item = Token("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
+    item = Piece("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
     item.info = marker.number or ""
     if found.group(1):
         item.meta = {"checked": found.group(1) != "[ ] "}
         _be_task(item, listed)
-    begin = Token("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
-    words = Token("inline", "", 0, map=[line, line + 1], level=level + 2, children=[], block=True)
+    begin = Piece("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
+    words = Piece("inline", "", 0, map=[line, line + 1], level=level + 2, children=[], block=True)
     words.content = mdTrim(src[found.end() : state.eMarks[line]])
-    finish = Token("paragraph_close", "p", -1, level=level + 1, block=True)
+    finish = Piece("paragraph_close", "p", -1, level=level + 1, block=True)
     tokens += (
         item,
         begin,
         words,
         finish,
-        Token("list_item_close", "li", -1, level=level, markup=marker.kind, block=True),
+        Piece("list_item_close", "li", -1, level=level, markup=marker.kind, block=True),
     )
     listed.short += (begin, finish)
     state.line = end
@@ -147,7 +149,7 @@ def _end_of_short(state: StateBlock, line: int, last: int, indent: int) -> int:
     if state.isEmpty(following):
         following = state.skipEmptyLines(following)
         return following if following >= last or state.sCount[following] < indent else 0
-    begins = state.blkIndent <= state.sCount[following] < min(indent, state.blkIndent + 4)
+    begins = 0 <= state.sCount[following] < min(indent, state.blkIndent + 4)
     return following if begins and _marker(state, following) else 0
 
 

@@ -52,6 +52,13 @@ def code_macro(text: str, language: str = "", title: str = "") -> str:
     return plain_macro("code", text, parameters)
 
 
+def task(number: int, *, done: bool) -> tuple[str, str]:
+    """The start and end of an item of a task list."""
+    status = "complete" if done else "incomplete"
+    start = f"<ac:task><ac:task-id>{number}</ac:task-id><ac:task-status>{status}</ac:task-status><ac:task-body>"
+    return start, "</ac:task-body></ac:task>"
+
+
 def anchor(name: str) -> str:
     """A place that links can lead to."""
     return macro("anchor", {"": name})

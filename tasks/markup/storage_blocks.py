@@ -12,6 +12,7 @@ from markdown_it.token import Token
 
 from tasks.markup import clean, raw_html, storage
 from tasks.markup.clean import escape
+from tasks.markup.emoji_names import with_emoji
 from tasks.markup.files import Files
 from tasks.markup.page import PageOptions
 from tasks.markup.slugs import heading_text
@@ -85,6 +86,13 @@ class Blocks(Inlines):
         elif token.content:
             self._block(f"<p>{escape(token.content)}</p>")
 
+    def _nothing_but_words(self, position: int) -> str | None:
+        """The words of most items, cells and short paragraphs, which are all that stands in them; None where more does."""
+        children = self.tokens[position].children or ()
+        if len(children) != 1 or children[0].type != "text" or self.tokens[position + 1].nesting >= 0:
+            return None
+        return escape(with_emoji(children[0].content))
+
     def _inline(self, token: Token, _position: int) -> int:
         self.write_inline(token.children or [])
         return 1
@@ -99,6 +107,9 @@ class Blocks(Inlines):
         bare = token.hidden or (before.type == "list_item_open" and "checked" in before.meta)
         if not bare or self.out.kind is not Kind.CELL:
             self.out.place_block()
+        if not bare and (words := self._nothing_but_words(position + 1)) is not None:
+            self.out.raw(f"<p>{words}</p>")
+            return 3
         self._open.append(len(self.out.stack))
         if not bare:
             self.out.open("p", "<p>", "</p>", Kind.PHRASE)
@@ -130,7 +141,7 @@ class Blocks(Inlines):
         self.out.end(self._lists.pop().index)
         return 1
 
-    def _item(self, token: Token, _position: int) -> int:
+    def _item(self, token: Token, position: int) -> int:
         """Begin an item, in a list of its kind."""
         lists = self._lists[-1]
         kind = "task" if "checked" in token.meta else "plain"
@@ -149,17 +160,25 @@ class Blocks(Inlines):
                 start = f' start="{lists.number}"' if lists.ordered and lists.number != 1 else ""
                 self.out.open("#list", f"<{tag}{start}>", f"</{tag}>", Kind.LIST, firm=True)
         lists.number += 1
+        start, end = "<li>", "</li>"
+        if kind == "task":
+            self._tasks += 1
+            start, end = storage.task(self._tasks, done=token.meta["checked"])
+        if (words := self._short_item(position, task=kind == "task")) is not None:
+            self.out.raw(f"{start}{words}{end}")
+            return 5
         self._open.append(len(self.out.stack))
-        if kind == "plain":
-            self.out.open("#item", "<li>", "</li>", Kind.CELL, firm=True)
-            return 1
-        self._tasks += 1
-        status = "complete" if token.meta["checked"] else "incomplete"
-        start = (
-            f"<ac:task><ac:task-id>{self._tasks}</ac:task-id><ac:task-status>{status}</ac:task-status><ac:task-body>"
-        )
-        self.out.open("#task", start, "</ac:task-body></ac:task>", Kind.CELL, firm=True)
+        self.out.open("#item", start, end, Kind.CELL, firm=True)
         return 1
+
+    def _short_item(self, position: int, *, task: bool) -> str | None:
+        """The words of an item that holds nothing but a paragraph without an element; None where there is more to it."""
+        tokens = self.tokens
+        paragraph = tokens[position + 1]
+        if paragraph.type != "paragraph_open" or tokens[position + 4].type != "list_item_close":
+            return None
+        bare = (paragraph.hidden or task) and not tokens[position + 2].content.startswith("[")
+        return self._nothing_but_words(position + 2) if bare else None
 
     # -- panels
 
@@ -183,9 +202,12 @@ class Blocks(Inlines):
             self.out.open("#", f"<{token.tag}>", f"</{token.tag}>", kind, firm=True)
         return 1
 
-    def _cell(self, token: Token, _position: int) -> int:
+    def _cell(self, token: Token, position: int) -> int:
         style = str(token.attrs.get("style", ""))
         aligned = f' style="{style.replace(":", ": ")};"' if style.startswith("text-align:") else ""
+        if (words := self._nothing_but_words(position + 1)) is not None:
+            self.out.raw(f"<{token.tag}{aligned}>{words}</{token.tag}>")
+            return 3
         self._open.append(len(self.out.stack))
         self.out.open("#", f"<{token.tag}{aligned}>", f"</{token.tag}>", Kind.CELL, firm=True)
         return 1
