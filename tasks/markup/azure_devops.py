@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import nh3
@@ -21,6 +21,7 @@ from tasks.markup.slugs import heading_text, slugs_of
 from tasks.markup.writer import DEEPEST_RAW
 
 LONGEST = 1_000_000
+PART = 500  # tokens, at least, that are rendered at once
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 ATTRIBUTES = {
     "a": {"href"},
@@ -39,6 +40,10 @@ _CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code'
 _QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
 # After which a document may be cut; the sanitiser closes what is open there.
 _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HEADINGS))
+# The sanitiser's time grows with the square of the ampersands in one text: it gets a character that no document holds.
+_LONG_TEXT = re.compile(r"[^<>]{10000,}")
+_AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
+_STAND_IN = "\x01"
 _SAFE = re.compile(r"(?:https?://|mailto:)\S+", re.IGNORECASE)
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
@@ -61,7 +66,7 @@ def render(markdown: str, limit: int = LONGEST, pointer: str = "") -> str:
     Beyond `limit` characters it ends at a paragraph, item or row, with `pointer` (where the whole is) below.
     """
     tail = f"<p>{html.escape(pointer)}</p>" if pointer else ""
-    return _fitting(_html(markdown), _sanitised, _BLOCK_ENDS, limit, tail)
+    return _fitting(_enough(markdown, limit), _sanitised, _BLOCK_ENDS, limit, tail)
 
 
 def render_markdown(markdown: str, limit: int = LONGEST, pointer: str = "") -> str:
@@ -91,32 +96,51 @@ def _clean_markdown(markdown: str) -> str:
     return text.strip()
 
 
-def _html(markdown: str) -> str:
-    """The document as HTML that is yet to be sanitised."""
+def _enough(markdown: str, limit: int) -> str:
+    """The document as HTML that is yet to be sanitised; of one that is far too long, no more of it than will be kept."""
+    written: list[str] = []
+    length, wanted = 0, 2 * limit
+    for part in _parts(markdown):
+        written.append(part)
+        length += len(part)
+        if length > wanted:
+            if len(_sanitised("".join(written))) > limit:
+                break
+            wanted = 2 * length
+    return "".join(written)
+
+
+def _parts(markdown: str) -> Iterator[str]:
+    """The document as HTML, some elements at a time."""
     tokens = [token for token in parse(markdown) if token.type != "front_matter"]
     slugs = slugs_of(tokens)
     tags = _Tags()
+    renderer, parser = _renderer()
+    start = 0
     for index, token in enumerate(tokens):
         if index in slugs:
             token.attrs["id"] = slugs[index]
         _adapt(token, tokens, index, tags)
-    renderer, parser = _renderer()
-    written = renderer.render(tokens, parser.options, {})
-    for plain, styled in (("<table>", _TABLE), ("<pre><code", _CODE), ("<blockquote>", _QUOTE)):
-        written = written.replace(plain, styled)
-    return written
+        ends = token.nesting < 0 and not token.hidden and index - start >= PART
+        if ends or index + 1 == len(tokens):
+            written = renderer.render(tokens[start : index + 1], parser.options, {})
+            for plain, styled in (("<table>", _TABLE), ("<pre><code", _CODE), ("<blockquote>", _QUOTE)):
+                written = written.replace(plain, styled)
+            yield written
+            start = index + 1
 
 
 def _sanitised(written: str) -> str:
     """The HTML with nothing but what a form may show; what it leaves open is closed."""
-    return nh3.clean(
-        written,
+    kept = nh3.clean(
+        _LONG_TEXT.sub(lambda text: _AMPERSAND.sub(_STAND_IN, text.group()), written),
         tags={*TAGS} - {"details", "summary"},
         attributes=ATTRIBUTES,
         url_schemes={"http", "https", "mailto"},
         filter_style_properties=STYLES,
         link_rel=None,
-    ).strip()
+    )
+    return kept.replace(_STAND_IN, "&amp;").strip()
 
 
 def _adapt(token: Token, tokens: list[Token], index: int, tags: _Tags) -> None:

@@ -47,6 +47,7 @@ _STOP = re.compile(
     r"[\n$\\`~*\[\]<&@]|!(?=\[)|w(?=ww\.)|(?:(?<=https)|(?<=http)|(?<=mailto)|(?<=xmpp)):"
     r"|_(?<![A-Za-z0-9]_(?=[A-Za-z0-9]))"
 )
+_BELOW_HEADER = re.compile(r"(?:[|:]|-(?=[-|:]))[-|: \t]+")
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
 _RULE = re.compile(r"(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}")
 # The block rules that begin with a character; a table, code, and a heading by its underline can begin with any.
@@ -245,11 +246,12 @@ class Block(ParserBlock):
 
 
 def _may_be_table(state: StateBlock, line: int, last: int) -> bool:
-    """Whether the next line begins as the line below a table's header does."""
-    if line + 2 > last:
+    """Whether the next line reads as the line below a table's header does."""
+    following = line + 1
+    if following >= last or state.sCount[following] < state.blkIndent:
         return False
-    position = state.bMarks[line + 1] + state.tShift[line + 1]
-    return position < state.eMarks[line + 1] and state.src[position] in "|-:"
+    start = state.bMarks[following] + state.tShift[following]
+    return _BELOW_HEADER.fullmatch(state.src, start, state.eMarks[following]) is not None
 
 
 def _is_one_line(state: StateBlock, line: int) -> bool:
@@ -259,15 +261,18 @@ def _is_one_line(state: StateBlock, line: int) -> bool:
 
 def _push_words(state: StateBlock, line: int, end: int, level: int) -> None:
     """The tokens of a paragraph, or of a heading whose underline stands on line `end`."""
-    name, tag = ("heading", f"h{level}") if level else ("paragraph", "p")
     state.line = end + 1 if level else end
-    opening = state.push(f"{name}_open", tag, 1)
-    words = state.push("inline", "", 0)
-    closing = state.push(f"{name}_close", tag, -1)
-    opening.map, words.map = [line, state.line], [line, end]
-    words.content, words.children = mdTrim(state.getLines(line, end, state.blkIndent, False)), []
-    if level:
-        opening.markup = closing.markup = "=" if level == 1 else "-"
+    if end == line + 1:
+        words = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
+    else:
+        words = state.getLines(line, end, state.blkIndent, False)
+    name, tag, markup = ("heading", f"h{level}", "=" if level == 1 else "-") if level else ("paragraph", "p", "")
+    at = state.level
+    state.tokens += (
+        Piece(f"{name}_open", tag, 1, map=[line, state.line], level=at, markup=markup, block=True),
+        Piece("inline", "", 0, map=[line, end], level=at + 1, children=[], content=mdTrim(words), block=True),
+        Piece(f"{name}_close", tag, -1, level=at, markup=markup, block=True),
+    )
 
 
 def rule_across(state: StateBlock, line: int, _last: int, silent: bool) -> bool:

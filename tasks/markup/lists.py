@@ -7,7 +7,7 @@ a nested parser and asks every rule, twice, whether a paragraph ends.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from markdown_it.common.utils import mdTrim
@@ -37,11 +37,15 @@ class Marker(NamedTuple):
 
 @dataclass
 class _List:
-    """A list that is being written: its tokens' level, the paragraphs of its short items, where the others' tokens stand."""
+    """A list that is being written: its tokens' level, the tokens that end its short items' paragraphs and those items (one
+    object stands for all of them), the paragraphs' beginnings, and where the other items' tokens stand.
+    """
 
     level: int
-    short: list[Token]
-    long: list[tuple[int, int]]
+    paragraph_end: Token
+    item_end: Token
+    short: list[Token] = field(default_factory=list)
+    long: list[tuple[int, int]] = field(default_factory=list)
     tight: bool = True
     with_tasks: bool = False
 
@@ -61,7 +65,10 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     opening.markup = marker.kind
     if marker.number is not None and int(marker.number) != 1:
         opening.attrs = {"start": int(marker.number)}
-    end = _items(state, first, last, marker, _List(state.level, [], []), opening)
+    level = state.level
+    paragraph_end = Piece("paragraph_close", "p", -1, level=level + 1, block=True)
+    item_end = Piece("list_item_close", "li", -1, level=level, markup=marker.kind, block=True)
+    end = _items(state, first, last, marker, _List(level, paragraph_end, item_end), opening)
     state.push(f"{name}_close", tag, -1).markup = marker.kind
     opening.map = [first, end]
     state.line = end
@@ -101,8 +108,9 @@ def _next(state: StateBlock, line: int, last: int, first: Marker) -> Marker | No
     """The marker of the list's next item; None where the list has ended."""
     if line >= last or state.sCount[line] < state.blkIndent or state.is_code_block(line):
         return None
-    if any(rule(state, line, last, True) for rule in state.md.block.ruler.getRules("list")):
-        return None
+    for rule in state.md.block.ruler.getRules("list"):
+        if rule(state, line, last, True):
+            return None
     marker = _marker(state, line)
     same = marker is not None and marker.kind == first.kind and (marker.number is None) == (first.number is None)
     return marker if same else None
@@ -117,24 +125,17 @@ def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed:
     end = _end_of_short(state, line, last, state.sCount[line] + marker.end - marker.start + 1)
     if end == 0:
         return False
-    level, tokens, lines = listed.level, state.tokens, [line, line + 1]
+    level, lines = listed.level, [line, line + 1]
     item = Piece("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
     item.info = marker.number or ""
     if found.group(1):
         item.meta = {"checked": found.group(1) != "[ ] "}
         _be_task(item, listed)
     begin = Piece("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
-    words = Piece("inline", "", 0, map=[line, line + 1], level=level + 2, children=[], block=True)
-    words.content = mdTrim(src[found.end() : state.eMarks[line]])
-    finish = Piece("paragraph_close", "p", -1, level=level + 1, block=True)
-    tokens += (
-        item,
-        begin,
-        words,
-        finish,
-        Piece("list_item_close", "li", -1, level=level, markup=marker.kind, block=True),
-    )
-    listed.short += (begin, finish)
+    content = mdTrim(src[found.end() : state.eMarks[line]])
+    words = Piece("inline", "", 0, map=[*lines], level=level + 2, children=[], content=content, block=True)
+    state.tokens += (item, begin, words, listed.paragraph_end, listed.item_end)
+    listed.short.append(begin)
     state.line = end
     return True
 
@@ -150,7 +151,8 @@ def _end_of_short(state: StateBlock, line: int, last: int, indent: int) -> int:
         following = state.skipEmptyLines(following)
         return following if following >= last or state.sCount[following] < indent else 0
     begins = 0 <= state.sCount[following] < min(indent, state.blkIndent + 4)
-    return following if begins and _marker(state, following) else 0
+    found = begins and _MARKER.match(state.src, state.bMarks[following] + state.tShift[following])
+    return following if found else 0
 
 
 def _long_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
@@ -200,7 +202,7 @@ def _be_task(item: Token, listed: _List) -> None:
 
 def _hide_paragraphs(state: StateBlock, listed: _List) -> None:
     """Paragraphs of a list without gaps have no element."""
-    for token in listed.short:
+    for token in (listed.paragraph_end, *listed.short):
         token.hidden = True
     for start, end in listed.long:
         for index in range(start, end):

@@ -45,7 +45,7 @@ def test_a_work_item_is_cut_at_a_paragraph_with_the_pointer():
         ("```\n" + "code line\n" * 900 + "```\n", "code</code></pre>"),
         ("*a* " * 3000, "<em>a</em></p>"),
         ("x" * 5000, "x</p>"),
-        ("> - a\n>   - b\n" * 900, "b</li></ul></li></ul></blockquote>"),
+        ("> - a\n>   - b\n" * 900, "b</li>\n</ul>\n</li></ul></blockquote>"),
     ],
 )
 def test_a_work_item_that_is_cut_ends_where_a_reader_can_stop_with_everything_closed(document, end):
@@ -55,6 +55,18 @@ def test_a_work_item_that_is_cut_ends_where_a_reader_can_stop_with_everything_cl
         assert html.endswith("<p>More</p>")
     assert azure_devops.render(document, limit=2000, pointer="More").endswith(f"{end}<p>More</p>")
     assert len(azure_devops.render(document, limit=2000, pointer="More")) > 1900
+
+
+def test_what_the_sanitiser_takes_away_makes_room_for_more_of_the_document():
+    gone = "<div onclick='" + "x" * 300 + "'>\n\nkept\n\n</div>\n\n"
+    html = azure_devops.render(gone * 40 + "the end", limit=2000)
+    assert html.count("kept") == 40
+    assert html.endswith("<p>the end</p>")
+
+
+def test_a_text_of_many_ampersands_keeps_each():
+    assert azure_devops.render("&" * 12_000) == "<p>" + "&amp;" * 12_000 + "</p>"
+    assert azure_devops.render("&copy" * 12_000) == "<p>" + "&amp;copy" * 12_000 + "</p>"
 
 
 def test_plain_text_lays_tables_out_and_keeps_links_and_boxes():
