@@ -121,7 +121,7 @@ def _parts(markdown: str) -> Iterator[str]:
         if index in slugs:
             token.attrs["id"] = slugs[index]
         _adapt(token, tokens, index, tags)
-        ends = token.nesting < 0 and not token.hidden and index - start >= PART
+        ends = token.nesting <= 0 and token.type != "inline" and not token.hidden and index - start >= PART
         if ends or index + 1 == len(tokens):
             written = renderer.render(tokens[start : index + 1], parser.options, {})
             for plain, styled in (("<table>", _TABLE), ("<pre><code", _CODE), ("<blockquote>", _QUOTE)):
