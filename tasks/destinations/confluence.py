@@ -118,7 +118,8 @@ class Confluence(Destination[ConfluenceSettings]):
         stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)
         if _sent_bytes(page.body) <= BODY_BYTES:
-            stable = render_page(stable, options).body
+            has_footer = stable != document.content_md
+            stable = render_page(stable, options).body if has_footer else page.body
         else:
             page = _shortened(document.content_md, page, options)
         files = tuple(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tasks.destinations.confluence_api import Dialect, Draft
 from tasks.destinations.confluence_mark import anchor_macro, judge, message_of, parse_mark
 from tasks.destinations.contract import Work
@@ -22,15 +24,14 @@ async def link_page(api: Dialect, work: Work) -> Receipt:
         return previous.model_copy(update={"change": "skipped", "warnings": ("The page is not there any more.",)})
     mark = parse_mark(held[0])
     panel = links_panel(work.links)
-    _, present = split_links(page.body)
-    if same_links(panel, present):
+    if await asyncio.to_thread(shows_links, page.body, panel):
         return previous.model_copy(update={"change": "unchanged", "version": page.version, "warnings": ()})
-    standing = judge(page, mark, work.subject, "", "")
+    standing = await asyncio.to_thread(judge, page, mark, work.subject, "", "")
     if standing.edited:
         return previous.model_copy(
             update={"change": "skipped", "warnings": ("The page was edited by hand; its links were left as they are.",)}
         )
-    body = with_links(page.body, panel, work.subject)
+    body = await asyncio.to_thread(with_links, page.body, panel, work.subject)
     api.http.keep_inside((page.title, body))
     draft = Draft(title=page.title, body=body, message=message_of(standing.shows), minor=True)
     written = await api.update(page, draft)
@@ -63,9 +64,9 @@ def with_links(body: str, panel: str, subject: str) -> str:
     return rest[:at] + panel + rest[at:]
 
 
-def same_links(panel: str, other: str) -> bool:
-    """Whether two panels show the same links."""
-    return _hrefs(panel) == _hrefs(other)
+def shows_links(body: str, panel: str) -> bool:
+    """Whether the body's panel has the links of that one."""
+    return _hrefs(panel) == _hrefs(split_links(body)[1])
 
 
 def _hrefs(panel: str) -> list[tuple[str, ...]]:

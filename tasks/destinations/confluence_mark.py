@@ -63,19 +63,26 @@ def judge(page: Page, mark: Mark | None, subject: str, wanted_body: str, wanted_
     An inline comment, our own block of links and what a server adds by itself are no edit.
     """
     signed = _MESSAGE.match(page.message)
-    current = fingerprint(page.body)
-    as_wanted = current == fingerprint(wanted_body) and page.title == wanted_title
     if mark is None:
         anchored = anchor_digest(page.body, subject)
         if anchored is None:
             return Standing(edited=False, shows="")
-        edited = page.version > 1 and signed is None and not as_wanted
-        return Standing(edited=edited, shows=signed.group(1) if signed else anchored)
-    untouched = current == mark.print and page.title == (mark.shown or mark.title)
+        ours = page.version <= 1 or signed is not None
+        shown = signed.group(1) if signed else anchored
+        return Standing(edited=not (ours or _reads_as(page, wanted_title, fingerprint(wanted_body))), shows=shown)
     ours = page.version == mark.version or signed is not None
     later = signed is not None and page.version > mark.version
     shows = signed.group(1) if signed and later else mark.body_sha[:DIGITS]
-    return Standing(edited=not (ours or untouched or as_wanted), shows=shows)
+    fine = (
+        ours
+        or _reads_as(page, mark.shown or mark.title, mark.print)
+        or _reads_as(page, wanted_title, fingerprint(wanted_body))
+    )
+    return Standing(edited=not fine, shows=shows)
+
+
+def _reads_as(page: Page, title: str, text: str) -> bool:
+    return page.title == title and fingerprint(page.body) == text
 
 
 def message_of(digest: str) -> str:

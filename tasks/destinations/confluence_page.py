@@ -6,11 +6,13 @@
 4. write   the next version, with readers' inline comments put back; 409s are told apart by reading again
 5. finish  files, labels, and last our content property: until it is there, the next attempt finishes what is missing
 
-Every step looks at what is there, so an attempt that died after any request is continued and never repeated.
+Every step looks at what is there, so an attempt that died after any request is continued and never repeated. Whole bodies
+are read in a thread: one of a megabyte takes seconds, and the loop has to say meanwhile that this worker lives.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -193,9 +195,10 @@ class Keeper:
         mark = found.mark
         return mark.shown if mark and mark.shown and mark.title == self.plan.title else self.plan.title
 
-    def standing(self, found: Found) -> Standing:
+    async def standing(self, found: Found) -> Standing:
         """How the page stands now."""
-        return judge(found.page, found.mark, self.work.subject, self.plan.body, self.title_for(found))
+        known, wanted = (found.page, found.mark), (self.plan.body, self.title_for(found))
+        return await asyncio.to_thread(judge, *known, self.work.subject, *wanted)
 
     def moves(self, page: Page) -> bool:
         """Whether the job names another parent than the page has."""
@@ -214,7 +217,7 @@ class Keeper:
         )
 
     async def _bring_up_to_date(self, found: Found, *, found_again: bool) -> Receipt:
-        standing = self.standing(found)
+        standing = await self.standing(found)
         if standing.edited and not self.work.released:
             if self.policy.on_drift == "keep":
                 return self._receipt(found.page, "skipped", "The page was edited by hand and was kept as it is.")
@@ -243,7 +246,7 @@ class Keeper:
         """The page's next version. After a 409 the page is read again: ours, somebody else's, or unchanged."""
         conflict: VersionConflict | None = None
         for _ in range(WRITES):
-            whole = self._with_what_stays(found.page, draft)
+            whole = await asyncio.to_thread(self._with_what_stays, found.page, draft)
             try:
                 return await self.api.update(found.page, whole), whole
             except TitleTaken:
@@ -255,7 +258,7 @@ class Keeper:
                     raise NotVisible("The page is gone.", code="page_not_visible", answered=True) from None
                 moved_on = page.version != found.page.version
                 found = Found(page, found.mark, found.mark_version)
-                standing = self.standing(found)
+                standing = await self.standing(found)
                 if moved_on and standing.shows == self.plan.digest[:12] and not standing.edited:
                     return page, draft
                 if moved_on and standing.edited and self.policy.on_drift != "overwrite" and not self.work.released:
@@ -307,7 +310,7 @@ class Keeper:
             job=self.work.job_id,
             body_sha=self.plan.digest,
             version=page.version,
-            print=fingerprint(written),
+            print=await asyncio.to_thread(fingerprint, written),
             title=self.plan.title,
             shown=page.title or draft.title,
             asked=self.plan.labels,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tasks.destinations.confluence_page import Keeper
 from tasks.destinations.confluence_plan import Found
 from tasks.destinations.contract import Preview
-from tasks.markup.compare import compare
+from tasks.markup.compare import Change, compare
 from tasks.markup.inline_comments import carry_over
 from tasks.markup.stored import lines_of
 
@@ -29,17 +31,17 @@ async def preview_page(keeper: Keeper) -> Preview:
         parent=(None, keeper.command.parent_page_id) if keeper.command.parent_page_id else None,
         labels_added=keeper.plan.labels,
         uploads=tuple(file.name for file in keeper.plan.files),
-        diff=compare([], lines_of(keeper.plan.body)),
+        diff=await asyncio.to_thread(_diff, "", keeper.plan.body),
         notes=tuple(notes),
     )
 
 
 async def _existing(keeper: Keeper, found: Found) -> Preview:
     page, plan, mark = found.page, keeper.plan, found.mark
-    standing = keeper.standing(found)
+    standing = await keeper.standing(found)
     notes = [*plan.warnings, *keeper.notes]
     body = keeper.draft(plan.title).body
-    lost = carry_over(page.body, body).lost
+    lost = (await asyncio.to_thread(carry_over, page.body, body)).lost
     if lost:
         notes.append(f"{lost} inline comments would lose their text.")
     action = "update"
@@ -59,6 +61,10 @@ async def _existing(keeper: Keeper, found: Found) -> Preview:
         labels_added=tuple(name for name in plan.labels if name not in there),
         labels_removed=tuple(sorted(set(mark.labels) - set(plan.labels))) if mark else (),
         uploads=tuple(file.name for file in plan.files if known.get(file.name) != file.sha),
-        diff=compare(lines_of(page.body), lines_of(body)),
+        diff=await asyncio.to_thread(_diff, page.body, body),
         notes=tuple(notes),
     )
+
+
+def _diff(old: str, new: str) -> tuple[Change, ...]:
+    return compare(lines_of(old), lines_of(new))

@@ -10,8 +10,7 @@ import hashlib
 import html
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MARKER = "ac:inline-comment-marker"
 LINKS_ANCHOR = "afterword-links"
@@ -32,8 +31,7 @@ _ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _TELLING = frozenset({"href", "ac:name", "ac:anchor", "colspan", "rowspan", "start"})
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """One piece. `name` is the element's for a tag; `text` is what a text or CDATA piece says, decoded."""
 
     kind: Literal["open", "close", "empty", "text", "cdata", "comment"]
@@ -44,6 +42,8 @@ class Piece:
     @property
     def attributes(self) -> dict[str, str]:
         """A tag's attributes, decoded."""
+        if "=" not in self.raw:
+            return {}
         return {name: html.unescape(a or b) for name, a, b in _ATTRIBUTE.findall(self.raw)}
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 
 import phonenumbers
 from stdnum import iban, luhn
@@ -76,6 +77,9 @@ FILE_ENDINGS = frozenset(
     ]
 )
 
+DOCUMENTATION_IPV4 = tuple(map(ipaddress.IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
+PRIVATE_IPV4 = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+DOCUMENTATION_IPV6 = ipaddress.IPv6Network("2001:db8::/32")
 PRIVATE_IPV6 = (ipaddress.ip_network("fc00::/7"), ipaddress.ip_network("fec0::/10"))
 
 
@@ -129,29 +133,28 @@ def is_email(value: str) -> bool:
     return not RESERVED_DOMAINS.search(value) and not value.lower().startswith(("noreply@", "no-reply@", "git@"))
 
 
+@lru_cache(maxsize=4096)
+def _address4(value: str) -> ipaddress.IPv4Address | None:
+    """The address; a log repeats the same few on every line."""
+    try:
+        return ipaddress.IPv4Address(value)
+    except ValueError:
+        return None
+
+
 def is_ipv4(value: str) -> bool:
     """True for a public address outside the documentation ranges (RFC 5737)."""
-    try:
-        address = ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    documentation = any(
-        address in ipaddress.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
-    )
-    return address.is_global and not documentation
+    address = _address4(value)
+    return address is not None and address.is_global and not any(address in net for net in DOCUMENTATION_IPV4)
 
 
 def is_private_ipv4(value: str) -> bool:
     """True for an address of RFC 1918."""
-    try:
-        address = ipaddress.IPv4Address(value)
-    except ValueError:
-        return False
-    return address.is_private and any(
-        address in ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
-    )
+    address = _address4(value)
+    return address is not None and address.is_private and any(address in net for net in PRIVATE_IPV4)
 
 
+@lru_cache(maxsize=4096)
 def _address6(value: str) -> ipaddress.IPv6Address | None:
     if value.count(":") < 2 or len(value) <= 6 or not any(c.isdigit() for c in value):
         return None
@@ -164,8 +167,7 @@ def _address6(value: str) -> ipaddress.IPv6Address | None:
 def is_ipv6(value: str) -> bool:
     """True for a public address outside the documentation range (RFC 3849)."""
     address = _address6(value)
-    documentation = address is not None and address in ipaddress.ip_network("2001:db8::/32")
-    return address is not None and not documentation and not is_private_ipv6(value)
+    return address is not None and address not in DOCUMENTATION_IPV6 and not is_private_ipv6(value)
 
 
 def is_private_ipv6(value: str) -> bool:

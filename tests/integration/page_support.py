@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tasks import lifecycle
 from tasks.cross_links import follow_up
 from tasks.lifecycle import Ended
+from tasks.markup import stored
 from tasks.model import Document, Issue, JobState, parse_command
 from tasks.state.transitions import NotClaimed
 
@@ -137,6 +139,20 @@ class Bench:
         record = await self.services.destinations.require(name)
         settings = record.settings.model_copy(update=changes)
         await self.services.destinations.set(name, type(settings).model_validate(settings.model_dump()), None, "test")
+
+
+def bodies_read_by_the_loop(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The bodies that the loop itself reads from now on; another thread's don't count."""
+    found: list[str] = []
+    read = stored._pieces
+
+    def watched(body: str) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            found.append(body)
+        return read(body)
+
+    monkeypatch.setattr(stored, "_pieces", watched)
+    return found
 
 
 class Dead:

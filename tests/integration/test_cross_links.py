@@ -11,7 +11,15 @@ from aiohttp import web
 
 from tasks.cross_links import follow_up
 from tasks.model import JobState
-from tests.integration.page_support import INCIDENT, ISSUE, PUBLISH, TEXT, WORK_ITEM, Bench
+from tests.integration.page_support import (
+    INCIDENT,
+    ISSUE,
+    PUBLISH,
+    TEXT,
+    WORK_ITEM,
+    Bench,
+    bodies_read_by_the_loop,
+)
 from worker.sandbox import fault_answers
 
 ALL = (PUBLISH, INCIDENT, WORK_ITEM)
@@ -50,7 +58,8 @@ async def linked(bench):
 
 
 @pytest.mark.parametrize("order", [ALL, ALL[::-1], (INCIDENT, PUBLISH, WORK_ITEM)])
-async def test_submitted_together_each_object_is_linked_with_one_version_more_at_most(bench, order):
+async def test_submitted_together_each_object_is_linked_with_one_version_more_at_most(bench, order, monkeypatch):
+    by_loop = bodies_read_by_the_loop(monkeypatch)
     await deliver(bench, *order)
     await bench.follow_up()
     page, incident, item = await linked(bench)
@@ -58,6 +67,7 @@ async def test_submitted_together_each_object_is_linked_with_one_version_more_at
     assert incident["version"] <= 1
     assert item["version"] <= 2
     assert await bench.follow_up() == []
+    assert by_loop == []
 
 
 async def test_the_tickets_first_then_the_page_has_its_links_from_the_start(bench):

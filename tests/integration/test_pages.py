@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.model import JobState
-from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench
+from tasks.model import JobState, parse_command
+from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench, bodies_read_by_the_loop
 
 pytestmark = pytest.mark.usefixtures("destinations")
 CLOUD_HEADERS = {"Authorization": "Bearer x1"}
@@ -54,6 +54,20 @@ async def test_a_new_footer_of_upstream_is_no_change(bench):
     await bench.publish()
     await bench.put(content_md=TEXT + footer.format(2))
     assert (await bench.publish()).receipt.change == "unchanged"
+
+
+async def test_no_body_is_read_by_the_loop_which_has_to_say_that_the_worker_lives(bench, monkeypatch):
+    """A body of a megabyte takes seconds to read: long enough for the worker to be taken for dead."""
+    by_loop = bodies_read_by_the_loop(monkeypatch)
+    await bench.set("confluence", on_drift="overwrite")
+    await bench.publish()
+    page = await bench.page()
+    body = page["body"].replace("noon", '<ac:inline-comment-marker ac:ref="r">noon</ac:inline-comment-marker>')
+    await bench.control("edit", id=page["id"], body=body)
+    await bench.put(content_md=TEXT.replace("Second", "Third"))
+    await bench.services.preview(parse_command(PUBLISH))
+    assert (await bench.publish()).receipt.change == "updated"
+    assert by_loop == []
 
 
 @pytest.mark.parametrize("kind", ["create", "update"])
