@@ -278,7 +278,7 @@ def _push_words(state: StateBlock, line: int, end: int, level: int) -> None:
 def rule_across(state: StateBlock, line: int, _last: int, silent: bool) -> bool:
     """Three or more hyphens, stars or underscores on a line of their own."""
     position = state.bMarks[line] + state.tShift[line]
-    if state.is_code_block(line) or not _RULE.fullmatch(state.src, position, state.eMarks[line]):
+    if not _RULE.fullmatch(state.src, position, state.eMarks[line]) or state.is_code_block(line):
         return False
     if not silent:
         state.line = line + 1

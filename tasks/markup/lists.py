@@ -190,7 +190,8 @@ def _long_item(state: StateBlock, line: int, last: int, marker: Marker, listed: 
     tight = state.tight
     state.tight, state.bMarks[line], state.tShift[line], state.sCount[line], state.listIndent, state.blkIndent = before
     listed.long.append((first_token, len(state.tokens)))
-    state.push("list_item_close", "li", -1).markup = marker.kind
+    state.level -= 1
+    state.tokens.append(listed.item_end)
     item.map = [line, state.line]
     return tight
 
