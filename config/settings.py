@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
     )
     drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    look_first: bool = Field(
+        default=False,
+        description="look for a subject's object before the first one is created: for when Redis was lost or restored",
+    )
     retain_jobs_days: float = Field(default=30.0, gt=0, description="how long ended jobs stay, with their timelines")
     retain_dead_days: float = Field(default=90.0, gt=0, description="how long dead jobs stay")
     retain_contents_days: float = Field(

@@ -238,12 +238,14 @@ async def _load(
 ) -> tuple[Work, Ties]:
     """The job's content and what is known of its subject.
 
-    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing.
+    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing. One
+    that the ledger has lost may be shown at any time: the doubt about it is as old as can be.
     """
     known = await services.ledger.subject(job.subject)
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
+    lost_ms = int(services.look_first)
     command, document, issue = await _content(services, job)
     ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
     work = Work(
@@ -253,7 +255,7 @@ async def _load(
         document=document,
         issue=issue,
         previous=known.receipt,
-        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms) or None,
+        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms, lost_ms) or None,
         tried=_opened(services.vault, job.subject, known.tried),
         links=ties.links,
         released=job.released,

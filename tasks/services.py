@@ -35,7 +35,8 @@ class OpenHttp(Protocol):
 class Services:
     """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
 
-    `alive` is False while others must take this worker for dead: then it sends nothing.
+    `alive` is False while others must take this worker for dead: then it sends nothing. With `look_first` the remote side
+    may hold objects of which the ledger knows nothing.
     """
 
     ledger: Ledger
@@ -50,6 +51,7 @@ class Services:
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True
     tracing: Tracing = field(default_factory=Untraced)
+    look_first: bool = False
     large: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def turn(self, work: Work) -> AbstractAsyncContextManager[Any]:

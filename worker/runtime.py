@@ -215,6 +215,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             chance=random.random,
             alive=pulse.alive,
             tracing=tracing,
+            look_first=settings.look_first,
         )
         audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
         rotation = Rotation(redis, journal, vault)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.model import JobState
-from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, content, run, submit
+from tests.integration.test_lifecycle import DOCUMENT, EVERY, INCIDENT, ISSUE, WORK_ITEM, content, run, submit
 
 __all__ = ["content"]  # the fixture
 pytestmark = pytest.mark.usefixtures("destinations", "content")
@@ -45,3 +47,16 @@ async def test_a_known_work_item_that_went_out_of_sight_gets_no_double(services,
     assert (ended.state, ended.error.code) == (JobState.DEAD, "hidden")
     assert "if_exists: new" in ended.error.advice
     assert len(await sandbox.objects("azure_devops")) == 1
+
+
+@pytest.mark.parametrize(("vendor", "command"), EVERY)
+async def test_what_the_ledger_has_lost_is_found_and_updated(services, sandbox, vendor, command):
+    looking = replace(services, core=replace(services.core, look_first=True))
+    first = await run(looking, await submit(services, command))
+    async for key in services.redis.scan_iter(f"{services.settings.prefix}:subject:*"):
+        await services.redis.delete(key)
+    await changed(services)
+    await services.contents.put_document(DOCUMENT.model_copy(update={"content_md": "Newer."}), "test")
+    ended = await run(looking, await submit(services, command))
+    assert (first.receipt.change, ended.receipt.change) == ("created", "updated")
+    assert [made["id"] for made in await sandbox.objects(vendor)] == [first.receipt.id]
