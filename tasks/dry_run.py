@@ -41,11 +41,10 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
         authorization = destination.authorization(await services.directory.secret(record))
     except KeyTrouble as trouble:
         raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    async with services.turn(work):
-        verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
-        work = redaction.redacted(work, verdicts)
-        prepared = await asyncio.to_thread(destination.prepare, work)
-        await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=False)
+    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
+    work = redaction.redacted(work, verdicts)
+    prepared = await asyncio.to_thread(destination.prepare, work)
+    await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=False)
     recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
     async with services.open_http(destination, authorization, recorder) as http:
         return await destination.preview(work, prepared, http)

@@ -200,11 +200,10 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
         raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
     prepared = None
     if not job.follows:
-        async with services.turn(work):
-            with services.tracing.span("screen", about(job)):
-                work = await _screen(services, job, work)
-            prepared = await asyncio.to_thread(destination.prepare, work)
-            await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
+        with services.tracing.span("screen", about(job)):
+            work = await _screen(services, job, work)
+        prepared = await asyncio.to_thread(destination.prepare, work)
+        await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tasks.destinations import Destination, Work
+from tasks.destinations import Destination
 from tasks.outbound import Http, Recorder
 from tasks.screening import Policy
 from tasks.state.contents import Contents
@@ -17,8 +16,6 @@ from tasks.state.ledger import Ledger
 from tasks.state.links import Links
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
-
-LARGE = 200_000  # characters
 
 
 class OpenHttp(Protocol):
@@ -52,12 +49,3 @@ class Services:
     alive: Callable[[], bool] = lambda: True
     tracing: Tracing = field(default_factory=Untraced)
     look_first: bool = False
-    large: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def turn(self, work: Work) -> AbstractAsyncContextManager[Any]:
-        """The turn of screening and rendering: large texts come one at a time, so that this process has room for them.
-
-        A megabyte of list items takes half a gigabyte and ten seconds of the interpreter, which two don't share any faster.
-        """
-        text = work.document.content_md if work.document else work.issue.description if work.issue else ""
-        return self.large if len(text) > LARGE else nullcontext()

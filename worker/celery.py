@@ -7,6 +7,9 @@ celery -A worker flower        shows them
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -45,6 +48,10 @@ def one_line_for_trouble() -> Iterator[None]:
         yield
     except (ConfigError, AfterwordError, RedisError, OSError) as error:
         raise SystemExit(f"afterword: {error}") from None
+    except Exception as error:  # Celery would swallow it, and go on as a worker that does nothing
+        log.debug("start", exc_info=True)
+        words = f"A fault in Afterword itself ({type(error).__name__}). AFTERWORD_LOG_LEVEL=DEBUG shows where."
+        raise SystemExit(f"afterword: {words}") from None
 
 
 class Loader(AppLoader):
@@ -64,17 +71,26 @@ class Afterword(Celery):
     tests = TestRoom(limit=1)
 
     def running_loop(self) -> Loop:
-        """The process's loop, opened at first use."""
-        if self.loop is None:
+        """The process's loop, opened at first use: a process of Celery's prefork pool gets one of its own."""
+        if self.loop is None or self.loop.process != os.getpid():
             loop = Loop(settings_for())
             loop.start()
             self.loop = loop
         return self.loop
 
     def prepare(self) -> None:
-        """Set up logging and open the loop, before the first message is taken; raises what opening it raises."""
+        """Set up logging and open the loop, before the first message is taken; raises what opening it raises.
+
+        Until Celery handles signals itself, SIGTERM ends the process: as the first one of a container it would ignore it.
+        """
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _stop_at_once)
         configure_logging(settings_for(), progress.facts)
         self.running_loop()
+
+
+def _stop_at_once(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 class Delivery(Task):
@@ -94,12 +110,11 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> d
     Returns the receipt in upstream's shape; raises `Retry` with the due time that the ledger holds, a typed error for
     a job that is dead, `Ignore` where this message has nothing to do, or `Reject` where another worker must have it.
     """
-    loop = app.running_loop()
     traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
     given = None if getattr(task.request, WAKES, None) else arguments
-    work = _attempt(loop, str(task.request.id), command, given, traceparent)
     try:
-        ended = loop.run(loop.attempts.run(work))
+        loop = app.running_loop()
+        ended = loop.run(loop.attempts.run(_attempt(loop, str(task.request.id), command, given, traceparent)))
     except (StateUnavailable, RedisError, OSError) as trouble:
         log.error("job %s: %s", task.request.id, trouble)
         time.sleep(REQUEUE_PAUSE_S)
@@ -221,12 +236,6 @@ def _set_up_logging(**_: object) -> None:
 def _open(**_: object) -> None:
     with one_line_for_trouble():
         app.prepare()
-
-
-@signals.worker_process_init.connect
-def _forget_the_parents_loop(**_: object) -> None:
-    """A process of Celery's prefork pool opens a loop of its own: threads don't survive a fork."""
-    app.loop = None
 
 
 @signals.worker_ready.connect

@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from config.keys import follow_key_ring
-from config.settings import Settings
+from config.settings import ConfigError, Settings
 from tasks import dry_run, lifecycle, operations
 from tasks.bulk import Progress, Verb
 from tasks.callbacks import CallbackPolicy, callback_policy
@@ -250,13 +250,18 @@ async def open_services_patiently(settings: Settings) -> AsyncIterator[Services]
 async def _check_redis(redis: Redis) -> None:
     try:
         facts = await redis.info("server")
+    except TypeError as error:  # redis-py meets an unknown option when it connects
+        raise ConfigError(f"AFTERWORD_REDIS_URL can't be used: {error}.") from None
     except (RedisError, OSError) as error:
-        code, reason = "redis_absent", "can't be reached"
         if isinstance(error, AuthenticationError | NoPermissionError):
-            code, reason = "redis_refused", f"refused the account: {str(error).rstrip('.')}"
+            raise StateUnavailable(
+                f"Redis refused the account: {str(error).rstrip('.')}.",
+                code="redis_login",
+                advice="Correct the user and the password in AFTERWORD_REDIS_URL.",
+            ) from None
         raise StateUnavailable(
-            f"Redis {reason}.",
-            code=code,
+            "Redis can't be reached.",
+            code="redis_absent",
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
         ) from None
     version = str(facts.get("redis_version", "0"))
@@ -277,6 +282,7 @@ class Loop:
         self._thread = threading.Thread(target=self._run, name="afterword-loop", daemon=True)
         self._started = threading.Event()
         self._trouble: Exception | None = None
+        self.process = os.getpid()
         self.attempts = Attempts()
         self.services: Services
 
@@ -307,6 +313,7 @@ class Loop:
             self._loop.run_until_complete(self._main())
         except Exception as error:
             self._trouble = error
+            self._loop.close()
         finally:
             self._started.set()
 

@@ -67,22 +67,20 @@ def judge(page: Page, mark: Mark | None, subject: str, wanted_body: str, wanted_
         anchored = anchor_digest(page.body, subject)
         if anchored is None:
             return Standing(edited=False, shows="")
-        ours = page.version <= 1 or signed is not None
-        shown = signed.group(1) if signed else anchored
-        return Standing(edited=not (ours or _reads_as(page, wanted_title, fingerprint(wanted_body))), shows=shown)
-    ours = page.version == mark.version or signed is not None
+        return Standing(
+            edited=page.version > 1 and signed is None and not _reads_as(page, wanted_title, wanted_body),
+            shows=signed.group(1) if signed else anchored,
+        )
     later = signed is not None and page.version > mark.version
     shows = signed.group(1) if signed and later else mark.body_sha[:DIGITS]
-    fine = (
-        ours
-        or _reads_as(page, mark.shown or mark.title, mark.print)
-        or _reads_as(page, wanted_title, fingerprint(wanted_body))
-    )
-    return Standing(edited=not fine, shows=shows)
+    if page.version == mark.version or signed is not None:
+        return Standing(edited=False, shows=shows)
+    untouched = page.title == (mark.shown or mark.title) and fingerprint(page.body) == mark.print
+    return Standing(edited=not (untouched or _reads_as(page, wanted_title, wanted_body)), shows=shows)
 
 
-def _reads_as(page: Page, title: str, text: str) -> bool:
-    return page.title == title and fingerprint(page.body) == text
+def _reads_as(page: Page, title: str, body: str) -> bool:
+    return page.title == title and fingerprint(page.body) == fingerprint(body)
 
 
 def message_of(digest: str) -> str:

@@ -40,7 +40,7 @@ _CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code'
 _QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
 # After which a document may be cut; the sanitiser closes what is open there.
 _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HEADINGS))
-# The sanitiser's time grows with the square of the ampersands in one text: it gets a character that no document holds.
+# The sanitiser's time grows with the square of the ampersands in one text: it gets a character that no text holds.
 _LONG_TEXT = re.compile(r"[^<>]{10000,}")
 _AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
 _STAND_IN = "\x01"
@@ -132,15 +132,16 @@ def _parts(markdown: str) -> Iterator[str]:
 
 def _sanitised(written: str) -> str:
     """The HTML with nothing but what a form may show; what it leaves open is closed."""
+    quick = _LONG_TEXT.sub(lambda text: _AMPERSAND.sub(_STAND_IN, text.group()), written)
     kept = nh3.clean(
-        _LONG_TEXT.sub(lambda text: _AMPERSAND.sub(_STAND_IN, text.group()), written),
+        quick,
         tags={*TAGS} - {"details", "summary"},
         attributes=ATTRIBUTES,
         url_schemes={"http", "https", "mailto"},
         filter_style_properties=STYLES,
         link_rel=None,
     )
-    return kept.replace(_STAND_IN, "&amp;").strip()
+    return kept.replace(_STAND_IN, "" if quick == written else "&amp;").strip()
 
 
 def _adapt(token: Token, tokens: list[Token], index: int, tags: _Tags) -> None:

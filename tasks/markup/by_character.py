@@ -19,7 +19,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
 from tasks.markup.lists import list_block
-from tasks.markup.states import BlockState, LineState, Piece, emphasis
+from tasks.markup.states import BlockState, LineState, QuickToken, emphasis
 
 DEEPEST_INLINE = 20
 InlineRule = Callable[[StateInline, bool], bool]
@@ -83,7 +83,7 @@ class Inline(ParserInline):
         """The tokens of a line or paragraph; one without a character that means anything is one token."""
         if _STOP.search(src) is None:
             if src:
-                tokens.append(Piece("text", "", 0, content=src))
+                tokens.append(QuickToken("text", "", 0, content=src))
             return tokens
         state = LineState(src, md, env, tokens)
         self.tokenize(state)
@@ -269,9 +269,9 @@ def _push_words(state: StateBlock, line: int, end: int, level: int) -> None:
     name, tag, markup = ("heading", f"h{level}", "=" if level == 1 else "-") if level else ("paragraph", "p", "")
     at = state.level
     state.tokens += (
-        Piece(f"{name}_open", tag, 1, map=[line, state.line], level=at, markup=markup, block=True),
-        Piece("inline", "", 0, map=[line, end], level=at + 1, children=[], content=mdTrim(words), block=True),
-        Piece(f"{name}_close", tag, -1, level=at, markup=markup, block=True),
+        QuickToken(f"{name}_open", tag, 1, map=[line, state.line], level=at, markup=markup, block=True),
+        QuickToken("inline", "", 0, map=[line, end], level=at + 1, children=[], content=mdTrim(words), block=True),
+        QuickToken(f"{name}_close", tag, -1, level=at, markup=markup, block=True),
     )
 
 

@@ -15,7 +15,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block import list_block as markdown_it_list
 from markdown_it.token import Token
 
-from tasks.markup.states import Piece
+from tasks.markup.states import QuickToken
 
 _MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t\n]|\Z)")
 _TASK = re.compile(r"\[([ xX])\][ \t]")
@@ -66,8 +66,8 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     if marker.number is not None and int(marker.number) != 1:
         opening.attrs = {"start": int(marker.number)}
     level = state.level
-    paragraph_end = Piece("paragraph_close", "p", -1, level=level + 1, block=True)
-    item_end = Piece("list_item_close", "li", -1, level=level, markup=marker.kind, block=True)
+    paragraph_end = QuickToken("paragraph_close", "p", -1, level=level + 1, block=True)
+    item_end = QuickToken("list_item_close", "li", -1, level=level, markup=marker.kind, block=True)
     end = _items(state, first, last, marker, _List(level, paragraph_end, item_end), opening)
     state.push(f"{name}_close", tag, -1).markup = marker.kind
     opening.map = [first, end]
@@ -126,14 +126,14 @@ def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed:
     if end == 0:
         return False
     level, lines = listed.level, [line, line + 1]
-    item = Piece("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
+    item = QuickToken("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
     item.info = marker.number or ""
     if found.group(1):
         item.meta = {"checked": found.group(1) != "[ ] "}
         _be_task(item, listed)
-    begin = Piece("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
+    begin = QuickToken("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
     content = mdTrim(src[found.end() : state.eMarks[line]])
-    words = Piece("inline", "", 0, map=[*lines], level=level + 2, children=[], content=content, block=True)
+    words = QuickToken("inline", "", 0, map=[*lines], level=level + 2, children=[], content=content, block=True)
     state.tokens += (item, begin, words, listed.paragraph_end, listed.item_end)
     listed.short.append(begin)
     state.line = end

@@ -111,9 +111,6 @@ class Bench:
     async def publish(self, **more: Any) -> Ended:
         return await self.run(await self.submit(**more))
 
-    async def running(self, job: Any) -> bool:
-        return (await self.services.ledger.require(job.id)).state is JobState.RUNNING
-
     async def due_follow_ups(self) -> list[str]:
         """Queue what is due, as if the quiet time were over."""
         return await follow_up(self.services.ledger, self.services.core.links, ahead_ms=15_000)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from tasks.model import JobState, parse_command
-from tests.conftest import until
 from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench, bodies_read_by_the_loop
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -71,17 +68,6 @@ async def test_no_body_is_read_by_the_loop_which_has_to_say_that_the_worker_live
     await bench.services.preview(parse_command(PUBLISH))
     assert (await bench.publish()).receipt.change == "updated"
     assert by_loop == []
-
-
-async def test_a_large_document_waits_for_another_large_one_and_a_small_one_does_not(bench):
-    await bench.put(id="large", issue_id="inc-2", title="Large", content_md="Words. " * 40_000)
-    large = await bench.submit(doc_id="large")
-    async with bench.services.core.large:
-        waiting = asyncio.create_task(bench.attempt(large))
-        await until(lambda: bench.running(large), what="the large document's attempt")
-        assert (await bench.publish()).state is JobState.DELIVERED
-        assert not waiting.done()
-    assert (await waiting).state is JobState.DELIVERED
 
 
 @pytest.mark.parametrize("kind", ["create", "update"])

@@ -362,6 +362,7 @@ def test_trouble_with_keys_or_redis_is_one_line(settings):
         return done.stderr
 
     assert "can't be reached" in line(AFTERWORD_REDIS_URL="redis://127.0.0.1:1/0")
+    assert "'foo'" in line(AFTERWORD_REDIS_URL="redis://127.0.0.1:1/0?foo=bar")
     assert "32" in line(AFTERWORD_KEYS="c2hvcnQ=")
     assert "constant" in line(AFTERWORD_KEYS="A" * 43 + "=")
     (settings.data / "keys").chmod(0o644)
