@@ -33,15 +33,14 @@ def until_asked(ledger: SilentLedger, delivery: Future) -> None:
 
 def test_a_message_that_was_not_adopted_yet_goes_back_to_the_queue_when_its_worker_stops(monkeypatch):
     loop, ledger, attempts = asyncio.new_event_loop(), SilentLedger(), Attempts()
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     def run(work):
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
-    monkeypatch.setattr(
-        app, "loop", SimpleNamespace(run=run, attempts=attempts, services=SimpleNamespace(ledger=ledger))
-    )
+    services = SimpleNamespace(ledger=ledger)
+    monkeypatch.setattr(app, "running_loop", lambda: SimpleNamespace(run=run, attempts=attempts, services=services))
     with ThreadPoolExecutor(1) as threads:
         delivery = threads.submit(
             deliver, SimpleNamespace(request=SimpleNamespace(id="job-1")), CommandName.INCIDENT, {"issue_id": "inc-1"}
