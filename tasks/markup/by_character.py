@@ -19,6 +19,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
 from tasks.markup.lists import list_block
+from tasks.markup.quotes import blockquote
 from tasks.markup.states import BlockState, LineState, QuickToken, emphasis
 
 DEEPEST_INLINE = 20
@@ -147,7 +148,7 @@ class Block(ParserBlock):
     def sort_rules(self) -> None:
         """Sort the rules that are enabled; call it when all are."""
         enabled = {rule.name: rule for rule in self.ruler.__rules__ if rule.enabled}
-        rules = {name: rule.fn for name, rule in enabled.items()} | {"list": list_block, "hr": rule_across}
+        rules = {name: rule.fn for name, rule in enabled.items()} | {"list": list_block, "hr": rule_across, "blockquote": blockquote}
         self._rules = rules
         self._by_character = {start: tuple(rules[name] for name in names) for start, names in _BLOCK_STARTS.items()}
         chains = {}

@@ -44,14 +44,16 @@ def math_block(state: StateBlock, start_line: int, end_line: int, silent: bool) 
         if "$$" in lines[0]:
             return False
     else:
-        searched, reached = state.env.get("unclosed_math", (0, 0))
+        unclosed = state.env.setdefault("unclosed_math", {})
+        container = state.level, state.blkIndent, end_line
+        searched, reached = unclosed.get(container, (0, 0))
         if "$$" in first or searched <= start_line < reached:
             return False
         lines = [first]
         while True:
             last += 1
             if last >= end_line or (state.sCount[last] < state.blkIndent and not state.isEmpty(last)):
-                state.env["unclosed_math"] = (start_line, last)
+                unclosed[container] = start_line, last
                 return False
             line = state.src[state.bMarks[last] + state.tShift[last] : state.eMarks[last]].rstrip()
             if line.endswith("$$"):

@@ -8,11 +8,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal
 
+from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter, Scanned
 from markdown_it.token import Token
+from markdown_it.utils import EnvType
 
 Nesting = Literal[-1, 0, 1]
 _SPACE, _PUNCTUATION, _LETTER = range(3)
@@ -55,7 +57,14 @@ class QuickToken(Token):
 
 
 class BlockState(StateBlock):
-    """The state of a document's blocks."""
+    """The state of a document's blocks, and how quotes show its lines (`tasks.markup.quotes`)."""
+
+    def __init__(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> None:
+        super().__init__(src, md, env, tokens)
+        self.quotes = 0
+        self.views: list[Any] = []
+        self.shown_by = 0
+        self.views_made = 0
 
     def push(self, ttype: str, tag: str, nesting: Nesting) -> Token:
         """Push a token; its level is that of the element that it begins, ends or stands in."""

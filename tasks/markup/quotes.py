@@ -1,0 +1,185 @@
+"""Quotes and GitHub's alerts as markdown-it makes them, in time that grows with the document alone.
+
+markdown-it finds the last line that could belong to a quote before it reads what stands in it. Where the quote ends sooner,
+because a line without a marker continues no paragraph, it does that again for the quote after it, and so on down the document.
+Here, how lines look inside a quote is kept beside how they look outside, and the quotes further down take it from there. The
+tokens are the same (a test compares them).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from markdown_it.rules_block import StateBlock
+
+from tasks.markup.states import BlockState
+
+_INSIDE = re.compile(r">( ?+)( *+)(?!\t)")
+_ALERTS = frozenset({"NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION"})
+# The indentation that stands for "goes on with the paragraph above, if there is one".
+_LAZY = -1
+
+
+class _Context(NamedTuple):
+    """What the end of a quote depends on beside the lines' text: who shows them, their containers, how far they go."""
+
+    shown_by: int
+    indent: int
+    list_indent: int
+    last: int
+    line_max: int
+
+
+class _View:
+    """How lines look inside the quotes of one depth, once they have been looked at: up to line `end`."""
+
+    def __init__(self, state: BlockState) -> None:
+        self.lines = tuple(list(kept) for kept in _lines(state))
+        self.number = 0
+        self.first = self.end = 0
+        self.hard = False
+        self.context: _Context | None = None
+
+    def look(self, state: BlockState, first: int, last: int) -> tuple[int, bool]:
+        """The line that a quote from line `first` can't reach, and whether that is so for paragraphs in it, too."""
+        context = _Context(state.shown_by, state.blkIndent, state.listIndent, last, state.lineMax)
+        empty = self._inside(state, first)
+        if context == self.context and self.first < first < self.end:
+            following = first + 1
+            if empty and following < self.end and self.lines[2][following] == _LAZY:
+                self._outside(state, following, following + 1)
+                return following, False
+            return self.end, self.hard
+        state.views_made += 1
+        self.context, self.number, self.first = context, state.views_made, first
+        self.end, self.hard = self._look_on(state, first + 1, last, empty)
+        if self.hard:
+            self._outside(state, self.end, self.end + 1)
+            self.lines[2][self.end] -= state.blkIndent
+        else:
+            self._outside(state, self.end, state.skipEmptyLines(self.end) + 1)
+        return self.end, self.hard
+
+    def _look_on(self, state: BlockState, line: int, last: int, empty: bool) -> tuple[int, bool]:
+        """Look at lines from one on; `empty` says whether there are words in the line above it."""
+        src, (marks, shifts, indents, spaces), ends = state.src, _lines(state), state.eMarks
+        ending = state.md.block.ruler.getRules("blockquote")
+        while line < last:
+            position = marks[line] + shifts[line]
+            if position >= ends[line]:
+                break
+            if src[position] == ">" and indents[line] >= state.blkIndent:
+                empty = self._inside(state, line)
+            elif empty:
+                break
+            elif any(rule(state, line, last, True) for rule in ending):
+                return line, True
+            else:
+                self._outside(state, line, line + 1)
+                self.lines[2][line] = _LAZY
+            line += 1
+        return line, False
+
+    def _outside(self, state: BlockState, start: int, end: int) -> None:
+        """Lines as they are outside."""
+        for inside, outside in zip(self.lines, _lines(state), strict=True):
+            inside[start:end] = outside[start:end]
+
+    def _inside(self, state: BlockState, line: int) -> bool:
+        """A line without its marker and one space behind it; returns whether nothing else stands there."""
+        outside, indent, before = state.bMarks[line] + state.tShift[line], state.sCount[line], state.bsCount[line]
+        end = state.eMarks[line]
+        found = _INSIDE.match(state.src, outside, end)
+        if found is not None:
+            space, shift = len(found.group(1)), len(found.group(2))
+            start, width = outside + 1 + space, shift
+        else:
+            space = 1
+            start, shift, width = _with_tabs(state.src, outside + 1, end, indent + 1 + before)
+        marks, shifts, indents, spaces = self.lines
+        marks[line], shifts[line], indents[line], spaces[line] = start, shift, width, indent + 1 + space
+        return start + shift >= end
+
+
+def _with_tabs(src: str, start: int, end: int, column: int) -> tuple[int, int, int]:
+    """Where a line begins that has tabs behind its marker, and the length and width of the space before its words.
+
+    One column of space belongs to the marker; a tab that is wider leaves the rest to what follows.
+    """
+    start += src[start] == " " or column % 4 == 3
+    column = first = column + 1
+    position = start
+    while position < end and src[position] in " \t":
+        column += 4 - column % 4 if src[position] == "\t" else 1
+        position += 1
+    return start, position - start, column - first
+
+
+def blockquote(state: StateBlock, first: int, last: int, silent: bool) -> bool:
+    """A quote, or an alert, that begins on line `first`."""
+    position = state.bMarks[first] + state.tShift[first]
+    if state.is_code_block(first) or not state.src.startswith(">", position):
+        return False
+    if silent:
+        return True
+    assert isinstance(state, BlockState)
+    parent, line_max, indent, lines, shown_by = (
+        state.parentType,
+        state.lineMax,
+        state.blkIndent,
+        _lines(state),
+        state.shown_by,
+    )
+    state.parentType = "blockquote"
+    if len(state.views) == state.quotes:
+        state.views.append(_View(state))
+    view = state.views[state.quotes]
+    end, hard = view.look(state, first, last)
+    if hard:
+        state.lineMax = end
+    state.quotes += 1
+    state.blkIndent = 0
+    state.shown_by = view.number
+    state.bMarks, state.tShift, state.sCount, state.bsCount = view.lines
+    _write(state, first, end)
+    state.bMarks, state.tShift, state.sCount, state.bsCount = lines
+    state.shown_by, state.blkIndent, state.lineMax, state.parentType = shown_by, indent, line_max, parent
+    state.quotes -= 1
+    return True
+
+
+def _write(state: StateBlock, first: int, end: int) -> None:
+    """Write a quote's tokens, those of an alert where its first line says so."""
+    kind = _alert(state, first)
+    name, tag = ("blockquote", "blockquote") if kind is None else ("alert", "div")
+    opening = state.push(f"{name}_open", tag, 1)
+    opening.markup = ">"
+    if kind is not None:
+        opening.attrs = {"class": f"markdown-alert markdown-alert-{kind.lower()}"}
+        opening.info, opening.meta = kind, {"kind": kind}
+        state.push("alert_title_open", "p", 1).attrs = {"class": "markdown-alert-title"}
+        title = state.push("inline", "", 0)
+        title.content, title.children = kind.capitalize(), []
+        state.push("alert_title_close", "p", -1)
+    begin = first if kind is None else first + 1
+    if begin < end:
+        state.md.block.tokenize(state, begin, end)
+    else:
+        state.line = end
+    state.push(f"{name}_close", tag, -1).markup = ">"
+    opening.map = [first, state.line]
+
+
+def _alert(state: StateBlock, line: int) -> str | None:
+    """The kind of alert that a quote's first line names, in capitals."""
+    words = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]].rstrip(" \t")
+    if not words.startswith("[!") or not words.endswith("]"):
+        return None
+    kind = words[2:-1].upper()
+    return kind if kind in _ALERTS else None
+
+
+def _lines(state: StateBlock) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Where every line begins, how far its words are from there, how wide that is, and what stands before it in columns."""
+    return state.bMarks, state.tShift, state.sCount, state.bsCount
