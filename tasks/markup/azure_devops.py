@@ -244,7 +244,7 @@ class _Tags:
     """
 
     def __init__(self) -> None:
-        self._depth = 0
+        self._open: list[str] = []
 
     def shown(self, source: str) -> str:
         """A piece of raw HTML without its comments."""
@@ -254,11 +254,12 @@ class _Tags:
         name = found.group("name").lower()
         if name not in TAGS:
             return html.escape(found.group(), quote=False)
-        if name not in _CLOSED_BY_OTHERS:
-            if found.group("close"):
-                self._depth = max(self._depth - 1, 0)
-            elif self._depth >= DEEPEST_RAW:
-                return html.escape(found.group(), quote=False)
-            else:
-                self._depth += 1
-        return f"<{found.group('close')}{_SHOWN[name]}>" if name in _SHOWN else found.group()
+        tag = _SHOWN.get(name, name)
+        if tag not in _CLOSED_BY_OTHERS:
+            if not found.group("close"):
+                if len(self._open) >= DEEPEST_RAW:
+                    return html.escape(found.group(), quote=False)
+                self._open.append(tag)
+            elif tag in self._open:
+                self._open.remove(tag)
+        return found.group() if tag == name else f"<{found.group('close')}{tag}>"
