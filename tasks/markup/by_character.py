@@ -137,6 +137,38 @@ class Inline(ParserInline):
         state.cache[position] = state.pos
 
 
+def link_label(state: StateInline, start: int, disable_nested: bool = False) -> int:
+    """Where the label ends whose bracket opens at `start`; -1 where it never does, or where a link in it isn't wanted.
+
+    A bracket that nothing closes leaves none around it closed; which those are is kept, since each is come upon by all before it.
+    """
+    assert isinstance(state, LineState)
+    src, end, skipped, unclosed = state.src, state.posMax, state.cache, state.unclosed
+    before, level, position = state.pos, 1, start + 1
+    while position < end:
+        character = src[position]
+        if character == "]":
+            level -= 1
+            if level == 0:
+                return position
+        following = skipped.get(position)
+        if following is None:
+            state.pos = position
+            state.md.inline.skipToken(state)
+            following, state.pos = state.pos, before
+        if character == "[":
+            if following > position + 1:
+                if disable_nested:
+                    return -1
+            elif (position, end) in unclosed:
+                break
+            else:
+                level += 1
+        position = following
+    unclosed.add((start, end))
+    return -1
+
+
 def _is_open_bracket(state: StateInline, position: int) -> bool:
     """Whether a bracket opens here that nothing closes. A run of them would be searched to the end again and again."""
     return state.src[position] in "[!" and state.html_terminator_last("]") < position

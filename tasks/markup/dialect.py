@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from types import SimpleNamespace
 
-from markdown_it import MarkdownIt
+from markdown_it import MarkdownIt, helpers
 from markdown_it.common.normalize_url import normalizeLink, normalizeLinkText
 from markdown_it.rules_block import StateBlock, html_block
 from markdown_it.rules_inline import StateInline
@@ -14,7 +15,7 @@ from mdit_py_plugins.admon.index import admonition
 from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 
-from tasks.markup.by_character import Block, Inline, InlineRule
+from tasks.markup.by_character import Block, Inline, InlineRule, link_label
 from tasks.markup.math_rules import math_block, math_inline
 from tasks.markup.words import PANELS
 
@@ -41,6 +42,7 @@ def parser() -> MarkdownIt:
     made = MarkdownIt("commonmark")
     inline, block = Inline(), Block()
     made.inline, made.block = inline, block
+    made.helpers = SimpleNamespace(**(vars(helpers) | {"parseLinkLabel": link_label}))
     made.normalizeLink, made.normalizeLinkText = _link, _link_text  # type: ignore[method-assign]
     with_dialect(made).disable(["text", "linkify"], ignoreInvalid=True)
     inline.sort_rules()

@@ -79,7 +79,11 @@ class BlockState(StateBlock):
 
 
 class LineState(StateInline):
-    """The state of a line or paragraph."""
+    """The state of a line or paragraph, and the brackets that nothing closes: where they stand, and up to where."""
+
+    def __init__(self, src: str, md: MarkdownIt, env: EnvType, outTokens: list[Token]) -> None:  # noqa: N803 - the parser's name
+        super().__init__(src, md, env, outTokens)
+        self.unclosed: set[tuple[int, int]] = set()
 
     def pushPending(self) -> Token:  # noqa: N802 - the parser's name for it
         """Push what was read as text."""
