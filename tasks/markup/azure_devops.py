@@ -119,7 +119,7 @@ def _parts(markdown: str) -> Iterator[str]:
     start = 0
     for index, token in enumerate(tokens):
         if index in slugs:
-            token.attrs["id"] = slugs[index]
+            token.attrSet("id", slugs[index])
         _adapt(token, tokens, index, tags)
         ends = token.nesting <= 0 and token.type != "inline" and not token.hidden and index - start >= PART
         if ends or index + 1 == len(tokens):

@@ -17,6 +17,7 @@ from tasks.markup.states import BlockState
 
 _INSIDE = re.compile(r">( ?+)( *+)(?!\t)")
 _ALERTS = frozenset({"NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION"})
+_Lines = tuple[list[int], list[int], list[int], list[int]]
 # The indentation that stands for "goes on with the paragraph above, if there is one".
 _LAZY = -1
 
@@ -35,7 +36,8 @@ class _View:
     """How lines look inside the quotes of one depth, once they have been looked at: up to line `end`."""
 
     def __init__(self, state: BlockState) -> None:
-        self.lines = tuple(list(kept) for kept in _lines(state))
+        marks, shifts, indents, spaces = _lines(state)
+        self.lines = marks[:], shifts[:], indents[:], spaces[:]
         self.number = 0
         self.first = self.end = 0
         self.hard = False
@@ -44,7 +46,7 @@ class _View:
     def look(self, state: BlockState, first: int, last: int) -> tuple[int, bool]:
         """The line that a quote from line `first` can't reach, and whether that is so for paragraphs in it, too."""
         context = _Context(state.shown_by, state.blkIndent, state.listIndent, last, state.lineMax)
-        empty = self._inside(state, first)
+        empty = _show_inside(state, first, self.lines)
         if context == self.context and self.first < first < self.end:
             following = first + 1
             if empty and following < self.end and self.lines[2][following] == _LAZY:
@@ -70,7 +72,7 @@ class _View:
             if position >= ends[line]:
                 break
             if src[position] == ">" and indents[line] >= state.blkIndent:
-                empty = self._inside(state, line)
+                empty = _show_inside(state, line, self.lines)
             elif empty:
                 break
             elif any(rule(state, line, last, True) for rule in ending):
@@ -86,24 +88,24 @@ class _View:
         for inside, outside in zip(self.lines, _lines(state), strict=True):
             inside[start:end] = outside[start:end]
 
-    def _inside(self, state: BlockState, line: int) -> bool:
-        """A line without its marker and one space behind it; returns whether nothing else stands there."""
-        outside, indent, before = state.bMarks[line] + state.tShift[line], state.sCount[line], state.bsCount[line]
-        end = state.eMarks[line]
-        found = _INSIDE.match(state.src, outside, end)
-        if found is not None:
-            space, shift = len(found.group(1)), len(found.group(2))
-            start, width = outside + 1 + space, shift
-        else:
-            space = 1
-            start, shift, width = _with_tabs(state.src, outside + 1, end, indent + 1 + before)
-        marks, shifts, indents, spaces = self.lines
-        marks[line], shifts[line], indents[line], spaces[line] = start, shift, width, indent + 1 + space
-        return start + shift >= end
+
+def _show_inside(state: StateBlock, line: int, lines: _Lines) -> bool:
+    """Write how a line looks without its marker and one space behind it; returns whether nothing else stands there."""
+    outside, indent, end = state.bMarks[line] + state.tShift[line], state.sCount[line], state.eMarks[line]
+    found = _INSIDE.match(state.src, outside, end)
+    if found is not None:
+        start, words = found.span(1)[1], found.end()
+        width, space = words - start, start - outside - 1
+    else:
+        start, words, width = _with_tabs(state.src, outside + 1, end, indent + 1 + state.bsCount[line])
+        space = 1
+    marks, shifts, indents, spaces = lines
+    marks[line], shifts[line], indents[line], spaces[line] = start, words - start, width, indent + 1 + space
+    return words >= end
 
 
 def _with_tabs(src: str, start: int, end: int, column: int) -> tuple[int, int, int]:
-    """Where a line begins that has tabs behind its marker, and the length and width of the space before its words.
+    """Where a line begins that has tabs behind its marker, where its words do, and the width of the space between.
 
     One column of space belongs to the marker; a tab that is wider leaves the rest to what follows.
     """
@@ -113,40 +115,53 @@ def _with_tabs(src: str, start: int, end: int, column: int) -> tuple[int, int, i
     while position < end and src[position] in " \t":
         column += 4 - column % 4 if src[position] == "\t" else 1
         position += 1
-    return start, position - start, column - first
+    return start, position, column - first
 
 
 def blockquote(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     """A quote, or an alert, that begins on line `first`."""
     position = state.bMarks[first] + state.tShift[first]
-    if state.is_code_block(first) or not state.src.startswith(">", position):
+    if not state.src.startswith(">", position) or state.is_code_block(first):
         return False
     if silent:
         return True
-    assert isinstance(state, BlockState)
-    parent, line_max, indent, lines, shown_by = (
-        state.parentType,
-        state.lineMax,
-        state.blkIndent,
-        _lines(state),
-        state.shown_by,
-    )
+    parent, indent, line_max = state.parentType, state.blkIndent, state.lineMax
     state.parentType = "blockquote"
+    following = first + 1
+    if following >= last or state.isEmpty(following):
+        _one_line(state, first)
+    else:
+        _many_lines(state, first, last)
+    state.parentType, state.blkIndent, state.lineMax = parent, indent, line_max
+    return True
+
+
+def _one_line(state: StateBlock, line: int) -> None:
+    """A quote that ends with its first line: it needs no view, the line is changed and changed back."""
+    lines = _lines(state)
+    outside = [kept[line] for kept in lines]
+    _show_inside(state, line, lines)
+    state.blkIndent = 0
+    _write(state, line, line + 1)
+    for kept, value in zip(lines, outside, strict=True):
+        kept[line] = value
+
+
+def _many_lines(state: StateBlock, first: int, last: int) -> None:
+    """A quote whose next line may belong to it."""
+    assert isinstance(state, BlockState)
     if len(state.views) == state.quotes:
         state.views.append(_View(state))
     view = state.views[state.quotes]
     end, hard = view.look(state, first, last)
     if hard:
         state.lineMax = end
-    state.quotes += 1
-    state.blkIndent = 0
-    state.shown_by = view.number
+    lines, shown_by = _lines(state), state.shown_by
     state.bMarks, state.tShift, state.sCount, state.bsCount = view.lines
+    state.quotes, state.shown_by, state.blkIndent = state.quotes + 1, view.number, 0
     _write(state, first, end)
     state.bMarks, state.tShift, state.sCount, state.bsCount = lines
-    state.shown_by, state.blkIndent, state.lineMax, state.parentType = shown_by, indent, line_max, parent
-    state.quotes -= 1
-    return True
+    state.quotes, state.shown_by = state.quotes - 1, shown_by
 
 
 def _write(state: StateBlock, first: int, end: int) -> None:
@@ -173,13 +188,16 @@ def _write(state: StateBlock, first: int, end: int) -> None:
 
 def _alert(state: StateBlock, line: int) -> str | None:
     """The kind of alert that a quote's first line names, in capitals."""
-    words = state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]].rstrip(" \t")
-    if not words.startswith("[!") or not words.endswith("]"):
+    position = state.bMarks[line] + state.tShift[line]
+    if not state.src.startswith("[!", position):
+        return None
+    words = state.src[position : state.eMarks[line]].rstrip(" \t")
+    if not words.endswith("]"):
         return None
     kind = words[2:-1].upper()
     return kind if kind in _ALERTS else None
 
 
-def _lines(state: StateBlock) -> tuple[list[int], list[int], list[int], list[int]]:
+def _lines(state: StateBlock) -> _Lines:
     """Where every line begins, how far its words are from there, how wide that is, and what stands before it in columns."""
     return state.bMarks, state.tShift, state.sCount, state.bsCount

@@ -6,7 +6,7 @@ What is pushed says the same as what markdown-it pushes (a test compares all of 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -20,8 +20,20 @@ Nesting = Literal[-1, 0, 1]
 _SPACE, _PUNCTUATION, _LETTER = range(3)
 
 
+class _Nothing(dict[str, Any]):
+    """What a token without attributes or data shares with all others: a document of 1 MB has millions of them."""
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise TypeError("shared by all tokens: set attributes by attrSet, and meta as a whole")
+
+    __setitem__ = setdefault = update = __ior__ = _refuse  # type: ignore[assignment]
+
+
+_NOTHING = _Nothing()
+
+
 class QuickToken(Token):
-    """A token; its own `__init__` takes two thirds of the time of a data class's."""
+    """A token that is made in two thirds of the time, and half the memory, of markdown-it's."""
 
     __slots__ = ()
 
@@ -44,16 +56,24 @@ class QuickToken(Token):
         self.type = type
         self.tag = tag
         self.nesting = nesting
-        self.attrs = {} if attrs is None else attrs
+        self.attrs = _NOTHING if attrs is None else attrs
         self.map = map
         self.level = level
         self.children = children
         self.content = content
         self.markup = markup
         self.info = info
-        self.meta = {} if meta is None else meta
+        self.meta = _NOTHING if meta is None else meta
         self.block = block
         self.hidden = hidden
+
+    def attrSet(self, name: str, value: str | float) -> None:  # noqa: N802 - the parser's name for it
+        """Set an attribute."""
+        self.attrs = {**self.attrs, name: value}
+
+    def attrJoin(self, name: str, value: str) -> None:  # noqa: N802 - the parser's name for it
+        """Add a value to an attribute, or set it."""
+        self.attrSet(name, f"{self.attrs[name]} {value}" if name in self.attrs else value)
 
 
 class BlockState(StateBlock):
