@@ -15,10 +15,12 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block import list_block as markdown_it_list
 from markdown_it.token import Token
 
-from tasks.markup.states import QuickToken
+from tasks.markup.states import BlockState, QuickToken
 
 _MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t\n]|\Z)")
 _TASK = re.compile(r"\[([ xX])\][ \t]")
+# A marker right behind another one, with more to follow.
+_INNER = re.compile(r" (?:[-+*]|([0-9]{1,9})[.)])(?= )")
 # Words that no block but a paragraph can begin with, with or without a box before them.
 _PLAIN = re.compile(
     r" (\[[ xX]\] )?(?!\[[ xX]\][ \t])"
@@ -60,7 +62,7 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     marker = _marker(state, first)
     if marker is None:
         return False
-    name, tag = ("bullet_list", "ul") if marker.number is None else ("ordered_list", "ol")
+    name, tag = _element(marker.number)
     opening = state.push(f"{name}_open", tag, 1)
     opening.markup = marker.kind
     if marker.number is not None and int(marker.number) != 1:
@@ -75,6 +77,11 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     return True
 
 
+def _element(number: str | None) -> tuple[str, str]:
+    """The name of a list's tokens and its tag."""
+    return ("bullet_list", "ul") if number is None else ("ordered_list", "ol")
+
+
 def _items(state: StateBlock, line: int, last: int, first: Marker, listed: _List, opening: Token) -> int:
     """Write the items from a line on; returns the line after them."""
     parent, state.parentType = state.parentType, "list"
@@ -82,7 +89,7 @@ def _items(state: StateBlock, line: int, last: int, first: Marker, listed: _List
     after_gap = False
     while marker is not None:
         start = line
-        if _short_item(state, line, last, marker, listed):
+        if _short_item(state, line, last, marker, listed) or _nested_item(state, line, last, marker, listed):
             inside_tight = True
         else:
             inside_tight = _long_item(state, line, last, marker, listed)
@@ -118,26 +125,75 @@ def _next(state: StateBlock, line: int, last: int, first: Marker) -> Marker | No
 
 def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
     """Write an item that is one line of words, and step over the empty lines below; False where it isn't one."""
-    src = state.src
-    found = _PLAIN.match(src, marker.end, state.eMarks[line])
-    if found is None or state.sCount[line] != state.tShift[line] or state.level + 3 >= state.md.options.maxNesting:
+    found = _PLAIN.match(state.src, marker.end, state.eMarks[line])
+    if found is None or not _has_room(state, line, 3):
         return False
     end = _end_of_short(state, line, last, state.sCount[line] + marker.end - marker.start + 1)
     if end == 0:
         return False
-    level, lines = listed.level, [line, line + 1]
-    item = QuickToken("list_item_open", "li", 1, map=[line, end], level=level, markup=marker.kind, block=True)
-    item.info = marker.number or ""
+    item = _open_item(state, marker.kind, marker.number, listed.level, [line, end])
     if found.group(1):
         item.meta = {"checked": found.group(1) != "[ ] "}
         _be_task(item, listed)
-    begin = QuickToken("paragraph_open", "p", 1, map=lines, level=level + 1, block=True)
-    content = mdTrim(src[found.end() : state.eMarks[line]])
-    words = QuickToken("inline", "", 0, map=[*lines], level=level + 2, children=[], content=content, block=True)
-    state.tokens += (item, begin, words, listed.paragraph_end, listed.item_end)
-    listed.short.append(begin)
+    listed.short.append(_open_words(state, found.end(), listed.level + 1, line))
+    state.tokens += (listed.paragraph_end, listed.item_end)
     state.line = end
     return True
+
+
+def _nested_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
+    """Write an item of one line that holds a list of one item, which may hold another, and at last words: `- - 1. words`."""
+    inner: list[re.Match[str]] = []
+    position = marker.end
+    while found := _INNER.match(state.src, position, state.eMarks[line]):
+        inner.append(found)
+        position = found.end()
+    words = _PLAIN.match(state.src, position, state.eMarks[line]) if inner else None
+    if words is None or words.group(1) or not _has_room(state, line, 3 + 2 * len(inner)):
+        return False
+    end = _end_of_short(state, line, last, state.sCount[line] + marker.end - marker.start + 1)
+    if end == 0:
+        return False
+    assert isinstance(state, BlockState)
+    level = listed.level
+    _open_item(state, marker.kind, marker.number, level, [line, end])
+    endings = [listed.item_end]
+    for found in inner:
+        level += 2
+        number, kind = found.group(1), found.group()[-1]
+        name, tag = _element(number)
+        opening = QuickToken(f"{name}_open", tag, 1, map=[line, end], level=level - 1, markup=kind, block=True)
+        if number is not None and int(number) != 1:
+            opening.attrs = {"start": int(number)}
+        state.tokens.append(opening)
+        _open_item(state, kind, number, level, [line, end])
+        endings.append(state.ending(f"{name}_close", tag, level - 1, kind))
+        endings.append(state.ending("list_item_close", "li", level, kind))
+    _open_words(state, words.end(), level + 1, line).hidden = True
+    state.tokens.append(QuickToken("paragraph_close", "p", -1, level=level + 1, block=True, hidden=True))
+    state.tokens += reversed(endings)
+    state.line = end
+    return True
+
+
+def _has_room(state: StateBlock, line: int, levels: int) -> bool:
+    """Whether so many levels may be nested here, and no quote or tab stands before the words of the line."""
+    return state.sCount[line] == state.tShift[line] and state.level + levels < state.md.options.maxNesting
+
+
+def _open_item(state: StateBlock, kind: str, number: str | None, level: int, lines: list[int]) -> Token:
+    item = QuickToken("list_item_open", "li", 1, map=lines, level=level, markup=kind, info=number or "", block=True)
+    state.tokens.append(item)
+    return item
+
+
+def _open_words(state: StateBlock, position: int, level: int, line: int) -> Token:
+    """Begin the paragraph of the words from a position to the end of a line; returns its opening token."""
+    content = mdTrim(state.src[position : state.eMarks[line]])
+    begin = QuickToken("paragraph_open", "p", 1, map=[line, line + 1], level=level, block=True)
+    words = QuickToken("inline", "", 0, map=[line, line + 1], level=level + 1, children=[], content=content, block=True)
+    state.tokens += (begin, words)
+    return begin
 
 
 def _end_of_short(state: StateBlock, line: int, last: int, indent: int) -> int:

@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple
 
 from markdown_it.rules_block import StateBlock
+from markdown_it.token import Token
 
 from tasks.markup.states import BlockState
 
@@ -137,14 +138,28 @@ def blockquote(state: StateBlock, first: int, last: int, silent: bool) -> bool:
 
 
 def _one_line(state: StateBlock, line: int) -> None:
-    """A quote that ends with its first line: it needs no view, the line is changed and changed back."""
+    """A quote that ends with its first line, and those right inside it: they need no view, the line is changed and changed back."""
     lines = _lines(state)
     outside = [kept[line] for kept in lines]
+    around: list[Token] = []
     _show_inside(state, line, lines)
     state.blkIndent = 0
+    while _begins_another(state, line):
+        around.append(state.push("blockquote_open", "blockquote", 1))
+        around[-1].markup = ">"
+        _show_inside(state, line, lines)
     _write(state, line, line + 1)
+    for opening in around:
+        opening.map = [line, state.line]
+        _close(state, "blockquote", "blockquote")
     for kept, value in zip(lines, outside, strict=True):
         kept[line] = value
+
+
+def _begins_another(state: StateBlock, line: int) -> bool:
+    """Whether a quote begins where a quote's line begins, and may."""
+    begins = state.src.startswith(">", state.bMarks[line] + state.tShift[line]) and not state.is_code_block(line)
+    return begins and state.level + 1 < state.md.options.maxNesting
 
 
 def _many_lines(state: StateBlock, first: int, last: int) -> None:
@@ -182,8 +197,14 @@ def _write(state: StateBlock, first: int, end: int) -> None:
         state.md.block.tokenize(state, begin, end)
     else:
         state.line = end
-    state.push(f"{name}_close", tag, -1).markup = ">"
+    _close(state, name, tag)
     opening.map = [first, state.line]
+
+
+def _close(state: StateBlock, name: str, tag: str) -> None:
+    assert isinstance(state, BlockState)
+    state.level -= 1
+    state.tokens.append(state.ending(f"{name}_close", tag, state.level, ">"))
 
 
 def _alert(state: StateBlock, line: int) -> str | None:

@@ -85,6 +85,7 @@ class BlockState(StateBlock):
         self.views: list[Any] = []
         self.shown_by = 0
         self.views_made = 0
+        self._endings: dict[tuple[str, int, str], Token] = {}
 
     def push(self, ttype: str, tag: str, nesting: Nesting) -> Token:
         """Push a token; its level is that of the element that it begins, ends or stands in."""
@@ -95,6 +96,14 @@ class BlockState(StateBlock):
             self.level = level = level - 1
         token = QuickToken(ttype, tag, nesting, level=level, block=True)
         self.tokens.append(token)
+        return token
+
+    def ending(self, ttype: str, tag: str, level: int, markup: str) -> Token:
+        """The token that ends an element; one object stands for all that say the same."""
+        key = ttype, level, markup
+        token = self._endings.get(key)
+        if token is None:
+            token = self._endings[key] = QuickToken(ttype, tag, -1, level=level, markup=markup, block=True)
         return token
 
 
