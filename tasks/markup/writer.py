@@ -66,13 +66,18 @@ DEEPEST = 225
 
 
 class Frame(NamedTuple):
-    """An open element: its name, what closes it, what may stand in it, whether Markdown opened it, where it began."""
+    """An open element: its name, what closes it, what may stand in it, whether Markdown opened it, where it began; and
+    what may stand around it, how deep that is, and in how many links.
+    """
 
     name: str
     end: str
     kind: Kind
     firm: bool
     start: int
+    around: Kind
+    depth: int
+    links: int
 
 
 @dataclass
@@ -104,13 +109,14 @@ class Writer:
 
     def place_block(self) -> bool:
         """Close what a block can't stand in; False where Markdown's own words are around it."""
-        for frame in reversed(self.stack):
-            if frame.kind is not Kind.PHRASE:
-                break
-            if frame.firm:
-                return False
-        while self.kind is Kind.PHRASE:
-            self._pop()
+        if self.kind is Kind.PHRASE:
+            for frame in reversed(self.stack):
+                if frame.kind is not Kind.PHRASE:
+                    break
+                if frame.firm:
+                    return False
+            while self.kind is Kind.PHRASE:
+                self._pop()
         if self.kind > Kind.FLOW:
             self.place_words()
         return True
@@ -118,7 +124,7 @@ class Writer:
     def open(self, name: str, start: str, end: str, kind: Kind, *, firm: bool = False) -> None:
         """Open an element."""
         self.parts.append(start)
-        self.stack.append(Frame(name, end, kind, firm, len(self.parts)))
+        self.stack.append(Frame(name, end, kind, firm, len(self.parts), self.kind, self.depth, self.links))
         self.kind = kind
         self.depth += end.count("</")
         self.links += end.endswith(("</a>", "</ac:link>"))
@@ -147,9 +153,7 @@ class Writer:
             self.parts.append(frame.end)
         if frame.name == SUMMARY:
             self._entitle(frame.start)
-        self.depth -= frame.end.count("</")
-        self.links -= frame.end.endswith(("</a>", "</ac:link>"))
-        self.kind = self.stack[-1].kind if self.stack else Kind.FLOW
+        self.kind, self.depth, self.links = frame.around, frame.depth, frame.links
 
     def _entitle(self, start: int) -> None:
         """Put a summary's words into the title of its expand macro; what words can't say stays in the macro's body.
