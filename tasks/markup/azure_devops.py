@@ -41,7 +41,7 @@ _QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:
 # After which a document may be cut; the sanitiser closes what is open there.
 _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HEADINGS))
 # The sanitiser's time grows with the square of the ampersands in one text: it gets a character that no text holds.
-_LONG_TEXT = re.compile(r"[^<>]{10000,}")
+_LONG_TEXT = re.compile(r"(?<![^<>])[^<>]{10000,}+")
 _AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
 _STAND_IN = "\x01"
 _SAFE = re.compile(r"(?:https?://|mailto:)\S+", re.IGNORECASE)

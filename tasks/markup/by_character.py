@@ -177,10 +177,15 @@ def _is_open_bracket(state: StateInline, position: int) -> bool:
 class Block(ParserBlock):
     """markdown-it's block rules, by first character."""
 
-    def sort_rules(self) -> None:
-        """Sort the rules that are enabled; call it when all are."""
+    def sort_rules(self, deepest: int) -> None:
+        """Sort the rules that are enabled; call it when all are. Beyond `deepest` levels nothing is read."""
+        self.deepest = deepest
         enabled = {rule.name: rule for rule in self.ruler.__rules__ if rule.enabled}
-        rules = {name: rule.fn for name, rule in enabled.items()} | {"list": list_block, "hr": rule_across, "blockquote": blockquote}
+        rules = {name: rule.fn for name, rule in enabled.items()} | {
+            "list": list_block,
+            "hr": rule_across,
+            "blockquote": blockquote,
+        }
         self._rules = rules
         self._by_character = {start: tuple(rules[name] for name in names) for start, names in _BLOCK_STARTS.items()}
         chains = {}
@@ -220,20 +225,21 @@ class Block(ParserBlock):
 
     def tokenize(self, state: StateBlock, startLine: int, endLine: int) -> None:  # noqa: N803 - the parser's names
         """Generate tokens for a range of lines."""
-        line, empty_lines = startLine, False
+        line, empty_lines, is_empty = startLine, False, state.isEmpty
         while line < endLine:
-            state.line = line = state.skipEmptyLines(line)
+            if is_empty(line):
+                line = state.skipEmptyLines(line)
+            state.line = line
             if line >= endLine or state.sCount[line] < state.blkIndent:
                 break
-            if state.level >= state.md.options.maxNesting:
+            if state.level >= self.deepest:
                 state.line = endLine
                 break
             self._one(state, line, endLine)
             state.tight = not empty_lines
             line = state.line
-            if (line - 1) < endLine and state.isEmpty(line - 1):
-                empty_lines = True
-            if line < endLine and state.isEmpty(line):
+            empty_lines = empty_lines or (line <= endLine and is_empty(line - 1))
+            if line < endLine and is_empty(line):
                 empty_lines = True
                 line += 1
                 state.line = line
@@ -241,7 +247,7 @@ class Block(ParserBlock):
     def _one(self, state: StateBlock, line: int, last: int) -> None:
         """The block that begins on a line."""
         rules = self._rules
-        if state.is_code_block(line):
+        if state.sCount[line] - state.blkIndent >= 4:
             if rules["code"](state, line, last, False):
                 return
         else:
@@ -284,6 +290,8 @@ def _may_be_table(state: StateBlock, line: int, last: int) -> bool:
     if following >= last or state.sCount[following] < state.blkIndent:
         return False
     start = state.bMarks[following] + state.tShift[following]
+    if not state.src.startswith(("|", "-", ":"), start):
+        return False
     return _BELOW_HEADER.fullmatch(state.src, start, state.eMarks[following]) is not None
 
 

@@ -46,7 +46,7 @@ def parser() -> MarkdownIt:
     made.normalizeLink, made.normalizeLinkText = _link, _link_text  # type: ignore[method-assign]
     with_dialect(made).disable(["text", "linkify"], ignoreInvalid=True)
     inline.sort_rules()
-    block.sort_rules()
+    block.sort_rules(DEEPEST)
     return made
 
 

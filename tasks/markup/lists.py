@@ -37,15 +37,15 @@ class Marker(NamedTuple):
     number: str | None
 
 
-@dataclass
+@dataclass(slots=True)
 class _List:
-    """A list that is being written: its tokens' level, the tokens that end its short items' paragraphs and those items (one
-    object stands for all of them), the paragraphs' beginnings, and where the other items' tokens stand.
+    """A list that is being written: its tokens' level, the token that ends its items (one object stands for all of them), the
+    tokens of its short items' paragraphs (one ends all of them), and where the other items' tokens stand.
     """
 
     level: int
-    paragraph_end: Token
     item_end: Token
+    paragraph_end: Token | None = None
     short: list[Token] = field(default_factory=list)
     long: list[tuple[int, int]] = field(default_factory=list)
     tight: bool = True
@@ -56,8 +56,9 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     """A list that begins on line `first`."""
     if silent:
         return markdown_it_list(state, first, last, True)
-    outdented = state.listIndent >= 0 and state.sCount[first] - state.listIndent >= 4
-    if state.is_code_block(first) or (outdented and state.sCount[first] < state.blkIndent):
+    column = state.sCount[first]
+    outdented = state.listIndent >= 0 and column - state.listIndent >= 4 and column < state.blkIndent
+    if outdented or column - state.blkIndent >= 4:
         return False
     marker = _marker(state, first)
     if marker is None:
@@ -67,11 +68,12 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     opening.markup = marker.kind
     if marker.number is not None and int(marker.number) != 1:
         opening.attrs = {"start": int(marker.number)}
+    assert isinstance(state, BlockState)
     level = state.level
-    paragraph_end = QuickToken("paragraph_close", "p", -1, level=level + 1, block=True)
-    item_end = QuickToken("list_item_close", "li", -1, level=level, markup=marker.kind, block=True)
-    end = _items(state, first, last, marker, _List(level, paragraph_end, item_end), opening)
-    state.push(f"{name}_close", tag, -1).markup = marker.kind
+    listed = _List(level, state.ending("list_item_close", "li", level, marker.kind))
+    end = _items(state, first, last, marker, listed, opening)
+    state.level = level - 1
+    state.tokens.append(state.ending(f"{name}_close", tag, level - 1, marker.kind))
     opening.map = [first, end]
     state.line = end
     return True
@@ -113,7 +115,7 @@ def _marker(state: StateBlock, line: int) -> Marker | None:
 
 def _next(state: StateBlock, line: int, last: int, first: Marker) -> Marker | None:
     """The marker of the list's next item; None where the list has ended."""
-    if line >= last or state.sCount[line] < state.blkIndent or state.is_code_block(line):
+    if line >= last or not 0 <= state.sCount[line] - state.blkIndent < 4:
         return None
     for rule in state.md.block.ruler.getRules("list"):
         if rule(state, line, last, True):
@@ -135,6 +137,8 @@ def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed:
     if found.group(1):
         item.meta = {"checked": found.group(1) != "[ ] "}
         _be_task(item, listed)
+    if listed.paragraph_end is None:
+        listed.paragraph_end = QuickToken("paragraph_close", "p", -1, level=listed.level + 1, block=True)
     listed.short.append(_open_words(state, found.end(), listed.level + 1, line))
     state.tokens += (listed.paragraph_end, listed.item_end)
     state.line = end
@@ -155,18 +159,18 @@ def _nested_item(state: StateBlock, line: int, last: int, marker: Marker, listed
     if end == 0:
         return False
     assert isinstance(state, BlockState)
-    level = listed.level
-    _open_item(state, marker.kind, marker.number, level, [line, end])
+    level, lines = listed.level, [line, end]
+    _open_item(state, marker.kind, marker.number, level, lines)
     endings = [listed.item_end]
     for found in inner:
         level += 2
         number, kind = found.group(1), found.group()[-1]
         name, tag = _element(number)
-        opening = QuickToken(f"{name}_open", tag, 1, map=[line, end], level=level - 1, markup=kind, block=True)
+        opening = QuickToken(f"{name}_open", tag, 1, map=lines, level=level - 1, markup=kind, block=True)
         if number is not None and int(number) != 1:
             opening.attrs = {"start": int(number)}
         state.tokens.append(opening)
-        _open_item(state, kind, number, level, [line, end])
+        _open_item(state, kind, number, level, lines)
         endings.append(state.ending(f"{name}_close", tag, level - 1, kind))
         endings.append(state.ending("list_item_close", "li", level, kind))
     _open_words(state, words.end(), level + 1, line).hidden = True
@@ -190,8 +194,9 @@ def _open_item(state: StateBlock, kind: str, number: str | None, level: int, lin
 def _open_words(state: StateBlock, position: int, level: int, line: int) -> Token:
     """Begin the paragraph of the words from a position to the end of a line; returns its opening token."""
     content = mdTrim(state.src[position : state.eMarks[line]])
-    begin = QuickToken("paragraph_open", "p", 1, map=[line, line + 1], level=level, block=True)
-    words = QuickToken("inline", "", 0, map=[line, line + 1], level=level + 1, children=[], content=content, block=True)
+    lines = [line, line + 1]
+    begin = QuickToken("paragraph_open", "p", 1, map=lines, level=level, block=True)
+    words = QuickToken("inline", "", 0, map=lines, level=level + 1, children=[], content=content, block=True)
     state.tokens += (begin, words)
     return begin
 
@@ -259,8 +264,10 @@ def _be_task(item: Token, listed: _List) -> None:
 
 def _hide_paragraphs(state: StateBlock, listed: _List) -> None:
     """Paragraphs of a list without gaps have no element."""
-    for token in (listed.paragraph_end, *listed.short):
+    for token in listed.short:
         token.hidden = True
+    if listed.paragraph_end is not None:
+        listed.paragraph_end.hidden = True
     for start, end in listed.long:
         for index in range(start, end):
             token = state.tokens[index]

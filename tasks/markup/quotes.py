@@ -9,7 +9,6 @@ tokens are the same (a test compares them).
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
@@ -23,16 +22,6 @@ _Lines = tuple[list[int], list[int], list[int], list[int]]
 _LAZY = -1
 
 
-class _Context(NamedTuple):
-    """What the end of a quote depends on beside the lines' text: who shows them, their containers, how far they go."""
-
-    shown_by: int
-    indent: int
-    list_indent: int
-    last: int
-    line_max: int
-
-
 class _View:
     """How lines look inside the quotes of one depth, once they have been looked at: up to line `end`."""
 
@@ -42,11 +31,12 @@ class _View:
         self.number = 0
         self.first = self.end = 0
         self.hard = False
-        self.context: _Context | None = None
+        self.context: tuple[int, ...] = ()
 
     def look(self, state: BlockState, first: int, last: int) -> tuple[int, bool]:
         """The line that a quote from line `first` can't reach, and whether that is so for paragraphs in it, too."""
-        context = _Context(state.shown_by, state.blkIndent, state.listIndent, last, state.lineMax)
+        # What the end of a quote depends on beside the lines' text: who shows them, their containers, how far they go.
+        context = state.shown_by, state.blkIndent, state.listIndent, last, state.lineMax
         empty = _show_inside(state, first, self.lines)
         if context == self.context and self.first < first < self.end:
             following = first + 1
@@ -65,8 +55,8 @@ class _View:
         return self.end, self.hard
 
     def _look_on(self, state: BlockState, line: int, last: int, empty: bool) -> tuple[int, bool]:
-        """Look at lines from one on; `empty` says whether there are words in the line above it."""
-        src, (marks, shifts, indents, spaces), ends = state.src, _lines(state), state.eMarks
+        """Look at lines from one on; `empty` says whether nothing stands in the line above it but its marker."""
+        src, marks, shifts, indents, ends = state.src, state.bMarks, state.tShift, state.sCount, state.eMarks
         ending = state.md.block.ruler.getRules("blockquote")
         while line < last:
             position = marks[line] + shifts[line]
