@@ -19,7 +19,7 @@ from tasks.markup.text_tables import laid_out
 
 # `[code]` makes ServiceNow render what follows as HTML. It is looked for in any case, with blanks or invisible characters
 # anywhere inside, and with its bracket as an entity.
-_BLANK = r"[\s\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\u2066-\u206f\ufeff]*"
+_BLANK = r"[\s\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\u2066-\u206f\ufeff]*+"
 _OPENING = r"(?:\[|&#0*91;?|&#[xX]0*5[bB];?|&lsqb;|&lbrack;|\uff3b)"
 _CLOSING = r"(?:\]|&#0*93;?|&#[xX]0*5[dD];?|&rsqb;|&rbrack;|\uff3d)"
 _CODE_TAG = re.compile(

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from markdown_it.token import Token
 
-_HREF = re.compile(r"""<a\s[^>]*?href\s*=\s*["']?#([^"'\s>]+)""", re.IGNORECASE)
+_HREF = re.compile(r"""<a\s[^<>]*?href\s*=\s*["']?#([^"'\s>]+)""", re.IGNORECASE)
 
 
 def heading_text(token: Token) -> str:
