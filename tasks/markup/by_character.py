@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import mdTrim
@@ -24,7 +25,8 @@ from tasks.markup.states import BlockState, LineState, QuickToken, emphasis
 
 DEEPEST_INLINE = 20
 InlineRule = Callable[[StateInline, bool], bool]
-BlockRule = Callable[[StateBlock, int, int, bool], bool]
+# Of a state of markdown-it's or ours, a line, the line after the last, and whether only to look.
+BlockRule = Callable[[Any, int, int, bool], bool]
 
 _STARTS = {
     "\n": ("newline",),
@@ -137,12 +139,11 @@ class Inline(ParserInline):
         state.cache[position] = state.pos
 
 
-def link_label(state: StateInline, start: int, disable_nested: bool = False) -> int:
+def link_label(state: LineState, start: int, disable_nested: bool = False) -> int:
     """Where the label ends whose bracket opens at `start`; -1 where it never does, or where a link in it isn't wanted.
 
     A bracket that nothing closes leaves none around it closed; which those are is kept, since each is come upon by all before it.
     """
-    assert isinstance(state, LineState)
     src, end, skipped, unclosed = state.src, state.posMax, state.cache, state.unclosed
     before, level, position = state.pos, 1, start + 1
     while position < end:
@@ -181,11 +182,8 @@ class Block(ParserBlock):
         """Sort the rules that are enabled; call it when all are. Beyond `deepest` levels nothing is read."""
         self.deepest = deepest
         enabled = {rule.name: rule for rule in self.ruler.__rules__ if rule.enabled}
-        rules = {name: rule.fn for name, rule in enabled.items()} | {
-            "list": list_block,
-            "hr": rule_across,
-            "blockquote": blockquote,
-        }
+        rules: dict[str, BlockRule] = {name: rule.fn for name, rule in enabled.items()}
+        rules |= {"list": list_block, "hr": rule_across, "blockquote": blockquote}
         self._rules = rules
         self._by_character = {start: tuple(rules[name] for name in names) for start, names in _BLOCK_STARTS.items()}
         chains = {}

@@ -42,7 +42,7 @@ def parser() -> MarkdownIt:
     made = MarkdownIt("commonmark")
     inline, block = Inline(), Block()
     made.inline, made.block = inline, block
-    made.helpers = SimpleNamespace(**(vars(helpers) | {"parseLinkLabel": link_label}))
+    made.helpers = SimpleNamespace(**vars(helpers) | {"parseLinkLabel": link_label})  # type: ignore[assignment]
     made.normalizeLink, made.normalizeLinkText = _link, _link_text  # type: ignore[method-assign]
     with_dialect(made).disable(["text", "linkify"], ignoreInvalid=True)
     inline.sort_rules()

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from markdown_it.common.utils import mdTrim
-from markdown_it.rules_block import StateBlock
 from markdown_it.rules_block import list_block as markdown_it_list
 from markdown_it.token import Token
 
@@ -52,7 +51,7 @@ class _List:
     with_tasks: bool = False
 
 
-def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
+def list_block(state: BlockState, first: int, last: int, silent: bool) -> bool:
     """A list that begins on line `first`."""
     if silent:
         return markdown_it_list(state, first, last, True)
@@ -68,7 +67,6 @@ def list_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     opening.markup = marker.kind
     if marker.number is not None and int(marker.number) != 1:
         opening.attrs = {"start": int(marker.number)}
-    assert isinstance(state, BlockState)
     level = state.level
     listed = _List(level, state.ending("list_item_close", "li", level, marker.kind))
     end = _items(state, first, last, marker, listed, opening)
@@ -84,7 +82,7 @@ def _element(number: str | None) -> tuple[str, str]:
     return ("bullet_list", "ul") if number is None else ("ordered_list", "ol")
 
 
-def _items(state: StateBlock, line: int, last: int, first: Marker, listed: _List, opening: Token) -> int:
+def _items(state: BlockState, line: int, last: int, first: Marker, listed: _List, opening: Token) -> int:
     """Write the items from a line on; returns the line after them."""
     parent, state.parentType = state.parentType, "list"
     marker: Marker | None = first
@@ -107,13 +105,13 @@ def _items(state: StateBlock, line: int, last: int, first: Marker, listed: _List
     return line
 
 
-def _marker(state: StateBlock, line: int) -> Marker | None:
+def _marker(state: BlockState, line: int) -> Marker | None:
     start = state.bMarks[line] + state.tShift[line]
     found = _MARKER.match(state.src, start)
     return None if found is None else Marker(start, found.end(), state.src[found.end() - 1], found.group(1))
 
 
-def _next(state: StateBlock, line: int, last: int, first: Marker) -> Marker | None:
+def _next(state: BlockState, line: int, last: int, first: Marker) -> Marker | None:
     """The marker of the list's next item; None where the list has ended."""
     if line >= last or not 0 <= state.sCount[line] - state.blkIndent < 4:
         return None
@@ -125,7 +123,7 @@ def _next(state: StateBlock, line: int, last: int, first: Marker) -> Marker | No
     return marker if same else None
 
 
-def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
+def _short_item(state: BlockState, line: int, last: int, marker: Marker, listed: _List) -> bool:
     """Write an item that is one line of words, and step over the empty lines below; False where it isn't one."""
     found = _PLAIN.match(state.src, marker.end, state.eMarks[line])
     if found is None or not _has_room(state, line, 3):
@@ -145,7 +143,7 @@ def _short_item(state: StateBlock, line: int, last: int, marker: Marker, listed:
     return True
 
 
-def _nested_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
+def _nested_item(state: BlockState, line: int, last: int, marker: Marker, listed: _List) -> bool:
     """Write an item of one line that holds a list of one item, which may hold another, and at last words: `- - 1. words`."""
     inner: list[re.Match[str]] = []
     position = marker.end
@@ -158,7 +156,6 @@ def _nested_item(state: StateBlock, line: int, last: int, marker: Marker, listed
     end = _end_of_short(state, line, last, state.sCount[line] + marker.end - marker.start + 1)
     if end == 0:
         return False
-    assert isinstance(state, BlockState)
     level, lines = listed.level, [line, end]
     _open_item(state, marker.kind, marker.number, level, lines)
     endings = [listed.item_end]
@@ -180,18 +177,18 @@ def _nested_item(state: StateBlock, line: int, last: int, marker: Marker, listed
     return True
 
 
-def _has_room(state: StateBlock, line: int, levels: int) -> bool:
+def _has_room(state: BlockState, line: int, levels: int) -> bool:
     """Whether so many levels may be nested here, and no quote or tab stands before the words of the line."""
     return state.sCount[line] == state.tShift[line] and state.level + levels < state.md.options.maxNesting
 
 
-def _open_item(state: StateBlock, kind: str, number: str | None, level: int, lines: list[int]) -> Token:
+def _open_item(state: BlockState, kind: str, number: str | None, level: int, lines: list[int]) -> Token:
     item = QuickToken("list_item_open", "li", 1, map=lines, level=level, markup=kind, info=number or "", block=True)
     state.tokens.append(item)
     return item
 
 
-def _open_words(state: StateBlock, position: int, level: int, line: int) -> Token:
+def _open_words(state: BlockState, position: int, level: int, line: int) -> Token:
     """Begin the paragraph of the words from a position to the end of a line; returns its opening token."""
     content = mdTrim(state.src[position : state.eMarks[line]])
     lines = [line, line + 1]
@@ -201,7 +198,7 @@ def _open_words(state: StateBlock, position: int, level: int, line: int) -> Toke
     return begin
 
 
-def _end_of_short(state: StateBlock, line: int, last: int, indent: int) -> int:
+def _end_of_short(state: BlockState, line: int, last: int, indent: int) -> int:
     """The line after an item whose words end on its first line; 0 where they may go on, or something else follows in it."""
     following = line + 1
     if following >= state.lineMax:
@@ -216,7 +213,7 @@ def _end_of_short(state: StateBlock, line: int, last: int, indent: int) -> int:
     return following if found else 0
 
 
-def _long_item(state: StateBlock, line: int, last: int, marker: Marker, listed: _List) -> bool:
+def _long_item(state: BlockState, line: int, last: int, marker: Marker, listed: _List) -> bool:
     """Write an item by parsing what stands in it; returns whether it is tight."""
     src, end = state.src, state.eMarks[line]
     initial = offset = state.sCount[line] + marker.end - marker.start
@@ -262,7 +259,7 @@ def _be_task(item: Token, listed: _List) -> None:
     listed.with_tasks = True
 
 
-def _hide_paragraphs(state: StateBlock, listed: _List) -> None:
+def _hide_paragraphs(state: BlockState, listed: _List) -> None:
     """Paragraphs of a list without gaps have no element."""
     for token in listed.short:
         token.hidden = True

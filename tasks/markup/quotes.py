@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 
-from markdown_it.rules_block import StateBlock
 from markdown_it.token import Token
 
 from tasks.markup.states import BlockState
@@ -80,7 +79,7 @@ class _View:
             inside[start:end] = outside[start:end]
 
 
-def _show_inside(state: StateBlock, line: int, lines: _Lines) -> bool:
+def _show_inside(state: BlockState, line: int, lines: _Lines) -> bool:
     """Write how a line looks without its marker and one space behind it; returns whether nothing else stands there."""
     outside, indent, end = state.bMarks[line] + state.tShift[line], state.sCount[line], state.eMarks[line]
     found = _INSIDE.match(state.src, outside, end)
@@ -109,7 +108,7 @@ def _with_tabs(src: str, start: int, end: int, column: int) -> tuple[int, int, i
     return start, position, column - first
 
 
-def blockquote(state: StateBlock, first: int, last: int, silent: bool) -> bool:
+def blockquote(state: BlockState, first: int, last: int, silent: bool) -> bool:
     """A quote, or an alert, that begins on line `first`."""
     position = state.bMarks[first] + state.tShift[first]
     if not state.src.startswith(">", position) or state.is_code_block(first):
@@ -127,7 +126,7 @@ def blockquote(state: StateBlock, first: int, last: int, silent: bool) -> bool:
     return True
 
 
-def _one_line(state: StateBlock, line: int) -> None:
+def _one_line(state: BlockState, line: int) -> None:
     """A quote that ends with its first line, and those right inside it: they need no view, the line is changed and changed back."""
     lines = _lines(state)
     outside = [kept[line] for kept in lines]
@@ -146,15 +145,14 @@ def _one_line(state: StateBlock, line: int) -> None:
         kept[line] = value
 
 
-def _begins_another(state: StateBlock, line: int) -> bool:
+def _begins_another(state: BlockState, line: int) -> bool:
     """Whether a quote begins where a quote's line begins, and may."""
     begins = state.src.startswith(">", state.bMarks[line] + state.tShift[line]) and not state.is_code_block(line)
     return begins and state.level + 1 < state.md.options.maxNesting
 
 
-def _many_lines(state: StateBlock, first: int, last: int) -> None:
+def _many_lines(state: BlockState, first: int, last: int) -> None:
     """A quote whose next line may belong to it."""
-    assert isinstance(state, BlockState)
     if len(state.views) == state.quotes:
         state.views.append(_View(state))
     view = state.views[state.quotes]
@@ -169,7 +167,7 @@ def _many_lines(state: StateBlock, first: int, last: int) -> None:
     state.quotes, state.shown_by = state.quotes - 1, shown_by
 
 
-def _write(state: StateBlock, first: int, end: int) -> None:
+def _write(state: BlockState, first: int, end: int) -> None:
     """Write a quote's tokens, those of an alert where its first line says so."""
     kind = _alert(state, first)
     name, tag = ("blockquote", "blockquote") if kind is None else ("alert", "div")
@@ -191,13 +189,12 @@ def _write(state: StateBlock, first: int, end: int) -> None:
     opening.map = [first, state.line]
 
 
-def _close(state: StateBlock, name: str, tag: str) -> None:
-    assert isinstance(state, BlockState)
+def _close(state: BlockState, name: str, tag: str) -> None:
     state.level -= 1
     state.tokens.append(state.ending(f"{name}_close", tag, state.level, ">"))
 
 
-def _alert(state: StateBlock, line: int) -> str | None:
+def _alert(state: BlockState, line: int) -> str | None:
     """The kind of alert that a quote's first line names, in capitals."""
     position = state.bMarks[line] + state.tShift[line]
     if not state.src.startswith("[!", position):
@@ -209,6 +206,6 @@ def _alert(state: StateBlock, line: int) -> str | None:
     return kind if kind in _ALERTS else None
 
 
-def _lines(state: StateBlock) -> _Lines:
+def _lines(state: BlockState) -> _Lines:
     """Where every line begins, how far its words are from there, how wide that is, and what stands before it in columns."""
     return state.bMarks, state.tShift, state.sCount, state.bsCount

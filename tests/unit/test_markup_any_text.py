@@ -154,6 +154,62 @@ def test_lines_of_every_kind_give_the_tokens_that_the_parser_would(text):
     assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
 
 
+# Containers in containers, with lines below that continue a paragraph in them, or end them all.
+CONTAINERS = [
+    "> ",
+    ">",
+    ">  ",
+    "   > ",
+    "    > ",
+    "- ",
+    "* ",
+    "1. ",
+    "2. ",
+    "- [ ] ",
+    "[^1]: ",
+    "!!! note\n",
+    "    ",
+    "  ",
+    "",
+]
+INSIDE = [
+    "a",
+    "b c",
+    "",
+    "#",
+    "---",
+    "===",
+    "|a|\n|-|",
+    "```",
+    "[r]: /u 'x",
+    "[r]",
+    "<div>",
+    "$$",
+    "[!NOTE]",
+    "1.",
+    "> ",
+]
+LINE_ENDS = ["\n", "\n", "\n", "\n\n", "\n\n\n", "\n> \n"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_containers_in_each_other_give_the_tokens_that_the_parser_would(seed):
+    chance = random.Random(seed)
+    plain = with_dialect(MarkdownIt("commonmark"))
+    for _ in range(1_000):
+        containers, inside = chance.sample(CONTAINERS, 4), chance.sample(INSIDE, 5)
+        lines = [
+            "".join(chance.choices(containers, k=chance.randrange(4)))
+            + chance.choice(inside)
+            + chance.choice(LINE_ENDS)
+            for _ in range(chance.randrange(1, 13))
+        ]
+        text = "".join(lines)
+        ours, theirs = {}, {}
+        assert shape(parser().parse(text, ours)) == shape(plain.parse(text, theirs)), text
+        assert ours.get("references") == theirs.get("references"), text
+
+
 LINKS = [
     "http://",
     "https://",

@@ -1,0 +1,92 @@
+"""Rendering takes work that grows with the document, and not with its square, whatever the document repeats."""
+
+from __future__ import annotations
+
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tasks.markup import azure_devops, confluence, servicenow
+
+SMALL, LARGE = 4_000, 16_000
+
+
+def repeated(piece: str, size: int) -> str:
+    return piece * (size // len(piece))
+
+
+def calls_of(render, text: str) -> int:
+    """How many functions are called, Python's and C's, while a text is rendered."""
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        render(text)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "render", [confluence.render, azure_devops.render, servicenow.render], ids=["page", "html", "text"]
+)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        # Quotes that end where a line without a marker continues no paragraph.
+        "> # \na\n",
+        "> [!NOTE]\nx\n",
+        "> - a\nb\n    c\n",
+        "[^1]: > #\na\n",
+        ">" * 20 + " #\na\n",
+        "> > #\n> a\nb\n",
+        # Brackets that nothing closes, and labels in labels.
+        "**<x\na![\n[]",
+        "*![a~]*![**<",
+        "[[[](",
+        # Lists, tables and references, each of many parts.
+        "- a\n  - b\n    - c\n",
+        "- - - a\n",
+        "* - +\n",
+        "|a|\n|-|\n",
+        "[a]: b 'c\n",
+        "a[^1]\n\n[^1]: b\n\n",
+        # Math that never ends, and tags that were never opened.
+        "> $$\na\n",
+        "$$ a\n",
+        "</details><ul>",
+    ],
+)
+def test_four_times_the_text_takes_four_times_the_calls(render, piece):
+    render(piece)
+    small, large = (calls_of(render, repeated(piece, size)) for size in (SMALL, LARGE))
+    assert large < small * LARGE / SMALL * 1.25
+
+
+@pytest.mark.parametrize(
+    ("render", "text", "shown"),
+    [
+        (confluence.render, "<div>\n" + "<a " * 300_000, "&lt;a &lt;a "),
+        (azure_devops.render, ("http://a.b/" + "(" * 20) * 30_000, "http://a.b/((("),
+        (servicenow.render, "a[" + "\u200b" * 300_000 + "b", "\u200b\u200bb"),
+    ],
+    ids=["tags", "addresses", "invisible"],
+)
+def test_a_million_characters_that_a_pattern_may_begin_with_are_rendered(render, text, shown):
+    """Read on from each of them, they would take hours, and the test its time limit."""
+    assert shown in render(text)
+
+
+def test_tags_nest_no_deeper_than_a_form_takes_whatever_is_closed():
+    """The sanitiser's time grows with the square of the depth."""
+    root = ET.fromstring(f"<body>{azure_devops.render('</details><ul>' * 1_000)}</body>")
+    depth, level = 0, [root]
+    while level:
+        depth, level = depth + 1, [child for element in level for child in element]
+    assert depth < 130
