@@ -18,37 +18,18 @@ FORMS: dict[str, Callable[[str], object]] = {
     "screening": scan,
 }
 PIECES = (
-    *("- x\n", "* x\n\n", "1. x\n", "- [ ] x\n", "- - x\n", "- a\n  - b\n    - c\n", "- a\n\n  b\n", "- ", "1) "),
-    *("> x\n", "> x\n\n", "> > x\n\n", "> ", "> [!NOTE]\n> x\n\n", '!!! note "t"\n    x\n\n'),
+    *("- x\n", "* x\n\n", "1. x\n", "- [ ] x\n", "- - x\n", "- a\n  - b\n    - c\n", "- a\n\n  b\n", "- ", "1) ", "+ + +\n"),
+    *("> x\n", "> x\n\n", "> > x\n\n", "> ", "> [!NOTE]\n> x\n\n", "> [!NOTE]\nx\n", "> # \na\n", "> $$\na\n", '!!! note "t"\n    x\n\n'),
+    *("- " * 28 + "x\n", "> - " * 14 + "x\n\n", ">" * 28 + " #\na\n"),
     *("# h\n", "h\n=\n\n", "## h\n\nx\n\n", "#", "---\n\n", "a\n\n", "a\\\n", "a  \n", "\n", "word ", "a"),
-    *(
-        "|a|\n|-|\n\n",
-        "|a|b|\n|-|-|\n|c|d|\n\n",
-        "|a",
-        "```\nx\n```\n\n",
-        "    x\n\n",
-        "$$a$$\n\n",
-        "$a$ ",
-        "`a` ",
-        "`",
-    ),
+    *("|a|\n|-|\n\n", "|a|b|\n|-|-|\n|c|d|\n\n", "|a", "```\nx\n```\n\n", "    x\n\n", "$$a$$\n\n", "$a$ ", "`a` ", "`"),
     *("*a* ", "**a** ", "***a***", "_a_ ", "*a **b* c** ", "*a _b_* ", "~~a~~ ", "H~2~O ", "*", "_", "~", "\\* "),
-    *("[a](b) ", "[a](http://b.c/d?e=f) ", "[a][b] ", "[[a]](b) ", "![a](b) ", "[a]: b\n\n", "[", "]", "(", "!", "<"),
-    *("http://a.bc ", "www.a.bc ", "a@b.cd ", "<http://a.b> ", "@", ":", "[^1] ", "[^a]: x\n\n", "|", "\t"),
-    *("<b>a</b> ", "<br>", "<div>\n\nx\n\n</div>\n\n", "<!-- a -->\n\n", "<a href='x'>y</a> ", "<ul><li>x</ul>", "<b>"),
+    *("[a](b) ", "[a](http://b.c/d?e=f) ", "[a][b] ", "[[a]](b) ", "![a](b) ", "[a]: b\n\n", "[", "]", "(", "!", "<", "*![x~]*![**<"),
+    *("http://a.bc ", "www.a.bc ", "a@b.cd ", "<http://a.b> ", "@", ":", "[^1] ", "[^a]: x\n\n", "|", "\t", "http://a.b/" + "(" * 20),
+    *("<b>a</b> ", "<br>", "<div>\n\nx\n\n</div>\n\n", "<!-- a -->\n\n", "<a href='x'>y</a> ", "<ul><li>x</ul>", "<b>", "</details><ul>"),
     *("<details><summary>a</summary>\n\nx\n\n</details>\n\n", "<table><tr><td>x</td></tr></table>\n\n"),
-    *(
-        "&",
-        "&amp; ",
-        "&#x1F600; ",
-        ":tada: ",
-        "😀 ",
-        "é ",
-        "אב ",
-        "\x1b[31mx\x1b[0m ",
-        "![](data:image/png;base64,AA==) ",
-    ),
-)
+    *("&", "&amp; ", "&#x1F600; ", ":tada: ", "😀 ", "é ", "אב ", "\u200b", "\x1b[31mx\x1b[0m ", "![](data:image/png;base64,AA==) "),
+)  # fmt: skip
 
 
 def main() -> None:
