@@ -21,7 +21,7 @@ from markdown_it.utils import EnvType
 
 from tasks.markup.lists import list_block
 from tasks.markup.quotes import blockquote
-from tasks.markup.states import BlockState, LineState, QuickToken, emphasis
+from tasks.markup.states import DEEPEST, BlockState, LineState, QuickToken, emphasis
 
 DEEPEST_INLINE = 20
 InlineRule = Callable[[StateInline, bool], bool]
@@ -178,9 +178,8 @@ def _is_open_bracket(state: StateInline, position: int) -> bool:
 class Block(ParserBlock):
     """markdown-it's block rules, by first character."""
 
-    def sort_rules(self, deepest: int) -> None:
-        """Sort the rules that are enabled; call it when all are. Beyond `deepest` levels nothing is read."""
-        self.deepest = deepest
+    def sort_rules(self) -> None:
+        """Sort the rules that are enabled; call it when all are."""
         enabled = {rule.name: rule for rule in self.ruler.__rules__ if rule.enabled}
         rules: dict[str, BlockRule] = {name: rule.fn for name, rule in enabled.items()}
         rules |= {"list": list_block, "hr": rule_across, "blockquote": blockquote}
@@ -230,7 +229,7 @@ class Block(ParserBlock):
             state.line = line
             if line >= endLine or state.sCount[line] < state.blkIndent:
                 break
-            if state.level >= self.deepest:
+            if state.level >= DEEPEST:
                 state.line = endLine
                 break
             self._one(state, line, endLine)

@@ -17,9 +17,9 @@ from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 
 from tasks.markup.by_character import Block, Inline, InlineRule, link_label
 from tasks.markup.math_rules import math_block, math_inline
+from tasks.markup.states import DEEPEST
 from tasks.markup.words import PANELS
 
-DEEPEST = 250
 LONGEST_LINK = 8_000
 LONGEST_ACCOUNT = 256
 LONGEST_DOMAIN = 260
@@ -46,7 +46,7 @@ def parser() -> MarkdownIt:
     made.normalizeLink, made.normalizeLinkText = _link, _link_text  # type: ignore[method-assign]
     with_dialect(made).disable(["text", "linkify"], ignoreInvalid=True)
     inline.sort_rules()
-    block.sort_rules(DEEPEST)
+    block.sort_rules()
     return made
 
 

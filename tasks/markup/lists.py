@@ -14,7 +14,7 @@ from markdown_it.common.utils import mdTrim
 from markdown_it.rules_block import list_block as markdown_it_list
 from markdown_it.token import Token
 
-from tasks.markup.states import BlockState, QuickToken
+from tasks.markup.states import DEEPEST, BlockState, QuickToken
 
 _MARKER = re.compile(r"(?:[-+*]|([0-9]{1,9})[.)])(?=[ \t\n]|\Z)")
 _TASK = re.compile(r"\[([ xX])\][ \t]")
@@ -179,7 +179,7 @@ def _nested_item(state: BlockState, line: int, last: int, marker: Marker, listed
 
 def _has_room(state: BlockState, line: int, levels: int) -> bool:
     """Whether so many levels may be nested here, and no quote or tab stands before the words of the line."""
-    return state.sCount[line] == state.tShift[line] and state.level + levels < state.md.options.maxNesting
+    return state.sCount[line] == state.tShift[line] and state.level + levels < DEEPEST
 
 
 def _open_item(state: BlockState, kind: str, number: str | None, level: int, lines: list[int]) -> Token:

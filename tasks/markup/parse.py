@@ -15,10 +15,11 @@ from tasks.markup.dialect import parser
 
 DEEPEST_MARKERS = 30
 DEEPEST_INDENT = 100
-_MARKER = re.compile(r"[ \t]{0,8}(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t]))")
+_MARKER = re.compile(r"[ \t]{0,8}(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]\s]{1,100}\]:)")
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
 _DEEP = re.compile(
-    rf"^(?:[ \t]{{{DEEPEST_INDENT}}}|(?:[ \t]{{0,8}}(?:[>*+-]|\d{{1,9}}[.)])){{{DEEPEST_MARKERS}}})", re.MULTILINE
+    rf"^(?:[ \t]{{{DEEPEST_INDENT}}}|(?:[ \t]{{0,8}}(?:[>*+-]|\d{{1,9}}[.)]|\[\^[^\]\s]{{1,100}}\]:)){{{DEEPEST_MARKERS}}})",
+    re.MULTILINE,
 )
 
 
@@ -69,7 +70,7 @@ def _without_depth(line: str) -> str:
         if not found:
             return line
         position = found.end()
-    return line[:position] + re.sub(r"([>\-*+.)#`~])", r"\\\1", line[position:])
+    return line[:position] + re.sub(r"([>\-*+.)#`~]|\[(?=\^))", r"\\\1", line[position:])
 
 
 def _with_notes_last(tokens: list[Token], notes: Mapping[str, Any]) -> list[Token]:

@@ -10,41 +10,48 @@ from __future__ import annotations
 
 import re
 
+from markdown_it.rules_block import blockquote as markdown_it_quote
 from markdown_it.token import Token
 
-from tasks.markup.states import BlockState
+from tasks.markup.states import DEEPEST, BlockState, Lines
 
 _INSIDE = re.compile(r">( ?+)( *+)(?!\t)")
 _ALERTS = frozenset({"NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION"})
-_Lines = tuple[list[int], list[int], list[int], list[int]]
 # The indentation that stands for "goes on with the paragraph above, if there is one".
 _LAZY = -1
 
 
-class _View:
-    """How lines look inside the quotes of one depth, once they have been looked at: up to line `end`."""
+class View:
+    """How lines look inside the quotes of one depth and indentation, once they have been looked at: up to line `end`."""
 
     def __init__(self, state: BlockState) -> None:
-        marks, shifts, indents, spaces = _lines(state)
+        marks, shifts, indents, spaces = state.lines()
         self.lines = marks[:], shifts[:], indents[:], spaces[:]
+        self.depth = state.depth() + 1
         self.number = 0
         self.first = self.end = 0
         self.hard = False
         self.context: tuple[int, ...] = ()
+        # Runs of lines without a marker that no block begins on for any reason but their words: it doesn't for quotes inside, too.
+        self.quiet: dict[int, int] = {}
 
     def look(self, state: BlockState, first: int, last: int) -> tuple[int, bool]:
-        """The line that a quote from line `first` can't reach, and whether that is so for paragraphs in it, too."""
+        """The line that a quote from line `first` can't reach, and whether another block begins there, so that no paragraph
+        inside goes on past it.
+        """
         # What the end of a quote depends on beside the lines' text: who shows them, their containers, how far they go.
-        context = state.shown_by, state.blkIndent, state.listIndent, last, state.lineMax
+        shown_by = 0 if state.view is None else state.view.number
+        context = shown_by, state.listIndent, last, state.lineMax
         empty = _show_inside(state, first, self.lines)
         if context == self.context and self.first < first < self.end:
             following = first + 1
+            # A line that continued the quote above ends this one, if a footnote's mark stood before that quote's marker here.
             if empty and following < self.end and self.lines[2][following] == _LAZY:
                 self._outside(state, following, following + 1)
                 return following, False
             return self.end, self.hard
-        state.views_made += 1
-        self.context, self.number, self.first = context, state.views_made, first
+        state.looks += 1
+        self.context, self.number, self.first = context, state.looks, first
         self.end, self.hard = self._look_on(state, first + 1, last, empty)
         if self.hard:
             self._outside(state, self.end, self.end + 1)
@@ -55,31 +62,60 @@ class _View:
 
     def _look_on(self, state: BlockState, line: int, last: int, empty: bool) -> tuple[int, bool]:
         """Look at lines from one on; `empty` says whether nothing stands in the line above it but its marker."""
-        src, marks, shifts, indents, ends = state.src, state.bMarks, state.tShift, state.sCount, state.eMarks
-        ending = state.md.block.ruler.getRules("blockquote")
-        while line < last:
-            position = marks[line] + shifts[line]
-            if position >= ends[line]:
-                break
-            if src[position] == ">" and indents[line] >= state.blkIndent:
+        self.quiet = {}
+        while line < last and not state.isEmpty(line):
+            if self._has_marker(state, line):
                 empty = _show_inside(state, line, self.lines)
+                line += 1
             elif empty:
                 break
-            elif any(rule(state, line, last, True) for rule in ending):
-                return line, True
             else:
-                self._outside(state, line, line + 1)
-                self.lines[2][line] = _LAZY
-            line += 1
+                start = line
+                line, hard = self._look_on_without_marker(state, line, last)
+                self._outside(state, start, line)
+                self.lines[2][start:line] = [_LAZY] * (line - start)
+                if hard:
+                    return line, True
         return line, False
 
+    def _look_on_without_marker(self, state: BlockState, line: int, last: int) -> tuple[int, bool]:
+        """The first line from one on that isn't a paragraph's next, and whether another block begins there."""
+        [begins] = state.md.block.ruler.getRules("blockquote")
+        known = {} if state.view is None else state.view.quiet
+        start, hard = line, False
+        while line < last and not hard:
+            if line in known:
+                line = min(known[line], last)
+                continue
+            if state.isEmpty(line) or self._has_marker(state, line):
+                break
+            column = state.sCount[line]
+            hard = begins(state, line, last, True)
+            if hard or column - state.blkIndent >= 4 or 0 <= state.listIndent <= column - 4:
+                self._be_quiet(start, line)
+                start = line + 1
+            line += not hard
+        self._be_quiet(start, line)
+        return line, hard
+
+    def _be_quiet(self, start: int, end: int) -> None:
+        if start < end:
+            self.quiet[start] = end
+
+    def _has_marker(self, state: BlockState, line: int) -> bool:
+        position = state.bMarks[line] + state.tShift[line]
+        return state.src.startswith(">", position) and state.sCount[line] >= state.blkIndent
+
     def _outside(self, state: BlockState, start: int, end: int) -> None:
-        """Lines as they are outside."""
-        for inside, outside in zip(self.lines, _lines(state), strict=True):
-            inside[start:end] = outside[start:end]
+        """Show lines as they are outside."""
+        marks, shifts, indents, spaces = self.lines
+        marks[start:end] = state.bMarks[start:end]
+        shifts[start:end] = state.tShift[start:end]
+        indents[start:end] = state.sCount[start:end]
+        spaces[start:end] = state.bsCount[start:end]
 
 
-def _show_inside(state: BlockState, line: int, lines: _Lines) -> bool:
+def _show_inside(state: BlockState, line: int, lines: Lines) -> bool:
     """Write how a line looks without its marker and one space behind it; returns whether nothing else stands there."""
     outside, indent, end = state.bMarks[line] + state.tShift[line], state.sCount[line], state.eMarks[line]
     found = _INSIDE.match(state.src, outside, end)
@@ -115,83 +151,95 @@ def blockquote(state: BlockState, first: int, last: int, silent: bool) -> bool:
         return False
     if silent:
         return True
-    parent, indent, line_max = state.parentType, state.blkIndent, state.lineMax
-    state.parentType = "blockquote"
-    following = first + 1
-    if following >= last or state.isEmpty(following):
-        _one_line(state, first)
+    end, lines, around = first + 1, state.lines(), state.view
+    several = end < last and not state.isEmpty(end)
+    view = _view(state) if several else None
+    if several and view is None:
+        _read_in_place(state, first, last)
+        return True
+    parent, state.parentType = state.parentType, "blockquote"
+    indent, line_max, line = state.blkIndent, state.lineMax, [kept[first] for kept in lines] if view is None else []
+    if view is None:
+        # A quote that ends with its first line needs no view: the line is changed, and changed back.
+        _show_inside(state, first, lines)
     else:
-        _many_lines(state, first, last)
-    state.parentType, state.blkIndent, state.lineMax = parent, indent, line_max
+        end, hard = view.look(state, first, last)
+        if hard:
+            state.lineMax = end
+        state.view = view
+        state.bMarks, state.tShift, state.sCount, state.bsCount = view.lines
+    state.blkIndent = 0
+    openings, begin = _open(state, first, nested=view is None)
+    if begin < end:
+        state.md.block.tokenize(state, begin, end)
+    else:
+        state.line = end
+    _close(state, openings, first)
+    state.bMarks, state.tShift, state.sCount, state.bsCount = lines
+    for kept, value in zip(lines, line, strict=False):
+        kept[first] = value
+    state.view, state.parentType, state.blkIndent, state.lineMax = around, parent, indent, line_max
     return True
 
 
-def _one_line(state: BlockState, line: int) -> None:
-    """A quote that ends with its first line, and those right inside it: they need no view, the line is changed and changed back."""
-    lines = _lines(state)
-    outside = [kept[line] for kept in lines]
-    around: list[Token] = []
-    _show_inside(state, line, lines)
-    state.blkIndent = 0
-    while _begins_another(state, line):
-        around.append(state.push("blockquote_open", "blockquote", 1))
-        around[-1].markup = ">"
-        _show_inside(state, line, lines)
-    _write(state, line, line + 1)
-    for opening in around:
-        opening.map = [line, state.line]
-        _close(state, "blockquote", "blockquote")
-    for kept, value in zip(lines, outside, strict=True):
-        kept[line] = value
+def _view(state: BlockState) -> View | None:
+    """The view for a quote of several lines here; None where there is no room for it."""
+    key = state.depth(), state.blkIndent
+    view = state.views.get(key)
+    if view is None and len(state.bMarks) <= state.room:
+        state.room -= len(state.bMarks)
+        view = state.views[key] = View(state)
+    return view
+
+
+def _read_in_place(state: BlockState, first: int, last: int) -> None:
+    """Read a quote as markdown-it does, which changes lines in place: no view holds while it does."""
+    room, views, state.room, state.views = state.room, state.views, 0, {}
+    markdown_it_quote(state, first, last, False)
+    state.room, state.views = room, views
+
+
+def _open(state: BlockState, line: int, *, nested: bool) -> tuple[list[Token], int]:
+    """Write the tokens that begin a quote, those of an alert where its first line says so, and of quotes `nested` in its only
+    line; returns what opens each, and the line where what stands in it begins.
+    """
+    openings = []
+    while nested and _begins_another(state, line):
+        openings.append(_opening(state, "blockquote", "blockquote"))
+        _show_inside(state, line, state.lines())
+    kind = _alert(state, line)
+    if kind is None:
+        openings.append(_opening(state, "blockquote", "blockquote"))
+        return openings, line
+    alert = _opening(state, "alert", "div")
+    alert.attrs = {"class": f"markdown-alert markdown-alert-{kind.lower()}"}
+    alert.info, alert.meta = kind, {"kind": kind}
+    state.push("alert_title_open", "p", 1).attrs = {"class": "markdown-alert-title"}
+    title = state.push("inline", "", 0)
+    title.content, title.children = kind.capitalize(), []
+    state.push("alert_title_close", "p", -1)
+    return [*openings, alert], line + 1
+
+
+def _opening(state: BlockState, name: str, tag: str) -> Token:
+    token = state.push(f"{name}_open", tag, 1)
+    token.markup = ">"
+    return token
 
 
 def _begins_another(state: BlockState, line: int) -> bool:
     """Whether a quote begins where a quote's line begins, and may."""
     begins = state.src.startswith(">", state.bMarks[line] + state.tShift[line]) and not state.is_code_block(line)
-    return begins and state.level + 1 < state.md.options.maxNesting
+    return begins and state.level + 1 < DEEPEST
 
 
-def _many_lines(state: BlockState, first: int, last: int) -> None:
-    """A quote whose next line may belong to it."""
-    if len(state.views) == state.quotes:
-        state.views.append(_View(state))
-    view = state.views[state.quotes]
-    end, hard = view.look(state, first, last)
-    if hard:
-        state.lineMax = end
-    lines, shown_by = _lines(state), state.shown_by
-    state.bMarks, state.tShift, state.sCount, state.bsCount = view.lines
-    state.quotes, state.shown_by, state.blkIndent = state.quotes + 1, view.number, 0
-    _write(state, first, end)
-    state.bMarks, state.tShift, state.sCount, state.bsCount = lines
-    state.quotes, state.shown_by = state.quotes - 1, shown_by
-
-
-def _write(state: BlockState, first: int, end: int) -> None:
-    """Write a quote's tokens, those of an alert where its first line says so."""
-    kind = _alert(state, first)
-    name, tag = ("blockquote", "blockquote") if kind is None else ("alert", "div")
-    opening = state.push(f"{name}_open", tag, 1)
-    opening.markup = ">"
-    if kind is not None:
-        opening.attrs = {"class": f"markdown-alert markdown-alert-{kind.lower()}"}
-        opening.info, opening.meta = kind, {"kind": kind}
-        state.push("alert_title_open", "p", 1).attrs = {"class": "markdown-alert-title"}
-        title = state.push("inline", "", 0)
-        title.content, title.children = kind.capitalize(), []
-        state.push("alert_title_close", "p", -1)
-    begin = first if kind is None else first + 1
-    if begin < end:
-        state.md.block.tokenize(state, begin, end)
-    else:
-        state.line = end
-    _close(state, name, tag)
-    opening.map = [first, state.line]
-
-
-def _close(state: BlockState, name: str, tag: str) -> None:
-    state.level -= 1
-    state.tokens.append(state.ending(f"{name}_close", tag, state.level, ">"))
+def _close(state: BlockState, openings: list[Token], first: int) -> None:
+    """Write the tokens that end quotes and alerts."""
+    for opening in reversed(openings):
+        opening.map = [first, state.line]
+        state.level -= 1
+        name = opening.type.replace("_open", "_close")
+        state.tokens.append(state.ending(name, opening.tag, state.level, ">"))
 
 
 def _alert(state: BlockState, line: int) -> str | None:
@@ -204,8 +252,3 @@ def _alert(state: BlockState, line: int) -> str | None:
         return None
     kind = words[2:-1].upper()
     return kind if kind in _ALERTS else None
-
-
-def _lines(state: BlockState) -> _Lines:
-    """Where every line begins, how far its words are from there, how wide that is, and what stands before it in columns."""
-    return state.bMarks, state.tShift, state.sCount, state.bsCount

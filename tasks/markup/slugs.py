@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from markdown_it.token import Token
 
-_HREF = re.compile(r"""<a\s[^<>]*?href\s*=\s*["']?#([^"'\s>]+)""", re.IGNORECASE)
+from tasks.markup.raw_html import PIECE, attributes_of
 
 
 def heading_text(token: Token) -> str:
@@ -43,15 +42,23 @@ def slugs_of(tokens: Iterable[Token]) -> dict[int, str]:
 
 def wanted_slugs(tokens: Iterable[Token]) -> frozenset[str]:
     """The anchors that the document links to."""
-    wanted = set()
+    wanted: set[str] = set()
     for token in tokens:
         if token.type == "html_block":
-            wanted.update(_HREF.findall(token.content))
+            wanted.update(_targets_of(token.content))
         for child in token.children or []:
             if child.type == "link_open":
                 href = str(child.attrs.get("href", ""))
                 if href.startswith("#"):
                     wanted.add(href[1:])
             elif child.type == "html_inline":
-                wanted.update(_HREF.findall(child.content))
+                wanted.update(_targets_of(child.content))
     return frozenset(unquote(name).lower() for name in wanted)
+
+
+def _targets_of(markup: str) -> Iterator[str]:
+    """The places on the page that raw HTML links to."""
+    for tag in PIECE.finditer(markup):
+        href = attributes_of(tag["rest"]).get("href", "")
+        if href.startswith("#"):
+            yield href[1:]

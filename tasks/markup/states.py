@@ -6,7 +6,7 @@ What is pushed says the same as what markdown-it pushes (a test compares all of 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -16,6 +16,13 @@ from markdown_it.rules_inline.state_inline import Delimiter, Scanned
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
+if TYPE_CHECKING:
+    from tasks.markup.quotes import View
+
+DEEPEST = 250  # levels of blocks
+# Lines that all views of a document may hold, of 32 bytes each. Beyond, quotes are read as markdown-it does.
+ROOM = 8_000_000
+Lines = tuple[list[int], list[int], list[int], list[int]]
 Nesting = Literal[-1, 0, 1]
 _SPACE, _PUNCTUATION, _LETTER = range(3)
 
@@ -81,11 +88,21 @@ class BlockState(StateBlock):
 
     def __init__(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> None:
         super().__init__(src, md, env, tokens)
-        self.quotes = 0
-        self.views: list[Any] = []
-        self.shown_by = 0
-        self.views_made = 0
+        # The view that shows the lines (none: they are the document's), all views by depth and indentation, how often lines
+        # were looked at for one, and for how many lines more there is room.
+        self.view: View | None = None
+        self.views: dict[tuple[int, int], View] = {}
+        self.looks = 0
+        self.room = ROOM
         self._endings: dict[tuple[str, int, str], Token] = {}
+
+    def lines(self) -> Lines:
+        """Where every line begins, how far its words are from there, how wide that is, and what stands before it in columns."""
+        return self.bMarks, self.tShift, self.sCount, self.bsCount
+
+    def depth(self) -> int:
+        """How many quotes of more than one line are open."""
+        return 0 if self.view is None else self.view.depth
 
     def push(self, ttype: str, tag: str, nesting: Nesting) -> Token:
         """Push a token; its level is that of the element that it begins, ends or stands in."""
