@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -41,6 +42,7 @@ _QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:
 # After which a document may be cut; the sanitiser closes what is open there.
 _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HEADINGS))
 # The sanitiser's time grows with the square of the ampersands in one text: it gets a character that no text holds.
+# From where a text begins, or a shorter one is tried from each of its letters.
 _LONG_TEXT = re.compile(r"(?<![^<>])[^<>]{10000,}+")
 _AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
 _STAND_IN = "\x01"
@@ -244,7 +246,7 @@ class _Tags:
     """
 
     def __init__(self) -> None:
-        self._open: list[str] = []
+        self._open: Counter[str] = Counter()
 
     def shown(self, source: str) -> str:
         """A piece of raw HTML without its comments."""
@@ -257,9 +259,9 @@ class _Tags:
         tag = _SHOWN.get(name, name)
         if tag not in _CLOSED_BY_OTHERS:
             if not found.group("close"):
-                if len(self._open) >= DEEPEST_RAW:
+                if self._open.total() >= DEEPEST_RAW:
                     return html.escape(found.group(), quote=False)
-                self._open.append(tag)
-            elif tag in self._open:
-                self._open.remove(tag)
+                self._open[tag] += 1
+            elif self._open[tag]:
+                self._open[tag] -= 1
         return found.group() if tag == name else f"<{found.group('close')}{tag}>"

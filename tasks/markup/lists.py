@@ -62,24 +62,29 @@ def list_block(state: BlockState, first: int, last: int, silent: bool) -> bool:
     marker = _marker(state, first)
     if marker is None:
         return False
-    name, tag = _element(marker.number)
-    opening = state.push(f"{name}_open", tag, 1)
-    opening.markup = marker.kind
-    if marker.number is not None and int(marker.number) != 1:
-        opening.attrs = {"start": int(marker.number)}
+    opening = _open_list(state, marker.kind, marker.number, state.level)
+    state.level += 1
     level = state.level
     listed = _List(level, state.ending("list_item_close", "li", level, marker.kind))
     end = _items(state, first, last, marker, listed, opening)
     state.level = level - 1
-    state.tokens.append(state.ending(f"{name}_close", tag, level - 1, marker.kind))
+    state.tokens.append(_list_end(state, opening))
     opening.map = [first, end]
     state.line = end
     return True
 
 
-def _element(number: str | None) -> tuple[str, str]:
-    """The name of a list's tokens and its tag."""
-    return ("bullet_list", "ul") if number is None else ("ordered_list", "ol")
+def _open_list(state: BlockState, kind: str, number: str | None, level: int) -> Token:
+    name, tag = ("bullet_list", "ul") if number is None else ("ordered_list", "ol")
+    opening = QuickToken(f"{name}_open", tag, 1, level=level, markup=kind, block=True)
+    if number is not None and int(number) != 1:
+        opening.attrs = {"start": int(number)}
+    state.tokens.append(opening)
+    return opening
+
+
+def _list_end(state: BlockState, opening: Token) -> Token:
+    return state.ending(opening.type.replace("_open", "_close"), opening.tag, opening.level, opening.markup)
 
 
 def _items(state: BlockState, line: int, last: int, first: Marker, listed: _List, opening: Token) -> int:
@@ -156,19 +161,16 @@ def _nested_item(state: BlockState, line: int, last: int, marker: Marker, listed
     end = _end_of_short(state, line, last, state.sCount[line] + marker.end - marker.start + 1)
     if end == 0:
         return False
-    level, lines = listed.level, [line, end]
+    level, lines = listed.level, [line, end]  # one object for all of them: nobody changes it
     _open_item(state, marker.kind, marker.number, level, lines)
     endings = [listed.item_end]
     for found in inner:
         level += 2
         number, kind = found.group(1), found.group()[-1]
-        name, tag = _element(number)
-        opening = QuickToken(f"{name}_open", tag, 1, map=lines, level=level - 1, markup=kind, block=True)
-        if number is not None and int(number) != 1:
-            opening.attrs = {"start": int(number)}
-        state.tokens.append(opening)
+        opening = _open_list(state, kind, number, level - 1)
+        opening.map = lines
         _open_item(state, kind, number, level, lines)
-        endings.append(state.ending(f"{name}_close", tag, level - 1, kind))
+        endings.append(_list_end(state, opening))
         endings.append(state.ending("list_item_close", "li", level, kind))
     _open_words(state, words.end(), level + 1, line).hidden = True
     state.tokens.append(QuickToken("paragraph_close", "p", -1, level=level + 1, block=True, hidden=True))

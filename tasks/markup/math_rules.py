@@ -44,6 +44,7 @@ def math_block(state: StateBlock, start_line: int, end_line: int, silent: bool) 
         if "$$" in lines[0]:
             return False
     else:
+        # The same lines read differently in another container.
         unclosed = state.env.setdefault("unclosed_math", {})
         container = state.level, state.blkIndent, end_line
         searched, reached = unclosed.get(container, (0, 0))

@@ -63,8 +63,9 @@ class View:
     def _look_on(self, state: BlockState, line: int, last: int, empty: bool) -> tuple[int, bool]:
         """Look at lines from one on; `empty` says whether nothing stands in the line above it but its marker."""
         self.quiet = {}
-        while line < last and not state.isEmpty(line):
-            if self._has_marker(state, line):
+        marks, shifts, ends = state.bMarks, state.tShift, state.eMarks
+        while line < last and (position := marks[line] + shifts[line]) < ends[line]:
+            if state.src[position] == ">" and state.sCount[line] >= state.blkIndent:
                 empty = _show_inside(state, line, self.lines)
                 line += 1
             elif empty:
@@ -81,15 +82,16 @@ class View:
     def _look_on_without_marker(self, state: BlockState, line: int, last: int) -> tuple[int, bool]:
         """The first line from one on that isn't a paragraph's next, and whether another block begins there."""
         [begins] = state.md.block.ruler.getRules("blockquote")
+        marks, shifts, ends = state.bMarks, state.tShift, state.eMarks
         known = {} if state.view is None else state.view.quiet
         start, hard = line, False
         while line < last and not hard:
             if line in known:
                 line = min(known[line], last)
                 continue
-            if state.isEmpty(line) or self._has_marker(state, line):
+            position, column = marks[line] + shifts[line], state.sCount[line]
+            if position >= ends[line] or (state.src[position] == ">" and column >= state.blkIndent):
                 break
-            column = state.sCount[line]
             hard = begins(state, line, last, True)
             if hard or column - state.blkIndent >= 4 or 0 <= state.listIndent <= column - 4:
                 self._be_quiet(start, line)
@@ -101,10 +103,6 @@ class View:
     def _be_quiet(self, start: int, end: int) -> None:
         if start < end:
             self.quiet[start] = end
-
-    def _has_marker(self, state: BlockState, line: int) -> bool:
-        position = state.bMarks[line] + state.tShift[line]
-        return state.src.startswith(">", position) and state.sCount[line] >= state.blkIndent
 
     def _outside(self, state: BlockState, start: int, end: int) -> None:
         """Show lines as they are outside."""

@@ -31,7 +31,7 @@ class _Nothing(dict[str, Any]):
     """What a token without attributes or data shares with all others: a document of 1 MB has millions of them."""
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise TypeError("shared by all tokens: set attributes by attrSet, and meta as a whole")
+        raise TypeError("shared by all tokens that have none: set attributes by attrSet, and meta as a whole")
 
     __setitem__ = setdefault = update = __ior__ = _refuse  # type: ignore[assignment]
 
@@ -75,7 +75,7 @@ class QuickToken(Token):
         self.hidden = hidden
 
     def attrSet(self, name: str, value: str | float) -> None:  # noqa: N802 - the parser's name for it
-        """Set an attribute."""
+        """Set an attribute; in a new dict, since the old one may be the shared one."""
         self.attrs = {**self.attrs, name: value}
 
     def attrJoin(self, name: str, value: str) -> None:  # noqa: N802 - the parser's name for it

@@ -58,7 +58,12 @@ def test_the_documentation_knows_every_construct():
 
 @pytest.mark.parametrize(
     ("source", "missing_names"),
-    [("# A-1\n# A\n# A\n[x](#a-2) [y](#a-1)", []), ("[x](#caf%C3%A9)\n\n# Café", []), ("# A\n[x](#b)", ["b"])],
+    [
+        ("# A-1\n# A\n# A\n[x](#a-2) [y](#a-1)", []),
+        ("[x](#caf%C3%A9)\n\n# Café", []),
+        ("# A\n[x](#b)", ["b"]),
+        ("# A\n\n<a title='b < c' href=\"#a\">x</a>", []),
+    ],
 )
 def test_links_into_the_page_find_what_github_would(source, missing_names):
     page = render_page(source)

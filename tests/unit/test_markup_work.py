@@ -8,8 +8,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tasks.markup import azure_devops, confluence, servicenow
+from tasks.markup.dialect import parser
+from tasks.markup.states import ROOM, BlockState
 
 SMALL, LARGE = 4_000, 16_000
+RENDERERS = [
+    pytest.param(confluence.render, id="page"),
+    pytest.param(azure_devops.render, id="html"),
+    pytest.param(servicenow.render, id="text"),
+]
 
 
 def repeated(piece: str, size: int) -> str:
@@ -46,6 +53,8 @@ def calls_of(render, text: str) -> int:
         "[^1]: > #\na\n",
         ">" * 20 + " #\na\n",
         "> > #\n> a\nb\n",
+        "[^1]: > #\na\n> #\na\n",
+        "> [!NOTE]\n[^a]:1. > > \n",
         # Brackets that nothing closes, and labels in labels.
         "**<x\na![\n[]",
         "*![a~]*![**<",
@@ -67,6 +76,27 @@ def test_four_times_the_text_takes_four_times_the_calls(render, piece):
     render(piece)
     small, large = (calls_of(render, repeated(piece, size)) for size in (SMALL, LARGE))
     assert large < small * LARGE / SMALL * 1.25
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[^1]: > " * 123 + "word\n",
+        "[^1]: " * 260 + "word\n",
+        "    ```\n\n" + ">" * 247 + "word\nb\n",
+        "- > " * 100 + "word",
+    ],
+    ids=["quotes in footnotes", "footnotes", "quotes", "quotes in lists"],
+)
+def test_containers_nest_deeper_than_python_calls_may(render, text):
+    assert "word" in render(text)
+
+
+def test_quotes_in_many_lines_take_little_room():
+    state = BlockState(">" * 30 + "a\n> b\n\n" + "x\n\n" * 500_000, parser(), {}, [])
+    parser().block.tokenize(state, 0, 2)
+    assert 0 < len(state.views) * len(state.bMarks) <= ROOM
 
 
 @pytest.mark.parametrize(
