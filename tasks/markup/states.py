@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from tasks.markup.quotes import View
 
 DEEPEST = 250  # levels of blocks
-# Lines that all views of a document may hold, of 32 bytes each. Beyond, quotes are read as markdown-it does.
-ROOM = 8_000_000
+# Lines of 32 bytes that all views of a document may hold for each of its characters: thirty levels, two characters a line.
+# Beyond, quotes are read as markdown-it does.
+ROOM = 15
 Lines = tuple[list[int], list[int], list[int], list[int]]
 Nesting = Literal[-1, 0, 1]
 _SPACE, _PUNCTUATION, _LETTER = range(3)
@@ -93,7 +94,7 @@ class BlockState(StateBlock):
         self.view: View | None = None
         self.views: dict[tuple[int, int], View] = {}
         self.looks = 0
-        self.room = ROOM
+        self.room = ROOM * len(src)
         self._endings: dict[tuple[str, int, str], Token] = {}
 
     def lines(self) -> Lines:
