@@ -64,10 +64,9 @@ def list_block(state: BlockState, first: int, last: int, silent: bool) -> bool:
         return False
     opening = _open_list(state, marker.kind, marker.number, state.level)
     state.level += 1
-    level = state.level
-    listed = _List(level, state.ending("list_item_close", "li", level, marker.kind))
+    listed = _List(state.level, state.ending("list_item_close", "li", state.level, marker.kind))
     end = _items(state, first, last, marker, listed, opening)
-    state.level = level - 1
+    state.level -= 1
     state.tokens.append(_list_end(state, opening))
     opening.map = [first, end]
     state.line = end

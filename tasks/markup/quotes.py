@@ -27,7 +27,7 @@ class View:
     def __init__(self, state: BlockState) -> None:
         marks, shifts, indents, spaces = state.lines()
         self.lines = marks[:], shifts[:], indents[:], spaces[:]
-        self.depth = state.depth() + 1
+        self.depth = state.quote_depth() + 1
         self.number = 0
         self.first = self.end = 0
         self.hard = False
@@ -156,7 +156,11 @@ def blockquote(state: BlockState, first: int, last: int, silent: bool) -> bool:
         _read_in_place(state, first, last)
         return True
     parent, state.parentType = state.parentType, "blockquote"
-    indent, line_max, line = state.blkIndent, state.lineMax, [kept[first] for kept in lines] if view is None else []
+    indent, line_max, first_line = (
+        state.blkIndent,
+        state.lineMax,
+        [kept[first] for kept in lines] if view is None else [],
+    )
     if view is None:
         # A quote that ends with its first line needs no view: the line is changed, and changed back.
         _show_inside(state, first, lines)
@@ -174,7 +178,7 @@ def blockquote(state: BlockState, first: int, last: int, silent: bool) -> bool:
         state.line = end
     _close(state, openings, first)
     state.bMarks, state.tShift, state.sCount, state.bsCount = lines
-    for kept, value in zip(lines, line, strict=False):
+    for kept, value in zip(lines, first_line, strict=False):
         kept[first] = value
     state.view, state.parentType, state.blkIndent, state.lineMax = around, parent, indent, line_max
     return True
@@ -182,7 +186,7 @@ def blockquote(state: BlockState, first: int, last: int, silent: bool) -> bool:
 
 def _view(state: BlockState) -> View | None:
     """The view for a quote of several lines here; None where there is no room for it."""
-    key = state.depth(), state.blkIndent
+    key = state.quote_depth(), state.blkIndent
     view = state.views.get(key)
     if view is None and len(state.bMarks) <= state.room:
         state.room -= len(state.bMarks)

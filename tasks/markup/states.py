@@ -101,7 +101,7 @@ class BlockState(StateBlock):
         """Where every line begins, how far its words are from there, how wide that is, and what stands before it in columns."""
         return self.bMarks, self.tShift, self.sCount, self.bsCount
 
-    def depth(self) -> int:
+    def quote_depth(self) -> int:
         """How many quotes of more than one line are open."""
         return 0 if self.view is None else self.view.depth
 

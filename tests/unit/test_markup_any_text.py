@@ -213,6 +213,11 @@ def test_containers_in_each_other_give_the_tokens_that_the_parser_would(seed, ro
         assert ours.get("references") == theirs.get("references"), text
 
 
+def test_math_that_ends_in_no_footnote_may_end_outside():
+    tokens = parser().parse("[^1]:>1.\n    $$\n    >[^1]:\n$$\n>$$", {})
+    assert [token.map for token in tokens if token.type == "math_block"] == [[3, 5]]
+
+
 LINKS = [
     "http://",
     "https://",
