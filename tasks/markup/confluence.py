@@ -30,8 +30,12 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
     document = parse_document(markdown)
     files = Files(options.files)
     page = Blocks(document.tokens, options, files)
+    skipped = _title_heading(document.tokens, options.drop_title_heading)
+    if skipped and (slug := page.slugs.get(0)) in page.wanted:
+        # A link to the heading leads to where it would stand: the top.
+        page.out.raw(f"<p>{storage.anchor(str(slug))}</p>")
     _on_top(page, options)
-    page.write(skip=_title_heading(document.tokens, options.drop_title_heading))
+    page.write(skip=skipped)
     fields = document.fields
     labels = front_matter.as_labels([*options.labels, *front_matter.labels_in(fields)])
     title = _title(document.tokens, fields.get("title"))

@@ -74,6 +74,15 @@ def test_links_into_the_page_find_what_github_would(source, missing_names):
     assert bool(page.warnings) is bool(missing_names)
 
 
+def test_a_link_to_the_title_heading_leads_to_the_top_where_the_title_stands_for_it():
+    page = render_page("# An outage\n\n[up](#an-outage)", PageOptions(drop_title_heading="An outage"))
+    root = validated(page.body)
+    assert [e.text for e in root.iter(f"{AC}parameter")] == ["an-outage"]
+    assert "<h1>" not in page.body
+    unwanted = render_page("# An outage\n\nup", PageOptions(drop_title_heading="An outage"))
+    assert unwanted.body == "<p>up</p>"
+
+
 def test_footnotes_lead_both_ways_each_time_they_are_referred_to_and_strays_are_kept():
     root = validated(confluence.render("a[^n] b[^n] c[^m]\n\n[^m]: second\n\n[^n]: first\n\n    more\n\n[^x]: stray"))
     anchors = {e.text for e in root.iter(f"{AC}parameter")}
