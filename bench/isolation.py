@@ -15,8 +15,8 @@ from pathlib import Path
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.model import Document, Issue, Job, JobState, parse_command
+from worker.machine.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 
 JOBS, WARM_UP = 150, 20
 PAUSE_S = 0.15

@@ -12,8 +12,8 @@ from pathlib import Path
 from tasks.destinations import parse_settings
 from tasks.model import Issue, Job, JobState, parse_command
 from tests.chaos.stage import Stage, staged
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 KILLS = 30
 WORKERS = 3

@@ -17,8 +17,8 @@ from tasks.destinations import parse_settings
 from tasks.model import JobState
 from tests.chaos.load import Accepted, plan, produce
 from tests.chaos.stage import Stage, staged
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 JOBS = 600
 WORKERS = 2

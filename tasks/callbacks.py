@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from tasks.audited import exchange_facts
 from tasks.errors import Refused
+from tasks.http.exchange import Exchange, Origin, Request
 from tasks.model import Callback, Frozen
-from tasks.outbound import Exchange, Origin, Request
-from tasks.recording import exchange_facts
 from tasks.retry import Backoff
-from tasks.state.audit import Event
-from tasks.state.outbox import Outbox, Outcome
+from tasks.state.audit.entries import Event
+from tasks.state.followups.outbox import Outbox, Outcome
 
 GIVE_UP_AFTER_MS = 72 * 3600_000
 POST_LIMIT_S = 10.0

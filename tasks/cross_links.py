@@ -29,9 +29,9 @@ from tasks.model import (
     subject_key,
     with_fields,
 )
-from tasks.state.ledger import Ledger
-from tasks.state.links import Due, Links, Member, Membership
-from tasks.state.transitions import Submission
+from tasks.state.followups.links import Due, Links, Member, Membership
+from tasks.state.jobs.ledger import Ledger
+from tasks.state.jobs.transitions import Submission
 
 PATIENCE_MS = 60_000
 MAX_AGE_MS = 24 * 3600_000

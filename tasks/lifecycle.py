@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
+from tasks.audited import PATIENCE_S, AuditedRequests, Trail, overdue
 from tasks.cross_links import Ties
 from tasks.destinations import Work, destination_for
 from tasks.errors import (
@@ -50,14 +51,13 @@ from tasks.model import (
     Receipt,
 )
 from tasks.progress import about, working_on
-from tasks.recording import PATIENCE_S, AuditedRequests, Trail, overdue
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
-from tasks.state.audit import Event
+from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
+from tasks.state.followups.links import Membership
+from tasks.state.jobs.transitions import NotClaimed, Settlement, Submission
 from tasks.state.journal import patiently
-from tasks.state.links import Membership
-from tasks.state.transitions import NotClaimed, Settlement, Submission
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of
 from tasks.tracing import TracedRequests

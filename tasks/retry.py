@@ -17,8 +17,8 @@ from tasks.errors import (
     Unsettled,
 )
 from tasks.model import Frozen, Job, JobState, LastError
-from tasks.state.audit import Event
-from tasks.state.transitions import Settlement
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.transitions import Settlement
 
 STATE_AWAY_MS = 1_000
 

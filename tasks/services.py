@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tasks.destinations import Destination
-from tasks.outbound import Http, Recorder
+from tasks.http.exchange import Http, Recorder
 from tasks.screening import Policy
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
-from tasks.state.ledger import Ledger
-from tasks.state.links import Links
+from tasks.state.followups.links import Links
+from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tasks.outbound import Exchange, Origin, Recorder, Request
+from tasks.http.exchange import Exchange, Origin, Recorder, Request
 
 Fact = str | int | bool | None
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

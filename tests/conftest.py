@@ -18,10 +18,10 @@ import pytest
 from config.keys import create_key_file
 from config.settings import Settings
 from tasks.destinations import parse_settings
-from worker.embedded import EmbeddedValkey
+from worker.machine.embedded import EmbeddedValkey
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
 from worker.sandbox.serve import serve
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("AFTERWORD_SHARED", ROOT.parent / "shared"))

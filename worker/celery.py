@@ -26,15 +26,15 @@ from config.settings import ConfigError, settings_for
 from tasks import lifecycle, progress
 from tasks.errors import AfterwordError, AttemptFailed, Refused, StateUnavailable
 from tasks.model import CommandName, JobState, parse_command
-from tasks.state.transitions import NotClaimed
+from tasks.state.jobs.transitions import NotClaimed
 from tasks.tracing import checked_traceparent
 from worker.answers import answer
-from worker.callbacks import Callbacks
-from worker.celery_settings import celery_settings
-from worker.checkpoints import log_checkpoints
+from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
+from worker.rounds.callbacks import Callbacks
+from worker.rounds.checkpoints import log_checkpoints
+from worker.rounds.sweeper import WAKES, Sweeper
 from worker.runtime import Loop, Services
-from worker.sweeper import WAKES, Sweeper
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Loader(AppLoader):
 class Afterword(Celery):
     """The app, with the process's event loop."""
 
-    amqp_cls = "worker.guard:NamedAmqp"
+    amqp_cls = "worker.broker.guard:NamedAmqp"
     loop: Loop | None = None
     tests = TestRoom(limit=1)
 
@@ -96,7 +96,7 @@ def _stop_at_once(number: int, _frame: object) -> None:
 class Delivery(Task):
     """A task whose request never shows its arguments."""
 
-    Request = "worker.guard:DiscreetRequest"
+    Request = "worker.broker.guard:DiscreetRequest"
     abstract = True
     throws = (AfterwordError,)  # an end that the ledger knows, no fault of the task: Celery logs it as expected
 
@@ -144,7 +144,7 @@ async def _attempt(
             traceparent=checked_traceparent(traceparent),
         )
     if loop.attempts.stopping:
-        await services.ledger.upkeep.unsend(job_id)
+        await services.upkeep.unsend(job_id)
         return await _settled_before(services, job_id, NotClaimed("stopping"))
     ended = await lifecycle.attempt(services.core, job_id)
     if isinstance(ended, lifecycle.Ended):

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tasks import operations
 from tasks.destinations import destination_for, parse_settings
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import ConnectionReport
+from tasks.operator import operations
 from tasks.state.directory import DestinationRecord
 from tasks.state.vault import PREFIX, unseal
 from worker.runtime import Services

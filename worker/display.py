@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import nh3
 
-from tasks.markup import viewer
+from tasks.markup.confluence import viewer
 
 TAGS = set(
     "a abbr b blockquote br caption code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr i ins kbd li ol p pre s span strong "  # noqa: SIM905

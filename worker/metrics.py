@@ -18,11 +18,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
-from tasks.state.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
-from tasks.state.limiter import Breaker, Health
-from tasks.state.overview import Count
+from tasks.state.jobs.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
+from tasks.state.jobs.overview import Count
+from tasks.state.traffic.limiter import Breaker, Health
 from tasks.state.workers import WorkerState, workers
-from worker.queues import QueueLengths, queue_lengths
+from worker.broker.queues import QueueLengths, queue_lengths
 from worker.runtime import Services
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -22,26 +22,28 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from config.keys import follow_key_ring
 from config.settings import ConfigError, Settings
-from tasks import dry_run, lifecycle, operations
-from tasks.bulk import Progress, Verb
+from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Destination, Preview, destination_for
 from tasks.errors import Refused, StateUnavailable
+from tasks.http.exchange import Http, Limits, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
-from tasks.outbound import Http, Limits, Recorder, open_session
+from tasks.operator import dry_run, operations
+from tasks.operator.bulk import Progress, Verb
 from tasks.screening import Policy
 from tasks.services import Services as Core
-from tasks.state.access import Access
-from tasks.state.audit import Audit
+from tasks.state.access.keys import Access
+from tasks.state.audit.trail import Audit
 from tasks.state.canary import check_keys
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
+from tasks.state.followups.links import Links
+from tasks.state.followups.outbox import Outbox
+from tasks.state.jobs.ledger import Ledger
+from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal
-from tasks.state.ledger import Ledger
-from tasks.state.links import Links
-from tasks.state.outbox import Outbox
-from tasks.state.overview import JobFilter
-from tasks.state.rotation import Rotation
+from tasks.state.upkeep.housekeeping import Upkeep
+from tasks.state.upkeep.rotation import Rotation
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
@@ -105,6 +107,7 @@ class Services:
     audit: Audit
     journal: Journal
     rotation: Rotation
+    upkeep: Upkeep
     access: Access
     outbox: Outbox
     callbacks: CallbackPolicy
@@ -218,8 +221,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             look_first=settings.look_first,
         )
         audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
-        rotation = Rotation(redis, journal, vault)
-        yield Services(settings, redis, vault, audit, journal, rotation, access, Outbox(journal), policy, core, pulse)
+        yield Services(
+            settings=settings,
+            redis=redis,
+            vault=vault,
+            audit=audit,
+            journal=journal,
+            rotation=Rotation(redis, journal, vault),
+            upkeep=Upkeep(redis, journal),
+            access=access,
+            outbox=Outbox(journal),
+            callbacks=policy,
+            core=core,
+            pulse=pulse,
+        )
     finally:
         await sessions.close()
         await redis.aclose()

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Field, StringConstraints, field_validator
 
 from tasks.errors import Permanent, Unsettled
+from tasks.http.exchange import Http, Origin
 from tasks.markup.compare import Change
 from tasks.model import Command, ConnectionReport, Document, Frozen, Issue, Link, Receipt
-from tasks.outbound import Http, Origin
 
 Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
 

@@ -13,13 +13,13 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-from tasks.markup import collector, front_matter
+from tasks.markup import collector
 from tasks.markup.clean import xml_text
-from tasks.markup.emoji_names import with_emoji
-from tasks.markup.parse import parse
-from tasks.markup.raw_html import PIECE, TAGS, without_comments
+from tasks.markup.parser import front_matter
+from tasks.markup.parser.emoji_names import with_emoji
+from tasks.markup.parser.parse import parse
 from tasks.markup.slugs import heading_text, slugs_of
-from tasks.markup.writer import DEEPEST_RAW
+from tasks.markup.tags import DEEPEST_RAW, PIECE, TAGS, without_comments
 
 LONGEST = 1_000_000
 PART = 500  # tokens, at least, that are rendered at once

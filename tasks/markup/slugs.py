@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from markdown_it.token import Token
 
-from tasks.markup.raw_html import PIECE, attributes_of
+from tasks.markup.tags import PIECE, attributes_of
 
 
 def heading_text(token: Token) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from tasks.markup.clean import plain_title
-from tasks.markup.parse import parse_document
+from tasks.markup.parser.parse import parse_document
 from tasks.markup.slugs import heading_text
 
 LOOKED_AT = 20_000

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from tasks.model import Document, Issue
-from tasks.state.audit import Event
+from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.vault import Vault
 
@@ -33,12 +33,12 @@ class Contents:
     async def put_document(self, document: Document, actor: str) -> None:
         """Store a document, replacing the earlier one of that id."""
         args = {"set": self.sealed(document, None)}
-        await self._journal.commit("record", args, Event.DOCUMENT_PUT, document=document.id, actor=actor)
+        await self._journal.commit("lua/record", args, Event.DOCUMENT_PUT, document=document.id, actor=actor)
 
     async def put_issue(self, issue: Issue, actor: str) -> None:
         """Store an issue, replacing the earlier one of that id."""
         await self._journal.commit(
-            "record", {"set": self.sealed(None, issue)}, Event.ISSUE_PUT, issue=issue.id, actor=actor
+            "lua/record", {"set": self.sealed(None, issue)}, Event.ISSUE_PUT, issue=issue.id, actor=actor
         )
 
     async def document(self, document_id: str) -> Document | None:

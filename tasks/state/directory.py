@@ -11,9 +11,9 @@ from redis.asyncio import Redis
 from tasks.destinations import AnySettings, check_address, parse_settings
 from tasks.errors import Refused
 from tasks.model import Frozen
-from tasks.state.audit import Event
+from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
-from tasks.state.limiter import Health, Limiter
+from tasks.state.traffic.limiter import Health, Limiter
 from tasks.state.vault import Vault
 
 
@@ -88,7 +88,7 @@ class Directory:
         }
         event = Event.DESTINATION_SET if secret is None else Event.CREDENTIAL_SET
         await self._journal.commit(
-            "record", args, event, destination=name, kind=settings.kind, revision=revision, actor=actor
+            "lua/record", args, event, destination=name, kind=settings.kind, revision=revision, actor=actor
         )
         return await self.require(name)
 
@@ -164,7 +164,7 @@ class Directory:
         """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
         await self.require(name)
         args = {"remove": [f"destination:{name}", f"traffic:{name}"], "take": {"destinations": name}, "wake": True}
-        await self._journal.commit("record", args, Event.DESTINATION_REMOVED, destination=name, actor=actor)
+        await self._journal.commit("lua/record", args, Event.DESTINATION_REMOVED, destination=name, actor=actor)
 
     async def pause(self, name: str, actor: str) -> DestinationRecord:
         """Let the destination's jobs wait until it is resumed."""

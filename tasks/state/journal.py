@@ -27,7 +27,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
-from tasks.state.audit import Event, sign
+from tasks.state.audit.entries import Event, sign
 from tasks.state.vault import Vault
 
 GROUP = 64
@@ -66,11 +66,13 @@ class Reply:
 
 @cache
 def load(name: str) -> str:
-    """The text of a script, with the prelude that every script shares and the parts it names (`-- with PART`)."""
-    lua = resources.files("tasks.state") / "lua"
-    script = (lua / f"{name}.lua").read_text("utf-8")
-    parts = ["prelude", *re.findall(r"^-- with (\w+)$", script, re.MULTILINE)]
-    return "\n".join([*((lua / f"{part}.lua").read_text("utf-8") for part in parts), script])
+    """The text of a script, named by its room and file, as in `jobs/claim`: after the prelude that every script shares
+    and the parts that it asks for (`-- with ROOM/PART`).
+    """
+    state = resources.files("tasks.state")
+    script = (state / f"{name}.lua").read_text("utf-8")
+    parts = ["lua/prelude", *re.findall(r"^-- with ([\w/]+)$", script, re.MULTILINE)]
+    return "\n".join([*((state / f"{part}.lua").read_text("utf-8") for part in parts), script])
 
 
 @dataclass

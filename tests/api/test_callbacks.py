@@ -12,11 +12,11 @@ from aiohttp import web
 from tasks.callbacks import callback_policy, next_due, origin_of, payload, sign
 from tasks.errors import Refused
 from tasks.model import JobState
-from tasks.state.audit import Event
-from tasks.state.outbox import Outcome
+from tasks.state.audit.entries import Event
+from tasks.state.followups.outbox import Outcome
 from tests.api.conftest import DOCUMENT, PUBLISH
 from tests.conftest import until
-from worker.callbacks import Callbacks
+from worker.rounds.callbacks import Callbacks
 
 OUTCOME = Outcome(
     message="msg_j_1",
@@ -137,7 +137,7 @@ async def test_a_post_whose_worker_died_leaves_an_intent_that_is_closed_as_unkno
     outcome = (await services.outbox.take(receiver.url, 1, 60_000))[0]
     intent = await services.outbox.announce(outcome, {"host": "receiver"})
     await services.redis.zadd(f"{services.settings.prefix}:intents", {intent: 0})
-    assert await services.ledger.upkeep.close_orphans() == 1
+    assert await services.upkeep.close_orphans() == 1
     late = {"status": 200}
     await services.outbox.settle(outcome, Event.CALLBACK_OK, None, late, intent)
     closed = [e.event for e in await services.audit.tail(50) if e.data.get("intent") == intent]

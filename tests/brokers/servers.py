@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from tests.conftest import ROOT
-from worker.embedded import free_port
+from worker.machine.embedded import free_port
 
 READY_S = 60.0
 

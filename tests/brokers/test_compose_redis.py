@@ -24,9 +24,9 @@ from tasks.destinations import parse_settings
 from tasks.model import Document, JobState, parse_command
 from tests.brokers.servers import binary, process, wait_until
 from tests.conftest import ROOT, environment, until
-from worker.embedded import free_port, server_binary
+from worker.machine.embedded import free_port, server_binary
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PASSWORD, FLOWER_PASSWORD = "planted-redis-1", "planted-flower-2"

@@ -26,10 +26,10 @@ from tests.brokers.servers import RedisServer, binary, rabbitmq, redis_server, s
 from tests.chaos.mischief import Pace
 from tests.chaos.run import Size, run
 from tests.conftest import ROOT, until
-from worker.embedded import free_port
-from worker.queues import queue_lengths
+from worker.broker.queues import queue_lengths
+from worker.machine.embedded import free_port
+from worker.machine.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 
 SUBJECTS = 8
 FAULTS = (

@@ -23,8 +23,8 @@ from playwright.sync_api import Page
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.model import Document, Issue, JobState, parse_command
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -42,7 +42,7 @@ def entry(kind: str) -> Callable[[], object]:
 def start(run: Callable[[], object], log: Path) -> int:
     """Fork one worker; its output goes to a file. Returns its process id."""
     sys.stdout.flush()
-    die = importlib.import_module("worker.orphans").dies_with_parent(signal.SIGKILL)
+    die = importlib.import_module("worker.machine.orphans").dies_with_parent(signal.SIGKILL)
     if (pid := os.fork()) != 0:
         return pid
     status = 1

@@ -17,8 +17,8 @@ from tests.chaos.judge import Verdict, judge
 from tests.chaos.load import Accepted, plan, produce
 from tests.chaos.mischief import Mischief, Pace, spoil
 from tests.chaos.stage import Stage, staged
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import Services, open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
 LOOK_EVERY_S = 1.0

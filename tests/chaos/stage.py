@@ -19,7 +19,7 @@ from typing import Any
 from config.keys import create_key_file
 from config.settings import Settings
 from tests.chaos.versions import ROOT, Beside, Version, nursery, standing_beside
-from worker.embedded import EmbeddedValkey, free_port
+from worker.machine.embedded import EmbeddedValkey, free_port
 
 READY_S = 60.0
 

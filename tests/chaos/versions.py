@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.embedded import free_port
-from worker.orphans import dies_with_parent
+from worker.machine.embedded import free_port
+from worker.machine.orphans import dies_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 READY_S = 60.0

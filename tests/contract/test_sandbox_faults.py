@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.contract.sandbox_support import SECRET, basic, running
-from worker.sandbox.faults import NAMES
+from worker.sandbox.faults.spec import NAMES
 from worker.sandbox.serve import serve
 
 VENDORS = ("confluence", "servicenow", "azure_devops")

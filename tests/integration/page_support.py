@@ -13,9 +13,9 @@ import pytest
 from tasks import lifecycle
 from tasks.cross_links import follow_up
 from tasks.lifecycle import Ended
-from tasks.markup import stored
+from tasks.markup.confluence import stored
 from tasks.model import Document, Issue, JobState, parse_command
-from tasks.state.transitions import NotClaimed
+from tasks.state.jobs.transitions import NotClaimed
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TEXT = f"""---

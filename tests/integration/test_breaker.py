@@ -10,8 +10,8 @@ import pytest
 
 from tasks import lifecycle
 from tasks.model import Job, JobState
-from tasks.state.audit import Event
-from tasks.state.transitions import Settlement
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.transitions import Settlement
 from tests.integration.test_limits import (
     DOWN,
     UP,

@@ -8,9 +8,9 @@ import pytest
 
 from tasks.errors import Refused
 from tasks.model import Issue, JobState, parse_command
-from tasks.state.audit import Event
-from tasks.state.overview import JobFilter
-from tasks.state.transitions import Settlement
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.overview import JobFilter
+from tasks.state.jobs.transitions import Settlement
 
 pytestmark = pytest.mark.usefixtures("destinations")
 

@@ -10,7 +10,7 @@ from yarl import URL
 
 from tasks.destinations import parse_settings
 from tasks.model import Document, Issue, parse_command
-from tasks.state.export import verify_export
+from tasks.state.audit.export import verify_export
 from tests.conftest import until
 from worker.console.rendering import ago, safe_url, span, visible
 

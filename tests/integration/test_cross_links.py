@@ -20,7 +20,7 @@ from tests.integration.page_support import (
     Bench,
     bodies_read_by_the_loop,
 )
-from worker.sandbox import fault_answers
+from worker.sandbox.faults import answers as fault_answers
 
 ALL = (PUBLISH, INCIDENT, WORK_ITEM)
 

@@ -8,7 +8,7 @@ from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.lifecycle import Ended
 from tasks.model import Document, Issue, JobState, parse_command
-from tasks.state.transitions import NotClaimed
+from tasks.state.jobs.transitions import NotClaimed
 
 DOCUMENT = Document(
     id="doc-1",

@@ -8,13 +8,13 @@ import pytest
 
 from tasks import lifecycle
 from tasks.destinations import parse_settings
+from tasks.http.quota import Guidance
 from tasks.model import Document, Job, JobState, parse_command
-from tasks.quota import Guidance
-from tasks.state.audit import Event
-from tasks.state.transitions import NotClaimed, Settlement
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.transitions import NotClaimed, Settlement
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 pytestmark = pytest.mark.usefixtures("destinations")
 DOWN = Settlement(JobState.RETRYING, Event.RETRYING, due_ms=0, sign="down")

@@ -11,7 +11,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-TRAFFIC = (resources.files("tasks.state") / "lua" / "traffic.lua").read_text("utf-8")
+TRAFFIC = (resources.files("tasks.state") / "traffic" / "decisions.lua").read_text("utf-8")
 RUN_GCRA = """
 local given, tat, grants = cjson.decode(ARGV[1]), 0, {}
 for _, from in ipairs(given.arrivals) do

@@ -9,14 +9,15 @@ import re
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
-from tasks import lifecycle, operations
+from tasks import lifecycle
 from tasks.destinations import destination_for, parse_settings
 from tasks.model import JobState
+from tasks.operator import operations
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, submit
-from worker import callbacks
 from worker.api.app import build
-from worker.callbacks import Callbacks
-from worker.stack import FAKE_SECRET, sandbox_destinations
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
+from worker.rounds import callbacks
+from worker.rounds.callbacks import Callbacks
 
 
 class HardOfHearing:

@@ -14,7 +14,7 @@ from tasks import lifecycle
 from tasks.model import JobState, parse_command
 from tests.conftest import ROOT, until
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
-from worker import queues
+from worker.broker import queues
 from worker.metrics import BREAKER_STATES, CONTENT_TYPE, DESTINATION_STATES, gather, render
 from worker.runtime import open_services
 

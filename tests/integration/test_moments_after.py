@@ -9,7 +9,7 @@ from tasks.destinations import parse_settings
 from tasks.model import JobState
 from tests.conftest import until
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH, submit
-from worker.stack import FAKE_SECRET, sandbox_destinations
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
 NEWER = DOCUMENT.model_copy(update={"content_md": "Newer words."})
 

@@ -12,7 +12,7 @@ from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
 from worker.attempts import Attempts
-from worker.sweeper import Sweeper
+from worker.rounds.sweeper import Sweeper
 
 pytestmark = pytest.mark.usefixtures("destinations")
 

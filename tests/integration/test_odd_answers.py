@@ -13,7 +13,7 @@ from tasks import lifecycle
 from tasks.destinations import parse_settings
 from tasks.model import JobState
 from tests.integration.test_lifecycle import DOCUMENT, EVERY, ISSUE, run, submit
-from worker.stack import FAKE_SECRET, sandbox_destinations
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
 WORDS = "application/json"
 ODD = {

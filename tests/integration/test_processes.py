@@ -19,8 +19,8 @@ from tasks.model import JobState, parse_command
 from tasks.state.vault import seal
 from tests.conftest import ROOT, environment, stop, until
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
-from worker.celery_settings import QUEUES
-from worker.guard import DEAD_LIST
+from worker.broker.guard import DEAD_LIST
+from worker.broker.settings import QUEUES
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -204,7 +204,7 @@ async def test_messages_that_are_no_messages_are_set_aside_and_the_worker_lives(
 
 
 def test_a_channel_that_holds_messages_and_lost_its_connection_can_still_be_closed(valkey, caplog):
-    connection = Connection(valkey.url, transport="worker.guard:GuardedTransport")
+    connection = Connection(valkey.url, transport="worker.broker.guard:GuardedTransport")
     producer, channel = connection.Producer(), connection.default_channel
     producer.publish({"a": "message"}, routing_key="held", declare=[Queue("held", channel=channel)])
     assert channel.basic_get("held")

@@ -19,9 +19,9 @@ from tasks.model import Issue, JobState, parse_command
 from tests.conftest import ROOT, environment, stop, until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, submit
 from tests.integration.test_processes import alive, settled
-from worker.embedded import EmbeddedValkey
+from worker.machine.embedded import EmbeddedValkey
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
-from worker.stack import FAKE_SECRET, sandbox_destinations
 
 DONE = 30
 numbers = itertools.count()

@@ -12,7 +12,7 @@ from config.keys import FollowedKeys, add_key, drop_keys, load_key_ring, new_key
 from config.settings import ConfigError
 from tasks.errors import Refused
 from tasks.model import Document, parse_command
-from tasks.state.rotation import SEALED
+from tasks.state.upkeep.rotation import SEALED
 from tasks.state.vault import Vault, key_id_of
 from tests.conftest import ROOT, environment, until
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.errors import StateUnavailable, Transient
-from tasks.outbound import Exchange, Http, Limits, Origin, Request, open_session
+from tasks.http.exchange import Exchange, Http, Limits, Origin, Request, open_session
 
 LIMIT_S = 0.4
 

@@ -8,8 +8,8 @@ import pytest
 
 from tasks.errors import Fenced, Refused, StateUnavailable
 from tasks.model import Document, Job, JobState, Receipt, parse_command
-from tasks.state.audit import Event
-from tasks.state.transitions import NotClaimed, Settlement
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.transitions import NotClaimed, Settlement
 from tests.conftest import until
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH
 
@@ -218,7 +218,7 @@ async def test_a_transition_that_can_not_be_sent_says_so_and_holds_up_no_other(s
 async def test_a_worker_that_is_gone_leaves_nothing_of_itself(services):
     for name in ("leaves", "dies"):
         await services.ledger.heartbeat(name, 1 if name == "dies" else 60_000, 1, "{}")
-    await services.ledger.upkeep.goodbye("leaves")
+    await services.upkeep.goodbye("leaves")
     about = f"{services.settings.prefix}:workers:about"
 
     async def forgotten() -> bool:

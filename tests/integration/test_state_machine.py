@@ -23,11 +23,13 @@ from redis.asyncio import Redis
 from config.keys import load_key_ring
 from tasks.errors import Fenced, Refused
 from tasks.model import TERMINAL, CreateServiceNowIncident, Job, JobState, LastError, Receipt, TicketConfig
-from tasks.state.audit import Audit, Event
+from tasks.state.audit.entries import Event
+from tasks.state.audit.trail import Audit
+from tasks.state.jobs.ledger import Ledger
+from tasks.state.jobs.records import job_of
+from tasks.state.jobs.transitions import Settlement, Submission
 from tasks.state.journal import Journal
-from tasks.state.ledger import Ledger
-from tasks.state.records import job_of
-from tasks.state.transitions import Settlement, Submission
+from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.vault import Vault
 
 SUBJECTS = ("s1", "s2", "s3")
@@ -58,7 +60,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.prefix = f"machine{next(numbers)}-{os.getpid()}"
         self.redis = Redis.from_url(settings.redis_url)
         vault = Vault(load_key_ring(settings))
-        self.ledger = Ledger(self.redis, Journal(self.redis, vault, self.prefix))
+        journal = Journal(self.redis, vault, self.prefix)
+        self.ledger = Ledger(self.redis, journal)
+        self.upkeep = Upkeep(self.redis, journal)
         self.audit = Audit(self.redis, vault, self.prefix)
         self.jobs: dict[str, str] = {}
         self.claims: list[Job] = []
@@ -145,7 +149,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def worker_says_goodbye(self, worker):
-        self.do(self.ledger.upkeep.goodbye(worker))
+        self.do(self.upkeep.goodbye(worker))
 
     # -- the sweeper and the clock
 
@@ -153,7 +157,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def sweep(self):
         for job_id in self.do(self.ledger.lapsed()):
             self.do(self.ledger.take_over(job_id))
-        self.do(self.ledger.upkeep.close_orphans())
+        self.do(self.upkeep.close_orphans())
 
     @rule()
     def dispatch(self):
@@ -164,7 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def message_reaches_a_stopping_worker(self, data):
         if self.jobs:
-            self.do(self.ledger.upkeep.unsend(data.draw(st.sampled_from(sorted(self.jobs)))))
+            self.do(self.upkeep.unsend(data.draw(st.sampled_from(sorted(self.jobs)))))
 
     @rule()
     def time_passes(self):
@@ -177,7 +181,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(["finished:done", "finished:dead", "contents", "subjects"]))
     def forget_what_is_old(self, kind):
-        self.do(self.ledger.upkeep.forget(kind, FAR_MS))
+        self.do(self.upkeep.forget(kind, FAR_MS))
         for job_id in [job_id for job_id in self.jobs if self.do(self.ledger.get(job_id)) is None]:
             assert kind.startswith("finished")
             del self.jobs[job_id]
@@ -294,7 +298,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for job_id in await self.ledger.lapsed():
                 await self.ledger.take_over(job_id)
             assert await self.ledger.lapsed() == []
-            await self.ledger.upkeep.close_orphans()
+            await self.upkeep.close_orphans()
             assert await self.redis.exists(f"{self.prefix}:intents", f"{self.prefix}:intents:of") == 0
             entries = await self.audit.after(count=100_000)
             outcomes = [e.data["intent"] for e in entries if "intent" in e.data]

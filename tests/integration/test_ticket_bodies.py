@@ -8,7 +8,7 @@ from tasks import lifecycle
 from tasks.destinations import parse_settings
 from tasks.destinations.contract import basic
 from tasks.model import Issue, JobState, parse_command
-from worker.stack import FAKE_SECRET, sandbox_destinations
+from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
 LONG = "# What\n\n" + "words and words\n\n" * 400
 INCIDENT = {"command": "create_servicenow_incident", "issue_id": "inc-1"}

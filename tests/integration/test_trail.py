@@ -8,11 +8,12 @@ import logging
 import pytest
 
 from tasks.errors import Refused
-from tasks.state import export as trail
-from tasks.state.checkpoint import read_checkpoints
+from tasks.state.audit import export as trail
+from tasks.state.audit.checkpoint import read_checkpoints
+from tasks.state.upkeep import trimming
 from tests.integration.test_lifecycle import DOCUMENT
 from tests.integration.test_rotation import afterword, printed
-from worker.checkpoints import log_if_due
+from worker.rounds.checkpoints import log_if_due
 from worker.runtime import open_services
 
 
@@ -30,7 +31,7 @@ def keys(settings) -> tuple[str, str]:
 
 
 async def trimmed(services, before_ms: int) -> int:
-    return await trail.trim(services.audit, services.journal, services.vault, before_ms=before_ms, actor="test")
+    return await trimming.trim(services.audit, services.journal, services.vault, before_ms=before_ms, actor="test")
 
 
 def later_ms(services) -> int:
@@ -204,7 +205,7 @@ async def test_an_entrys_place_and_the_version_that_wrote_it_are_signed_with_the
 async def test_lines_made_by_another_version_hold_where_they_are_signed(services, monkeypatch):
     await put(services, 2)
     lines = await exported(services)
-    monkeypatch.setattr("tasks.state.ocsf.VERSION", "9.9.9")
+    monkeypatch.setattr("tasks.state.audit.ocsf.VERSION", "9.9.9")
     assert trail.verify_export(services.vault, lines).ok
 
 
@@ -229,7 +230,7 @@ async def test_an_export_is_ocsf_and_holds_no_body(services):
 
 async def test_one_worker_logs_a_checkpoint_in_an_interval(services, settings, caplog):
     await put(services)
-    with caplog.at_level(logging.INFO, logger="worker.checkpoints"):
+    with caplog.at_level(logging.INFO, logger="worker.rounds.checkpoints"):
         assert await log_if_due(services)
         async with open_services(settings) as other:
             assert not await log_if_due(other)

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from tasks import lifecycle
+from tasks.audited import AuditedTest
+from tasks.http.exchange import Origin, Request
 from tasks.model import Issue, JobState, parse_command
-from tasks.outbound import Origin, Request
-from tasks.recording import AuditedTest
-from tasks.state.audit import Event
-from tasks.state.transitions import Settlement
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.transitions import Settlement
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, run, submit
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -39,9 +39,9 @@ async def test_an_intent_whose_outcome_was_never_written_is_closed_as_unknown(se
         await services.ledger.intend(claimed, Event.LOOKUP_INTENT, writes=False, doubt_until_ms=0, facts={}),
         await services.ledger.intend(claimed, Event.DELIVERY_INTENT, writes=True, doubt_until_ms=0, facts={}),
     ]
-    assert await services.ledger.upkeep.close_orphans() == 0
+    assert await services.upkeep.close_orphans() == 0
     await services.ledger.settle(claimed, Settlement(JobState.RETRYING, Event.RETRYING, due_ms=1))
-    assert await services.ledger.upkeep.close_orphans() == 2
+    assert await services.upkeep.close_orphans() == 2
     assert [await outcomes_of(services, intent) for intent in intents] == [["lookup.unknown"], ["delivery.unknown"]]
 
 
@@ -50,7 +50,7 @@ async def test_a_late_outcome_does_not_make_a_second_one(services):
     claimed = await services.ledger.claim(job.id, "w", 0)
     intent = await services.ledger.intend(claimed, Event.DELIVERY_INTENT, writes=True, doubt_until_ms=0, facts={})
     await services.ledger.take_over(job.id)
-    await services.ledger.upkeep.close_orphans()
+    await services.upkeep.close_orphans()
     await services.ledger.conclude(job.id, intent, Event.DELIVERY_OK, {})
     assert await outcomes_of(services, intent) == ["delivery.unknown"]
     assert (await services.audit.verify()).ok
@@ -61,9 +61,9 @@ async def test_a_test_that_died_leaves_an_intent_that_is_closed_once_no_test_can
     mark, _ = await AuditedTest(services.ledger, services.vault, record).before(
         Request("GET", "/x", "GET /x"), Origin(base_url=record.settings.address), begin=lambda: None
     )
-    assert await services.ledger.upkeep.close_orphans() == 0
-    monkeypatch.setattr("tasks.state.upkeep.LONGEST_TEST_MS", -1)
-    assert await services.ledger.upkeep.close_orphans() == 1
+    assert await services.upkeep.close_orphans() == 0
+    monkeypatch.setattr("tasks.state.upkeep.housekeeping.LONGEST_TEST_MS", -1)
+    assert await services.upkeep.close_orphans() == 1
     assert await outcomes_of(services, mark) == ["test.unknown"]
 
 
@@ -71,7 +71,7 @@ async def test_ended_jobs_are_forgotten_with_everything_about_them_and_the_subje
     before = await keys(services)
     job = await submit(services, INCIDENT, idempotency_key="k")
     assert (await run(services, job)).state is JobState.DELIVERED
-    upkeep = services.ledger.upkeep
+    upkeep = services.upkeep
     assert await upkeep.forget("finished:done", job.created_ms - 1) == 0
     assert await upkeep.forget("finished:done", LATER_MS) == 1
     assert await services.ledger.get(job.id) is None
@@ -92,15 +92,15 @@ async def test_forgetting_a_job_leaves_the_idempotency_key_that_a_newer_job_was_
     (mark,) = [name async for name in services.redis.scan_iter(f"{services.settings.prefix}:idempotency:*")]
     await services.redis.delete(mark)  # its own age is over
     second = await submit(services, INCIDENT, idempotency_key="k")
-    await services.ledger.upkeep.forget("finished:done", LATER_MS)
+    await services.upkeep.forget("finished:done", LATER_MS)
     assert (await submit(services, INCIDENT, idempotency_key="k")).id == second.id
 
 
 async def test_dead_jobs_have_an_age_of_their_own(services):
     job = await services.ledger.claim((await submit(services, INCIDENT)).id, "w", 60_000)
     await services.ledger.settle(job, Settlement(JobState.DEAD, Event.DEAD))
-    assert await services.ledger.upkeep.forget("finished:done", LATER_MS) == 0
-    assert await services.ledger.upkeep.forget("finished:dead", LATER_MS) == 1
+    assert await services.upkeep.forget("finished:done", LATER_MS) == 0
+    assert await services.upkeep.forget("finished:dead", LATER_MS) == 1
     assert await services.ledger.list() == ([], None)
 
 
@@ -111,7 +111,7 @@ async def test_what_an_unfinished_job_needs_stays_however_old_it_is(services, st
         claimed = await services.ledger.claim(job.id, "w", 60_000)
         await services.ledger.settle(claimed, Settlement(JobState.HELD, Event.HELD))
     await services.contents.put_issue(Issue(id="unused", title="x"), "test")
-    upkeep = services.ledger.upkeep
+    upkeep = services.upkeep
     assert await upkeep.forget("contents", LATER_MS) == 1
     assert await upkeep.forget("subjects", LATER_MS) == 0
     assert await services.contents.issue("unused") is None
@@ -124,7 +124,7 @@ async def test_what_an_unfinished_job_needs_stays_however_old_it_is(services, st
 
 
 async def test_retention_goes_on_in_batches_until_all_is_forgotten(services, monkeypatch):
-    monkeypatch.setattr("tasks.state.upkeep.BATCH", 10)
+    monkeypatch.setattr("tasks.state.upkeep.housekeeping.BATCH", 10)
 
     async def one(number):
         issue = Issue(id=f"i-{number}", title="x")
@@ -133,7 +133,7 @@ async def test_retention_goes_on_in_batches_until_all_is_forgotten(services, mon
         await services.ledger.cancel(job.id, "test")
 
     await asyncio.gather(*(one(number) for number in range(25)))
-    upkeep = services.ledger.upkeep
+    upkeep = services.upkeep
     assert [await upkeep.forget("finished:done", LATER_MS) for _ in range(4)] == [10, 10, 5, 0]
 
 
@@ -157,7 +157,7 @@ async def test_an_end_that_came_after_the_one_that_is_told_is_told_as_well(servi
     issue = Issue(id="told", title="x")
     job = await services.submit(parse_command(INCIDENT | {"issue_id": issue.id}), actor="test", issue=issue)
     first = await services.ledger.cancel(job.id, "test")
-    upkeep = services.ledger.upkeep
+    upkeep = services.upkeep
     assert await upkeep.to_tell() == [job.id]
     await upkeep.told({job.id: first.updated_ms - 1})
     assert await upkeep.to_tell() == [job.id], "it changed since it was read"

@@ -18,7 +18,7 @@ from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, su
 from tests.integration.test_processes import settled
 from tests.integration.test_rotation import afterword, moved
 from worker.attempts import Attempts
-from worker.sweeper import Sweeper
+from worker.rounds.sweeper import Sweeper
 
 SECRET = "planted-Zx81-value"  # screening finds nothing in it: it has to stay inside all the same
 FILED = INCIDENT | {"config": {"urgency": 3, "fields": {"work_notes": SECRET, "u_count": 7}}}

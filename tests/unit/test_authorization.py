@@ -8,10 +8,10 @@ import json
 import pytest
 
 from tasks.destinations import destination_for, parse_settings
-from tasks.destinations.servicenow_answers import refused
+from tasks.destinations.servicenow.answers import refused
 from tasks.errors import DestinationTrouble, Permanent
-from tasks.outbound import Response
-from tasks.refusals import error_of
+from tasks.http.exchange import Response
+from tasks.http.refusals import error_of
 
 SITE = "https://wiki.example.com"
 

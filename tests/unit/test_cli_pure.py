@@ -14,7 +14,7 @@ from rich.table import Table
 from config.keys import parse_keys
 from tasks.markup.title import title_of
 from worker.cli import root
-from worker.cli.base import fitting, plain
+from worker.terminal.base import fitting, plain
 
 PLANTED = "S3cret-" + "planted-77"
 

@@ -9,9 +9,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.sentinel import SentinelAddress, parse_sentinel
 from config.settings import ConfigError, Settings
-from worker.celery_settings import celery_settings
+from worker.broker.guard import GuardedChannel, GuardedSentinelChannel
+from worker.broker.settings import celery_settings
 from worker.connections import celery_address, shown_address
-from worker.guard import GuardedChannel, GuardedSentinelChannel
 
 
 def test_an_address_of_sentinels_names_hosts_service_database_and_account():
@@ -79,10 +79,10 @@ def test_every_redis_broker_is_guarded_and_rabbitmq_has_replicated_queues_and_co
         return celery_settings(Settings(redis_url="redis://ledger", **given))
 
     for broker in ("redis://x", "rediss://x"):
-        assert of(broker_url=broker)["broker_transport"] == "worker.guard:GuardedTransport"
-    assert of(broker_url="unix:///x")["broker_transport"] == "worker.guard:GuardedSocketTransport"
+        assert of(broker_url=broker)["broker_transport"] == "worker.broker.guard:GuardedTransport"
+    assert of(broker_url="unix:///x")["broker_transport"] == "worker.broker.guard:GuardedSocketTransport"
     sentinel = of(broker_url="sentinel://x/prime", sentinel_password="fake")
-    assert sentinel["broker_transport"] == "worker.guard:GuardedSentinelTransport"
+    assert sentinel["broker_transport"] == "worker.broker.guard:GuardedSentinelTransport"
     assert sentinel["broker_transport_options"]["master_name"] == "prime"
     assert sentinel["broker_transport_options"]["sentinel_kwargs"]["password"] == "fake"
     rabbit = of(broker_url="amqp://x")

@@ -8,8 +8,8 @@ import re
 from markupsafe import Markup
 
 from tasks.model import JobState
-from tasks.state.audit import AuditEntry
-from tasks.state.overview import Count
+from tasks.state.audit.entries import AuditEntry
+from tasks.state.jobs.overview import Count
 from worker.console.audit import Search
 from worker.console.content import Screened
 from worker.console.job import attempts_of

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from config.keys import KeyRing, new_key, parse_keys
 from config.settings import ConfigError
-from tasks.addresses import permitted
+from tasks.audited import Doubt
 from tasks.errors import DestinationTrouble, Held, KeyTrouble, Permanent, Refused, Throttled, Transient, Unsettled
+from tasks.http.addresses import permitted
+from tasks.http.exchange import Origin
+from tasks.http.quota import parse_retry_after
 from tasks.model import Document, Issue, Job, JobState, parse_command
-from tasks.outbound import Origin
-from tasks.quota import parse_retry_after
-from tasks.recording import Doubt
 from tasks.retry import Backoff, settlement_of
 from tasks.state.vault import Vault, seal, unseal
 from worker.connection_tests import TestRoom

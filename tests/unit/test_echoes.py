@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.echoes import MARK, RUN, without_echoes
+from tasks.http.echoes import MARK, RUN, without_echoes
 
 BODY = "The pool of connections was exhausted\nbecause a deploy raised the time-out to an hour."
 

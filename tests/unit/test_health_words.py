@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.state.limiter import Health
+from tasks.state.traffic.limiter import Health
 from worker.cli.health import duration, lines, verdict
 
 NOW = 1_800_000_000_000

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.destinations.confluence_links import links_panel, shows_links, with_links
-from tasks.destinations.confluence_mark import anchor
+from tasks.destinations.confluence.links import links_panel, shows_links, with_links
+from tasks.destinations.confluence.mark import anchor
 from tasks.markup.compare import compare
 from tasks.markup.confluence import render
-from tasks.markup.inline_comments import carry_over
-from tasks.markup.stored import fingerprint, joined, lines_of, pieces, split_links, without_markers
+from tasks.markup.confluence.inline_comments import carry_over
+from tasks.markup.confluence.stored import fingerprint, joined, lines_of, pieces, split_links, without_markers
 from tasks.model import Link
 
 

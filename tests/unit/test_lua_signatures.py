@@ -9,7 +9,7 @@ import pytest
 
 import tasks.state
 
-SCRIPTS = sorted((Path(tasks.state.__path__[0]) / "lua").glob("*.lua"))
+SCRIPTS = sorted(Path(tasks.state.__path__[0]).rglob("*.lua"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)

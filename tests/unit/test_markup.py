@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from tasks.markup import azure_devops, clean, confluence, front_matter, servicenow, viewer
-from tasks.markup.confluence import PageOptions, render_page
-from tasks.markup.parse import parse
+from tasks.markup import azure_devops, clean, confluence, servicenow
+from tasks.markup.confluence import PageOptions, render_page, viewer
+from tasks.markup.parser import front_matter
+from tasks.markup.parser.parse import parse
 from tests.markup_tools.reader import missing, seen_words, words_of
 from tests.markup_tools.storage_format import AC, RI, validated
 

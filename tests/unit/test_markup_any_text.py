@@ -11,9 +11,9 @@ from markdown_it import MarkdownIt
 
 from tasks.markup import azure_devops, confluence, servicenow
 from tasks.markup.clean import xml_text
-from tasks.markup.dialect import parser, with_dialect
-from tasks.markup.parse import parse_document
-from tasks.markup.states import ROOM
+from tasks.markup.parser.dialect import parser, with_dialect
+from tasks.markup.parser.parse import parse_document
+from tasks.markup.parser.states import ROOM
 from tests.markup_tools.reader import missing, seen_words, words_of
 from tests.markup_tools.storage_format import Invalid, validated
 
@@ -196,7 +196,7 @@ LINE_ENDS = ["\n", "\n", "\n", "\n\n", "\n\n\n", "\n> \n"]
 @pytest.mark.parametrize(("seed", "room"), [(0, ROOM), (1, ROOM), (2, ROOM), (3, 0), (4, 1)])
 def test_containers_in_each_other_give_the_tokens_that_the_parser_would(seed, room, monkeypatch):
     """Also where there is no room for views, or not for all."""
-    monkeypatch.setattr("tasks.markup.states.ROOM", room)
+    monkeypatch.setattr("tasks.markup.parser.states.ROOM", room)
     chance = random.Random(seed)
     plain = with_dialect(MarkdownIt("commonmark"))
     for _ in range(1_000):

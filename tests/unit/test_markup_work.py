@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tasks.markup import azure_devops, confluence, servicenow
-from tasks.markup.dialect import parser
-from tasks.markup.states import ROOM, BlockState
+from tasks.markup.parser.dialect import parser
+from tasks.markup.parser.states import ROOM, BlockState
 
 SMALL, LARGE = 4_000, 16_000
 RENDERERS = [

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tasks.destinations import Work, destination_for, parse_settings
-from tasks.destinations.confluence_api import multipart
+from tasks.destinations.confluence.api import multipart
 from tasks.model import Document, parse_command
 
 COMMAND = parse_command({"command": "publish_to_confluence", "doc_id": "d", "space_key": "OPS"})

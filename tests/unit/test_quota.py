@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.audited import Trail, is_outage
 from tasks.errors import DestinationTrouble, Held, Permanent, Throttled, Transient
-from tasks.quota import Guidance, guidance_of, parse_reset
-from tasks.recording import Trail, is_outage
-from tasks.state.limiter import lesson
+from tasks.http.quota import Guidance, guidance_of, parse_reset
+from tasks.state.traffic.limiter import lesson
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3600, 86400

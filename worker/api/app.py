@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from tasks.state.access import ApiKey, Scope
+from tasks.state.access.keys import ApiKey, Scope
 from worker.api.bodies import read_json
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
 from worker.api.route import SERVICES, WAKES, Answer, Call, Route

@@ -18,9 +18,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from tasks.destinations import AnySettings, parse_settings
-from tasks.destinations.azure_devops import AzureDevOpsSettings
-from tasks.destinations.confluence import ConfluenceSettings
-from tasks.destinations.servicenow import ServiceNowSettings
+from tasks.destinations.azure_devops.destination import AzureDevOpsSettings
+from tasks.destinations.confluence.destination import ConfluenceSettings
+from tasks.destinations.servicenow.destination import ServiceNowSettings
 from tasks.errors import Refused
 from tasks.model import (
     Command,

@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Field
 
 from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
-from tasks.state.audit import AuditEntry
+from tasks.state.audit.entries import AuditEntry
 from tasks.state.directory import DestinationRecord
-from tasks.state.limiter import Health
+from tasks.state.traffic.limiter import Health
 
 
 class Stored(Frozen):

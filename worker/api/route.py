@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel
 
-from tasks.state.access import ApiKey, Scope
+from tasks.state.access.keys import ApiKey, Scope
 from worker.runtime import Services
 from worker.wakes import Wakes
 

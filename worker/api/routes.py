@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.state.access import Scope
-from tasks.state.verification import AuditReport
+from tasks.state.access.keys import Scope
+from tasks.state.audit.verification import AuditReport
 from worker.api.content import LONGEST_IDEMPOTENCY_KEY, put_document, put_issue, submit_job
 from worker.api.destinations import (
     delete_destination,

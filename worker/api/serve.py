@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from config.settings import Settings
-from tasks.state.access import Scope
+from tasks.state.access.keys import Scope
 from worker.api.app import build
 from worker.api.problems import ProblemError
 from worker.attempts import cancel_all

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from worker.cli import apikeys, audit, content, destinations, doctor, jobs, keys, parts, tools
-from worker.cli.base import Root, data_option, json_option
+from worker.terminal.base import Root, data_option, json_option
 
 
 def main() -> None:

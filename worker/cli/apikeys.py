@@ -11,9 +11,9 @@ import click
 from rich.table import Table
 
 from tasks.errors import Refused
-from tasks.state.access import ApiKey, Scope
-from worker.cli.base import Context, actor, common, plain
+from tasks.state.access.keys import ApiKey, Scope
 from worker.runtime import Services
+from worker.terminal.base import Context, actor, common, plain
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

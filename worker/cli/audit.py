@@ -13,12 +13,13 @@ from pathlib import Path
 import click
 
 from config.settings import ConfigError
-from tasks.state import export as trail
-from tasks.state.audit import AuditEntry, Event
-from tasks.state.checkpoint import Checkpoint, read_checkpoints
-from tasks.state.verification import AuditReport
-from worker.cli.base import Context, actor, common
+from tasks.state.audit import export as trail
+from tasks.state.audit.checkpoint import Checkpoint, read_checkpoints
+from tasks.state.audit.entries import AuditEntry, Event
+from tasks.state.audit.verification import AuditReport
+from tasks.state.upkeep.trimming import trim
 from worker.runtime import Services
+from worker.terminal.base import Context, actor, common
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
@@ -125,9 +126,7 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
         await services.ledger.record(Event.AUDIT_EXPORTED, facts)
         if trim_days:
             before_ms = time.time_ns() // 1_000_000 - trim_days * DAY_MS
-            dropped = await trail.trim(
-                services.audit, services.journal, services.vault, before_ms=before_ms, actor=actor()
-            )
+            dropped = await trim(services.audit, services.journal, services.vault, before_ms=before_ms, actor=actor())
         return count, dropped
 
     count, dropped = context.run(whole)

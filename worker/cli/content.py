@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import mimetypes
-import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,20 +13,10 @@ from pydantic import BaseModel, ValidationError
 from tasks.errors import Refused
 from tasks.markup.title import title_of
 from tasks.model import CommandName, Document, Issue, Severity, explain, parse_command, parse_severity
-from worker.cli.base import Context, actor, common
 from worker.cli.preview import shown
-from worker.cli.watching import finish, wait_for
-
-
-def read_text(file: str) -> str:
-    """A file's text, or stdin's for `-`."""
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Refused(f"{file} is not UTF-8.", code="not_utf8", advice="Convert it first.") from None
-    except OSError as error:
-        raise Refused(f"{file} can't be read: {error.strerror}.", code="unreadable", advice="Check the path.") from None
+from worker.terminal.base import Context, actor, common
+from worker.terminal.files import read_text
+from worker.terminal.watching import finish, wait_for
 
 
 def read_object(file: str) -> dict[str, Any]:

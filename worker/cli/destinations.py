@@ -15,10 +15,10 @@ from rich.table import Table
 from tasks.destinations import check_address, parse_settings
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
-from tasks.state.limiter import Health
-from worker.cli.base import Context, F, actor, common, plain
+from tasks.state.traffic.limiter import Health
 from worker.cli.health import lines, verdict
 from worker.runtime import Services
+from worker.terminal.base import Context, F, actor, common, plain
 
 
 @click.group()

@@ -16,10 +16,10 @@ from config.keys import load_key_ring
 from config.sentinel import is_sentinel
 from config.settings import ConfigError, unknown_variables
 from tasks.errors import AfterwordError
-from worker.cli.base import Context, common
+from worker.broker.queues import queue_lengths
 from worker.connections import shown_address
-from worker.queues import queue_lengths
 from worker.runtime import Services
+from worker.terminal.base import Context, common
 
 CLOCK_LIMIT_S = 5.0
 Found = Callable[[str, bool, str], None]

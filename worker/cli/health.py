@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tasks.state.limiter import Health
+from tasks.state.traffic.limiter import Health
 
 
 def moment(ms: int) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import click
 from rich.table import Table
 
-from tasks.bulk import Progress, Verb
 from tasks.model import Job, JobState
-from tasks.operations import check_filter
-from tasks.state.overview import JobFilter
-from worker.cli.base import Context, actor, common, plain
-from worker.cli.watching import describe, finish, sentence, wait_for
+from tasks.operator.bulk import Progress, Verb
+from tasks.operator.operations import check_filter
+from tasks.state.jobs.overview import JobFilter
 from worker.runtime import Services
+from worker.terminal.base import Context, actor, common, plain
+from worker.terminal.watching import describe, finish, sentence, wait_for
 
 
 @click.group()

@@ -11,12 +11,12 @@ import click
 
 from config.keys import add_key, create_key_file, drop_keys, key_file, load_key_ring, new_key
 from config.settings import ConfigError
-from tasks.state.audit import Event
-from tasks.state.rotation import KeyUse, Resealed
+from tasks.state.audit.entries import Event
+from tasks.state.upkeep.rotation import KeyUse, Resealed
 from tasks.state.vault import seal
-from worker.cli.base import Context, Failure, actor, common
 from worker.cli.destinations import read_secret, secret_options
 from worker.runtime import Services
+from worker.terminal.base import Context, Failure, actor, common
 
 SETTLED_MS = 60_000
 

@@ -11,10 +11,10 @@ import click
 
 from config.logging import configure_logging
 from worker.api.serve import serve_until_stopped as serve_until_stopped_api
-from worker.cli.base import Context, Failure, common
 from worker.demo.run import run_demo
+from worker.machine.stack import Stack, Stopped, keep_alive, running_stack
 from worker.sandbox.serve import serve_until_stopped
-from worker.stack import Stack, Stopped, keep_alive, running_stack
+from worker.terminal.base import Context, Failure, common
 
 
 @click.command()

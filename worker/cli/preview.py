@@ -6,7 +6,7 @@ from rich.text import Text
 
 from tasks.destinations import Preview
 from tasks.markup.compare import Change
-from worker.cli.base import plain
+from worker.terminal.base import plain
 
 SENTENCES = {
     "create": "A new page would be created.",

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
-from tasks.destinations.servicenow import DESCRIPTION_LENGTH
-from tasks.markup import azure_devops, clean, confluence, servicenow, viewer
+from tasks.destinations.servicenow.destination import DESCRIPTION_LENGTH
+from tasks.markup import azure_devops, clean, confluence, servicenow
+from tasks.markup.confluence import viewer
 from tasks.markup.title import title_of
 from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
-from worker.cli.base import STOPPED, Context, Failure, common
-from worker.cli.content import read_text
+from worker.terminal.base import STOPPED, Context, Failure, common
+from worker.terminal.files import read_text
 
 ATTACH = "A file handed over with the document, such as a picture it shows; may be given again."
 PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from aiohttp import web
 
 from tasks.model import Frozen
-from tasks.state.audit import AuditEntry, Event, entry_of
-from tasks.state.export import lines
-from tasks.state.ocsf import api_activity
+from tasks.state.audit.entries import AuditEntry, Event, entry_of
+from tasks.state.audit.export import lines
+from tasks.state.audit.ocsf import api_activity
 from worker.console.visit import Route, Visit
 
 PAGE = 50

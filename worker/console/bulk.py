@@ -13,11 +13,11 @@ from typing import Literal, get_args
 
 from aiohttp import web
 
-from tasks import operations
-from tasks.bulk import Verb
 from tasks.errors import AfterwordError, Refused
 from tasks.model import Frozen
-from tasks.state.overview import JobFilter
+from tasks.operator import operations
+from tasks.operator.bulk import Verb
+from tasks.state.jobs.overview import JobFilter
 from worker.console.jobs import filter_of, possible
 from worker.console.visit import Route, Visit
 

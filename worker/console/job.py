@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen, Job, JobState
-from tasks.state.audit import Event
+from tasks.state.audit.entries import Event
 from worker.console.content import (
     content_id,
     content_of,

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from tasks.bulk import APPLIES_TO, Verb
 from tasks.model import Frozen, JobState
-from tasks.state.overview import Count, JobFilter
+from tasks.operator.bulk import APPLIES_TO, Verb
+from tasks.state.jobs.overview import Count, JobFilter
 from worker.console.content import content_id, titles_of
 from worker.console.visit import Route, Visit
 

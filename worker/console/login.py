@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from tasks.state.access import Scope
-from tasks.state.audit import Event
+from tasks.state.access.keys import Scope
+from tasks.state.audit.entries import Event
 from worker.console.guard import cookie_name, is_loopback, on_loopback, over_https
 from worker.console.sessions import FAILURES_WITHIN_S
 from worker.console.visit import Route, Visit

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from tasks.model import Frozen
-from tasks.state.access import Access, ApiKey, Scope
+from tasks.state.access.keys import Access, ApiKey, Scope
 from tasks.state.vault import Vault
 from worker.console.addresses import bucket
 

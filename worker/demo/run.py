@@ -18,12 +18,12 @@ from rich.table import Column, Table
 from config.settings import Settings
 from tasks.markup.title import title_of
 from tasks.model import CommandName, Document, Issue, Job, JobState, parse_command
-from tasks.state.verification import AuditReport
-from worker.cli.base import DONE, FAILED, STOPPED, Context, plain
-from worker.cli.content import read_text
-from worker.cli.watching import describe, follow, sentence
+from tasks.state.audit.verification import AuditReport
+from worker.machine.stack import Stack, running_stack
 from worker.runtime import Services, open_services
-from worker.stack import Stack, running_stack
+from worker.terminal.base import DONE, FAILED, STOPPED, Context, plain
+from worker.terminal.files import read_text
+from worker.terminal.watching import describe, follow, sentence
 
 LIMIT_S = 90
 FAULTS: tuple[dict[str, Any], ...] = (

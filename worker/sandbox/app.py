@@ -9,16 +9,18 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.sandbox import pages
-from worker.sandbox.azure_devops import AzureDevOps
-from worker.sandbox.confluence import Pages, Refusal
-from worker.sandbox.confluence_cloud import ConfluenceCloud
-from worker.sandbox.confluence_comments import ConfluenceComments, add_comment
-from worker.sandbox.confluence_datacenter import ConfluenceContent
-from worker.sandbox.faults import Faults, Handler, Sleep
+from worker.sandbox.azure_devops.api import AzureDevOps
+from worker.sandbox.confluence.cloud import ConfluenceCloud
+from worker.sandbox.confluence.comments import ConfluenceComments, add_comment
+from worker.sandbox.confluence.datacenter import ConfluenceContent
+from worker.sandbox.confluence.rules import Pages, Refusal
+from worker.sandbox.faults.answers import Handler
+from worker.sandbox.faults.middleware import failing
+from worker.sandbox.faults.register import Faults, Sleep
 from worker.sandbox.listener import Listener
 from worker.sandbox.request_marks import OWN
-from worker.sandbox.servicenow import ServiceNow
-from worker.sandbox.servicenow_incident import update
+from worker.sandbox.servicenow.api import ServiceNow
+from worker.sandbox.servicenow.incident import update
 from worker.sandbox.store import Store
 
 BODY_LIMIT = 20 * 2**20
@@ -31,7 +33,7 @@ def create_app(
     store = store or Store()
     faults = Faults(store, sleep)
     control = Control(store, faults, listener)
-    app = web.Application(middlewares=[_mark_own, faults.middleware()], client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=[_mark_own, failing(faults)], client_max_size=BODY_LIMIT)
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)
     for vendor in (

@@ -12,7 +12,8 @@ import html
 from typing import Any
 from urllib.parse import quote
 
-from tasks.markup import azure_devops, viewer
+from tasks.markup import azure_devops
+from tasks.markup.confluence import viewer
 from worker.display import as_html
 
 BASE_STYLE = """

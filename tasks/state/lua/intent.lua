@@ -1,5 +1,5 @@
 -- intent(args: id, token?, stage, writes, doubt_until_ms?, tried?, paid?, patience_ms?): permit one request, of a job that is still ours (or say when) or of no job
--- with traffic
+-- with traffic/decisions
 local id = args.id
 if id ~= '' then
   if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end

@@ -1,5 +1,5 @@
 -- outcome(args: id, intent, detail, destination?, learned?): close an intent; never fenced, because every intent gets its outcome, and only one
--- with traffic
+-- with traffic/decisions
 local id = args.id
 if args.intent ~= '' then
   if redis.call('ZREM', key('intents'), args.intent) == 0 then return {'refused', 'closed'} end

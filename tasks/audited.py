@@ -1,0 +1,206 @@
+"""The audit around each request, and the request's turn: no entry, no request; no room at the destination, no request.
+
+An attempt's request waits for its turn where that is near: it holds its place then, for every other worker to see. Where
+it is far the attempt ends at no cost, and the job waits in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
+from tasks.http.exchange import Exchange, Origin, Request
+from tasks.model import Job
+from tasks.state.audit.entries import Event
+from tasks.state.directory import DestinationRecord
+from tasks.state.jobs.ledger import Ledger
+from tasks.state.journal import patiently
+from tasks.state.traffic.limiter import Sign, Turn
+from tasks.state.vault import Vault
+
+PATIENCE_S = 30.0  # for a request's turn
+OUTCOME_S = 120.0  # for Redis to take an outcome
+NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
+
+
+@dataclass
+class Doubt:
+    """Whether the remote side may hold a write that we have no certain answer for. Times in epoch milliseconds."""
+
+    before_ms: int | None = None
+    writes: int = 0
+    landed: int = 0
+    until_ms: int | None = None
+
+    def after_failure(self, failure: AttemptFailed, now_ms: int, lag_ms: int) -> str | int:
+        """What the subject's record says after this attempt: `clear`, `keep`, or until when there is doubt."""
+        if self.writes == 0:
+            return "keep"
+        if failure.certain and self.writes == 1 and not self.landed:
+            return "clear" if self.before_ms is None else self.before_ms
+        answered = self.landed == self.writes or (isinstance(failure, Transient) and failure.answered)
+        return max(now_ms + lag_ms if answered else self.until_ms or 0, self.before_ms or 0)
+
+
+@dataclass
+class Trail:
+    """What an attempt leaves for its settlement: doubt, the destination as it was read, and how often it answered."""
+
+    doubt: Doubt = field(default_factory=Doubt)
+    record: DestinationRecord | None = None
+    answered: int = 0
+
+    def sign(self, failure: AttemptFailed | None) -> Sign | None:
+        """What the attempt shows of the destination as a whole; None where it was never asked."""
+        if failure is not None and is_outage(failure):
+            return "down"
+        if not self.answered:
+            return None
+        return "busy" if isinstance(failure, Transient | Throttled | DestinationTrouble) else "up"
+
+
+def is_outage(failure: AttemptFailed) -> bool:
+    """Whether a failure speaks of the destination as a whole: it can't be reached, doesn't answer, or answers with 5xx."""
+    return isinstance(failure, Transient) and (failure.code in NO_ANSWER or (failure.status or 0) >= 500)
+
+
+@dataclass
+class AuditedRequests:
+    """The recorder of one attempt: an intent before each request, its outcome after, both in the audit stream.
+
+    `limit` bounds the attempt: it moves with every wait for a turn, because waiting isn't being slow, and no request
+    begins after it, whatever became of the cancellation that it sent.
+    """
+
+    ledger: Ledger
+    vault: Vault
+    clock_ms: Callable[[], int]
+    alive: Callable[[], bool]
+    job: Job
+    record: DestinationRecord
+    doubt_s: float
+    trail: Trail
+    limit: asyncio.Timeout
+    ordinal: int = field(default=0)
+
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str, str]:
+        """Wait for the request's turn and make the intent durable; raising here means that the request isn't made."""
+        self.ordinal += 1
+        stage = "delivery" if request.writes else "lookup"
+        facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
+        patience_s, paid = PATIENCE_S, False
+        while True:
+            if not self.alive():
+                raise StateAway("This worker could not say for too long that it lives.", code="silent")
+            if self.limit.expired():
+                raise overdue()
+            begin()
+            until_ms = self.clock_ms() + int(1000 * self.doubt_s)
+            turn = await self.ledger.intend(
+                self.job,
+                Event(f"{stage}.intent"),
+                writes=request.writes,
+                doubt_until_ms=until_ms,
+                facts=facts,
+                tried=self._sealed(request.tries),
+                paid=paid,
+                patience_ms=int(1000 * patience_s),
+            )
+            if not isinstance(turn, Turn):
+                break
+            if turn.until_ms is not None:
+                raise Throttled(f"{self.record.name} asks us to wait.", code="throttled", until_ms=turn.until_ms)
+            self.limit.reschedule((self.limit.when() or 0.0) + turn.wait_s)
+            await asyncio.sleep(turn.wait_s)
+            patience_s, paid = patience_s - turn.wait_s, True
+        if request.writes:
+            self.trail.doubt.writes += 1
+            self.trail.doubt.until_ms = until_ms
+        return turn, stage, request.operation
+
+    def _sealed(self, tries: str) -> str | None:
+        return self.vault.seal(tries, purpose="tried", owner=self.job.subject) if tries else None
+
+    async def after(self, mark: tuple[str, str, str], exchange: Exchange) -> None:
+        """Close the intent; what the answer said about limits holds for every worker from then on."""
+        intent, stage, operation = mark
+        self.trail.answered += exchange.status is not None
+        self.trail.doubt.landed += stage == "delivery" and exchange.outcome == "ok"
+        event = Event(f"{stage}.{exchange.outcome}")
+        facts = exchange_facts(operation, exchange)
+        name, guidance = self.record.name, exchange.guidance
+        await patiently(
+            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+            OUTCOME_S,
+        )
+
+
+def overdue() -> Transient:
+    """The error of an attempt whose requests were answered, each in its time, but which took too long as a whole.
+
+    It may be a big job or a slow worker: a destination that is slow itself shows in single requests.
+    """
+    return Transient("The attempt as a whole took too long.", code="attempt_timeout", certain=False)
+
+
+def request_facts(
+    vault: Vault, record: DestinationRecord | None, request: Request, origin: Origin
+) -> dict[str, str | int | None]:
+    """What the audit shows of a request: where it goes and a keyed digest of its body, never the body."""
+    body = request.body if request.body is not None else json.dumps(request.json).encode() if request.json else b""
+    return {
+        "destination": record.name if record else None,
+        "host": origin.netloc,
+        "operation": request.operation,
+        "body": vault.mac("digest", hashlib.sha256(body).digest()).hex()[:32] if body else None,
+        "credential_revision": record.revision if record else None,
+    }
+
+
+def exchange_facts(operation: str, exchange: Exchange) -> dict[str, Any]:
+    """What audit and timeline show of a request's end."""
+    return {
+        "operation": operation,
+        "status": exchange.status,
+        "duration_ms": exchange.duration_ms,
+        "sent": exchange.sent,
+        "received": exchange.received,
+        "detail": exchange.detail[:200] or None,
+    }
+
+
+@dataclass
+class AuditedTest:
+    """The recorder of a connection test: the same two entries around each request, without a job.
+
+    A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
+    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups.
+    """
+
+    ledger: Ledger
+    vault: Vault
+    record: DestinationRecord | None
+    stage: Literal["test", "lookup"] = "test"
+
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
+        """Make the intent durable."""
+        begin()
+        facts = request_facts(self.vault, self.record, request, origin)
+        return await self.ledger.announce(Event(f"{self.stage}.intent"), facts), request.operation
+
+    async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
+        """Close the intent."""
+        intent, operation = mark
+        await self.ledger.conclude(
+            "",
+            intent,
+            Event(f"{self.stage}.{exchange.outcome}"),
+            exchange_facts(operation, exchange),
+            destination=self.record.name if self.record else None,
+            guidance=exchange.guidance,
+        )

@@ -1,0 +1,1 @@
+"""Azure DevOps: an issue as a work item."""

@@ -1,0 +1,245 @@
+"""What Confluence's two APIs have in common: pages as they show them, refusals told apart, labels and files over v1.
+
+A look-up gives None or nothing where the vendor says 404. A write that the vendor refuses raises what the refusal means:
+`TitleTaken`, `VersionConflict`, `NotVisible`, or `Permanent` with the vendor's words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from tasks.errors import Permanent, Transient
+from tasks.http.exchange import Http, Request, Response
+from tasks.model import Frozen
+
+PROPERTY = "afterword"
+T = TypeVar("T")
+PAGE_SIZE = 200
+MOST_ROWS = 5000
+
+
+class Page(Frozen):
+    """A page as the API shows it. `body` is its storage format where it was asked for, `message` its version's."""
+
+    id: str
+    title: str
+    status: str
+    version: int
+    url: str
+    message: str = ""
+    parent_id: str | None = None
+    body: str = ""
+
+
+class Draft(Frozen):
+    """A page to be written. `minor` keeps watchers undisturbed where the API can."""
+
+    title: str
+    body: str
+    space: str = ""
+    parent_id: str | None = None
+    message: str = ""
+    minor: bool = False
+
+
+class PageFile(Frozen):
+    """A file on a page. `comment` is what its uploader said of it."""
+
+    id: str
+    name: str
+    comment: str = ""
+
+
+class TitleTaken(Permanent):
+    """Another page of the space, perhaps one that is archived or in the trash, owns the title."""
+
+
+class VersionConflict(Transient):
+    """409: the version isn't the next one any more, or the server says so although it is."""
+
+
+class NotVisible(Transient):
+    """404 for a page that was there a moment ago: just created, or out of the account's sight."""
+
+
+class Dialect(ABC):
+    """Verbs over one HTTP client. `v1` is the path of the old API, which labels and uploads still need on Cloud."""
+
+    v1: str
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+
+    @abstractmethod
+    async def space(self, key: str) -> str | None:
+        """What the API calls the space of that key."""
+
+    @abstractmethod
+    async def may_create(self, space: str) -> bool | None:
+        """Whether the account may create pages there; None where the API can't say."""
+
+    @abstractmethod
+    async def titled(self, space: str, title: str) -> list[Page]:
+        """Pages of that title in the space in any case of letters, archived and trashed ones too; without bodies."""
+
+    @abstractmethod
+    async def page(self, page_id: str) -> Page | None:
+        """The page of that id with its body."""
+
+    @abstractmethod
+    async def create(self, draft: Draft) -> Page:
+        """Create a page with one POST; raises `TitleTaken`."""
+
+    @abstractmethod
+    async def update(self, page: Page, draft: Draft) -> Page:
+        """Write the version after the page's; raises `TitleTaken` and `VersionConflict`."""
+
+    @abstractmethod
+    async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
+        """A content property's value and version."""
+
+    @abstractmethod
+    async def set_property(self, page_id: str, key: str, value: object, version: int | None) -> None:
+        """Write a content property: a new one, or the version after `version`."""
+
+    async def mark(self, page_id: str) -> tuple[dict[str, Any], int] | None:
+        """Our own content property and its version."""
+        found = await self.property(page_id, PROPERTY)
+        return (found[0] if isinstance(found[0], dict) else {}, found[1]) if found else None
+
+    async def set_mark(self, page_id: str, value: dict[str, Any], version: int | None) -> None:
+        """Write our own content property."""
+        await self.set_property(page_id, PROPERTY, value, version)
+
+    @abstractmethod
+    async def labels(self, page_id: str) -> list[str]:
+        """The names of the page's labels."""
+
+    @abstractmethod
+    async def files(self, page_id: str) -> list[PageFile]:
+        """The page's files."""
+
+    async def add_labels(self, page_id: str, names: Sequence[str]) -> None:
+        """Add labels; one that is there stays as it is."""
+        rows = [{"prefix": "global", "name": name} for name in names]
+        path = f"{self.v1}/content/{quote(page_id)}/label"
+        await self.write("POST", path, "POST /content/{id}/label", rows)
+
+    async def drop_label(self, page_id: str, name: str) -> None:
+        """Take a label away; one that isn't there is fine."""
+        path = f"{self.v1}/content/{quote(page_id)}/label"
+        request = Request("DELETE", path, "DELETE /content/{id}/label", params={"name": name}, writes=True)
+        await self.http.send(request, accept=frozenset({404}))
+
+    async def upload(self, page_id: str, name: str, media_type: str, content: bytes, comment: str) -> None:
+        """Create the file, or its next version where the page has one of that name."""
+        boundary, body = multipart(name, media_type, content, comment)
+        headers = {"X-Atlassian-Token": "nocheck", "Content-Type": f"multipart/form-data; boundary={boundary}"}
+        path = f"{self.v1}/content/{quote(page_id)}/child/attachment"
+        request = Request("PUT", path, "PUT /content/{id}/child/attachment", headers=headers, body=body, writes=True)
+        response = await self.http.send(request, accept=frozenset({404}))
+        if response.status == 404:
+            raise not_visible(page_id)
+
+    async def write(
+        self,
+        method: str,
+        path: str,
+        operation: str,
+        json: object,
+        accept: frozenset[int] = frozenset(),
+        *,
+        tries: str = "",
+    ) -> Response:
+        """A write with JSON in and out. Statuses in `accept` come back; any other 404 is `NotVisible`.
+
+        `tries` is what a later look-up needs to find the object by, should this write's end stay unknown.
+        """
+        request = Request(method, path, operation, json=json, writes=True, tries=tries)
+        response = await self.http.send(request, accept=accept | {404})
+        if response.status == 404 and 404 not in accept:
+            raise not_visible(path)
+        if response.body:
+            response.json()  # an answer that is no JSON is the exchange's error, whoever needs the answer
+        return response
+
+    async def read(
+        self, path: str, operation: str, parse: Callable[[Any], T], params: dict[str, str] | None = None
+    ) -> T | None:
+        """What `parse` makes of the answer to a read; None on 404."""
+        response = await self.http.send(Request("GET", path, operation, params=params or {}), accept=frozenset({404}))
+        return None if response.status == 404 else response.parsed(parse)
+
+
+def not_visible(what: str) -> NotVisible:
+    """The error of a write to a page that the vendor says isn't there."""
+    return NotVisible(
+        "The page can't be seen yet, or not any more.",
+        code="page_not_visible",
+        advice="A page just created shows after a few seconds; else check the account's rights.",
+        status=404,
+        answered=True,
+        certain=False,
+        excerpt=what[-80:],
+    )
+
+
+def storage_of(row: dict[str, Any]) -> str:
+    """The storage format of a page's description; empty where it has none."""
+    return str(((row.get("body") or {}).get("storage") or {}).get("value") or "")
+
+
+def multipart(name: str, media_type: str, content: bytes, comment: str) -> tuple[str, bytes]:
+    """A form with one file (RFC 7578). The boundary comes from the content, so that the same file is the same request."""
+    boundary = "afterword-" + hashlib.sha256(name.encode("utf-8", "replace") + content).hexdigest()[:32]
+    quoted = name.replace("%", "%25").replace('"', "%22") if '"' in name else name
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
+        f"Content-Type: {media_type}\r\n\r\n"
+    )
+    fields = "".join(
+        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}'
+        for field, value in (("minorEdit", "true"), ("comment", comment))
+    )
+    tail = f"{fields}\r\n--{boundary}--\r\n"
+    return boundary, head.encode("utf-8", "replace") + content + tail.encode("utf-8", "replace")
+
+
+def refusal(response: Response, draft: Draft) -> Permanent | VersionConflict | NotVisible:
+    """What a refused create or update means, by the vendor's words."""
+    status, said = response.status, response.words()
+    lowered = response.body[:20_000].decode("utf-8", "replace").lower()
+    if status == 409:
+        return VersionConflict(
+            f"The page's version is not the one that was read (409). It said: {said!r}",
+            code="conflict",
+            status=409,
+            answered=True,
+            excerpt=said,
+        )
+    if status == 400 and "title" in lowered and ("already exists" in lowered or "same title" in lowered):
+        return TitleTaken(
+            "Another page of this space has the document's title.",
+            code="title_taken",
+            advice="Give the document another title, or set `on_title_conflict` to adopt or number.",
+            status=status,
+        )
+    if draft.parent_id and ("parent" in lowered or "ancestor" in lowered or status == 404):
+        return Permanent(
+            f"There is no parent page {draft.parent_id} in this space, or the account can't see it. It said: {said!r}",
+            code="unknown_parent",
+            advice="Name another parent page, or none.",
+            status=status,
+            excerpt=said,
+        )
+    return Permanent(
+        f"Confluence refused the page ({status}). It said: {said!r}",
+        code="refused",
+        advice="Correct what it names, then `afterword job retry`.",
+        status=status,
+        excerpt=said,
+    )

@@ -1,0 +1,219 @@
+"""Confluence: a document on a page, found again by our content property and never by its title alone.
+
+Titles are unique in a space, so a second create is refused. A page's life is in `confluence_page`, what tells ours from
+others' in `confluence_mark`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from tasks.destinations.confluence.api import Dialect
+from tasks.destinations.confluence.cloud import CloudV2
+from tasks.destinations.confluence.datacenter import DataCenterV1
+from tasks.destinations.confluence.links import link_page
+from tasks.destinations.confluence.page import Keeper
+from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
+from tasks.destinations.confluence.preview import preview_page
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Preview, Work, basic
+from tasks.errors import DestinationTrouble, Permanent
+from tasks.http.exchange import Http, checked_url
+from tasks.markup import clean
+from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
+from tasks.model import ConnectionReport, ConnectionStep, Receipt
+
+BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
+WHOLE = "whole-document.md"
+# Settings that say how a page looks; each is an option of the renderer by the same name.
+LOOKS = (
+    "bmp_only",
+    "toc",
+    "page_width",
+    "link_base",
+    "back_link",
+    "back_link_text",
+    "heading_shift",
+    "labels",
+    "diagrams",
+    "math",
+)
+
+
+class ConfluenceSettings(DestinationSettings):
+    """A Confluence site. `space` is the one that the connection test looks at."""
+
+    kind: Literal["confluence"] = "confluence"
+    base_url: str
+    email: Account | None = None
+    space: str | None = None
+    flavor: Literal["cloud", "datacenter"] = "cloud"
+    on_drift: Literal["keep", "overwrite", "hold"] = "hold"
+    on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
+    minor_edit: bool = False
+    bmp_only: bool = False
+    toc: bool = False
+    page_width: Literal["default", "full-width"] | None = None
+    link_base: str | None = None
+    back_link: str | None = None
+    back_link_text: str = "Source of this page"
+    heading_shift: int = Field(default=0, ge=-5, le=5)
+    labels: tuple[str, ...] = ()
+    diagrams: Literal["code", "macro", "image"] = "code"
+    math: Literal["code", "macro"] = "code"
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """`a,b` of a command line as well as a list."""
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _site(cls, value: str) -> str:
+        return checked_url(value)
+
+    @property
+    def account(self) -> str | None:
+        """Who logs in with Basic: Cloud's e-mail address (also through v1, below `/wiki`), Data Center's user name."""
+        cloud = self.flavor == "cloud" or self.base_url.endswith("/wiki")
+        return self.email if cloud or "@" not in (self.email or "") else None
+
+    @property
+    def address(self) -> str:
+        """The site; a trailing `/wiki` of Cloud is part of the API's path."""
+        return self.base_url.removesuffix("/wiki") if self.flavor == "cloud" else self.base_url
+
+
+class Confluence(Destination[ConfluenceSettings]):
+    """One Confluence site, Cloud (v2) or Data Center (v1)."""
+
+    def authorization(self, secret: str | None) -> Mapping[str, str]:
+        """Basic with an account and its secret, bearer with a token alone.
+
+        Data Center takes its personal access tokens as bearer only, whatever e-mail address stands beside them; there,
+        a user name asks for Basic with a password.
+        """
+        if not secret:
+            raise _no_secret()
+        if self.settings.account is None:
+            return {"Authorization": f"Bearer {secret}"}
+        return basic(self.settings.account, secret)
+
+    def prepare(self, work: Work) -> Prepared[PagePlan]:
+        """Render the document."""
+        if work.document is None:
+            raise Permanent("The job has no document.", code="unknown_document")
+        document, settings = work.document, self.settings
+        title = clean.plain_title(document.title, TITLE_LENGTH) or document.id
+        options = PageOptions(
+            drop_title_heading=document.title,
+            files={file.name: file.content for file in document.attachments},
+            **settings.model_dump(include=set(LOOKS)),
+        )
+        stable = clean.without_footer(document.content_md)
+        page = render_page(document.content_md, options)
+        if _sent_bytes(page.body) <= BODY_BYTES:
+            has_footer = stable != document.content_md
+            stable = render_page(stable, options).body if has_footer else page.body
+        else:
+            page = _shortened(document.content_md, page, options)
+        files = tuple(
+            FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
+        )
+        warnings = page.warnings
+        if settings.minor_edit and settings.flavor == "cloud":
+            warnings += ("Cloud's API has no minor edit: watchers hear of this version.",)
+        plan = PagePlan(
+            title=title,
+            body=page.body,
+            digest=hashlib.sha256(f"{title}\x00{stable}".encode()).hexdigest(),
+            labels=tuple(sorted(set(page.labels))),
+            files=files,
+            appearance=page.appearance,
+            warnings=warnings,
+        )
+        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan)
+
+    def dialect(self, http: Http) -> Dialect:
+        """The API this site speaks."""
+        return CloudV2(http, "/wiki") if self.settings.flavor == "cloud" else DataCenterV1(http, "")
+
+    def _keeper(self, work: Work, plan: PagePlan, http: Http, now_ms: Callable[[], int]) -> Keeper:
+        policy = Policy(**self.settings.model_dump(include=set(Policy.model_fields)))
+        return Keeper(self.dialect(http), work, plan, policy, now_ms)
+
+    async def deliver(self, work: Work, prepared: Prepared[PagePlan], http: Http, now_ms: Callable[[], int]) -> Receipt:
+        """Update the subject's page, or create it."""
+        return await self._keeper(work, prepared.plan, http, now_ms).deliver()
+
+    async def link(self, work: Work, http: Http) -> Receipt:
+        """Bring the page's panel of links up to date."""
+        return await link_page(self.dialect(http), work)
+
+    async def preview(self, work: Work, prepared: Prepared[PagePlan], http: Http) -> Preview:
+        """What a delivery would change on the page."""
+        return await preview_page(self._keeper(work, prepared.plan, http, lambda: 0))
+
+    async def test(self, http: Http) -> ConnectionReport:
+        """Credential and space, then the right to create pages."""
+        api = self.dialect(http)
+        if self.settings.space is None:
+            found = await api.space("AFTERWORD-CONNECTION-TEST")
+            steps = [ConnectionStep(name="credential", ok=True, detail="the space list can be read")]
+            if found is None:
+                steps.append(ConnectionStep(name="space", ok=None, detail="no space is configured to look at"))
+            return ConnectionReport(steps=tuple(steps))
+        space = await api.space(self.settings.space)
+        credential = ConnectionStep(name="credential", ok=True, detail="accepted")
+        if space is None:
+            missing = f"there is no space {self.settings.space!r}, or the account can't see it"
+            return ConnectionReport(steps=(credential, ConnectionStep(name="space", ok=False, detail=missing)))
+        may = await api.may_create(space)
+        detail = {True: "granted", False: "the account may not create pages there", None: "this API doesn't tell"}[may]
+        return ConnectionReport(
+            steps=(
+                credential,
+                ConnectionStep(name="space", ok=True, detail=self.settings.space),
+                ConnectionStep(name="right to create pages", ok=may, detail=detail),
+            )
+        )
+
+
+def _sent_bytes(body: str) -> int:
+    """A body's length in a request, where JSON escapes it."""
+    return len(json.dumps(body))
+
+
+def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> RenderedPage:
+    """As much of a document as a page can hold, cut between paragraphs, and the whole of it as a file."""
+    whole = Attachment(name=WHOLE, media_type="text/markdown", content=markdown.encode("utf-8", "replace"))
+    end = (
+        "<hr/><p><em>The document goes on: it is longer than a page can be. The whole of it is attached as</em> "
+        f'<ac:link><ri:attachment ri:filename="{WHOLE}"/></ac:link>.</p>'
+    )
+    text = markdown
+    while (size := _sent_bytes(page.body)) > BODY_BYTES:
+        start = text[: int(len(text) * min(0.95 * BODY_BYTES / size, 0.95))]
+        text = start[: start.rfind("\n\n")] if start.rfind("\n\n") > len(start) // 2 else start
+        page = render_page(text, options)
+    return page.model_copy(
+        update={
+            "body": page.body + end,
+            "attachments": (*page.attachments, whole),
+            "warnings": (
+                *page.warnings,
+                f"The document is too long for a page: it was cut, and attached whole as {WHOLE}.",
+            ),
+        }
+    )
+
+
+def _no_secret() -> DestinationTrouble:
+    return DestinationTrouble(
+        "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
+    )

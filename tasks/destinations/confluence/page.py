@@ -1,0 +1,346 @@
+"""One page's life: create it once, bring it up to date, leave it alone where nothing changed.
+
+1. find    the page of the last receipt; after a write of unknown end, the page of that title that is ours
+2. create  one POST with the whole body; a title that is taken has three settable answers
+3. judge   did somebody edit it; does it show this content already
+4. write   the next version, with readers' inline comments put back; 409s are told apart by reading again
+5. finish  files, labels, and last our content property: until it is there, the next attempt finishes what is missing
+
+Every step looks at what is there, so an attempt that died after any request is continued and never repeated. Whole bodies
+are read in a thread: one of a megabyte takes seconds, and the loop has to say meanwhile that this worker lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from tasks.destinations.confluence.api import (
+    Dialect,
+    Draft,
+    NotVisible,
+    Page,
+    TitleTaken,
+    VersionConflict,
+)
+from tasks.destinations.confluence.links import links_panel, with_links
+from tasks.destinations.confluence.mark import (
+    Mark,
+    Standing,
+    anchor,
+    anchor_digest,
+    judge,
+    message_of,
+    parse_mark,
+)
+from tasks.destinations.confluence.plan import TITLE_LENGTH, Found, PagePlan, Policy
+from tasks.destinations.contract import Work
+from tasks.errors import Held, Permanent, Transient
+from tasks.markup.confluence.inline_comments import carry_over
+from tasks.markup.confluence.stored import fingerprint, split_links
+from tasks.model import PublishToConfluence, Receipt
+
+WRITES = 4
+Change = Literal["created", "updated", "unchanged", "found", "skipped"]
+
+
+class Keeper:
+    """Keeps one subject's page, for one attempt."""
+
+    def __init__(self, api: Dialect, work: Work, plan: PagePlan, policy: Policy, now_ms: Callable[[], int]) -> None:
+        if not isinstance(work.command, PublishToConfluence):
+            raise Permanent("Confluence takes documents only.", code="wrong_kind")
+        self.api, self.work, self.plan, self.policy, self.now_ms = api, work, plan, policy, now_ms
+        self.command = work.command
+        self._space: str | None = None
+        self.notes: list[str] = []
+        self.adopted = False
+
+    async def deliver(self) -> Receipt:
+        """The whole life of the page, up to this content."""
+        found = await self.known()
+        if found is not None:
+            return await self._bring_up_to_date(found, found_again=False)
+        if self.work.doubt_until_ms is not None:
+            for title in dict.fromkeys((self.work.tried or self.plan.title, self.plan.title)):
+                found = await self.ours(title)
+                if found is not None:
+                    return await self._bring_up_to_date(found, found_again=True)
+            self.work.settle_doubt(self.now_ms())
+        return await self._create()
+
+    # -- find ----------------------------------------------------------------------------------------------------
+
+    async def space(self) -> str:
+        """What the API calls the job's space; raises `Permanent` where there is none."""
+        if self._space is None:
+            self._space = await self.api.space(self.command.space_key)
+        if self._space is None:
+            raise Permanent(
+                f"There is no space {self.command.space_key!r}, or the account can't see it.",
+                code="unknown_space",
+                advice="Check the key and the account's rights, then submit again.",
+            )
+        return self._space
+
+    async def known(self) -> Found | None:
+        """The page of the last receipt, unless it is gone, archived or in the trash."""
+        page = await self.api.page(self.work.previous.id) if self.work.previous else None
+        return await self._found(page) if page is not None and page.status == "current" else None
+
+    async def _found(self, page: Page) -> Found:
+        held = await self.api.mark(page.id)
+        return Found(page, parse_mark(held[0]), held[1]) if held else Found(page, None, None)
+
+    async def ours(self, title: str) -> Found | None:
+        """The current page of that title, if it carries our property or our anchor."""
+        return await self._ours_of(await self.api.titled(await self.space(), title))
+
+    async def _ours_of(self, rows: Sequence[Page]) -> Found | None:
+        for row in rows:
+            page = await self.api.page(row.id) if row.status == "current" else None
+            if page is None:
+                continue
+            found = await self._found(page)
+            by_anchor = anchor_digest(page.body, self.work.subject) is not None
+            if found.mark.subject == self.work.subject if found.mark else by_anchor:
+                return found
+        return None
+
+    # -- create --------------------------------------------------------------------------------------------------
+
+    def draft(self, title: str, space: str = "") -> Draft:
+        """The page to be written under that title."""
+        body = self.plan.body + links_panel(self.work.links) + anchor(self.work.subject, self.plan.digest)
+        return Draft(
+            title=title,
+            body=body,
+            space=space,
+            parent_id=self.command.parent_page_id,
+            message=message_of(self.plan.digest),
+            minor=self.policy.minor_edit,
+        )
+
+    async def _create(self) -> Receipt:
+        draft = self.draft(self.plan.title, await self.space())
+        for _ in range(WRITES):
+            page = await self._post(draft)
+            if page is not None:
+                return await self._finish(Found(page, None, None), draft, "created", fresh=True)
+            answer = await self.answer_to_conflict(draft.title)
+            if isinstance(answer, Found):
+                return await self._bring_up_to_date(answer, found_again=not self.adopted)
+            draft = draft.model_copy(update={"title": answer})
+        raise Permanent("Every numbered title is taken too.", code="title_taken", advice="Give it another title.")
+
+    async def _post(self, draft: Draft) -> Page | None:
+        """The new page; None where its title is taken, which Data Center may say with a bare 500."""
+        try:
+            return await self.api.create(draft)
+        except TitleTaken:
+            return None
+        except Transient as failure:
+            if failure.status != 500 or not await self.api.titled(draft.space, draft.title):
+                raise
+            return None
+
+    async def answer_to_conflict(self, title: str) -> Found | str:
+        """Our page that has the title after all, or the one to adopt, or a numbered title to take; raises by policy."""
+        holders = await self.api.titled(await self.space(), title)
+        ours = await self._ours_of(holders)
+        if ours is not None:
+            return ours
+        if not holders and self.work.doubt_until_ms is not None:
+            raise Transient(
+                "The title is taken by a page that can't be seen; it may be ours, created a moment ago.",
+                code="title_hidden",
+                answered=True,
+            )
+        if self.policy.on_title_conflict == "number":
+            return await self._numbered()
+        if self.policy.on_title_conflict == "adopt" and holders and holders[0].status == "current":
+            page = await self.api.page(holders[0].id)
+            if page is not None:
+                self.notes.append("A page of this title that was not ours was adopted.")
+                self.adopted = True
+                return await self._found(page)
+        status = holders[0].status if holders else "hidden from this account"
+        where = f" ({holders[0].url})" if holders else ""
+        whose = " that is not ours" if status == "current" else ""
+        raise Permanent(
+            f"The space already has a page of this document's title{whose}; it is {status}{where}.",
+            code="title_taken",
+            advice="Rename, restore or remove it, give the document another title, "
+            "or set `on_title_conflict` to adopt or number; then `afterword job retry`.",
+        )
+
+    async def _numbered(self) -> Found | str:
+        for number in range(2, 100):
+            suffix = f" ({number})"
+            title = self.plan.title[: TITLE_LENGTH - len(suffix)] + suffix
+            if not await self.api.titled(await self.space(), title):
+                return title
+            ours = await self.ours(title)
+            if ours is not None:
+                return ours
+        raise Permanent(
+            "Ninety-nine pages have this title already.", code="title_taken", advice="Give it another title."
+        )
+
+    # -- judge and write -----------------------------------------------------------------------------------------
+
+    def title_for(self, found: Found) -> str:
+        """The page's title: a numbered one stays as long as the document's is the same."""
+        mark = found.mark
+        return mark.shown if mark and mark.shown and mark.title == self.plan.title else self.plan.title
+
+    async def standing(self, found: Found) -> Standing:
+        """How the page stands now."""
+        known, wanted = (found.page, found.mark), (self.plan.body, self.title_for(found))
+        return await asyncio.to_thread(judge, *known, self.work.subject, *wanted)
+
+    def moves(self, page: Page) -> bool:
+        """Whether the job names another parent than the page has."""
+        parent = self.command.parent_page_id
+        return parent is not None and page.parent_id != parent
+
+    def shows_all(self, found: Found) -> bool:
+        """Whether an earlier delivery of this content came to its end."""
+        mark, plan = found.mark, self.plan
+        return (
+            mark is not None
+            and mark.body_sha == plan.digest
+            and mark.asked == plan.labels
+            and mark.appearance == plan.appearance
+            and {file.name: file.sha for file in plan.files}.items() <= mark.files.items()
+        )
+
+    async def _bring_up_to_date(self, found: Found, *, found_again: bool) -> Receipt:
+        standing = await self.standing(found)
+        if standing.edited and not self.work.released:
+            if self.policy.on_drift == "keep":
+                return self._receipt(found.page, "skipped", "The page was edited by hand and was kept as it is.")
+            if self.policy.on_drift == "hold":
+                raise self.edited(found)
+        shown = standing.shows == self.plan.digest[:12] and not standing.edited
+        current = shown and not self.moves(found.page)
+        if current and self.shows_all(found):
+            return self._receipt(found.page, "found" if found_again else "unchanged")
+        draft = self.draft(self.title_for(found))
+        if current:
+            return await self._finish(found, draft, "found" if found_again else "updated")
+        page, draft = await self._write(found, draft)
+        return await self._finish(Found(page, found.mark, found.mark_version), draft, "updated")
+
+    def edited(self, found: Found) -> Held:
+        """What a job that meets an edited page is held with."""
+        last = found.mark.version if found.mark else 1
+        return Held(
+            f"Somebody edited the page after version {last}; it is at version {found.page.version} now.",
+            code="drift",
+            advice="See it with `afterword publish … --dry-run`; release the job to overwrite it, or cancel it to keep it.",
+        )
+
+    async def _write(self, found: Found, draft: Draft) -> tuple[Page, Draft]:
+        """The page's next version. After a 409 the page is read again: ours, somebody else's, or unchanged."""
+        conflict: VersionConflict | None = None
+        for _ in range(WRITES):
+            whole = await asyncio.to_thread(self._with_what_stays, found.page, draft)
+            try:
+                return await self.api.update(found.page, whole), whole
+            except TitleTaken:
+                draft = await self._other_title(draft)
+            except VersionConflict as refused:
+                conflict = refused
+                page = await self.api.page(found.page.id)
+                if page is None:
+                    raise NotVisible("The page is gone.", code="page_not_visible", answered=True) from None
+                moved_on = page.version != found.page.version
+                found = Found(page, found.mark, found.mark_version)
+                standing = await self.standing(found)
+                if moved_on and standing.shows == self.plan.digest[:12] and not standing.edited:
+                    return page, draft
+                if moved_on and standing.edited and self.policy.on_drift != "overwrite" and not self.work.released:
+                    raise self.edited(found) from None
+        raise conflict or Permanent("Every numbered title is taken too.", code="title_taken", advice="Rename it.")
+
+    def _with_what_stays(self, page: Page, draft: Draft) -> Draft:
+        """The draft with readers' comments put back, and with the links that the page already shows."""
+        body = draft.body
+        if not self.work.links and self.policy.cross_links:
+            body = with_links(body, split_links(page.body)[1], self.work.subject)
+        carried = carry_over(page.body, body)
+        self.notes = [note for note in self.notes if "inline comment" not in note]
+        if carried.lost:
+            noun = "inline comment stands" if carried.lost == 1 else "inline comments stand"
+            self.notes.append(
+                f"{carried.lost} {noun} on text that the new version no longer has ({carried.kept} kept)."
+            )
+        return draft.model_copy(update={"body": carried.body})
+
+    async def _other_title(self, draft: Draft) -> Draft:
+        """The draft under a numbered title where policy allows that."""
+        if self.policy.on_title_conflict != "number":
+            holders = await self.api.titled(await self.space(), draft.title)
+            status = holders[0].status if holders else "hidden from this account"
+            where = f" ({holders[0].url})" if holders else ""
+            raise Permanent(
+                f"The page can't be renamed to the document's new title: another page has it; it is {status}{where}.",
+                code="title_taken",
+                advice="Give the document another title, or set `on_title_conflict` to number.",
+            )
+        answer = await self._numbered()
+        return draft.model_copy(update={"title": answer if isinstance(answer, str) else answer.page.title})
+
+    # -- finish --------------------------------------------------------------------------------------------------
+
+    async def _finish(self, found: Found, draft: Draft, change: Change, *, fresh: bool = False) -> Receipt:
+        """Files, labels, the page's width, then our property, which says that all of it is done."""
+        page, mark = found.page, found.mark or Mark()
+        await self._upload(page, mark, fresh=fresh)
+        labels = await self._label(page, mark, fresh=fresh)
+        for key, wanted in self.plan.appearance.items():
+            if mark.appearance.get(key) != wanted:
+                there = None if fresh else await self.api.property(page.id, key)
+                await self.api.set_property(page.id, key, wanted, there[1] if there else None)
+        written = page.body or draft.body
+        value = Mark(
+            subject=self.work.subject,
+            job=self.work.job_id,
+            body_sha=self.plan.digest,
+            version=page.version,
+            print=await asyncio.to_thread(fingerprint, written),
+            title=self.plan.title,
+            shown=page.title or draft.title,
+            asked=self.plan.labels,
+            labels=labels,
+            files=mark.files | {file.name: file.sha for file in self.plan.files},
+            links=tuple(link.key for link in self.work.links) or mark.links,
+            appearance=dict(self.plan.appearance),
+        )
+        await self.api.set_mark(page.id, value.model_dump(mode="json"), found.mark_version)
+        return self._receipt(page, change)
+
+    async def _upload(self, page: Page, mark: Mark, *, fresh: bool) -> None:
+        wanted = [file for file in self.plan.files if mark.files.get(file.name) != file.sha]
+        there = {file.name: file.comment for file in await self.api.files(page.id)} if wanted and not fresh else {}
+        for file in wanted:
+            if there.get(file.name) != file.comment:
+                await self.api.upload(page.id, file.name, file.media_type, file.content, file.comment)
+
+    async def _label(self, page: Page, mark: Mark, *, fresh: bool) -> tuple[str, ...]:
+        """Add what is missing, take away what only we had added; returns the labels that are ours."""
+        wanted, ours = set(self.plan.labels), set(mark.labels)
+        for name in sorted(ours - wanted):
+            await self.api.drop_label(page.id, name)
+        new = wanted - ours
+        there = set(await self.api.labels(page.id)) if new and not fresh else set()
+        if new - there:
+            await self.api.add_labels(page.id, sorted(new - there))
+        theirs = new & there if mark.subject or self.adopted else set()
+        return tuple(sorted(wanted - theirs))
+
+    def _receipt(self, page: Page, change: Change, *warnings: str) -> Receipt:
+        said = (*self.plan.warnings, *self.notes, *warnings)
+        return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said)

@@ -1,0 +1,70 @@
+"""What a delivery to a page would change, found out by reading only."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tasks.destinations.confluence.page import Keeper
+from tasks.destinations.confluence.plan import Found
+from tasks.destinations.contract import Preview
+from tasks.markup.compare import Change, compare
+from tasks.markup.confluence.inline_comments import carry_over
+from tasks.markup.confluence.stored import lines_of
+
+
+async def preview_page(keeper: Keeper) -> Preview:
+    """Look at the page as a delivery would, and say what it would do. Raises what the delivery would raise."""
+    await keeper.space()
+    found = await keeper.known() or await keeper.ours(keeper.plan.title)
+    if found is not None:
+        return await _existing(keeper, found)
+    title, notes = keeper.plan.title, list(keeper.plan.warnings)
+    if await keeper.api.titled(await keeper.space(), title):
+        answer = await keeper.answer_to_conflict(title)
+        if isinstance(answer, Found):
+            return await _existing(keeper, answer)
+        title = answer
+        notes.append("The document's title is taken; the page would get a number.")
+    return Preview(
+        action="create",
+        title=("", title),
+        parent=(None, keeper.command.parent_page_id) if keeper.command.parent_page_id else None,
+        labels_added=keeper.plan.labels,
+        uploads=tuple(file.name for file in keeper.plan.files),
+        diff=await asyncio.to_thread(_diff, "", keeper.plan.body),
+        notes=tuple(notes),
+    )
+
+
+async def _existing(keeper: Keeper, found: Found) -> Preview:
+    page, plan, mark = found.page, keeper.plan, found.mark
+    standing = await keeper.standing(found)
+    notes = [*plan.warnings, *keeper.notes]
+    body = keeper.draft(plan.title).body
+    lost = (await asyncio.to_thread(carry_over, page.body, body)).lost
+    if lost:
+        notes.append(f"{lost} inline comments would lose their text.")
+    action = "update"
+    if standing.edited:
+        action = {"overwrite": "update"}.get(keeper.policy.on_drift, keeper.policy.on_drift)
+        notes.append(f"Somebody edited the page; on_drift is {keeper.policy.on_drift}.")
+    elif standing.shows == plan.digest[:12] and not keeper.moves(page) and keeper.shows_all(found):
+        return Preview(action="unchanged", url=page.url, notes=tuple(notes))
+    there = set(await keeper.api.labels(page.id)) if plan.labels else set()
+    title = keeper.title_for(found)
+    known = mark.files if mark else {}
+    return Preview(
+        action=action,
+        url=page.url,
+        title=(page.title, title) if page.title != title else None,
+        parent=(page.parent_id, keeper.command.parent_page_id) if keeper.moves(page) else None,
+        labels_added=tuple(name for name in plan.labels if name not in there),
+        labels_removed=tuple(sorted(set(mark.labels) - set(plan.labels))) if mark else (),
+        uploads=tuple(file.name for file in plan.files if known.get(file.name) != file.sha),
+        diff=await asyncio.to_thread(_diff, page.body, body),
+        notes=tuple(notes),
+    )
+
+
+def _diff(old: str, new: str) -> tuple[Change, ...]:
+    return compare(lines_of(old), lines_of(new))

@@ -1,0 +1,1 @@
+"""ServiceNow: an issue as an incident."""

@@ -1,0 +1,354 @@
+"""One guarded HTTP exchange: only to the destination's own origin, audited around, bounded in time and size.
+
+HTTP status becomes an error here, once. A write without a complete answer is *uncertain*: the remote side may have
+carried it out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import json
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from pydantic import field_validator
+from yarl import URL
+
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
+from tasks.http.echoes import RUN, without_echoes
+from tasks.http.quota import Guidance, guidance_of
+from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
+from tasks.http.sockets import SENDING, Sending, TimedConnector
+from tasks.model import Frozen
+
+EXCERPT_LENGTH = 300
+T = TypeVar("T")
+INTERRUPTED = "interrupted"
+INTERRUPTED_S = 2.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
+
+
+class Origin(Frozen):
+    """The one place a destination's requests go: scheme, host, port and base path."""
+
+    base_url: str
+    allow_http: bool = False
+    allow_private: tuple[str, ...] = ()
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, value: str) -> str:
+        return checked_url(value)
+
+    @property
+    def netloc(self) -> str:
+        """Host and port."""
+        return urlsplit(self.base_url).netloc
+
+
+def checked_url(value: str) -> str:
+    """The URL without a trailing slash; raises `ValueError` saying what is wrong with it."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as https://example.com")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password; give the credential as the secret")
+    if parts.query or parts.fragment:
+        raise ValueError("must not hold a query or fragment")
+    if _CONTROL.search(value):
+        raise ValueError("must not hold control characters")
+    _ = parts.port
+    return f"{parts.scheme}://{value.strip().partition('://')[2].rstrip('/')}"
+
+
+class Limits(Frozen):
+    """Bounds of one exchange: seconds and bytes (after decompression)."""
+
+    connect_s: float = 10.0
+    total_s: float = 30.0
+    max_response_bytes: int = 8_000_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. `operation` is what the audit shows: method and path without ids or query. `tries` is kept, sealed,
+    until the write's end is known: what a later look-up needs to find the object by.
+    """
+
+    method: str
+    path: str
+    operation: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: object = None
+    body: bytes | None = field(default=None, repr=False)
+    writes: bool = False
+    tries: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A complete answer. `secrets` are the credential's forms and `content` the job's texts, which it may echo."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    wrote: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    content: tuple[str, ...] = field(default=(), repr=False)
+    source: str = "the remote side"
+
+    def parsed(self, read: Callable[[Any], T]) -> T:
+        """What `read` makes of the body as JSON. Where it can't, the answer is at fault, and that is what is raised."""
+        content = self.json()
+        try:
+            return read(content)
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
+            raise odd_answer(self.status, self.source, wrote=self.wrote) from None
+
+    def json(self) -> Any:
+        """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
+        text = self.body.decode("utf-8-sig", "replace")
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise not_json(self.status, self.source, wrote=self.wrote) from None
+
+    def words(self) -> str:
+        """The vendor's own words, short, on one line, and without the credential or content that it might echo."""
+        text = self.body[:20_000].decode("utf-8-sig", "replace")
+        try:
+            text = " / ".join(dict.fromkeys(_messages(json.loads(text)))) or text
+        except (ValueError, RecursionError):
+            text = re.sub(r"<[^>]{0,1000}>", " ", text)
+        for secret in self.secrets:
+            text = text.replace(secret, "[credential]")
+        line = _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()
+        return without_echoes(line[: EXCERPT_LENGTH + RUN], self.content)[:EXCERPT_LENGTH]
+
+
+Outcome = Literal["ok", "failed", "unknown"]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How one request ended. `sent` and `received` in bytes of body; `status` is None where no answer came."""
+
+    outcome: Outcome
+    sent: int
+    duration_ms: int
+    status: int | None = None
+    received: int = 0
+    detail: str = ""
+    guidance: Guidance = field(default_factory=Guidance)
+
+
+class Recorder(Protocol):
+    """Writes the audit around each request. `before` raising means that the request isn't made."""
+
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
+        """Make the intent durable, once the request's turn has come; returns a mark for `after`.
+
+        `begin` is called right before the intent is asked for: the request's time runs from there.
+        """
+        ...
+
+    async def after(self, mark: Any, exchange: Exchange) -> None:
+        """Record how it ended, and what the answer said about limits."""
+        ...
+
+
+def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
+    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
+    session = aiohttp.ClientSession(
+        connector=TimedConnector(origin.allow_private, limit=64),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s),
+    )
+    # aiohttp sends a PUT again by itself when a kept connection breaks: one intent, two uploads.
+    session._retry_connection = False  # noqa: SLF001 - there is no public switch
+    return session
+
+
+class Http:
+    """A destination's client for one attempt."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        origin: Origin,
+        authorization: Mapping[str, str],
+        limits: Limits,
+        recorder: Recorder,
+        clock: Callable[[], float],
+    ) -> None:
+        self._session = session
+        self._origin = origin
+        self._authorization = dict(authorization)
+        self._secrets = secrets_of(authorization)
+        self._content: tuple[str, ...] = ()
+        self._limits = limits
+        self._recorder = recorder
+        self._clock = clock
+
+    def keep_inside(self, content: Iterable[str]) -> None:
+        """Name the texts that are sent from here on: an answer's words are told without them."""
+        self._content = tuple(content)
+
+    @property
+    def base_url(self) -> str:
+        """The origin's address."""
+        return self._origin.base_url
+
+    async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
+        """The answer, where its status is 2xx or in `accept`; raises the error of any other.
+
+        Every call leaves an intent in the audit before the request and exactly one outcome after it.
+        """
+        if self._origin.base_url.startswith("http:") and not self._origin.allow_http:
+            raise DestinationTrouble(
+                "The destination's address is plain http.",
+                code="http_refused",
+                advice="Use https, or allow it with `--allow-http` for a host you trust.",
+            )
+        sending = Sending(self._limits.total_s)
+        SENDING.set(sending)
+        mark = await self._recorder.before(request, self._origin, sending.begin)
+        began, response, detail = self._clock(), None, INTERRUPTED
+        outcome: Outcome = "unknown" if request.writes else "failed"
+        try:
+            response = await self._exchange(request, sending)
+            self._judge(request, response, accept)
+            outcome, detail = "ok", ""
+            return response
+        except AttemptFailed as failure:
+            outcome, detail = "failed" if failure.certain else "unknown", failure.code
+            raise
+        except BaseException:
+            outcome = "unknown" if request.writes and sending.started else "failed"
+            raise
+        finally:
+            exchange = Exchange(
+                outcome=outcome,
+                status=response.status if response else None,
+                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
+                received=len(response.body) if response else 0,
+                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                detail=detail,
+                guidance=self._guidance(response) if response else Guidance(),
+            )
+            await self._conclude(mark, exchange)
+
+    async def _conclude(self, mark: object, exchange: Exchange) -> None:
+        """Close the intent. Where the exchange was cut short, whoever cut it isn't kept waiting for long."""
+        ended = self._recorder.after(mark, exchange)
+        if exchange.detail != INTERRUPTED:
+            await asyncio.shield(ended)
+            return
+        with contextlib.suppress(TimeoutError, AfterwordError):
+            async with asyncio.timeout(INTERRUPTED_S):
+                await asyncio.shield(ended)
+
+    def _guidance(self, response: Response) -> Guidance:
+        return guidance_of(response.status, response.headers, self._clock())
+
+    async def _exchange(self, request: Request, sending: Sending) -> Response:
+        url = URL(self._origin.base_url + request.path, encoded=True)
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
+        headers |= {**request.headers, **self._authorization}
+        try:
+            async with (
+                asyncio.timeout_at(_on_loop(sending.deadline)),
+                self._session.request(
+                    request.method,
+                    url.update_query(dict(request.params)) if request.params else url,
+                    json=request.json,
+                    data=request.body,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                body = await self._read(answer)
+                source = f"{self._origin.netloc} ({request.operation})"
+                return Response(
+                    answer.status, answer.headers, body, request.writes, self._secrets, self._content, source
+                )
+        except aiohttp.ClientConnectorError as error:
+            raise no_connection(error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
+            late = isinstance(error, TimeoutError)
+            raise Transient(
+                f"{self._origin.netloc} did not answer in time."
+                if late
+                else f"The connection to {self._origin.netloc} broke.",
+                code="timeout" if late else "connection_lost",
+                certain=not (request.writes and sending.started),
+            ) from None
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate")
+        inflate = zlib.decompressobj(wbits=47) if packed else None
+        body = bytearray()
+        cap = self._limits.max_response_bytes
+        async for chunk in answer.content.iter_chunked(65536):
+            body += inflate.decompress(chunk, cap - len(body) + 1) if inflate else chunk
+            if len(body) > cap:
+                raise ValueError("the answer is too long")
+        return bytes(body)
+
+    def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
+        if response.status in accept:
+            return
+        kind = response.headers.get("Content-Type", "")
+        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
+            (b"<!doctype", b"<html")
+        )
+        status = response.status
+        if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
+            raise page_instead(status, response.words(), certain=not request.writes)
+        if 200 <= status < 300:
+            return
+        raise error_of(status, response.words(), self._guidance(response).pause_s, wrote=request.writes)
+
+
+def _on_loop(deadline: float) -> float:
+    """A moment of the monotonic clock by the loop's own."""
+    return asyncio.get_running_loop().time() + deadline - time.monotonic()
+
+
+def secrets_of(authorization: Mapping[str, str]) -> tuple[str, ...]:
+    """The forms in which an answer could show a credential, longest first: as sent, and what HTTP Basic encodes."""
+    found = set()
+    for value in authorization.values():
+        scheme, _, sent = value.rpartition(" ")
+        found |= {value, sent}
+        if scheme.lower() == "basic":
+            with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+                account = base64.b64decode(sent).decode()
+                found |= {account, account.partition(":")[2]}
+    return tuple(sorted((part for part in found if len(part) > 3), key=len, reverse=True))
+
+
+def _messages(value: object, depth: int = 0) -> list[str]:
+    """The human-readable strings of a vendor's error body."""
+    if depth > 6:
+        return []
+    if isinstance(value, dict):
+        found = [str(value[k]) for k in ("message", "title", "detail") if isinstance(value.get(k), str) and value[k]]
+        return found + [
+            m for inner in value.values() if isinstance(inner, dict | list) for m in _messages(inner, depth + 1)
+        ]
+    if isinstance(value, list):
+        return [message for item in value[:10] for message in _messages(item, depth + 1)]
+    return []

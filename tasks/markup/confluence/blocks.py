@@ -1,0 +1,327 @@
+"""The blocks of a document in storage format: lists, tables, panels, code, footnotes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from markdown_it.token import Token
+
+from tasks.markup import clean
+from tasks.markup.clean import escape
+from tasks.markup.confluence import raw_html, storage
+from tasks.markup.confluence.files import Files
+from tasks.markup.confluence.inline import Inlines
+from tasks.markup.confluence.writer import DEEPEST, Kind
+from tasks.markup.options import PageOptions
+from tasks.markup.parser.emoji_names import with_emoji
+from tasks.markup.slugs import heading_text
+from tasks.markup.words import PANELS
+
+_TOC = re.compile(r"^\[(?:\[_TOC_\]|TOC)\]$", re.IGNORECASE)
+_TITLE = re.compile(r"""\b(?:title|filename|caption)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'},]+))""")
+_LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
+
+
+@dataclass
+class _List:
+    """An open list: its element, the next number, whether its last items were tasks, where it stands; too deep: no element."""
+
+    ordered: bool
+    number: int
+    index: int
+    flat: bool
+    kind: str = ""
+
+
+class Blocks(Inlines):
+    """One rendering of a document."""
+
+    def __init__(self, tokens: list[Token], options: PageOptions, files: Files) -> None:
+        super().__init__(tokens, options, files)
+        self._open: list[int] = []
+        self._lists: list[_List] = []
+        self._tasks = 0
+
+    def write(self, *, skip: int = 0) -> None:
+        """Write the tokens, the first `skip` of them left out."""
+        tokens, blocks, position, last = self.tokens, self._WRITERS, skip, len(self.tokens)
+        while position < last:
+            token = tokens[position]
+            writer = blocks.get(token.type)
+            if writer is None:
+                self._other(token)
+                position += 1
+            else:
+                position += writer(self, token, position)
+
+    def _begin(self, start: str, end: str, kind: Kind, name: str = "#") -> None:
+        """Open a Markdown container: raw HTML inside it can't close it, nor outlive it."""
+        self.out.place_block()
+        self._open.append(len(self.out.stack))
+        if self.out.depth > DEEPEST:
+            start, end = "", ""
+        self.out.open(name, start, end, kind, firm=True)
+
+    def _finish(self, _token: Token, _position: int) -> int:
+        """Close the innermost Markdown container."""
+        if self._open:
+            self.out.end(self._open.pop())
+        return 1
+
+    def _block(self, markup: str) -> int:
+        """Write a block that holds no other."""
+        self.out.place_block()
+        self.out.raw(markup)
+        return 1
+
+    def _other(self, token: Token) -> None:
+        """A token that has no form of its own: its words."""
+        if token.nesting > 0:
+            self._begin("", "", self.out.kind)
+        elif token.nesting < 0:
+            self._finish(token, 0)
+        elif token.content:
+            self._block(f"<p>{escape(token.content)}</p>")
+
+    def _nothing_but_words(self, position: int) -> str | None:
+        """The words of most items, cells and short paragraphs, which are all that stands in them; None where more does."""
+        children = self.tokens[position].children or ()
+        if len(children) != 1 or children[0].type != "text" or self.tokens[position + 1].nesting >= 0:
+            return None
+        return escape(with_emoji(children[0].content))
+
+    def _inline(self, token: Token, _position: int) -> int:
+        self.write_inline(token.children or [])
+        return 1
+
+    def _paragraph(self, token: Token, position: int) -> int:
+        """A paragraph; in a tight item and at a task's start it has no element. A lone `[TOC]` is a table of contents."""
+        inner = self.tokens[position + 1].content
+        if inner.startswith("[") and _TOC.match(inner.strip()):
+            self._block(storage.macro("toc"))
+            return 3
+        before = self.tokens[position - 1] if position else token
+        bare = token.hidden or (before.type == "list_item_open" and "checked" in before.meta)
+        if not bare or self.out.kind is not Kind.CELL:
+            self.out.place_block()
+        if not bare and (words := self._nothing_but_words(position + 1)) is not None:
+            self.out.raw(f"<p>{words}</p>")
+            return 3
+        self._open.append(len(self.out.stack))
+        if not bare:
+            self.out.open("p", "<p>", "</p>", Kind.PHRASE)
+        return 1
+
+    def _heading(self, token: Token, position: int) -> int:
+        tag = self.heading(token.tag)
+        self._begin(f"<{tag}>", f"</{tag}>", Kind.PHRASE)
+        slug = self.slugs.get(position)
+        if slug in self.wanted:
+            self.out.raw(storage.anchor(str(slug)))
+        return 1
+
+    def _quote(self, _token: Token, _position: int) -> int:
+        self._begin("<blockquote>", "</blockquote>", Kind.FLOW)
+        return 1
+
+    # -- lists: a run of task items is a task list, a run of plain items a plain one
+
+    def _list(self, token: Token, _position: int) -> int:
+        """Begin a list; its element opens with its first item."""
+        self.out.place_block()
+        flat = self.out.depth > DEEPEST - 10
+        start = int(token.attrs.get("start", 1))
+        self._lists.append(_List(token.type == "ordered_list_open", start, len(self.out.stack), flat))
+        return 1
+
+    def _list_end(self, _token: Token, _position: int) -> int:
+        self.out.end(self._lists.pop().index)
+        return 1
+
+    def _item(self, token: Token, position: int) -> int:
+        """Begin an item, in a list of its kind."""
+        lists = self._lists[-1]
+        kind = "task" if "checked" in token.meta else "plain"
+        if lists.flat:
+            self._open.append(len(self.out.stack))
+            self.out.raw("<br/>")
+            self.out.text("• ")
+            return 1
+        if lists.kind != kind:
+            lists.kind = kind
+            self.out.end(lists.index)
+            if kind == "task":
+                self.out.open("#tasks", "<ac:task-list>", "</ac:task-list>", Kind.TASKS, firm=True)
+            else:
+                tag = "ol" if lists.ordered else "ul"
+                start = f' start="{lists.number}"' if lists.ordered and lists.number != 1 else ""
+                self.out.open("#list", f"<{tag}{start}>", f"</{tag}>", Kind.LIST, firm=True)
+        lists.number += 1
+        start, end = "<li>", "</li>"
+        if kind == "task":
+            self._tasks += 1
+            start, end = storage.task(self._tasks, done=token.meta["checked"])
+        if (words := self._short_item(position, task=kind == "task")) is not None:
+            self.out.raw(f"{start}{words}{end}")
+            return 5
+        self._open.append(len(self.out.stack))
+        self.out.open("#item", start, end, Kind.CELL, firm=True)
+        return 1
+
+    def _short_item(self, position: int, *, task: bool) -> str | None:
+        """The words of an item that holds nothing but a paragraph without an element; None where there is more to it."""
+        tokens = self.tokens
+        paragraph = tokens[position + 1]
+        if paragraph.type != "paragraph_open" or tokens[position + 4].type != "list_item_close":
+            return None
+        bare = (paragraph.hidden or task) and not tokens[position + 2].content.startswith("[")
+        return self._nothing_but_words(position + 2) if bare else None
+
+    # -- panels
+
+    def _alert(self, token: Token, position: int) -> int:
+        """A GitHub alert or an admonition, as a panel; one that folds, as an expand macro."""
+        kind = str(token.meta.get("kind") or token.meta.get("tag")).lower()
+        titled = self.tokens[position + 1].type in ("alert_title_open", "admonition_title_open")
+        title = heading_text(self.tokens[position + 2]) if titled else ""
+        name = "expand" if token.markup.startswith("?") else PANELS.get(kind, "info")
+        self._begin(*storage.rich_macro(name, title), Kind.FLOW)
+        return 4 if titled else 1
+
+    # -- tables
+
+    def _table(self, token: Token, _position: int) -> int:
+        kind = Kind.TABLE if token.tag == "table" else Kind.ROW if token.tag == "tr" else Kind.SECTION
+        if kind is Kind.TABLE:
+            self._begin("<table>", "</table>", kind)
+        else:
+            self._open.append(len(self.out.stack))
+            self.out.open("#", f"<{token.tag}>", f"</{token.tag}>", kind, firm=True)
+        return 1
+
+    def _cell(self, token: Token, position: int) -> int:
+        style = str(token.attrs.get("style", ""))
+        aligned = f' style="{style.replace(":", ": ")};"' if style.startswith("text-align:") else ""
+        if (words := self._nothing_but_words(position + 1)) is not None:
+            self.out.raw(f"<{token.tag}{aligned}>{words}</{token.tag}>")
+            return 3
+        self._open.append(len(self.out.stack))
+        self.out.open("#", f"<{token.tag}{aligned}>", f"</{token.tag}>", Kind.CELL, firm=True)
+        return 1
+
+    # -- code, math, rules, HTML
+
+    def _fence(self, token: Token, _position: int) -> int:
+        """A code block with its language and title; a diagram as the options say."""
+        info = token.info.strip()
+        found = _LANGUAGE.match(info)
+        language = found.group(1).lower() if found else ""
+        titled = _TITLE.search(info)
+        title = next((part for part in titled.groups() if part), "") if titled else ""
+        title = title or (found.group(2) or "" if found else "")
+        text = token.content.removesuffix("\n")
+        return self._block(self._diagram(language, text) or storage.code_macro(text, language, title))
+
+    def _diagram(self, language: str, text: str) -> str:
+        """A diagram as a macro or an image, or nothing where it stays code."""
+        language = {"puml": "plantuml", "uml": "plantuml"}.get(language, language)
+        if language not in ("mermaid", "plantuml") or self.options.diagrams == "code":
+            return ""
+        if self.options.diagrams == "macro":
+            name = self.options.diagram_macros.get(language)
+            return storage.plain_macro(name, text) if name else ""
+        stem = f"{language}-{hashlib.sha256(clean.xml_text(text).encode()).hexdigest()[:12]}"
+        for ending in ("svg", "png"):
+            name = self.files.named(f"{stem}.{ending}")
+            if name:
+                image = storage.image(f'<ri:attachment ri:filename="{escape(name)}"/>', f"{language} diagram")
+                return f"<p>{image}</p>"
+        self.warn(f"no drawing {stem}.svg or .png was handed over for a {language} diagram; its source is shown")
+        return ""
+
+    def _math(self, token: Token, _position: int) -> int:
+        text = token.content.strip("\n")
+        if self.options.math == "macro":
+            return self._block(storage.plain_macro(self.options.math_macros[1], text))
+        return self._block(storage.code_macro(text))
+
+    def _rule(self, _token: Token, _position: int) -> int:
+        return self._block("<hr/>")
+
+    def _html(self, token: Token, _position: int) -> int:
+        """Raw HTML between blocks; a program in it is shown as code."""
+        if raw_html.PROGRAM.match(token.content):
+            return self._block(storage.code_macro(token.content.rstrip("\n")))
+        raw_html.write_html(self, token.content)
+        return 1
+
+    # -- footnotes
+
+    def _notes(self, _token: Token, _position: int) -> int:
+        self._begin("<hr/><ol>", "</ol>", Kind.LIST)
+        return 1
+
+    def _note(self, token: Token, _position: int) -> int:
+        """One footnote's text, where its references lead."""
+        self._open.append(len(self.out.stack))
+        self.out.open("#", "<li>", "</li>", Kind.CELL, firm=True)
+        self.out.raw(storage.anchor(f"footnote-{int(token.meta['id']) + 1}"))
+        return 1
+
+    def _stray_note(self, token: Token, _position: int) -> int:
+        """A footnote that nothing refers to: its words are kept, under its name."""
+        self._begin("", "", Kind.FLOW)
+        self.out.raw(f"<p>[{escape(str(token.meta['label']))}]</p>")
+        return 1
+
+    def _back(self, token: Token, _position: int) -> int:
+        self.footnote_back(token)
+        return 1
+
+    _WRITERS: ClassVar[Mapping[str, Callable[[Blocks, Token, int], int]]] = {
+        "inline": _inline,
+        "paragraph_open": _paragraph,
+        "heading_open": _heading,
+        "blockquote_open": _quote,
+        "bullet_list_open": _list,
+        "ordered_list_open": _list,
+        "bullet_list_close": _list_end,
+        "ordered_list_close": _list_end,
+        "list_item_open": _item,
+        "alert_open": _alert,
+        "admonition_open": _alert,
+        "table_open": _table,
+        "thead_open": _table,
+        "tbody_open": _table,
+        "tr_open": _table,
+        "th_open": _cell,
+        "td_open": _cell,
+        "fence": _fence,
+        "code_block": _fence,
+        "math_block": _math,
+        "hr": _rule,
+        "html_block": _html,
+        "footnote_block_open": _notes,
+        "footnote_open": _note,
+        "stray_note_open": _stray_note,
+        "footnote_anchor": _back,
+        "paragraph_close": _finish,
+        "heading_close": _finish,
+        "blockquote_close": _finish,
+        "list_item_close": _finish,
+        "alert_close": _finish,
+        "admonition_close": _finish,
+        "table_close": _finish,
+        "thead_close": _finish,
+        "tbody_close": _finish,
+        "tr_close": _finish,
+        "th_close": _finish,
+        "td_close": _finish,
+        "footnote_block_close": _finish,
+        "footnote_close": _finish,
+        "stray_note_close": _finish,
+    }

@@ -1,0 +1,95 @@
+"""Markdown to Confluence storage format: an XML fragment that Confluence takes as it is, with every word of the source.
+
+No macro ever comes from a document's words: what isn't a known construct is text. Output is deterministic.
+"""
+
+from __future__ import annotations
+
+from markdown_it.token import Token
+
+from tasks.markup import clean, collector
+from tasks.markup.confluence import storage
+from tasks.markup.confluence.blocks import Blocks
+from tasks.markup.confluence.files import Files
+from tasks.markup.options import Attachment, PageOptions, RenderedPage
+from tasks.markup.parser import front_matter
+from tasks.markup.parser.parse import parse_document
+from tasks.markup.slugs import heading_text
+
+__all__ = ["Attachment", "PageOptions", "RenderedPage", "render", "render_page"]
+
+MOST_WARNINGS = 20
+
+
+def render(markdown: str) -> str:
+    """The document in storage format."""
+    return render_page(markdown).body
+
+
+@collector.put_off()
+def render_page(markdown: str, options: PageOptions = PageOptions()) -> RenderedPage:  # noqa: B008 - frozen
+    """The document in storage format, with what a page needs beside it."""
+    document = parse_document(markdown)
+    files = Files(options.files)
+    page = Blocks(document.tokens, options, files)
+    skipped = _title_heading(document.tokens, options.drop_title_heading)
+    if skipped and (slug := page.slugs.get(0)) in page.wanted:
+        # A link to the heading leads to where it would stand: the top.
+        page.out.raw(f"<p>{storage.anchor(str(slug))}</p>")
+    _on_top(page, options)
+    page.write(skip=skipped)
+    fields = document.fields
+    labels = front_matter.as_labels([*options.labels, *front_matter.labels_in(fields)])
+    title = _title(document.tokens, fields.get("title"))
+    shown = clean.bmp_only if options.bmp_only else str
+    return RenderedPage(
+        body=shown(page.out.result()),
+        title=None if title is None else shown(title),
+        attachments=tuple(files.attachments.values()),
+        labels=tuple(shown(label) for label in labels),
+        properties={k: v for k, v in fields.items() if k.lower() not in (*front_matter.LABEL_FIELDS, "title")},
+        appearance=_appearance(options),
+        warnings=_warnings(page.warnings),
+    )
+
+
+def _on_top(page: Blocks, options: PageOptions) -> None:
+    """The panel with the link back, then the table of contents."""
+    if options.back_link:
+        start, end = storage.rich_macro("panel")
+        page.out.raw(f"{start}<p>")
+        index = len(page.out.stack)
+        page.open_link(options.back_link)
+        page.out.raw(clean.escape(options.back_link_text))
+        page.out.end(index)
+        page.out.raw(f"</p>{end}")
+    if options.toc:
+        page.out.raw(storage.macro("toc"))
+
+
+def _title(tokens: list[Token], given: object) -> str | None:
+    if isinstance(given, str) and given.strip():
+        return given.strip()
+    return next(
+        (heading_text(tokens[i + 1]) for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag == "h1"), None
+    )
+
+
+def _title_heading(tokens: list[Token], title: str | None) -> int:
+    """How many tokens to leave out on top: those of a first h1 that says the same as the title."""
+    if title is None or len(tokens) < 3 or tokens[0].type != "heading_open" or tokens[0].tag != "h1":
+        return 0
+    same = clean.plain_title(heading_text(tokens[1]), 4000).casefold() == clean.plain_title(title, 4000).casefold()
+    return 3 if same else 0
+
+
+def _appearance(options: PageOptions) -> dict[str, str]:
+    if options.page_width is None:
+        return {}
+    return dict.fromkeys(("content-appearance-published", "content-appearance-draft"), options.page_width)
+
+
+def _warnings(found: dict[str, None]) -> tuple[str, ...]:
+    listed = list(found)
+    more = len(listed) - MOST_WARNINGS
+    return (*listed[:MOST_WARNINGS], f"and {more} more of this kind") if more > 0 else tuple(listed)

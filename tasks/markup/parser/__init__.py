@@ -1,0 +1,1 @@
+"""Markdown read: GFM and what people write beside it, as one list of tokens."""

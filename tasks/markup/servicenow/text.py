@@ -1,0 +1,213 @@
+"""Markdown to plain text that reads well in a ServiceNow form: tables in columns, links kept, tasks as `[ ]`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from markdown_it.token import Token
+
+from tasks.markup import clean, collector
+from tasks.markup.clean import cut
+from tasks.markup.options import Attachment
+from tasks.markup.parser.emoji_names import with_emoji
+from tasks.markup.parser.parse import parse
+from tasks.markup.servicenow.plain_html import DEEPEST_LINKS, target_beside, text_of
+from tasks.markup.servicenow.tables import laid_out
+from tasks.markup.slugs import heading_text
+from tasks.markup.tags import PIECE, attributes_of
+
+# `[code]` makes ServiceNow render what follows as HTML. It is looked for in any case, with blanks or invisible characters
+# anywhere inside, and with its bracket as an entity.
+_BLANK = r"[\s\u00ad\u180e\u200b-\u200f\u2028-\u202f\u2060-\u2064\u2066-\u206f\ufeff]*+"
+_OPENING = r"(?:\[|&#0*91;?|&#[xX]0*5[bB];?|&lsqb;|&lbrack;|\uff3b)"
+_CLOSING = r"(?:\]|&#0*93;?|&#[xX]0*5[dD];?|&rsqb;|&rbrack;|\uff3d)"
+_CODE_TAG = re.compile(
+    _OPENING + _BLANK + r"(/?)" + _BLANK.join(["", "c", "o", "d", "e", ""]) + _CLOSING, re.IGNORECASE
+)
+
+
+@collector.put_off()
+def render(markdown: str, limit: int | None = None, pointer: str = "") -> str:
+    """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included."""
+    page = _Text()
+    page.write(parse(markdown))
+    text = without_code_tags(re.sub(r"\n{3,}", "\n\n", "\n".join(page.lines))).strip()
+    if limit is None or len(text) <= limit:
+        return text
+    tail = f"\n\n{pointer}" if pointer and len(pointer) + 4 <= limit else ""
+    return cut(text, limit - len(tail)) + tail
+
+
+def without_code_tags(text: str) -> str:
+    """The text with `(code)` wherever it says `[code]`."""
+    return _CODE_TAG.sub(r"(\1code)", text)
+
+
+def document_file(markdown: str, title: str) -> Attachment:
+    """The whole document as a file beside the record."""
+    name = re.sub(r"[^\w. -]+", "-", clean.plain_title(title, 100)).strip("-. ") or "document"
+    return Attachment(
+        name=f"{name}.md", media_type="text/markdown", content=clean.xml_text(markdown).encode("utf-8", "replace")
+    )
+
+
+@dataclass
+class _Text:
+    """Lines so far, and the prefix of the container that the next line stands in."""
+
+    lines: list[str] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    numbers: list[int | None] = field(default_factory=list)
+    row: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    in_cell: bool = False
+
+    def write(self, tokens: list[Token]) -> None:
+        """Write a document's tokens."""
+        for token in tokens:
+            self.one(token)
+
+    def put(self, text: str) -> None:
+        """Write lines below the current prefix; an item's marker stands before its first line only."""
+        for line in text.split("\n"):
+            self.lines.append(("".join(self.prefixes) + line).rstrip())
+            self.prefixes = [prefix if prefix == "> " else " " * len(prefix) for prefix in self.prefixes]
+
+    def gap(self) -> None:
+        """An empty line between blocks."""
+        if self.lines and self.lines[-1].strip("> "):
+            self.lines.append("".join(prefix if prefix == "> " else "" for prefix in self.prefixes).rstrip())
+
+    def one(self, token: Token) -> None:
+        """Write one block token."""
+        match token.type:
+            case "inline":
+                text = inline_text(token.children or [])
+                if self.in_cell:
+                    self.row.append(re.sub(r"\s+", " ", text).strip())
+                else:
+                    self.put(text)
+            case "heading_open":
+                self.gap()
+                self.prefixes.append("#" * int(token.tag[1]) + " ")
+            case "heading_close":
+                self.prefixes.pop()
+                self.gap()
+            case "paragraph_close" if not token.hidden:
+                self.gap()
+            case "bullet_list_open" | "ordered_list_open":
+                start = token.attrs.get("start", 1)
+                self.numbers.append(int(start) if token.type == "ordered_list_open" else None)
+            case "bullet_list_close" | "ordered_list_close":
+                self.numbers.pop()
+                if not self.numbers:
+                    self.gap()
+            case "list_item_open":
+                self.item(token)
+            case "blockquote_open" | "alert_open" | "admonition_open":
+                self.gap()
+                self.prefixes.append("> ")
+            case "footnote_open":
+                self.prefixes.append(f"[{int(token.meta['id']) + 1}] ")
+            case "stray_note_open":
+                self.prefixes.append(f"[{token.meta['label']}] ")
+            case "list_item_close":
+                self.item_end()
+            case "blockquote_close" | "alert_close" | "admonition_close" | "footnote_close" | "stray_note_close":
+                while self.lines and not self.lines[-1].strip("> "):
+                    self.lines.pop()
+                self.prefixes.pop()
+                self.gap()
+            case "fence" | "code_block" | "math_block":
+                self.verbatim(token.content)
+            case "hr" | "footnote_block_open":
+                self.put("-" * 40)
+            case "html_block":
+                self.put(re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"))
+            case _:
+                self.table(token)
+
+    def verbatim(self, text: str) -> None:
+        """Code, indented."""
+        self.gap()
+        self.prefixes.append("    ")
+        self.put(text.rstrip("\n"))
+        self.prefixes.pop()
+        self.gap()
+
+    def item(self, token: Token) -> None:
+        """An item's marker: a number, a hyphen, a box."""
+        number = self.numbers[-1] if self.numbers else None
+        marker = "- " if number is None else f"{number}. "
+        if number is not None:
+            self.numbers[-1] = number + 1
+        if "checked" in token.meta:
+            marker += "[x] " if token.meta["checked"] else "[ ] "
+        self.prefixes.append(marker)
+
+    def item_end(self) -> None:
+        """The end of an item; one without words shows its marker."""
+        marker = self.prefixes[-1]
+        if marker.strip():
+            self.put("")
+        self.prefixes.pop()
+
+    def table(self, token: Token) -> None:
+        """Tables are kept until their end, when the columns' widths are known."""
+        match token.type:
+            case "th_open" | "td_open":
+                self.in_cell = True
+            case "th_close" | "td_close":
+                self.in_cell = False
+            case "tr_close":
+                self.rows.append(self.row)
+                self.row = []
+            case "table_close":
+                self.gap()
+                self.put(laid_out(self.rows))
+                self.gap()
+                self.rows = []
+
+
+def inline_text(children: list[Token]) -> str:
+    """Inline content as text; a link's target follows its words unless they are the same."""
+    parts: list[str] = []
+    targets: list[tuple[int, str]] = []
+    for child in children:
+        match child.type:
+            case "text":
+                parts.append(with_emoji(child.content))
+            case "softbreak" | "hardbreak":
+                parts.append("\n")
+            case "link_open":
+                targets.append((len(parts), str(child.attrs.get("href", ""))))
+            case "html_inline":
+                parts.append(_tag(child.content, parts, targets))
+            case "link_close" if targets:
+                start, target = targets.pop()
+                parts.append(target_beside("".join(parts[start:]), target))
+            case "image":
+                words = heading_text(child) or child.content
+                parts.append(words + target_beside(words, str(child.attrs.get("src", ""))))
+            case "footnote_ref":
+                parts.append(f"[{int(child.meta['id']) + 1}]")
+            case "footnote_anchor":
+                continue
+            case _:
+                parts.append(child.content)
+    return "".join(parts)
+
+
+def _tag(tag: str, parts: list[str], targets: list[tuple[int, str]]) -> str:
+    """A raw tag inside a line as text; a raw link's target follows its words as any other's."""
+    found = PIECE.fullmatch(tag)
+    if found is None or found.group("name").lower() != "a":
+        return text_of(tag)
+    if not found.group("close"):
+        if len(targets) < DEEPEST_LINKS:
+            targets.append((len(parts), attributes_of(found.group("rest")).get("href", "")))
+    elif targets:
+        start, target = targets.pop()
+        return target_beside("".join(parts[start:]), target)
+    return ""

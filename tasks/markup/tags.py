@@ -1,0 +1,75 @@
+"""HTML tags in Markdown: how they are found, which ones are known, and what their names stand for."""
+
+from __future__ import annotations
+
+import html
+import re
+
+PIECE = re.compile(
+    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9-]*)"
+    r"(?P<rest>(?:\s+[^\s\"'<>/=]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))?)*\s*/?)>"
+)
+_ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]{0,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+))")
+
+DEEPEST_RAW = 120  # elements that raw HTML may open within each other: XML parsers refuse documents more than 256 deep
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MARKS = {
+    "b": "strong",
+    "strong": "strong",
+    "i": "em",
+    "em": "em",
+    "cite": "em",
+    "var": "em",
+    "dfn": "em",
+    "u": "u",
+    "ins": "u",
+    "s": "del",
+    "strike": "del",
+    "del": "del",
+    "sub": "sub",
+    "sup": "sup",
+    "code": "code",
+    "kbd": "code",
+    "samp": "code",
+    "tt": "code",
+    "small": "small",
+}
+BLOCKS = _names("table thead tbody tfoot tr td th ul ol li blockquote p pre h1 h2 h3 h4 h5 h6 details summary")
+# Their tags go, their content stays; the first end a paragraph.
+BOXES = _names(
+    "div center section article main header footer nav aside address figure figcaption caption dl dt dd hgroup"
+)
+BARE = _names("span font picture source wbr mark abbr colgroup col bdi bdo big q time data label ruby rb rt rp")
+TAGS = frozenset({*BLOCKS, *MARKS, *BOXES, *BARE, "a", "br", "hr", "img"})
+
+
+def without_comments(source: str) -> str:
+    """The source without its HTML comments; one that never ends stays, as text."""
+    if "<!--" not in source:
+        return source
+    kept: list[str] = []
+    position = 0
+    while (start := source.find("<!--", position)) >= 0:
+        if source.startswith(("<!-->", "<!--->"), start):
+            end = source.find(">", start)
+        else:
+            end = source.find("-->", start + 4)
+            end = end + 2 if end >= 0 else -1
+        if end < 0:
+            break
+        kept.append(source[position:start])
+        position = end + 1
+    return "".join(kept) + source[position:]
+
+
+def attributes_of(rest: str) -> dict[str, str]:
+    """A tag's attributes, the first of each name."""
+    found: dict[str, str] = {}
+    for name, double, single, bare in _ATTRIBUTE.findall(rest):
+        found.setdefault(name.lower(), html.unescape(double or single or bare))
+    return found

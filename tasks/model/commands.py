@@ -1,0 +1,148 @@
+"""What a job is to do: one command for each of upstream's tasks, told apart by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+
+from tasks.errors import Refused
+from tasks.model.content import AnySeverity, DestinationName, Frozen, Identifier, Level
+
+WITHHELD = "[withheld]"  # what is shown in place of a field's value
+
+
+class TicketConfig(Frozen):
+    """What a producer may override for one incident or work item."""
+
+    work_item_type: str | None = Field(default=None, min_length=1, max_length=128)
+    severity: AnySeverity = None
+    impact: Level | None = None
+    urgency: Level | None = None
+    assignment_group: str | None = None
+    if_exists: Literal["update", "skip", "new"] = "update"
+    fields: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+    @field_validator("fields")
+    @classmethod
+    def _not_withheld(cls, value: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
+        for name, given in value.items():
+            if given == WITHHELD:
+                raise ValueError(f"{name} is {WITHHELD}, as jobs are shown; give the value itself")
+        return value
+
+
+class CommandName(StrEnum):
+    """The commands by the names of upstream's Celery tasks."""
+
+    PUBLISH = "publish_to_confluence"
+    INCIDENT = "create_servicenow_incident"
+    WORK_ITEM = "create_azuredevops_workitem"
+
+
+class PublishToConfluence(Frozen):
+    """Put a document on a page of a Confluence space."""
+
+    command: Literal[CommandName.PUBLISH] = CommandName.PUBLISH
+    doc_id: Identifier
+    space_key: Annotated[str, StringConstraints(pattern=r"^[~A-Za-z0-9._-]{1,255}$")]
+    parent_page_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = None
+    destination: DestinationName | None = None
+
+
+class CreateServiceNowIncident(Frozen):
+    """File an issue as an incident."""
+
+    command: Literal[CommandName.INCIDENT] = CommandName.INCIDENT
+    issue_id: Identifier
+    config: TicketConfig = TicketConfig()
+    destination: DestinationName | None = None
+
+
+class CreateAzureDevOpsWorkItem(Frozen):
+    """File an issue as a work item of a project."""
+
+    command: Literal[CommandName.WORK_ITEM] = CommandName.WORK_ITEM
+    issue_id: Identifier
+    project: Annotated[
+        str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")
+    ]
+    config: TicketConfig = TicketConfig()
+    destination: DestinationName | None = None
+
+
+Command = Annotated[
+    PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem, Field(discriminator="command")
+]
+_COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem] = TypeAdapter(Command)
+
+KIND_OF_COMMAND: Mapping[CommandName, str] = {
+    CommandName.PUBLISH: "confluence",
+    CommandName.INCIDENT: "servicenow",
+    CommandName.WORK_ITEM: "azure_devops",
+}
+
+
+def parse_command(data: Mapping[str, Any], *, stored: bool = False) -> Command:
+    """The command in `data`; raises `Refused` naming each bad argument, without echoing its value.
+
+    A stored one may be of a newer version: what it has besides is ignored.
+    """
+    present = {key: value for key, value in data.items() if value is not None}
+    if isinstance(present.get("parent_page_id"), int):
+        present["parent_page_id"] = str(present["parent_page_id"])
+    try:
+        return _COMMAND.validate_python(present, extra="ignore" if stored else None)
+    except ValidationError as error:
+        raise Refused(
+            f"The arguments of {present.get('command', 'the job')!s:.60} don't fit: {explain(error)}.",
+            code="bad_arguments",
+            advice="Correct them and submit again.",
+        ) from None
+
+
+def field_names(command: Command) -> tuple[str, ...]:
+    """The names of the fields that a command sets by itself."""
+    return () if isinstance(command, PublishToConfluence) else tuple(command.config.fields)
+
+
+def with_fields(command: Command, fields: Mapping[str, str | int | float | bool]) -> Command:
+    """The command with these fields and no others; one for a page stays as it is."""
+    if isinstance(command, PublishToConfluence):
+        return command
+    config = command.config.model_copy(update={"fields": dict(fields)})
+    return command.model_copy(update={"config": config})
+
+
+def explain(error: ValidationError) -> str:
+    """What pydantic refused, one clause a field, without the refused values (they may be secret)."""
+    clauses = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
+        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], place, problem['msg'])}")
+    return "; ".join(clauses)
+
+
+_TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
+_FORMS: Mapping[str, str] = {
+    "parent_page_id": "must be a page's number, such as 123456; it stands in the page's address",
+    "space_key": "must be a space's key, such as OPS; it stands in the space's address",
+    "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
+    "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
+    "api_version": "must be a version such as 7.1",
+}
+_TYPES: Mapping[str, str] = {"extra_forbidden": "is not known here"}
+
+
+def _in_words(kind: str, place: str, message: str) -> str:
+    """One refusal of pydantic's for a person."""
+    if kind in _TYPES:
+        return _TYPES[kind]
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(place.rpartition(".")[2], "holds a character that can't stand there, or has another form")
+    words = message.removeprefix("Value error, ")
+    for theirs, ours in (("Input should be", "must be"), ("String should", "must"), ("Input should", "must")):
+        words = words.replace(theirs, ours)
+    return words

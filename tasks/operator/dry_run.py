@@ -1,0 +1,67 @@
+"""A dry run: what a delivery would change, by the same steps as the delivery, but reading only.
+
+Content is screened and rendered as for a job; the remote side is only looked at. Each look is audited; a write has no way
+out: its intent is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tasks import cross_links, redaction
+from tasks.audited import AuditedTest
+from tasks.destinations import Preview, Work, destination_for
+from tasks.errors import KeyTrouble, Permanent, Refused
+from tasks.http.exchange import Exchange, Origin, Request
+from tasks.model import KIND_OF_COMMAND, PublishToConfluence
+from tasks.services import Services
+from tasks.subjects import subject_of
+
+
+async def preview(services: Services, command: PublishToConfluence) -> Preview:
+    """What publishing the stored document would change. Raises what the job would end with, `Held` included."""
+    record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
+    document = await services.contents.document(command.doc_id)
+    subject = await subject_of(services, command, record.name, document=document)
+    known = await services.ledger.subject(subject)
+    issue = cross_links.issue_of(command, document)
+    members = await services.links.members(issue) if issue and record.settings.cross_links else {}
+    work = Work(
+        job_id="dry-run",
+        subject=subject,
+        command=command,
+        document=document,
+        previous=known.receipt,
+        links=cross_links.wanted(members, subject, record.settings.kind),
+    )
+    destination = destination_for(record.settings)
+    try:
+        authorization = destination.authorization(await services.directory.secret(record))
+    except KeyTrouble as trouble:
+        raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
+    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
+    work = redaction.redacted(work, verdicts)
+    prepared = await asyncio.to_thread(destination.prepare, work)
+    await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=False)
+    recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
+    async with services.open_http(destination, authorization, recorder) as http:
+        return await destination.preview(work, prepared, http)
+
+
+@dataclass
+class ReadsOnly:
+    """The recorder of a dry run: each look is audited, and a write has no way out."""
+
+    looks: AuditedTest
+
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
+        """Make the intent durable; raises `Permanent` for a write."""
+        if request.writes:
+            raise Permanent("A dry run sends no write.", code="dry_run", advice="Leave out --dry-run.")
+        return await self.looks.before(request, origin, begin)
+
+    async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
+        """Close the intent."""
+        await self.looks.after(mark, exchange)

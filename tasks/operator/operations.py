@@ -1,0 +1,75 @@
+"""What an operator decides: a dead job again, all jobs of a kind, whether a destination answers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from tasks.audited import AuditedTest
+from tasks.destinations import Destination
+from tasks.errors import AfterwordError, Refused
+from tasks.model import ConnectionReport, Job
+from tasks.operator.bulk import Progress, Verb, act_on_each
+from tasks.services import Services
+from tasks.state.directory import DestinationRecord
+from tasks.state.jobs.overview import JobFilter
+from tasks.subjects import own_subject, subject_of
+
+log = logging.getLogger(__name__)
+
+
+async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
+    """Queue a dead job again. Content that was put since then counts for what its subject is."""
+    job = await services.ledger.require(job_id)
+    family = await subject_of(services, job.command, job.destination, adopt=True)
+    subject = own_subject(job.command, family, job_id)
+    return await services.ledger.retry(job_id, actor, reason, subject=subject)
+
+
+async def check_filter(services: Services, chosen: JobFilter) -> None:
+    """Raise `Refused`, naming what there is, for a destination that is neither configured nor has any job."""
+    name = chosen.destination
+    if name is None or await services.directory.get(name) or await services.ledger.has_jobs(name):
+        return
+    known = ", ".join(await services.directory.names()) or "none"
+    raise Refused(
+        f"There is no destination {name!r:.80}, and no job of one; configured: {known}.",
+        code="unknown_destination",
+        advice="Name one of these.",
+    )
+
+
+async def act_on_all(
+    services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
+) -> AsyncIterator[Progress]:
+    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`; raises as `check_filter`."""
+    await check_filter(services, chosen)
+
+    async def act(job_id: str) -> Job:
+        if verb == "retry":
+            return await retry(services, job_id, actor, reason)
+        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
+        return await decide(job_id, actor, reason)
+
+    steps = act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
+    async with contextlib.aclosing(steps):
+        async for progress in steps:
+            yield progress
+
+
+async def test_connection(
+    services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
+) -> ConnectionReport:
+    """Test a destination step by step; a pass lets a suspended destination go on."""
+    recorder = AuditedTest(services.ledger, services.vault, record)
+    try:
+        authorization = destination.authorization(secret)
+        async with services.open_http(destination, authorization, recorder) as http:
+            report = await destination.test(http)
+    except AfterwordError as error:
+        return ConnectionReport.failed("connection", str(error))
+    if report.success and record is not None and await services.directory.recover(record, actor):
+        log.warning("destination %s passed its test: its jobs go on", record.name)
+    return report

@@ -1,0 +1,1 @@
+"""Who may call the HTTP API, and how often."""

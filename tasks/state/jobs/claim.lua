@@ -1,0 +1,52 @@
+-- claim(args: id, worker, claim, lease_ms, silent_ms): take the job for one attempt, if it is its turn; again with the same `claim` is the same
+-- with traffic/decisions
+local id = args.id
+local state = get(id, 'state')
+if not state then return {'refused', 'unknown'} end
+if state == 'running' and get(id, 'claim') == args.claim then return {'exists', id} end
+if state ~= 'queued' and state ~= 'retrying' then return {'refused', 'state', state} end
+
+local destination = get(id, 'destination')
+local gate = gate_of(destination)
+local function later(reason, due_ms)
+  redis.call('ZREM', key('sent', destination), id)
+  redis.call('HDEL', job_key(id), 'sends')
+  wait_until(id, math.ceil(due_ms))
+  return {'refused', reason, int(math.ceil(due_ms))}
+end
+if gate.state ~= 'ready' then return later('destination', now) end
+if gate.breaker.until_ms > now then return later('breaker', gate.breaker.until_ms) end
+if gate.breaker.until_ms > 0 and probing(destination, gate) then return later('breaker', now + 1000) end
+local at = slot(gate, math.max(now, gate.not_before), gate.interval > 0 and starting(destination) or 0)
+if at > now then return later('throttled', at) end
+
+local subject = key('subject', get(id, 'subject'))
+local running = redis.call('HGET', subject, 'running')
+if running and running ~= id then
+  -- the end of the running one wakes this one; its lease is only for the case that nobody sees that end
+  local lease = number(redis.call('ZSCORE', key('leases'), running), now)
+  return later('busy', math.max(now + 1000, math.min(lease, now + 30000)))
+end
+if tonumber(redis.call('HGET', subject, 'delivered_order') or 0) > tonumber(get(id, 'order')) then
+  return {'refused', 'stale', redis.call('HGET', subject, 'delivered_by') or ''}
+end
+local all = threads(false)
+local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
+if lane.used >= gate.concurrency or not may_take(lane, all) then return later('full', now + 500) end
+
+if gate.interval > 0 then redis.call('ZADD', key('starting', destination), int(now + 10000), id) end
+if gate.breaker.until_ms > 0 then redis.call('HSET', key('traffic', destination), 'probe', id) end
+stop_waiting(id)
+if redis.call('HGET', subject, 'waiting') == id then redis.call('HDEL', subject, 'waiting') end
+redis.call('HSET', subject, 'running', id)
+enter(id, 'running')
+local token = redis.call('HINCRBY', job_key(id), 'token', 1)
+local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
+redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
+redis.call('ZADD', key('workers'), 'NX', int(now + args.silent_ms), args.worker)
+redis.call('ZADD', key('leases'), int(now + args.lease_ms), id)
+redis.call('ZADD', key('running', destination), int(now), id)
+redis.call('SADD', key('worker', args.worker, 'jobs'), id)
+note(id, 'attempt.started', {attempt = attempt, worker = args.worker})
+audit()
+return {'ok'}

@@ -1,0 +1,46 @@
+-- dispatch(args: resend_ms, batch): the jobs whose time has come and for which destination and workers have room, in turns
+-- with traffic/decisions
+local lanes = {}
+local all = threads(true)
+for _, destination in ipairs(redis.call('SMEMBERS', key('waiting'))) do
+  local due, flying = key('due', destination), key('sent', destination)
+  local gate = gate_of(destination)
+  if redis.call('ZCARD', due) == 0 then
+    redis.call('SREM', key('waiting'), destination)
+  elseif gate.state == 'ready' then
+    redis.call('ZREMRANGEBYSCORE', flying, '-inf', int(now))
+    local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
+    local free = room(destination, gate, redis.call('ZCARD', key('running', destination)), redis.call('ZCARD', flying))
+    lane.wants = free > 0 and math.min(free, redis.call('ZCOUNT', due, '-inf', int(now))) or 0
+    lane.gets = 0
+    if lane.wants > 0 then lanes[#lanes + 1] = lane end
+  end
+end
+
+-- one each in turn, beginning somewhere else each time: a long backlog doesn't eat the batch of a short one
+local left, moved = args.batch, true
+while left > 0 and moved do
+  moved = false
+  for turn = 1, #lanes do
+    local lane = lanes[(turn + now) % #lanes + 1]
+    if left > 0 and lane.gets < lane.wants and may_take(lane, all) then
+      take(lane, all)
+      lane.gets, left, moved = lane.gets + 1, left - 1, true
+    end
+  end
+end
+
+local sent = {}
+for _, lane in ipairs(lanes) do
+  local due, flying = key('due', lane.name), key('sent', lane.name)
+  if lane.gets > 0 then
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, lane.gets)) do
+      local sends = redis.call('HINCRBY', job_key(id), 'sends', 1)
+      local again = now + args.resend_ms * math.min(2 ^ (sends - 1), 4)
+      redis.call('ZADD', due, int(again), id)
+      redis.call('ZADD', flying, int(again), id)
+      sent[#sent + 1] = id
+    end
+  end
+end
+return sent

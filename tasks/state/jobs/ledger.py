@@ -1,0 +1,392 @@
+"""The ledger: every job's record and every transition of it. A Celery message only says "look here"."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tasks.errors import Fenced, Refused
+from tasks.http.quota import Guidance
+from tasks.model import (
+    KIND_OF_COMMAND,
+    Command,
+    Job,
+    JobState,
+    LastError,
+    PublishToConfluence,
+)
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.overview import JobFilter
+from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline
+from tasks.state.jobs.records import command_fields, opened, text
+from tasks.state.jobs.transitions import NotClaimed, Settlement, Submission
+from tasks.state.journal import Journal, Reply
+from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
+
+CRASH_LIMIT = 3
+MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
+SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
+REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
+RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
+
+
+class Ledger(Reading):
+    """Jobs in Redis. Every method that changes one is a single atomic script with its audit entry."""
+
+    def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
+        super().__init__(redis, journal)
+        self._crash_limit = crash_limit
+
+    async def submit(self, submission: Submission) -> Job:
+        """Store a job, or find the one that the same idempotency key or id already made.
+
+        Raises `Refused` where the idempotency key belongs to another request or the id is no job's, and `Fenced` for a
+        job that follows another where its subject has work of its own.
+        """
+        job_id = submission.job_id or str(uuid.uuid4())
+        if is_timeline(job_id):
+            raise Refused(
+                f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
+            )
+        reply = await self._submit(job_id, submission)
+        if submission.follows and reply.reason in ("moved", "busy"):
+            raise Fenced("The subject has work of its own.", code="busy")
+        while reply.reason == "moved":
+            reply = await self._submit(job_id, submission)
+        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
+            raise Refused(
+                f"This Idempotency-Key already made job {reply.detail}, from another request.",
+                code="idempotency_conflict",
+                advice="Use a new key for a new request.",
+            )
+        return await self.require(reply.detail or reply.reason or job_id)
+
+    async def _fingerprint(self, submission: Submission) -> str:
+        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
+        return text(stored or b"")
+
+    async def _submit(self, job_id: str, submission: Submission) -> Reply:
+        command, subject = submission.command, submission.subject
+        waiting = None
+        if not submission.follows:
+            waiting = await self._redis.hget(self._key("subject", subject), "waiting")
+        fields = {
+            **command_fields(command, self._journal.vault, job_id),
+            "destination": submission.destination,
+            "kind": KIND_OF_COMMAND[command.command],
+            "subject": subject,
+            "content": None if submission.follows else content_name(command),
+            "issue": submission.issue,
+            "follows": submission.follows,
+        }
+        if submission.family:
+            fields["family"] = submission.family
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
+        args = {
+            "id": job_id,
+            "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
+            "idle": submission.follows is not None or None,
+            "subject": subject,
+            "waiting": text(waiting) if waiting else "",
+            "max_age_ms": submission.max_age_ms,
+            "actor": submission.actor,
+            "contents": dict(submission.contents or {}) or None,
+            "idempotency": _remembered(submission),
+            "fingerprint": submission.fingerprint,
+            "remember_ms": REMEMBER_KEYS_MS,
+        }
+        return await self._journal.commit(
+            "jobs/submit",
+            {k: v for k, v in args.items() if v is not None},
+            Event.SUBMITTED,
+            job=job_id,
+            command=command.command.value,
+            destination=submission.destination,
+            subject=subject,
+            actor=submission.actor,
+            supersedes=args["waiting"] or None,
+        )
+
+    async def claim(self, job_id: str, worker: str, lease_ms: int, claim: str | None = None) -> Job | NotClaimed:
+        """Take a job for one attempt: its record with a new fencing token, or why not.
+
+        The same `claim` (a name for this one try) again is the same claim: what a broken connection left in doubt can
+        be asked again.
+        """
+        claim = claim or uuid.uuid4().hex
+        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms, "claim": claim, "silent_ms": SILENT_MS}
+        reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
+        if reply.ok or reply.status == "exists":
+            return await self.require(job_id)
+        if reply.reason == "stale":
+            await self._retire(job_id, reply.detail)
+        return NotClaimed(reply.reason, reply.detail)
+
+    async def _retire(self, job_id: str, by: str) -> None:
+        args = {
+            "id": job_id,
+            "from": [JobState.QUEUED, JobState.RETRYING],
+            "to": JobState.SUPERSEDED,
+            "superseded_by": by,
+        }
+        await self._journal.commit("jobs/operate", args, Event.SUPERSEDED, job=job_id, by=by)
+
+    def command_of(self, job: Job) -> Command:
+        """The job's command with the fields that it sets, which nobody but its delivery needs; raises `KeyTrouble`."""
+        return opened(job, self._journal.vault)
+
+    async def intend(
+        self,
+        job: Job,
+        event: Event,
+        *,
+        writes: bool,
+        doubt_until_ms: int,
+        facts: Mapping[str, Any],
+        tried: str | None = None,
+        paid: bool = True,
+        patience_ms: int = 0,
+    ) -> str | Turn:
+        """Permit one request: durable before it is made. Returns the intent's reference, or when it is the request's turn;
+        `paid` says that an earlier call kept its place, `tried` (sealed) what a write lets its object be found by. Raises
+        `Fenced`.
+        """
+        stage = event.partition(".")[0]
+        args: dict[str, Any] = {"id": job.id, "token": job.token, "stage": stage, "writes": writes}
+        args |= {"doubt_until_ms": doubt_until_ms, "paid": paid, "patience_ms": patience_ms}
+        if tried is not None:
+            args["tried"] = tried
+        reply = await self._journal.commit("lua/intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        if reply.reason == "slot":
+            return Turn(wait_s=int(reply.detail) / 1000)
+        if reply.reason == "throttled":
+            return Turn(until_ms=int(reply.detail))
+        _fence(reply, job)
+        return reply.intent
+
+    async def conclude(
+        self,
+        job_id: str,
+        intent: str,
+        event: Event,
+        facts: Mapping[str, Any],
+        *,
+        destination: str | None = None,
+        guidance: Guidance | None = None,
+    ) -> None:
+        """Close an intent with its outcome, also where the job is no longer ours; one that is closed stays as it is.
+
+        What the answer said about limits holds for every worker.
+        """
+        detail = {k: v for k, v in facts.items() if v is not None}
+        args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
+        if destination and guidance and (learned := lesson(guidance, self._journal.clock_ms())):
+            args |= {"destination": destination, "learned": learned}
+        await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **facts)
+
+    async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
+        """Make the intent of a request that belongs to no job durable; returns its reference."""
+        args = {"id": "", "stage": event.partition(".")[0]}
+        reply = await self._journal.commit("lua/intent", args, event, **facts)
+        return reply.intent
+
+    async def record(self, event: Event, facts: Mapping[str, Any]) -> None:
+        """Put a fact that is about no job and no request into the audit."""
+        await self._journal.commit("lua/record", {}, event, **facts)
+
+    async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
+        """Put an operator's action on many jobs into the audit, before the first of them is touched."""
+        event = {"retry": Event.BULK_RETRIED, "cancel": Event.BULK_CANCELLED, "release": Event.BULK_RELEASED}[verb]
+        facts = chosen.model_dump(mode="json") | {"total": total, "actor": actor, "reason": reason or None}
+        await self.record(event, facts)
+
+    async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
+        """Put a fact about a job, such as what screening found, into its timeline and the audit."""
+        await self._journal.commit(
+            "lua/outcome", {"id": job_id, "intent": "", "detail": dict(facts)}, event, job=job_id, **facts
+        )
+
+    async def settle(self, job: Job, settlement: Settlement) -> JobState:
+        """End an attempt; raises `Fenced`. A job that would wait while a newer one waits becomes superseded."""
+        error = settlement.error
+        args: dict[str, Any] = {
+            "id": job.id,
+            "token": job.token,
+            "to": settlement.to,
+            "due_ms": settlement.due_ms,
+            "counted": settlement.counted,
+            "last_error": error.model_dump_json() if error else None,
+            "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
+            "doubt": settlement.doubt,
+            "sign": settlement.sign,
+            "link": settlement.link.arguments() if settlement.link else None,
+        }
+        facts = {
+            "job": job.id,
+            "attempt": job.attempts,
+            "error": error.code if error else None,
+            "status": error.status if error else None,
+            "remote_id": settlement.receipt.id if settlement.receipt else None,
+            "change": settlement.receipt.change if settlement.receipt else None,
+            "due_ms": settlement.due_ms,
+        }
+        present = {k: v for k, v in args.items() if v is not None}
+        reply = await self._journal.commit("jobs/settle", present, settlement.event, **facts)
+        if reply.reason == "newer":
+            present |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
+            reply = await self._journal.commit("jobs/settle", present, Event.SUPERSEDED, **facts, by=reply.detail)
+            _fence(reply, job)
+            return JobState.SUPERSEDED
+        _fence(reply, job)
+        tell_of_breaker(job.destination, reply.reason)
+        return settlement.to
+
+    async def lapsed(self, batch: int = 100) -> list[str]:
+        """Ids of running jobs whose lease ran out or whose worker is silent."""
+        return [text(i) for i in await self._journal.query("jobs/lapsed", {"batch": batch})]
+
+    async def take_over(self, job_id: str) -> JobState | None:
+        """Give a dead worker's job back, or quarantine it after it has ended `crash_limit` workers in a row.
+
+        Which of its jobs ended a worker, if any did, nobody knows: those that it ran share the blame for one crash.
+        """
+        job = await self.get(job_id)
+        if job is None or job.state is not JobState.RUNNING:
+            return None
+        ran = await self._redis.get(self._key("worker", job.worker or "", "ran"))
+        blame = job.blame + 1 / max(int(ran or 1), 1)
+        spent = quarantined(blame, job.crashes + 1, self._crash_limit)
+        error = LastError(
+            code="quarantined" if spent else "worker_lost",
+            message=f"The worker died or stalled during this attempt ({job.crashes + 1} times so far).",
+            advice="See the worker's log before retrying it."
+            if spent
+            else "The next attempt looks at the remote side first.",
+        )
+        args = {
+            "id": job_id,
+            "token": job.token,
+            "to": JobState.DEAD if spent else JobState.RETRYING,
+            "blame": blame,
+            "last_error": error.model_dump_json(),
+        }
+        facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
+        reply = await self._journal.commit("jobs/take_over", args, Event.TAKEN_OVER, **facts)
+        if reply.reason == "newer":
+            args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
+            reply = await self._journal.commit("jobs/take_over", args, Event.TAKEN_OVER, **facts, by=reply.detail)
+        if not reply.ok:
+            return None
+        return JobState(str(args["to"]))
+
+    async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
+        """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
+        return [text(i) for i in await self._journal.query("jobs/dispatch", {"resend_ms": resend_ms, "batch": batch})]
+
+    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int, about: str | None = None) -> None:
+        """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is.
+
+        `about` is the JSON of `tasks.state.workers.About`.
+        """
+        facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about}
+        await self._journal.query("jobs/heartbeat", {k: v for k, v in facts.items() if v is not None})
+
+    async def retry(
+        self,
+        job_id: str,
+        actor: str,
+        reason: str = "",
+        *,
+        subject: str | None = None,
+        max_age_ms: int = 72 * 3600_000,
+    ) -> Job:
+        """Queue a dead job again, with its attempts and age reset."""
+        return await self._operate(
+            job_id,
+            (JobState.DEAD,),
+            JobState.QUEUED,
+            Event.RETRIED,
+            actor=actor,
+            reason=reason,
+            subject=subject,
+            max_age_ms=max_age_ms,
+        )
+
+    async def cancel(self, job_id: str, actor: str, reason: str = "") -> Job:
+        """End a job that isn't running."""
+        return await self._operate(job_id, RESTING, JobState.CANCELLED, Event.CANCELLED, actor=actor, reason=reason)
+
+    async def release(self, job_id: str, actor: str, reason: str = "", *, max_age_ms: int = 72 * 3600_000) -> Job:
+        """Let a held job go on: what was held passes, what policy blocks goes out redacted."""
+        return await self._operate(
+            job_id,
+            (JobState.HELD,),
+            JobState.QUEUED,
+            Event.RELEASED,
+            actor=actor,
+            reason=reason,
+            released=True,
+            max_age_ms=max_age_ms,
+        )
+
+    async def _operate(
+        self,
+        job_id: str,
+        states: tuple[JobState, ...],
+        to: JobState,
+        event: Event,
+        *,
+        actor: str,
+        reason: str = "",
+        **extra: Any,
+    ) -> Job:
+        args = {"id": job_id, "from": list(states), "to": to, "actor": actor, "reason": reason}
+        args |= {k: v for k, v in extra.items() if v is not None}
+        if is_timeline(job_id):
+            await self.require(job_id)
+        reply = await self._journal.commit("jobs/operate", args, event, job=job_id, actor=actor, reason=reason or None)
+        if not reply.ok:
+            code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
+            raise Refused(*_why_not(job_id, reply, states), code=code)
+        return await self.require(job_id)
+
+
+def _remembered(submission: Submission) -> str | None:
+    """What an idempotency key is remembered by."""
+    key = submission.idempotency_key
+    return hashlib.sha256(key.encode()).hexdigest() if key else None
+
+
+def content_name(command: Command) -> str:
+    """The key of the document or issue that a command is about."""
+    if isinstance(command, PublishToConfluence):
+        return f"document:{command.doc_id}"
+    return f"issue:{command.issue_id}"
+
+
+def quarantined(blame: float, crashes: int, limit: int) -> bool:
+    """Whether a job that was running when its worker died may not run again."""
+    return round(blame, 6) >= limit or crashes >= MOST_CRASHES * limit
+
+
+def _fence(reply: Reply, job: Job) -> None:
+    if not reply.ok:
+        raise Fenced(f"Job {job.id} was taken over, cancelled or settled by another worker.", code="fenced")
+
+
+def _why_not(job_id: str, reply: Reply, states: tuple[JobState, ...]) -> tuple[str]:
+    allowed = " or ".join(states)
+    reasons = {
+        "unknown": f"There is no job {job_id!r}; `afterword job list` shows them.",
+        "state": f"Job {job_id} is {reply.detail}; this is possible only while it is {allowed}.",
+        "stale": f"A newer job of the same subject, {reply.detail}, was delivered; submit a new job instead.",
+        "rival": f"A newer job of the same subject, {reply.detail}, is under way; wait for it or cancel it.",
+    }
+    return (reasons.get(reply.reason, f"The ledger refused: {reply.reason}."),)

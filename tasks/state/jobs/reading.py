@@ -1,0 +1,85 @@
+"""Reading the ledger: one job, its timeline, what is known of its subject, lists and counts. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tasks.errors import Refused
+from tasks.model import Job, JobState, Receipt
+from tasks.state.jobs.overview import Count, JobFilter, Overview
+from tasks.state.jobs.records import job_of, text
+from tasks.state.jobs.transitions import Subject
+from tasks.state.journal import Journal
+
+TIMELINE = "events"  # a job's timeline stands beside its record, under this further part of its key
+
+
+class Reading:
+    """Jobs as they stand."""
+
+    def __init__(self, redis: Redis, journal: Journal) -> None:
+        self._redis = redis
+        self._journal = journal
+        self._prefix = journal.prefix
+        self.overview = Overview(redis, journal)
+
+    async def require(self, job_id: str) -> Job:
+        """The job of that id; raises `Refused` where there is none."""
+        job = await self.get(job_id)
+        if job is None:
+            raise Refused(f"There is no job {job_id!r}.", code="unknown_job", advice="`afterword job list` shows them.")
+        return job
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job of that id, or None."""
+        if is_timeline(job_id):
+            return None
+        raw = await self._redis.hgetall(self._key("job", job_id))
+        return job_of(raw) if raw else None
+
+    async def list(
+        self, state: JobState | None = None, destination: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[Job], str | None]:
+        """Jobs, newest first, and the cursor of the next page (None at the end)."""
+        ids, following = await self.overview.page(JobFilter(state=state, destination=destination), cursor, limit)
+        return await self.overview.jobs(ids), following
+
+    async def has_jobs(self, destination: str) -> bool:
+        """Whether there are jobs of that destination, also of one that was removed."""
+        return bool(await self.overview.size(JobFilter(destination=destination)))
+
+    async def statistics(self) -> builtins.list[Count]:
+        """How many jobs each destination has in each state; as cheap with a hundred thousand jobs as with ten."""
+        return await self.overview.statistics()
+
+    async def counts(self) -> dict[str, int]:
+        """How many jobs stand in each state."""
+        return {state.value: await self._redis.zcard(self._key("state", state)) for state in JobState}
+
+    async def events(self, job_id: str) -> Sequence[dict[str, Any]]:
+        """A job's timeline, oldest first."""
+        return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, TIMELINE), 0, -1)]
+
+    async def subject(self, subject: str) -> Subject:
+        """What is known of a subject's remote object."""
+        names = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
+        raw = await self._redis.hmget(self._key("subject", subject), names)
+        return Subject(
+            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
+            doubt_until_ms=int(raw[1]) if raw[1] else None,
+            delivered_ms=int(raw[2]) if raw[2] else None,
+            tried=text(raw[3]) if raw[3] else None,
+        )
+
+    def _key(self, *parts: str) -> str:
+        return ":".join((self._prefix, *parts))
+
+
+def is_timeline(job_id: str) -> bool:
+    """Whether the record of a job of that id would stand where the timeline of another does."""
+    return job_id.endswith(f":{TIMELINE}")

@@ -1,0 +1,1 @@
+"""What a destination lets through: limits, breaker, suspension."""

@@ -1,0 +1,128 @@
+"""What a destination lets through: its limits, learned and set, its breaker, and whether it is suspended.
+
+The decisions stand in `lua/traffic.lua`, as pure functions run inside the scripts that claim, dispatch, permit a request
+and settle: whatever one worker learns holds for every worker with its next script.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tasks.http.quota import Guidance
+from tasks.model import Frozen
+from tasks.state.audit.entries import Event
+from tasks.state.journal import Journal
+
+log = logging.getLogger(__name__)
+
+Sign = Literal["up", "busy", "down"]
+Breaker = Literal["closed", "open", "half_open"]
+
+
+class Health(Frozen):
+    """What decides whether a destination's jobs go out, read at one moment. Times are epoch milliseconds.
+
+    `not_before_ms` is the end of the pause that throttling or the open breaker imposes, 0 without one. `rate_per_s` is
+    the operator's limit, `learned_per_s` a slower one that the destination asked for, `room` how many jobs may run at
+    once while throttling keeps that below the setting. The quota is what the last answer said of it.
+    """
+
+    name: str
+    state: Literal["ready", "paused", "suspended"] = "ready"
+    reason: str = ""
+    breaker: Breaker = "closed"
+    failures: int = 0
+    not_before_ms: int = 0
+    rate_per_s: float | None = None
+    learned_per_s: float | None = None
+    room: int | None = None
+    quota_limit: float | None = None
+    quota_remaining: float | None = None
+    quota_reset_ms: int | None = None
+    quota_reason: str = ""
+    quota_at_ms: int | None = None
+    next_probe_ms: int | None = None
+    running: int = 0
+    waiting: int = 0
+    oldest_waiting_ms: int | None = None
+    last_success_ms: int | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When a request may be made: after `wait_s` seconds, for which its place is kept, or not before `until_ms`."""
+
+    wait_s: float = 0.0
+    until_ms: int | None = None
+
+
+class Limiter:
+    """Reads and switches what a destination lets through; the scripts of the ledger obey it."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def health(self, name: str) -> Health:
+        """A destination's health; that of one that isn't configured is the default."""
+        raw = json.loads(await self._journal.query("traffic/health", {"name": name}))
+        for rate in ("rate_per_s", "learned_per_s", "room"):
+            raw[rate] = raw[rate] or None
+        return Health.model_validate({"name": name} | raw)
+
+    async def switch(
+        self,
+        name: str,
+        to: str,
+        event: Event,
+        *,
+        actor: str,
+        reason: str = "",
+        seen: tuple[str, int] | None = None,
+        forget: bool = False,
+    ) -> bool:
+        """Change a destination's state, with its audit entry; False where it isn't any more what was `seen`
+        (state, revision). With `forget` what was learned of its limits and failures is forgotten.
+        """
+        args: dict[str, Any] = {"name": name, "to": to, "reason": reason, "forget": forget}
+        if seen is not None:
+            args |= {"from": seen[0], "revision": seen[1]}
+        reply = await self._journal.commit(
+            "traffic/switch", args, event, destination=name, actor=actor, reason=reason or None
+        )
+        return reply.ok
+
+    async def due_probes(self) -> list[str]:
+        """Suspended destinations that the caller, and nobody else, is to test now."""
+        return [name.decode() for name in await self._journal.query("traffic/probes", {})]
+
+    async def upcoming_s(self, within_s: float) -> float:
+        """Seconds until the next moment at which a waiting job could start, at most `within_s`."""
+        return int(await self._journal.query("traffic/upcoming", {"within_ms": int(1000 * within_s)})) / 1000
+
+
+def tell_of_breaker(destination: str, moved: str) -> None:
+    """The one log line, in the whole fleet, when a destination's breaker `opened` or `closed`."""
+    if moved == "opened":
+        log.error("destination %s fails again and again: its jobs wait, and one at a time tries it", destination)
+    elif moved == "closed":
+        log.warning("destination %s answers again: its jobs go on", destination)
+
+
+def lesson(guidance: Guidance, now_ms: int) -> dict[str, Any] | None:
+    """Guidance as the scripts take it, in milliseconds; None where it says nothing."""
+    if guidance.silent:
+        return None
+    told: dict[str, Any] = {"throttled": guidance.throttled}
+    if guidance.pause_s is not None:
+        told["pause_ms"] = round(1000 * guidance.pause_s)
+    if guidance.pace_s is not None:
+        told |= {"pace_ms": 1000 * guidance.pace_s, "pace_for_ms": round(1000 * guidance.pace_for_s)}
+    quota = {"limit": guidance.limit, "remaining": guidance.remaining, "reason": guidance.reason or None}
+    if guidance.reset_s is not None:
+        quota["reset_ms"] = now_ms + round(1000 * guidance.reset_s)
+    if known := {name: value for name, value in quota.items() if value is not None}:
+        told["quota"] = known
+    return told

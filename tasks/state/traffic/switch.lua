@@ -1,0 +1,19 @@
+-- switch(args: name, from?, revision?, to, reason, forget): change a destination's state, where it still is what the caller saw
+-- with traffic/decisions
+local record, traffic = key('destination', args.name), key('traffic', args.name)
+local is = redis.call('HMGET', record, 'state', 'revision', 'probe_ms')
+if not is[2] then return {'refused', 'unknown'} end
+if args.from and (is[1] or 'ready') ~= args.from then return {'refused', 'state', is[1] or 'ready'} end
+if args.revision and tonumber(is[2]) ~= args.revision then return {'refused', 'revision', is[2]} end
+redis.call('HSET', record, 'state', args.to, 'reason', args.reason)
+if args.to == 'suspended' then
+  local wait = backed_off(number(is[3], 60000), number(redis.call('HGET', traffic, 'probes'), 0))
+  redis.call('HSET', traffic, 'next_probe_ms', int(now + wait))
+end
+if args.forget then
+  redis.call('HSET', record, 'not_before_ms', '0')
+  redis.call('HDEL', traffic, 'failures', 'last', 'opens', 'until_ms', 'probe', 'room', 'throttles', 'pace_ms', 'pace_until_ms', 'probes')
+end
+audit()
+wake()
+return {'ok'}

@@ -1,0 +1,1 @@
+"""What is done for all jobs and records from time to time: close, forget, seal again, trim."""

@@ -1,0 +1,88 @@
+"""What any worker's sweeper does for all: close intents left open, tell of ends, say goodbye, forget what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from redis.asyncio import Redis
+
+from tasks.model import Frozen
+from tasks.state.audit.entries import Event
+from tasks.state.jobs.records import text
+from tasks.state.journal import Journal
+
+BATCH = 200
+LONGEST_TEST_MS = 15 * 60 * 1000
+DAY_MS = 24 * 3600 * 1000
+
+Kind = Literal["finished:done", "finished:dead", "contents", "subjects"]
+
+
+class Retention(Frozen):
+    """How many days what is no longer needed stays, counted from its end or its last use."""
+
+    jobs_days: float
+    dead_days: float
+    contents_days: float
+    subjects_days: float
+
+    def ages_ms(self) -> dict[Kind, int]:
+        """The age at which each kind is forgotten."""
+        days: dict[Kind, float] = {
+            "finished:done": self.jobs_days,
+            "finished:dead": self.dead_days,
+            "contents": self.contents_days,
+            "subjects": self.subjects_days,
+        }
+        return {kind: int(DAY_MS * value) for kind, value in days.items()}
+
+
+class Upkeep:
+    """The ledger's housekeeping. Every method is safe to run in any number of workers at once."""
+
+    def __init__(self, redis: Redis, journal: Journal) -> None:
+        self._redis: Any = redis  # redis-py's types for sets allow for a client that doesn't wait
+        self._journal = journal
+
+    async def close_orphans(self) -> int:
+        """Close as unknown each intent whose attempt is over without an outcome, and return how many there were."""
+        orphans = await self._journal.query("upkeep/orphans", {"batch": 5 * BATCH, "test_ms": LONGEST_TEST_MS})
+        for intent, job_id, stage in ([text(part) for part in row] for row in orphans):
+            detail = "no outcome was recorded"
+            args = {"id": job_id, "intent": intent, "detail": {"detail": detail}}
+            facts = {"job": job_id or None, "intent": intent, "detail": detail}
+            await self._journal.commit("lua/outcome", args, Event(f"{stage}.unknown"), **facts)
+        return len(orphans)
+
+    async def goodbye(self, worker: str) -> None:
+        """Take a worker that ends out of the list of those that live."""
+        await self._journal.query("upkeep/goodbye", {"worker": worker})
+
+    async def unsend(self, job_id: str) -> None:
+        """Offer a job again at once, whose wake-up reached a worker that takes no more."""
+        await self._journal.query("upkeep/unsend", {"id": job_id})
+
+    async def to_tell(self) -> list[str]:
+        """Ids of jobs that ended outside a task, so that nobody has told Celery's result backend yet."""
+        return [text(i) for i in await self._redis.srandmember(f"{self._journal.prefix}:told", BATCH)]
+
+    async def told(self, ends: Mapping[str, int]) -> None:
+        """Remember that these ends are told: by job id, when its record had changed last (`updated_ms`).
+
+        One that was retried and ended again meanwhile has another end to be told.
+        """
+        await self._journal.query("upkeep/told", {"ends": [[job_id, str(at_ms)] for job_id, at_ms in ends.items()]})
+
+    async def forget(self, kind: Kind, before_ms: int) -> int:
+        """Forget one batch of what was last needed before that moment (epoch milliseconds); returns its size.
+
+        Finished jobs go with their timeline, indexes and idempotency mark. A document, an issue or a subject stays
+        while an unfinished job needs it. The audit has an entry for each batch; the trail itself stays whole.
+        """
+        args = {"kind": kind, "before_ms": before_ms}
+        names = [text(i) for i in await self._journal.query("upkeep/ripe", args | {"batch": BATCH})]
+        if names:
+            facts = {"kind": kind, "before_ms": before_ms, "count": len(names)}
+            await self._journal.commit("upkeep/trim", args | {"names": names}, Event.TRIMMED, **facts)
+        return len(names)

@@ -1,0 +1,1 @@
+"""Everything on one machine: an embedded Valkey, child processes, and their order."""

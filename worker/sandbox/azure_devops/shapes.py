@@ -1,0 +1,184 @@
+"""How Azure DevOps writes things down: work items, projects, types, locations."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from worker.sandbox.azure_devops.process import Process, field_type
+from worker.sandbox.store import NAMESPACE, iso, project_id
+
+ME = str(uuid.uuid5(NAMESPACE, "sandbox user"))
+INSTANCE = str(uuid.uuid5(NAMESPACE, "sandbox instance"))
+RELATIONS = {"System.LinkTypes.Hierarchy-Forward": "Child", "System.LinkTypes.Hierarchy-Reverse": "Parent"}
+AREAS = {"wit": "5264459e-e5e0-4bd8-b118-0985e68a4ec5", "core": "79134c72-4a58-4b42-976c-04e7115f32bf"}
+# The ids by which Microsoft's own clients ask for a resource, with its area, name and path.
+LOCATIONS = (
+    ("00d9565f-ed9c-4a06-9a50-00e7896ccab4", "Location", "ConnectionData", "_apis/{resource}", 1),
+    ("e81700f7-3be2-46de-8624-2eb35882fcaa", "Location", "ResourceAreas", "_apis/{resource}/{areaId}", 1),
+    ("603fe2ac-9723-48b9-88ad-09305aa6c6e1", "core", "projects", "_apis/{resource}/{*projectId}", 4),
+    ("62d3d110-0047-428c-ad3c-4fe872c91c74", "wit", "workItems", "{project}/_apis/{area}/{resource}/${type}", 3),
+    ("72c7ddf8-2cdc-4f60-90cd-ab71c14a399b", "wit", "workItems", "{project}/_apis/{area}/{resource}/{id}", 3),
+    ("908509b6-4248-4475-a1cd-829139ba419f", "wit", "workItemsBatch", "{project}/_apis/{area}/{resource}", 1),
+    ("1a9c53f7-f243-4447-b110-35ef023636e4", "wit", "wiql", "{project}/{team}/_apis/{area}/{resource}", 2),
+    ("7c8d7a76-4a09-43e8-b5df-bd792f4ac6aa", "wit", "workItemTypes", "{project}/_apis/{area}/{resource}/{type}", 2),
+    (
+        "7c9d7a76-4a09-43e8-b5df-bd792f4ac6aa",
+        "wit",
+        "workItemTypeStates",
+        "{project}/_apis/{area}/workItemTypes/{type}/states",
+        1,
+    ),
+)
+
+
+def locations() -> list[dict[str, Any]]:
+    """The resources that clients may ask for."""
+    fixed = {"minVersion": "1.0", "maxVersion": "7.2", "releasedVersion": "7.1"}
+    return [
+        {"id": i, "area": area, "resourceName": name, "routeTemplate": path, "resourceVersion": version} | fixed
+        for i, area, name, path, version in LOCATIONS
+    ]
+
+
+def resource_areas(base: str) -> list[dict[str, str]]:
+    """Where each area is served: all here."""
+    return [{"id": number, "name": name, "locationUrl": base} for name, number in AREAS.items()]
+
+
+def identity(base: str) -> dict[str, Any]:
+    """The account as fields show it."""
+    avatar = f"{base}/_apis/GraphProfile/MemberAvatars/aad.sandbox"
+    return {
+        "displayName": "Sandbox",
+        "url": f"{base}/_apis/Identities/{ME}",
+        "_links": {"avatar": {"href": avatar}},
+        "id": ME,
+        "uniqueName": "sandbox@example.com",
+        "imageUrl": avatar,
+        "descriptor": "aad.sandbox",
+    }
+
+
+def connection_data() -> dict[str, Any]:
+    """Who is signed in, and where."""
+    user = {
+        "id": ME,
+        "descriptor": "Microsoft.IdentityModel.Claims.ClaimsIdentity;sandbox",
+        "subjectDescriptor": "aad.sandbox",
+        "providerDisplayName": "Sandbox",
+        "customDisplayName": "Sandbox",
+        "isActive": True,
+        "properties": {"Account": {"$type": "System.String", "$value": "sandbox@example.com"}},
+        "resourceVersion": 2,
+        "metaTypeId": 0,
+    }
+    service = {
+        "serviceOwner": INSTANCE,
+        "defaultAccessMappingMoniker": "PublicAccessMapping",
+        "lastChangeId": 1,
+        "lastChangeId64": 1,
+    }
+    place = {
+        "instanceId": INSTANCE,
+        "deploymentId": INSTANCE,
+        "deploymentType": "hosted",
+        "locationServiceData": service,
+    }
+    return {"authenticatedUser": user, "authorizedUser": user} | place
+
+
+def project(name: str, process: Process, base: str, *, single: bool, capabilities: bool) -> dict[str, Any]:
+    """A project, in a list or by itself."""
+    number = project_id(name)
+    url = f"{base}/_apis/projects/{number}"
+    row: dict[str, Any] = {"id": number, "name": name, "url": url, "state": "wellFormed"}
+    if capabilities:
+        control = {"sourceControlType": "Git", "gitEnabled": "True", "tfvcEnabled": "False"}
+        template = {"templateName": process.name, "templateTypeId": str(uuid.uuid5(NAMESPACE, process.name))}
+        row["capabilities"] = {"processTemplate": template, "versioncontrol": control}
+    row |= {"revision": 1, "visibility": "private", "lastUpdateTime": iso(0)}
+    if single:
+        team = str(uuid.uuid5(NAMESPACE, f"{name} Team"))
+        row["_links"] = {
+            "self": {"href": url},
+            "collection": {"href": f"{base}/_apis/projectCollections/{INSTANCE}"},
+            "web": {"href": f"{base}/{name}"},
+        }
+        row["defaultTeam"] = {"id": team, "name": f"{name} Team", "url": f"{url}/teams/{team}"}
+    return row
+
+
+def work_item_type(name: str, process: Process, base: str, place: str) -> dict[str, Any]:
+    """A work item type."""
+    url = f"{base}/{place}/_apis/wit/workItemTypes/{name}"
+    shown = ("System.Title", "System.State", "System.Tags", "System.AreaPath", "System.IterationPath")
+    fields = [field(reference, base) | {"alwaysRequired": reference == "System.Title"} for reference in shown]
+    return {
+        "name": name,
+        "referenceName": f"Microsoft.VSTS.WorkItemTypes.{name.replace(' ', '')}",
+        "description": f"{name} of the {process.name} process",
+        "color": "CC293D" if name == "Bug" else "009CCC",
+        "icon": {
+            "id": "icon_insect" if name == "Bug" else "icon_clipboard",
+            "url": f"{base}/_apis/wit/workItemIcons/icon",
+        },
+        "isDisabled": False,
+        "xmlForm": "",
+        "fields": fields,
+        "fieldInstances": fields,
+        "transitions": {},
+        "states": states(name, process),
+        "_links": {"self": {"href": url}},
+        "url": url,
+    }
+
+
+def states(name: str, process: Process) -> list[dict[str, str]]:
+    """The type's states."""
+    return [{"name": state, "color": "b2b2b2", "category": category} for state, category in process.states(name)]
+
+
+def column(reference: str, base: str) -> dict[str, Any]:
+    """A field as a query names it."""
+    name = reference.rpartition(".")[2]
+    return {"referenceName": reference, "name": name, "url": f"{base}/_apis/wit/fields/{reference}"}
+
+
+def field(reference: str, base: str) -> dict[str, Any]:
+    """A field's description."""
+    return column(reference, base) | {"type": field_type(reference)}
+
+
+def work_item(item: dict[str, Any], base: str, *, expand: str, only: list[str], single: bool) -> dict[str, Any]:
+    """A work item. `expand` is `none`, `relations`, `fields`, `links` or `all`; `only` limits the fields."""
+    number = project_id(item["fields"]["System.TeamProject"])
+    url = f"{base}/{number}/_apis/wit/workItems/{item['id']}"
+    fields = {**item["fields"], "System.CommentCount": item["comments"]}
+    for name in ("System.CreatedBy", "System.ChangedBy"):
+        fields[name] = identity(base)
+    if expand == "all" or only:
+        fields |= {"System.Id": item["id"], "System.Rev": item["rev"]}
+    wanted = {name.lower() for name in only}
+    shown = {name: value for name, value in fields.items() if not wanted or name.lower() in wanted}
+    row: dict[str, Any] = {"rev": item["rev"], "fields": shown, "multilineFieldsFormat": dict(item["formats"])}
+    if item["id"]:
+        row = {"id": item["id"]} | row
+    if item["relations"] and expand in ("relations", "all"):
+        row["relations"] = [
+            r | {"attributes": {"isLocked": False, "name": RELATIONS.get(r["rel"], r["rel"])} | r["attributes"]}
+            for r in item["relations"]
+        ]
+    if single or expand in ("links", "all"):
+        row["_links"] = {
+            "self": {"href": url},
+            "workItemUpdates": {"href": f"{url}/updates"},
+            "workItemRevisions": {"href": f"{url}/revisions"},
+            "workItemComments": {"href": f"{url}/comments"},
+            "html": {"href": f"{base}/{number}/_workitems/edit/{item['id']}"},
+            "workItemType": {
+                "href": f"{base}/{number}/_apis/wit/workItemTypes/{item['fields']['System.WorkItemType']}"
+            },
+            "fields": {"href": f"{base}/{number}/_apis/wit/fields"},
+        }
+    return row | {"url": url}

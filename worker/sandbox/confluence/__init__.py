@@ -1,0 +1,1 @@
+"""Simulated Confluence: Cloud and Data Center over one set of pages."""

@@ -1,0 +1,387 @@
+"""Simulated Confluence v1: the content API of Data Center at the root, and what Cloud keeps of it below `/wiki`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from worker.sandbox.confluence.cloud import ACCOUNT, Handler, listed, sent
+from worker.sandbox.confluence.rules import Pages, Refusal, storage_of, version_of
+from worker.sandbox.credentials import BAD, by_oauth, fault_of
+from worker.sandbox.store import Attachment, Page, Property, Store, iso
+
+CLOUD, DATA_CENTER = "/wiki/rest/api", "/rest/api"
+EVERY = ("current", "archived", "trashed", "draft")
+
+
+class ConfluenceContent:
+    """Handlers over the store, for both addresses."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.rules = Pages(store)
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes. What the tail routes catch isn't there."""
+        found: list[web.RouteDef] = []
+        for base in (CLOUD, DATA_CENTER):
+            one, rows, files = f"{base}/content/{{id}}", f"{base}/content/{{id}}/property", "child/attachment"
+            found += [
+                web.get(f"{base}/user/current", self.me),
+                web.get(f"{base}/space", self.spaces),
+                web.get(f"{base}/space/{{key}}", self.space),
+                web.get(f"{base}/content", self.find),
+                web.post(f"{base}/content", self.create),
+                web.post(f"{base}/content/", self.create),
+                web.get(f"{base}/content/search", self.search),
+                web.get(one, self.page),
+                web.put(one, self.update),
+                web.delete(one, self.delete),
+                web.get(f"{one}/child/page", self.children),
+                web.get(f"{one}/label", self.labels),
+                web.post(f"{one}/label", self.add_labels),
+                web.delete(f"{one}/label", self.drop_label),
+                web.delete(f"{one}/label/{{name}}", self.drop_label),
+                web.get(rows, self.properties),
+                web.post(rows, self.add_property),
+                web.get(f"{rows}/{{property}}", self.property),
+                web.put(f"{rows}/{{property}}", self.put_property),
+                web.delete(f"{rows}/{{property}}", self.drop_property),
+                web.get(f"{one}/{files}", self.attachments),
+                web.post(f"{one}/{files}", self.attach),
+                web.put(f"{one}/{files}", self.attach),
+                web.post(f"{one}/{files}/{{file}}/data", self.attach),
+                web.put(f"{one}/{files}/{{file}}", self.attachment),
+                web.route("*", f"{base}/{{tail:.*}}", self.nothing),
+            ]
+        for base in ("/wiki", ""):
+            found.append(web.get(f"{base}/download/attachments/{{id}}/{{name}}", self.download))
+        routes = [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
+        return [*routes, web.post("/rest/oauth2/latest/token", self.token)]
+
+    async def token(self, request: web.Request) -> web.Response:
+        """Data Center's client credentials."""
+        form = await request.post()
+        secret = str(form.get("client_secret") or "").lower()
+        if form.get("grant_type") != "client_credentials":
+            return web.json_response({"error": "unsupported_grant_type"}, status=400)
+        if not secret or any(word in secret for word in BAD):
+            return web.json_response({"error": "invalid_client"}, status=401)
+        token = {"access_token": uuid.uuid4().hex, "token_type": "bearer", "expires_in": 3600, "scope": "WRITE"}
+        return web.json_response(token)
+
+    async def nothing(self, request: web.Request) -> web.Response:
+        """No such path."""
+        raise Refusal("missing", f"null for uri: {request.path}")
+
+    async def me(self, _: web.Request) -> web.Response:
+        """The account."""
+        known = {"type": "known", "accountId": ACCOUNT, "accountType": "atlassian", "username": "sandbox"}
+        return web.json_response(
+            known | {"email": "", "displayName": "Sandbox", "publicName": "Sandbox", "userKey": "sandbox"}
+        )
+
+    async def spaces(self, request: web.Request) -> web.Response:
+        """All spaces."""
+        keys = listed(request, "spaceKey")
+        return _paged(request, [self._space(key) for key in self.store.spaces if not keys or key in keys])
+
+    async def space(self, request: web.Request) -> web.Response:
+        """One space."""
+        return web.json_response(self._space(self._key(request.match_info["key"])))
+
+    def _key(self, key: str) -> str:
+        if key not in self.store.spaces:
+            raise Refusal("missing", f"No space with key : {key}")
+        return key
+
+    def _space(self, key: str) -> dict[str, Any]:
+        known = {"id": int(self.store.spaces[key]), "key": key, "name": key, "type": "global", "status": "current"}
+        home = {"homepage": {"id": self.store.homepage(key), "type": "page", "status": "current"}}
+        return known | home | {"_expandable": {}, "_links": {"webui": f"/spaces/{key}"}}
+
+    async def find(self, request: web.Request) -> web.Response:
+        """Pages by space, title and status; current ones unless told otherwise."""
+        query = request.query
+        wanted = listed(request, "status") or ["current"]
+        statuses = EVERY if "any" in wanted else wanted
+        found = self.rules.find(space=query.get("spaceKey"), title=query.get("title"), statuses=statuses)
+        return _paged(request, [self._page(page, request) for page in found])
+
+    async def search(self, request: web.Request) -> web.Response:
+        """Pages by a CQL of `space = KEY and title = "TITLE"`: the two comparisons that programs use to find a page."""
+        wanted: dict[str, str] = {}
+        for part in request.query.get("cql", "").split(" and "):
+            name, _, value = part.partition("=")
+            wanted[name.strip().lower()] = value.strip().strip("\"'")
+        found = self.rules.find(space=wanted.get("space"), title=wanted.get("title"))
+        return _paged(request, [self._page(page, request) for page in found])
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Create: 200, a taken title 400."""
+        body = await sent(request)
+        space = body.get("space")
+        key = self._key(str(space.get("key")) if isinstance(space, dict) else "")
+        page = self.rules.create(key, str(body.get("title") or ""), storage_of(body) or "", _ancestor(body))
+        return web.json_response(self._page(page, request))
+
+    async def page(self, request: web.Request) -> web.Response:
+        """One page; what is in the trash only where its status is asked for."""
+        page = self.rules.get(request.match_info["id"])
+        wanted = listed(request, "status") or ["current", "archived"]
+        if page.status not in wanted and "any" not in wanted:
+            raise Refusal("missing", f"No content found with id : ContentId{{id={page.id}}}")
+        return web.json_response(self._page(page, request))
+
+    async def update(self, request: web.Request) -> web.Response:
+        """The next version; any other number is a conflict."""
+        page, body = self.rules.get(request.match_info["id"]), await sent(request)
+        number, message = version_of(body)
+        title = str(body.get("title") or page.title)
+        minor = bool((body.get("version") or {}).get("minorEdit"))
+        self.rules.update(page, number, title, storage_of(body), parent=_ancestor(body), message=message, minor=minor)
+        return web.json_response(self._page(page, request))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """To the trash; out of it with `status=trashed`."""
+        page = self.rules.get(request.match_info["id"])
+        self.rules.discard(page, purge=request.query.get("status") == "trashed")
+        return web.Response(status=204)
+
+    async def children(self, request: web.Request) -> web.Response:
+        """Pages right below a page."""
+        parent = self.rules.get(request.match_info["id"])
+        return _paged(request, [self._page(page, request) for page in self.rules.find(parent=parent.id)])
+
+    async def labels(self, request: web.Request) -> web.Response:
+        """The page's labels."""
+        page = self.rules.get(request.match_info["id"])
+        return _paged(request, [_label(i, name) for i, name in enumerate(page.labels, start=1)])
+
+    async def add_labels(self, request: web.Request) -> web.Response:
+        """Add labels; a known one stays as it is."""
+        page = self.rules.get(request.match_info["id"])
+        given = await request.json()
+        for row in given if isinstance(given, list) else [given]:
+            name = str(row.get("name", "")).lower()
+            if not name or " " in name:
+                raise Refusal("parameter", f"The label {name!r} contains characters that are not allowed")
+            if name not in page.labels:
+                page.labels.append(name)
+        return _paged(request, [_label(i, name) for i, name in enumerate(page.labels, start=1)])
+
+    async def drop_label(self, request: web.Request) -> web.Response:
+        """Remove a label."""
+        page = self.rules.get(request.match_info["id"])
+        name = request.match_info.get("name") or request.query.get("name", "")
+        page.labels = [label for label in page.labels if label != name]
+        return web.Response(status=204)
+
+    async def properties(self, request: web.Request) -> web.Response:
+        """Content properties."""
+        page = self.rules.get(request.match_info["id"])
+        return _paged(request, [_property(row) for row in page.properties.values()])
+
+    async def property(self, request: web.Request) -> web.Response:
+        """One property, by key."""
+        page = self.rules.get(request.match_info["id"])
+        return web.json_response(_property(self.rules.property(page, request.match_info["property"])))
+
+    async def add_property(self, request: web.Request) -> web.Response:
+        """A new property; 409 where its key exists."""
+        page, body = self.rules.get(request.match_info["id"]), await sent(request)
+        return web.json_response(
+            _property(self.rules.add_property(page, str(body.get("key") or ""), body.get("value")))
+        )
+
+    async def put_property(self, request: web.Request) -> web.Response:
+        """The property's next version; version 1 makes a new one."""
+        page, body, key = self.rules.get(request.match_info["id"]), await sent(request), request.match_info["property"]
+        number = version_of(body)[0]
+        if key not in page.properties and number == 1:
+            return web.json_response(_property(self.rules.add_property(page, key, body.get("value"))))
+        row = self.rules.property(page, key)
+        self.rules.put_property(row, number, body.get("value"))
+        return web.json_response(_property(row))
+
+    async def drop_property(self, request: web.Request) -> web.Response:
+        """Remove a property."""
+        page = self.rules.get(request.match_info["id"])
+        del page.properties[self.rules.property(page, request.match_info["property"]).key]
+        return web.Response(status=204)
+
+    async def attachments(self, request: web.Request) -> web.Response:
+        """The page's files, all or those of a name."""
+        page, name = self.rules.get(request.match_info["id"]), request.query.get("filename")
+        return _paged(request, [_attachment(f) for f in page.attachments.values() if name in (None, f.name)])
+
+    async def attach(self, request: web.Request) -> web.Response:
+        """A file in a multipart body: POST adds, PUT adds or replaces, POST to `…/data` replaces. Needs the XSRF header."""
+        if request.headers.get("X-Atlassian-Token", "").replace("-", "").lower() != "nocheck":
+            return _error(403, "XSRF check failed")
+        page, form = self.rules.get(request.match_info["id"]), await request.post()
+        file, comment = form.get("file"), str(form.get("comment") or "")
+        if not isinstance(file, web.FileField):
+            raise Refusal("parameter", "At least one file must be given in the part `file`")
+        known = _known(page, request.match_info.get("file", ""))
+        name = known.name if known else file.filename
+        replace = known is not None or request.method == "PUT"
+        done = self.rules.attach(page, name, file.content_type, file.file.read(), comment, replace=replace)
+        return web.json_response(_attachment(done)) if known else _paged(request, [_attachment(done)])
+
+    async def attachment(self, request: web.Request) -> web.Response:
+        """Rename a file or change its comment."""
+        page, body = self.rules.get(request.match_info["id"]), await sent(request)
+        file = _known(page, request.match_info["file"])
+        if file is None:
+            raise Refusal("missing", "No attachment found")
+        file.name, file.version = str(body.get("title") or file.name), file.version + 1
+        return web.json_response(_attachment(file))
+
+    async def download(self, request: web.Request) -> web.Response:
+        """A file's content, of its newest version or the one asked for, never shown in the browser."""
+        page, name = self.rules.get(request.match_info["id"]), request.match_info["name"]
+        for file in page.attachments.values():
+            contents = [*file.earlier, file.content]
+            wanted = request.query.get("version", str(file.version))
+            if file.name == name and wanted.isdigit() and 1 <= int(wanted) <= len(contents):
+                headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+                return web.Response(
+                    body=contents[int(wanted) - 1], content_type="application/octet-stream", headers=headers
+                )
+        raise Refusal("missing", "No attachment found")
+
+    def _page(self, page: Page, request: web.Request) -> dict[str, Any]:
+        cloud = request.path.startswith("/wiki")
+        base = f"{request.scheme}://{request.host}" + ("/wiki" if cloud else "")
+        webui = f"/spaces/{page.space}/pages/{page.id}" if cloud else f"/pages/viewpage.action?pageId={page.id}"
+        above: list[str] = []
+        parent = page.parent
+        while parent and parent in self.store.pages:
+            above.insert(0, parent)
+            parent = self.store.pages[parent].parent
+        return {
+            "id": page.id,
+            "type": "page",
+            "status": page.status,
+            "title": page.title,
+            "space": self._space(page.space),
+            "history": {"latest": True, "createdDate": iso(page.created), "createdBy": {"type": "known"}},
+            "version": _version(page.version, page.message, page.changed, page.minor),
+            "ancestors": [
+                {"id": i, "type": "page", "status": "current", "title": self.store.pages[i].title} for i in above
+            ],
+            "body": {"storage": {"value": page.body, "representation": "storage"}},
+            "extensions": {"position": "none"},
+            "_expandable": {},
+            "_links": {
+                "webui": webui,
+                "tinyui": f"/x/{page.id}",
+                "base": base,
+                "self": f"{base}/rest/api/content/{page.id}",
+            },
+        }
+
+
+def _guarded(handler: Any) -> Handler:
+    async def guarded(request: web.Request) -> web.Response:
+        fault = fault_of(request)
+        if fault == "revoked":
+            return _error(403, "Current user not permitted to use Confluence")
+        if fault:
+            return _error(401, "Unauthorized")
+        if by_oauth(request) and _gone(request):
+            return _error(410, "This deprecated endpoint has been removed.")
+        try:
+            return await handler(request)  # type: ignore[no-any-return]
+        except Refusal as refusal:
+            return _answer(refusal)
+
+    return guarded
+
+
+def _known(page: Page, number: str) -> Attachment | None:
+    """The page's file of that id, which some clients write without its `att`."""
+    return page.attachments.get(f"att{number.removeprefix('att')}")
+
+
+def _gone(request: web.Request) -> bool:
+    """True for a page call of Cloud's v1, which OAuth clients no longer have."""
+    head, found, tail = request.path.partition(f"{CLOUD}/content")
+    return bool(found) and not head and "/" not in tail.strip("/")
+
+
+def _answer(refusal: Refusal) -> web.Response:
+    facts, words = refusal.facts, refusal.words
+    match refusal.kind:
+        case "title_taken":
+            text = "A page with this title already exists: A page already exists with the title "
+            return _error(400, f"{text}{facts['title']} in the space with key {facts['space']}")
+        case "title_long":
+            return _error(400, "Could not create content with type page", words)
+        case "parent":
+            return _error(400, f"The parent ID specified does not exist: {facts['id']}")
+        case "missing":
+            return _error(404, words)
+        case "large":
+            return _error(413, words)
+        case "property":
+            return _error(409, words)
+        case "conflict":
+            return _error(409, f"Version must be incremented on update. Current version is: {facts['current']}")
+        case _:
+            return _error(400, words)
+
+
+def _error(status: int, message: str, key: str | None = None) -> web.Response:
+    errors = [{"message": {"key": key, "args": []}}] if key else []
+    data = {"authorized": status not in (401, 403), "valid": not errors, "errors": errors, "successful": False}
+    return web.json_response({"statusCode": status, "data": data, "message": message}, status=status)
+
+
+def _ancestor(body: dict[str, Any]) -> str | None:
+    given = body.get("ancestors")
+    return str(given[-1].get("id")) if isinstance(given, list) and given and isinstance(given[-1], dict) else None
+
+
+def _paged(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response:
+    try:
+        start, limit = int(request.query.get("start", "0")), int(request.query.get("limit", "25"))
+    except ValueError:
+        raise Refusal("parameter", "start and limit must be numbers") from None
+    shown = list(rows[start : start + limit])
+    links = {"base": f"{request.scheme}://{request.host}", "context": "", "self": str(request.url)}
+    if start + limit < len(rows):
+        links["next"] = str(request.rel_url.update_query(start=start + limit, limit=limit))
+    return web.json_response({"results": shown, "start": start, "limit": limit, "size": len(shown), "_links": links})
+
+
+def _version(number: int, message: str, moment: float, minor: bool = False) -> dict[str, Any]:
+    by = {"type": "known", "accountId": ACCOUNT, "displayName": "Sandbox"}
+    return {"by": by, "when": iso(moment), "number": number, "message": message, "minorEdit": minor}
+
+
+def _property(row: Property) -> dict[str, Any]:
+    version = _version(row.version, "", row.created)
+    return {"id": row.id, "key": row.key, "value": row.value, "version": version, "_links": {}, "_expandable": {}}
+
+
+def _label(number: int, name: str) -> dict[str, Any]:
+    return {"prefix": "global", "name": name, "id": str(number), "label": name}
+
+
+def _attachment(file: Attachment) -> dict[str, Any]:
+    details = {"mediaType": file.media_type, "fileSize": len(file.content), "comment": file.comment}
+    return {
+        "id": file.id,
+        "type": "attachment",
+        "status": "current",
+        "title": file.name,
+        "version": _version(file.version, "", file.created),
+        "metadata": {"mediaType": file.media_type, "comment": file.comment},
+        "extensions": details,
+        "_links": {"download": f"/download/attachments/{file.owner}/{file.name}"},
+    }

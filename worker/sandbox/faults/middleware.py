@@ -1,0 +1,37 @@
+"""Lets faults happen to the requests that they meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from worker.sandbox.faults.answers import Handler, cause
+from worker.sandbox.faults.register import Faults
+from worker.sandbox.faults.spec import operation_of, vendor_of
+from worker.sandbox.request_marks import OWN
+
+
+def failing(faults: Faults) -> Any:
+    """Middleware that logs every request to a vendor, without its credential or body, and lets the first fault that meets
+    it happen.
+    """
+
+    @web.middleware
+    async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.get(OWN):
+            return await handler(request)
+        vendor, operation = vendor_of(request.path), operation_of(request)
+        seen: dict[str, Any] = {"vendor": vendor, "operation": operation, "method": request.method}
+        seen |= {"path": request.path, "status": None}
+        faults.store.requests.append(seen)
+        fault = next((f for f in faults.active if f.meets(vendor, operation, request)), None)
+        if fault is None:
+            response = await handler(request)
+        else:
+            seen["fault"] = fault.spec.fault
+            response = await cause(fault, vendor, request, handler, faults)
+        seen["status"] = response.status
+        return response
+
+    return fail

@@ -1,0 +1,248 @@
+"""Simulated ServiceNow: the table API of `incident`, with its silences, attachments and tokens.
+
+Source: ServiceNow's Table API and Attachment API references.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from worker.sandbox.credentials import BAD, fault_of
+from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
+from worker.sandbox.servicenow.incident import COLUMNS, LABELS, REFERENCES, insert, stamp, update
+from worker.sandbox.servicenow.query import select
+from worker.sandbox.store import Attachment, Store
+
+TABLE = "/api/now/table/{table}"
+FILES = "/api/now/attachment"
+READING = ("Exception while reading request", "The payload is not valid JSON.")
+Row = dict[str, str]
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class No(Exception):
+    """The vendor says no: status, message and detail."""
+
+    def __init__(self, status: int, message: str, detail: str | None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.detail = status, message, detail
+
+
+class ServiceNow:
+    """Handlers over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes, also with a version in the path; what isn't there is a 400."""
+        found: list[web.RouteDef] = []
+        for table in (TABLE, TABLE.replace("/now/", "/now/{version:v[12]}/")):
+            found += [
+                web.get(table, self.find),
+                web.post(table, self.create),
+                web.get(table + "/{sys_id}", self.one),
+                web.patch(table + "/{sys_id}", self.change),
+                web.put(table + "/{sys_id}", self.change),
+                web.delete(table + "/{sys_id}", self.delete),
+            ]
+        found += [
+            web.post(f"{FILES}/file", self.attach),
+            web.get(FILES, self.files),
+            web.get(f"{FILES}/{{file}}", self.file),
+            web.get(f"{FILES}/{{file}}/file", self.content),
+            web.delete(f"{FILES}/{{file}}", self.drop_file),
+            web.route("*", "/api/now/{tail:.*}", self.nothing),
+        ]
+        return [
+            *[web.route(r.method, r.path, _guarded(r.handler)) for r in found],
+            web.post("/oauth_token.do", self.token),
+        ]
+
+    async def token(self, request: web.Request) -> web.Response:
+        """An access token for one of the three grants."""
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        proof = {"password": "password", "refresh_token": "refresh_token", "client_credentials": "client_secret"}
+        secret = form.get(proof.get(form.get("grant_type", ""), ""), "").lower()
+        if not secret or any(word in secret for word in BAD):
+            return web.json_response({"error_description": "access_denied", "error": "server_error"}, status=401)
+        token = {"access_token": uuid.uuid4().hex, "scope": "useraccount", "token_type": "Bearer", "expires_in": 1799}
+        refresh = {} if form["grant_type"] == "client_credentials" else {"refresh_token": uuid.uuid4().hex}
+        return web.json_response(token | refresh)
+
+    async def nothing(self, _: web.Request) -> web.Response:
+        """No such API."""
+        raise No(400, "Requested URI does not represent any resource", None)
+
+    async def find(self, request: web.Request) -> web.Response:
+        """Rows of a query. Rows hidden by a read ACL (fault `read_acl`) are counted all the same."""
+        _table(request)
+        try:
+            limit = int(request.query.get("sysparm_limit", "10000"))
+            offset = int(request.query.get("sysparm_offset", "0"))
+        except ValueError:
+            limit, offset = 10000, 0
+        query = "" if request.get(QUERY_IGNORED) else request.query.get("sysparm_query", "")
+        rows = select(self.store.incidents.values(), query, COLUMNS)
+        headers = {"X-Total-Count": str(len(rows))} | _next(request, offset, limit, len(rows))
+        shown = [] if request.get(READ_ACL) else rows[offset : offset + limit]
+        return web.json_response({"result": [_shown(row, request) for row in shown]}, headers=headers)
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Create: 201 and where it is; what the table doesn't take is dropped without a word."""
+        _table(request)
+        row = insert(self.store, await _sent(request))
+        where = f"{request.scheme}://{request.host}{request.path}/{row['sys_id']}"
+        return web.json_response({"result": _shown(row, request)}, status=201, headers={"Location": where})
+
+    def _row(self, request: web.Request) -> Row:
+        _table(request)
+        row = self.store.incidents.get(request.match_info["sys_id"])
+        if row is None or request.get(READ_ACL):
+            raise _missing()
+        return row
+
+    async def one(self, request: web.Request) -> web.Response:
+        """One incident."""
+        return web.json_response({"result": _shown(self._row(request), request)})
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change columns."""
+        row = self._row(request)
+        update(self.store, row, await _sent(request))
+        return web.json_response({"result": _shown(row, request)})
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete an incident."""
+        del self.store.incidents[self._row(request)["sys_id"]]
+        return web.Response(status=204)
+
+    async def attach(self, request: web.Request) -> web.Response:
+        """The raw body as a file on an incident: 201."""
+        query = request.query
+        if query.get("table_name") != "incident" or not query.get("file_name"):
+            raise No(400, "Invalid table or file name", None)
+        if query.get("table_sys_id") not in self.store.incidents:
+            raise _missing()
+        number, owner = uuid.uuid4().hex, query["table_sys_id"]
+        kind, now = request.headers.get("Content-Type", "application/octet-stream"), self.store.clock()
+        file = Attachment(number, query["file_name"], kind, await request.read(), owner, created=now)
+        self.store.files[number] = file
+        return web.json_response({"result": _file(file, request)}, status=201)
+
+    async def files(self, request: web.Request) -> web.Response:
+        """Files, all or those of a query such as `table_sys_id=…`."""
+        rows = [_file(file, request) for file in self.store.files.values()]
+        chosen = select(
+            rows, request.query.get("sysparm_query", ""), ("table_sys_id", "file_name", "sys_id", "table_name")
+        )
+        return web.json_response({"result": chosen}, headers={"X-Total-Count": str(len(chosen))})
+
+    def _stored(self, request: web.Request) -> Attachment:
+        found = self.store.files.get(request.match_info["file"])
+        if found is None:
+            raise _missing()
+        return found
+
+    async def file(self, request: web.Request) -> web.Response:
+        """One file's description."""
+        return web.json_response({"result": _file(self._stored(request), request)})
+
+    async def content(self, request: web.Request) -> web.Response:
+        """One file's content, never shown in the browser."""
+        headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return web.Response(
+            body=self._stored(request).content, content_type="application/octet-stream", headers=headers
+        )
+
+    async def drop_file(self, request: web.Request) -> web.Response:
+        """Delete a file."""
+        del self.store.files[self._stored(request).id]
+        return web.Response(status=204)
+
+
+def _guarded(handler: Any) -> Handler:
+    async def guarded(request: web.Request) -> web.Response:
+        if fault_of(request):
+            return _error(401, "User Not Authenticated", "Required to provide Auth information")
+        try:
+            return await handler(request)  # type: ignore[no-any-return]
+        except No as no:
+            return _error(no.status, no.message, no.detail)
+
+    return guarded
+
+
+def _table(request: web.Request) -> None:
+    if request.match_info["table"] != "incident":
+        raise No(400, f"Invalid table {request.match_info['table']}", None)
+
+
+def _missing() -> No:
+    return No(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
+
+
+async def _sent(request: web.Request) -> dict[str, Any]:
+    if not request.headers.get("Accept") or "application/json" not in request.headers.get("Content-Type", ""):
+        raise No(400, READING[0], "Accept and Content-Type must be application/json")
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        raise No(400, *READING) from None
+    if not isinstance(body, dict):
+        raise No(400, *READING)
+    return body
+
+
+def _shown(row: Row, request: web.Request) -> dict[str, Any]:
+    """The wanted columns. References carry a link unless told not to; `sysparm_display_value` gives labels."""
+    query = request.query
+    wanted = query.get("sysparm_fields")
+    names = [name for name in wanted.split(",") if name in row] if wanted else list(row)
+    display, bare = query.get("sysparm_display_value", "false"), query.get("sysparm_exclude_reference_link") == "true"
+    site = f"{request.scheme}://{request.host}/api/now/table"
+    shown: dict[str, Any] = {}
+    for name in names:
+        value, label = row[name], LABELS.get(name, {}).get(row[name], row[name])
+        if display == "all":
+            shown[name] = {"display_value": label, "value": value}
+        elif value and name in REFERENCES and not bare:
+            field = "display_value" if display == "true" else "value"
+            shown[name] = {"link": f"{site}/{REFERENCES[name]}/{value}", field: value}
+        else:
+            shown[name] = label if display == "true" else value
+    return shown
+
+
+def _next(request: web.Request, offset: int, limit: int, total: int) -> dict[str, str]:
+    if limit <= 0 or offset + limit >= total:
+        return {}
+    following = request.url.update_query(sysparm_offset=offset + limit, sysparm_limit=limit)
+    return {"Link": f'<{following}>;rel="next"'}
+
+
+def _file(file: Attachment, request: web.Request) -> Row:
+    return {
+        "sys_id": file.id,
+        "table_name": "incident",
+        "table_sys_id": file.owner,
+        "file_name": file.name,
+        "content_type": file.media_type,
+        "size_bytes": str(len(file.content)),
+        "hash": hashlib.sha256(file.content).hexdigest(),
+        "sys_created_on": stamp(file.created),
+        "sys_created_by": "admin",
+        "download_link": f"{request.scheme}://{request.host}{FILES}/{file.id}/file",
+    }
+
+
+def _error(status: int, message: str, detail: str | None) -> web.Response:
+    headers = {"WWW-Authenticate": 'BASIC realm="Service-now"'} if status == 401 else {}
+    body = {"error": {"message": message, "detail": detail}, "status": "failure"}
+    return web.json_response(body, status=status, headers=headers)

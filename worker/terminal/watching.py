@@ -1,0 +1,67 @@
+"""Following a job to its end, with progress on stderr."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.model import TERMINAL, Job, JobState
+from worker.runtime import Services
+from worker.terminal.base import Context, exit_code
+
+RESTING = TERMINAL | {JobState.HELD}
+LOOK_EVERY_S = 0.1
+
+
+def describe(job: Job) -> dict[str, Any]:
+    """A job as JSON."""
+    shown = job.model_copy(update={"command": job.shown})
+    hidden = {"id", "token", "withheld", "sealed_fields"}
+    return {"job_id": job.id, **shown.model_dump(mode="json", exclude=hidden, exclude_none=True)}
+
+
+def sentence(job: Job) -> str:
+    """A job's state in one line; a job that only brings links up to date says so."""
+    return (f"links of job {job.follows[:8]}: " if job.follows else "") + _state(job)
+
+
+def _state(job: Job) -> str:
+    if job.state is JobState.DELIVERED and job.receipt:
+        number = f" {job.receipt.ticket_number}" if job.receipt.ticket_number else ""
+        return f"{job.state.value}:{number} {job.receipt.url} ({job.receipt.change}, attempt {job.attempts})"
+    waits = ""
+    if job.due_ms and job.state in (JobState.RETRYING, JobState.QUEUED):
+        waits = f", next at {datetime.fromtimestamp(job.due_ms / 1000, UTC):%H:%M:%S} UTC"
+    return f"{job.state.value}{waits}" + (f": {job.last_error}" if job.last_error else "")
+
+
+async def follow(services: Services, job_id: str, tell: Callable[[Job], None]) -> Job:
+    """The job once it rests; `tell` hears of every change."""
+    before: tuple[object, ...] = ()
+    while True:
+        job = await services.ledger.require(job_id)
+        now = (job.state, job.attempts, job.last_error)
+        if now != before:
+            tell(job)
+            before = now
+        if job.state in RESTING:
+            return job
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def wait_for(context: Context, job_id: str) -> Job:
+    """Follow a job to its end, telling of each change on stderr."""
+
+    def tell(job: Job) -> None:
+        context.tell(f"{job.id}  {sentence(job)}")
+
+    return context.run(lambda services: follow(services, job_id, tell))
+
+
+def finish(context: Context, job: Job) -> None:
+    """Show a job that rests and end with its exit code."""
+    context.show(describe(job), f"Job {job.id} is {sentence(job)}")
+    if code := exit_code(job.state):
+        raise SystemExit(code)
