@@ -29,7 +29,7 @@ from tasks.model import (
     subject_key,
     with_fields,
 )
-from tasks.state.followups.links import Due, Links, Member, Membership
+from tasks.state.followups.links import Due, Links, Member, Membership, members_of
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.transitions import Submission
 
@@ -92,12 +92,17 @@ class Ties:
         return Membership(self.issue, member)
 
 
-async def ties_of(links: Links, job: Job, document: Document | None, *, enabled: bool) -> Ties:
-    """The ties of a job's object; none to show where the operator switched cross-links off for its destination."""
+async def ties_of(
+    links: Links, job: Job, document: Document | None, stored: Mapping[bytes, bytes], *, enabled: bool
+) -> Ties:
+    """The ties of a job's object; none to show where the operator switched cross-links off for its destination.
+
+    `stored` is the record of the job's issue; an issue that only the document names is read now.
+    """
     issue = job.issue or issue_of(job.command, document)
     if issue is None or not enabled:
         return Ties(issue, enabled=enabled)
-    members = await links.members(issue)
+    members = members_of(stored) if job.issue else await links.members(issue)
     return Ties(issue, wanted(members, job.subject, job.kind), members.get(job.subject))
 
 

@@ -56,7 +56,7 @@ from tasks.services import Services
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.followups.links import Membership
-from tasks.state.jobs.transitions import NotClaimed, Settlement, Submission
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
 from tasks.state.journal import patiently
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of
@@ -64,8 +64,8 @@ from tasks.tracing import TracedRequests
 
 log = logging.getLogger(__name__)
 
-LEASE_MARGIN_S = 15.0
 ATTEMPT_REQUESTS = 6
+LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=15_000)
 
 
 @dataclass(frozen=True)
@@ -146,22 +146,23 @@ async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
     While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
     Cancelling it gives the job back to the ledger at once, for any other worker.
     """
-    lease_ms, claim = await _lease_ms(services, job_id), uuid.uuid4().hex
-    job = await patiently(lambda: services.ledger.claim(job_id, services.worker, lease_ms, claim), PATIENCE_S)
-    if isinstance(job, NotClaimed):
-        return job
+    claim = uuid.uuid4().hex
+    claimed = await patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
+    if isinstance(claimed, NotClaimed):
+        return claimed
+    job = claimed.job
     with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
-        ended = await _run(services, job)
+        ended = await _run(services, claimed)
         span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
         if isinstance(ended, Ended) and ended.error:
             span.fail(ended.error.code)
         return ended
 
 
-async def _run(services: Services, job: Job) -> Ended | NotClaimed:
-    trail = Trail()
+async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
+    job, trail = claimed.job, Trail()
     try:
-        receipt, link = await _deliver(services, job, trail)
+        receipt, link = await _deliver(services, claimed, trail)
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
@@ -178,20 +179,14 @@ async def _run(services: Services, job: Job) -> Ended | NotClaimed:
     return ended
 
 
-async def _lease_ms(services: Services, job_id: str) -> int:
-    job = await services.ledger.get(job_id)
-    record = await services.directory.get(job.destination) if job else None
-    total_s = record.settings.total_timeout_s if record else 30.0
-    return int(1000 * (total_s * ATTEMPT_REQUESTS + LEASE_MARGIN_S))
-
-
-async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt, Membership | None]:
+async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[Receipt, Membership | None]:
+    job = claimed.job
     try:
-        record = trail.record = await services.directory.require(job.destination)
-        secret = await services.directory.secret(record)
+        record = trail.record = await services.directory.require(job.destination, claimed.destination)
+        secret = services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
-        work, ties = await _load(services, job, trail, record, lag_ms=int(1000 * destination.write_lag_s))
+        work, ties = await _load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -233,20 +228,22 @@ async def _deliver(services: Services, job: Job, trail: Trail) -> tuple[Receipt,
 
 
 async def _load(
-    services: Services, job: Job, trail: Trail, record: DestinationRecord, *, lag_ms: int
+    services: Services, claimed: Claimed, trail: Trail, record: DestinationRecord, *, lag_ms: int
 ) -> tuple[Work, Ties]:
     """The job's content and what is known of its subject.
 
     An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing. One
     that the ledger has lost may be shown at any time: the doubt about it is as old as can be.
     """
-    known = await services.ledger.subject(job.subject)
+    job, known = claimed.job, claimed.subject
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     lost_ms = int(services.look_first)
-    command, document, issue = await _content(services, job)
-    ties = await cross_links.ties_of(services.links, job, document, enabled=record.settings.cross_links)
+    command, document, issue = _content(services, job, claimed.content)
+    ties = await cross_links.ties_of(
+        services.links, job, document, claimed.members, enabled=record.settings.cross_links
+    )
     work = Work(
         job_id=job.id,
         subject=job.subject,
@@ -262,7 +259,7 @@ async def _load(
     return work, ties
 
 
-async def _content(services: Services, job: Job) -> tuple[Command, Document | None, Issue | None]:
+def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Command, Document | None, Issue | None]:
     """A job's command with its fields, and its content; a job that only brings links up to date needs none."""
     document, issue = None, None
     if job.follows:
@@ -270,9 +267,9 @@ async def _content(services: Services, job: Job) -> tuple[Command, Document | No
     try:
         command = services.ledger.command_of(job)
         if isinstance(job.command, PublishToConfluence):
-            document = await services.contents.document(job.command.doc_id)
+            document = services.contents.opened_document(job.command.doc_id, stored)
         else:
-            issue = await services.contents.issue(job.command.issue_id)
+            issue = services.contents.opened_issue(job.command.issue_id, stored)
     except KeyTrouble as trouble:
         # This job's trouble and not its destination's; a missing key may come back, a damaged record doesn't mend.
         failure = Transient if trouble.code == "key_unavailable" else Permanent

@@ -184,7 +184,7 @@ class Services:
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
         record = await self.destinations.require(name)
-        secret = await self.destinations.secret(record)
+        secret = self.destinations.secret(record)
         return await operations.test_connection(self.core, destination_for(record.settings), secret, record, actor)
 
 

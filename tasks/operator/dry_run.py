@@ -38,7 +38,7 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
     )
     destination = destination_for(record.settings)
     try:
-        authorization = destination.authorization(await services.directory.secret(record))
+        authorization = destination.authorization(services.directory.secret(record))
     except KeyTrouble as trouble:
         raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
     verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)

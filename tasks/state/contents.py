@@ -43,13 +43,19 @@ class Contents:
 
     async def document(self, document_id: str) -> Document | None:
         """The document of that id, or None where it was never put."""
-        record = await self._redis.get(f"{self._prefix}:document:{document_id}")
-        text = None if record is None else self._open("document", document_id, record)
-        return None if text is None else Document.model_validate_json(text, extra="ignore")
+        return self.opened_document(document_id, await self._redis.get(f"{self._prefix}:document:{document_id}"))
 
     async def issue(self, issue_id: str) -> Issue | None:
         """The issue of that id, or None where it was never put."""
-        record = await self._redis.get(f"{self._prefix}:issue:{issue_id}")
+        return self.opened_issue(issue_id, await self._redis.get(f"{self._prefix}:issue:{issue_id}"))
+
+    def opened_document(self, document_id: str, record: bytes | None) -> Document | None:
+        """The document of that id from its record as stored; raises `KeyTrouble`."""
+        text = None if record is None else self._open("document", document_id, record)
+        return None if text is None else Document.model_validate_json(text, extra="ignore")
+
+    def opened_issue(self, issue_id: str, record: bytes | None) -> Issue | None:
+        """The issue of that id from its record as stored; raises `KeyTrouble`."""
         text = None if record is None else self._open("issue", issue_id, record)
         return None if text is None else Issue.model_validate_json(text, extra="ignore")
 

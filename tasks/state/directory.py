@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from pydantic import Field
 from redis.asyncio import Redis
 
 from tasks.destinations import AnySettings, check_address, parse_settings
@@ -27,7 +28,14 @@ class DestinationRecord(Frozen):
     reason: str = ""
     not_before_ms: int = 0
     last_success_ms: int | None = None
-    has_credential: bool = False
+    sealed: str | None = Field(
+        default=None, repr=False, exclude=True, description="the credential, as the vault opens it"
+    )
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether a credential is stored."""
+        return self.sealed is not None
 
 
 class Directory:
@@ -39,6 +47,7 @@ class Directory:
         self._vault = vault
         self._prefix = journal.prefix
         self._limiter = Limiter(journal)
+        self._parsed: dict[str, tuple[str, AnySettings]] = {}
 
     async def set(self, name: str, settings: AnySettings, secret: str | None, actor: str) -> DestinationRecord:
         """Store a destination. Without a secret the stored one stays, as long as it would go to the same host.
@@ -61,7 +70,7 @@ class Directory:
                     code="credential_bound",
                     advice="Give the secret again.",
                 )
-            secret = await self.secret(before)
+            secret = self.secret(before)
         revision = (before.revision if before else 0) + 1
         fields = {
             "settings": settings.model_dump_json(exclude_none=True),
@@ -94,25 +103,36 @@ class Directory:
 
     async def get(self, name: str) -> DestinationRecord | None:
         """The destination of that name, or None."""
-        raw = {k.decode(): v.decode() for k, v in (await self._redis.hgetall(self._key(name))).items()}
+        return self.record_of(name, await self._redis.hgetall(self._key(name)))
+
+    def record_of(self, name: str, stored: Mapping[bytes, bytes]) -> DestinationRecord | None:
+        """The destination of that name from its record as stored; None where that is empty."""
+        raw = {k.decode(): v.decode() for k, v in stored.items()}
         if "settings" not in raw:
             return None
-        return DestinationRecord.model_validate(
-            {
-                "name": name,
-                "settings": parse_settings(json.loads(raw["settings"]), stored=True),
-                "revision": raw["revision"],
-                "state": raw.get("state", "ready"),
-                "reason": raw.get("reason", ""),
-                "not_before_ms": raw.get("not_before_ms", 0),
-                "last_success_ms": raw.get("last_success_ms"),
-                "has_credential": "secret" in raw,
-            }
+        return DestinationRecord(
+            name=name,
+            settings=self._settings_of(name, raw["settings"]),
+            revision=int(raw["revision"]),
+            state=raw.get("state", "ready"),
+            reason=raw.get("reason", ""),
+            not_before_ms=int(raw.get("not_before_ms", 0)),
+            last_success_ms=int(raw["last_success_ms"]) if "last_success_ms" in raw else None,
+            sealed=raw.get("secret"),
         )
 
-    async def require(self, name: str) -> DestinationRecord:
-        """The destination of that name; raises `Refused` naming those that exist."""
-        record = await self.get(name)
+    def _settings_of(self, name: str, stored: str) -> AnySettings:
+        """Settings as stored, parsed once for as long as they stay the same."""
+        known = self._parsed.get(name)
+        if known is None or known[0] != stored:
+            known = self._parsed[name] = stored, parse_settings(json.loads(stored), stored=True)
+        return known[1]
+
+    async def require(self, name: str, stored: Mapping[bytes, bytes] | None = None) -> DestinationRecord:
+        """The destination of that name (from its record where that was read already); raises `Refused` naming those that
+        exist.
+        """
+        record = await self.get(name) if stored is None else self.record_of(name, stored)
         if record is None:
             known = ", ".join(await self.names()) or "none"
             raise Refused(
@@ -151,13 +171,12 @@ class Directory:
             )
         return fitting[0]
 
-    async def secret(self, record: DestinationRecord) -> str | None:
+    def secret(self, record: DestinationRecord) -> str | None:
         """The destination's credential; raises `KeyTrouble`."""
-        raw = await self._redis.hget(self._key(record.name), "secret")
-        if raw is None:
+        if record.sealed is None:
             return None
         return self._vault.open(
-            raw.decode(), purpose="credential", owner=record.name, field="secret", revision=record.revision
+            record.sealed, purpose="credential", owner=record.name, field="secret", revision=record.revision
         )
 
     async def remove(self, name: str, actor: str) -> None:

@@ -51,12 +51,15 @@ class Pending:
 
 @dataclass(frozen=True)
 class Reply:
-    """A script's answer: `ok`, `exists` or `refused` with its reason, and the entry's place in the chain."""
+    """A script's answer: `ok`, `exists` or `refused` with its reason, the entry's place in the chain, and what the script
+    read, as bytes; that is lost where the connection broke before the answer.
+    """
 
     status: str
     reason: str = ""
     detail: str = ""
     intent: str = ""
+    data: tuple[Any, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -202,19 +205,21 @@ class Journal:
             elif isinstance(reply, Exception):
                 self._resolve(pending, unavailable(reply))
             else:
-                status, *rest = [part.decode() if isinstance(part, bytes) else str(part) for part in reply]
+                status, reason, detail, data = _parts(reply)
                 if status == "ok":
-                    self._accept(pending, trouble, *rest[:1])
+                    self._accept(pending, trouble, reason, data)
                 else:
-                    self._resolve(pending, Reply(status, *rest[:2]))
+                    self._resolve(pending, Reply(status, reason, detail, data=data))
         if broken and again and head != self._chain.head:
             self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
-    def _accept(self, pending: Pending, trouble: StateUnavailable | None = None, told: str = "") -> None:
+    def _accept(
+        self, pending: Pending, trouble: StateUnavailable | None = None, told: str = "", data: tuple[Any, ...] = ()
+    ) -> None:
         """The entry is in. What the script told besides is lost where the connection broke before its answer."""
         self._chain.seq, self._chain.mac = pending.seq, pending.mac
-        self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}"))
+        self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}", data=data))
 
     def _resolve(self, pending: Pending, result: Reply | Exception) -> None:
         if pending.done.done():
@@ -270,6 +275,13 @@ class Journal:
             await self._prepare({script})
         result = target.evalsha(self._shas[script], 0, self.prefix, entry, json.dumps(args))
         return await result if hasattr(result, "__await__") and target is self._redis else result
+
+
+def _parts(reply: list[Any]) -> tuple[str, str, str, tuple[Any, ...]]:
+    """A script's answer: its status, reason and detail as text, and what follows as it came."""
+    told = [part.decode() if isinstance(part, bytes) else str(part) for part in reply[:3]]
+    status, reason, detail = (*told, "", "")[:3]
+    return status, reason, detail, tuple(reply[3:])
 
 
 def _index_of(group: list[Pending], head: str) -> int:

@@ -41,6 +41,7 @@ class Vault:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
+        self._purposes: dict[tuple[str, str], tuple[bytes, bytes, Fernet]] = {}
 
     @property
     def key_id(self) -> str:
@@ -53,7 +54,7 @@ class Vault:
         plain = json.dumps(
             {"ctx": [purpose, owner, field, revision], "secret": secret}, separators=(",", ":"), ensure_ascii=True
         )
-        token = Fernet(_derive(key, purpose)).encrypt(plain.encode())
+        token = self._fernet(key_id, key, purpose).encrypt(plain.encode())
         return f"{PREFIX}.{key_id}.{token.decode()}"
 
     def open(self, record: str, *, purpose: str, owner: str, field: str = "", revision: int = 0) -> str:
@@ -71,7 +72,7 @@ class Vault:
                 advice="Put that key back into the key file, or store the secret again.",
             )
         try:
-            plain = json.loads(Fernet(_derive(key, purpose)).decrypt(token.encode()))
+            plain = json.loads(self._fernet(key_id, key, purpose).decrypt(token.encode()))
             context, secret = plain["ctx"], str(plain["secret"])
         except (InvalidToken, TypeError, ValueError, KeyError):
             raise KeyTrouble(f"{where} is damaged.", code="damaged", advice="Store it again.") from None
@@ -92,11 +93,11 @@ class Vault:
                 f"Key {key_id[:8]!r} is not on the key ring.", code="key_unavailable", advice="Put it back."
             )
         try:
-            plain = Fernet(_derive(key, purpose)).decrypt(token.encode())
+            plain = self._fernet(key_id, key, purpose).decrypt(token.encode())
         except (InvalidToken, TypeError, ValueError):
             raise KeyTrouble(f"A {purpose} record is damaged.", code="damaged", advice="Store it again.") from None
         new_id, new = self._keys.current
-        return f"{PREFIX}.{new_id}.{Fernet(_derive(new, purpose)).encrypt(plain).decode()}"
+        return f"{PREFIX}.{new_id}.{self._fernet(new_id, new, purpose).encrypt(plain).decode()}"
 
     def digest(self, purpose: str, message: bytes, key_id: str | None = None) -> str:
         """A keyed digest to store and compare later by `matches`, also after the current key has changed."""
@@ -112,10 +113,23 @@ class Vault:
 
     def mac(self, purpose: str, message: bytes, key_id: str | None = None) -> bytes:
         """HMAC-SHA-256 of `message` under the purpose's own key; raises `KeyTrouble` when the key is gone."""
-        key = self._keys.get(key_id or self.key_id)
+        named = key_id or self.key_id
+        key = self._keys.get(named)
         if key is None:
             raise KeyTrouble(f"Key {key_id!r} is not on the key ring.", code="key_unavailable", advice="Put it back.")
-        return hmac.digest(_derive(key, purpose), message, "sha256")
+        return hmac.digest(self._derived(named, key, purpose), message, "sha256")
+
+    def _derived(self, key_id: str, key: bytes, purpose: str) -> bytes:
+        """A purpose's own key, derived once for each key of the ring."""
+        known = self._purposes.get((key_id, purpose))
+        if known is None or known[0] != key:
+            derived = _derive(key, purpose)
+            known = self._purposes[key_id, purpose] = key, derived, Fernet(derived)
+        return known[1]
+
+    def _fernet(self, key_id: str, key: bytes, purpose: str) -> Fernet:
+        self._derived(key_id, key, purpose)
+        return self._purposes[key_id, purpose][2]
 
 
 def key_id_of(stored: str) -> str | None:

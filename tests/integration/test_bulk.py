@@ -29,7 +29,7 @@ async def submit_many(services, count, destination="servicenow"):
 
 async def kill(services, job_ids):
     for job_id in job_ids:
-        job = await services.ledger.claim(job_id, "w", 60_000)
+        job = (await services.ledger.claim(job_id, "w", 60_000)).job
         await services.ledger.settle(job, Settlement(JobState.DEAD, Event.DEAD))
 
 

@@ -79,7 +79,7 @@ def test_the_secret_is_taken_from_stdin_or_a_file_and_shown_nowhere(cli, setting
 
 async def secret_of(settings, name):
     async with open_services(settings) as services:
-        return await services.destinations.secret(await services.destinations.require(name))
+        return services.destinations.secret(await services.destinations.require(name))
 
 
 def test_without_a_secret_the_stored_one_stays_but_never_follows_to_another_host(cli, settings):

@@ -64,7 +64,7 @@ async def test_every_record_moves_to_the_new_key_and_stays_readable(services, se
     assert old not in {key for key, records in (await named(services)).items() if records}
     assert (await services.contents.document("d7")).content_md == "words 7"
     record = await services.destinations.require("confluence")
-    assert await services.destinations.secret(record)
+    assert services.destinations.secret(record)
     async with open_services(settings) as fresh:
         assert (await fresh.contents.document("d7")).content_md == "words 7"
         assert (await fresh.audit.verify()).ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +78,7 @@ class Links:
 
     async def members(self, issue: str) -> dict[str, Member]:
         """The issue's delivered objects, by subject."""
-        raw = await self._redis.hgetall(f"{self._journal.prefix}:links:{issue}")
-        return {subject.decode(): _member(entry) for subject, entry in raw.items()}
+        return members_of(await self._redis.hgetall(f"{self._journal.prefix}:links:{issue}"))
 
     async def due(self, batch: int = 50, *, ahead_ms: int = 0) -> list[Due]:
         """Issues in which something ended since their links were last looked at, and nothing for ten seconds (less
@@ -112,6 +112,11 @@ class Links:
     async def _seen(self, issue: str, score: str, again_ms: int | None) -> None:
         args = {"issue": issue, "score": score} | ({"again_ms": again_ms} if again_ms is not None else {})
         await self._journal.query("followups/links_done", args)
+
+
+def members_of(stored: Mapping[bytes, bytes]) -> dict[str, Member]:
+    """An issue's objects by subject, from its record as stored."""
+    return {subject.decode(): _member(entry) for subject, entry in stored.items()}
 
 
 def _member(entry: str | bytes) -> Member:

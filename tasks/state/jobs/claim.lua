@@ -1,12 +1,21 @@
--- claim(args: id, worker, claim, lease_ms, silent_ms): take the job for one attempt, if it is its turn; again with the same `claim` is the same
+-- claim(args: id, worker, claim, lease_ms?, lease, silent_ms): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
 -- with traffic/decisions
 local id = args.id
 local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end
-if state == 'running' and get(id, 'claim') == args.claim then return {'exists', id} end
+local destination = get(id, 'destination')
+
+-- the records of job and destination, what is known of its subject, its content, and the links of its issue
+local function everything()
+  local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried')
+  local content, issue = get(id, 'content'), get(id, 'issue')
+  return redis.call('HGETALL', job_key(id)), redis.call('HGETALL', key('destination', destination)), subject,
+    content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {}
+end
+
+if state == 'running' and get(id, 'claim') == args.claim then return {'exists', id, '', everything()} end
 if state ~= 'queued' and state ~= 'retrying' then return {'refused', 'state', state} end
 
-local destination = get(id, 'destination')
 local gate = gate_of(destination)
 local function later(reason, due_ms)
   redis.call('ZREM', key('sent', destination), id)
@@ -34,6 +43,13 @@ local all = threads(false)
 local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
 if lane.used >= gate.concurrency or not may_take(lane, all) then return later('full', now + 500) end
 
+-- an attempt may make so many requests, each as long as the destination's settings let it, before others take it for lost
+local function lease_of(name)
+  local settings = redis.call('HGET', key('destination', name), 'settings')
+  local total_s = settings and number(cjson.decode(settings).total_timeout_s, args.lease.total_s) or args.lease.total_s
+  return math.ceil(1000 * total_s * args.lease.requests + args.lease.margin_ms)
+end
+
 if gate.interval > 0 then redis.call('ZADD', key('starting', destination), int(now + 10000), id) end
 if gate.breaker.until_ms > 0 then redis.call('HSET', key('traffic', destination), 'probe', id) end
 stop_waiting(id)
@@ -44,9 +60,9 @@ local token = redis.call('HINCRBY', job_key(id), 'token', 1)
 local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
 redis.call('ZADD', key('workers'), 'NX', int(now + args.silent_ms), args.worker)
-redis.call('ZADD', key('leases'), int(now + args.lease_ms), id)
+redis.call('ZADD', key('leases'), int(now + (args.lease_ms or lease_of(destination))), id)
 redis.call('ZADD', key('running', destination), int(now), id)
 redis.call('SADD', key('worker', args.worker, 'jobs'), id)
 note(id, 'attempt.started', {attempt = attempt, worker = args.worker})
 audit()
-return {'ok'}
+return {'ok', '', '', everything()}

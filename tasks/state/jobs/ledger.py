@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from redis.asyncio import Redis
@@ -21,9 +22,9 @@ from tasks.model import (
 )
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.overview import JobFilter
-from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline
-from tasks.state.jobs.records import command_fields, opened, text
-from tasks.state.jobs.transitions import NotClaimed, Settlement, Submission
+from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
+from tasks.state.jobs.records import command_fields, job_of, opened, text
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
 from tasks.state.journal import Journal, Reply
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
 
@@ -114,17 +115,22 @@ class Ledger(Reading):
             supersedes=args["waiting"] or None,
         )
 
-    async def claim(self, job_id: str, worker: str, lease_ms: int, claim: str | None = None) -> Job | NotClaimed:
-        """Take a job for one attempt: its record with a new fencing token, or why not.
+    async def claim(
+        self, job_id: str, worker: str, lease: Lease | int, claim: str | None = None
+    ) -> Claimed | NotClaimed:
+        """Take a job for one attempt, with a new fencing token and everything that the attempt needs, or say why not.
 
-        The same `claim` (a name for this one try) again is the same claim: what a broken connection left in doubt can
-        be asked again.
+        A lease may be given in milliseconds. The same `claim` (a name for this one try) again is the same claim: what a
+        broken connection left in doubt can be asked again.
         """
         claim = claim or uuid.uuid4().hex
-        args = {"id": job_id, "worker": worker, "lease_ms": lease_ms, "claim": claim, "silent_ms": SILENT_MS}
+        args: dict[str, Any] = {"id": job_id, "worker": worker, "claim": claim, "silent_ms": SILENT_MS}
+        args |= {"lease_ms": lease} if isinstance(lease, int) else {"lease": asdict(lease)}
         reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
-        if reply.ok or reply.status == "exists":
-            return await self.require(job_id)
+        if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
+            reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
+        if reply.data:
+            return Claimed.of(reply.data, job_of, subject_of)
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
         return NotClaimed(reply.reason, reply.detail)

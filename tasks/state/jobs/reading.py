@@ -16,6 +16,7 @@ from tasks.state.jobs.records import job_of, text
 from tasks.state.jobs.transitions import Subject
 from tasks.state.journal import Journal
 
+SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
 TIMELINE = "events"  # a job's timeline stands beside its record, under this further part of its key
 
 
@@ -67,17 +68,21 @@ class Reading:
 
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
-        names = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
-        raw = await self._redis.hmget(self._key("subject", subject), names)
-        return Subject(
-            receipt=Receipt.model_validate_json(raw[0], extra="ignore") if raw[0] else None,
-            doubt_until_ms=int(raw[1]) if raw[1] else None,
-            delivered_ms=int(raw[2]) if raw[2] else None,
-            tried=text(raw[3]) if raw[3] else None,
-        )
+        return subject_of(await self._redis.hmget(self._key("subject", subject), SUBJECT_FIELDS))
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, *parts))
+
+
+def subject_of(raw: Sequence[Any]) -> Subject:
+    """What is known of a subject, from its `SUBJECT_FIELDS`."""
+    receipt, doubt_until_ms, delivered_ms, tried = raw
+    return Subject(
+        receipt=Receipt.model_validate_json(receipt, extra="ignore") if receipt else None,
+        doubt_until_ms=int(doubt_until_ms) if doubt_until_ms else None,
+        delivered_ms=int(delivered_ms) if delivered_ms else None,
+        tried=text(tried) if tried else None,
+    )
 
 
 def is_timeline(job_id: str) -> bool:

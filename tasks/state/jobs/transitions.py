@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from tasks.model import Callback, Command, Frozen, JobState, LastError, Receipt
+from tasks.model import Callback, Command, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit.entries import Event
 from tasks.state.followups.links import Membership
 from tasks.state.traffic.limiter import Sign
@@ -62,6 +63,42 @@ class Settlement:
     suspend: str | None = None
     sign: Sign | None = None
     link: Membership | None = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """How long an attempt may run before others take it for lost: each of its `requests` as long as its destination's
+    settings let one be (`total_s` where there are none), and `margin_ms`.
+    """
+
+    requests: int
+    margin_ms: int
+    total_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A job taken for one attempt, with what the attempt needs, read in the same moment: what is known of its subject, and
+    as Redis has them its destination's record, its sealed content and the members of its issue.
+    """
+
+    job: Job
+    subject: Subject
+    destination: Mapping[bytes, bytes]
+    content: bytes | None = field(default=None, repr=False)
+    members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls, data: tuple[Any, ...], job: Callable[[Mapping[bytes, bytes]], Job], subject: Callable[[Any], Subject]
+    ) -> Claimed:
+        """From the script's answer."""
+        record, destination, known, content, members = data
+        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members))
+
+
+def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 @dataclass(frozen=True)
