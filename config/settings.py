@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         default=None, description="key file (mode 0600), one Fernet key a line, newest first"
     )
     keys: SecretStr | None = Field(default=None, description="the keys themselves, comma-separated; a file is safer")
-    concurrency: int = Field(default=32, ge=1, le=500, description="attempts that one worker runs at once")
+    concurrency: int = Field(default=200, ge=1, le=2000, description="attempts that one worker runs at once")
     prefix: str = Field(default="afterword", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="prefix of all Redis keys")
     result_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, description="how long Celery results are kept")
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
@@ -70,7 +70,9 @@ class Settings(BaseSettings):
         ge=0,
         description="how long a starting worker waits for a Redis that is away: it may be failing over",
     )
-    resend_after_s: float = Field(default=10.0, gt=0, description="a wake-up not answered by then is sent again")
+    resend_after_s: float = Field(
+        default=10.0, gt=0, description="a job offered to a worker that did not take it by then is offered again"
+    )
     crash_limit: int = Field(
         default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
     )

@@ -19,6 +19,7 @@ import json
 import logging
 import traceback
 import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from redis.exceptions import RedisError
@@ -65,6 +66,7 @@ from tasks.tracing import TracedRequests
 log = logging.getLogger(__name__)
 
 ATTEMPT_REQUESTS = 6
+REVOKED = "revoked"
 LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=15_000)
 
 
@@ -92,13 +94,14 @@ async def submit(
     issue: Issue | None = None,
     callback: Callback | None = None,
     adopt: bool = False,
+    origin: Mapping[str, object] | None = None,
     traceparent: str | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
     Raises `Refused` for content that was never put and for a destination that doesn't exist. With `adopt` (a message
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
-    the reason in its record.
+    the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
     """
     try:
         record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
@@ -133,6 +136,7 @@ async def submit(
             issue=cross_links.issue_of(command, known),
             callback=callback,
             traceparent=traceparent,
+            origin=origin,
         )
     )
 
@@ -140,17 +144,19 @@ async def submit(
 # -- one attempt -----------------------------------------------------------------------------------------------------
 
 
-async def attempt(services: Services, job_id: str) -> Ended | NotClaimed:
-    """Run one attempt of a job if it is its turn, and settle it.
+async def attempt(services: Services, job_id: str, started: Callable[[Job], None] | None = None) -> Ended | NotClaimed:
+    """Run one attempt of a job if it is its turn, and settle it; `started` hears of it once the job is claimed.
 
     While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
-    Cancelling it gives the job back to the ledger at once, for any other worker.
+    Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
     claimed = await patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
     if isinstance(claimed, NotClaimed):
         return claimed
     job = claimed.job
+    if started is not None:
+        started(job)
     with working_on(job), services.tracing.span("attempt", about(job), parent=job.traceparent) as span:
         ended = await _run(services, claimed)
         span.note({"state": ended.state if isinstance(ended, Ended) else ended.reason})
@@ -168,8 +174,9 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return NotClaimed("fenced")
     except AttemptFailed as failure:
         return await _settle_failure(services, job, trail, failure)
-    except asyncio.CancelledError:
-        return await asyncio.shield(_give_back(services, job, trail))
+    except asyncio.CancelledError as cancelled:
+        revoked = cancelled.args == (REVOKED,)
+        return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
     settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up", link=link)
@@ -333,16 +340,19 @@ async def _suspend(services: Services, record: DestinationRecord, failure: Attem
         log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
-async def _give_back(services: Services, job: Job, trail: Trail) -> Ended | NotClaimed:
-    """Settle an attempt that was cut short because this worker stops: another one takes the job now."""
-    failure = Transient(
-        "The worker was stopped during this attempt.", code="worker_stopped", certain=trail.doubt.writes == 0
-    )
+async def _give_back(services: Services, job: Job, trail: Trail, *, revoked: bool) -> Ended | NotClaimed:
+    """Settle an attempt that was cut short: because this worker stops, so that another one takes the job now, or because
+    the job was revoked. What it may have written stays in doubt.
+    """
+    certain = trail.doubt.writes == 0
+    failure = Transient("The worker was stopped during this attempt.", code="worker_stopped", certain=certain)
+    if revoked:
+        failure = Transient("The job was revoked during this attempt.", code="revoked", certain=certain)
     error = LastError(code=failure.code, message=failure.message)
     settlement = Settlement(
-        JobState.RETRYING,
-        Event.GIVEN_BACK,
-        due_ms=services.clock_ms(),
+        JobState.CANCELLED if revoked else JobState.RETRYING,
+        Event.CANCELLED if revoked else Event.GIVEN_BACK,
+        due_ms=None if revoked else services.clock_ms(),
         counted=False,
         error=error,
         doubt=trail.doubt.after_failure(failure, services.clock_ms(), 0),

@@ -1,29 +1,22 @@
-"""How a job's end looks in Celery: a result, a `Retry` with its due time, or a typed error."""
+"""How what happened to a job looks in Celery: a typed error, or a `Retry` with its due time."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Retry
 
 from tasks.errors import AfterwordError, Permanent
 from tasks.lifecycle import Ended
-from tasks.model import JobState, LastError
+from tasks.model import TERMINAL, JobState, LastError
 
 
-def answer(ended: Ended) -> dict[str, str]:
-    """What a task returns; raises what it ends with otherwise."""
-    match ended.state:
-        case JobState.DELIVERED if ended.receipt is not None:
-            return ended.receipt.result()
-        case JobState.DEAD | JobState.CANCELLED | JobState.SUPERSEDED:
-            raise failure_of(ended.state, ended.error)
-        case JobState.QUEUED | JobState.RETRYING | JobState.HELD:
-            message = str(ended.error) if ended.error else "Waiting for its turn."
-            due_ms = ended.due_ms
-            raise Retry(message, when=datetime.fromtimestamp(due_ms / 1000, UTC) if due_ms else None)
-        case _:
-            raise Ignore
+def wait_of(ended: Ended) -> Retry | None:
+    """What an attempt looks like whose job goes on waiting; None for a job that has ended."""
+    if ended.state in TERMINAL:
+        return None
+    message = str(ended.error) if ended.error else "Waiting for its turn."
+    return Retry(message, when=datetime.fromtimestamp(ended.due_ms / 1000, UTC) if ended.due_ms else None)
 
 
 def failure_of(state: JobState, error: AfterwordError | LastError | None) -> Permanent:

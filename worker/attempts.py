@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from typing import Any
+
+from tasks.lifecycle import REVOKED
 
 log = logging.getLogger(__name__)
 
 GIVE_BACK_S = 10.0
-T = TypeVar("T")
 
 
 class Attempts:
@@ -18,19 +19,26 @@ class Attempts:
 
     def __init__(self) -> None:
         self.stopping = False
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[str, asyncio.Task[Any]] = {}
         self._hurry = asyncio.Event()
+        self._drained = asyncio.Event()
 
-    async def run(self, work: Awaitable[T]) -> T:
-        """The result of `work`, which `drain` waits for."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an attempt runs in a task")
-        self._running.add(task)
-        try:
-            return await work
-        finally:
-            self._running.discard(task)
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def begin(self, job_id: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run an attempt that `drain` waits for. One of the same job that runs already is its only one."""
+        if job_id in self._running:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._running[job_id] = task
+        task.add_done_callback(lambda _: self._running.pop(job_id, None))
+
+    def revoke(self, job_id: str) -> None:
+        """Cut the attempt of a job short, where it runs here: the job is then cancelled."""
+        if task := self._running.get(job_id):
+            task.cancel(REVOKED)
 
     async def drain(self, limit_s: float) -> None:
         """Take no more, let what runs finish within `limit_s` seconds, then have the rest given back to the ledger.
@@ -46,14 +54,22 @@ class Attempts:
         await asyncio.wait({hurry, done}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         done.cancel()
-        rest = set(self._running)
+        rest = set(self._running.values())
         if rest:
             log.warning("%d attempts did not finish in time; they are given back", len(rest))
             await cancel_all(rest, GIVE_BACK_S)
+        self._drained.set()
+
+    async def let_go(self, limit_s: float) -> None:
+        """Return when nothing runs any more: after the drain that was begun, or one that is begun now."""
+        if self.stopping:
+            await self._drained.wait()
+        else:
+            await self.drain(limit_s)
 
     async def _finished(self) -> None:
         while self._running:
-            await asyncio.wait(set(self._running))
+            await asyncio.wait(set(self._running.values()))
 
 
 async def cancel_all(tasks: set[asyncio.Task[Any]], patience_s: float) -> None:

@@ -19,25 +19,47 @@ from typing import Any
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
 from celery.loaders.app import AppLoader
+from celery.utils.nodenames import default_nodename
 from redis.exceptions import RedisError
 
 from config.logging import configure_logging
 from config.settings import ConfigError, settings_for
-from tasks import lifecycle, progress
-from tasks.errors import AfterwordError, AttemptFailed, Refused, StateUnavailable
-from tasks.model import CommandName, JobState, parse_command
-from tasks.state.jobs.transitions import NotClaimed
+from tasks import progress
+from tasks.destinations import KINDS
+from tasks.errors import AfterwordError, Refused, StateUnavailable
+from tasks.model import TERMINAL, CommandName, parse_command
 from tasks.tracing import checked_traceparent
-from worker.answers import answer
+from worker import control
+from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
 from worker.rounds.callbacks import Callbacks
 from worker.rounds.checkpoints import log_checkpoints
-from worker.rounds.sweeper import WAKES, Sweeper
+from worker.rounds.runner import Runner
+from worker.rounds.sweeper import Sweeper
+from worker.rounds.teller import Teller
 from worker.runtime import Loop, Services
 
 log = logging.getLogger(__name__)
 
+# What of a message the teller needs when its job has ended.
+ORIGIN = (
+    "callbacks",
+    "errbacks",
+    "chain",
+    "chord",
+    "group",
+    "group_index",
+    "root_id",
+    "parent_id",
+    "reply_to",
+    "correlation_id",
+    "ignore_result",
+    "stamps",
+    "stamped_headers",
+)
+WAKES = "afterword_wakes"  # the header of an earlier version's message about a job that the ledger knows
+TESTS_SHARE = 2  # of the threads that handle messages, every second one may test a connection
 REQUEUE_PAUSE_S = 1.0  # a broker that is well while Redis is away must not spin
 
 
@@ -68,6 +90,7 @@ class Afterword(Celery):
 
     amqp_cls = "worker.broker.guard:NamedAmqp"
     loop: Loop | None = None
+    asked_concurrency: int | None = None
     tests = TestRoom(limit=1)
 
     def running_loop(self) -> Loop:
@@ -104,63 +127,51 @@ class Delivery(Task):
 app = Afterword("afterword", loader=Loader, task_cls=Delivery, set_as_current=False)
 
 
-def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """One attempt of the job whose id is the task's id.
+def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> None:
+    """Put the job of a message into the ledger, which tells of everything that becomes of it; its id is the task's id.
 
-    Returns the receipt in upstream's shape; raises `Retry` with the due time that the ledger holds, a typed error for
-    a job that is dead, `Ignore` where this message has nothing to do, or `Reject` where another worker must have it.
+    Raises `Ignore` once it is there, so that the message is acknowledged and no result is stored yet; a typed error where
+    the message asks for what can't be, or `Reject` where the ledger can't be reached.
     """
-    traceparent = getattr(task.request, "traceparent", None)  # a header that tracing producers send
-    given = None if getattr(task.request, WAKES, None) else arguments
+    request = task.request
     try:
         loop = app.running_loop()
-        ended = loop.run(loop.attempts.run(_attempt(loop, str(task.request.id), command, given, traceparent)))
+        loop.run(_adopt(loop.services, request, {"command": command, **arguments}))
     except (StateUnavailable, RedisError, OSError) as trouble:
-        log.error("job %s: %s", task.request.id, trouble)
+        log.error("job %s: %s", request.id, trouble)
         time.sleep(REQUEUE_PAUSE_S)
         raise Reject(str(trouble), requeue=True) from None
     except CancelledError:
         # Cut short before the ledger said anything: a job that came as this message may stand nowhere else yet.
         raise Reject("this worker stops", requeue=True) from None
     except AfterwordError as refused:
-        log.error("job %s: %s", task.request.id, refused)
+        log.error("job %s: %s", request.id, refused)
         raise
-    return answer(ended)
+    raise Ignore("the ledger has it")
 
 
-async def _attempt(
-    loop: Loop, job_id: str, command: CommandName, arguments: Mapping[str, Any] | None, traceparent: object = None
-) -> lifecycle.Ended:
-    """One attempt; without `arguments` the message only wakes a worker for a job that the ledger knows."""
-    services = loop.services
-    if await services.ledger.get(job_id) is None:
-        if arguments is None:
-            raise Ignore("the job was forgotten")
+async def _adopt(services: Services, request: Any, given: Mapping[str, Any]) -> None:
+    """Store the job of a message; one that is known already is told again where it has ended."""
+    job_id = str(request.id)
+    known = await services.ledger.get(job_id)
+    if getattr(request, WAKES, None):  # a worker of an earlier version offers a job of the ledger
+        await services.upkeep.unsend(job_id)
+    elif known is None:
         await services.submit(
-            parse_command({"command": command, **arguments}),
+            parse_command(given),
             actor="celery",
             job_id=job_id,
             adopt=True,
-            traceparent=checked_traceparent(traceparent),
+            origin=origin_of(request),
+            traceparent=checked_traceparent(getattr(request, "traceparent", None)),
         )
-    if loop.attempts.stopping:
-        await services.upkeep.unsend(job_id)
-        return await _settled_before(services, job_id, NotClaimed("stopping"))
-    ended = await lifecycle.attempt(services.core, job_id)
-    if isinstance(ended, lifecycle.Ended):
-        return ended
-    return await _settled_before(services, job_id, ended)
+    elif known.state in TERMINAL:
+        await services.upkeep.tell_again(job_id)
 
 
-async def _settled_before(services: Services, job_id: str, reason: NotClaimed) -> lifecycle.Ended:
-    """What a message finds that comes late or twice: the outcome, or the wait, that the ledger already holds."""
-    job = await services.ledger.require(job_id)
-    if job.state is JobState.DELIVERED:
-        return lifecycle.Ended(job.state, receipt=job.receipt)
-    error = job.last_error
-    failure = AttemptFailed(error.message, code=error.code, advice=error.advice) if error else None
-    due_ms = int(reason.detail) if reason.detail.isdigit() else job.due_ms
-    return lifecycle.Ended(job.state, error=failure, due_ms=due_ms)
+def origin_of(request: Any) -> dict[str, Any]:
+    """What hangs on a message, and where its result goes."""
+    return {name: value for name in ORIGIN if (value := getattr(request, name, None))}
 
 
 def arguments_of(**given: Any) -> dict[str, Any]:
@@ -171,27 +182,27 @@ def arguments_of(**given: Any) -> dict[str, Any]:
 @app.task(bind=True, name="publish_to_confluence")
 def publish_to_confluence(
     self: Task, doc_id: str, space_key: str, parent_page_id: str | None = None, destination: str | None = None
-) -> dict[str, str]:
+) -> None:
     """Put a document on a page of a Confluence space: `{"id", "url"}`."""
     given = arguments_of(doc_id=doc_id, space_key=space_key, parent_page_id=parent_page_id, destination=destination)
-    return deliver(self, CommandName.PUBLISH, given)
+    deliver(self, CommandName.PUBLISH, given)
 
 
 @app.task(bind=True, name="create_servicenow_incident")
 def create_servicenow_incident(
     self: Task, issue_id: str, config: dict[str, Any] | None = None, destination: str | None = None
-) -> dict[str, str]:
+) -> None:
     """File an issue as an incident: `{"id", "ticket_number", "url"}`."""
-    return deliver(self, CommandName.INCIDENT, arguments_of(issue_id=issue_id, config=config, destination=destination))
+    deliver(self, CommandName.INCIDENT, arguments_of(issue_id=issue_id, config=config, destination=destination))
 
 
 @app.task(bind=True, name="create_azuredevops_workitem")
 def create_azuredevops_workitem(
     self: Task, issue_id: str, project: str, config: dict[str, Any] | None = None, destination: str | None = None
-) -> dict[str, str]:
+) -> None:
     """File an issue as a work item: `{"id", "ticket_number", "url"}`."""
     given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)
-    return deliver(self, CommandName.WORK_ITEM, given)
+    deliver(self, CommandName.WORK_ITEM, given)
 
 
 def _test(kind: str, address: str, credentials: object, destination: str | None) -> dict[str, bool | str]:
@@ -238,15 +249,39 @@ def _open(**_: object) -> None:
         app.prepare()
 
 
+@signals.celeryd_init.connect
+def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> None:
+    """Name this worker, and refuse options that would do nothing, or harm."""
+    with one_line_for_trouble():
+        check_options(options)
+    if instance.hostname == default_nodename(None):
+        instance.hostname = unique_nodename()
+    app.asked_concurrency = options.get("concurrency")
+
+
 @signals.worker_ready.connect
 def _begin(sender: Any, **_: object) -> None:
+    """Run jobs, now that messages are taken: `sender` is Celery's consumer."""
     loop = app.running_loop()
-    threads = int(sender.pool.limit)  # the command line may have set another number than our settings
-    app.tests = TestRoom(limit=max(threads // 8, 1))
-    sweeper = Sweeper(loop.services, app, loop.attempts, capacity=max(threads - app.tests.limit, 1))
-    loop.spawn(sweeper.run())
-    loop.spawn(log_checkpoints(loop.services))
-    loop.spawn(Callbacks(loop.services).run())
+    services = loop.services
+    app.tests = TestRoom(limit=max(int(sender.pool.limit) // TESTS_SHARE, 1))
+    capacity = int(app.asked_concurrency or services.settings.concurrency)
+    kinds = frozenset(app.amqp.queues.consume_from)  # the queues of `-Q`, by default all
+
+    def send(event: str, **fields: Any) -> None:
+        sender.event_dispatcher.send(event, **fields)
+
+    teller = Teller(services, app, send)
+    runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)
+    control.install(loop)
+    for work in (
+        teller.run(),
+        runner.run(),
+        Sweeper(services, capacity).run(),
+        log_checkpoints(services),
+        Callbacks(services).run(),
+    ):
+        loop.spawn(work)
 
 
 @signals.worker_shutting_down.connect
@@ -259,4 +294,7 @@ def _drain(**_: object) -> None:
 @signals.worker_shutdown.connect
 def _end(**_: object) -> None:
     if app.loop is not None:
-        app.loop.stop()
+        try:
+            app.loop.run(app.loop.attempts.let_go(app.loop.services.settings.drain_s))
+        finally:
+            app.loop.stop()

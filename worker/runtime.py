@@ -140,6 +140,7 @@ class Services:
         issue: Issue | None = None,
         callback: Callback | None = None,
         adopt: bool = False,
+        origin: Mapping[str, object] | None = None,
         traceparent: str | None = None,
     ) -> Job:
         """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
@@ -158,6 +159,7 @@ class Services:
                 issue=issue,
                 callback=callback,
                 adopt=adopt,
+                origin=origin,
                 traceparent=span.traceparent,
             )
             span.note({"job": job.id, "destination": job.destination})

@@ -109,6 +109,9 @@ class Job(Frozen):
     follows: str | None = None
     traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
     withheld: tuple[str, ...] = Field(default=(), description="names of the fields that the command sets")
+    origin: str | None = Field(
+        default=None, repr=False, description="what hangs on the producer's message, as `state.jobs` opens it"
+    )
     sealed_fields: str | None = Field(
         default=None, repr=False, description="those fields, as `state.records` opens them"
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, computed_field
 from redis.asyncio import Redis
 
 from tasks.destinations import AnySettings, check_address, parse_settings
@@ -32,6 +32,7 @@ class DestinationRecord(Frozen):
         default=None, repr=False, exclude=True, description="the credential, as the vault opens it"
     )
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def has_credential(self) -> bool:
         """Whether a credential is stored."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from celery import Celery
 
 from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
-from worker.attempts import Attempts
-from worker.rounds.sweeper import Sweeper
+from tests.integration.test_processes import settled
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -79,7 +77,7 @@ async def test_receipts_errors_and_events_of_the_next_version_are_read(services,
 
 
 async def test_a_record_that_only_a_newer_version_can_read_is_left_alone_and_holds_up_no_other(
-    services, content, valkey
+    services, content, start_worker
 ):
     strange = await services.submit(parse_command(PUBLISH), actor="test")
     plain = await services.submit(parse_command(INCIDENT), actor="test")
@@ -87,14 +85,10 @@ async def test_a_record_that_only_a_newer_version_can_read_is_left_alone_and_hol
     await services.redis.hset(record, "command", json.dumps({"command": "post_to_slack", "doc_id": "doc-1"}))
     with pytest.raises(Refused, match="newer version"):
         await services.ledger.require(strange.id)
-    app = Celery("test", broker=valkey.url, set_as_current=False)
-    await Sweeper(services, app, Attempts(), capacity=8).turn()
-    assert await services.redis.llen("servicenow") == 1
-    assert await services.redis.llen("confluence") == 0
+    start_worker()
+    assert (await settled(services, plain.id)).state is JobState.DELIVERED
     assert await services.redis.hget(record, "state") == b"queued"
-    assert (await services.ledger.require(plain.id)).state is JobState.QUEUED
     assert [job.id for job in (await services.ledger.list())[0]] == [plain.id]
-    app.close()
 
 
 async def test_what_producers_and_operators_give_stays_closed_to_unknown_fields(services):

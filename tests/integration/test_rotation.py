@@ -88,7 +88,7 @@ async def test_a_rotation_killed_at_any_batch_is_finished_by_the_next(services, 
 async def test_a_record_written_meanwhile_is_not_overwritten(services, settings):
     await services.contents.put_document(words(1), "test")
     add_key(settings.data / "keys")
-    change = await services.rotation._change(f"{settings.prefix}:document:d1", set())
+    change = await services.rotation._change(f"{settings.prefix}:document:d1", None, "document", set())
     await services.contents.put_document(words(1).model_copy(update={"content_md": "newer"}), "test")
     await services.rotation._put_back([change], cursor=0)
     assert (await services.contents.document("d1")).content_md == "newer"

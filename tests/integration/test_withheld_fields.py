@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
 import pytest
@@ -17,8 +16,6 @@ from tests.conftest import until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, submit
 from tests.integration.test_processes import settled
 from tests.integration.test_rotation import afterword, moved
-from worker.attempts import Attempts
-from worker.rounds.sweeper import Sweeper
 
 SECRET = "planted-Zx81-value"  # screening finds nothing in it: it has to stay inside all the same
 FILED = INCIDENT | {"config": {"urgency": 3, "fields": {"work_notes": SECRET, "u_count": 7}}}
@@ -131,19 +128,6 @@ async def test_a_shown_job_that_is_submitted_again_is_refused_with_the_reason(ap
     assert "give the value itself" in answer.text
 
 
-@pytest.mark.parametrize("command", [FILED, WORK_ITEM | {"config": {"fields": {"Custom.X": SECRET}}}])
-async def test_the_message_for_a_known_job_holds_identifiers_only(services, valkey, command):
-    job = await submit(services, command)
-    app = Celery("test", broker=valkey.url, set_as_current=False)
-    await Sweeper(services, app, Attempts(), capacity=8).turn()
-    (raw,) = await services.redis.lrange(job.kind, 0, -1)
-    message = json.loads(raw)
-    body = base64.b64decode(message["body"]).decode()
-    assert SECRET not in body
-    assert json.loads(body)[:2] == [[], {name: command[name] for name in ("issue_id", "project") if name in command}]
-    app.close()
-
-
 async def test_a_real_worker_delivers_the_fields_though_its_message_holds_none(services, sandbox, start_worker):
     start_worker()
     job = await submit(services, FILED)
@@ -151,12 +135,12 @@ async def test_a_real_worker_delivers_the_fields_though_its_message_holds_none(s
     assert SECRET in json.dumps(await sandbox.objects("servicenow"))
 
 
-async def test_a_wake_up_for_a_job_that_was_forgotten_makes_no_new_one(services, sandbox, start_worker, valkey):
-    job = await submit(services, FILED)
+async def test_an_earlier_versions_wake_up_for_a_job_that_was_forgotten_makes_no_new_one(
+    services, sandbox, start_worker, valkey
+):
     app = Celery("test", broker=valkey.url, backend=valkey.url, set_as_current=False)
-    await Sweeper(services, app, Attempts(), capacity=8).turn()
-    await services.redis.delete(f"{services.settings.prefix}:job:{job.id}")
-    await services.redis.delete(f"{services.settings.prefix}:due:servicenow")
+    arguments = {"kwargs": {"issue_id": ISSUE.id}, "headers": {"afterword_wakes": "forgotten"}}
+    app.send_task("create_servicenow_incident", task_id="forgotten", queue="servicenow", **arguments)
     start_worker()
     after = await submit(services, WORK_ITEM)
     assert (await settled(services, after.id)).state is JobState.DELIVERED
@@ -165,6 +149,17 @@ async def test_a_wake_up_for_a_job_that_was_forgotten_makes_no_new_one(services,
         return not await services.redis.llen("servicenow")
 
     await until(taken, what="the wake-up's end")
-    assert await services.ledger.get(job.id) is None
+    assert await services.ledger.get("forgotten") is None
     assert not await sandbox.objects("servicenow")
+    app.close()
+
+
+async def test_an_earlier_versions_wake_up_starts_its_job_at_once(services, start_worker, valkey):
+    job = await submit(services, FILED)
+    assert await services.ledger.dispatch(600_000, 10) == [job.id], "kept for ten minutes for whoever takes the message"
+    app = Celery("test", broker=valkey.url, backend=valkey.url, set_as_current=False)
+    arguments = {"kwargs": {"issue_id": ISSUE.id}, "headers": {"afterword_wakes": job.id}}
+    app.send_task("create_servicenow_incident", task_id=job.id, queue="servicenow", **arguments)
+    start_worker()
+    assert (await settled(services, job.id)).state is JobState.DELIVERED
     app.close()

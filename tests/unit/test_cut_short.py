@@ -11,7 +11,7 @@ import pytest
 from celery.exceptions import Reject
 
 from tasks.model import CommandName
-from worker.attempts import Attempts, cancel_all
+from worker.attempts import cancel_all
 from worker.celery import app, deliver
 
 
@@ -32,21 +32,24 @@ def until_asked(ledger: SilentLedger, delivery: Future) -> None:
 
 
 def test_a_message_that_was_not_adopted_yet_goes_back_to_the_queue_when_its_worker_stops(monkeypatch):
-    loop, ledger, attempts = asyncio.new_event_loop(), SilentLedger(), Attempts()
+    loop, ledger = asyncio.new_event_loop(), SilentLedger()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
+    running = []
+
     def run(work):
-        return asyncio.run_coroutine_threadsafe(work, loop).result()
+        running.append(asyncio.run_coroutine_threadsafe(work, loop))
+        return running[-1].result()
 
     services = SimpleNamespace(ledger=ledger)
-    monkeypatch.setattr(app, "running_loop", lambda: SimpleNamespace(run=run, attempts=attempts, services=services))
+    monkeypatch.setattr(app, "running_loop", lambda: SimpleNamespace(run=run, services=services))
     with ThreadPoolExecutor(1) as threads:
         delivery = threads.submit(
             deliver, SimpleNamespace(request=SimpleNamespace(id="job-1")), CommandName.INCIDENT, {"issue_id": "inc-1"}
         )
         until_asked(ledger, delivery)
-        run(attempts.drain(0))
+        running[0].cancel()  # as the loop does when it ends
         with pytest.raises(Reject) as rejected:
             delivery.result()
     assert rejected.value.requeue

@@ -113,7 +113,7 @@ class DestinationView(Frozen):
     @classmethod
     def of(cls, record: DestinationRecord, health: Health) -> DestinationView:
         """What an API client sees of a destination."""
-        shown = {name: getattr(record, name) for name in cls.model_fields if name in DestinationRecord.model_fields}
+        shown = {name: getattr(record, name) for name in cls.model_fields if hasattr(record, name)}
         return cls(health=health, **shown)
 
 

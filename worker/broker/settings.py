@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from kombu.entity import Queue
 
 from config.sentinel import is_sentinel
 from config.settings import Settings
+from worker.broker.options import asked_for_prefork
 from worker.connections import celery_address, sentinel_transport_options
 
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops")
 VISIBILITY_TIMEOUT_S = 300
+MESSAGE_THREADS = 8  # a message is handled in milliseconds: its job goes into the ledger, or a connection is tested
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """The settings of app and worker.
 
     Messages are acknowledged late, so that one whose worker died before adopting its job comes back; a duplicate is
-    harmless, because the ledger decides.
+    harmless, because the ledger decides. The pool handles messages only: attempts run on the worker's loop.
     """
     broker, results = settings.broker_address(), settings.redis_address()
     return _broker(settings, broker) | {
@@ -38,8 +41,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_track_started": False,
         "task_send_sent_event": True,
         "worker_send_task_events": True,
-        "worker_pool": "threads",
-        "worker_concurrency": settings.concurrency,
+        "worker_pool": "prefork" if asked_for_prefork(sys.argv) else "worker.broker.pool:ThreadPool",
+        "worker_concurrency": MESSAGE_THREADS,
         "worker_prefetch_multiplier": 1,
         "worker_hijack_root_logger": False,
         "worker_consumer": "worker.broker.guard:GuardedConsumer",

@@ -82,10 +82,11 @@ def demo(context: Context, document: Path | None) -> None:
 
 
 @click.command()
-@click.option("--concurrency", type=click.IntRange(1, 500), help="Attempts at once (AFTERWORD_CONCURRENCY).")
+@click.option("--concurrency", type=click.IntRange(1, 2000), help="Attempts at once (AFTERWORD_CONCURRENCY).")
+@click.option("--name", help="Node name in Celery, unique by default; %h stands for the host, as in `worker-1@%h`.")
 @click.option("--queues", help="Comma-separated queues, all by default.")
 @common
-def worker(context: Context, concurrency: int | None, queues: str | None) -> None:
+def worker(context: Context, concurrency: int | None, name: str | None, queues: str | None) -> None:
     """Run a worker, the same as `celery -A worker worker`."""
     from worker.celery import app
 
@@ -96,6 +97,8 @@ def worker(context: Context, concurrency: int | None, queues: str | None) -> Non
         arguments += ["--concurrency", str(concurrency)]
     if queues:
         arguments += ["--queues", queues]
+    if name:
+        arguments += ["--hostname", name]
     app.worker_main(arguments)
 
 

@@ -71,7 +71,7 @@ class Stack:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=self.environment(),
-                cwd=Path(__file__).resolve().parent.parent,
+                cwd=Path(__file__).resolve().parents[2],
                 start_new_session=True,
                 preexec_fn=dies_with_parent(signal.SIGKILL),  # noqa: PLW1509 - see there
             )

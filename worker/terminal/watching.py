@@ -18,7 +18,7 @@ LOOK_EVERY_S = 0.1
 def describe(job: Job) -> dict[str, Any]:
     """A job as JSON."""
     shown = job.model_copy(update={"command": job.shown})
-    hidden = {"id", "token", "withheld", "sealed_fields"}
+    hidden = {"id", "token", "withheld", "sealed_fields", "origin"}
     return {"job_id": job.id, **shown.model_dump(mode="json", exclude=hidden, exclude_none=True)}
 
 

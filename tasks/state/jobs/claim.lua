@@ -1,4 +1,4 @@
--- claim(args: id, worker, claim, lease_ms?, lease, silent_ms): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
+-- claim(args: id, worker, claim, lease_ms?, lease, silent_ms, commands): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
 -- with traffic/decisions
 local id = args.id
 local state = get(id, 'state')
@@ -15,6 +15,10 @@ end
 
 if state == 'running' and get(id, 'claim') == args.claim then return {'exists', id, '', everything()} end
 if state ~= 'queued' and state ~= 'retrying' then return {'refused', 'state', state} end
+local readable, command = pcall(cjson.decode, get(id, 'command'))
+local known = false
+for _, name in ipairs(args.commands) do known = known or (readable and type(command) == 'table' and command.command == name) end
+if not known then return {'refused', 'unreadable'} end
 
 local gate = gate_of(destination)
 local function later(reason, due_ms)

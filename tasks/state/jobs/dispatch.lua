@@ -1,13 +1,18 @@
--- dispatch(args: resend_ms, batch): the jobs whose time has come and for which destination and workers have room, in turns
+-- dispatch(args: resend_ms, batch, kinds?): the jobs whose time has come and for which destination and workers have room, in turns
 -- with traffic/decisions
-local lanes = {}
+local lanes, wanted = {}, {}
+for _, kind in ipairs(args.kinds or {}) do wanted[kind] = true end
+local function ours(due)
+  local first = args.kinds and redis.call('ZRANGE', due, 0, 0)[1]
+  return not first or wanted[get(first, 'kind') or '']
+end
 local all = threads(true)
 for _, destination in ipairs(redis.call('SMEMBERS', key('waiting'))) do
   local due, flying = key('due', destination), key('sent', destination)
   local gate = gate_of(destination)
   if redis.call('ZCARD', due) == 0 then
     redis.call('SREM', key('waiting'), destination)
-  elseif gate.state == 'ready' then
+  elseif gate.state == 'ready' and ours(due) then
     redis.call('ZREMRANGEBYSCORE', flying, '-inf', int(now))
     local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
     local free = room(destination, gate, redis.call('ZCARD', key('running', destination)), redis.call('ZCARD', flying))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from tasks.http.quota import Guidance
 from tasks.model import (
     KIND_OF_COMMAND,
     Command,
+    CommandName,
     Job,
     JobState,
     LastError,
@@ -23,7 +24,7 @@ from tasks.model import (
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
-from tasks.state.jobs.records import command_fields, job_of, opened, text
+from tasks.state.jobs.records import command_fields, job_of, opened, opened_origin, sealed_origin, text
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
 from tasks.state.journal import Journal, Reply
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
@@ -88,6 +89,8 @@ class Ledger(Reading):
             fields["family"] = submission.family
         if submission.traceparent:
             fields["traceparent"] = submission.traceparent
+        if submission.origin:
+            fields["origin"] = sealed_origin(submission.origin, self._journal.vault, job_id)
         if wanted := submission.callback:
             fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         args = {
@@ -125,6 +128,7 @@ class Ledger(Reading):
         """
         claim = claim or uuid.uuid4().hex
         args: dict[str, Any] = {"id": job_id, "worker": worker, "claim": claim, "silent_ms": SILENT_MS}
+        args["commands"] = list(CommandName)
         args |= {"lease_ms": lease} if isinstance(lease, int) else {"lease": asdict(lease)}
         reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
@@ -147,6 +151,10 @@ class Ledger(Reading):
     def command_of(self, job: Job) -> Command:
         """The job's command with the fields that it sets, which nobody but its delivery needs; raises `KeyTrouble`."""
         return opened(job, self._journal.vault)
+
+    def origin_of(self, job: Job) -> dict[str, Any]:
+        """What hangs on the message that the job came as; raises `KeyTrouble`."""
+        return opened_origin(job, self._journal.vault)
 
     async def intend(
         self,
@@ -292,9 +300,14 @@ class Ledger(Reading):
             return None
         return JobState(str(args["to"]))
 
-    async def dispatch(self, resend_ms: int, batch: int) -> list[str]:
-        """Ids of jobs to wake a worker for now; each is offered again after `resend_ms` unless it is claimed."""
-        return [text(i) for i in await self._journal.query("jobs/dispatch", {"resend_ms": resend_ms, "batch": batch})]
+    async def dispatch(self, resend_ms: int, batch: int, kinds: Sequence[str] | None = None) -> list[str]:
+        """Ids of jobs to run now, of these kinds (None: of all); each is offered again after `resend_ms` unless it is
+        claimed.
+        """
+        args: dict[str, Any] = {"resend_ms": resend_ms, "batch": batch}
+        if kinds is not None:
+            args["kinds"] = kinds
+        return [text(i) for i in await self._journal.query("jobs/dispatch", args)]
 
     async def heartbeat(self, worker: str, ttl_ms: int, capacity: int, about: str | None = None) -> None:
         """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is.

@@ -40,6 +40,18 @@ def opened(job: Job, vault: Vault) -> Command:
     return with_fields(job.command, json.loads(vault.open(job.sealed_fields, purpose=PURPOSE, owner=job.id)))
 
 
+def sealed_origin(origin: Mapping[str, object], vault: Vault, job_id: str) -> str:
+    """What hangs on a producer's message (callbacks, the rest of a chain, a chord), as the job's record holds it."""
+    return vault.seal(json.dumps(origin), purpose="origin", owner=job_id)
+
+
+def opened_origin(job: Job, vault: Vault) -> dict[str, Any]:
+    """The same, opened; empty where nothing hangs on it or it was told already. Raises `KeyTrouble`."""
+    if job.origin is None:
+        return {}
+    return dict(json.loads(vault.open(job.origin, purpose="origin", owner=job.id)))
+
+
 def job_of(stored: Mapping[Any, Any]) -> Job:
     """A job from its stored record, also one that a neighbouring version wrote: what it has besides is ignored.
 

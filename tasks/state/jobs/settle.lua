@@ -39,6 +39,7 @@ if waits then
   wait_until(id, args.due_ms)
 elseif args.to ~= 'held' then
   finish(id, args.to)
+  tell(id)
 end
 if newer then wait_until(newer, now) end
 

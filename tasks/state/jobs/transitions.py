@@ -47,6 +47,7 @@ class Submission:
     follows: str | None = None
     traceparent: str | None = None
     callback: Callback | None = None
+    origin: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,9 @@ def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`."""
+    """Why a job can't be run now: `unknown`, `state`, `unreadable` (only a newer version can read it), `destination`,
+    `breaker`, `throttled`, `busy`, `full` or `stale`.
+    """
 
     reason: str
     detail: str = ""

@@ -110,7 +110,8 @@ end
 
 local function wake() redis.call('PUBLISH', key('wake'), '1') end
 
-local function tell(id) redis.call('SADD', key('told'), id) end
+-- whoever waits for the job in Celery is told of this end, once, by the first worker that takes it from here
+local function tell(id) redis.call('ZADD', key('telling'), int(now), id) end
 
 -- What an unfinished job needs stays: its document or issue, and what is known of its subject.
 local function needed(id)

@@ -14,6 +14,7 @@ from tasks.state.journal import Journal
 
 BATCH = 200
 LONGEST_TEST_MS = 15 * 60 * 1000
+TELL_LEASE_MS = 60_000
 DAY_MS = 24 * 3600 * 1000
 
 Kind = Literal["finished:done", "finished:dead", "contents", "subjects"]
@@ -64,8 +65,14 @@ class Upkeep:
         await self._journal.query("upkeep/unsend", {"id": job_id})
 
     async def to_tell(self) -> list[str]:
-        """Ids of jobs that ended outside a task, so that nobody has told Celery's result backend yet."""
-        return [text(i) for i in await self._redis.srandmember(f"{self._journal.prefix}:told", BATCH)]
+        """Ids of jobs whose end the caller is to tell Celery of; where it doesn't, another is asked a minute later."""
+        return [
+            text(i) for i in await self._journal.query("upkeep/to_tell", {"batch": BATCH, "lease_ms": TELL_LEASE_MS})
+        ]
+
+    async def tell_again(self, job_id: str) -> None:
+        """Have the end of a job told once more: its result, not what hung on it."""
+        await self._journal.query("upkeep/tell_again", {"id": job_id})
 
     async def told(self, ends: Mapping[str, int]) -> None:
         """Remember that these ends are told: by job id, when its record had changed last (`updated_ms`).

@@ -26,15 +26,15 @@ BATCH = 200
 BATCH_BYTES = 4_000_000
 PASSES = 10
 ID_LENGTH = 24
-# What is sealed where: the first part of a record's key, the hash field (None for a plain string), and its purpose.
-SEALED: Mapping[str, tuple[str | None, str]] = {
-    "canary": (None, "canary"),
-    "document": (None, "document"),
-    "issue": (None, "issue"),
-    "destination": ("secret", "credential"),
-    "apikey": ("sealed", "apikey"),
-    "subject": ("tried", "tried"),
-    "job": ("sealed_fields", "fields"),
+# What is sealed where: the first part of a record's key, and each hash field (None for a plain string) with its purpose.
+SEALED: Mapping[str, Mapping[str | None, str]] = {
+    "canary": {None: "canary"},
+    "document": {None: "document"},
+    "issue": {None: "issue"},
+    "destination": {"secret": "credential"},
+    "apikey": {"sealed": "apikey"},
+    "subject": {"tried": "tried"},
+    "job": {"sealed_fields": "fields", "origin": "origin"},
 }
 
 
@@ -123,14 +123,12 @@ class Rotation:
             cursor, keys = await self._redis.scan(cursor, match=f"{self._prefix}:*", count=BATCH)
             changes, size, moved = [], 0, 0
             for key in keys:
-                change = await self._change(key.decode(), unreadable)
-                if change is None:
-                    continue
-                changes.append(change)
-                size += len(change["record"])
-                if size > BATCH_BYTES:
-                    await self._put_back(changes, cursor=None)
-                    moved, changes, size = moved + len(changes), [], 0
+                for change in await self._changes(key.decode(), unreadable):
+                    changes.append(change)
+                    size += len(change["record"])
+                    if size > BATCH_BYTES:
+                        await self._put_back(changes, cursor=None)
+                        moved, changes, size = moved + len(changes), [], 0
             await self._put_back(changes, cursor=cursor)
             yield Resealed(seen=len(keys), moved=moved + len(changes))
             if cursor == 0:
@@ -147,10 +145,12 @@ class Rotation:
         elif cursor is not None:
             await self._redis.hset(f"{self._prefix}:rotation", "cursor", str(cursor))
 
-    async def _change(self, key: str, unreadable: set[str]) -> dict[str, str] | None:
-        if self._kind(key) not in SEALED or is_timeline(key):
-            return None
-        field, purpose = SEALED[self._kind(key)]
+    async def _changes(self, key: str, unreadable: set[str]) -> list[dict[str, str]]:
+        fields = {} if is_timeline(key) else SEALED.get(self._kind(key), {})
+        found = [await self._change(key, field, purpose, unreadable) for field, purpose in fields.items()]
+        return [change for change in found if change is not None]
+
+    async def _change(self, key: str, field: str | None, purpose: str, unreadable: set[str]) -> dict[str, str] | None:
         raw = await self._redis.hget(key, field) if field else await self._redis.get(key)
         if raw is None or key_id_of(raw.decode()) in (None, self._vault.key_id):
             return None

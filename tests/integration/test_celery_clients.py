@@ -1,0 +1,228 @@
+"""What users of Celery expect of a Celery application: workflows, revocation, pools and options."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from celery import Celery, chain, chord, group
+from celery.contrib.testing.worker import start_worker as start_thread_worker
+from celery.exceptions import TaskRevokedError
+
+from tasks.model import JobState, parse_command
+from tests.conftest import ROOT, environment, until
+from tests.integration.test_lifecycle import INCIDENT, PUBLISH, WORK_ITEM
+from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.usefixtures("destinations", "content")
+
+KWARGS = {"issue_id": "inc-1"}
+
+
+class Somebody:
+    """Somebody else's Celery application on the same broker, with a task that notes what it is called with."""
+
+    def __init__(self, url: str, queue: str) -> None:
+        self.app = Celery("somebody", broker=url, backend=url, set_as_current=False)
+        self.app.conf.task_default_queue = queue
+        self.app.conf.task_routes = {"create_*": "celery", "publish_*": "celery"}
+        self.calls: list = []
+        self.note = self.app.task(self.calls.append, name="note")
+        self.collect = self.app.task(lambda found: found, name="collect")
+
+        @self.app.task(name="failed")
+        def failed(request, exc, traceback):
+            self.calls.append(str(exc))
+
+        self.failed = failed
+
+    def incident(self):
+        return self.app.signature("create_servicenow_incident", kwargs=KWARGS, immutable=True)
+
+
+@pytest.fixture
+def somebody(valkey, settings):
+    somebody = Somebody(valkey.url, f"somebody-{settings.prefix}")
+    with start_thread_worker(somebody.app, perform_ping_check=False, pool="solo", shutdown_timeout=30):
+        yield somebody
+    somebody.app.close()
+
+
+async def result_of(result):
+    """The result once it is there: the sandbox and the services live on the test's own loop."""
+    await until(lambda: _ready(result), what="the result")
+    return result.result
+
+
+async def _ready(result):
+    return result.ready()
+
+
+async def fail_once(sandbox):
+    await sandbox.fault(vendor="servicenow", operation="create", fault="status", status=503)
+
+
+async def test_a_callback_runs_once_when_the_job_is_delivered_after_a_failed_attempt(sandbox, start_worker, somebody):
+    await fail_once(sandbox)
+    start_worker()
+    result = somebody.incident().apply_async(link=somebody.note.s())
+    ticket = await result_of(result)
+    await until(lambda: _any(somebody.calls), what="the callback")
+    assert somebody.calls == [ticket]
+    assert len(result.children) == 1
+
+
+async def _any(calls):
+    return list(calls)
+
+
+async def test_an_error_callback_runs_once_when_the_job_is_dead(services, start_worker, somebody):
+    start_worker()
+    missing = somebody.app.signature("create_servicenow_incident", kwargs={"issue_id": "nothing"})
+    missing.apply_async(link_error=somebody.failed.s())
+    await until(lambda: _any(somebody.calls), what="the error callback")
+    assert len(somebody.calls) == 1
+    assert "nothing" in somebody.calls[0]
+
+
+async def test_a_chain_goes_on_and_a_chord_completes_whatever_happened_before(sandbox, start_worker, somebody):
+    await fail_once(sandbox)
+    start_worker()
+    last = chain(somebody.incident(), somebody.collect.s(), somebody.collect.s()).apply_async()
+    assert set(await result_of(last)) == {"id", "ticket_number", "url"}
+    await fail_once(sandbox)
+    both = chord(group(somebody.incident(), somebody.incident()), somebody.collect.s()).apply_async()
+    found = await result_of(both)
+    assert [sorted(ticket) for ticket in found] == [["id", "ticket_number", "url"]] * 2
+
+
+async def test_what_hangs_on_a_job_of_a_paused_destination_waits_for_its_delivery(services, start_worker, somebody):
+    await services.destinations.pause("servicenow", "test")
+    start_worker()
+    result = somebody.incident().apply_async(link=somebody.note.s())
+
+    async def adopted():
+        return await services.ledger.get(result.id)
+
+    job = await until(adopted, what="the job")
+    assert "note" not in str(await services.redis.hget(f"{services.settings.prefix}:job:{job.id}", "origin")), "sealed"
+    assert somebody.calls == []
+    await services.destinations.resume("servicenow", "test")
+    ticket = await result_of(result)
+    await until(lambda: _any(somebody.calls), what="the callback")
+    assert somebody.calls == [ticket]
+
+
+async def test_a_revoked_job_that_waits_is_cancelled_for_good(services, sandbox, start_worker, somebody):
+    await services.destinations.pause("servicenow", "test")
+    start_worker()
+    result = somebody.incident().apply_async()
+
+    async def adopted():
+        return await services.ledger.get(result.id)
+
+    await until(adopted, what="the job")
+    await alive(services)
+    result.revoke()
+    assert (await settled(services, result.id)).state is JobState.CANCELLED
+    with pytest.raises(TaskRevokedError):
+        raise await result_of(result)
+    assert "job.cancelled" in [entry.event for entry in await services.audit.tail(50)]
+    await services.destinations.resume("servicenow", "test")
+    start_worker()
+    after = await services.submit(parse_command(WORK_ITEM), actor="test")
+    assert (await settled(services, after.id)).state is JobState.DELIVERED
+    assert await sandbox.objects("servicenow") == []
+
+
+async def test_a_terminated_job_is_cancelled_and_the_doubt_about_its_write_stays(
+    services, sandbox, start_worker, somebody
+):
+    await sandbox.fault(vendor="servicenow", operation="create", fault="slow_headers", seconds=30)
+    start_worker()
+    await alive(services)
+    result = somebody.incident().apply_async()
+
+    async def sent():
+        return [r for r in (await sandbox.state())["requests"] if r["operation"] == "create"]
+
+    await until(sent, what="the create request")
+    result.revoke(terminate=True)
+    ended = await settled(services, result.id)
+    assert ended.state is JobState.CANCELLED
+    assert (await services.ledger.subject(ended.subject)).doubt_until_ms is not None
+
+
+async def test_a_job_that_came_by_another_way_has_a_result_in_celery_too(services, start_worker, somebody):
+    start_worker()
+    job = await services.submit(parse_command(PUBLISH), actor="test")
+    assert set(await result_of(somebody.app.AsyncResult(job.id))) == {"id", "url"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-P", "prefork", "-c", "2"), ("-P", "solo"), ("--autoscale", "10,2"), ("--max-tasks-per-child", "1")],
+    ids=lambda options: options[0].strip("-") + options[1].partition(",")[0],
+)
+async def test_every_pool_and_option_that_is_taken_delivers(services, sandbox, start_worker, somebody, options):
+    worker = start_worker(sys.executable, "-m", "celery", "-A", "worker", "worker", *options)
+    tickets = [somebody.incident().apply_async() for _ in range(3)]
+    for ticket in tickets:
+        assert (await result_of(ticket))["ticket_number"]
+    assert all([(await services.ledger.require(ticket.id)).crashes == 0 for ticket in tickets])
+    assert worker.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [(("--time-limit", "5"), "total_timeout_s"), (("--soft-time-limit", "5"), "total_timeout_s")]
+)
+def test_an_option_that_would_do_nothing_is_refused_in_one_line(settings, options, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker", "worker", *options],
+        cwd=ROOT,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_the_pool_grows_and_shrinks_on_demand(services, start_worker, somebody):
+    worker = start_worker()
+    await alive(services)
+
+    async def answered():
+        return somebody.app.control.pool_grow(3, reply=True, timeout=2)
+
+    assert all("ok" in reply for answer in await until(answered, what="an answer") for reply in answer.values())
+    assert all("ok" in reply for a in somebody.app.control.pool_shrink(3, reply=True) for reply in a.values())
+    assert (await result_of(somebody.incident().apply_async()))["ticket_number"]
+    assert worker.poll() is None
+
+
+async def test_two_workers_of_one_host_have_names_of_their_own(services, start_worker, somebody):
+    start_worker()
+    start_worker()
+    await alive(services, 2)
+
+    async def both():
+        return len(names := [n for a in somebody.app.control.ping(timeout=2) for n in a]) == 2 and names
+
+    assert len(set(await until(both, what="two answers"))) == 2
+
+
+async def test_a_worker_of_some_queues_runs_their_jobs_only_and_leaves_no_message_behind(
+    services, sandbox, start_worker, valkey
+):
+    start_worker(sys.executable, "-m", "celery", "-A", "worker", "worker", "-Q", "azure_devops")
+    other = await services.submit(parse_command(INCIDENT), actor="test")
+    ours = [await services.submit(parse_command(WORK_ITEM), actor="test") for _ in range(2)]
+    assert (await settled(services, ours[-1].id)).state is JobState.DELIVERED
+    assert (await services.ledger.require(other.id)).state is JobState.QUEUED
+    assert await services.redis.llen("servicenow") == 0
+    assert await sandbox.objects("servicenow") == []

@@ -1,0 +1,45 @@
+"""What `celery worker` may be asked for, and what it calls itself."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from config.settings import ConfigError
+
+GREEN = ("gevent", "eventlet")
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for options of `celery worker` that can't work here, with what to use."""
+    pool = options.get("pool_cls")
+    name = str(getattr(pool, "__module__", pool) or "").rpartition(".")[2]
+    if name in GREEN:
+        raise ConfigError(
+            f"The pool {name} can't run beside Afterword's event loop. Use threads (the default), prefork or solo."
+        )
+    for option in ("time_limit", "soft_time_limit"):
+        if options.get(option):
+            raise ConfigError(
+                f"--{option.replace('_', '-')} does not bound a delivery. "
+                "Set `total_timeout_s` and `max_attempts` of the destination instead."
+            )
+
+
+def asked_for_prefork(arguments: Sequence[str]) -> bool:
+    """Whether a command line names the pool prefork: Celery takes that for its default, over which our setting wins."""
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        (name in ("-P", "--pool") and value == "prefork") or name in ("-Pprefork", "--pool=prefork")
+        for name, value in pairs
+    )
+
+
+def unique_nodename() -> str:
+    """A name for this worker that no other one has, on any host. It begins as Celery's own do: accounts of Redis are
+    permitted keys by that beginning.
+    """
+    return f"celery-{os.getpid()}-{secrets.token_hex(2)}@{socket.gethostname()}"

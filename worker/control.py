@@ -1,0 +1,57 @@
+"""Remote control: a revoked task is a cancelled job, whoever revokes it (a Celery client, Flower, `celery control`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from celery.utils.functional import maybe_list
+from celery.worker import control
+from redis.exceptions import RedisError
+
+from tasks.errors import AfterwordError
+from worker.attempts import Attempts
+from worker.runtime import Loop, Services
+
+log = logging.getLogger(__name__)
+
+ACTOR = "celery"
+
+
+def install(loop: Loop) -> None:
+    """Let `revoke` and `terminate` act on the ledger's jobs; tasks that it doesn't know are Celery's own."""
+
+    def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
+        asked = {str(identifier) for identifier in maybe_list(task_id) or ()}
+        try:
+            ours = loop.run(_cancel(loop.services, loop.attempts, asked, terminate=terminate))
+        except (AfterwordError, RedisError, OSError) as trouble:
+            return {"error": f"not revoked: {trouble}"}
+        if asked - ours:
+            return control.revoke(state, sorted(asked - ours), terminate=terminate, signal=signal, **options)
+        return {"ok": f"jobs {', '.join(sorted(ours))} revoked"}
+
+    def terminate(state: Any, signal: Any, task_id: Any, **options: Any) -> Any:
+        return revoke(state, task_id, terminate=True, signal=signal, **options)
+
+    control.Panel.data |= {"revoke": revoke, "terminate": terminate}
+
+
+async def _cancel(services: Services, attempts: Attempts, job_ids: Iterable[str], *, terminate: bool) -> set[str]:
+    """Cancel jobs that wait, and with `terminate` those that run here; returns which of the ids are jobs of the ledger.
+
+    Every worker hears of a revocation; the first one cancels, and the others find the job cancelled.
+    """
+    known = set()
+    for job_id in job_ids:
+        if await services.ledger.get(job_id) is None:
+            continue
+        known.add(job_id)
+        if terminate:
+            attempts.revoke(job_id)
+        try:
+            await services.ledger.cancel(job_id, ACTOR, "revoked")
+        except AfterwordError as refused:
+            log.info("job %s: %s", job_id, refused)
+    return known

@@ -1,0 +1,34 @@
+"""One thing done for ever, with pauses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from tasks.errors import AfterwordError
+
+log = logging.getLogger(__name__)
+
+TROUBLE_PAUSE_S = 1.0
+
+
+async def again_and_again(work: Callable[[], Awaitable[float]], woken: asyncio.Event | None = None) -> None:
+    """Do `work` for ever, with the pause in seconds that it returns, which `woken` ends early.
+
+    Whatever goes wrong, the next time may be better.
+    """
+    woken = woken or asyncio.Event()
+    while True:
+        woken.clear()
+        try:
+            pause_s = await work()
+        except Exception as trouble:
+            words = str(trouble) if isinstance(trouble, AfterwordError) else type(trouble).__name__
+            log.warning("%s: %s; trying again", work.__name__.strip("_"), words)
+            await asyncio.sleep(TROUBLE_PAUSE_S)
+            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await woken.wait()

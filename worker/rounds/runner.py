@@ -1,0 +1,87 @@
+"""Runs what is due: this worker's attempts, on its event loop, as many at once as it has room for.
+
+Whenever the ledger wakes it, an attempt ends or a moment comes at which a job may start, it takes what is due and has
+room. An attempt costs no message: the broker only carries producers' messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from redis.exceptions import RedisError
+
+from tasks import lifecycle
+from tasks.errors import AfterwordError
+from tasks.model import Job
+from worker.attempts import Attempts
+from worker.rounds.again import again_and_again
+from worker.rounds.teller import Teller
+from worker.runtime import Services
+from worker.wakes import listen
+
+log = logging.getLogger(__name__)
+
+BATCH = 100  # jobs taken at once: the others of a long backlog are left for other workers
+PACE_S = 0.005  # between two looks of a busy worker, so that what ends meanwhile makes room for more at once
+
+
+class Runner:
+    """One worker's attempts. `capacity` is how many it runs at once, `kinds` whose jobs it takes (None: all)."""
+
+    def __init__(
+        self, services: Services, attempts: Attempts, teller: Teller, capacity: int, kinds: frozenset[str] | None = None
+    ) -> None:
+        self._services = services
+        self._attempts = attempts
+        self._teller = teller
+        self._capacity = capacity
+        self._kinds = sorted(kinds) if kinds is not None else None
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run what is due until cancelled; trouble with Redis is logged and waited out."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(listen(self._services.redis, self._services.settings.prefix, self._woken.set))
+            group.create_task(again_and_again(self._take, self._woken))
+
+    async def _take(self) -> float:
+        """Begin what is due and has room; returns the seconds until the next look."""
+        longest_s = self._services.settings.sweep_interval_s
+        room = min(self._capacity - len(self._attempts), BATCH)
+        if self._attempts.stopping or room <= 0:
+            return longest_s
+        resend_ms = int(1000 * self._services.settings.resend_after_s)
+        due = await self._services.ledger.dispatch(resend_ms, room, self._kinds)
+        for job_id in due:
+            self.begin(job_id)
+        if len(due) == room:
+            return 0.0
+        if len(self._attempts):
+            await asyncio.sleep(PACE_S)
+        return await self._services.destinations.upcoming_s(longest_s)
+
+    def begin(self, job_id: str) -> None:
+        """Run one attempt of a job, if it is its turn."""
+        self._attempts.begin(job_id, self._attempt(job_id))
+
+    async def _attempt(self, job_id: str) -> None:
+        began: list[tuple[Job, float]] = []
+
+        def started(job: Job) -> None:
+            began.append((job, time.monotonic()))
+            self._teller.started(job)
+
+        try:
+            ended = await lifecycle.attempt(self._services.core, job_id, started)
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.error("job %s: %s", job_id, trouble)
+        else:
+            if isinstance(ended, lifecycle.Ended):
+                [(job, since)] = began
+                self._teller.ended(job, ended, time.monotonic() - since)
+            elif ended.reason == "unreadable":
+                log.warning("job %s: only a newer version of Afterword can read it; it is left as it is", job_id)
+        finally:
+            self._woken.set()

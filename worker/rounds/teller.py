@@ -1,0 +1,151 @@
+"""Tells Celery what becomes of each job, whatever way it came: events for Flower, the result, and what hangs on it.
+
+A producer's message is acknowledged once its job is in the ledger. What hung on the message (`link`, `link_error`, the
+rest of a chain, a chord) waits sealed in the job's record, and is done when the job has ended, however it ended. The
+ledger names each end to one worker at a time; one that dies before it has told it is followed by another a minute later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from celery import Celery
+from celery.app.task import Context
+from celery.canvas import signature
+from celery.exceptions import Retry, TaskRevokedError
+
+from tasks.errors import AfterwordError, KeyTrouble
+from tasks.lifecycle import Ended
+from tasks.model import TERMINAL, Job, JobState
+from worker.answers import failure_of, wait_of
+from worker.rounds.again import again_and_again
+from worker.runtime import Services
+
+log = logging.getLogger(__name__)
+
+PACE_S = 0.02  # what happens meanwhile is told together
+MOST_KEPT = 10_000  # run times of ends that other workers may tell of
+Send = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something on a job's way, for whoever looks on."""
+
+    event: str
+    job: Job
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    waits: Retry | None = None
+
+
+class Teller:
+    """One worker's teller. `send` sends an event of Celery's by its name and fields, where events are on."""
+
+    def __init__(self, services: Services, app: Celery, send: Send) -> None:
+        self._services = services
+        self._app = app
+        self._send = send
+        self._notes: list[Note] = []
+        self._took_s: dict[str, float] = {}
+        self._woken = asyncio.Event()
+
+    def started(self, job: Job) -> None:
+        """An attempt began."""
+        if job.attempts == 1 and job.origin is None:
+            self._say(Note("task-received", job))
+        self._say(Note("task-started", job))
+
+    def ended(self, job: Job, ended: Ended, took_s: float) -> None:
+        """An attempt ended after `took_s` seconds; the end of a job is told from the ledger, by whoever takes it there."""
+        waits = wait_of(ended)
+        if waits is not None:
+            self._say(Note("task-retried", job, {"exception": str(waits), "traceback": ""}, waits=waits))
+            return
+        if len(self._took_s) >= MOST_KEPT:
+            self._took_s.clear()
+        self._took_s[job.id] = took_s
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Tell until cancelled; trouble is logged, and what was not told is told later."""
+        await again_and_again(self.tell, self._woken)
+
+    async def tell(self) -> float:
+        """Tell everything that there is; returns the seconds until the next look for ends that nobody told."""
+        await asyncio.sleep(PACE_S)
+        notes, self._notes = self._notes, []
+        job_ids = await self._services.upkeep.to_tell()
+        jobs = await self._services.ledger.overview.jobs(job_ids) if job_ids else []
+        if notes or jobs:
+            told = await asyncio.to_thread(self._tell_all, notes, jobs)
+            gone = dict.fromkeys(set(job_ids) - {job.id for job in jobs}, 0)
+            await self._services.upkeep.told(gone | told)
+        return 0.0 if self._notes else self._services.settings.sweep_interval_s
+
+    def _say(self, note: Note) -> None:
+        self._notes.append(note)
+        self._woken.set()
+
+    def _tell_all(self, notes: list[Note], jobs: list[Job]) -> dict[str, int]:
+        """In a thread, because Celery's own calls block. Returns what is told: by id, when its record changed last."""
+        for note in notes:
+            if note.waits is not None:
+                self._app.backend.mark_as_retry(note.job.id, note.waits)
+            self._event(note.event, note.job, **note.fields)
+        told = {}
+        for job in jobs:
+            try:
+                self._end(job)
+            except AfterwordError as trouble:
+                log.error("job %s: its end can't be told: %s", job.id, trouble)
+            told[job.id] = job.updated_ms
+        return told
+
+    def _end(self, job: Job) -> None:
+        if job.state not in TERMINAL:
+            return
+        request = self._request(job)
+        took_s = self._took_s.pop(job.id, 0.0)
+        backend = self._app.backend
+        if job.state is JobState.DELIVERED and job.receipt is not None:
+            result = job.receipt.result()
+            self._go_on(request, result)
+            backend.mark_as_done(job.id, result, request)
+            self._event("task-succeeded", job, result=repr(result), runtime=took_s)
+        elif job.state is JobState.CANCELLED:
+            backend.mark_as_revoked(job.id, f"The job is {job.state.value}.", request)
+            failed = TaskRevokedError(f"The job is {job.state.value}.")
+            if request.errbacks:
+                backend._call_task_errbacks(request, failed, None)  # noqa: SLF001 - Celery itself calls none of a revoked task
+            self._event("task-revoked", job, terminated=False, signum=None, expired=False)
+        else:
+            failure = failure_of(job.state, job.last_error)
+            backend.mark_as_failure(job.id, failure, request=request)
+            self._event("task-failed", job, exception=repr(str(failure)), traceback="")
+
+    def _event(self, event: str, job: Job, **fields: Any) -> None:
+        """One event; each names its task, for whoever began to look on after the first."""
+        about = {"uuid": job.id, "root_id": job.id, "name": job.command.command.value, "args": "()", "kwargs": "{}"}
+        self._send(event, **about, **fields)
+
+    def _request(self, job: Job) -> Context:
+        """The request as Celery's own functions take it, with what hangs on it."""
+        try:
+            origin = self._services.ledger.origin_of(job)
+        except KeyTrouble as trouble:
+            log.error("job %s: what hangs on it can't be opened: %s", job.id, trouble)
+            origin = {}
+        return Context({"id": job.id, "task": job.command.command.value, "root_id": job.id, "children": []} | origin)
+
+    def _go_on(self, request: Context, result: Mapping[str, str]) -> None:
+        """Send what follows a success: its callbacks, and the rest of its chain."""
+        facts = {"parent_id": request.id, "root_id": request.root_id}
+        for given in request.callbacks or ():
+            request.children.append(signature(given, app=self._app).apply_async((result,), **facts))
+        if chain := list(request.chain or ()):
+            following = signature(chain.pop(), app=self._app)
+            request.children.append(following.apply_async((result,), chain=chain, **facts))
