@@ -12,7 +12,8 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,8 @@ from pydantic import SecretStr
 from config.settings import ConfigError, Settings
 
 log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
 
 KEY_BYTES = 32
 FEWEST_DISTINCT_BYTES = 16
@@ -79,26 +82,36 @@ def load_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) 
 
 
 class FollowedKeys:
-    """The key ring of a process that outlives a rotation: a changed key file counts from the next use on.
+    """The key ring of a process that outlives a rotation: a changed key file counts within `LOOK_EVERY_S`, and at once
+    where a record names a key that isn't on the ring.
 
     A file that is gone or unusable at that moment changes nothing; what is wrong with it is logged once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._monotonic_s = monotonic_s
+        self._looked_s = monotonic_s()
         self._seen = _signature(path)
         self._ring = _read(path)
 
     @property
     def current(self) -> tuple[str, bytes]:
         """The key that new records are sealed with."""
-        return self._fresh().current
+        if self._monotonic_s() - self._looked_s >= LOOK_EVERY_S:
+            self._look()
+        return self._ring.current
 
     def get(self, key_id: str) -> bytes | None:
         """The key of that id, or None."""
-        return self._fresh().get(key_id)
+        found = self._ring.get(key_id)
+        if found is None:
+            self._look()
+            found = self._ring.get(key_id)
+        return found
 
-    def _fresh(self) -> KeyRing:
+    def _look(self) -> None:
+        self._looked_s = self._monotonic_s()
         signature = _signature(self._path)
         if signature != self._seen:
             self._seen = signature
@@ -106,7 +119,6 @@ class FollowedKeys:
                 self._ring = _read(self._path)
             except ConfigError as trouble:
                 log.error("%s The keys read before stay in use.", trouble)
-        return self._ring
 
 
 def follow_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyRing | FollowedKeys:

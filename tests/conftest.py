@@ -140,6 +140,12 @@ def start_worker(settings):
 
 
 @pytest.fixture(autouse=True)
+def _keys_are_followed_at_once(monkeypatch):
+    """No test waits for the next look at a key file."""
+    monkeypatch.setattr("config.keys.LOOK_EVERY_S", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def _empty_queues(valkey):
     """No test finds another one's messages."""
     import redis

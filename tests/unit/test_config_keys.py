@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from config.keys import KeyRing, create_key_file, key_id_of, load_key_ring, new_key, parse_keys
+from config.keys import FollowedKeys, KeyRing, add_key, create_key_file, key_id_of, load_key_ring, new_key, parse_keys
 from config.settings import ConfigError, Settings
 
 
@@ -177,3 +177,19 @@ def test_a_new_key_file_is_the_owners_alone_and_is_never_overwritten(tmp_path, d
         create_key_file(path)
     assert path.read_bytes() == before
     assert ring(data, keys_file=path).order
+
+
+def test_a_key_file_is_looked_at_once_a_second_and_at_once_for_a_key_that_is_not_on_the_ring(tmp_path, monkeypatch):
+    monkeypatch.setattr("config.keys.LOOK_EVERY_S", 1.0)
+    create_key_file(tmp_path / "keys")
+    clock = [0.0]
+    ring = FollowedKeys(tmp_path / "keys", lambda: clock[0])
+    old, _ = ring.current
+    new = add_key(tmp_path / "keys")
+    clock[0] = 0.9
+    assert ring.current[0] == old
+    clock[0] = 1.0
+    assert ring.current[0] == new
+    newest = add_key(tmp_path / "keys")
+    assert ring.get(newest) is not None
+    assert ring.current[0] == newest

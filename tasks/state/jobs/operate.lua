@@ -19,6 +19,7 @@ if args.to == 'queued' then
   if moved then
     local order = redis.call('HINCRBY', subject, 'order', 1)
     redis.call('HSET', job_key(id), 'subject', args.subject, 'order', order)
+    forget_facts(id)
   end
   redis.call('HSET', subject, 'waiting', id)
   redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'expires_ms', int(now + args.max_age_ms))

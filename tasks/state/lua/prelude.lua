@@ -12,7 +12,18 @@ local function key(...) return prefix .. ':' .. table.concat({...}, ':') end
 
 local function job_key(id) return key('job', id) end
 
-local function get(id, field) return redis.call('HGET', job_key(id), field) end
+-- facts of a job that no transition changes but where it says so (`forget_facts`): read once a script
+local FIXED, facts = {'destination', 'kind', 'subject', 'order', 'content', 'issue', 'family', 'follows'}, {}
+local function forget_facts(id) facts[id] = nil end
+local fixed = {}
+for place, name in ipairs(FIXED) do fixed[name] = place end
+
+local function get(id, field)
+  local place = fixed[field]
+  if not place then return redis.call('HGET', job_key(id), field) end
+  if not facts[id] then facts[id] = redis.call('HMGET', job_key(id), unpack(FIXED)) end
+  return facts[id][place]
+end
 
 if entry and (redis.call('HGET', key('audit', 'heads'), entry.chain) or '') ~= entry.prev then
   return {'chain'}
@@ -34,9 +45,11 @@ local function note(id, event, detail)
 end
 
 -- Counters for the metrics. Destinations that don't exist share an empty name, so that producers can't grow the hash.
+local configured = {}
 local function tally(id, by, ...)
   local destination = get(id, 'destination')
-  if redis.call('EXISTS', key('destination', destination)) == 0 then destination = '' end
+  if configured[destination] == nil then configured[destination] = redis.call('EXISTS', key('destination', destination)) end
+  if configured[destination] == 0 then destination = '' end
   redis.call('HINCRBY', key('metrics'), table.concat({destination, ...}, ' '), int(by))
 end
 
