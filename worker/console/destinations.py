@@ -1,0 +1,190 @@
+"""Settings → Destinations: a card for each destination, its form, its connection test, and pause or resume."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.errors import AfterwordError, Refused
+from tasks.model import ConnectionReport, ConnectionStep, DestinationName, Frozen
+from worker.console.destination_forms import DEFAULTS, KINDS, Kind, settings_from, values_of
+from worker.console.visit import Route, Visit
+
+HERE = "/settings/destinations"
+BEFORE_0_2 = "/settings/integrations"
+REMEMBER_TEST_MS = 30 * 24 * 3600 * 1000
+_NAME: TypeAdapter[str] = TypeAdapter(DestinationName)
+
+
+class LastTest(Frozen):
+    """The newest connection test of a destination: who asked, when, and its steps, those not reached included."""
+
+    at_ms: int
+    actor: str
+    success: bool
+    steps: tuple[ConnectionStep, ...]
+
+
+async def overview(visit: Visit) -> web.StreamResponse:
+    """All cards; on a first run, what can be connected."""
+    records = await visit.services.destinations.list()
+    cards = [
+        {
+            "record": record,
+            "kind": KINDS[record.settings.kind],
+            "health": await visit.services.destinations.health(record.name),
+            "test": await _last_test(visit, record.name),
+        }
+        for record in records
+    ]
+    return await visit.page("destinations.html", cards=cards, kinds=KINDS.values())
+
+
+async def new(visit: Visit) -> web.StreamResponse:
+    """The empty form of a kind."""
+    kind = KINDS.get(visit.asked("kind"))
+    if kind is None:
+        raise web.HTTPNotFound
+    taken = await visit.services.destinations.names()
+    name = next(n for n in (kind.name, *(f"{kind.name}-{i}" for i in range(2, 1000))) if n not in taken)
+    return await _form(visit, kind, DEFAULTS | {"name": name}, stored=False)
+
+
+async def create(visit: Visit) -> web.StreamResponse:
+    """Store a new destination."""
+    kind = KINDS.get(visit.said("kind"))
+    if kind is None:
+        raise web.HTTPNotFound
+    name = visit.said("name")
+    problem = ""
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        problem = "The name takes small letters, digits, _ and -, and begins with a letter."
+    if await visit.services.destinations.get(name):
+        problem = f"There is a destination {name} already. Choose another name."
+    if not visit.said("secret"):
+        problem = problem or f"The {kind.secret} is missing."
+    if problem:
+        return await _form(visit, kind, _given(visit), stored=False, problem=problem)
+    return await _save(visit, kind, name, stored=False)
+
+
+async def edit(visit: Visit) -> web.StreamResponse:
+    """The form of a stored destination, without its secret."""
+    record = await visit.services.destinations.require(visit.part("name"))
+    return await _form(visit, KINDS[record.settings.kind], values_of(record), stored=True)
+
+
+async def save(visit: Visit) -> web.StreamResponse:
+    """Store changed settings. An empty secret keeps the stored one, as long as the address stays."""
+    record = await visit.services.destinations.require(visit.part("name"))
+    return await _save(visit, KINDS[record.settings.kind], record.name, stored=True)
+
+
+async def _save(visit: Visit, kind: Kind, name: str, *, stored: bool) -> web.StreamResponse:
+    values = _given(visit)
+    before = await visit.services.destinations.get(name)
+    try:
+        settings = settings_from(kind, values, before)
+        await visit.services.destinations.set(name, settings, visit.said("secret") or None, visit.actor)
+    except Refused as refused:
+        return await _form(visit, kind, values | {"name": name}, stored=stored, problem=str(refused))
+    await visit.services.redis.delete(_test_key(visit, name))
+    if visit.said("then") == "test":
+        return await _test(visit, name)
+    return await visit.go(f"{HERE}#{name}", f"{name} is saved. Test the connection to see that it works.")
+
+
+def _given(visit: Visit) -> dict[str, str]:
+    """What the form holds, without the secret: it is never sent back to a page."""
+    return {name: visit.said(name) for name in visit.form if name not in ("csrf", "secret", "then")}
+
+
+async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: bool, problem: str = "") -> web.Response:
+    blank = {"name": "", "allow_http": "", "allow_private": "", **{field.name: "" for field in kind.fields}}
+    facts: dict[str, Any] = {"kind": kind, "values": blank | values, "stored": stored, "problem": problem}
+    return await visit.page("destination.html", status=422 if problem else 200, **facts)
+
+
+async def test(visit: Visit) -> web.StreamResponse:
+    """Test the connection, now."""
+    return await _test(visit, visit.part("name"))
+
+
+async def _test(visit: Visit, name: str) -> web.StreamResponse:
+    record = await visit.services.destinations.require(name)
+    try:
+        report = await visit.services.test_destination(name, visit.actor)
+    except AfterwordError as error:
+        report = ConnectionReport.failed("connection", str(error))
+    known = {step.name for step in report.steps}
+    unreached = [ConnectionStep(name=s, ok=None) for s in KINDS[record.settings.kind].steps if s not in known]
+    result = LastTest(at_ms=visit.now_ms, actor=visit.actor, success=report.success, steps=(*report.steps, *unreached))
+    await visit.services.redis.set(_test_key(visit, name), result.model_dump_json(), px=REMEMBER_TEST_MS)
+    if report.success:
+        return await visit.go(f"{HERE}#{name}", f"{name}: the connection test passed.")
+    return await visit.go(f"{HERE}#{name}", f"{name}: the connection test failed. {report.message}", "bad")
+
+
+async def _last_test(visit: Visit, name: str) -> LastTest | None:
+    raw = await visit.services.redis.get(_test_key(visit, name))
+    return None if raw is None else LastTest.model_validate(json.loads(raw))
+
+
+def _test_key(visit: Visit, name: str) -> str:
+    return f"{visit.services.settings.prefix}:tested:{name}"
+
+
+async def pause(visit: Visit) -> web.StreamResponse:
+    """Let the destination's jobs wait."""
+    record = await visit.services.destinations.pause(visit.part("name"), visit.actor)
+    return await visit.go(f"{HERE}#{record.name}", f"{record.name} is paused. Its jobs wait and lose nothing.")
+
+
+async def resume(visit: Visit) -> web.StreamResponse:
+    """Let the destination's jobs go on."""
+    record = await visit.services.destinations.resume(visit.part("name"), visit.actor)
+    return await visit.go(f"{HERE}#{record.name}", f"{record.name} is resumed. Its jobs go on.")
+
+
+async def ask_remove(visit: Visit) -> web.StreamResponse:
+    """What removing would do, before it is done."""
+    record = await visit.services.destinations.require(visit.part("name"))
+    health = await visit.services.destinations.health(record.name)
+    return await visit.page("remove.html", record=record, health=health)
+
+
+async def remove(visit: Visit) -> web.StreamResponse:
+    """Forget the destination and its credential."""
+    name = visit.part("name")
+    await visit.services.destinations.remove(name, visit.actor)
+    await visit.services.redis.delete(_test_key(visit, name))
+    return await visit.go(HERE, f"{name} and its credential are removed.")
+
+
+async def moved(visit: Visit) -> web.StreamResponse:
+    """The page's address before 0.2, which people may have kept."""
+    url = visit.request.rel_url
+    rest = url.raw_path.removeprefix(BEFORE_0_2) + (f"?{url.raw_query_string}" if url.raw_query_string else "")
+    return web.Response(status=301, headers={"Location": HERE + rest})
+
+
+ROUTES = (
+    Route("GET", "/settings", overview),
+    Route("GET", HERE, overview),
+    Route("GET", "/settings/connect", new, "admin"),
+    Route("POST", HERE, create, "admin"),
+    Route("GET", f"{HERE}/{{name}}", edit, "admin"),
+    Route("POST", f"{HERE}/{{name}}", save, "admin"),
+    Route("POST", f"{HERE}/{{name}}/test", test, "operate"),
+    Route("POST", f"{HERE}/{{name}}/pause", pause, "operate"),
+    Route("POST", f"{HERE}/{{name}}/resume", resume, "operate"),
+    Route("GET", f"{HERE}/{{name}}/remove", ask_remove, "admin"),
+    Route("POST", f"{HERE}/{{name}}/remove", remove, "admin"),
+    Route("GET", BEFORE_0_2, moved),
+    Route("GET", BEFORE_0_2 + r"/{rest:.*}", moved),
+)
