@@ -132,9 +132,9 @@ async def test_a_retry_is_seen_as_retry_and_ends_as_success(services, sandbox, c
 @pytest.mark.parametrize(
     ("name", "kwargs", "words"),
     [
-        ("publish_to_confluence", {"doc_id": "never", "space_key": "OPS"}, "never put"),
+        ("publish_to_confluence", {"doc_id": "never", "space_key": "OPS"}, "not stored"),
         ("publish_to_confluence", {"doc_id": "doc-1", "space_key": "OPS", "destination": "nowhere"}, "no destination"),
-        ("create_servicenow_incident", {"issue_id": "never"}, "never put"),
+        ("create_servicenow_incident", {"issue_id": "never"}, "not stored"),
     ],
 )
 async def test_a_message_that_cant_work_ends_dead_with_the_reason_in_its_record(
@@ -324,7 +324,7 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
     (tmp_path / "latin.md").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "loose").write_text("x")
     for arguments, status, words in [
-        (("publish", "never", "--space", "OPS"), 1, "never put"),
+        (("publish", "never", "--space", "OPS"), 1, "not stored"),
         (("incident", "never", "--to", "nowhere"), 1, "no destination"),
         (("job", "show", "nothing"), 1, "no job"),
         (("destination", "test", "nowhere"), 1, "no destination"),
