@@ -69,4 +69,6 @@ def test_the_changelog_leads_with_what_is_unreleased_and_names_this_version():
 @pytest.mark.parametrize("file", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda file: file.stem)
 def test_a_decision_says_whether_it_still_holds(file):
     first = file.read_text().partition("\n")[0]
-    assert re.fullmatch(r"Status: (accepted|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\).*)", first)
+    assert re.fullmatch(
+        r"Status: (accepted(, amended by .+)?|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\).*)", first
+    )
