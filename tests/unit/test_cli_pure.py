@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from importlib.metadata import version
 
@@ -357,3 +358,16 @@ def test_a_destination_without_its_address_is_wrong_usage(run, kind, missing):
     shown = run("destination", "set", "here", "--kind", kind)
     assert shown.exit_code == 2
     assert f"Missing option '{missing}'." in shown.stderr
+
+
+def test_a_data_folder_that_is_not_there_is_named_and_no_key_is_advised(run, tmp_path):
+    said = run("doctor", "--data", tmp_path / "typo").output
+    assert f"There is no folder {tmp_path / 'typo'}." in said
+    assert "key new" not in said
+
+
+def test_a_port_that_is_taken_is_named_as_that(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shown = run("sandbox", "--port", taken.getsockname()[1])
+    assert shown.exit_code == 1
+    assert shown.stderr == "afterword: The port is already in use. Choose another with --port; 0 takes a free one.\n"

@@ -150,11 +150,17 @@ def _as_failure(error: Exception) -> Failure:
             return Failure(error.message, code=error.code, advice=error.advice, status=status)
         case ValidationError():
             return Failure(f"This is not valid: {explain(error)}.", code="bad_value", advice="Correct it.")
+        case OSError(errno=errno.EADDRINUSE):
+            return Failure(
+                "The port is already in use.",
+                code="port_taken",
+                advice="Choose another with --port; 0 takes a free one.",
+            )
         case OSError() if error.strerror and error.filename:
             return Failure(f"{error.filename}: {error.strerror}.", code="unavailable", advice="Check the path.")
         case RedisError() | OSError():
             words = " ".join(str(error).split())
-            return Failure(f"{type(error).__name__}: {words}", code="unavailable", advice="Run `afterword doctor`.")
+            return Failure(f"{type(error).__name__}: {words}.", code="unavailable", advice="Run `afterword doctor`.")
     return Failure(str(error).partition("\n")[0] or type(error).__name__, code="bad_value")
 
 
