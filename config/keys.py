@@ -152,6 +152,10 @@ def _read(path: Path) -> KeyRing:
         mode = path.stat().st_mode
         text = path.read_text("utf-8")
     except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"There is no folder {path.parent}. Check --data, AFTERWORD_DATA and AFTERWORD_KEYS_FILE."
+            ) from None
         raise ConfigError(
             f"There is no key file {path}. Make one with `afterword key new --out {path}`, "
             "or set AFTERWORD_KEYS_FILE to the one this Redis was set up with."

@@ -41,7 +41,9 @@ class Settings(BaseSettings):
         "sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE[/DB]",
     )
     broker_url: str | None = Field(
-        default=None, repr=False, description="Celery's broker, such as amqp://; the ledger's Redis where unset"
+        default=None,
+        repr=False,
+        description="Celery's broker, such as amqp://; by default the Redis of AFTERWORD_REDIS_URL",
     )
     sentinel_password: SecretStr | None = Field(
         default=None, description="password of the sentinels themselves, where they have one"
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
         default=None,
         ge=0,
         le=5,
-        description="replicas that must hold a transition before it counts; 1 with Sentinel, else 0, where unset",
+        description="replicas that must have a write before it counts; by default 1 with Sentinel, else 0",
     )
     data: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("afterword")),
@@ -63,18 +65,20 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=200, ge=1, le=2000, description="attempts that one worker runs at once")
     prefix: str = Field(default="afterword", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="prefix of all Redis keys")
     result_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, description="how long Celery results are kept")
-    sweep_interval_s: float = Field(default=1.0, gt=0, description="longest pause between two looks at what is due")
-    heartbeat_ttl_s: float = Field(default=6.0, gt=0, description="a worker silent for this long is taken for dead")
+    sweep_interval_s: float = Field(default=1.0, gt=0, description="longest time between two checks for due jobs")
+    heartbeat_ttl_s: float = Field(
+        default=6.0, gt=0, description="a worker without a heartbeat for this long is considered dead"
+    )
     redis_patience_s: float = Field(
         default=60.0,
         ge=0,
-        description="how long a starting worker waits for a Redis that is away: it may be failing over",
+        description="how long a starting worker waits for a Redis that is not available: it may be failing over",
     )
     resend_after_s: float = Field(
         default=10.0, gt=0, description="a job offered to a worker that did not take it by then is offered again"
     )
     crash_limit: int = Field(
-        default=3, ge=1, le=1000, description="a job that ended so many workers in a row is set aside"
+        default=3, ge=1, le=1000, description="a job that crashed this many workers in a row ends as dead (quarantined)"
     )
     drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
     look_first: bool = Field(
@@ -87,10 +91,12 @@ class Settings(BaseSettings):
         default=90.0, gt=0, description="how long a document or issue stays after its last use by an unfinished job"
     )
     retain_subjects_days: float = Field(
-        default=730.0, gt=0, description="how long it is known which page, incident or work item belongs to what"
+        default=730.0,
+        gt=0,
+        description="how long Afterword remembers which page, incident or work item belongs to a document or issue",
     )
     checkpoint_interval_s: float = Field(
-        default=3600.0, gt=0, description="a worker logs a checkpoint of the audit so often"
+        default=3600.0, gt=0, description="time between two checkpoints of the audit in the workers' logs"
     )
     api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
     api_longest_wait_s: int = Field(

@@ -99,7 +99,7 @@ async def submit(
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
-    Raises `Refused` for content that was never put and for a destination that doesn't exist. With `adopt` (a message
+    Raises `Refused` for content that was not stored and for a destination that doesn't exist. With `adopt` (a message
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
     the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
     """

@@ -73,7 +73,7 @@ def stop(verdicts: Mapping[str, Verdict]) -> None:
     raise Held(
         f"Screening stopped this job ({where}).",
         code="screening",
-        advice="Remove it and submit again, or release the job: what policy blocks then goes out redacted.",
+        advice="Remove it and submit again, or release the job: then secrets are sent redacted.",
     )
 
 

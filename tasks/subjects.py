@@ -39,12 +39,12 @@ def missing(command: Command) -> Refused:
     """Why a command without its content can't be accepted, and what to do."""
     if isinstance(command, PublishToConfluence):
         return Refused(
-            f"Document {command.doc_id!r} was never put.",
+            f"Document {command.doc_id!r} is not stored.",
             code="unknown_document",
-            advice="Put it first (`afterword document put FILE --id ID`), then submit or retry the job.",
+            advice="Store it first (`afterword document put FILE --id ID`), then submit or retry the job.",
         )
     return Refused(
-        f"Issue {command.issue_id!r} was never put.",
+        f"Issue {command.issue_id!r} is not stored.",
         code="unknown_issue",
-        advice="Put it first (`afterword issue put FILE.json`), then submit or retry the job.",
+        advice="Store it first (`afterword issue put FILE.json`), then submit or retry the job.",
     )

@@ -25,7 +25,7 @@ from worker.sandbox.serve import serve
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("AFTERWORD_SHARED", ROOT.parent / "shared"))
-READY_S = 60
+READY_S = 120  # seconds; generous, for machines that do other work
 
 
 @pytest.fixture(scope="session")
@@ -170,4 +170,4 @@ async def until(condition, limit_s: float = READY_S, what: str = "the condition"
 def stop(process: subprocess.Popen, number: int = signal.SIGTERM) -> None:
     """Signal one process and wait for its end."""
     process.send_signal(number)
-    process.wait(30)
+    process.wait(READY_S)

@@ -112,7 +112,7 @@ def _jobs(figures: Figures, counts: Iterable[Count]) -> Iterable[Metric]:
     )
     yield counter(
         "afterword_jobs_entered",
-        "Times a job came into a state: delivered and dead are ends, running is the start of an attempt.",
+        "Transitions into each state: delivered and dead are ends, running is the start of an attempt.",
         labels,
         [((tally.destination, tally.name), tally.count) for tally in figures.entered],
     )
@@ -163,7 +163,7 @@ def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
     by_state, labels = ["destination", "state"], ["destination"]
     yield gauge(
         "afterword_destination_state",
-        "1 for the state that the destination is in: ready, paused by a person, suspended for its own trouble.",
+        "1 for the state that the destination is in: ready, paused by a person, suspended because of its credential or instance.",
         by_state,
         [((found.name, state), found.state == state) for found in health for state in DESTINATION_STATES],
     )

@@ -170,11 +170,11 @@ class Services:
         return await operations.retry(self.core, job_id, actor, reason)
 
     def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
-        """Retry, cancel or release every job that fits. See `tasks.bulk.act_on_each`."""
+        """Retry, cancel or release every job that fits. See `tasks.operator.bulk.act_on_each`."""
         return operations.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     async def preview(self, command: Command) -> Preview:
-        """What a publication would change, without writing anything. See `tasks.dry_run`."""
+        """What a publication would change, without writing anything. See `tasks.operator.dry_run`."""
         if not isinstance(command, PublishToConfluence):
             raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
         return await dry_run.preview(self.core, command)

@@ -1,4 +1,4 @@
-"""The destinations by kind. Adding one is a file here, an entry in `KINDS`, and a sandbox beside the others."""
+"""The destinations by kind. docs/adding-a-destination.md says how to add one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySe
         return _SETTINGS.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
-            f"These destination settings don't fit: {explain(error)}.",
+            f"These destination settings are not valid: {explain(error)}.",
             code="bad_settings",
             advice=_known(error, str(present.get("kind"))),
         ) from None

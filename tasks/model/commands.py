@@ -97,7 +97,7 @@ def parse_command(data: Mapping[str, Any], *, stored: bool = False) -> Command:
         return _COMMAND.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
-            f"The arguments of {present.get('command', 'the job')!s:.60} don't fit: {explain(error)}.",
+            f"The arguments of {present.get('command', 'the job')!s:.60} are not valid: {explain(error)}.",
             code="bad_arguments",
             advice="Correct them and submit again.",
         ) from None
@@ -127,13 +127,13 @@ def explain(error: ValidationError) -> str:
 
 _TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
 _FORMS: Mapping[str, str] = {
-    "parent_page_id": "must be a page's number, such as 123456; it stands in the page's address",
-    "space_key": "must be a space's key, such as OPS; it stands in the space's address",
+    "parent_page_id": "must be a page's number, such as 123456, as in the page's address",
+    "space_key": "must be a space's key, such as OPS, as in the space's address",
     "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
     "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
     "api_version": "must be a version such as 7.1",
 }
-_TYPES: Mapping[str, str] = {"extra_forbidden": "is not known here"}
+_TYPES: Mapping[str, str] = {"extra_forbidden": "is not known here", "missing": "is missing"}
 
 
 def _in_words(kind: str, place: str, message: str) -> str:

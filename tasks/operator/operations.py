@@ -44,7 +44,7 @@ async def check_filter(services: Services, chosen: JobFilter) -> None:
 async def act_on_all(
     services: Services, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = ""
 ) -> AsyncIterator[Progress]:
-    """Retry, cancel or release every job that fits the filter. See `tasks.bulk.act_on_each`; raises as `check_filter`."""
+    """Retry, cancel or release every job that fits the filter. See `tasks.operator.bulk.act_on_each`; raises as `check_filter`."""
     await check_filter(services, chosen)
 
     async def act(job_id: str) -> Job:

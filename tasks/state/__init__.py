@@ -1,1 +1,1 @@
-"""All that touches Redis: ledger, audit, vault, contents and destination records, with their Lua in `lua/`."""
+"""All that touches Redis: ledger, audit, vault, contents and destination records, each Lua script beside the module that runs it."""

@@ -42,11 +42,11 @@ class Contents:
         )
 
     async def document(self, document_id: str) -> Document | None:
-        """The document of that id, or None where it was never put."""
+        """The document of that id, or None where it is not stored."""
         return self.opened_document(document_id, await self._redis.get(f"{self._prefix}:document:{document_id}"))
 
     async def issue(self, issue_id: str) -> Issue | None:
-        """The issue of that id, or None where it was never put."""
+        """The issue of that id, or None where it is not stored."""
         return self.opened_issue(issue_id, await self._redis.get(f"{self._prefix}:issue:{issue_id}"))
 
     def opened_document(self, document_id: str, record: bytes | None) -> Document | None:

@@ -308,7 +308,7 @@ def unavailable(error: Exception) -> StateUnavailable:
         return StateUnavailable(
             "Redis is read-only.",
             code="redis_read_only",
-            advice="Point AFTERWORD_REDIS_URL at the primary, or mend its disk.",
+            advice="Point AFTERWORD_REDIS_URL at the primary, or repair its disk.",
         )
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return StateUnavailable(

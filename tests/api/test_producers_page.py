@@ -113,7 +113,7 @@ fn main() -> Result<(), String> {
     let page = afterword.publish(document.clone(), "OPS", "rca-46-revision-1")?;
     assert_eq!(page, afterword.publish(document, "OPS", "rca-46-revision-1")?);
     let refused = afterword.publish(json!({"id": "x"}), "OPS", "x").unwrap_err();
-    assert!(refused.starts_with("The body doesn't fit."), "{refused}");
+    assert!(refused.starts_with("The body is not valid."), "{refused}");
     println!("{} {}", page["url"].as_str().unwrap(), afterword.test("confluence")?["success"]);
     Ok(())
 }

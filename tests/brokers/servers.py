@@ -20,7 +20,7 @@ import redis
 from tests.conftest import ROOT
 from worker.machine.embedded import free_port
 
-READY_S = 60.0
+READY_S = 120.0
 
 
 def binary(name: str) -> str:

@@ -54,8 +54,8 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
         "text": f"/jobs/{jobs['held']}/text",
         "held": "/jobs?state=held",
         "bulk-ask": "/bulk?verb=retry&state=dead",
-        "integrations": "/settings/integrations",
-        "edit": "/settings/integrations/confluence",
+        "destinations": "/settings/destinations",
+        "edit": "/settings/destinations/confluence",
         "connect": "/settings/connect?kind=azure_devops",
         "publish": "/publish",
         "issue": "/publish/issue",
@@ -70,7 +70,7 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
 DOCS = {
     "jobs-desktop-light": "console",
     "job-desktop-dark": "console-job",
-    "integrations-desktop-light": "console-integrations",
+    "destinations-desktop-light": "console-destinations",
 }
 
 
@@ -100,7 +100,7 @@ def test_connections(browser: Browser, instance: Instance) -> None:
     """Test each connection, so that the cards have something to tell."""
     page = log_in(browser.new_page(), instance, "Ada")
     for name in ("azure_devops", "confluence", "servicenow"):
-        page.goto(f"{instance.url}/settings/integrations")
+        page.goto(f"{instance.url}/settings/destinations")
         page.locator(f"#{name}").get_by_role("button", name="Test connection").click()
         page.wait_for_url(f"**#{name}")
     page.close()

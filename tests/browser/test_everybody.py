@@ -30,9 +30,9 @@ def paths(instance) -> list[str]:
         "/bulk?verb=retry&state=dead",
         "/publish",
         "/publish/issue",
-        "/settings/integrations",
-        "/settings/integrations/confluence",
-        "/settings/integrations/confluence/remove",
+        "/settings/destinations",
+        "/settings/destinations/confluence",
+        "/settings/destinations/confluence/remove",
         "/settings/connect?kind=azure_devops",
         "/settings/keys",
         "/audit",
@@ -83,7 +83,7 @@ SHIFTS = """() => {
 
 def test_nothing_moves_once_a_page_is_shown(instance, open_page, paths):
     page = log_in(open_page(), instance, "Ada")
-    for path in ("/jobs", paths[1], "/settings/integrations"):
+    for path in ("/jobs", paths[1], "/settings/destinations"):
         page.goto(f"{instance.url}{path}")
         expect(page.locator("[data-pulse]")).to_have_text("Live")
         assert page.evaluate(SHIFTS) < 0.02, path

@@ -37,7 +37,7 @@ def test_empty_pages_say_what_to_do_first(fresh, open_page):
 
 
 def test_connecting_shows_a_failing_test_and_then_a_passing_one(fresh, open_page):
-    page = log_in(open_page(), fresh, "Ada", "/settings/integrations")
+    page = log_in(open_page(), fresh, "Ada", "/settings/destinations")
     page.get_by_role("link", name="Connect Confluence").click()
     page.get_by_label("Base URL").fill(fresh.sandbox_url)
     page.get_by_label("Email").fill("bot@example.com")
@@ -104,7 +104,7 @@ def test_an_uploaded_file_is_published_and_its_heading_becomes_the_title(fresh, 
 
 
 def test_removing_asks_first(fresh, open_page):
-    page = log_in(open_page(), fresh, "Ada", "/settings/integrations/confluence")
+    page = log_in(open_page(), fresh, "Ada", "/settings/destinations/confluence")
     page.get_by_role("link", name="Remove…").click()
     expect(page.get_by_role("heading", name="Remove confluence?")).to_be_visible()
     page.get_by_role("button", name="Remove confluence").click()

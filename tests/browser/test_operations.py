@@ -99,7 +99,7 @@ def test_a_filter_stays_in_the_address_and_counts_tell_how_many(instance, open_p
 
 
 def test_a_destination_is_paused_and_goes_on(instance, open_page):
-    page = log_in(open_page(), instance, "Omar", "/settings/integrations")
+    page = log_in(open_page(), instance, "Omar", "/settings/destinations")
     card = page.locator("#azure_devops")
     card.get_by_role("button", name="Pause").click()
     expect(card.locator(".pill")).to_have_text("Paused")
@@ -107,7 +107,7 @@ def test_a_destination_is_paused_and_goes_on(instance, open_page):
     job = instance.file("Waits", command="create_azuredevops_workitem", project="Operations")
     page.goto(f"{instance.url}/jobs/{job}")
     expect(page.locator(".state")).to_contain_text("azure_devops is paused")
-    page.goto(f"{instance.url}/settings/integrations")
+    page.goto(f"{instance.url}/settings/destinations")
     card.get_by_role("button", name="Resume").click()
     expect(card.locator(".pill")).to_have_text("Healthy")
     instance.await_state(job, JobState.DELIVERED)
@@ -119,7 +119,7 @@ def test_an_incident_is_filed_from_the_console(instance, open_page):
     page.get_by_label("Description").fill("The *queue* is stuck.")
     page.get_by_label("Destination").select_option("servicenow")
     page.get_by_label("Severity").select_option("P2")
-    page.get_by_role("button", name="File it").click()
+    page.get_by_role("button", name="Create").click()
     expect(page.locator(".receipt")).to_contain_text("INC")
 
 
@@ -137,7 +137,7 @@ def test_the_audit_is_searched_verified_and_exported(instance, open_page, tmp_pa
     assert len(lines) == 1
     assert job in lines[0]
     page.get_by_role("button", name="Verify now").click()
-    expect(page.get_by_text("The trail holds.")).to_be_visible()
+    expect(page.get_by_text("The audit trail is intact.")).to_be_visible()
 
 
 def test_workers_show_what_they_are(instance, open_page):
@@ -168,7 +168,7 @@ def test_a_viewer_is_offered_nothing_that_they_may_not_do(instance, open_page):
     instance.await_state(job, JobState.HELD)
     page = log_in(open_page(), instance, "Vera", f"/jobs/{job}")
     expect(page.get_by_role("button")).to_have_count(1)  # log out
-    for path in (f"/jobs/{job}/text", "/publish", "/settings/keys", "/settings/integrations/confluence"):
+    for path in (f"/jobs/{job}/text", "/publish", "/settings/keys", "/settings/destinations/confluence"):
         page.goto(f"{instance.url}{path}")
         expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
 

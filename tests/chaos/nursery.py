@@ -13,7 +13,7 @@ Reads commands from standard input, one a line, and answers each with a line:
 When its input ends, so do all workers.
 
 It runs as a script, so that the code that it imports may be another checkout's (its third argument): a version beside which
-ours has to work. It therefore asks little of that code: `worker.celery`, `worker.cli.main`, `worker.orphans`.
+ours has to work. It therefore asks little of that code: `worker.celery`, `worker.cli.main`, `worker.machine.orphans`.
 """
 
 from __future__ import annotations

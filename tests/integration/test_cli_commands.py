@@ -248,6 +248,27 @@ def test_a_held_job_ends_the_wait_with_exit_code_3_until_it_is_released(with_con
     assert PLANTED not in cli.said
 
 
+def test_the_end_of_a_wait_is_said_once(with_content, settings):
+    cli = with_content
+    cli("document", "put", "-", "--id", "rca", stdin=f"# RCA\n\npassword = {PLANTED}\n")
+    job = cli.json("publish", "rca", "--space", "OPS")["job_id"]
+    assert asyncio.run(attempt(settings, job)) is JobState.HELD
+    assert cli("job", "watch", job, status=3).output.count(job) == 1
+
+
+def test_ctrl_c_ends_the_wait_and_says_that_the_job_goes_on(with_content, monkeypatch):
+    cli = with_content
+    job = cli.json("incident", "inc-1")["job_id"]
+
+    async def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("worker.terminal.watching.follow", interrupted)
+    said = cli("job", "watch", job, status=1).stderr
+    assert f"Job {job} goes on." in said
+    assert f"afterword job watch {job}" in said
+
+
 def test_the_tail_of_one_job_reaches_back_to_it(with_content):
     """However much was written since; it used to look for the job among the newest few only."""
     cli = with_content

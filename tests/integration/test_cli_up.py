@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-LIMIT_S = 60
+LIMIT_S = 150
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
 
 

@@ -128,7 +128,7 @@ async def test_pages_that_are_not_there_say_so_in_the_same_look(client, log_in):
     for path in ("/nowhere", "/jobs/none", "/bulk/none", "/jobs/none/paper"):
         answer = await client.get(path)
         assert answer.status == 404, path
-        assert "To the start" in await answer.text()
+        assert "Home" in await answer.text()
 
 
 async def test_a_fault_of_ours_is_a_page_without_its_words(services, client, log_in, monkeypatch):
@@ -141,7 +141,7 @@ async def test_a_fault_of_ours_is_a_page_without_its_words(services, client, log
     answer = await client.get("/jobs")
     assert answer.status == 500
     text = await answer.text()
-    assert "Something broke" in text
+    assert "Internal error" in text
     assert "planted-word" not in text
 
 
@@ -178,7 +178,7 @@ async def test_a_body_that_is_no_form_is_refused(client, log_in, kind):
     await log_in("admin")
     answer = await client.post("/settings/keys", data=b"\xff\x00{]", headers={"Content-Type": kind})
     assert answer.status in (400, 403)
-    assert "To the start" in await answer.text()
+    assert "Home" in await answer.text()
 
 
 async def test_a_form_sent_twice_makes_one_job(services, client, log_in, destinations):
@@ -259,10 +259,10 @@ async def test_the_stored_secret_is_on_no_page(services, client, log_in):
     settings = parse_settings({"kind": "confluence", "base_url": "https://wiki.example.com", "email": "a@example.com"})
     await services.destinations.set("confluence", settings, "planted-secret-word", "test")
     token = await log_in("admin")
-    for path in ("/settings/integrations", "/settings/integrations/confluence", "/audit"):
+    for path in ("/settings/destinations", "/settings/destinations/confluence", "/audit"):
         assert "planted-secret-word" not in await (await client.get(path)).text()
     answer = await client.post(
-        "/settings/integrations/confluence", data={"csrf": token, "base_url": "https://elsewhere.example.com"}
+        "/settings/destinations/confluence", data={"csrf": token, "base_url": "https://elsewhere.example.com"}
     )
     assert answer.status == 422
     assert "Give the secret again" in await answer.text()
@@ -314,3 +314,10 @@ def test_direction_and_control_characters_never_reach_a_page():
 def test_times_are_said_as_people_say_them():
     assert [span(ms) for ms in (0, 119_000, 120_000, 7_200_000, 172_800_000)] == ["0 s", "119 s", "2 min", "2 h", "2 d"]
     assert (ago(1000, 5000), ago(9000, 5000), ago(5000, 5400)) == ("4 s ago", "in 4 s", "now")
+
+
+async def test_the_addresses_of_the_page_before_it_was_renamed_lead_to_the_new_ones(client, log_in):
+    await log_in("admin")
+    for rest in ("", "/confluence", "/confluence/remove", "?a=b"):
+        answer = await client.get(f"/settings/integrations{rest}", allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (301, f"/settings/destinations{rest}")

@@ -24,7 +24,7 @@ async def audited(services, event: str) -> list[dict]:
 
 
 async def test_without_a_login_every_page_leads_to_the_login_and_back(client):
-    for path in ("/jobs?state=dead", "/audit", "/settings/integrations", "/settings/keys", "/publish", "/jobs/x"):
+    for path in ("/jobs?state=dead", "/audit", "/settings/destinations", "/settings/keys", "/publish", "/jobs/x"):
         answer = await client.get(path, allow_redirects=False)
         assert answer.status == 303
         assert answer.headers["Location"].startswith("/login?next=%2F")
@@ -230,12 +230,12 @@ ACTIONS = {
     "/bulk/x/stop": "operate",
     "/publish": "submit",
     "/publish/issue": "submit",
-    "/settings/integrations": "admin",
-    "/settings/integrations/x": "admin",
-    "/settings/integrations/x/remove": "admin",
-    "/settings/integrations/x/test": "operate",
-    "/settings/integrations/x/pause": "operate",
-    "/settings/integrations/x/resume": "operate",
+    "/settings/destinations": "admin",
+    "/settings/destinations/x": "admin",
+    "/settings/destinations/x/remove": "admin",
+    "/settings/destinations/x/test": "operate",
+    "/settings/destinations/x/pause": "operate",
+    "/settings/destinations/x/resume": "operate",
     "/settings/keys": "admin",
     "/settings/keys/x/revoke": "admin",
 }

@@ -83,7 +83,7 @@ async def test_comments_that_would_lose_their_words_are_counted(bench):
 async def test_what_would_stop_the_job_stops_the_dry_run(bench):
     with pytest.raises(Permanent, match="no space"):
         await preview(bench, space_key="NOPE")
-    with pytest.raises(Refused, match="never put"):
+    with pytest.raises(Refused, match="not stored"):
         await preview(bench, doc_id="nope")
     planted = "hunter" + "2-Xy99z"
     await bench.put(content_md=f"password: {planted}")

@@ -17,7 +17,7 @@ from kombu import Connection, Queue
 from config.keys import load_key_ring
 from tasks.model import JobState, parse_command
 from tasks.state.vault import seal
-from tests.conftest import ROOT, environment, stop, until
+from tests.conftest import READY_S, ROOT, environment, stop, until
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
 from worker.broker.guard import DEAD_LIST
 from worker.broker.settings import QUEUES
@@ -99,9 +99,9 @@ async def test_a_plain_celery_client_gets_upstreams_results(services, sandbox, c
         "create_azuredevops_workitem", args=["inc-1", "Operations"], kwargs={"config": {"work_item_type": "Task"}}
     )
     await settled(services, identifier)
-    assert set(page.get(timeout=30)) == {"id", "url"}
-    assert set(ticket.get(timeout=30)) == {"id", "ticket_number", "url"}
-    assert item.get(timeout=30)["ticket_number"]
+    assert set(page.get(timeout=READY_S)) == {"id", "url"}
+    assert set(ticket.get(timeout=READY_S)) == {"id", "ticket_number", "url"}
+    assert item.get(timeout=READY_S)["ticket_number"]
     assert (await services.ledger.require(identifier)).state is JobState.DELIVERED
     (made,) = await sandbox.objects("azure_devops")
     assert made["kind"] == "Task"
@@ -111,7 +111,7 @@ async def test_the_same_task_id_twice_is_one_job_and_one_object(services, sandbo
     start_worker()
     for _ in range(3):
         result = plain.send_task("create_servicenow_incident", args=["inc-1"], task_id="the-same")
-    assert result.get(timeout=30)["id"]
+    assert result.get(timeout=READY_S)["id"]
     assert len(await sandbox.objects("servicenow")) == 1
     assert len((await services.ledger.list())[0]) == 1
 
@@ -125,16 +125,16 @@ async def test_a_retry_is_seen_as_retry_and_ends_as_success(services, sandbox, c
         return result.state == "RETRY"
 
     await until(retrying, what="the state RETRY")
-    assert result.get(timeout=30)["ticket_number"]
+    assert result.get(timeout=READY_S)["ticket_number"]
     assert result.state == "SUCCESS"
 
 
 @pytest.mark.parametrize(
     ("name", "kwargs", "words"),
     [
-        ("publish_to_confluence", {"doc_id": "never", "space_key": "OPS"}, "never put"),
+        ("publish_to_confluence", {"doc_id": "never", "space_key": "OPS"}, "not stored"),
         ("publish_to_confluence", {"doc_id": "doc-1", "space_key": "OPS", "destination": "nowhere"}, "no destination"),
-        ("create_servicenow_incident", {"issue_id": "never"}, "never put"),
+        ("create_servicenow_incident", {"issue_id": "never"}, "not stored"),
     ],
 )
 async def test_a_message_that_cant_work_ends_dead_with_the_reason_in_its_record(
@@ -143,7 +143,7 @@ async def test_a_message_that_cant_work_ends_dead_with_the_reason_in_its_record(
     start_worker()
     result = plain.send_task(name, kwargs=kwargs)
     with pytest.raises(Exception, match=words):
-        result.get(timeout=30)
+        result.get(timeout=READY_S)
     job = await services.ledger.require(result.id)
     assert job.state is JobState.DEAD
     assert words in str(job.last_error)
@@ -156,7 +156,7 @@ async def test_a_bare_password_in_a_message_is_refused_and_shown_nowhere(
     start_worker()
     for credentials in (planted, {"username": "svc", "password": planted}):
         result = plain.send_task("test_servicenow_connection", args=[sandbox.url, credentials])
-        answer = result.get(timeout=30)
+        answer = result.get(timeout=READY_S)
         assert answer["success"] is False
         assert "seal" in answer["message"]
         assert planted not in answer["message"]
@@ -170,13 +170,13 @@ async def test_a_sealed_credential_tests_a_connection_and_a_wrong_one_says_so(sa
     good = seal({"username": "svc", "password": "fine"}, ring)
     bad = seal({"username": "svc", "password": "wrong"}, ring)
     send = plain.send_task
-    assert send("test_servicenow_connection", args=[sandbox.url, good]).get(timeout=30)["success"] is True
-    refused = send("test_servicenow_connection", args=[sandbox.url, bad]).get(timeout=30)
+    assert send("test_servicenow_connection", args=[sandbox.url, good]).get(timeout=READY_S)["success"] is True
+    refused = send("test_servicenow_connection", args=[sandbox.url, bad]).get(timeout=READY_S)
     assert refused["success"] is False
     assert "401" in refused["message"]
-    stored = send("test_confluence_connection", args=[sandbox.url, "confluence"]).get(timeout=30)
+    stored = send("test_confluence_connection", args=[sandbox.url, "confluence"]).get(timeout=READY_S)
     assert stored == {"success": True, "message": "Checked: credential, space, right to create pages."}
-    elsewhere = send("test_confluence_connection", args=["https://evil.example", "confluence"]).get(timeout=30)
+    elsewhere = send("test_confluence_connection", args=["https://evil.example", "confluence"]).get(timeout=READY_S)
     assert elsewhere["success"] is False
 
 
@@ -194,7 +194,7 @@ async def test_messages_that_are_no_messages_are_set_aside_and_the_worker_lives(
     plain.send_task("publish_to_confluence", args=["x"] * 9)
     plain.send_task("publish_to_confluence", kwargs={"doc_id": "doc-1", "space_key": "OPS"}, serializer="pickle")
     result = plain.send_task("publish_to_confluence", kwargs={"doc_id": "doc-1", "space_key": "OPS"})
-    assert result.get(timeout=40)["id"]
+    assert result.get(timeout=READY_S)["id"]
     assert client.llen(DEAD_LIST) == len(junk)
     assert worker.poll() is None
     log = (settings.data / "worker-0.log").read_text()
@@ -324,7 +324,7 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
     (tmp_path / "latin.md").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "loose").write_text("x")
     for arguments, status, words in [
-        (("publish", "never", "--space", "OPS"), 1, "never put"),
+        (("publish", "never", "--space", "OPS"), 1, "not stored"),
         (("incident", "never", "--to", "nowhere"), 1, "no destination"),
         (("job", "show", "nothing"), 1, "no job"),
         (("destination", "test", "nowhere"), 1, "no destination"),

@@ -17,7 +17,7 @@ import pytest
 from tasks.errors import StateUnavailable, Transient
 from tasks.http.exchange import Exchange, Http, Limits, Origin, Request, open_session
 
-LIMIT_S = 0.4
+LIMIT_S = 1.5  # of one request; a busy machine answers within that, too
 
 
 class Peer:

@@ -16,7 +16,7 @@ WORK_ITEM = {"command": "create_azuredevops_workitem", "issue_id": "inc-1", "pro
 
 
 async def delivered(services, sandbox, name, arguments, description, **settings):
-    given = sandbox_destinations(sandbox.url)[name] | {"write_lag_s": 0.2, "total_timeout_s": 3} | settings
+    given = sandbox_destinations(sandbox.url)[name] | {"write_lag_s": 0.2, "total_timeout_s": 30} | settings
     await services.destinations.set(name, parse_settings(given), FAKE_SECRET, "test")
     await services.contents.put_issue(Issue(id="inc-1", title="Pool exhausted", description=description), "test")
     job = await services.submit(parse_command(arguments), actor="test")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
+from importlib.metadata import version
 
 import click
 import pytest
@@ -266,8 +268,8 @@ def test_files_that_cant_be_read_are_named_in_one_line(run, tmp_path, command):
     ("text", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "no JSON object"),
-        ('{"id": "x"}', "title: Field required"),
+        ("[]", "not a JSON object"),
+        ('{"id": "x"}', "title: is missing"),
         ('{"id": "x", "title": "t", "severity": "P9"}', "severity"),
         ("[" * 100_000, "not JSON"),
     ],
@@ -334,3 +336,38 @@ def test_an_id_in_a_list_is_whole_on_every_terminal(width):
         console.print(fitting(table, console))
     assert identifier in shown.get()
     assert "publish_to_confluence" in shown.get()
+
+
+def test_the_version_is_shown_for_people_and_for_programs(run):
+    assert run("--version").output == f"afterword {version('afterword')}\n"
+    assert json.loads(run("--version", "--json").output) == {"version": version("afterword")}
+
+
+@pytest.mark.parametrize("arguments", [("jub",), ("job", "lst"), ("job", "list", "--sta", "dead")])
+def test_a_guess_at_what_was_meant_ends_in_one_sign(run, arguments):
+    said = run(*arguments).stderr
+    assert "Did you mean" in said
+    assert "?." not in said
+    assert ")." not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"), [("confluence", "--base-url"), ("servicenow", "--instance-url"), ("azure_devops", "--org-url")]
+)
+def test_a_destination_without_its_address_is_wrong_usage(run, kind, missing):
+    shown = run("destination", "set", "here", "--kind", kind)
+    assert shown.exit_code == 2
+    assert f"Missing option '{missing}'." in shown.stderr
+
+
+def test_a_data_folder_that_is_not_there_is_named_and_no_key_is_advised(run, tmp_path):
+    said = run("doctor", "--data", tmp_path / "typo").output
+    assert f"There is no folder {tmp_path / 'typo'}." in said
+    assert "key new" not in said
+
+
+def test_a_port_that_is_taken_is_named_as_that(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shown = run("sandbox", "--port", taken.getsockname()[1])
+    assert shown.exit_code == 1
+    assert shown.stderr == "afterword: The port is already in use. Choose another with --port; 0 takes a free one.\n"

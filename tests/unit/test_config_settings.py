@@ -98,7 +98,7 @@ def test_an_empty_variable_means_the_default(monkeypatch):
     for name in ("REDIS_URL", "KEYS_FILE", "KEYS", "CONCURRENCY"):
         monkeypatch.setenv(f"AFTERWORD_{name}", "")
     found = Settings()
-    assert (found.redis_url, found.keys_file, found.keys, found.concurrency) == (None, None, None, 32)
+    assert (found.redis_url, found.keys_file, found.keys, found.concurrency) == (None, None, None, 200)
 
 
 def test_folders_are_absolute_for_child_processes_elsewhere(monkeypatch, tmp_path):

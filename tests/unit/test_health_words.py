@@ -17,7 +17,7 @@ NOW = 1_800_000_000_000
         (Health(name="x", state="suspended", breaker="open"), "suspended"),
         (Health(name="x", state="paused"), "paused"),
         (Health(name="x", breaker="open", not_before_ms=NOW + 65_000), "failing, next try in 1 min 5 s"),
-        (Health(name="x", breaker="half_open"), "failing, one job tries it"),
+        (Health(name="x", breaker="half_open"), "failing, one job is trying it"),
         (Health(name="x", not_before_ms=NOW + 3_600_000), "asked us to wait 1 h 0 min"),
         (Health(name="x", not_before_ms=NOW - 1), "ready"),
     ],
@@ -50,7 +50,7 @@ def test_every_fact_that_is_known_has_its_line():
         "3 waiting, the oldest for 1 d 1 h",
         "2.5 requests/s at most; slowed to 0.5/s",
         "at most 1 jobs at once",
-        "20 of 100 left, whole again at 2027-01-15 08:00:00 UTC, burst",
+        "20 of 100 left, resets at 2027-01-15 08:00:00 UTC, burst",
         "Next test:     2027-01-15",
     ):
         assert words in text

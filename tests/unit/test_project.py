@@ -57,3 +57,18 @@ def test_the_readme_shows_both_commands():
 
 def test_the_configuration_page_is_what_the_settings_say():
     assert (ROOT / "docs" / "configuration.md").read_text() == page(), "run `make docs`"
+
+
+def test_the_changelog_leads_with_what_is_unreleased_and_names_this_version():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert headings[1].startswith(f"[{PROJECT['project']['version']}] - ")
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda file: file.stem)
+def test_a_decision_says_whether_it_still_holds(file):
+    first = file.read_text().partition("\n")[0]
+    assert re.fullmatch(
+        r"Status: (accepted(, amended by .+)?|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\).*)", first
+    )

@@ -157,7 +157,7 @@ def _path(request: web.Request, route: Route) -> BaseModel | None:
 def _query(request: web.Request, route: Route) -> BaseModel | None:
     given = request.query
     if len(set(given)) != len(given):
-        raise ProblemError(422, "invalid", "A query parameter stands twice.", "Name each once.")
+        raise ProblemError(422, "invalid", "A query parameter is given twice.", "Give each once.")
     if route.query is None:
         if given:
             raise ProblemError(422, "invalid", "This address takes no query parameters.", "Leave them out.")

@@ -23,7 +23,7 @@ async def read_json(request: web.Request) -> bytes:
     if request.content_type != "application/json":
         raise ProblemError(415, "not_json", "The body must be application/json.", "Set Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ProblemError(415, "packed", "A packed body is not taken.", "Send it without Content-Encoding.")
+        raise ProblemError(415, "packed", "A compressed body is not accepted.", "Send it without Content-Encoding.")
     body = await _read(request)
     return await asyncio.to_thread(checked_json, body) if len(body) > LONG_BYTES else checked_json(body)
 
@@ -93,7 +93,7 @@ def checked_json(body: bytes) -> bytes:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ProblemError(400, "duplicate_name", "A member of the JSON body stands twice.", "Name each once.")
+        raise ProblemError(400, "duplicate_name", "A member of the JSON body is given twice.", "Give each once.")
     return members
 
 

@@ -91,7 +91,7 @@ class DocumentIn(Document):
             return Document.model_validate(given)
         except ValidationError as error:
             raise Refused(
-                f"The document doesn't fit: {explain(error)}.",
+                f"The document is not valid: {explain(error)}.",
                 code="bad_content",
                 advice="Correct it and send it again.",
             ) from None
@@ -128,7 +128,9 @@ class TicketConfigIn(TicketConfig):
 
 
 class _JobFields(BaseModel):
-    destination: Destination | None = Field(default=None, description="The only one of its kind where left out")
+    destination: Destination | None = Field(
+        default=None, description="Name of the destination; may be left out where there is one of its kind"
+    )
     callback_url: Url | None = Field(
         default=None, description="The outcome is posted there, signed; its origin must be allowed by the operator"
     )

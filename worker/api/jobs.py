@@ -66,7 +66,7 @@ async def cancel_job(call: Call) -> Answer:
 
 
 async def release_job(call: Call) -> Answer:
-    """Let a held job go on; what policy blocks goes out redacted."""
+    """Let a held job go on; secrets are sent redacted."""
     return _changed(await call.services.ledger.release(_id(call), call.actor, _reason(call)))
 
 

@@ -95,8 +95,8 @@ def problem_of(error: Exception) -> ProblemError:
             return ProblemError(
                 405,
                 "method_not_allowed",
-                "This address doesn't take that method.",
-                f"It takes {allowed}.",
+                "This address doesn't allow that method.",
+                f"It allows {allowed}.",
                 headers={"Allow": allowed},
             )
         case web.HTTPNotFound():
@@ -126,7 +126,7 @@ def invalid(error: ValidationError, what: str) -> ProblemError:
     return ProblemError(
         422,
         "invalid",
-        f"The {what} doesn't fit.",
+        f"The {what} is not valid.",
         "Correct the fields named in `errors`; /openapi.json describes them.",
         errors=tuple(field_errors(error)),
     )

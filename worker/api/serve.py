@@ -70,9 +70,7 @@ class ProblemHandler(RequestHandler):
         elif exc is not None and type(exc).__name__ == "LineTooLong":
             problem = ProblemError(400, "header_too_long", "The address or a header is too long.", "8 kB is the most.")
         else:
-            problem = ProblemError(
-                400, "bad_request", "This is not HTTP as it should be.", "Check headers and framing."
-            )
+            problem = ProblemError(400, "bad_request", "The request is not valid HTTP.", "Check headers and framing.")
         response = problem.response()
         response.force_close()
         return response

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from typing import Any
 
 import click
@@ -15,7 +17,18 @@ def main() -> None:
     root()
 
 
+def show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the version, as JSON too, and end."""
+    if wanted:
+        number = version("afterword")
+        click.echo(json.dumps({"version": number}) if context.obj else f"afterword {number}")
+        context.exit()
+
+
 @click.command(cls=Root, name="afterword", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version."
+)
 @json_option
 @data_option
 def root(**_: Any) -> None:

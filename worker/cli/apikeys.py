@@ -37,10 +37,10 @@ def lifetime_ms(text: str) -> int:
 @click.option(
     "--scopes", default="submit,read", show_default=True, help="Comma-separated: submit, read, operate, admin."
 )
-@click.option("--expires", help="How long it is good for, such as 90d; for ever where left out.")
+@click.option("--expires", help="When it expires, counted from now, such as 90d; never by default.")
 @common
 def new(context: Context, name: str | None, named: str | None, scopes: str, expires: str | None) -> None:
-    """Make a key. Its text is shown this once; only its HMAC is stored."""
+    """Make a key. Its text is shown only once; Afterword stores an HMAC of it."""
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     if not wanted or set(wanted) - set(Scope):
         raise click.BadParameter(f"{scopes!r:.60}: name one or more of {', '.join(Scope)}", param_hint="--scopes")
@@ -52,7 +52,7 @@ def new(context: Context, name: str | None, named: str | None, scopes: str, expi
 
     key, text, secret = context.run(make)
     lines = [
-        f"API key {key.name} ({', '.join(key.scopes)}), shown this once: {text}",
+        f"API key {key.name} ({', '.join(key.scopes)}), shown only once: {text}",
         f"Callbacks of its jobs are signed with: {secret}",
     ]
     context.show({**describe(key), "api_key": text, "callback_secret": secret}, "\n".join(lines))
@@ -78,7 +78,7 @@ def list_(context: Context) -> None:
 @click.argument("key_id")
 @common
 def revoke(context: Context, key_id: str) -> None:
-    """Refuse a key from now on. KEY_ID is the part before the dot."""
+    """Revoke a key: it is refused from now on. KEY_ID is the part before the dot."""
     key = context.run(lambda services: services.access.revoke(_id_of(key_id), actor()))
     context.show(describe(key), f"API key {key.name} ({key.id}) is revoked.")
 

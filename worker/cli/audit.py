@@ -66,9 +66,9 @@ def _line(entry: AuditEntry) -> str:
 @click.option("--export", "exported", type=click.Path(path_type=Path), help="Verify an export instead of the trail.")
 @common
 def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> None:
-    """Check every entry, chain and head, and what checkpoints vouch for; exit 1 where one doesn't hold.
+    """Verify every entry and chain, and compare them with checkpoints; exit 1 if anything is wrong.
 
-    Checkpoints of the data folder are used by themselves.
+    Checkpoints in the data folder are used without being named.
     """
     own = context.settings.data / CHECKPOINTS
     points = [point for file in (*files, *([own] if own.exists() else [])) for point in read_checkpoints(_lines(file))]
@@ -79,9 +79,9 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
         return await services.audit.verify(points)
 
     report = context.run(check)
-    against = f", held against {report.checkpoints} checkpoints" if report.checkpoints else ""
-    good = f"The audit trail holds: {report.entries} entries in {report.chains} chains{against}."
-    bad = "\n".join(("The audit trail does not hold.", *report.problems))
+    against = f", compared with {report.checkpoints} checkpoints" if report.checkpoints else ""
+    good = f"The audit trail is intact: {report.entries} entries in {report.chains} chains{against}."
+    bad = "\n".join(("The audit trail is not intact.", *report.problems))
     context.show(report.model_dump(mode="json"), good if report.ok else bad)
     if not report.ok:
         raise SystemExit(1)
@@ -91,29 +91,31 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
 @click.option("--out", type=click.Path(path_type=Path), help="Append it to this file; - for stdout only.")
 @common
 def checkpoint(context: Context, out: Path | None) -> None:
-    """Write a signed statement of where every chain stands to a file outside Redis.
+    """Write a checkpoint, a signed list of every chain's last entry, to a file outside Redis.
 
-    The file is DATA/audit-checkpoints.jsonl by default. A copy on another machine shows a trail that was rolled back.
+    The file is DATA/audit-checkpoints.jsonl by default. A copy on another machine shows whether Redis was rolled back.
     """
     made: Checkpoint = context.run(lambda services: services.audit.checkpoint())
     file = out or context.settings.data / CHECKPOINTS
     if str(file) != "-":
         _append(file, made.model_dump_json() + "\n")
-    human = made.model_dump_json() if str(file) == "-" else f"{len(made.heads)} chains are vouched for in {file}."
+    human = made.model_dump_json() if str(file) == "-" else f"{len(made.heads)} chains have a checkpoint in {file}."
     context.show(made.model_dump(mode="json") | {"file": str(file)}, human)
 
 
 @audit.command()
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; standard output by default.")
-@click.option("--after", default="-", help="Only entries after the one of this id.")
-@click.option("--trim-days", type=click.IntRange(1), help="Then drop what is older than so many days from Redis.")
+@click.option("--after", default="-", help="Only entries after the entry with this id.")
+@click.option(
+    "--trim-days", type=click.IntRange(1), help="After the export, delete entries older than this many days from Redis."
+)
 @common
 def export(context: Context, out: Path | None, after: str, trim_days: int | None) -> None:
-    """Write the trail as JSON lines (OCSF API Activity), closed by a checkpoint.
+    """Export the trail as JSON lines (OCSF API Activity). The last line is a checkpoint.
 
-    Without --out they go to standard output; with --json as well, as one document whose `lines` they are.
+    Without --out the lines go to standard output. With --json they are the `lines` of one JSON document.
 
-    With --trim-days the exported file is on disk before anything is dropped, and the rest of the trail still verifies.
+    With --trim-days the file is on disk before anything is deleted, and the rest of the trail can still be verified.
     """
     if trim_days and (out is None or after != "-"):
         raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after).")
@@ -130,7 +132,7 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
         return count, dropped
 
     count, dropped = context.run(whole)
-    told = f"{count} entries exported" + (f", {dropped} dropped from Redis." if trim_days else ".")
+    told = f"{count} entries exported" + (f", {dropped} deleted from Redis." if trim_days else ".")
     if out is None and context.as_json:
         click.echo(f'], "entries": {count}, "dropped": 0}}')
     elif out is None:

@@ -27,7 +27,7 @@ def read_object(file: str) -> dict[str, Any]:
         raise Refused(f"{file} is not JSON: {error}.", code="not_json", advice="Correct it.") from None
     if not isinstance(value, dict):
         raise Refused(
-            f"{file} holds no JSON object.", code="not_json", advice="Write one issue or document as an object."
+            f"{file} is not a JSON object.", code="not_json", advice="Write one issue or document as an object."
         )
     return value
 
@@ -39,12 +39,12 @@ def validated(model: type[Any], data: dict[str, Any], file: str) -> Any:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise Refused(f"{file} doesn't fit: {explain(error)}.", code="bad_content", advice="Correct it.") from None
+        raise Refused(f"{file} is not valid: {explain(error)}.", code="bad_content", advice="Correct it.") from None
 
 
 @click.group()
 def document() -> None:
-    """Bring documents."""
+    """Store documents."""
 
 
 @document.command("put")
@@ -52,11 +52,16 @@ def document() -> None:
 @click.option("--id", "identifier", help="Document id; the file's name by default.")
 @click.option("--title", help="Title; the front matter's, or the first heading, by default.")
 @click.option("--type", "doc_type", type=click.Choice(["rca", "postmortem"]), default=None)
-@click.option("--issue-id", help="The issue that it is about: the same page for every regeneration.")
-@click.option("--attach", multiple=True, metavar="FILE", help="A file that the text shows or links, by its path there.")
+@click.option("--issue-id", help="The issue that it is about. Every version of its document goes to the same page.")
+@click.option(
+    "--attach",
+    multiple=True,
+    metavar="FILE",
+    help="A file that the text shows or links to, under the path that the text uses.",
+)
 @common
 def document_put(context: Context, file: str, attach: tuple[str, ...], **given: str | None) -> None:
-    """Store a Markdown FILE (or `-`), or a .json in upstream's shape."""
+    """Store a document from a Markdown FILE, from `-` (stdin), or from a .json file as the API takes it."""
     if file.endswith(".json"):
         data = read_object(file)
     else:
@@ -96,18 +101,19 @@ def handed_over(file: str, folder: Path) -> dict[str, Any]:
 
 @click.group()
 def issue() -> None:
-    """Bring issues."""
+    """Store issues."""
 
 
 @issue.command("put")
 @click.argument("file")
 @common
 def issue_put(context: Context, file: str) -> None:
-    """Store an issue from a JSON FILE (or `-`) in upstream's shape."""
+    """Store an issue from a JSON FILE, or from `-` (stdin), as the API takes it."""
     found = validated(Issue, read_object(file), file)
     context.run(lambda services: services.contents.put_issue(found, actor()))
     context.show(
-        {"id": found.id, "title": found.title}, f"Issue {found.id} is stored. File it: afterword incident {found.id}"
+        {"id": found.id, "title": found.title},
+        f"Issue {found.id} is stored. Create its incident: afterword incident {found.id}",
     )
 
 
@@ -140,9 +146,11 @@ def _known_severity(_context: click.Context, _option: click.Parameter, value: st
     return value
 
 
-_to = click.option("--to", "destination", help="Name of the destination, where there are several of the kind.")
-_wait = click.option("--wait", is_flag=True, help="Wait for the end and show it; exit 3 where policy stopped it.")
-_key = click.option("--idempotency-key", help="Submitting again with this key gives the same job.")
+_to = click.option("--to", "destination", help="Name of the destination; needed where there are several of this kind.")
+_wait = click.option(
+    "--wait", is_flag=True, help="Wait until the job ends and show the result; exit 3 if screening stopped it."
+)
+_key = click.option("--idempotency-key", help="Idempotency key: submitting again with the same key gives the same job.")
 _field = click.option("--field", multiple=True, metavar="NAME=VALUE", help="Set a field of the ticket.")
 _severity = click.option("--severity", callback=_known_severity, help="P1 to P4, or critical to low.")
 
@@ -154,7 +162,7 @@ _severity = click.option("--severity", callback=_known_severity, help="P1 to P4,
 @_to
 @_wait
 @_key
-@click.option("--dry-run", is_flag=True, help="Look at the page and show what would change; nothing is written.")
+@click.option("--dry-run", is_flag=True, help="Show what would change on the page; write nothing.")
 @common
 def publish(context: Context, wait: bool, idempotency_key: str | None, dry_run: bool, **given: Any) -> None:
     """Publish a document as a Confluence page."""
@@ -182,7 +190,7 @@ def incident(
     severity: str | None,
     **given: Any,
 ) -> None:
-    """File an issue as a ServiceNow incident."""
+    """Create a ServiceNow incident from an issue."""
     config = ticket_config(field, severity=severity)
     submit(context, {"command": CommandName.INCIDENT, "config": config, **given}, idempotency_key, wait)
 
@@ -206,7 +214,7 @@ def workitem(
     work_item_type: str | None,
     **given: Any,
 ) -> None:
-    """File an issue as an Azure DevOps work item."""
+    """Create an Azure DevOps work item from an issue."""
     config = ticket_config(field, severity=severity, work_item_type=work_item_type)
     submit(context, {"command": CommandName.WORK_ITEM, "config": config, **given}, idempotency_key, wait)
 

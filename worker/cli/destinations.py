@@ -17,6 +17,7 @@ from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
 from worker.cli.health import lines, verdict
+from worker.connection_tests import ADDRESS_FIELD
 from worker.runtime import Services
 from worker.terminal.base import Context, F, actor, common, plain
 
@@ -32,7 +33,7 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 
 
 HOW_TO_GIVE = (
-    "A secret is never an argument: it would stand in the shell's history and in the process list. "
+    "A secret is never an argument: it would be visible in the shell's history and in the process list. "
     "Leave it out and type it at the prompt, or use --secret-file FILE, or pipe it in with --secret-stdin."
 )
 
@@ -59,7 +60,7 @@ def read_secret(context: Context, file: Path | None, *, stdin: bool) -> str | No
     """
     if file is not None:
         if stdin:
-            raise click.UsageError("--secret-file and --secret-stdin exclude each other.")
+            raise click.UsageError("--secret-file and --secret-stdin can't be used together.")
         try:
             if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
                 context.tell("The secret file can be read by others; run `chmod 600` on it.")
@@ -89,18 +90,18 @@ def _one_line(text: str) -> str | None:
 @click.option(
     "--email", help="Confluence: the account of the API token; Data Center: a user name, to log in with a password"
 )
-@click.option("--space", help="Confluence: the space that the test looks at")
+@click.option("--space", help="Confluence: the space that the connection test checks")
 @click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
 @click.option("--username", help="ServiceNow: the account")
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
-@click.option("--project", help="Azure DevOps: the project that the test looks at")
+@click.option("--project", help="Azure DevOps: the project that the connection test checks")
 @click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
 @click.option(
     "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
 )
-@click.option("--allow-http", is_flag=True, help="Permit plain http to this host.")
-@click.option("--allow-private", multiple=True, metavar="CIDR", help="Permit addresses of a private network.")
+@click.option("--allow-http", is_flag=True, help="Allow plain http to this host.")
+@click.option("--allow-private", multiple=True, metavar="CIDR", help="Allow addresses in this private network (CIDR).")
 @secret_options
 @common
 def set_(
@@ -111,6 +112,9 @@ def set_(
         raise Refused(
             f"{name!r:.60} is no name for a destination.", code="bad_name", advice="Use small letters, digits, _ and -."
         )
+    address = ADDRESS_FIELD[given["kind"]]
+    if not given[address] and not any(pair.startswith(f"{address}=") for pair in extra):
+        raise click.MissingParameter(param_type="option", param_hint=f"'--{address.replace('_', '-')}'")
     given["allow_http"] = given["allow_http"] or None
     given["allow_private"] = given["allow_private"] or None
     for pair in extra:
@@ -132,7 +136,7 @@ def set_(
 @destination.command("list")
 @common
 def list_(context: Context) -> None:
-    """Show all destinations, and whether their jobs go out."""
+    """List the destinations and their states."""
 
     async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
         records = await services.destinations.list()
@@ -153,7 +157,7 @@ def list_(context: Context) -> None:
 @click.argument("name")
 @common
 def show(context: Context, name: str) -> None:
-    """Show one destination: its settings, and what lets its jobs out or keeps them."""
+    """Show one destination: its settings, state and limits."""
 
     async def work(services: Services) -> tuple[DestinationRecord, Health]:
         return await services.destinations.require(name), await services.destinations.health(name)
@@ -191,7 +195,7 @@ def test(context: Context, name: str) -> None:
 @click.argument("name")
 @common
 def pause(context: Context, name: str) -> None:
-    """Let the destination's jobs wait."""
+    """Pause a destination: its jobs wait."""
     record = context.run(lambda services: services.destinations.pause(name, actor()))
     context.show(describe(record), f"Destination {name} is paused; its jobs wait.")
 
@@ -200,16 +204,16 @@ def pause(context: Context, name: str) -> None:
 @click.argument("name")
 @common
 def resume(context: Context, name: str) -> None:
-    """Let the destination's jobs go on."""
+    """Resume a destination: its jobs go on."""
     record = context.run(lambda services: services.destinations.resume(name, actor()))
-    context.show(describe(record), f"Destination {name} goes on.")
+    context.show(describe(record), f"Destination {name} is resumed.")
 
 
 @destination.command()
 @click.argument("name")
 @common
 def remove(context: Context, name: str) -> None:
-    """Forget a destination and its credential."""
+    """Remove a destination and its credential."""
     context.run(lambda services: services.destinations.remove(name, actor()))
     context.show({"removed": name}, f"Destination {name} is removed.")
 

@@ -26,7 +26,7 @@ Found = Callable[[str, bool, str], None]
 
 
 @click.command()
-@click.option("--worker", "worker_only", is_flag=True, help="Only whether a worker on this host is at work.")
+@click.option("--worker", "worker_only", is_flag=True, help="Check only whether a worker runs on this host.")
 @common
 def doctor(context: Context, worker_only: bool) -> None:
     """Check settings, keys, Redis, broker, clock, workers and destinations, and say what to do."""
@@ -72,14 +72,14 @@ async def _examine(found: Found, services: Services) -> None:
     found("replicas", *_replicas(services, int(facts.get("connected_slaves", 0))))
     policy = str(facts.get("maxmemory_policy", "noeviction"))
     full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
-    found("memory", full, policy if full else f"{policy} throws records away; set maxmemory-policy noeviction")
+    found("memory", full, policy if full else f"{policy} deletes records; set maxmemory-policy noeviction")
     await _broker(found, services)
     seconds, _ = await services.redis.time()
     skew = abs(time.time() - int(seconds))
     found(
         "clock",
         skew <= CLOCK_LIMIT_S,
-        f"{skew:.0f} s apart from the Redis server" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
+        f"{skew:.0f} s off the Redis server's clock" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
     )
     alive = len(await _alive(services))
     found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
@@ -110,9 +110,9 @@ def _replicas(services: Services, connected: int) -> tuple[bool, str]:
             f"{connected} of {wanted} are connected; nothing is accepted. Start them or set AFTERWORD_REPLICAS",
         )
     if wanted == 0 and is_sentinel(services.settings.redis_address()):
-        return False, "a failover may forget what was permitted: set AFTERWORD_REPLICAS=1"
-    spare = "" if connected > wanted or not wanted else "; after a failover none is left to confirm: add one"
-    return True, f"{connected} connected, {wanted} waited for{spare}"
+        return False, "a failover may lose writes that were acknowledged: set AFTERWORD_REPLICAS=1"
+    spare = "" if connected > wanted or not wanted else "; after a failover no replica is left: add one"
+    return True, f"{connected} connected, {wanted} needed for each write{spare}"
 
 
 async def _broker(found: Found, services: Services) -> None:

@@ -28,7 +28,7 @@ def verdict(health: Health, now_ms: int) -> str:
     if health.breaker == "open":
         return f"failing, next try in {duration(health.not_before_ms - now_ms)}"
     if health.breaker == "half_open":
-        return "failing, one job tries it"
+        return "failing, one job is trying it"
     if health.not_before_ms > now_ms:
         return f"asked us to wait {duration(health.not_before_ms - now_ms)}"
     return "ready"
@@ -54,7 +54,7 @@ def _rate(health: Health) -> str:
     if health.learned_per_s:
         parts.append(f"slowed to {health.learned_per_s:.3g}/s, as its quota runs low")
     if health.room:
-        parts.append(f"at most {health.room} jobs at once since it refused for its rate")
+        parts.append(f"at most {health.room} jobs at once since it answered 429")
     return "; ".join(parts)
 
 
@@ -64,7 +64,7 @@ def _quota(health: Health) -> str:
     of = f" of {health.quota_limit:g}" if health.quota_limit is not None else ""
     parts = [f"{health.quota_remaining:g}{of} left"] if health.quota_remaining is not None else []
     if health.quota_reset_ms:
-        parts.append(f"whole again at {moment(health.quota_reset_ms)}")
+        parts.append(f"resets at {moment(health.quota_reset_ms)}")
     if health.quota_reason:
         parts.append(health.quota_reason)
     return ", ".join([*parts, f"as of {moment(health.quota_at_ms)}"]) if parts else ""

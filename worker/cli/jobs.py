@@ -64,7 +64,7 @@ def show(context: Context, job_id: str) -> None:
     found, events = context.run(look)
     lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found)]
     if found.crashes:
-        lines.append(f"Attempts that ended with their worker: {found.crashes}")
+        lines.append(f"Attempts lost with their worker: {found.crashes}")
     for event in events:
         at = datetime.fromtimestamp(int(str(event["at_ms"])) / 1000, UTC)
         facts = ((k, v) for k, v in event.items() if k not in ("at_ms", "event") and v not in (None, "", {}))
@@ -86,7 +86,7 @@ def _readable(name: str, value: Any) -> str:
 @click.argument("job_id")
 @common
 def watch(context: Context, job_id: str) -> None:
-    """Follow one job to its end."""
+    """Follow one job until it ends."""
     finish(context, wait_for(context, job_id))
 
 
@@ -100,7 +100,7 @@ def _act(
 ) -> None:
     """Act on one job, or on all that match the filter."""
     if (job_id is None) == (state is None and destination is None):
-        raise click.UsageError("Name a job, or a filter (--state, --destination), and not both.")
+        raise click.UsageError("Give either a job or a filter (--state, --destination), not both.")
     if job_id is not None:
         done = context.run(lambda services: _one(services, verb, job_id, reason))
         context.show(describe(done), f"Job {done.id} is {done.state.value}.")
@@ -108,7 +108,7 @@ def _act(
     chosen = JobFilter(state=JobState(state) if state else None, destination=destination)
     progress = context.run(lambda services: _all(context, services, verb, chosen, reason))
     facts = {"action": verb, **chosen.model_dump(mode="json"), **progress.model_dump(exclude={"finished"})}
-    moved = f", {progress.failed} had moved on" if progress.failed else ""
+    moved = f", {progress.failed} had changed meanwhile" if progress.failed else ""
     context.show(facts, f"{progress.done} of {progress.total} done{moved}.")
 
 
@@ -130,7 +130,7 @@ async def _all(context: Context, services: Services, verb: Verb, chosen: JobFilt
     return progress
 
 
-_reason = click.option("--reason", default="", help="Why, for the audit.")
+_reason = click.option("--reason", default="", help="Reason, for the audit.")
 
 
 @job.command()
@@ -151,7 +151,7 @@ def retry(context: Context, job_id: str | None, state: str | None, destination: 
 @_reason
 @common
 def cancel(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
-    """End jobs that wait. Without --state a filter means queued, retrying and held ones."""
+    """Cancel waiting jobs. Without --state a filter covers queued, retrying and held jobs."""
     _act(context, "cancel", job_id, state, destination, reason)
 
 
@@ -162,7 +162,7 @@ def cancel(context: Context, job_id: str | None, state: str | None, destination:
 @_reason
 @common
 def release(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
-    """Let held jobs go on; what policy blocks goes out redacted."""
+    """Release held jobs. Secrets are sent redacted."""
     _act(context, "release", job_id, state, destination, reason)
 
 

@@ -23,7 +23,7 @@ SETTLED_MS = 60_000
 
 @click.group()
 def key() -> None:
-    """Make, look at and rotate keys; seal a credential for a message."""
+    """Make, inspect and rotate keys; seal a credential for a message."""
 
 
 @key.command()
@@ -42,10 +42,10 @@ def new(context: Context, out: Path | None) -> None:
 
 
 @key.command()
-@click.option("--usage", is_flag=True, help="Count what names each key, in Redis.")
+@click.option("--usage", is_flag=True, help="Count what uses each key in Redis.")
 @common
 def status(context: Context, usage: bool) -> None:
-    """Show which keys are on the ring, by id, and what still needs them."""
+    """Show the ids of the keys on the ring, and what still uses them."""
     ring = load_key_ring(context.settings)
     facts: dict[str, object] = {"current": ring.order[0], "keys": list(ring.order)}
     lines = [f"Current key {ring.order[0]}; on the ring: {', '.join(ring.order)}"]
@@ -59,17 +59,17 @@ def status(context: Context, usage: bool) -> None:
 
 def _used(key_id: str, use: KeyUse | None) -> str:
     if use is None:
-        return f"  {key_id}: nothing names it."
+        return f"  {key_id}: nothing uses it."
     records = ", ".join(f"{count} {kind}" for kind, count in sorted(use.records.items())) or "no record"
     return f"  {key_id}: {records}; {use.audit_entries} audit entries."
 
 
 @key.command()
-@click.option("--reseal-only", is_flag=True, help="Make no key: move everything to the first key of the ring.")
-@click.option("--retire", is_flag=True, help="Take keys that nothing names any more out of the key file.")
+@click.option("--reseal-only", is_flag=True, help="Make no key; seal everything with the first key on the ring.")
+@click.option("--retire", is_flag=True, help="Remove unused keys from the key file.")
 @common
 def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
-    """Make a new key and move everything that is stored to it, while jobs run. Interrupted, run it with --reseal-only.
+    """Make a new key and seal everything that is stored with it, while jobs run. After an interruption run it with --reseal-only.
 
     Workers on other machines need the new key before anything is sealed with it. There: add it as the last line of every
     key file (running processes follow the file), then move it to the first line everywhere, then --reseal-only.
@@ -80,7 +80,7 @@ def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
     file = None if reseal_only else key_file(context.settings)
     if file is None and not reseal_only:
         raise ConfigError(
-            "The keys come from AFTERWORD_KEYS, where no new one can be put. Put it first there, restart every process, "
+            "The keys come from AFTERWORD_KEYS, which this command can't change. Add the new key first there, restart every process, "
             "then run `afterword key rotate --reseal-only`."
         )
     if file is not None:
@@ -89,13 +89,13 @@ def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
             raise Failure(
                 f"Workers run on other machines ({', '.join(strangers)}), which would not have the new key.",
                 code="other_hosts",
-                advice="See `afterword key rotate --help` for how to bring it there first.",
+                advice="See `afterword key rotate --help` for how to copy it there first.",
             )
-        context.tell(f"Key {add_key(file)} now stands first in {file}. Keep a copy of the file.")
+        context.tell(f"Key {add_key(file)} is now the first in {file}. Keep a copy of the file.")
     done = context.run(lambda services: _reseal(context, services))
     lines = [f"{done.moved} records moved to key {load_key_ring(context.settings).order[0]}."]
-    lines += [f"{name} can't be opened and was left; store it again." for name in done.unreadable]
-    lines.append("Older keys stay on the ring until `afterword key rotate --retire` finds nothing that names them.")
+    lines += [f"{name} can't be opened and was left as it is; store it again." for name in done.unreadable]
+    lines.append("Older keys stay on the ring until `afterword key rotate --retire` finds them unused.")
     context.show(done.model_dump(mode="json"), "\n".join(lines))
     if done.unreadable:
         raise SystemExit(1)
@@ -128,7 +128,7 @@ def _retire(context: Context) -> None:
     async def unused(services: Services) -> frozenset[str]:
         if wait_ms := await services.rotation.settles_in_ms(SETTLED_MS):
             raise Failure(
-                f"The last rotation is too fresh; wait {wait_ms // 1000 + 1} s, so that every process works with the new key.",
+                f"The last rotation was less than a minute ago; wait {wait_ms // 1000 + 1} s, so that every process works with the new key.",
                 code="too_fresh",
             )
         named = {use.key_id for use in await services.rotation.usage()}
@@ -140,7 +140,7 @@ def _retire(context: Context) -> None:
     gone = context.run(unused)
     drop_keys(file, gone)
     kept = [key_id for key_id in ring.order[1:] if key_id not in gone]
-    said = f"Taken out of {file}: {', '.join(sorted(gone)) or 'none'}."
+    said = f"Removed from {file}: {', '.join(sorted(gone)) or 'none'}."
     if kept:
         said += f" Still needed: {', '.join(kept)}; `afterword key status --usage` shows for what."
     context.show({"retired": sorted(gone), "kept": kept}, said)

@@ -18,7 +18,7 @@ from worker.terminal.base import Context, Failure, common
 
 
 @click.command()
-@click.option("--sandbox", is_flag=True, help="Add the simulated vendors and destinations that lead to them.")
+@click.option("--sandbox", is_flag=True, help="Add simulated vendors, with a destination for each.")
 @click.option(
     "--port",
     default=8080,
@@ -30,7 +30,7 @@ from worker.terminal.base import Context, Failure, common
     "--sandbox-port",
     default=0,
     type=click.IntRange(0, 65535),
-    help="Port of the sandbox; a free one where left out.",
+    help="Port of the sandbox; a free one by default.",
 )
 @common
 def up(context: Context, sandbox: bool, port: int, sandbox_port: int) -> None:
@@ -65,10 +65,10 @@ def announce(context: Context, stack: Stack) -> None:
     if stack.new_keys:
         lines.append(f"New key file, keep a copy: {settings.data / 'keys'}")
     if stack.first_key:
-        lines.append(f"First API key (admin), shown this once: {stack.first_key}")
+        lines.append(f"First API key (admin), shown only once: {stack.first_key}")
     if stack.sandbox_url:
         lines.append(f"Sandbox pages:             {stack.sandbox_url}")
-    lines.append("Other commands find this instance by themselves. Ctrl-C stops it.")
+    lines.append("Other commands find this instance without options. Ctrl-C stops it.")
     context.show(facts, "\n".join(lines))
     sys.stdout.flush()
 
@@ -129,7 +129,7 @@ def api(context: Context, host: str, port: int) -> None:
         facts = {"url": url} | ({"api_key": first_key} if first_key else {})
         lines = [f"API and console on {url}"]
         if first_key:
-            lines.append(f"First API key (admin), shown this once: {first_key}")
+            lines.append(f"First API key (admin), shown only once: {first_key}")
         context.show(facts, "\n".join(lines))
         sys.stdout.flush()
 

@@ -13,7 +13,7 @@ SENTENCES = {
     "update": "The page would get a new version.",
     "unchanged": "The page is up to date: no new version.",
     "hold": "The job would be held: somebody edited the page. Below is what releasing it would change.",
-    "keep": "The page would be kept as it is: somebody edited it. Below is what it does not get.",
+    "keep": "The page would be kept as it is: somebody edited it. The changes below would not be made.",
 }
 MARKS = {"added": "+ ", "removed": "- ", "same": "  ", "gap": "  ", "changed": "~ "}
 STYLES = {"added": "green", "removed": "red", "gap": "dim"}
@@ -26,7 +26,7 @@ def shown(preview: Preview) -> Text:
         before, after = preview.title
         facts.append(f"Title: {after}" if not before else f"Title: {before} → {after}")
     if preview.parent:
-        before, after = (part or "the space's top" for part in preview.parent)
+        before, after = (part or "top of the space" for part in preview.parent)
         facts.append(f"Parent: {after}" if preview.action == "create" else f"Parent: {before} → {after}")
     for words, names in (
         ("Labels added", preview.labels_added),

@@ -16,7 +16,7 @@ from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
 from worker.terminal.base import STOPPED, Context, Failure, common
 from worker.terminal.files import read_text
 
-ATTACH = "A file handed over with the document, such as a picture it shows; may be given again."
+ATTACH = "A file handed over with the document, such as a picture it shows; may be repeated."
 PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."
 
 
@@ -59,7 +59,7 @@ def _verdict(text: str, *, released: bool = False) -> Verdict:
     try:
         return screen(text, Policy(), released=released)
     except ScreeningFailed as failed:
-        advice = "A job with it would be held: shorten or correct the text."
+        advice = "A job with this text would be held: shorten or correct the text."
         raise Failure(str(failed), code="screening_failed", advice=advice, status=STOPPED) from None
 
 

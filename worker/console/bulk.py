@@ -57,7 +57,7 @@ async def start(visit: Visit) -> web.StreamResponse:
     verb, chosen = _wanted(visit.said("verb"), visit.said("state"), visit.said("destination"))
     await operations.check_filter(visit.services.core, chosen)
     if verb == "release" and not visit.said("reason"):
-        raise Refused("Say why they may go out.", code="no_reason", advice="The reason stands in the audit.")
+        raise Refused("Give a reason for the release.", code="no_reason", advice="The audit records it.")
     now_ms = visit.now_ms
     bulk = Bulk(
         id=secrets.token_hex(8),
@@ -114,7 +114,9 @@ async def stop(visit: Visit) -> web.StreamResponse:
     if await find(visit, identifier) is None:
         raise web.HTTPNotFound
     await visit.services.redis.set(_key(visit, identifier, "stop"), visit.actor, ex=REMEMBER_S)
-    return await visit.go(f"/bulk/{identifier}", "It stops after the jobs that it is at. What was done stays done.")
+    return await visit.go(
+        f"/bulk/{identifier}", "It stops after the jobs that it is working on. What is done stays done."
+    )
 
 
 async def find(visit: Visit, identifier: str) -> Bulk | None:

@@ -1,4 +1,4 @@
-"""The forms of Settings → Integrations: upstream's fields for each kind, and how a filled-in form becomes settings."""
+"""The forms of Settings → Destinations: the fields of each kind, and how a filled-in form becomes settings."""
 
 from __future__ import annotations
 
@@ -47,14 +47,20 @@ CONFLUENCE = Kind(
             hint="Data Center: a user name, for a password.",
             required=False,
         ),
-        Field(name="space", label="Space Key", example="OPS", hint="The test looks at this space.", required=False),
+        Field(
+            name="space",
+            label="Space Key",
+            example="OPS",
+            hint="The connection test checks this space.",
+            required=False,
+        ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
     ),
     steps=("credential", "space", "right to create pages"),
 )
 SERVICENOW = Kind(
     name="servicenow",
-    purpose="Files issues as incidents, with severity mapped to impact and urgency.",
+    purpose="Creates incidents from issues. Severity is mapped to impact and urgency.",
     secret="Password",
     secret_hint="Of an account that may read and create incidents.",
     fields=(
@@ -65,7 +71,7 @@ SERVICENOW = Kind(
 )
 AZURE_DEVOPS = Kind(
     name="azure_devops",
-    purpose="Files issues as work items of a project.",
+    purpose="Creates work items of a project from issues.",
     secret="Personal Access Token",
     secret_hint="With the scope Work Items (read and write).",
     fields=(

@@ -167,7 +167,7 @@ def _words(error: Exception) -> tuple[int, str, str]:
         case web.HTTPRequestEntityTooLarge():
             return 413, "Too large", "A document may have up to 4 MB. Shorten it, or leave attachments out."
         case web.HTTPNotFound():
-            return 404, "Nothing here", "There is no such page. It may have been renamed, or the link is incomplete."
+            return 404, "Page not found", "There is no such page. It may have been renamed, or the link is incomplete."
         case web.HTTPException():
             return error.status, error.reason, "The console can't do that. Go back and try another way."
         case Refused() if error.code.startswith("unknown_"):
@@ -175,13 +175,13 @@ def _words(error: Exception) -> tuple[int, str, str]:
         case Refused():
             return 409, "Not possible", str(error)
         case StateUnavailable():
-            return 503, "Storage is away", str(error)
+            return 503, "Redis is not available", str(error)
         case KeyTrouble():
-            return 503, "A key is missing", str(error)
+            return 503, "An encryption key is missing", str(error)
         case RedisError() | OSError():
-            return 503, "Storage is away", "Redis can't be reached. Nothing was lost; reload once it is back."
+            return 503, "Redis is not available", "Redis can't be reached. Nothing was lost; reload once it is back."
     return (
         500,
-        "Something broke",
-        "A fault in Afterword itself. The server's log names it; nothing was changed by halves.",
+        "Internal error",
+        "A fault in Afterword itself. The server's log names it. No change was made in part.",
     )

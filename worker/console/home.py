@@ -8,9 +8,9 @@ from worker.console.visit import Route, Visit
 
 
 async def home(visit: Visit) -> web.StreamResponse:
-    """On a first run to the integrations, later to the jobs."""
+    """On a first run to the destinations, later to the jobs."""
     known = await visit.services.destinations.names()
-    return await visit.go("/jobs" if known else "/settings/integrations")
+    return await visit.go("/jobs" if known else "/settings/destinations")
 
 
 ROUTES = (Route("GET", "/", home),)

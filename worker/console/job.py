@@ -42,7 +42,7 @@ ACTIONS = {
 WORDS = {
     "job.submitted": "Submitted",
     "attempt.started": "Attempt started",
-    "job.screened": "Screening found something",
+    "job.screened": "Screening has findings",
     "job.delivered": "Delivered",
     "job.retrying": "Will be tried again",
     "job.waiting": "Waits for the destination",
@@ -207,7 +207,7 @@ async def text(visit: Visit) -> web.StreamResponse:
     job = await visit.services.ledger.require(visit.part("id"))
     content = await content_of(visit, job.command)
     if content is None:
-        raise Refused("The content is no longer stored.", code="unknown_document", advice="Put it again.")
+        raise Refused("The content is no longer stored.", code="unknown_document", advice="Store it again.")
     fields = fields_of(visit.services.ledger.command_of(job))
     await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
     texts = await marked_texts(visit, texts_of(content) | fields)
@@ -234,7 +234,7 @@ async def _acted(visit: Visit, job_id: str, verb: str, reason: str) -> Job:
     if verb == "cancel":
         return await ledger.cancel(job_id, visit.actor, reason)
     if not reason:
-        raise Refused("Say why it may go out.", code="no_reason", advice="The reason stands in the audit.")
+        raise Refused("Give a reason for the release.", code="no_reason", advice="The audit records it.")
     return await ledger.release(job_id, visit.actor, reason)
 
 

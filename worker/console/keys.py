@@ -16,7 +16,7 @@ PURPOSES = (
     ("operator", "Operator", "submits, retries, releases, cancels, pauses", ("submit", "read", "operate")),
     ("admin", "Admin", "everything, with destinations, credentials and keys", tuple(Scope)),
 )
-LIFETIMES = ((30, "30 days"), (90, "90 days"), (365, "a year"), (0, "no end"))
+LIFETIMES = ((30, "30 days"), (90, "90 days"), (365, "a year"), (0, "never"))
 
 
 async def keys(visit: Visit) -> web.StreamResponse:
@@ -29,7 +29,7 @@ async def create(visit: Visit) -> web.StreamResponse:
     scopes = next((scopes for name, _, _, scopes in PURPOSES if name == visit.said("purpose")), None)
     days = next((days for days, _ in LIFETIMES if str(days) == visit.said("days")), None)
     if scopes is None or days is None:
-        return await _page(visit, problem="Choose what the key is for and how long it lasts.", status=422)
+        return await _page(visit, problem="Choose what the key is for and when it expires.", status=422)
     expires_ms = visit.now_ms + days * DAY_MS if days else None
     try:
         key, secret = await visit.services.access.create(visit.said("name"), scopes, expires_ms, visit.actor)
@@ -41,7 +41,7 @@ async def create(visit: Visit) -> web.StreamResponse:
 async def revoke(visit: Visit) -> web.StreamResponse:
     """Refuse the key from now on, and end the sessions that were opened with it."""
     key = await visit.services.access.revoke(visit.part("id"), visit.actor)
-    return await visit.go(HERE, f"{key.name} is revoked. Whoever was logged in with it is out.")
+    return await visit.go(HERE, f"{key.name} is revoked. Everybody who logged in with it is logged out.")
 
 
 async def _page(

@@ -33,7 +33,7 @@ async def log_in(visit: Visit) -> web.StreamResponse:
     sessions, address = visit.console.sessions, visit.address
     target = own_path(visit.said("next"))
     if not over_https(visit.request) and not on_loopback(visit.request):
-        text = "Over plain http a key would cross the network in the clear. Use https, or a tunnel to this machine."
+        text = "Over plain http a key would cross the network unencrypted. Use https, or a tunnel to this machine."
         return await _page(visit, target, text, 403)
     given = visit.said("key")
     key = await visit.services.access.authenticate(given) if 0 < len(given) <= LONGEST_KEY else None

@@ -112,9 +112,9 @@ def _ticket(record: DestinationRecord, issue_id: str, given: dict[str, str]) -> 
     project = getattr(record.settings, "project", None)
     if record.settings.kind != "azure_devops" or not project:
         raise Refused(
-            f"{record.name} has no project to file work items in.",
+            f"{record.name} has no project to create work items in.",
             code="bad_arguments",
-            advice="An admin can set one under Integrations.",
+            advice="An admin can set one under Destinations.",
         )
     config = {"work_item_type": given["work_item_type"]} if given["work_item_type"] else {}
     return common | {"command": CommandName.WORK_ITEM, "project": project, "config": config}
@@ -200,7 +200,7 @@ def _checked(model: type[Any], data: dict[str, Any], body: str) -> Any:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise Refused(f"This doesn't fit: {explain(error)}.", code="bad_content", advice="Correct it.") from None
+        raise Refused(f"This is not valid: {explain(error)}.", code="bad_content", advice="Correct it.") from None
 
 
 ROUTES = (

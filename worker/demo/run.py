@@ -109,7 +109,7 @@ def _tell(context: Context, jobs: list[Job], counts: dict[str, int], report: Aud
     }
     held = f"verified, {report.entries} entries in {report.chains} chains"
     if not report.ok:
-        held = "DOES NOT HOLD: " + "; ".join(report.problems)
+        held = "NOT INTACT: " + "; ".join(report.problems)
     counted = ", ".join(f"{count} {_counted(name, count)}" for name, count in counts.items())
     words = ["On the way: the page's connection was cut after the commit, the incident met a 503."] * delivered
     words += [

@@ -109,7 +109,7 @@ class Root(click.Group):
         """Run the command line and exit."""
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in given
-        extra["standalone_mode"] = False
+        extra |= {"standalone_mode": False, "obj": as_json}
         try:
             status = super().main(given, prog_name or "afterword", **extra)
         except click.ClickException as error:
@@ -149,10 +149,18 @@ def _as_failure(error: Exception) -> Failure:
             status = STOPPED if isinstance(error, Held) else USAGE if error.code == "bad_arguments" else FAILED
             return Failure(error.message, code=error.code, advice=error.advice, status=status)
         case ValidationError():
-            return Failure(f"This doesn't fit: {explain(error)}.", code="bad_value", advice="Correct it.")
+            return Failure(f"This is not valid: {explain(error)}.", code="bad_value", advice="Correct it.")
+        case OSError(errno=errno.EADDRINUSE):
+            return Failure(
+                "The port is already in use.",
+                code="port_taken",
+                advice="Choose another with --port; 0 takes a free one.",
+            )
+        case OSError() if error.strerror and error.filename:
+            return Failure(f"{error.filename}: {error.strerror}.", code="unavailable", advice="Check the path.")
         case RedisError() | OSError():
             words = " ".join(str(error).split())
-            return Failure(f"{type(error).__name__}: {words}", code="unavailable", advice="Run `afterword doctor`.")
+            return Failure(f"{type(error).__name__}: {words}.", code="unavailable", advice="Run `afterword doctor`.")
     return Failure(str(error).partition("\n")[0] or type(error).__name__, code="bad_value")
 
 
@@ -165,7 +173,8 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
     if isinstance(error, Failure):
         code, advice, status = error.code, error.advice, error.status
     elif isinstance(error, click.UsageError):
-        message = " ".join(error.format_message().split()).rstrip(".") + "."
+        message = " ".join(error.format_message().split())
+        message += "" if message.rstrip(")").endswith((".", "?", "!")) else "."
         advice = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
     if as_json:
         click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))

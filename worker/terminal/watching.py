@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.model import TERMINAL, Job, JobState
 from worker.runtime import Services
-from worker.terminal.base import Context, exit_code
+from worker.terminal.base import Context, Failure, exit_code
 
 RESTING = TERMINAL | {JobState.HELD}
 LOOK_EVERY_S = 0.1
@@ -52,12 +52,18 @@ async def follow(services: Services, job_id: str, tell: Callable[[Job], None]) -
 
 
 def wait_for(context: Context, job_id: str) -> Job:
-    """Follow a job to its end, telling of each change on stderr."""
+    """Follow a job until it rests, and tell of each change before that on stderr. Ctrl-C ends the waiting alone."""
 
     def tell(job: Job) -> None:
-        context.tell(f"{job.id}  {sentence(job)}")
+        if job.state not in RESTING:  # the caller shows how it ended
+            context.tell(f"{job.id}  {sentence(job)}")
 
-    return context.run(lambda services: follow(services, job_id, tell))
+    try:
+        return context.run(lambda services: follow(services, job_id, tell))
+    except KeyboardInterrupt:
+        raise Failure(
+            f"Stopped waiting. Job {job_id} goes on.", code="stopped", advice=f"Follow it: afterword job watch {job_id}"
+        ) from None
 
 
 def finish(context: Context, job: Job) -> None:

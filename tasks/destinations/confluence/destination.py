@@ -1,7 +1,7 @@
 """Confluence: a document on a page, found again by our content property and never by its title alone.
 
-Titles are unique in a space, so a second create is refused. A page's life is in `confluence_page`, what tells ours from
-others' in `confluence_mark`.
+Titles are unique in a space, so a second create is refused. A page's life is in `page`, what tells ours from
+others' in `mark`.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class QuickToken(Token):
 
 
 class BlockState(StateBlock):
-    """The state of a document's blocks, and how quotes show its lines (`tasks.markup.quotes`)."""
+    """The state of a document's blocks, and how quotes show its lines (`tasks.markup.parser.quotes`)."""
 
     def __init__(self, src: str, md: MarkdownIt, env: EnvType, tokens: list[Token]) -> None:
         super().__init__(src, md, env, tokens)

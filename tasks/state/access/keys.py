@@ -156,7 +156,7 @@ class Access:
         await self._journal.commit("lua/record", args, Event.APIKEY_REVOKED, apikey=key_id, actor=actor)
         revoked = await self.get(key_id)
         if revoked is None:
-            raise Refused(f"API key {key_id} vanished meanwhile.", code="unknown_apikey", advice="Look at the audit.")
+            raise Refused(f"API key {key_id} was removed meanwhile.", code="unknown_apikey", advice="See the audit.")
         return revoked
 
     async def callback_secret(self, key_id: str) -> str | None:

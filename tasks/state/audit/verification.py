@@ -99,7 +99,7 @@ class Verification:
         for chain, head in sorted(self._missing):
             if position(head) > position(self._trimmed.get(chain, "")):
                 self.problems.append(
-                    f"chain {chain}: a checkpoint vouches for entry {position(head)}, which is missing or another one"
+                    f"chain {chain}: a checkpoint names entry {position(head)}, which is missing or another one"
                 )
         return AuditReport(
             ok=not self.problems,

@@ -1,6 +1,6 @@
 """What a destination lets through: its limits, learned and set, its breaker, and whether it is suspended.
 
-The decisions stand in `lua/traffic.lua`, as pure functions run inside the scripts that claim, dispatch, permit a request
+The decisions are in `traffic/decisions.lua`, as pure functions run inside the scripts that claim, dispatch, permit a request
 and settle: whatever one worker learns holds for every worker with its next script.
 """
 

@@ -19,7 +19,7 @@ async def trim(audit: Audit, journal: Journal, vault: Vault, *, before_ms: int, 
     report = await audit.verify()
     if not report.ok:
         raise Refused(
-            "The audit trail does not hold; nothing was trimmed.",
+            "The audit trail is not intact; nothing was deleted.",
             code="audit_broken",
             advice="See `afterword audit verify`.",
         )

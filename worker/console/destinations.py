@@ -1,4 +1,4 @@
-"""Settings → Integrations: a card for each destination, its form, its connection test, its switch."""
+"""Settings → Destinations: a card for each destination, its form, its connection test, and pause or resume."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tasks.model import ConnectionReport, ConnectionStep, DestinationName, Froze
 from worker.console.destination_forms import DEFAULTS, KINDS, Kind, settings_from, values_of
 from worker.console.visit import Route, Visit
 
-HERE = "/settings/integrations"
+HERE = "/settings/destinations"
+BEFORE_0_2 = "/settings/integrations"
 REMEMBER_TEST_MS = 30 * 24 * 3600 * 1000
 _NAME: TypeAdapter[str] = TypeAdapter(DestinationName)
 
@@ -39,7 +40,7 @@ async def overview(visit: Visit) -> web.StreamResponse:
         }
         for record in records
     ]
-    return await visit.page("integrations.html", cards=cards, kinds=KINDS.values())
+    return await visit.page("destinations.html", cards=cards, kinds=KINDS.values())
 
 
 async def new(visit: Visit) -> web.StreamResponse:
@@ -147,7 +148,7 @@ async def pause(visit: Visit) -> web.StreamResponse:
 async def resume(visit: Visit) -> web.StreamResponse:
     """Let the destination's jobs go on."""
     record = await visit.services.destinations.resume(visit.part("name"), visit.actor)
-    return await visit.go(f"{HERE}#{record.name}", f"{record.name} goes on.")
+    return await visit.go(f"{HERE}#{record.name}", f"{record.name} is resumed. Its jobs go on.")
 
 
 async def ask_remove(visit: Visit) -> web.StreamResponse:
@@ -165,6 +166,13 @@ async def remove(visit: Visit) -> web.StreamResponse:
     return await visit.go(HERE, f"{name} and its credential are removed.")
 
 
+async def moved(visit: Visit) -> web.StreamResponse:
+    """The page's address before 0.2, which people may have kept."""
+    url = visit.request.rel_url
+    rest = url.raw_path.removeprefix(BEFORE_0_2) + (f"?{url.raw_query_string}" if url.raw_query_string else "")
+    return web.Response(status=301, headers={"Location": HERE + rest})
+
+
 ROUTES = (
     Route("GET", "/settings", overview),
     Route("GET", HERE, overview),
@@ -177,4 +185,6 @@ ROUTES = (
     Route("POST", f"{HERE}/{{name}}/resume", resume, "operate"),
     Route("GET", f"{HERE}/{{name}}/remove", ask_remove, "admin"),
     Route("POST", f"{HERE}/{{name}}/remove", remove, "admin"),
+    Route("GET", BEFORE_0_2, moved),
+    Route("GET", BEFORE_0_2 + r"/{rest:.*}", moved),
 )
