@@ -98,17 +98,19 @@ class FollowedKeys:
     @property
     def current(self) -> tuple[str, bytes]:
         """The key that new records are sealed with."""
-        if self._monotonic_s() - self._looked_s >= LOOK_EVERY_S:
-            self._look()
+        self._look_again()
         return self._ring.current
 
     def get(self, key_id: str) -> bytes | None:
         """The key of that id, or None."""
-        found = self._ring.get(key_id)
-        if found is None:
+        self._look_again()
+        if self._ring.get(key_id) is None:
             self._look()
-            found = self._ring.get(key_id)
-        return found
+        return self._ring.get(key_id)
+
+    def _look_again(self) -> None:
+        if self._monotonic_s() - self._looked_s >= LOOK_EVERY_S:
+            self._look()
 
     def _look(self) -> None:
         self._looked_s = self._monotonic_s()
