@@ -23,7 +23,9 @@ def _reasons(value: object, name: str, depth: int) -> list[str]:
         return [
             reason
             for item in value[:MOST]
-            for reason in ([item] if isinstance(item, str) and _holds_words(name) else _reasons(item, f"{name}[]", depth + 1))
+            for reason in (
+                [item] if isinstance(item, str) and _holds_words(name) else _reasons(item, f"{name}[]", depth + 1)
+            )
         ]
     if not isinstance(value, dict):
         return []

@@ -9,8 +9,8 @@ import pytest
 
 from tasks import lifecycle
 from tasks.destinations import parse_settings
-from tasks.model import Job, JobState
-from tests.integration.test_lifecycle import EVERY, INCIDENT, WORK_ITEM
+from tasks.model import Document, Job, JobState, parse_command
+from tests.integration.test_lifecycle import EVERY, INCIDENT, ISSUE, WORK_ITEM
 from tests.integration.test_limits import configure, health, key, let_the_pause_end, pages, tickets
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
@@ -48,8 +48,6 @@ async def jobs_for(services, vendor, count) -> list[Job]:
 
 async def in_space(services, space, count, start=100) -> list[Job]:
     """Jobs for pages of another space, each a document of its own."""
-    from tasks.model import Document, parse_command
-
     found = []
     for number in range(start, start + count):
         document = Document(id=f"d{number}", title=f"{space} page {number}", content_md="words")
@@ -59,9 +57,6 @@ async def in_space(services, space, count, start=100) -> list[Job]:
 
 
 async def for_project(services, project, number) -> Job:
-    from tasks.model import parse_command
-    from tests.integration.test_lifecycle import ISSUE
-
     issue = ISSUE.model_copy(update={"id": f"x{number}"})
     command = parse_command(WORK_ITEM | {"issue_id": issue.id, "project": project})
     return await services.submit(command, actor="test", issue=issue)
@@ -238,8 +233,6 @@ async def test_an_access_rule_for_one_incident_lets_another_one_go(services, san
     await rounds(services, "servicenow")
     await deny(sandbox, "servicenow", "incident", "update")
     issue = (await services.contents.issue("i0")).model_copy(update={"description": "another text"})
-    from tasks.model import parse_command
-
     again = await services.submit(parse_command(INCIDENT | {"issue_id": "i0"}), actor="test", issue=issue)
     other = issue.model_copy(update={"id": "urgent"})
     urgent = await services.submit(parse_command(INCIDENT | {"issue_id": "urgent"}), actor="test", issue=other)

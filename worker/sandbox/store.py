@@ -95,6 +95,7 @@ class Store:
     blind_until: float = 0.0
     index_lag_s: float = 0.0
     unseen_s: float = 0.0
+    drops_messages: bool = False
     denied: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,6 +114,7 @@ class Store:
             held.clear()
         self.requests.clear()
         self.denied.clear()
+        self.drops_messages = False
         self.blind_until = self.index_lag_s = self.unseen_s = 0.0
         self._seed()
 

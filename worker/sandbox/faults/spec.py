@@ -29,6 +29,7 @@ Name = Literal[
     "wiql_blind",
     "wiql_lag",
     "page_404",
+    "no_version_message",
     "conflict_409",
     "property_409",
     "gone_410",
