@@ -33,6 +33,7 @@ from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
 
 EXCERPT_LENGTH = 1000
+REFUSALS = 400  # statuses from here on
 T = TypeVar("T")
 INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
@@ -315,6 +316,8 @@ class Http:
     def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
         """Raise the error of an answer that nobody waits for; a status in `accept` passes where the vendor itself says it."""
         status = response.status
+        if status in accept and status < REFUSALS:
+            return
         kind = response.headers.get("Content-Type", "")
         page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
             (b"<!doctype", b"<html")

@@ -10,6 +10,7 @@ import pytest
 from tasks import lifecycle
 from tasks.destinations import parse_settings
 from tasks.model import Document, Job, JobState, parse_command
+from tests.conftest import until
 from tests.integration.test_lifecycle import EVERY, INCIDENT, ISSUE, WORK_ITEM
 from tests.integration.test_limits import configure, health, key, let_the_pause_end, pages, tickets
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
@@ -331,3 +332,43 @@ async def test_a_server_that_takes_the_credential_for_nobodys_is_refused(service
     report = await services.test_destination(vendor, "test")
     assert not report.success
     assert "nobody" in report.message
+
+
+# -- with real workers -----------------------------------------------------------------------------------------------
+
+
+async def test_a_fleet_waits_out_a_strangers_answers_and_goes_on_within_seconds(services, sandbox, start_worker):
+    for vendor, _ in EVERY:
+        await configure(services, sandbox, vendor, write_lag_s=0.2, total_timeout_s=3)
+    await sandbox.fault(fault="status", status=404, body="default backend - 404", times=100_000)
+    start_worker(), start_worker()
+    jobs = [job for vendor, _ in EVERY for job in await jobs_for(services, vendor, 12)]
+
+    async def all_suspended():
+        return {(await health(services, vendor)).state for vendor, _ in EVERY} == {"suspended"}
+
+    await until(all_suspended, what="the suspensions")
+    await asyncio.sleep(3)
+    assert JobState.DEAD not in await states(services, jobs)
+    await heal(sandbox)
+
+    async def all_delivered():
+        return set(await states(services, jobs)) == {JobState.DELIVERED}
+
+    await until(all_delivered, 30, "the deliveries")
+    events = [entry.event for entry in await services.audit.tail(5000)]
+    assert events.count("destination.suspended") == 3
+    assert [len(await sandbox.objects(vendor)) for vendor, _ in EVERY] == [12, 12, 12]
+
+
+async def test_a_fleet_serves_a_good_project_while_a_locked_one_is_refused(services, sandbox, start_worker):
+    await deny(sandbox, "azure_devops", "Payments", "create")
+    bad = [await for_project(services, "Payments", number) for number in range(6)]
+    good = [await for_project(services, "Operations", number) for number in range(10, 16)]
+    start_worker()
+
+    async def ended():
+        return await states(services, good + bad) == [JobState.DELIVERED] * 6 + [JobState.DEAD] * 6
+
+    await until(ended, 45, "the end of all")
+    assert "destination.suspended" not in [entry.event for entry in await services.audit.tail(5000)]
