@@ -40,11 +40,10 @@ class Backoff(Frozen):
 
 def expired(job: Job, waited_for: str) -> LastError:
     """The error of a job that is older than its destination lets jobs become; `waited_for` is a sentence."""
-    hours = (job.expires_ms - job.created_ms) / 3600_000
     last = job.last_error
     return LastError(
         code="expired",
-        message=f"The job waited for longer than it may ({hours:.3g} h). {waited_for}".strip(),
+        message=f"The job waited for longer than it may. {waited_for}".strip(),
         advice="Mend that, then `afterword job retry`; `max_age_hours` of the destination says how long a job may wait.",
         status=last.status if last else None,
         excerpt=last.excerpt if last else "",
@@ -101,7 +100,8 @@ def _suspected(
         found = f"{own} ({finding.words})." if finding.words else f"{own}."
         error = error.model_copy(update={"advice": f"{found} {error.advice}".strip()})
         if job.suspicions:
-            return Settlement(JobState.DEAD, Event.DEAD, error=error)
+            again = f"{error.advice} Then `afterword job retry`.".strip()
+            return Settlement(JobState.DEAD, Event.DEAD, error=error.model_copy(update={"advice": again}))
         due_ms = now_ms + int(SECOND_TRY_MS * spread)
         return Settlement(JobState.RETRYING, Event.RETRYING, due_ms=due_ms, error=error, suspected=True)
     # Nobody's fault that could be shown: the job waits for free, the longer the older it is, until it expires.

@@ -30,6 +30,8 @@ LOOK_S = 0.1
 PASSING_TROUBLE = frozenset(
     {
         "not_the_vendor",
+        "odd_answer",
+        "not_json",
         "hibernating",
         "read_only",
         "deactivated",
@@ -82,9 +84,11 @@ async def _reached(services: Services, record: DestinationRecord, trouble: Desti
             steps = await _with_client(services, record, lambda destination, http: destination.reach(http))
     except StateUnavailable:
         raise
-    except (Transient, TimeoutError) as silence:
-        return Finding("unclear", str(silence))
+    except TimeoutError:
+        return Finding("unclear")
     except AfterwordError as failure:
+        if isinstance(failure, Transient) and failure.code not in PASSING_TROUBLE:
+            return Finding("unclear", str(failure))
         return await _suspend(services, record, str(failure), soon=failure.code in PASSING_TROUBLE)
     failed = next((step for step in steps if step.ok is False), None)
     if failed is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
-from tasks.http.verdict import NOT_THE_VENDOR, TOO_LARGE_IN_BETWEEN, Verdict
+from tasks.http.verdict import Verdict
 
 SERVER_ERROR = 500
 
@@ -32,7 +32,7 @@ def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *,
             return Transient(message, retry_after=wait_s, answered=True, certain=certain, **facts)
         case "job":
             return Permanent(message, **facts)
-    foreign = verdict.code in (NOT_THE_VENDOR.code, TOO_LARGE_IN_BETWEEN.code) or status >= SERVER_ERROR
+    foreign = verdict.strange or status >= SERVER_ERROR
     return DestinationTrouble(message, passing=verdict.passing, answered=True, certain=not (wrote and foreign), **facts)
 
 

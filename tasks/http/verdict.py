@@ -15,7 +15,7 @@ from typing import Literal
 
 Whose = Literal["nobody", "job", "destination", "transient", "throttled"]
 Passing = Literal["job", "wait", "shut"]
-THROTTLED, SLOW, TOO_LONG = 429, (408, 425), (413, 414, 431)
+UNAUTHORIZED, THROTTLED, SLOW, TOO_LONG = 401, 429, (408, 425), (413, 414, 431)
 MOST_BYTES = 200_000  # an error that is longer is none of a vendor's
 
 
@@ -40,7 +40,8 @@ class Verdict:
     """Whose trouble it is, in which words (the vendor's own are added by whoever raises it).
 
     `passing` says what the destination's trouble means where its test passes all the same: it was the `job`'s own, the job
-    has to `wait` without blame, or the destination takes no writes at all and is `shut`.
+    has to `wait` without blame, or the destination takes no writes at all and is `shut`. `strange` says that somebody else
+    answered, so that nobody knows what became of a write.
     """
 
     whose: Whose
@@ -48,6 +49,7 @@ class Verdict:
     message: str = ""
     advice: str = ""
     passing: Passing = "wait"
+    strange: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ NOT_THE_VENDOR = Verdict(
     "Something else than the destination answered",
     "Check the address, and what stands between here and there: proxy, firewall, ingress. "
     "`afterword destination test` says when it answers as itself.",
+    strange=True,
+)
+NO_ENTRY = Verdict(
+    "destination",
+    "credential_refused",
+    "A credential was refused, and not in the destination's own words",
+    "Check account and secret with `afterword destination test`, and whether a proxy in between wants a login of its own.",
+    strange=True,
 )
 TOO_LARGE = Verdict(
     "job",
@@ -84,6 +94,7 @@ TOO_LARGE_IN_BETWEEN = Verdict(
     "Something in between takes no request of this size",
     "Raise its limit, or shorten the document, then submit it again.",
     passing="job",
+    strange=True,
 )
 CREDENTIAL = Verdict(
     "destination",
@@ -147,7 +158,7 @@ def judged(answer: Answer, said: str | None, table: Iterable[Row]) -> Verdict:
     if status >= 500:
         return FAILED
     if said is None or status < 400:
-        return TOO_LARGE_IN_BETWEEN if status in TOO_LONG else NOT_THE_VENDOR
+        return TOO_LARGE_IN_BETWEEN if status in TOO_LONG else NO_ENTRY if status == UNAUTHORIZED else NOT_THE_VENDOR
     return REFUSED
 
 

@@ -154,6 +154,12 @@ def test_an_expired_token_of_azure_devops_is_told_by_an_empty_401():
     assert azure_devops(Answer(401, {"WWW-Authenticate": "Basic"}, b"")).code == "credential_refused"
 
 
+def test_a_login_that_failed_at_data_center_is_its_own_though_it_comes_as_a_page():
+    headers = HTML | {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
+    found = confluence(Answer(401, headers, b"<html>Basic Authentication Failure</html>"))
+    assert (found.code, found.passing) == ("credential_refused", "job")
+
+
 STRANGERS = [
     (404, TEXT, "default backend - 404"),
     (404, HTML, "<html><head><title>404 Not Found</title></head><body>nginx</body></html>"),

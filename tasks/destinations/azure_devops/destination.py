@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from tasks.destinations.azure_devops.answers import dry_run, signed_in, work_item
-from tasks.destinations.azure_devops.verdict import verdict
+from tasks.destinations.azure_devops.verdict import DEACTIVATED, VERSION, verdict
 from tasks.destinations.contract import Destination, DestinationSettings, Needs, Prepared, Work, basic, identifier
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.http.exchange import Http, Request, Response, checked_url
@@ -309,7 +309,13 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         name = response.parsed(signed_in)
         params = self._version() | {"$top": "1"}
         request = Request("GET", "/_apis/projects", "GET /projects", params=params)
-        await http.send(request, accept=frozenset({401, 403, 404}))
+        try:
+            await http.send(request)
+        except Permanent:
+            pass
+        except DestinationTrouble as refused:
+            if refused.code in (VERSION.code, DEACTIVATED.code):
+                raise
         nobody = "the organisation takes it for nobody's: it answers as it answers anonymous visitors"
         return [ConnectionStep(name="credential", ok=bool(name), detail=f"accepted as {name}" if name else nobody)]
 

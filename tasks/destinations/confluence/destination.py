@@ -22,9 +22,8 @@ from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PageP
 from tasks.destinations.confluence.preview import preview_page
 from tasks.destinations.confluence.verdict import verdict
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Preview, Work, basic
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
+from tasks.errors import DestinationTrouble, Permanent
 from tasks.http.exchange import Http, checked_url
-from tasks.http.verdict import GONE
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
@@ -177,10 +176,7 @@ class Confluence(Destination[ConfluenceSettings]):
         await api.any_space()
         try:
             name = await api.account()
-        except AttemptFailed as refused:
-            of_the_vendor = getattr(refused, "passing", "") == "job" or refused.code == GONE.code
-            if not (of_the_vendor or isinstance(refused, Permanent)):
-                raise
+        except (Permanent, DestinationTrouble):  # a scope of its own that the token may lack
             return [ConnectionStep(name="credential", ok=True, detail="accepted; it may not ask whose it is")]
         anonymous = "the server takes it for nobody's: it answers as it answers anonymous visitors"
         detail = f"accepted as {name}" if name else anonymous

@@ -13,6 +13,7 @@ SCOPE = Verdict(
     "gateway's address only. Then run `afterword destination test`.",
     passing="job",
 )
+LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
 TABLE = (
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((404,), r"null for uri", GONE),
@@ -26,8 +27,14 @@ def verdict(answer: Answer) -> Verdict:
 
 
 def _said(answer: Answer) -> str | None:
-    """The words of an answer that is Confluence's own: v2's list of errors, v1's `statusCode`, or the gateway's `code`."""
+    """The words of an answer that is Confluence's own: v2's list of errors, v1's `statusCode`, or the gateway's `code`.
+
+    A login that failed is told by a header; its body may be a page.
+    """
     content = answer.json()
+    named = {name.lower() for name in answer.headers}
+    if answer.status in (401, 403) and any(name in named for name in LOGIN_HEADERS):
+        return " / ".join(reasons_of(content)) or "login"
     if not isinstance(content, dict):
         return None
     rows = content.get("errors")
