@@ -372,3 +372,23 @@ async def test_a_fleet_serves_a_good_project_while_a_locked_one_is_refused(servi
 
     await until(ended, 45, "the end of all")
     assert "destination.suspended" not in [entry.event for entry in await services.audit.tail(5000)]
+
+
+# -- Data Center -----------------------------------------------------------------------------------------------------
+
+
+async def test_data_center_is_judged_the_same_way(services, sandbox):
+    given = {"base_url": sandbox.url, "flavor": "datacenter", "space": "OPS"}
+    await configure(services, sandbox, **given)
+    report = await services.test_destination("confluence", "test")
+    assert "accepted as Sandbox" in report.message or report.steps[0].detail == "accepted as Sandbox"
+    await deny(sandbox, "confluence", "ENG", "create")
+    bad, good = await in_space(services, "ENG", 2), await pages(services, 2)
+    await rounds(services, "confluence", 2)
+    assert set(await states(services, bad)) == {JobState.DEAD}
+    assert set(await states(services, good)) == {JobState.DELIVERED}
+    await sandbox.fault(fault="status", status=404, body="default backend - 404", times=1000)
+    late = await pages(services, 2, start=20)
+    await rounds(services, "confluence", 2)
+    assert set(await states(services, late)) == {JobState.QUEUED}
+    assert (await health(services)).state == "suspended"
