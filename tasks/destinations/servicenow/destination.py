@@ -298,11 +298,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
         return steps
 
     async def _whose(self, http: Http) -> str:
-        """The user that a token belongs to; empty where it may not ask."""
+        """The user that a token belongs to; empty where it may not ask, or where the instance ignores the question."""
         query = {
             "sysparm_query": "user_name=javascript:gs.getUserName()",
             "sysparm_fields": "user_name",
-            "sysparm_limit": "1",
+            "sysparm_limit": "2",
         }
         try:
             response = await http.send(Request("GET", USERS, "GET /table/sys_user", params=query))
