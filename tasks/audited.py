@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tasks.destinations.contract import Needs
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
 from tasks.http.exchange import Exchange, Origin, Request
-from tasks.model import Job
+from tasks.model import Finding, Job
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.jobs.ledger import Ledger
@@ -43,22 +44,29 @@ class Doubt:
             return "keep"
         if failure.certain and self.writes == 1 and not self.landed:
             return "clear" if self.before_ms is None else self.before_ms
-        answered = self.landed == self.writes or (isinstance(failure, Transient) and failure.answered)
+        answered = self.landed == self.writes or getattr(failure, "answered", False)
         return max(now_ms + lag_ms if answered else self.until_ms or 0, self.before_ms or 0)
 
 
 @dataclass
 class Trail:
-    """What an attempt leaves for its settlement: doubt, the destination as it was read, and how often it answered."""
+    """What an attempt leaves for its settlement: doubt, the destination as it was read, how often it answered, what the job
+    needs there, and what a test found where the destination was suspected.
+    """
 
     doubt: Doubt = field(default_factory=Doubt)
     record: DestinationRecord | None = None
     answered: int = 0
+    needs: Needs = field(default_factory=Needs)
+    finding: Finding | None = None
 
     def sign(self, failure: AttemptFailed | None) -> Sign | None:
         """What the attempt shows of the destination as a whole; None where it was never asked."""
         if failure is not None and is_outage(failure):
             return "down"
+        tested = self.finding is not None and self.finding.result in ("passed", "unclear")
+        if tested and isinstance(failure, DestinationTrouble) and failure.passing != "job":
+            return "shut" if failure.passing == "shut" else "down"
         if not self.answered:
             return None
         return "busy" if isinstance(failure, Transient | Throttled | DestinationTrouble) else "up"

@@ -9,7 +9,7 @@
         ├── Transient            trying again may help
         │   └── StateAway            ours is the fault, not the remote side's: the attempt doesn't count
         ├── Permanent            the remote side understood and refused
-        ├── DestinationTrouble   the credential or the instance itself: every job of it would fail
+        ├── DestinationTrouble   the credential or the instance itself, it seems: a test decides
         ├── Unsettled            an earlier write may exist, and it is too early to be sure
         ├── Throttled            the destination's limit is used up; the request was not made
         └── Held                 screening or an edited page: a person decides
@@ -66,7 +66,8 @@ class AttemptFailed(AfterwordError):
     """An attempt that ended without a delivery.
 
     `status` is the HTTP status where there was one. `certain` is True when the remote side can't have
-    carried out the write; otherwise the next attempt looks before it writes.
+    carried out the write; otherwise the next attempt looks before it writes. `receipt` names an object that was made or
+    changed before this happened.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class AttemptFailed(AfterwordError):
         self.status = status
         self.certain = certain
         self.excerpt = excerpt
+        self.receipt: Any = None
 
 
 class Transient(AttemptFailed):
@@ -114,7 +116,17 @@ class Permanent(AttemptFailed):
 
 
 class DestinationTrouble(AttemptFailed):
-    """The destination's credential or instance is at fault: suspend it rather than fail its jobs one by one."""
+    """The destination's credential or instance seems to be at fault: test it, and suspend it rather than fail its jobs one
+    by one.
+
+    `passing` says what it was where that test passes: the `job`'s own trouble, one that the job has to `wait` out, or a
+    destination that is `shut` for writes. `answered` says that a complete answer came back.
+    """
+
+    def __init__(self, message: str, *, passing: str = "wait", answered: bool = False, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.passing = passing
+        self.answered = answered
 
 
 class Unsettled(AttemptFailed):

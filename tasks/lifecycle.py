@@ -61,13 +61,14 @@ from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement,
 from tasks.state.journal import patiently
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of
+from tasks.suspicion import TEST_S, TURN_S, examine
 from tasks.tracing import TracedRequests
 
 log = logging.getLogger(__name__)
 
 ATTEMPT_REQUESTS = 6
 REVOKED = "revoked"
-LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=15_000)
+LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (15 + TURN_S + TEST_S)))
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,12 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
 async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     job, trail = claimed.job, Trail()
     try:
-        receipt, link = await _deliver(services, claimed, trail)
+        try:
+            receipt, link = await _deliver(services, claimed, trail)
+        except DestinationTrouble as trouble:
+            if trail.record:
+                trail.finding = await examine(services, trail.record, trail.needs, trouble)
+            raise
     except Fenced:
         log.info("job %s: no longer ours", job.id)
         return NotClaimed("fenced")
@@ -193,6 +199,7 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
         secret = services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
+        trail.needs = destination.needs(job.command)
         work, ties = await _load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
@@ -205,6 +212,7 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
         with services.tracing.span("screen", about(job)):
             work = await _screen(services, job, work)
         prepared = await asyncio.to_thread(destination.prepare, work)
+        trail.needs = destination.needs(work.command, prepared.plan)
         await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
@@ -323,21 +331,15 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
     backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
-    decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance())
-    if decided.suspend and trail.record:
-        await _suspend(services, trail.record, failure, decided.suspend)
+    decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance(), finding=trail.finding)
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
-    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure)))
+    made = failure.receipt if decided.to is JobState.DEAD else None
+    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made))
     if isinstance(ended, NotClaimed):
         return ended
     level = logging.WARNING if decided.counted else logging.INFO
     log.log(level, "job %s: %s: %s", job.id, ended.state.value, failure)
     return replace(ended, error=failure)
-
-
-async def _suspend(services: Services, record: DestinationRecord, failure: AttemptFailed, reason: str) -> None:
-    if await patiently(lambda: services.directory.suspend(record, reason), PATIENCE_S):
-        log.error("destination %s is suspended, its jobs wait: %s", record.name, failure)
 
 
 async def _give_back(services: Services, job: Job, trail: Trail, *, revoked: bool) -> Ended | NotClaimed:

@@ -16,11 +16,13 @@ from tasks.errors import (
     Transient,
     Unsettled,
 )
-from tasks.model import Frozen, Job, JobState, LastError
+from tasks.model import Finding, Frozen, Job, JobState, LastError
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Settlement
 
 STATE_AWAY_MS = 1_000
+SECOND_TRY_MS = 5_000
+SHORTEST_WAIT_MS, LONGEST_WAIT_MS = 2_000, 30_000
 
 
 class Backoff(Frozen):
@@ -36,8 +38,28 @@ class Backoff(Frozen):
         return whole * (0.5 + chance / 2)
 
 
-def settlement_of(failure: AttemptFailed, job: Job, backoff: Backoff, *, now_ms: int, chance: float) -> Settlement:
-    """The settlement of a failed attempt, by the failure policy."""
+def expired(job: Job, waited_for: str) -> LastError:
+    """The error of a job that is older than its destination lets jobs become; `waited_for` is a sentence."""
+    last = job.last_error
+    return LastError(
+        code="expired",
+        message=f"The job waited for longer than it may. {waited_for}".strip(),
+        advice="Mend that, then `afterword job retry`; `max_age_hours` of the destination says how long a job may wait.",
+        status=last.status if last else None,
+        excerpt=last.excerpt if last else "",
+    )
+
+
+def settlement_of(
+    failure: AttemptFailed,
+    job: Job,
+    backoff: Backoff,
+    *,
+    now_ms: int,
+    chance: float,
+    finding: Finding | None = None,
+) -> Settlement:
+    """The settlement of a failed attempt, by the failure policy. `finding` is what a test of a suspected destination said."""
     error = LastError(
         code=failure.code,
         message=failure.message,
@@ -55,14 +77,7 @@ def settlement_of(failure: AttemptFailed, job: Job, backoff: Backoff, *, now_ms:
             due_ms = now_ms + STATE_AWAY_MS
             return Settlement(JobState.RETRYING, Event.WAITING, due_ms=due_ms, counted=False, error=error)
         case DestinationTrouble():
-            return Settlement(
-                JobState.QUEUED,
-                Event.WAITING,
-                due_ms=now_ms,  # a suspended destination is not dispatched: its jobs go on with its resumption
-                counted=False,
-                error=error,
-                suspend=str(failure),
-            )
+            return _suspected(failure, job, error, finding, now_ms=now_ms, chance=chance)
         case Throttled():
             return Settlement(JobState.QUEUED, Event.WAITING, due_ms=failure.until_ms, counted=False, error=error)
         case Permanent():
@@ -72,12 +87,37 @@ def settlement_of(failure: AttemptFailed, job: Job, backoff: Backoff, *, now_ms:
     return _again(Transient(failure.message), job, backoff, error, now_ms=now_ms, chance=chance)
 
 
+def _suspected(
+    failure: DestinationTrouble, job: Job, error: LastError, finding: Finding | None, *, now_ms: int, chance: float
+) -> Settlement:
+    """What trouble of a destination means for the job that met it, once the destination was tested."""
+    if finding is None or finding.result in ("failed", "moved"):
+        # A suspended destination is not dispatched: its jobs go on with its resumption.
+        return Settlement(JobState.QUEUED, Event.WAITING, due_ms=now_ms, counted=False, error=error)
+    spread = 0.75 + chance / 2
+    if failure.passing == "job" and finding.result == "passed":
+        own = "The destination passes its connection test, so this is about this job alone"
+        found = f"{own} ({finding.words})." if finding.words else f"{own}."
+        error = error.model_copy(update={"advice": f"{found} {error.advice}".strip()})
+        if job.suspicions:
+            again = f"{error.advice} Then `afterword job retry`.".strip()
+            return Settlement(JobState.DEAD, Event.DEAD, error=error.model_copy(update={"advice": again}))
+        due_ms = now_ms + int(SECOND_TRY_MS * spread)
+        return Settlement(JobState.RETRYING, Event.RETRYING, due_ms=due_ms, error=error, suspected=True)
+    # Nobody's fault that could be shown: the job waits for free, the longer the older it is, until it expires.
+    wait_ms = min(max((now_ms - job.created_ms) // 4, SHORTEST_WAIT_MS), LONGEST_WAIT_MS)
+    due_ms = now_ms + int(wait_ms * spread)
+    return Settlement(JobState.QUEUED, Event.WAITING, due_ms=due_ms, counted=False, error=error)
+
+
 def _again(
     failure: Transient, job: Job, backoff: Backoff, error: LastError, *, now_ms: int, chance: float
 ) -> Settlement:
     left_ms = job.expires_ms - now_ms
     spent = job.attempts >= backoff.max_attempts and not failure.throttled
-    if spent or left_ms <= 0:
+    if left_ms <= 0:
+        return Settlement(JobState.DEAD, Event.DEAD, error=expired(job, f"It last met this: {error.message}"))
+    if spent:
         words = f"Gave up after {job.attempts} attempts. {error.advice}".strip()
         return Settlement(JobState.DEAD, Event.DEAD, error=error.model_copy(update={"advice": words}))
     floor_s = max(failure.retry_after or 0.0, 0.0)

@@ -73,7 +73,7 @@ class Sessions:
         key = (destination.origin.model_dump_json(), limits.total_s)
         if key not in self.open:
             self.open[key] = open_session(destination.origin, limits)
-        yield Http(self.open[key], destination.origin, authorization, limits, recorder, time.time)
+        yield Http(self.open[key], destination.origin, authorization, limits, recorder, time.time, destination.judge)
 
     async def close(self) -> None:
         """Close every session."""

@@ -13,8 +13,9 @@ from pydantic import Field, StringConstraints, field_validator
 
 from tasks.errors import Permanent, Unsettled
 from tasks.http.exchange import Http, Origin
+from tasks.http.verdict import Answer, Verdict
 from tasks.markup.compare import Change
-from tasks.model import Command, ConnectionReport, Document, Frozen, Issue, Link, Receipt
+from tasks.model import Command, ConnectionStep, Document, Frozen, Issue, Link, Receipt
 
 Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
 
@@ -102,6 +103,17 @@ class Preview(Frozen):
     notes: tuple[str, ...] = ()
 
 
+class Needs(Frozen):
+    """What one job needs of the account besides a good credential: the space or project it writes to, the type of item, and
+    whether it sets labels or uploads files.
+    """
+
+    target: str | None = None
+    item_type: str | None = None
+    labels: bool = False
+    files: bool = False
+
+
 Plan = TypeVar("Plan")
 SettingsT = TypeVar("SettingsT", bound=DestinationSettings)
 
@@ -135,6 +147,11 @@ class Destination(ABC, Generic[SettingsT]):
         """How long a finished write may stay invisible to a look-up."""
         return self.settings.write_lag_s
 
+    @staticmethod
+    @abstractmethod
+    def judge(answer: Answer) -> Verdict:
+        """Whose trouble an answer tells of, by the vendor's own error shapes. Pure."""
+
     @abstractmethod
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """The headers that carry the credential; raises `DestinationTrouble` where there is none."""
@@ -160,8 +177,19 @@ class Destination(ABC, Generic[SettingsT]):
         )
 
     @abstractmethod
-    async def test(self, http: Http) -> ConnectionReport:
-        """Check address, credential and rights, step by step, without changing anything."""
+    def needs(self, command: Command | None, plan: object = None) -> Needs:
+        """What a job with that command and plan needs; without a command, what the settings name."""
+
+    @abstractmethod
+    async def reach(self, http: Http) -> list[ConnectionStep]:
+        """Whether the vendor itself answers, and as whom: what every job of the destination depends on. Changes nothing.
+
+        A step that is not ok, as well as anything that is raised, speaks against the destination as a whole.
+        """
+
+    @abstractmethod
+    async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
+        """Whether the account may do what is needed, as far as reading can tell. Changes nothing."""
 
 
 def identifier(value: object) -> str:

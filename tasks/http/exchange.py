@@ -26,11 +26,14 @@ from yarl import URL
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
 from tasks.http.echoes import RUN, without_echoes
 from tasks.http.quota import Guidance, guidance_of
+from tasks.http.reasons import reasons_of
 from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
 from tasks.http.sockets import SENDING, Sending, TimedConnector
+from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
 
-EXCERPT_LENGTH = 300
+EXCERPT_LENGTH = 1000
+REFUSALS = 400  # statuses from here on
 T = TypeVar("T")
 INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
@@ -127,7 +130,8 @@ class Response:
         """The vendor's own words, short, on one line, and without the credential or content that it might echo."""
         text = self.body[:20_000].decode("utf-8-sig", "replace")
         try:
-            text = " / ".join(dict.fromkeys(_messages(json.loads(text)))) or text
+            told = reasons_of(json.loads(self.body[:MOST_BYTES].decode("utf-8-sig", "replace")))
+            text = " / ".join(told) or text
         except (ValueError, RecursionError):
             text = re.sub(r"<[^>]{0,1000}>", " ", text)
         for secret in self.secrets:
@@ -192,7 +196,9 @@ class Http:
         limits: Limits,
         recorder: Recorder,
         clock: Callable[[], float],
+        judge: Judge = by_status,
     ) -> None:
+        self._judge_answer = judge
         self._session = session
         self._origin = origin
         self._authorization = dict(authorization)
@@ -308,18 +314,23 @@ class Http:
         return bytes(body)
 
     def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
-        if response.status in accept:
+        """Raise the error of an answer that nobody waits for; a status in `accept` passes where the vendor itself says it."""
+        status = response.status
+        if status in accept and status < REFUSALS:
             return
         kind = response.headers.get("Content-Type", "")
         page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
             (b"<!doctype", b"<html")
         )
-        status = response.status
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
             raise page_instead(status, response.words(), certain=not request.writes)
-        if 200 <= status < 300:
+        verdict = self._judge_answer(Answer(status, response.headers, response.body))
+        if verdict.whose == "nobody" or (
+            status in accept and (verdict.whose != "destination" or verdict.passing == "job")
+        ):
             return
-        raise error_of(status, response.words(), self._guidance(response).pause_s, wrote=request.writes)
+        wait_s = self._guidance(response).pause_s
+        raise error_of(verdict, status, response.words(), wait_s, wrote=request.writes)
 
 
 def _on_loop(deadline: float) -> float:
@@ -338,17 +349,3 @@ def secrets_of(authorization: Mapping[str, str]) -> tuple[str, ...]:
                 account = base64.b64decode(sent).decode()
                 found |= {account, account.partition(":")[2]}
     return tuple(sorted((part for part in found if len(part) > 3), key=len, reverse=True))
-
-
-def _messages(value: object, depth: int = 0) -> list[str]:
-    """The human-readable strings of a vendor's error body."""
-    if depth > 6:
-        return []
-    if isinstance(value, dict):
-        found = [str(value[k]) for k in ("message", "title", "detail") if isinstance(value.get(k), str) and value[k]]
-        return found + [
-            m for inner in value.values() if isinstance(inner, dict | list) for m in _messages(inner, depth + 1)
-        ]
-    if isinstance(value, list):
-        return [message for item in value[:10] for message in _messages(item, depth + 1)]
-    return []

@@ -1,81 +1,39 @@
-"""What an HTTP status, a web page or a connection that can't be opened means for a job: one error of ours for each."""
+"""What a verdict, a web page or a connection that can't be opened means for a job: one error of ours for each."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import aiohttp
 
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.http.verdict import Verdict
+
+SERVER_ERROR = 500
 
 
-def error_of(status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
-    """The error of a refusal, by its status. A 5xx after a write is uncertain: it may have been carried out."""
+def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
+    """The error of a refusal. After a write a 5xx is uncertain, and so is an answer that isn't the vendor's: it may have
+    been carried out.
+    """
     said = f' It said: "{words}"' if words else ""
-    if status == 429:
-        return Transient(
-            f"Too many requests (429).{said}",
-            code="throttled",
-            status=status,
-            retry_after=wait_s,
-            throttled=True,
-            answered=True,
-            excerpt=words,
-        )
-    if status in (408, 409, 423, 425):
-        return Transient(
-            f"The remote side is busy with this object ({status}).{said}",
-            code="conflict",
-            status=status,
-            retry_after=wait_s,
-            answered=True,
-            excerpt=words,
-        )
-    if status >= 500:
-        return Transient(
-            f"The remote side failed ({status}).{said}",
-            code="remote_failure",
-            status=status,
-            retry_after=wait_s,
-            answered=True,
-            certain=not wrote,
-            excerpt=words,
-        )
-    if status == 401:
-        return DestinationTrouble(
-            f"The credential was refused (401).{said}",
-            code="credential_refused",
-            advice="Check account and secret with `afterword destination test`, store a new one with `destination set`. "
-            "An expired token, or an interactive user on a recent ServiceNow, is refused like this even when it is right.",
-            status=status,
-            excerpt=words,
-        )
-    if status == 403:
-        return DestinationTrouble(
-            f"The account may not do this (403).{said}",
-            code="not_permitted",
-            advice="Give the account the right, then run `afterword destination test`.",
-            status=status,
-            excerpt=words,
-        )
-    return _refusal(status, words, said)
-
-
-def _refusal(status: int, words: str, said: str) -> Permanent:
-    """The error of an answer that will be the same next time."""
-    if status == 413:
-        return Permanent(
-            f"What was sent is too large for the remote side (413).{said}",
-            code="too_large",
-            advice="Shorten the document or hand over fewer or smaller files, then submit it again.",
-            status=status,
-            excerpt=words,
-        )
-    return Permanent(
-        f"The remote side refused the request ({status}).{said}",
-        code="refused",
-        advice="Correct what it names, then `afterword job retry`.",
-        status=status,
-        excerpt=words,
-    )
+    facts: dict[str, Any] = {
+        "code": verdict.code,
+        "advice": verdict.advice,
+        "status": status,
+        "excerpt": words,
+    }
+    message = f"{verdict.message} ({status}).{said}"
+    match verdict.whose:
+        case "throttled":
+            return Transient(message, retry_after=wait_s, throttled=True, answered=True, **facts)
+        case "transient":
+            certain = not (wrote and status >= SERVER_ERROR)
+            return Transient(message, retry_after=wait_s, answered=True, certain=certain, **facts)
+        case "job":
+            return Permanent(message, **facts)
+    foreign = verdict.strange or status >= SERVER_ERROR
+    return DestinationTrouble(message, passing=verdict.passing, answered=True, certain=not (wrote and foreign), **facts)
 
 
 def page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -81,7 +82,7 @@ class LastError(Frozen):
 class Job(Frozen):
     """A job's record. Times are epoch milliseconds by the Redis server's clock; `order` counts the submissions
     of one subject, so that the newest can be told. `crashes` counts the attempts that ended with their worker; `blame` is
-    this job's share of those in a row. `issue` is the key of the issue whose objects share links. A job with `follows` is
+    this job's share of those in a row. `suspicions` counts refusals that were its own, as a test of its destination showed. `issue` is the key of the issue whose objects share links. A job with `follows` is
     no producer's: it only brings the links of that job's object up to date.
     """
 
@@ -95,6 +96,7 @@ class Job(Frozen):
     attempts: int = 0
     crashes: int = 0
     blame: float = 0.0
+    suspicions: int = 0
     created_ms: int
     updated_ms: int
     due_ms: int | None = None
@@ -159,6 +161,16 @@ class ConnectionReport(Frozen):
     def result(self) -> dict[str, bool | str]:
         """The shape upstream expects as a task's result."""
         return {"success": self.success, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the test of a suspected destination found. `moved`: it was suspended, paused or configured anew by somebody else
+    meanwhile; `unclear`: it gave no answer. `words` name the step that failed.
+    """
+
+    result: Literal["passed", "failed", "moved", "unclear"]
+    words: str = ""
 
 
 def subject_key(*parts: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.audited import AuditedTest
 from tasks.destinations import Destination
 from tasks.errors import AfterwordError, Refused
-from tasks.model import ConnectionReport, Job
+from tasks.model import ConnectionReport, ConnectionStep, Job
 from tasks.operator.bulk import Progress, Verb, act_on_each
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -25,7 +25,9 @@ async def retry(services: Services, job_id: str, actor: str, reason: str = "") -
     job = await services.ledger.require(job_id)
     family = await subject_of(services, job.command, job.destination, adopt=True)
     subject = own_subject(job.command, family, job_id)
-    return await services.ledger.retry(job_id, actor, reason, subject=subject)
+    record = await services.directory.get(job.destination)
+    max_age_ms = int(record.settings.max_age_hours * 3600_000) if record else 72 * 3600_000
+    return await services.ledger.retry(job_id, actor, reason, subject=subject, max_age_ms=max_age_ms)
 
 
 async def check_filter(services: Services, chosen: JobFilter) -> None:
@@ -62,14 +64,20 @@ async def act_on_all(
 async def test_connection(
     services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
 ) -> ConnectionReport:
-    """Test a destination step by step; a pass lets a suspended destination go on."""
+    """Test a destination step by step; where it answers as itself and takes the credential, a suspended one goes on."""
     recorder = AuditedTest(services.ledger, services.vault, record)
+    steps: list[ConnectionStep] = []
+    reached = False
     try:
         authorization = destination.authorization(secret)
         async with services.open_http(destination, authorization, recorder) as http:
-            report = await destination.test(http)
+            steps += await destination.reach(http)
+            reached = all(step.ok is not False for step in steps)
+            if reached:
+                steps += await destination.rights(http, destination.needs(None))
     except AfterwordError as error:
-        return ConnectionReport.failed("connection", str(error))
-    if report.success and record is not None and await services.directory.recover(record, actor):
+        steps.append(ConnectionStep(name="connection", ok=False, detail=str(error)))
+    # A right that is missing in the configured space or project stops the jobs for that alone: they end with those words.
+    if reached and record is not None and await services.directory.recover(record, actor):
         log.warning("destination %s passed its test: its jobs go on", record.name)
-    return report
+    return ConnectionReport(steps=tuple(steps))

@@ -198,8 +198,9 @@ class Directory:
         await self._limiter.switch(name, "ready", Event.DESTINATION_RESUMED, actor=actor, forget=True)
         return await self.require(name)
 
-    async def suspend(self, record: DestinationRecord, reason: str) -> bool:
-        """Stop a destination whose credential or instance is at fault; True for the one caller who stopped it.
+    async def suspend(self, record: DestinationRecord, reason: str, *, soon: bool = False) -> bool:
+        """Stop a destination whose credential or instance is at fault; True for the one caller who stopped it. With `soon`
+        it is tested again within seconds: it may mend by itself.
 
         Nothing happens where it was paused, suspended or configured anew since `record` was read.
         """
@@ -210,7 +211,18 @@ class Directory:
             actor="worker",
             reason=reason,
             seen=("ready", record.revision),
+            soon=soon,
         )
+
+    async def suspect(
+        self, record: DestinationRecord, since_ms: int | None, lease_ms: int
+    ) -> tuple[Literal["test", "wait", "passed", "moved"], int]:
+        """Who tests a destination that refused a job. See `Limiter.suspect`."""
+        return await self._limiter.suspect(record.name, record.revision, since_ms, lease_ms)
+
+    async def tested(self, record: DestinationRecord, *, passed: bool) -> None:
+        """A test that `suspect` asked for has ended."""
+        await self._limiter.tested(record.name, passed=passed)
 
     async def recover(self, record: DestinationRecord, actor: str) -> bool:
         """End a suspension because a test of exactly these settings passed; True where it ended."""

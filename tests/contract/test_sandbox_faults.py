@@ -164,6 +164,16 @@ async def test_a_conflict_comes_although_the_version_is_right(live):
     assert (await live.ask("PUT", f"/wiki/api/v2/pages/{page}", json=change)).status == 200
 
 
+async def test_a_server_may_drop_the_messages_of_versions(live):
+    page = (await live.new_page()).json["id"]
+    await live.fault(fault="no_version_message")
+    body = {"representation": "storage", "value": ""}
+    version = {"number": 2, "message": "kept by others"}
+    change = {"id": page, "status": "current", "title": "RCA", "body": body, "version": version}
+    answer = await live.ask("PUT", f"/wiki/api/v2/pages/{page}", json=change)
+    assert (answer.json["version"]["number"], answer.json["version"]["message"]) == (2, "")
+
+
 async def test_a_property_is_refused_because_it_made_itself_and_can_be_put(live):
     page = (await live.new_page()).json["id"]
     await live.fault(fault="property_409")

@@ -116,7 +116,7 @@ async def test_a_refused_connection_opens_it_and_an_answer_closes_it_through_the
 
 
 async def test_the_operator_is_told_of_a_suspension_once(services, sandbox, caplog):
-    await sandbox.fault(vendor="servicenow", fault="status", status=401, times=5)
+    await sandbox.fault(vendor="servicenow", fault="status", status=401, times=50)
     jobs = await tickets(services, 5)
     await asyncio.gather(*(lifecycle.attempt(services.core, job.id) for job in jobs))
     events = [entry.event for entry in await services.audit.tail(500)]
@@ -132,7 +132,7 @@ async def test_the_operator_is_told_of_a_suspension_once(services, sandbox, capl
 
 async def test_one_worker_tests_a_suspended_destination_and_a_pass_lets_its_jobs_go_on(services, sandbox, settings):
     await configure(services, sandbox, "servicenow", probe_interval_s=60)
-    await sandbox.fault(vendor="servicenow", fault="status", status=401)
+    await sandbox.fault(vendor="servicenow", fault="status", status=401, times=2)
     (job,) = await tickets(services, 1)
     await lifecycle.attempt(services.core, job.id)
     assert await services.destinations.due_probes() == []

@@ -74,7 +74,7 @@ async def _reachable(services, sandbox):
 
 async def test_a_suspended_destination_is_tested_and_goes_on_by_itself(services, sandbox, start_worker, settings):
     await configure(services, sandbox, "servicenow", probe_interval_s=1)
-    await sandbox.fault(vendor="servicenow", fault="status", status=401, times=3)
+    await sandbox.fault(vendor="servicenow", fault="status", status=401, times=7)
     jobs = await tickets(services, 5)
     worker(start_worker, 8)
     await all_delivered(services, jobs)

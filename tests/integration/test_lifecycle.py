@@ -174,7 +174,7 @@ async def test_a_dead_job_for_missing_content_goes_on_once_it_was_put(services, 
 async def test_a_page_instead_of_an_answer_suspends_the_destination_and_loses_nothing(
     services, sandbox, content, fault
 ):
-    await sandbox.fault(vendor="azure_devops", fault=fault, times=1)
+    await sandbox.fault(vendor="azure_devops", fault=fault, times=2)
     job = await submit(services, WORK_ITEM)
     await lifecycle.attempt(services.core, job.id)
     stored = await services.ledger.require(job.id)

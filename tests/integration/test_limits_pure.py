@@ -124,3 +124,15 @@ def test_each_probe_that_fails_doubles_the_pause_up_to_five_minutes(decide):
     pauses = [state["until_ms"] - step["at"] for step, state in zip(steps, states, strict=True) if state["until_ms"]]
     assert pauses[:4] == [5000, 10_000, 20_000, 40_000]
     assert pauses[-1] == 300_000
+
+
+def test_a_destination_that_says_itself_that_it_takes_no_writes_is_left_alone_at_once(decide):
+    def history(*steps, limit=10):
+        rows = [{"sign": sign, "job": job, "at": at} for sign, job, at in steps]
+        return decide(RUN_BREAKER, steps=rows, limit=limit, cooldown=5000)
+
+    first, second, third = history(("shut", "a", 0), ("shut", "b", 5000), ("up", "c", 20_000))
+    assert (first["until_ms"], first["opens"]) == (5000, 1)
+    assert (second["until_ms"], second["opens"]) == (15_000, 2)
+    assert third["until_ms"] == 0
+    assert history(("shut", "a", 0), limit=0)[0]["until_ms"] == 0

@@ -406,3 +406,33 @@ async def test_a_new_page_that_cant_be_seen_for_a_while_is_waited_for(bench):
 async def test_an_unknown_space_is_said(bench):
     ended = await bench.run(await bench.submit(PUBLISH | {"space_key": "NOPE"}))
     assert ended.error.code == "unknown_space"
+
+
+# -- a server that returns no version messages -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["the same content again", "newer content"])
+async def test_a_page_whose_property_could_not_be_written_is_not_taken_for_edited(bench, sandbox, newer):
+    await sandbox.fault(fault="no_version_message")
+    await bench.put()
+    await bench.publish()
+    await bench.put(content_md="# Another\n\nThe second text, written before the property failed.\n")
+    await sandbox.fault(vendor="confluence", fault="status", method="PUT", path="/propert", status=400)
+    ended = await bench.publish()
+    assert ended.state is JobState.DEAD
+    assert (await bench.page())["version"] == 2
+    if newer:
+        await bench.put(content_md="# Third\n\nThe third text.\n")
+    ended = await bench.publish()
+    assert ended.state is JobState.DELIVERED, ended.error
+    assert (await bench.page())["version"] == (3 if newer else 2)
+
+
+async def test_an_edit_on_a_server_without_version_messages_is_still_an_edit(bench, sandbox):
+    await sandbox.fault(fault="no_version_message")
+    await bench.put()
+    await bench.publish()
+    page = await bench.page()
+    await bench.control("edit", id=page["id"], body=page["body"].replace("exhausted", "full"))
+    await bench.put(content_md="# Another\n\nThe second text.\n")
+    assert (await bench.publish()).state is JobState.HELD

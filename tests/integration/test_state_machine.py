@@ -44,7 +44,7 @@ SETTLEMENTS = {
     "retry now": Settlement(JobState.RETRYING, Event.RETRYING, due_ms=1, doubt="keep"),
     "retry after a clock jumped ahead": Settlement(JobState.RETRYING, Event.RETRYING, due_ms=FAR_MS, doubt=FAR_MS),
     "wait uncounted": Settlement(JobState.QUEUED, Event.WAITING, due_ms=1, counted=False),
-    "suspended": Settlement(JobState.QUEUED, Event.WAITING, due_ms=1, counted=False, suspend="401"),
+    "suspected": Settlement(JobState.RETRYING, Event.RETRYING, due_ms=1, suspected=True),
     "held": Settlement(JobState.HELD, Event.HELD, error=LastError(code="screening", message="x")),
     "dead": Settlement(JobState.DEAD, Event.DEAD, error=LastError(code="refused", message="x")),
     "given back": Settlement(JobState.RETRYING, Event.GIVEN_BACK, due_ms=1, counted=False),

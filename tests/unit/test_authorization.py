@@ -8,10 +8,8 @@ import json
 import pytest
 
 from tasks.destinations import destination_for, parse_settings
-from tasks.destinations.servicenow.answers import refused
-from tasks.errors import DestinationTrouble, Permanent
-from tasks.http.exchange import Response
-from tasks.http.refusals import error_of
+from tasks.destinations.servicenow.verdict import verdict
+from tasks.http.verdict import Answer
 
 SITE = "https://wiki.example.com"
 
@@ -41,23 +39,17 @@ def test_data_center_takes_its_token_as_bearer_and_cloud_takes_basic(settings, e
     assert login(**settings) == expected
 
 
-def test_a_body_that_is_too_large_is_called_so():
-    error = error_of(413, "", None, wrote=True)
-    assert (type(error), error.code) == (Permanent, "too_large")
-    assert "too large" in str(error)
-
-
 @pytest.mark.parametrize(
     ("detail", "expected"),
     [
-        ("ACL Exception Insert Failed due to security constraints", DestinationTrouble),
-        ("", DestinationTrouble),
-        (None, DestinationTrouble),
-        ("Data Policy Exception: The following fields are mandatory: Category", Permanent),
-        ("Error during update of incident (business rule)", Permanent),
+        ("ACL Exception Insert Failed due to security constraints", "destination"),
+        ("", "destination"),
+        (None, "destination"),
+        ("Data Policy Exception: The following fields are mandatory: Category", "job"),
+        ("Error during update of incident (business rule)", "job"),
     ],
 )
-def test_a_rule_that_refuses_one_incident_suspends_nobody_and_a_missing_right_does(detail, expected):
+def test_a_rule_that_refuses_one_incident_is_the_jobs_and_a_missing_right_may_be_everybodys(detail, expected):
     body = json.dumps({"error": {"message": "Operation Failed", "detail": detail}}) if detail else ""
     body = "{}" if detail is None else body
-    assert type(refused(Response(status=403, headers={}, body=body.encode()))) is expected
+    assert verdict(Answer(403, {}, body.encode())).whose == expected

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from config.keys import KeyRing, new_key, parse_keys
 from config.settings import ConfigError
-from tasks.audited import Doubt
+from tasks.audited import Doubt, Trail
 from tasks.errors import DestinationTrouble, Held, KeyTrouble, Permanent, Refused, Throttled, Transient, Unsettled
 from tasks.http.addresses import permitted
 from tasks.http.exchange import Origin
 from tasks.http.quota import parse_retry_after
-from tasks.model import Document, Issue, Job, JobState, parse_command
+from tasks.model import Document, Finding, Issue, Job, JobState, parse_command
 from tasks.retry import Backoff, settlement_of
 from tasks.state.vault import Vault, seal, unseal
 from worker.connection_tests import TestRoom
@@ -42,6 +42,11 @@ def job(attempts=1, expires_ms=NOW + 10_000_000):
 
 def after(failure, **of_job):
     return settlement_of(failure, job(**of_job), Backoff(), now_ms=NOW, chance=0.5)
+
+
+def after_test(failure, finding, suspicions=0):
+    suspected = job().model_copy(update={"suspicions": suspicions})
+    return settlement_of(failure, suspected, Backoff(), now_ms=NOW, chance=0.5, finding=finding)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +80,58 @@ def test_backoff_grows_to_its_cap_and_stays_there(attempt, chance):
 def test_attempts_and_age_end():
     assert after(Transient("x"), attempts=16).to is JobState.DEAD
     assert after(Transient("x"), expires_ms=NOW - 1).to is JobState.DEAD
+
+
+def test_a_job_whose_age_is_over_has_expired():
+    error = after(Transient("no answer", code="timeout"), expires_ms=NOW - 1).error
+    assert error.code == "expired"
+    assert "no answer" in error.message
+
+
+@pytest.mark.parametrize("passing", ["job", "wait", "shut"])
+@pytest.mark.parametrize("result", [None, "failed", "moved"])
+def test_trouble_that_a_test_confirms_lets_the_job_wait_at_no_cost(passing, result):
+    found = Finding(result, "credential: refused") if result else None
+    settled = after_test(DestinationTrouble("x", passing=passing), found, suspicions=1)
+    assert (settled.to, settled.counted, settled.due_ms) == (JobState.QUEUED, False, NOW)
+
+
+def test_a_refused_right_that_the_test_doesnt_miss_ends_the_job_the_second_time():
+    refused = DestinationTrouble("No right (403).", advice="Give it.", passing="job")
+    passed = Finding("passed", "right to create pages: missing")
+    first = after_test(refused, passed)
+    assert (first.to, first.suspected) == (JobState.RETRYING, True)
+    assert NOW + 3_000 < first.due_ms < NOW + 8_000
+    second = after_test(refused, passed, suspicions=1)
+    assert second.to is JobState.DEAD
+    assert second.error.message == "No right (403)."
+    assert "right to create pages: missing" in second.error.advice
+    assert "afterword job retry" in second.error.advice
+
+
+@pytest.mark.parametrize("suspicions", [0, 1, 50])
+@pytest.mark.parametrize(
+    ("passing", "result"), [("wait", "passed"), ("shut", "passed"), ("wait", "unclear"), ("job", "unclear")]
+)
+def test_nobodys_fault_never_ends_a_job(passing, result, suspicions):
+    settled = after_test(DestinationTrouble("x", passing=passing), Finding(result), suspicions=suspicions)
+    assert (settled.to, settled.counted, settled.suspected) == (JobState.QUEUED, False, False)
+    assert NOW < settled.due_ms <= NOW + 40_000
+
+
+@pytest.mark.parametrize(
+    ("passing", "result", "sign"),
+    [
+        ("job", "passed", "busy"),
+        ("wait", "passed", "down"),
+        ("shut", "passed", "shut"),
+        ("wait", "unclear", "down"),
+        ("wait", "failed", "busy"),
+    ],
+)
+def test_what_a_strangers_answer_shows_of_the_destination(passing, result, sign):
+    trail = Trail(answered=1, finding=Finding(result))
+    assert trail.sign(DestinationTrouble("x", passing=passing)) == sign
 
 
 def test_a_throttled_job_waits_in_the_queue_and_no_attempt_is_counted():

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from tasks.cross_links import follow_up
 from tasks.errors import AfterwordError, Refused
+from tasks.expiry import expire_overdue
 from tasks.state.upkeep.housekeeping import BATCH as FORGET_BATCH
 from tasks.state.upkeep.housekeeping import Retention
 from tasks.state.workers import About
@@ -55,6 +56,7 @@ class Sweeper:
                 group.create_task(again_and_again(self._beat))
                 group.create_task(again_and_again(self._sweep))
                 group.create_task(again_and_again(self._link))
+                group.create_task(again_and_again(self._expire))
                 group.create_task(again_and_again(self._keep_house))
                 group.create_task(again_and_again(self.forget))
                 group.create_task(again_and_again(self._probe))
@@ -77,6 +79,11 @@ class Sweeper:
         """Queue the links that are missing, beside the turns: trouble with one issue's record holds up no job."""
         for job_id in await follow_up(self._services.ledger, self._services.core.links):
             log.info("job %s: queued to bring links up to date", job_id)
+        return self._services.settings.sweep_interval_s
+
+    async def _expire(self) -> float:
+        """End the jobs that waited for longer than they may, whatever they wait for; returns the pause."""
+        await expire_overdue(self._services.core)
         return self._services.settings.sweep_interval_s
 
     async def _keep_house(self) -> float:

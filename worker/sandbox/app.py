@@ -18,6 +18,7 @@ from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.middleware import failing
 from worker.sandbox.faults.register import Faults, Sleep
 from worker.sandbox.listener import Listener
+from worker.sandbox.permissions import Denial, guarding
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow.api import ServiceNow
 from worker.sandbox.servicenow.incident import update
@@ -33,7 +34,7 @@ def create_app(
     store = store or Store()
     faults = Faults(store, sleep)
     control = Control(store, faults, listener)
-    app = web.Application(middlewares=[_mark_own, failing(faults)], client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=[_mark_own, failing(faults), guarding(store)], client_max_size=BODY_LIMIT)
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)
     for vendor in (
@@ -92,6 +93,8 @@ class Control:
             web.get("/_sandbox/faults", self.list_faults),
             web.post("/_sandbox/faults", self.add_fault),
             web.delete("/_sandbox/faults", self.clear_faults),
+            web.post("/_sandbox/permissions", self.deny),
+            web.delete("/_sandbox/permissions", self.permit),
             web.post("/_sandbox/reset", self.reset),
             web.post("/_sandbox/listener", self.restart_listener),
             web.post("/_sandbox/edit", self.edit),
@@ -126,6 +129,20 @@ class Control:
     async def clear_faults(self, _: web.Request) -> web.Response:
         """End all faults."""
         self.faults.clear()
+        return web.Response(status=204)
+
+    async def deny(self, request: web.Request) -> web.Response:
+        """Deny the account something in a space, project or table: 201, or 400 with what isn't understood."""
+        try:
+            given = Denial.model_validate(await request.json())
+        except ValueError as error:
+            return web.json_response({"message": str(error)}, status=400)
+        self.store.denied[given.vendor, given.target] = frozenset(given.deny)
+        return web.json_response(given.model_dump(), status=201)
+
+    async def permit(self, _: web.Request) -> web.Response:
+        """Permit everything again."""
+        self.store.denied.clear()
         return web.Response(status=204)
 
     async def reset(self, _: web.Request) -> web.Response:

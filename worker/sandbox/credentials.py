@@ -27,6 +27,11 @@ def fault_of(request: web.Request) -> str | None:
     return next((word for word in BAD if word in secret), None) if secret else "missing"
 
 
+def by_nobody(request: web.Request) -> bool:
+    """True where the credential says that the server should take its bearer for an anonymous visitor."""
+    return "anonymous" in secret_of(request).lower()
+
+
 def by_oauth(request: web.Request) -> bool:
     """True where the request carries a bearer token."""
     return request.headers.get("Authorization", "").lower().startswith("bearer ")

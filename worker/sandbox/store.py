@@ -95,6 +95,8 @@ class Store:
     blind_until: float = 0.0
     index_lag_s: float = 0.0
     unseen_s: float = 0.0
+    drops_messages: bool = False
+    denied: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.spaces = {key: str(FIRST_SPACE + i) for i, key in enumerate(self.space_keys)}
@@ -111,8 +113,15 @@ class Store:
         for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled):
             held.clear()
         self.requests.clear()
+        self.denied.clear()
+        self.drops_messages = False
         self.blind_until = self.index_lag_s = self.unseen_s = 0.0
         self._seed()
+
+    def denies(self, vendor: str, target: str, action: str) -> bool:
+        """Whether the account may not do that in the space, project or table."""
+        found = self.denied.get((vendor, target), self.denied.get((vendor, "*"), frozenset()))
+        return bool(target) and action in found
 
     def next_id(self) -> str:
         """An id that nothing here has."""

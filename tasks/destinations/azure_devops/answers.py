@@ -6,6 +6,8 @@ from typing import Any
 
 from tasks.destinations.contract import identifier
 
+ANONYMOUS = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+
 
 def work_item(answer: dict[str, Any]) -> dict[str, Any]:
     """A work item, its `url` the one where people look at it; raises `LookupError`, `ValueError` or `TypeError` where a part
@@ -24,6 +26,19 @@ def dry_run(answer: object) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise TypeError("no object")
     return answer
+
+
+def signed_in(answer: dict[str, Any]) -> str:
+    """Who is signed in; empty for an anonymous visitor. Raises `LookupError`, `TypeError` or `AttributeError` where the
+    answer has another form.
+    """
+    user = answer["authenticatedUser"]
+    descriptors = f"{user.get('descriptor')} {user.get('subjectDescriptor')}"
+    if "System:PublicAccess" in descriptors or user.get("id") == ANONYMOUS:
+        return ""
+    account = (user.get("properties") or {}).get("Account") or {}
+    names = (user.get("customDisplayName"), user.get("providerDisplayName"), account.get("$value"), user["id"])
+    return str(next(filter(None, names)))
 
 
 def _address(answer: dict[str, Any]) -> str:

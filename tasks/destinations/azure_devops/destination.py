@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from tasks.destinations.azure_devops.answers import dry_run, work_item
-from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Work, basic, identifier
+from tasks.destinations.azure_devops.answers import dry_run, signed_in, work_item
+from tasks.destinations.azure_devops.verdict import DEACTIVATED, VERSION, verdict
+from tasks.destinations.contract import Destination, DestinationSettings, Needs, Prepared, Work, basic, identifier
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.http.exchange import Http, Request, Response, checked_url
 from tasks.markup import azure_devops, clean
-from tasks.model import ConnectionReport, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Link, Receipt
+from tasks.model import Command, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Link, Receipt
 
 TITLE_LENGTH = 255
 TAG_LENGTH = 400
@@ -72,6 +73,8 @@ class WorkItemPlan(Frozen):
 
 class AzureDevOps(Destination[AzureDevOpsSettings]):
     """One Azure DevOps organisation or collection."""
+
+    judge = staticmethod(verdict)
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an empty user and the PAT."""
@@ -291,23 +294,44 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
             return []
         return response.parsed(lambda answer: [str(row["name"]) for row in answer["value"]])
 
-    async def test(self, http: Http) -> ConnectionReport:
-        """Credential, project, type, then a validated dry run of a create."""
+    def needs(self, command: Command | None, plan: object = None) -> Needs:
+        """The project and the type."""
+        item_type = plan.type if isinstance(plan, WorkItemPlan) else self.settings.work_item_type
+        project = command.project if isinstance(command, CreateAzureDevOpsWorkItem) else self.settings.project
+        return Needs(target=project, item_type=item_type)
+
+    async def reach(self, http: Http) -> list[ConnectionStep]:
+        """Who is signed in, and whether the server speaks the API version; the token needn't be allowed to list projects.
+
+        An organisation with public projects answers anybody: as nobody.
+        """
         response = await http.send(Request("GET", "/_apis/connectionData", "GET /connectionData"))
-        steps = [ConnectionStep(name="credential", ok=bool(response.json()), detail="accepted")]
-        project = self.settings.project
+        name = response.parsed(signed_in)
+        params = self._version() | {"$top": "1"}
+        request = Request("GET", "/_apis/projects", "GET /projects", params=params)
+        try:
+            await http.send(request)
+        except Permanent:
+            pass
+        except DestinationTrouble as refused:
+            if refused.code in (VERSION.code, DEACTIVATED.code):
+                raise
+        nobody = "the organisation takes it for nobody's: it answers as it answers anonymous visitors"
+        return [ConnectionStep(name="credential", ok=bool(name), detail=f"accepted as {name}" if name else nobody)]
+
+    async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
+        """The project, the type, then a validated dry run of a create."""
+        project, kind = needs.target, needs.item_type or self.settings.work_item_type
         if project is None:
-            steps.append(ConnectionStep(name="project", ok=None, detail="none is configured to look at"))
-            return ConnectionReport(steps=tuple(steps))
+            return [ConnectionStep(name="project", ok=None, detail="none is configured to look at")]
         response = await http.send(
             Request("GET", f"/_apis/projects/{quote(project)}", "GET /projects/{project}", params=self._version()),
             accept=frozenset({404}),
         )
         if response.status == 404:
             missing = f"there is no project {project!r}, or the account can't see it"
-            return ConnectionReport(steps=(*steps, ConnectionStep(name="project", ok=False, detail=missing)))
-        steps.append(ConnectionStep(name="project", ok=True, detail=project))
-        kind = self.settings.work_item_type
+            return [ConnectionStep(name="project", ok=False, detail=missing)]
+        steps = [ConnectionStep(name="project", ok=True, detail=project)]
         types = await self._types(http, project)
         known = kind in types
         detail = kind if known else f"project {project!r} has no type {kind!r}; it has: {', '.join(types)}"
@@ -318,8 +342,10 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
                 await self._create(http, project, plan, validate=True)
                 steps.append(ConnectionStep(name="right to create work items", ok=True, detail="dry run accepted"))
             except (Permanent, DestinationTrouble) as refused:
+                if isinstance(refused, DestinationTrouble) and refused.passing != "job":
+                    raise
                 steps.append(ConnectionStep(name="right to create work items", ok=False, detail=str(refused)))
-        return ConnectionReport(steps=tuple(steps))
+        return steps
 
     def _version(self) -> dict[str, str]:
         return {"api-version": self.settings.api_version}

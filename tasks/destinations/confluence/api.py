@@ -79,8 +79,26 @@ class Dialect(ABC):
         """What the API calls the space of that key."""
 
     @abstractmethod
-    async def may_create(self, space: str) -> bool | None:
-        """Whether the account may create pages there; None where the API can't say."""
+    async def any_space(self) -> None:
+        """Ask for a list of spaces; raises where the answer isn't Confluence's own."""
+
+    async def account(self) -> str | None:
+        """The name of the account that the credential belongs to; None for an anonymous visitor."""
+        path = f"{self.v1}/user/current"
+        response = await self.http.send(Request("GET", path, "GET /user/current"))
+
+        def name(user: dict[str, Any]) -> str | None:
+            if user.get("type") == "anonymous" or str(user.get("username") or "") == "anonymous":
+                return None
+            known = (user.get(key) for key in ("displayName", "publicName", "username", "accountId", "userKey"))
+            found = [str(text) for text in known if text]
+            return found[0]
+
+        return response.parsed(name)
+
+    @abstractmethod
+    async def may_create(self, space: str, what: str = "page") -> bool | None:
+        """Whether the account may create pages (or attachments) there; None where the API can't say."""
 
     @abstractmethod
     async def titled(self, space: str, title: str) -> list[Page]:
@@ -232,14 +250,18 @@ def refusal(response: Response, draft: Draft) -> Permanent | VersionConflict | N
         return Permanent(
             f"There is no parent page {draft.parent_id} in this space, or the account can't see it. It said: {said!r}",
             code="unknown_parent",
-            advice="Name another parent page, or none.",
+            advice="Name another parent page, or none; a 404 also means that the account may not create pages here.",
             status=status,
             excerpt=said,
         )
+    unseen = (
+        "A 404 here also means that the account may not create pages in this space: check its rights, "
+        "then `afterword job retry`."
+    )
     return Permanent(
         f"Confluence refused the page ({status}). It said: {said!r}",
         code="refused",
-        advice="Correct what it names, then `afterword job retry`.",
+        advice=unseen if status == 404 else "Correct what it names, then `afterword job retry`.",
         status=status,
         excerpt=said,
     )

@@ -18,7 +18,7 @@ from tasks.destinations.confluence.api import (
     storage_of,
 )
 from tasks.destinations.contract import identifier, rows_of
-from tasks.http.exchange import Http
+from tasks.http.exchange import Http, Request
 
 T = TypeVar("T")
 REFUSED = frozenset({400, 404, 409})
@@ -42,12 +42,17 @@ class CloudV2(Dialect):
 
         return await self.read(f"{self.base}/spaces", "GET /spaces", its_id, {"keys": key})
 
-    async def may_create(self, space: str) -> bool | None:
+    async def any_space(self) -> None:
+        """One row of the list."""
+        response = await self.http.send(Request("GET", f"{self.base}/spaces", "GET /spaces", params={"limit": "1"}))
+        response.parsed(rows_of)
+
+    async def may_create(self, space: str, what: str = "page") -> bool | None:
         """From the space's permitted operations."""
 
         def permitted(found: dict[str, Any]) -> bool:
             rows = rows_of(found, "operations")
-            return any(row.get("operation") == "create" and row.get("targetType") == "page" for row in rows)
+            return any(row.get("operation") == "create" and row.get("targetType") == what for row in rows)
 
         return await self.read(f"{self.base}/spaces/{space}/operations", "GET /spaces/{id}/operations", permitted)
 

@@ -37,7 +37,12 @@ class DataCenterV1(Dialect):
             f"{self.v1}/space/{quote(key)}", "GET /space/{key}", lambda found: identifier(found["key"])
         )
 
-    async def may_create(self, space: str) -> bool | None:
+    async def any_space(self) -> None:
+        """One row of the list."""
+        response = await self.http.send(Request("GET", f"{self.v1}/space", "GET /space", params={"limit": "1"}))
+        response.parsed(rows_of)
+
+    async def may_create(self, space: str, what: str = "page") -> bool | None:
         """This API doesn't tell."""
         return None
 

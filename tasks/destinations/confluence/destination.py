@@ -20,12 +20,13 @@ from tasks.destinations.confluence.links import link_page
 from tasks.destinations.confluence.page import Keeper
 from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Preview, Work, basic
+from tasks.destinations.confluence.verdict import verdict
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Preview, Work, basic
 from tasks.errors import DestinationTrouble, Permanent
 from tasks.http.exchange import Http, checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
-from tasks.model import ConnectionReport, ConnectionStep, Receipt
+from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
 WHOLE = "whole-document.md"
@@ -91,6 +92,8 @@ class ConfluenceSettings(DestinationSettings):
 
 class Confluence(Destination[ConfluenceSettings]):
     """One Confluence site, Cloud (v2) or Data Center (v1)."""
+
+    judge = staticmethod(verdict)
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an account and its secret, bearer with a token alone.
@@ -159,29 +162,46 @@ class Confluence(Destination[ConfluenceSettings]):
         """What a delivery would change on the page."""
         return await preview_page(self._keeper(work, prepared.plan, http, lambda: 0))
 
-    async def test(self, http: Http) -> ConnectionReport:
-        """Credential and space, then the right to create pages."""
+    def needs(self, command: Command | None, plan: object = None) -> Needs:
+        """The space, and the scopes for labels and files where the page has any."""
+        if not isinstance(command, PublishToConfluence):
+            return Needs(target=self.settings.space)
+        if not isinstance(plan, PagePlan):
+            return Needs(target=command.space_key)
+        return Needs(target=command.space_key, labels=bool(plan.labels), files=bool(plan.files))
+
+    async def reach(self, http: Http) -> list[ConnectionStep]:
+        """The list of spaces, which is Confluence's own, then the name of the account."""
         api = self.dialect(http)
-        if self.settings.space is None:
-            found = await api.space("AFTERWORD-CONNECTION-TEST")
-            steps = [ConnectionStep(name="credential", ok=True, detail="the space list can be read")]
-            if found is None:
-                steps.append(ConnectionStep(name="space", ok=None, detail="no space is configured to look at"))
-            return ConnectionReport(steps=tuple(steps))
-        space = await api.space(self.settings.space)
-        credential = ConnectionStep(name="credential", ok=True, detail="accepted")
+        await api.any_space()
+        try:
+            name = await api.account()
+        except (Permanent, DestinationTrouble):  # a scope of its own that the token may lack
+            return [ConnectionStep(name="credential", ok=True, detail="accepted; it may not ask whose it is")]
+        anonymous = "the server takes it for nobody's: it answers as it answers anonymous visitors"
+        detail = f"accepted as {name}" if name else anonymous
+        return [ConnectionStep(name="credential", ok=bool(name), detail=detail)]
+
+    async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
+        """The space, the right to create pages and files in it, and the v1 calls that labels and files need."""
+        if needs.target is None:
+            return [ConnectionStep(name="space", ok=None, detail="no space is configured to look at")]
+        api = self.dialect(http)
+        space = await api.space(needs.target)
         if space is None:
-            missing = f"there is no space {self.settings.space!r}, or the account can't see it"
-            return ConnectionReport(steps=(credential, ConnectionStep(name="space", ok=False, detail=missing)))
-        may = await api.may_create(space)
-        detail = {True: "granted", False: "the account may not create pages there", None: "this API doesn't tell"}[may]
-        return ConnectionReport(
-            steps=(
-                credential,
-                ConnectionStep(name="space", ok=True, detail=self.settings.space),
-                ConnectionStep(name="right to create pages", ok=may, detail=detail),
-            )
-        )
+            missing = f"there is no space {needs.target!r}, or the account can't see it"
+            return [ConnectionStep(name="space", ok=False, detail=missing)]
+        steps = [ConnectionStep(name="space", ok=True, detail=needs.target)]
+        for what, wanted in (("page", True), ("attachment", needs.files)):
+            if wanted:
+                may = await api.may_create(space, what)
+                refused = f"the account may not create {what}s there"
+                detail = {True: "granted", False: refused, None: "this API doesn't tell"}[may]
+                steps.append(ConnectionStep(name=f"right to create {what}s", ok=may, detail=detail))
+        if needs.labels:
+            untold = "reading doesn't tell whether the token has the scope to write them"
+            steps.append(ConnectionStep(name="right to add labels", ok=None, detail=untold))
+        return steps
 
 
 def _sent_bytes(body: str) -> int:

@@ -36,7 +36,7 @@ from tasks.destinations.confluence.mark import (
 )
 from tasks.destinations.confluence.plan import TITLE_LENGTH, Found, PagePlan, Policy
 from tasks.destinations.contract import Work
-from tasks.errors import Held, Permanent, Transient
+from tasks.errors import AttemptFailed, Held, Permanent, Transient
 from tasks.markup.confluence.inline_comments import carry_over
 from tasks.markup.confluence.stored import fingerprint, split_links
 from tasks.model import PublishToConfluence, Receipt
@@ -296,7 +296,17 @@ class Keeper:
     # -- finish --------------------------------------------------------------------------------------------------
 
     async def _finish(self, found: Found, draft: Draft, change: Change, *, fresh: bool = False) -> Receipt:
-        """Files, labels, the page's width, then our property, which says that all of it is done."""
+        """Files, labels, the page's width, then our property, which says that all of it is done.
+
+        Where one of them is refused, the page that stands is named with the refusal.
+        """
+        try:
+            return await self._dress(found, draft, change, fresh=fresh)
+        except AttemptFailed as failure:
+            failure.receipt = self._receipt(found.page, change, "Files, labels or our mark are still missing.")
+            raise
+
+    async def _dress(self, found: Found, draft: Draft, change: Change, *, fresh: bool) -> Receipt:
         page, mark = found.page, found.mark or Mark()
         await self._upload(page, mark, fresh=fresh)
         labels = await self._label(page, mark, fresh=fresh)

@@ -15,15 +15,16 @@ from urllib.parse import quote
 
 from pydantic import field_validator
 
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Prepared, Work, basic, rows_of
-from tasks.destinations.servicenow.answers import as_strings, refused, stored_incident
-from tasks.errors import DestinationTrouble, Permanent
+from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Work, basic, rows_of
+from tasks.destinations.servicenow.answers import as_strings, stored_incident
+from tasks.destinations.servicenow.verdict import verdict
+from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
 from tasks.http.exchange import Http, Request, checked_url
 from tasks.markup import clean, servicenow
 from tasks.markup.options import Attachment
 from tasks.model import (
     PAGE_TITLES,
-    ConnectionReport,
+    Command,
     ConnectionStep,
     CreateServiceNowIncident,
     Frozen,
@@ -35,6 +36,7 @@ from tasks.model import (
 
 TABLE = "/api/now/table/incident"
 FILES = "/api/now/attachment"
+USERS = "/api/now/table/sys_user"
 SHORT_DESCRIPTION_LENGTH = 160
 DESCRIPTION_LENGTH = 4000
 FIELD_NAME = re.compile(r"^[a-z][a-z0-9_]{0,79}$")
@@ -74,6 +76,8 @@ class IncidentPlan(Frozen):
 
 class ServiceNow(Destination[ServiceNowSettings]):
     """One ServiceNow instance."""
+
+    judge = staticmethod(verdict)
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with a user name and password, bearer with a token alone."""
@@ -129,7 +133,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
         """Update the subject's incident, or create it; then its attachment."""
         receipt = await self._deliver(work, prepared.plan, http, now_ms)
         if prepared.plan.attachment is not None and receipt.change != "skipped":
-            await self._attach(http, receipt.id, prepared.plan.attachment)
+            try:
+                await self._attach(http, receipt.id, prepared.plan.attachment)
+            except AttemptFailed as failure:
+                failure.receipt = receipt  # the incident stands
+                raise
         return receipt
 
     async def _deliver(self, work: Work, plan: IncidentPlan, http: Http, now_ms: Callable[[], int]) -> Receipt:
@@ -185,10 +193,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         """The incident as it is after a write."""
         headers = {"Content-Type": "application/json"}
         request = Request(method, path, operation, params=params, headers=headers, json=dict(fields), writes=True)
-        response = await http.send(request, accept=frozenset({403}))
-        if response.status == 403:
-            raise refused(response)
-        return stored_incident(response)
+        return stored_incident(await http.send(request))
 
     async def _attach(self, http: Http, sys_id: str, file: Attachment) -> None:
         """Upload the file, unless the incident has one of its name and content."""
@@ -265,20 +270,46 @@ class ServiceNow(Destination[ServiceNowSettings]):
             id=row["sys_id"], url=url, ticket_number=row.get("number"), change=change, warnings=tuple(warnings)
         )
 
-    async def test(self, http: Http) -> ConnectionReport:
-        """Credential and read access; there is no dry run for the right to create."""
+    def needs(self, command: Command | None, plan: object = None) -> Needs:
+        """The incident table, and attachments where the plan has one."""
+        return Needs(files=isinstance(plan, IncidentPlan) and plan.attachment is not None)
+
+    async def reach(self, http: Http) -> list[ConnectionStep]:
+        """Rows of the table that every job writes to, then whose credential it is."""
         params = {"sysparm_limit": "1", "sysparm_fields": "sys_id"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
         answer = response.json()
         if not isinstance(answer, dict) or not isinstance(answer.get("result"), list):
-            return ConnectionReport.failed("read access", "the answer is not ServiceNow's; check the instance address")
-        return ConnectionReport(
-            steps=(
-                ConnectionStep(name="credential", ok=True, detail="accepted"),
-                ConnectionStep(name="read access to incident", ok=True, detail="granted"),
-                ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it"),
-            )
-        )
+            words = "the answer is not ServiceNow's; check the instance address"
+            return [ConnectionStep(name="read access", ok=False, detail=words)]
+        name = self.settings.username or await self._whose(http)
+        return [
+            ConnectionStep(name="credential", ok=True, detail=f"accepted as {name}" if name else "accepted"),
+            ConnectionStep(name="read access to incident", ok=True, detail="granted"),
+        ]
+
+    async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
+        """There is no dry run for the right to create; files can at least be listed."""
+        steps = [ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it")]
+        if needs.files:
+            request = Request("GET", FILES, "GET /attachment", params={"sysparm_limit": "1"})
+            (await http.send(request)).parsed(lambda answer: rows_of(answer, "result"))
+            steps.append(ConnectionStep(name="read access to attachments", ok=True, detail="granted"))
+        return steps
+
+    async def _whose(self, http: Http) -> str:
+        """The user that a token belongs to; empty where it may not ask, or where the instance ignores the question."""
+        query = {
+            "sysparm_query": "user_name=javascript:gs.getUserName()",
+            "sysparm_fields": "user_name",
+            "sysparm_limit": "2",
+        }
+        try:
+            response = await http.send(Request("GET", USERS, "GET /table/sys_user", params=query))
+            rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        except AttemptFailed:
+            return ""
+        return str(rows[0].get("user_name", "")) if len(rows) == 1 else ""
 
 
 def links_block(links: tuple[Link, ...]) -> str:

@@ -236,6 +236,7 @@ class Ledger(Reading):
             "to": settlement.to,
             "due_ms": settlement.due_ms,
             "counted": settlement.counted,
+            "suspected": settlement.suspected,
             "last_error": error.model_dump_json() if error else None,
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "doubt": settlement.doubt,
@@ -299,6 +300,16 @@ class Ledger(Reading):
         if not reply.ok:
             return None
         return JobState(str(args["to"]))
+
+    async def overdue(self, batch: int) -> list[str]:
+        """Ids of waiting jobs that are older than they may become; all of them after a few calls."""
+        return list(dict.fromkeys(text(i) for i in await self._journal.query("jobs/overdue", {"batch": batch})))
+
+    async def expire(self, job: Job, error: LastError) -> bool:
+        """End a waiting job whose time is over; False where it doesn't wait any more, or was given more time."""
+        args = {"id": job.id, "last_error": error.model_dump_json()}
+        facts = {"job": job.id, "error": error.code, "status": error.status}
+        return (await self._journal.commit("jobs/expire", args, Event.DEAD, **facts)).ok
 
     async def dispatch(self, resend_ms: int, batch: int, kinds: Sequence[str] | None = None) -> list[str]:
         """Ids of jobs to run now, of these kinds (None: of all); each is offered again after `resend_ms` unless it is

@@ -22,7 +22,7 @@ if args.to == 'queued' then
     forget_facts(id)
   end
   redis.call('HSET', subject, 'waiting', id)
-  redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'expires_ms', int(now + args.max_age_ms))
+  redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'suspicions', 0, 'expires_ms', int(now + args.max_age_ms))
   if args.released then redis.call('HSET', job_key(id), 'released', '1') end
   redis.call('ZREM', key('finished', 'dead'), id)
   need(id)

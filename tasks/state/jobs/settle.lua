@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?): end an attempt
 -- with traffic/decisions
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -11,6 +11,7 @@ local destination = get(id, 'destination')
 let_go(id)
 redis.call('HDEL', job_key(id), 'blame')
 if not args.counted then redis.call('HINCRBY', job_key(id), 'attempts', -1) end
+if args.suspected then redis.call('HINCRBY', job_key(id), 'suspicions', 1) end
 if args.last_error then redis.call('HSET', job_key(id), 'last_error', args.last_error) end
 if args.to == 'delivered' then redis.call('HDEL', job_key(id), 'last_error') end
 if args.superseded_by then redis.call('HSET', job_key(id), 'superseded_by', args.superseded_by) end

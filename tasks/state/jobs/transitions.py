@@ -52,7 +52,9 @@ class Submission:
 
 @dataclass(frozen=True)
 class Settlement:
-    """How an attempt ends. `doubt` is `clear`, `keep`, or the epoch milliseconds until which a write is in doubt."""
+    """How an attempt ends. `doubt` is `clear`, `keep`, or the epoch milliseconds until which a write is in doubt.
+    `suspected` counts a refusal that was the job's own.
+    """
 
     to: JobState
     event: Event
@@ -61,7 +63,7 @@ class Settlement:
     error: LastError | None = None
     receipt: Receipt | None = None
     doubt: str | int = "keep"
-    suspend: str | None = None
+    suspected: bool = False
     sign: Sign | None = None
     link: Membership | None = None
 

@@ -3,8 +3,12 @@ local LONGEST_COOLDOWN, LONGEST_PENALTY = 300000, 60000
 
 local function number(value, default) return tonumber(value or default) or default end
 
--- pure: the pause before connection test number `times` + 1 of a suspended destination
-local function backed_off(base, times) return math.max(base, math.min(base * 2 ^ math.min(times, 20), 900000)) end
+-- pure: the pause before connection test number `times` + 1 of a suspended destination. What may mend by itself is tested
+-- `soon`: from 2 s on, every 15 s at first; a refused credential is not worn out by tests.
+local function probe_pause(base, times, soon)
+  if soon and times < 40 then return math.min(base, 2000 * 2 ^ math.min(times, 20), 15000) end
+  return math.max(base, math.min(base * 2 ^ math.min(times, 20), 900000))
+end
 
 -- pure: the moment from `from` on at which one more request fits, and the clock of the limiter after it (GCRA)
 local function gcra(tat, from, interval, burst)
@@ -13,21 +17,23 @@ local function gcra(tat, from, interval, burst)
   return at, math.max(tat, at) + interval
 end
 
--- pure: the breaker after an attempt that shows the destination `up`, `busy`, `down` or nothing at all
+-- pure: the breaker after an attempt that shows the destination `up`, `busy`, `down`, `shut` (down, and it says so itself) or
+-- nothing at all
 local function breaker_after(was, sign, job, at, limit, cooldown)
+  local down = sign == 'down' or sign == 'shut'
   if sign == 'up' or sign == 'busy' then return {failures = 0, last = '', opens = 0, until_ms = 0, probe = ''} end
   if was.until_ms > 0 then
     if was.probe ~= job then return was end
-    if sign ~= 'down' then
+    if not down then
       return {failures = was.failures, last = was.last, opens = was.opens, until_ms = was.until_ms, probe = ''}
     end
     local opens = math.min(was.opens + 1, 30)
     local rest = math.max(cooldown, math.min(cooldown * 2 ^ (opens - 1), LONGEST_COOLDOWN))
     return {failures = was.failures + 1, last = job, opens = opens, until_ms = at + rest, probe = ''}
   end
-  if sign ~= 'down' or was.last == job then return was end
+  if not down or (sign ~= 'shut' and was.last == job) then return was end
   local now_is = {failures = was.failures + 1, last = job, opens = 0, until_ms = 0, probe = ''}
-  if limit > 0 and now_is.failures >= limit then now_is.opens, now_is.until_ms = 1, at + cooldown end
+  if limit > 0 and (sign == 'shut' or now_is.failures >= limit) then now_is.opens, now_is.until_ms = 1, at + cooldown end
   return now_is
 end
 

@@ -18,7 +18,7 @@ from tasks.state.journal import Journal
 
 log = logging.getLogger(__name__)
 
-Sign = Literal["up", "busy", "down"]
+Sign = Literal["up", "busy", "down", "shut"]
 Breaker = Literal["closed", "open", "half_open"]
 
 
@@ -82,17 +82,37 @@ class Limiter:
         reason: str = "",
         seen: tuple[str, int] | None = None,
         forget: bool = False,
+        soon: bool = False,
     ) -> bool:
         """Change a destination's state, with its audit entry; False where it isn't any more what was `seen`
-        (state, revision). With `forget` what was learned of its limits and failures is forgotten.
+        (state, revision). With `forget` what was learned of its limits and failures is forgotten;
+        with `soon` a suspended destination is tested again within seconds.
         """
-        args: dict[str, Any] = {"name": name, "to": to, "reason": reason, "forget": forget}
+        args: dict[str, Any] = {"name": name, "to": to, "reason": reason, "forget": forget, "soon": soon}
         if seen is not None:
             args |= {"from": seen[0], "revision": seen[1]}
         reply = await self._journal.commit(
             "traffic/switch", args, event, destination=name, actor=actor, reason=reason or None
         )
         return reply.ok
+
+    async def suspect(
+        self, name: str, revision: int, since_ms: int | None, lease_ms: int
+    ) -> tuple[Literal["test", "wait", "passed", "moved"], int]:
+        """Who tests a destination that refused a job at `since_ms` (by Redis's clock; None for now), and that moment.
+
+        `test`: the caller does, within `lease_ms`. `wait`: somebody does; ask again. `passed`: a test that began after the
+        refusal passed. `moved`: the destination was suspended, paused or configured anew meanwhile.
+        """
+        args: dict[str, Any] = {"name": name, "revision": revision, "lease_ms": lease_ms}
+        if since_ms is not None:
+            args["since_ms"] = since_ms
+        role, since = await self._journal.query("traffic/suspect", args)
+        return role.decode(), int(since)
+
+    async def tested(self, name: str, *, passed: bool) -> None:
+        """The test that `suspect` gave to the caller has ended."""
+        await self._journal.query("traffic/tested", {"name": name, "passed": passed})
 
     async def due_probes(self) -> list[str]:
         """Suspended destinations that the caller, and nobody else, is to test now."""

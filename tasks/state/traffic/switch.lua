@@ -1,4 +1,4 @@
--- switch(args: name, from?, revision?, to, reason, forget): change a destination's state, where it still is what the caller saw
+-- switch(args: name, from?, revision?, to, reason, forget, soon): change a destination's state, where it still is what the caller saw
 -- with traffic/decisions
 local record, traffic = key('destination', args.name), key('traffic', args.name)
 local is = redis.call('HMGET', record, 'state', 'revision', 'probe_ms')
@@ -7,7 +7,8 @@ if args.from and (is[1] or 'ready') ~= args.from then return {'refused', 'state'
 if args.revision and tonumber(is[2]) ~= args.revision then return {'refused', 'revision', is[2]} end
 redis.call('HSET', record, 'state', args.to, 'reason', args.reason)
 if args.to == 'suspended' then
-  local wait = backed_off(number(is[3], 60000), number(redis.call('HGET', traffic, 'probes'), 0))
+  redis.call('HSET', traffic, 'probe_soon', args.soon and '1' or '')
+  local wait = probe_pause(number(is[3], 60000), number(redis.call('HGET', traffic, 'probes'), 0), args.soon)
   redis.call('HSET', traffic, 'next_probe_ms', int(now + wait))
 end
 if args.forget then

@@ -18,7 +18,7 @@ from worker.sandbox.azure_devops import shapes
 from worker.sandbox.azure_devops.patch import Refused, patched
 from worker.sandbox.azure_devops.process import FIELD_NAMES, Process
 from worker.sandbox.azure_devops.wiql import parse, value_of
-from worker.sandbox.credentials import fault_of
+from worker.sandbox.credentials import by_nobody, fault_of
 from worker.sandbox.store import Store, iso, project_id
 
 SIGN_IN = (
@@ -27,6 +27,7 @@ SIGN_IN = (
 )
 PATCH_TYPE = "application/json-patch+json"
 IDS = 200
+NEWEST = 7.2
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ class AzureDevOps:
         """Where each resource area is served."""
         return _list(shapes.resource_areas(call.base))
 
-    async def connection(self, _: Call) -> Any:
-        """Who is signed in."""
-        return shapes.connection_data()
+    async def connection(self, call: Call) -> Any:
+        """Who is signed in; nobody, with a credential that calls itself `anonymous`."""
+        return shapes.connection_data(anonymous=by_nobody(call.request))
 
     async def projects(self, call: Call) -> Any:
         """All projects."""
@@ -288,7 +289,11 @@ def _sign_in(fault: str) -> web.Response:
 
 
 def _versioned(request: web.Request) -> None:
-    """A write must name its api-version, in the query or in `Accept`."""
+    """A write must name its api-version, in the query or in `Accept`; none may be newer than the newest."""
+    asked = re.search(r"api-version=(\d+\.\d+)", request.query_string + ";" + request.headers.get("Accept", ""))
+    if asked and float(asked[1]) > NEWEST:
+        text = f"The requested REST API version of {asked[1]} is out of range for this server. The latest REST API version this server supports is {NEWEST}."
+        raise Refused(400, "VssVersionOutOfRangeException", text)
     named = "api-version" in request.query or "api-version" in request.headers.get("Accept", "")
     if not named and request.method not in ("GET", "OPTIONS"):
         text = f'No api-version was supplied for the "{request.method}" request. The version must be supplied either as part of the Accept header (e.g. "application/json; api-version=1.0") or as a query parameter (e.g. "?api-version=1.0").'

@@ -60,8 +60,11 @@ def identity(base: str) -> dict[str, Any]:
     }
 
 
-def connection_data() -> dict[str, Any]:
-    """Who is signed in, and where."""
+ANONYMOUS = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+
+
+def connection_data(*, anonymous: bool = False) -> dict[str, Any]:
+    """Who is signed in, and where. Organisations with public projects answer anonymous visitors, too."""
     user = {
         "id": ME,
         "descriptor": "Microsoft.IdentityModel.Claims.ClaimsIdentity;sandbox",
@@ -73,6 +76,14 @@ def connection_data() -> dict[str, Any]:
         "resourceVersion": 2,
         "metaTypeId": 0,
     }
+    if anonymous:
+        user |= {
+            "id": ANONYMOUS,
+            "descriptor": f"System:PublicAccess;{ANONYMOUS}",
+            "subjectDescriptor": "",
+            "properties": {},
+        }
+        user |= {"providerDisplayName": "Anonymous", "customDisplayName": "Anonymous"}
     service = {
         "serviceOwner": INSTANCE,
         "defaultAccessMappingMoniker": "PublicAccessMapping",

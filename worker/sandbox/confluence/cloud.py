@@ -102,8 +102,11 @@ class ConfluenceCloud:
 
     async def operations(self, request: web.Request) -> web.Response:
         """What the account may do in a space."""
-        self._key(request.match_info["id"])
-        rights = [("create", "page"), ("create", "attachment"), ("read", "space"), ("delete", "page")]
+        space = self._key(request.match_info["id"])
+        rights = [("read", "space"), ("delete", "page")]
+        for action, made in (("create", "page"), ("attachment", "attachment")):
+            if not self.store.denies("confluence", space, action):
+                rights.append(("create", made))
         return web.json_response({"operations": [{"operation": o, "targetType": t} for o, t in rights]})
 
     async def page_operations(self, request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from worker.sandbox.confluence.cloud import ACCOUNT, Handler, listed, sent
 from worker.sandbox.confluence.rules import Pages, Refusal, storage_of, version_of
-from worker.sandbox.credentials import BAD, by_oauth, fault_of
+from worker.sandbox.credentials import BAD, by_nobody, by_oauth, fault_of
 from worker.sandbox.store import Attachment, Page, Property, Store, iso
 
 CLOUD, DATA_CENTER = "/wiki/rest/api", "/rest/api"
@@ -77,8 +77,10 @@ class ConfluenceContent:
         """No such path."""
         raise Refusal("missing", f"null for uri: {request.path}")
 
-    async def me(self, _: web.Request) -> web.Response:
-        """The account."""
+    async def me(self, request: web.Request) -> web.Response:
+        """The account; nobody, with a credential that calls itself `anonymous`."""
+        if by_nobody(request):
+            return web.json_response({"type": "anonymous", "displayName": "Anonymous"})
         known = {"type": "known", "accountId": ACCOUNT, "accountType": "atlassian", "username": "sandbox"}
         return web.json_response(
             known | {"email": "", "displayName": "Sandbox", "publicName": "Sandbox", "userKey": "sandbox"}

@@ -128,6 +128,7 @@ class Pages:
 
     def rewrite(self, page: Page, title: str, storage: str, message: str = "", *, minor: bool = False) -> None:
         """Another title and body, one version on, without asking which: as a person's edit."""
+        message = "" if self.store.drops_messages else message
         page.title, page.body, page.message, page.minor = title, storage, message, minor
         page.version, page.changed = page.version + 1, self.store.clock()
         page.versions.append((page.version, message, page.changed, minor))

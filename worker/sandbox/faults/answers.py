@@ -25,6 +25,7 @@ BOMB_BYTES = 100 * 2**20
 ENDLESS_BYTES = 256 * 2**20
 TIMED_OUT = "Transaction cancelled: maximum execution time exceeded"
 DELAY_LIMIT_S = 60.0
+UNAVAILABLE = "The service is unavailable."
 
 
 async def cause(
@@ -35,8 +36,11 @@ async def cause(
     match spec.fault:
         case "drop":
             return _reset(request)
+        case "status" if spec.body is not None:
+            return web.Response(status=spec.status, text=spec.body, content_type=spec.content_type)
         case "status":
-            return refusal(vendor, spec.status, "The service is unavailable.")
+            plain = "/rest/api/" in request.path
+            return refusal(vendor, spec.status, spec.message, plain=plain, type_key=spec.type_key)
         case "rate_limit":
             return _throttled(spec, vendor, faults.store)
         case "redirect_302":
@@ -98,22 +102,31 @@ async def _after_commit(
             return web.Response(body=bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
 
 
-def refusal(vendor: Vendor, status: int, message: str, *, plain: bool = False) -> web.Response:
+def refusal(vendor: Vendor, status: int, message: str, *, plain: bool = False, type_key: str = "") -> web.Response:
     """An error in the vendor's shape."""
     body: dict[str, Any]
     if vendor == "servicenow":
         body = {"error": {"message": message, "detail": None}, "status": "failure"}
-        if status == 403:
+        if status == 403 and message == UNAVAILABLE:
             body["error"] = {
                 "message": "Operation Failed",
                 "detail": "ACL Exception Insert Failed due to security constraints",
             }
     elif vendor == "azure_devops":
-        body = {"$id": "1", "innerException": None, "message": message, "typeName": "", "typeKey": "", "errorCode": 0}
+        body = {
+            "$id": "1",
+            "innerException": None,
+            "message": message,
+            "typeName": "",
+            "typeKey": type_key,
+            "errorCode": 0,
+        }
     elif plain:
         body = {"statusCode": status, "data": {}, "message": message}
     else:
-        code = {409: "CONFLICT", 429: "TOO_MANY_REQUESTS"}.get(status, "INTERNAL_SERVER_ERROR")
+        code = {400: "BAD_REQUEST", 403: "FORBIDDEN", 409: "CONFLICT", 429: "TOO_MANY_REQUESTS"}.get(
+            status, "INTERNAL_SERVER_ERROR"
+        )
         body = {"errors": [{"status": status, "code": code, "title": message, "detail": None}], "message": message}
     return web.json_response(body, status=status)
 

@@ -31,6 +31,8 @@ class Faults:
             self.store.index_lag_s = spec.seconds
         elif spec.fault == "page_404":
             self.store.unseen_s = spec.seconds
+        elif spec.fault == "no_version_message":
+            self.store.drops_messages = True
         else:
             self.active.append(fault)
         return fault
@@ -39,6 +41,7 @@ class Faults:
         """End all faults."""
         self.active.clear()
         self.store.blind_until = self.store.index_lag_s = self.store.unseen_s = 0.0
+        self.store.drops_messages = False
 
     def listed(self) -> list[dict[str, Any]]:
         """The faults in force, and how often they still strike."""
@@ -51,4 +54,6 @@ class Faults:
             rows.append({"fault": "wiql_lag", "vendor": "azure_devops", "seconds": self.store.index_lag_s})
         if self.store.unseen_s:
             rows.append({"fault": "page_404", "vendor": "confluence", "seconds": self.store.unseen_s})
+        if self.store.drops_messages:
+            rows.append({"fault": "no_version_message", "vendor": "confluence"})
         return rows

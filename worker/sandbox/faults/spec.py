@@ -29,6 +29,7 @@ Name = Literal[
     "wiql_blind",
     "wiql_lag",
     "page_404",
+    "no_version_message",
     "conflict_409",
     "property_409",
     "gone_410",
@@ -49,6 +50,8 @@ class FaultSpec(BaseModel):
     `vendor`, `operation`, `method` and `path` (a part of it) choose requests; of those the first `after` are spared, then
     `times` fail (once by default), or a `share` of them drawn with `seed`. `seconds` is the length of a delay, a blindness
     (`wiql_blind`: from now on; `wiql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
+    A `status` comes in the vendor's shape with `message` (and `type_key` of Azure DevOps), or as a stranger's `body` of
+    `content_type`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +66,10 @@ class FaultSpec(BaseModel):
     share: float | None = Field(default=None, ge=0, le=1)
     seed: int = 0
     status: int = Field(default=503, ge=200, le=599)
+    message: str = "The service is unavailable."
+    type_key: str = ""
+    body: str | None = None
+    content_type: str = "text/plain"
     seconds: float = Field(default=5.0, ge=0)
     tail: float = Field(default=1.5, gt=0)
     retry_after: int | str | None = "2"

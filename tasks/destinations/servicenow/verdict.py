@@ -1,0 +1,42 @@
+"""What a refusal of ServiceNow means. Sources: ServiceNow's REST references, and recorded traffic."""
+
+from __future__ import annotations
+
+from tasks.http.reasons import reasons_of
+from tasks.http.verdict import GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
+
+TABLE_MISSING = Verdict(
+    "destination",
+    "no_such_table",
+    "The instance has no such table, or doesn't show it to this account",
+    "Check the instance's address and the roles of the account (itil), then run `afterword destination test`.",
+)
+RULE = Verdict(
+    "job",
+    "refused",
+    "A rule of the instance refused the record",
+    "Supply what it asks for (`config.fields`), then `afterword job retry`.",
+)
+TABLE = (
+    Row((), r"does not represent any resource", GONE),
+    Row((400, 404), r"Invalid table (?!or file)", TABLE_MISSING),
+    # Without words, or with an access rule named, the account lacks a right; anything else is a business rule or policy.
+    Row((403,), r"ACL|(?i:not authori[sz]ed|security constraints|insufficient rights)|^[\W\d_]*$", NOT_PERMITTED),
+    Row((403,), "", RULE),
+)
+
+
+def verdict(answer: Answer) -> Verdict:
+    """Whose trouble an answer tells of."""
+    return judged(answer, _said(answer), TABLE)
+
+
+def _said(answer: Answer) -> str | None:
+    """The words of an answer that is ServiceNow's own: `{"error": {"message", "detail"}, "status": "failure"}`."""
+    content = answer.json()
+    error = content.get("error") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(error, dict) or "message" not in error:
+        return None
+    if "detail" not in error and content.get("status") != "failure":
+        return None
+    return " / ".join(reasons_of(error))

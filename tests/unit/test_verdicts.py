@@ -1,0 +1,271 @@
+"""Whose trouble an answer tells of: every answer that is known of a vendor, and any that none of them could have given."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tasks.destinations.azure_devops.verdict import verdict as azure_devops
+from tasks.destinations.confluence.verdict import verdict as confluence
+from tasks.destinations.servicenow.verdict import verdict as servicenow
+from tasks.errors import DestinationTrouble, Permanent, Transient
+from tasks.http.exchange import Response
+from tasks.http.reasons import reasons_of
+from tasks.http.refusals import error_of
+from tasks.http.verdict import Answer, Verdict
+
+JUDGES = {"confluence": confluence, "servicenow": servicenow, "azure_devops": azure_devops}
+JSON, TEXT, HTML = ({"Content-Type": kind} for kind in ("application/json", "text/plain", "text/html"))
+
+
+def v2(status, title, code="BAD_REQUEST"):
+    return {"errors": [{"status": status, "code": code, "title": title, "detail": None}]}
+
+
+def v1(status, message, **data):
+    return {"statusCode": status, "data": data, "message": message}
+
+
+def snow(message, detail=None):
+    return {"error": {"message": message, "detail": detail}, "status": "failure"}
+
+
+def ado(message, key="", **more):
+    return {
+        "$id": "1",
+        "innerException": None,
+        "message": message,
+        "typeName": "",
+        "typeKey": key,
+        "errorCode": 0,
+    } | more
+
+
+TITLE = "A page with this title already exists: A page already exists with the same TITLE in this space"
+STALE = "Version must be incremented when updating a page. Current Version: [6]. Provided version: [5]"
+ACL = "ACL Exception Insert Failed due to security constraints"
+READ_ONLY = "com.atlassian.confluence.api.service.exceptions.ReadOnlyException: READ_ONLY"
+RULES = [{"fieldReferenceName": f"Custom.{n}", "errorMessage": f"TF401320: {n} is required."} for n in ("A", "B")]
+OUT_OF_RANGE = "The requested REST API version of 9.9 is out of range for this server."
+
+# vendor, status, body, whose trouble, its code
+KNOWN = [
+    ("confluence", 400, v2(400, TITLE), "job", "refused"),
+    ("confluence", 400, v2(400, "no", "INVALID_REQUEST_PARAMETER"), "job", "refused"),
+    ("confluence", 409, v2(409, STALE, "CONFLICT"), "transient", "conflict"),
+    ("confluence", 401, {"code": 401, "message": "Unauthorized; scope does not match"}, "destination", "scope_missing"),
+    (
+        "confluence",
+        409,
+        v1(409, "Version must be incremented on update. Current version is: 8"),
+        "transient",
+        "conflict",
+    ),
+    ("confluence", 400, v1(400, None, errors=[{"message": {"key": "Title cannot be longer"}}]), "job", "refused"),
+    ("confluence", 400, v1(400, "Error parsing xhtml: Unexpected character '['"), "job", "refused"),
+    ("confluence", 403, v1(403, "Current user not permitted to use Confluence"), "destination", "not_permitted"),
+    ("confluence", 404, v2(404, "Space not found or not permitted", "NOT_FOUND"), "job", "refused"),
+    ("confluence", 404, v1(404, "null for uri: https://x/rest/api/nothing"), "destination", "no_such_api"),
+    ("confluence", 405, v1(405, READ_ONLY), "destination", "read_only"),
+    ("confluence", 405, {"reason": "READ_ONLY", "message": "Read-only mode is enabled."}, "destination", "read_only"),
+    ("confluence", 410, v1(410, "This deprecated endpoint has been removed."), "destination", "no_such_api"),
+    ("confluence", 413, v2(413, "The request is too large", "PAYLOAD_TOO_LARGE"), "job", "too_large"),
+    ("confluence", 429, v2(429, "slow down", "TOO_MANY_REQUESTS"), "throttled", "throttled"),
+    (
+        "confluence",
+        500,
+        v1(500, "Transaction rolled back because it has been marked as rollback-only"),
+        "transient",
+        "remote_failure",
+    ),
+    (
+        "servicenow",
+        401,
+        snow("User Not Authenticated", "Required to provide Auth information"),
+        "destination",
+        "credential_refused",
+    ),
+    ("servicenow", 400, snow("Invalid table incident"), "destination", "no_such_table"),
+    ("servicenow", 400, snow("Requested URI does not represent any resource", "x"), "destination", "no_such_api"),
+    ("servicenow", 400, snow("Exception while reading request", "The payload is not valid JSON."), "job", "refused"),
+    (
+        "servicenow",
+        404,
+        snow("No Record found", "Record doesn't exist or ACL restricts the record retrieval"),
+        "job",
+        "refused",
+    ),
+    ("servicenow", 403, snow("Operation Failed", ACL), "destination", "not_permitted"),
+    ("servicenow", 403, snow("User Not Authorized"), "destination", "not_permitted"),
+    ("servicenow", 403, snow("Operation Failed", "Error during insert of incident (x)"), "job", "refused"),
+    ("servicenow", 403, snow("Operation Failed", "Data Policy Exception: mandatory: Category"), "job", "refused"),
+    ("servicenow", 429, snow("Rate limit exceeded"), "throttled", "throttled"),
+    ("servicenow", 500, snow("Transaction cancelled: maximum execution time exceeded"), "transient", "remote_failure"),
+    (
+        "azure_devops",
+        400,
+        ado("TF401320: Rule Error", "RuleValidationException", RuleValidationErrors=RULES),
+        "job",
+        "refused",
+    ),
+    ("azure_devops", 404, ado("TF200016: no project", "ProjectDoesNotExistWithNameException"), "job", "refused"),
+    ("azure_devops", 404, ado("VS402323: no type", "WorkItemTypeNotFoundException"), "job", "refused"),
+    ("azure_devops", 400, ado("TF51535: Cannot find field X.", "WorkItemFieldException"), "job", "refused"),
+    ("azure_devops", 400, ado("TF401347: Invalid tree name", "WorkItemException"), "job", "refused"),
+    (
+        "azure_devops",
+        403,
+        ado("TF237111: no permissions", "UnauthorizedAccessException"),
+        "destination",
+        "not_permitted",
+    ),
+    ("azure_devops", 400, ado(OUT_OF_RANGE, "VssVersionOutOfRangeException"), "destination", "wrong_api_version"),
+    ("azure_devops", 503, ado("TF24668: The organization is deactivated."), "destination", "deactivated"),
+    ("azure_devops", 400, {"count": 1, "value": {"Message": "A potentially dangerous value"}}, "job", "refused"),
+    ("azure_devops", 429, ado("TF400733: blocked"), "throttled", "throttled"),
+    ("azure_devops", 412, ado("VS403351: Test Operation for path /rev failed."), "job", "refused"),
+]
+
+
+@pytest.mark.parametrize(("vendor", "status", "body", "whose", "code"), KNOWN)
+def test_each_known_answer_of_a_vendor_has_its_verdict(vendor, status, body, whose, code):
+    found = JUDGES[vendor](Answer(status, JSON, json.dumps(body).encode()))
+    assert (found.whose, found.code) == (whose, code)
+
+
+def test_recorded_refusals_are_known_for_the_vendors_own(shared):
+    lines = (shared / "recordings" / "azure_devops.jsonl").read_text("utf-8").splitlines()
+    recorded = [row for row in map(json.loads, lines) if row["status"] >= 400]
+    codes = {
+        azure_devops(Answer(row["status"], row["response_headers"], (row["response_body"] or "").encode())).code
+        for row in recorded
+    }
+    assert recorded
+    assert "not_the_vendor" not in codes
+    for name, status in (("401", 401), ("record-404", 404)):
+        body = (shared / "recordings" / "servicenow" / f"{name}.json").read_bytes()
+        assert servicenow(Answer(status, JSON, body)).code != "not_the_vendor"
+
+
+def test_an_expired_token_of_azure_devops_is_told_by_an_empty_401():
+    assert azure_devops(Answer(401, {"WWW-Authenticate": "Basic"}, b"")).code == "credential_refused"
+
+
+def test_a_login_that_failed_at_data_center_is_its_own_though_it_comes_as_a_page():
+    headers = HTML | {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
+    found = confluence(Answer(401, headers, b"<html>Basic Authentication Failure</html>"))
+    assert (found.code, found.passing) == ("credential_refused", "job")
+
+
+STRANGERS = [
+    (404, TEXT, "default backend - 404"),
+    (404, HTML, "<html><head><title>404 Not Found</title></head><body>nginx</body></html>"),
+    (403, HTML, "<html><body>Your address is not permitted.</body></html>"),
+    (407, HTML, "<html><body>Proxy Authentication Required</body></html>"),
+    (407, TEXT, ""),
+    (405, TEXT, "Method Not Allowed"),
+    (410, HTML, "<h1>Gone</h1>"),
+    (400, TEXT, "no"),
+    (400, JSON, "[1]"),
+    (418, JSON, '{"message": {"a": 1}, "errors": 5}'),
+    (404, JSON, '{"message": "no Route matched with those values"}'),
+    (404, JSON, '{"timestamp": 1, "status": 404, "error": "Not Found", "path": "/"}'),
+    (404, JSON, '{"kind": "Status", "status": "Failure", "message": "not found", "code": 404}'),
+    (401, HTML, "<html>Unauthorized</html>"),
+    (305, TEXT, ""),
+]
+
+
+@pytest.mark.parametrize("vendor", JUDGES)
+@pytest.mark.parametrize(("status", "headers", "body"), STRANGERS)
+def test_what_no_vendor_says_is_the_destinations_trouble_and_costs_no_job(vendor, status, headers, body):
+    found = JUDGES[vendor](Answer(status, headers, body.encode()))
+    assert (found.whose, found.passing) == ("destination", "wait")
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+REFUSING = st.integers(400, 499).filter(lambda status: status not in (408, 413, 414, 425, 429, 431))
+
+
+@given(st.sampled_from(sorted(JUDGES)), REFUSING, ANY_JSON.map(json.dumps) | st.text(max_size=200))
+def test_no_4xx_of_another_shape_is_ever_the_jobs(vendor, status, body):
+    assume(not (vendor == "azure_devops" and status == 401 and not body.strip()))
+    found = JUDGES[vendor](Answer(status, {}, body.encode("utf-8", "replace")))
+    assert (found.whose, found.passing) == ("destination", "wait")
+
+
+REASON = st.text(st.characters(codec="ascii", categories=("L", "Zs")), min_size=1, max_size=60)
+
+
+@given(st.sampled_from([400, 422]), REASON)
+def test_any_validation_error_in_a_vendors_own_shape_is_the_jobs(status, reason):
+    for vendor, body in (
+        ("confluence", v2(status, reason)),
+        ("confluence", v1(status, reason)),
+        ("servicenow", snow(reason, reason)),
+        ("azure_devops", ado(reason, "RuleValidationException")),
+    ):
+        assert JUDGES[vendor](Answer(status, JSON, json.dumps(body).encode())).whose == "job"
+
+
+@given(st.sampled_from(sorted(JUDGES)), st.integers(100, 999), st.binary(max_size=300))
+def test_every_answer_has_a_verdict(vendor, status, body):
+    assert isinstance(JUDGES[vendor](Answer(status, {}, body)), Verdict)
+
+
+def test_a_strangers_refusal_of_a_write_is_uncertain_and_the_vendors_own_is_not():
+    stranger = confluence(Answer(404, TEXT, b"default backend - 404"))
+    own = confluence(Answer(403, JSON, json.dumps(v1(403, "no")).encode()))
+    assert not error_of(stranger, 404, "", None, wrote=True).certain
+    assert error_of(own, 403, "", None, wrote=True).certain
+    assert error_of(stranger, 404, "", None, wrote=False).certain
+
+
+def test_each_verdict_becomes_its_error():
+    kinds = {"job": Permanent, "transient": Transient, "throttled": Transient, "destination": DestinationTrouble}
+    for vendor, status, body, whose, code in KNOWN:
+        error = error_of(
+            JUDGES[vendor](Answer(status, JSON, json.dumps(body).encode())), status, "its words", None, wrote=False
+        )
+        assert (type(error), error.code) == (kinds[whose], code)
+        assert f"({status})" in str(error)
+        assert "its words" in str(error)
+
+
+def test_a_body_that_is_too_large_is_called_so_whoever_says_it():
+    own = confluence(Answer(413, JSON, json.dumps(v2(413, "large", "PAYLOAD_TOO_LARGE")).encode()))
+    between = confluence(Answer(413, HTML, b"<html>413 Request Entity Too Large</html>"))
+    assert (own.whose, own.code) == ("job", "too_large")
+    assert (between.whose, between.code, between.passing) == ("destination", "too_large", "job")
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
+
+
+def words(body) -> str:
+    return Response(400, JSON, json.dumps(body).encode()).words()
+
+
+def test_every_reason_is_told_wherever_it_stands():
+    nested = v1(400, None, errors=[{"message": {"key": "title.too.long", "args": []}}, {"message": {"key": "no.body"}}])
+    assert words(nested) == "title.too.long / no.body"
+    assert words(ado("Rule Error", RuleValidationErrors=RULES)) == (
+        "Rule Error / Custom.A: TF401320: A is required. / Custom.B: TF401320: B is required."
+    )
+    custom = ado("Rule Error", customProperties={"RuleValidationErrors": RULES})
+    assert "Custom.B" in words(custom)
+    assert words({"errorMessages": ["no"], "errors": {"project": "is required"}}) == "no / project: is required"
+    assert words(snow("Operation Failed", ACL)) == f"Operation Failed / {ACL}"
+    assert words({"error": "invalid_grant", "error_description": "expired"}) == "expired / invalid_grant"
+
+
+@given(ANY_JSON)
+def test_reasons_are_found_in_anything(value):
+    assert all(isinstance(reason, str) and reason.strip() for reason in reasons_of(value))
