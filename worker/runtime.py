@@ -36,6 +36,7 @@ from tasks.state.access.keys import Access
 from tasks.state.audit.trail import Audit
 from tasks.state.canary import check_keys
 from tasks.state.contents import Contents
+from tasks.state.dead_list.messages import DeadList
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
 from tasks.state.followups.outbox import Outbox
@@ -109,6 +110,7 @@ class Services:
     rotation: Rotation
     upkeep: Upkeep
     access: Access
+    dead_list: DeadList
     outbox: Outbox
     callbacks: CallbackPolicy
     core: Core
@@ -232,6 +234,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             rotation=Rotation(redis, journal, vault),
             upkeep=Upkeep(redis, journal),
             access=access,
+            dead_list=DeadList(redis, journal, vault),
             outbox=Outbox(journal),
             callbacks=policy,
             core=core,

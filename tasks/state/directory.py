@@ -151,10 +151,12 @@ class Directory:
         """All destinations, by name."""
         return [record for name in await self.names() if (record := await self.get(name))]
 
-    async def choose(self, name: str | None, kind: str) -> DestinationRecord:
-        """The destination of that name, or the only one of the kind; raises `Refused`."""
+    async def choose(
+        self, name: str | None, kind: str, stored: Mapping[bytes, bytes] | None = None
+    ) -> DestinationRecord:
+        """The destination of that name (from its record where that was read), or the only one of the kind; raises `Refused`."""
         if name is not None:
-            record = await self.require(name)
+            record = await self.require(name, stored)
             if record.settings.kind != kind:
                 raise Refused(
                     f"Destination {name} is of kind {record.settings.kind}; this job needs {kind}.",

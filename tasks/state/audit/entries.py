@@ -77,6 +77,9 @@ class Event(StrEnum):
     CALLBACK_FAILED = "callback.failed"
     CALLBACK_UNKNOWN = "callback.unknown"
     CALLBACK_DEAD = "callback.dead"
+    CONFLICT = "job.conflict"
+    MESSAGE_SET_ASIDE = "message.set_aside"
+    MESSAGES_DROPPED = "messages.dropped"
     APIKEY_CREATED = "apikey.created"
     APIKEY_REVOKED = "apikey.revoked"
 

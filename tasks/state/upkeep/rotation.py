@@ -35,6 +35,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "apikey": {"sealed": "apikey"},
     "subject": {"tried": "tried"},
     "job": {"sealed_fields": "fields", "origin": "origin"},
+    "aside": {"sealed": "aside"},
 }
 
 
