@@ -140,7 +140,9 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> N
         given = {"command": command, **arguments}
         known = checked_traceparent(getattr(request, "traceparent", None))
         wakes = getattr(request, WAKES, None) == request.id
-        loop.run(adopt(loop.services, str(request.id), given, wakes=wakes, origin=origin_of(request), traceparent=known))
+        loop.run(
+            adopt(loop.services, str(request.id), given, wakes=wakes, origin=origin_of(request), traceparent=known)
+        )
     except (StateUnavailable, RedisError, OSError) as trouble:
         log.error("job %s: %s", request.id, trouble)
         time.sleep(REQUEUE_PAUSE_S)

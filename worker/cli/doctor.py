@@ -75,6 +75,7 @@ async def _examine(found: Found, services: Services) -> None:
     found("memory", full, policy if full else f"{policy} throws records away; set maxmemory-policy noeviction")
     await _broker(found, services)
     await _messages(found, services)
+    await _records(found, services)
     seconds, _ = await services.redis.time()
     skew = abs(time.time() - int(seconds))
     found(
@@ -124,6 +125,13 @@ async def _broker(found: Found, services: Services) -> None:
         return
     waiting = ", ".join(f"{name} {count}" for name, count in lengths.messages.items())
     found("broker", True, f"{address}: {waiting}")
+
+
+async def _records(found: Found, services: Services) -> None:
+    """Whether somebody changed in Redis what decides where secrets go, and who may do what."""
+    doubts = await services.signing.doubts()
+    said = "; ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
+    found("records", not doubts, said if doubts else "destinations and API keys are as they were signed")
 
 
 async def _messages(found: Found, services: Services) -> None:

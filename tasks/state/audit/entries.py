@@ -56,6 +56,8 @@ class Event(StrEnum):
     TRIMMED = "retention.trimmed"
     CREDENTIAL_SET = "credential.set"
     DESTINATION_SET = "destination.set"
+    RECORD_SIGNED = "record.signed"
+    RECORD_REFUSED = "record.refused"
     DESTINATION_REMOVED = "destination.removed"
     DESTINATION_PAUSED = "destination.paused"
     DESTINATION_RESUMED = "destination.resumed"
