@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, Task, signals
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 from celery.loaders.app import AppLoader
 from celery.utils.nodenames import default_nodename
 from redis.exceptions import RedisError

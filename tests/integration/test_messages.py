@@ -211,13 +211,13 @@ async def test_a_second_message_of_an_id_with_other_content_is_told_of_in_timeli
     services, sandbox, content, start_worker, plain, settings
 ):
     start_worker()
-    first = plain.send_task("create_servicenow_incident", args=["inc-1"], task_id="the-same")
+    first = plain.send_task("create_servicenow_incident", args=["inc-1"], task_id="one-id-two-contents")
     receipt = first.get(timeout=30)
-    second = {"args": ["inc-1", {"severity": "P1", "fields": {"u_note": PLANTED}}], "task_id": "the-same"}
+    second = {"args": ["inc-1", {"severity": "P1", "fields": {"u_note": PLANTED}}], "task_id": "one-id-two-contents"}
     assert plain.send_task("create_servicenow_incident", **second).get(timeout=30) == receipt
 
     async def noted():
-        return any(event["event"] == "job.conflict" for event in await services.ledger.events("the-same"))
+        return any(event["event"] == "job.conflict" for event in await services.ledger.events("one-id-two-contents"))
 
     await until(noted, what="the conflict in the timeline")
     assert (await services.dead_list.counts())["conflict"] == 1
