@@ -166,6 +166,21 @@ class Settings(BaseSettings):
         _check_address("AFTERWORD_REDIS_URL", str(address))
         return str(address)
 
+    def instance_name(self) -> str:
+        """Which Redis this is, by its address without any account: what one of this machine's own is, is told apart by the
+        data folder.
+        """
+        address = self.redis_address()
+        if address.startswith("unix:"):
+            return "local"
+        if is_sentinel(address):
+            found = parse_sentinel(address)
+            return f"{found.service}/{found.db}"
+        parts = urlsplit(address)
+        if parts.hostname in ("127.0.0.1", "::1", "localhost", None):
+            return "local"
+        return f"{parts.hostname}:{parts.port or 6379}{parts.path.rstrip('/')}"
+
     def broker_address(self) -> str:
         """Celery's broker URL: AFTERWORD_BROKER_URL, else the ledger's Redis, else the running instance's."""
         left = self.redis_url or self.instance().get("broker_url")

@@ -60,7 +60,7 @@ from tasks.state.followups.links import Membership
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
 from tasks.state.journal import patiently
 from tasks.state.vault import Vault
-from tasks.subjects import missing, own_subject, subject_of
+from tasks.subjects import missing, own_subject, subject_of, undecided
 from tasks.suspicion import TEST_S, TURN_S, examine
 from tasks.tracing import TracedRequests
 
@@ -110,7 +110,7 @@ async def submit(
     except Refused:
         if not adopt:
             raise
-        destination, max_age_ms = command.destination or KIND_OF_COMMAND[command.command], 72 * 3600_000
+        destination, max_age_ms = command.destination or undecided(command), 72 * 3600_000
     job_id = job_id or str(uuid.uuid4())
     known = document
     if known is None and isinstance(command, PublishToConfluence):
@@ -195,7 +195,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
 async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[Receipt, Membership | None]:
     job = claimed.job
     try:
-        record = trail.record = await services.directory.require(job.destination, claimed.destination)
+        record = trail.record = await _destination_of(services, claimed)
         secret = services.directory.secret(record)
         destination = destination_for(record.settings)
         authorization = destination.authorization(secret)
@@ -240,6 +240,19 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
                 return receipt, ties.after(job, receipt, work.document)
     except TimeoutError:
         raise overdue() from None
+
+
+async def _destination_of(services: Services, claimed: Claimed) -> DestinationRecord:
+    """The job's destination, which takes such jobs; raises `Refused`."""
+    job, kind = claimed.job, KIND_OF_COMMAND[claimed.job.command.command]
+    if job.destination != undecided(job.command):
+        return await services.directory.choose(job.destination, kind, claimed.destination)
+    only = await services.directory.choose(None, kind)
+    raise Refused(
+        "The message named no destination, and there wasn't exactly one that fits.",
+        code="unknown_destination",
+        advice=f"Send it again under a new id: it goes to {only.name} now.",
+    )
 
 
 async def _load(

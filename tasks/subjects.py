@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.errors import Refused
-from tasks.model import Command, Document, Issue, PublishToConfluence, subject_key
+from tasks.model import KIND_OF_COMMAND, Command, Document, Issue, PublishToConfluence, subject_key
 from tasks.services import Services
 
 
@@ -33,6 +33,11 @@ def own_subject(command: Command, family: str, job_id: str) -> str:
     """The subject of a job that asks for a new object whatever exists: one of its own, in the family of the issue."""
     config = getattr(command, "config", None)
     return subject_key(family, job_id) if config is not None and config.if_exists == "new" else family
+
+
+def undecided(command: Command) -> str:
+    """Where a message stands that named no destination when there wasn't exactly one: no destination can have the name."""
+    return f"{KIND_OF_COMMAND[command.command]}?"
 
 
 def missing(command: Command) -> Refused:

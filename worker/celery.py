@@ -27,9 +27,10 @@ from config.settings import ConfigError, settings_for
 from tasks import progress
 from tasks.destinations import KINDS
 from tasks.errors import AfterwordError, Refused, StateUnavailable
-from tasks.model import TERMINAL, CommandName, parse_command
+from tasks.model import CommandName
 from tasks.tracing import checked_traceparent
 from worker import control
+from worker.adoption import adopt
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
@@ -38,7 +39,7 @@ from worker.rounds.checkpoints import log_checkpoints
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
-from worker.runtime import Loop, Services
+from worker.runtime import Loop
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Loader(AppLoader):
 class Afterword(Celery):
     """The app, with the process's event loop."""
 
-    amqp_cls = "worker.broker.guard:NamedAmqp"
+    amqp_cls = "worker.broker.channel:NamedAmqp"
     loop: Loop | None = None
     asked_concurrency: int | None = None
     tests = TestRoom(limit=1)
@@ -136,7 +137,12 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> N
     request = task.request
     try:
         loop = app.running_loop()
-        loop.run(_adopt(loop.services, request, {"command": command, **arguments}))
+        given = {"command": command, **arguments}
+        known = checked_traceparent(getattr(request, "traceparent", None))
+        wakes = getattr(request, WAKES, None) == request.id
+        loop.run(
+            adopt(loop.services, str(request.id), given, wakes=wakes, origin=origin_of(request), traceparent=known)
+        )
     except (StateUnavailable, RedisError, OSError) as trouble:
         log.error("job %s: %s", request.id, trouble)
         time.sleep(REQUEUE_PAUSE_S)
@@ -148,25 +154,6 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> N
         log.error("job %s: %s", request.id, refused)
         raise
     raise Ignore("the ledger has it")
-
-
-async def _adopt(services: Services, request: Any, given: Mapping[str, Any]) -> None:
-    """Store the job of a message; one that is known already is told again where it has ended."""
-    job_id = str(request.id)
-    known = await services.ledger.get(job_id)
-    if getattr(request, WAKES, None):  # a worker of an earlier version offers a job of the ledger
-        await services.upkeep.unsend(job_id)
-    elif known is None:
-        await services.submit(
-            parse_command(given),
-            actor="celery",
-            job_id=job_id,
-            adopt=True,
-            origin=origin_of(request),
-            traceparent=checked_traceparent(getattr(request, "traceparent", None)),
-        )
-    elif known.state in TERMINAL:
-        await services.upkeep.tell_again(job_id)
 
 
 def origin_of(request: Any) -> dict[str, Any]:

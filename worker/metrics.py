@@ -7,7 +7,7 @@ the histogram are kept there by the scripts that move the jobs. Scrape one API p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from typing import get_args
@@ -55,6 +55,7 @@ async def gather(services: Services) -> list[Metric]:
         *_workers(seen, figures.now_ms, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
         *_broker(await lengths),
+        *_set_aside(await services.dead_list.held(), await services.dead_list.counts()),
         *_redis(memory),
     ]
 
@@ -248,11 +249,15 @@ def _broker(lengths: QueueLengths) -> Iterable[Metric]:
         ["queue"],
         [([name], length) for name, length in lengths.messages.items()],
     )
-    yield gauge(
-        "afterword_set_aside_messages",
-        "Queue entries that were no Celery messages and were set aside.",
-        [],
-        [([], lengths.set_aside)] if lengths.set_aside is not None else [],
+
+
+def _set_aside(held: int, counts: Mapping[str, int]) -> Iterable[Metric]:
+    yield gauge("afterword_set_aside_messages", "Messages in the dead list.", [], [([], held)])
+    yield counter(
+        "afterword_messages_set_aside",
+        "Messages that were set aside, by what was wrong with them.",
+        ["kind"],
+        [([kind], count) for kind, count in counts.items()],
     )
 
 

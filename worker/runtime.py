@@ -36,14 +36,17 @@ from tasks.state.access.keys import Access
 from tasks.state.audit.trail import Audit
 from tasks.state.canary import check_keys
 from tasks.state.contents import Contents
+from tasks.state.dead_list.messages import DeadList
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
 from tasks.state.followups.outbox import Outbox
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal
+from tasks.state.newest import NewestOnDisk
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation
+from tasks.state.upkeep.signing import Signing
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
@@ -109,6 +112,8 @@ class Services:
     rotation: Rotation
     upkeep: Upkeep
     access: Access
+    dead_list: DeadList
+    signing: Signing
     outbox: Outbox
     callbacks: CallbackPolicy
     core: Core
@@ -204,13 +209,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     try:
         vault = Vault(ring)
         await _check_redis(redis)
-        await check_keys(redis, vault, settings.prefix)
+        signed = await check_keys(redis, vault, settings.prefix)
+        newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
         journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
         pulse = Pulse(settings.heartbeat_ttl_s)
         core = Core(
             ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
-            directory=Directory(redis, journal, vault),
+            directory=Directory(redis, journal, vault, newest),
             links=Links(redis, journal),
             vault=vault,
             open_http=sessions.http,
@@ -222,7 +228,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tracing=tracing,
             look_first=settings.look_first,
         )
-        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms)
+        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms, newest)
+        signing = Signing(redis, vault, settings.prefix, core.directory, access)
+        if not signed:
+            await signing.upgrade()
         yield Services(
             settings=settings,
             redis=redis,
@@ -232,6 +241,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             rotation=Rotation(redis, journal, vault),
             upkeep=Upkeep(redis, journal),
             access=access,
+            dead_list=DeadList(redis, journal, vault),
+            signing=signing,
             outbox=Outbox(journal),
             callbacks=policy,
             core=core,

@@ -11,11 +11,13 @@ from tasks.errors import KeyTrouble
 from tasks.state.journal import unavailable
 from tasks.state.vault import Vault
 
-SONG = "afterword"
+FORMER = "afterword"  # as version 0.1 sang it, which signed no records
+SONG = "afterword, signed"
 
 
-async def check_keys(redis: Redis, vault: Vault, prefix: str) -> None:
-    """Leave a canary at first use; afterwards raise `KeyTrouble` where it doesn't open.
+async def check_keys(redis: Redis, vault: Vault, prefix: str) -> bool:
+    """Leave a canary at first use; afterwards raise `KeyTrouble` where it doesn't open. True where it says that what is
+    stored was signed: one of version 0.1 says that it wasn't yet, and nobody without a key can make such a one.
 
     Nothing is written where one is there already: who starts while Redis takes no writes can still read, and wait.
     Raises `StateUnavailable` where Redis can't be read, or can't take the first one.
@@ -29,10 +31,19 @@ async def check_keys(redis: Redis, vault: Vault, prefix: str) -> None:
     except (RedisError, OSError) as error:
         raise unavailable(error) from None
     try:
-        vault.open(record.decode(), purpose="canary", owner=prefix)
+        return vault.open(record.decode(), purpose="canary", owner=prefix) != FORMER
     except KeyTrouble as trouble:
         raise KeyTrouble(
             "The key ring doesn't fit this Redis: what is stored there was sealed with another key.",
             code="wrong_keys",
             advice="Use the key file that this Redis was set up with (AFTERWORD_KEYS_FILE), or an empty Redis.",
         ) from trouble
+
+
+async def renew(redis: Redis, vault: Vault, prefix: str) -> None:
+    """Have the canary say that what is stored is signed; raises `StateUnavailable`."""
+    client: Any = redis
+    try:
+        await client.set(f"{prefix}:canary", vault.seal(SONG, purpose="canary", owner=prefix))
+    except (RedisError, OSError) as error:
+        raise unavailable(error) from None

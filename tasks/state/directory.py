@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, computed_field
+from pydantic import Field
 from redis.asyncio import Redis
 
 from tasks.destinations import AnySettings, check_address, parse_settings
-from tasks.errors import Refused
+from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
+from tasks.state.newest import Newest
+from tasks.state.signed import FIELD, Doubt, Signer, number
 from tasks.state.traffic.limiter import Health, Limiter
 from tasks.state.vault import Vault
+
+log = logging.getLogger(__name__)
 
 
 class DestinationRecord(Frozen):
@@ -28,26 +33,21 @@ class DestinationRecord(Frozen):
     reason: str = ""
     not_before_ms: int = 0
     last_success_ms: int | None = None
-    sealed: str | None = Field(
-        default=None, repr=False, exclude=True, description="the credential, as the vault opens it"
-    )
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def has_credential(self) -> bool:
-        """Whether a credential is stored."""
-        return self.sealed is not None
+    has_credential: bool = False
+    stored: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
+    doubt: Doubt | None = Field(default=None, exclude=True)
 
 
 class Directory:
     """Destinations by name."""
 
-    def __init__(self, redis: Redis, journal: Journal, vault: Vault) -> None:
+    def __init__(self, redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._journal = journal
         self._vault = vault
         self._prefix = journal.prefix
         self._limiter = Limiter(journal)
+        self._signer = Signer(vault, newest, "destination")
         self._parsed: dict[str, tuple[str, AnySettings]] = {}
 
     async def set(self, name: str, settings: AnySettings, secret: str | None, actor: str) -> DestinationRecord:
@@ -72,9 +72,17 @@ class Directory:
                     advice="Give the secret again.",
                 )
             secret = self.secret(before)
+        return await self._store(name, settings, secret, before, actor)
+
+    async def _store(
+        self, name: str, settings: AnySettings, secret: str | None, before: DestinationRecord | None, actor: str
+    ) -> DestinationRecord:
         revision = (before.revision if before else 0) + 1
+        text = settings.model_dump_json(exclude_none=True)
+        signed = self._signer.sign(name, revision, {"settings": text}, secret, await self._journal.server_ms())
         fields = {
-            "settings": settings.model_dump_json(exclude_none=True),
+            "settings": text,
+            FIELD: signed.token,
             "revision": str(revision),
             "state": "ready" if before is None or before.state == "suspended" else before.state,
             "reason": "",
@@ -86,7 +94,7 @@ class Directory:
             "breaker_cooldown_ms": str(int(1000 * settings.breaker_cooldown_s)),
             "probe_ms": str(int(1000 * settings.probe_interval_s)),
         }
-        if secret is not None:
+        if secret is not None:  # for workers of version 0.1; this one reads the signed whole only
             fields["secret"] = self._vault.seal(
                 secret, purpose="credential", owner=name, field="secret", revision=revision
             )
@@ -97,36 +105,89 @@ class Directory:
             "wake": True,
         }
         event = Event.DESTINATION_SET if secret is None else Event.CREDENTIAL_SET
-        await self._journal.commit(
-            "lua/record", args, event, destination=name, kind=settings.kind, revision=revision, actor=actor
-        )
+        facts = {"destination": name, "kind": settings.kind, "host": settings.origin.netloc, "revision": revision}
+        await self._journal.commit("lua/record", args, event, **facts, signed_ms=signed.signed_ms, actor=actor)
+        self._signer.learn(name, signed.signed_ms)
         return await self.require(name)
+
+    async def sign(self, name: str, actor: str) -> DestinationRecord:
+        """Make a record good that is in doubt: what was signed holds again, and where nothing was signed what it says is.
+
+        Raises `Refused` where there is none of that name, and `KeyTrouble` where its credential can't be opened.
+        """
+        raw = await self._raw(name)
+        settings, secret = self._to_be_signed(name, raw)
+        before = DestinationRecord(name=name, settings=settings, revision=number(raw.get("revision")), **_state(raw))
+        return await self._store(name, settings, secret, before, actor)
+
+    async def adopt(self, name: str) -> bool:
+        """Sign a record of version 0.1 as it stands; False where it is signed. Raises `KeyTrouble` as `sign`."""
+        raw = await self._raw(name)
+        if FIELD in raw or "settings" not in raw:
+            return False
+        _, secret = self._to_be_signed(name, raw)
+        facts, revision = {"settings": raw["settings"]}, number(raw.get("revision"))
+        signed = self._signer.sign(name, revision, facts, secret, await self._journal.server_ms())
+        args = {"hash": {f"destination:{name}": [FIELD, signed.token]}}
+        await self._journal.commit("lua/record", args, Event.RECORD_SIGNED, destination=name, revision=revision)
+        return True
+
+    async def in_words(self, name: str) -> str:
+        """What signing a record would make hold: where the destination's credential goes."""
+        try:
+            settings, secret = self._to_be_signed(name, await self._raw(name))
+        except (KeyTrouble, Refused, ValueError) as trouble:
+            return f"can't be signed: {trouble}"
+        return f"{settings.kind} at {settings.address}{'' if secret else ', without a credential'}"
+
+    def _to_be_signed(self, name: str, raw: Mapping[str, str]) -> tuple[AnySettings, str | None]:
+        try:
+            whole = self._signer.whole(name, raw)
+            return _parsed(whole.facts["settings"]), whole.secret
+        except (KeyTrouble, KeyError, ValueError):
+            settings = self._settings_of(name, raw.get("settings", ""))
+        if "secret" not in raw:
+            return settings, None
+        revision = number(raw.get("revision"))
+        opened = self._vault.open(raw["secret"], purpose="credential", owner=name, field="secret", revision=revision)
+        return settings, opened
 
     async def get(self, name: str) -> DestinationRecord | None:
         """The destination of that name, or None."""
         return self.record_of(name, await self._redis.hgetall(self._key(name)))
 
+    async def _raw(self, name: str) -> dict[str, str]:
+        return _text_of(await self._redis.hgetall(self._key(name)))
+
     def record_of(self, name: str, stored: Mapping[bytes, bytes]) -> DestinationRecord | None:
-        """The destination of that name from its record as stored; None where that is empty."""
-        raw = {k.decode(): v.decode() for k, v in stored.items()}
-        if "settings" not in raw:
+        """The destination of that name from its record as stored; None where that is empty. Where the record is in doubt the
+        settings are those that were signed, as far as they are known. Raises `KeyTrouble` where nothing in it can be read.
+        """
+        raw = _text_of(stored)
+        if "settings" not in raw and FIELD not in raw:
             return None
+        known, doubt = self._signer.read(name, raw, {"settings": raw.get("settings", "")})
+        try:
+            settings = self._settings_of(name, str(known.facts["settings"]) if known else raw.get("settings", ""))
+        except (Refused, ValueError, KeyError):
+            if doubt is None:
+                raise
+            raise doubt.trouble() from None
         return DestinationRecord(
             name=name,
-            settings=self._settings_of(name, raw["settings"]),
-            revision=int(raw["revision"]),
-            state=raw.get("state", "ready"),
-            reason=raw.get("reason", ""),
-            not_before_ms=int(raw.get("not_before_ms", 0)),
-            last_success_ms=int(raw["last_success_ms"]) if "last_success_ms" in raw else None,
-            sealed=raw.get("secret"),
+            settings=settings,
+            revision=number(raw.get("revision")),
+            has_credential=known.has_secret if known else "secret" in raw,
+            stored=raw,
+            doubt=doubt,
+            **_state(raw),
         )
 
     def _settings_of(self, name: str, stored: str) -> AnySettings:
         """Settings as stored, parsed once for as long as they stay the same."""
         known = self._parsed.get(name)
         if known is None or known[0] != stored:
-            known = self._parsed[name] = stored, parse_settings(json.loads(stored), stored=True)
+            known = self._parsed[name] = stored, _parsed(stored)
         return known[1]
 
     async def require(self, name: str, stored: Mapping[bytes, bytes] | None = None) -> DestinationRecord:
@@ -145,16 +206,40 @@ class Directory:
 
     async def names(self) -> list[str]:
         """The names of all destinations, sorted."""
-        return sorted(name.decode() for name in await self._redis.smembers(f"{self._prefix}:destinations"))
+        return sorted(_plain(name) for name in await self._redis.smembers(f"{self._prefix}:destinations"))
 
     async def list(self) -> list[DestinationRecord]:
         """All destinations, by name."""
-        return [record for name in await self.names() if (record := await self.get(name))]
+        found = []
+        for name in await self.names():
+            try:
+                record = await self.get(name)
+            except KeyTrouble as trouble:  # `doubts` tells of it
+                log.warning("%s", trouble)
+                continue
+            if record:
+                found.append(record)
+        return found
 
-    async def choose(self, name: str | None, kind: str) -> DestinationRecord:
-        """The destination of that name, or the only one of the kind; raises `Refused`."""
+    async def doubts(self) -> Mapping[str, Doubt]:
+        """The destinations that nothing is sent to, because their records are in doubt, and why."""
+        found = {}
+        for name in await self.names():
+            try:
+                record = await self.get(name)
+            except KeyTrouble as trouble:
+                found[name] = Doubt(code=trouble.code, message=trouble.message, advice=trouble.advice)
+            else:
+                if record and record.doubt:
+                    found[name] = record.doubt
+        return found
+
+    async def choose(
+        self, name: str | None, kind: str, stored: Mapping[bytes, bytes] | None = None
+    ) -> DestinationRecord:
+        """The destination of that name (from its record where that was read), or the only one of the kind; raises `Refused`."""
         if name is not None:
-            record = await self.require(name)
+            record = await self.require(name, stored)
             if record.settings.kind != kind:
                 raise Refused(
                     f"Destination {name} is of kind {record.settings.kind}; this job needs {kind}.",
@@ -173,12 +258,13 @@ class Directory:
         return fitting[0]
 
     def secret(self, record: DestinationRecord) -> str | None:
-        """The destination's credential; raises `KeyTrouble`."""
-        if record.sealed is None:
-            return None
-        return self._vault.open(
-            record.sealed, purpose="credential", owner=record.name, field="secret", revision=record.revision
-        )
+        """The destination's credential, None where it has none; raises `KeyTrouble`, also where the record is in doubt.
+
+        It was signed with the settings that it belongs to, so with no others it opens.
+        """
+        if record.doubt is not None:
+            raise record.doubt.trouble()
+        return self._signer.whole(record.name, record.stored).secret if record.has_credential else None
 
     async def remove(self, name: str, actor: str) -> None:
         """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
@@ -244,3 +330,31 @@ class Directory:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"
+
+
+def _text_of(stored: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {_plain(name): _plain(value) for name, value in stored.items()}
+
+
+def _state(raw: Mapping[str, str]) -> dict[str, Any]:
+    """What the scripts keep of a destination. It isn't signed: whoever writes it can stop the work, and no more."""
+    state = raw.get("state", "ready")
+    return {
+        "state": state if state in ("ready", "paused", "suspended") else "suspended",
+        "reason": raw.get("reason", ""),
+        "not_before_ms": number(raw.get("not_before_ms")),
+        "last_success_ms": number(raw.get("last_success_ms")) or None,
+    }
+
+
+def _plain(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
+
+
+def _parsed(text: str) -> AnySettings:
+    """Settings as stored; raises `ValueError` for what is none, and `Refused` for bad ones."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return parse_settings(found if isinstance(found, dict) else {}, stored=True)

@@ -138,6 +138,14 @@ class Journal:
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 
+    async def server_ms(self) -> int:
+        """The Redis server's clock, in milliseconds since the epoch; raises `StateUnavailable`."""
+        try:
+            seconds, micros = await self._redis.time()
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def _flush(self) -> None:
         while self._queue:
             group, self._queue = self._queue[:GROUP], self._queue[GROUP:]

@@ -24,12 +24,15 @@ from tasks.destinations import parse_settings
 from tasks.model import Document, JobState, parse_command
 from tests.brokers.servers import binary, process, wait_until
 from tests.conftest import ROOT, environment, until
+from worker.broker.queues import queue_lengths
 from worker.machine.embedded import free_port, server_binary
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
+from worker.metrics import render
 from worker.runtime import open_services
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PASSWORD, FLOWER_PASSWORD = "planted-redis-1", "planted-flower-2"
+OTHERS = {"api": "planted-api-3", "producer": "planted-producer-4", "reader": "planted-reader-5"}
 PLANTED = "S3cret-" + "planted-43"
 PAGES = ("/workers", "/tasks", "/broker", "/api/workers?refresh=1&status=1", "/api/workers", "/api/tasks", "/metrics")
 
@@ -48,16 +51,18 @@ class Redis:
 
 
 @contextmanager
-def started(folder, program):
+def started(folder, program, *, everybody=True):
     """Redis by the compose file's entrypoint, command and environment, with its paths and port moved here."""
     service = COMPOSE["services"]["redis"]
     entry = [part.replace("/deploy", str(ROOT / "deploy" / "redis")) for part in service["entrypoint"]]
     command = [part.replace("/data", str(folder)) for part in service["command"]]
-    assert set(service["environment"]) == {"REDIS_PASSWORD", "FLOWER_REDIS_PASSWORD"}
+    optional = {f"{name.upper()}_REDIS_PASSWORD": password for name, password in OTHERS.items()}
+    assert set(service["environment"]) == {"REDIS_PASSWORD", "FLOWER_REDIS_PASSWORD", *optional}
     port = free_port()
     env = os.environ | {
         "REDIS_PASSWORD": PASSWORD,
         "FLOWER_REDIS_PASSWORD": FLOWER_PASSWORD,
+        **(optional if everybody else {}),
         "USERS_FILE": str(folder / "users.acl"),
         "REDIS_SERVER": program,
     }
@@ -137,7 +142,103 @@ async def test_a_worker_delivers_with_no_more_rights_than_the_users_file_gives(s
         nobody.ping()
 
 
-@pytest.mark.parametrize("server", ["redis-server"], indirect=True)
+def refused(client: redis.Redis, *commands: tuple[str, ...]) -> None:
+    """Each of them is refused for the account's rights, and for nothing else."""
+    for command in commands:
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.execute_command(*command)
+
+
+async def test_a_producer_pushes_messages_and_reads_results_and_does_nothing_else(server, services_here):
+    plain = Celery(
+        "somebody",
+        broker=server.url("producer", OTHERS["producer"]),
+        backend=server.url("producer", OTHERS["producer"]),
+        set_as_current=False,
+    )
+    await services_here.contents.put_document(Document(id="d1", title="T", content_md="words"), "test")
+    arguments = {"doc_id": "d1", "space_key": "OPS"}
+    for options in ({}, {"queue": "confluence"}, {"priority": 6}):
+        result = plain.send_task("publish_to_confluence", kwargs=arguments, **options)
+        assert set(await asyncio.to_thread(result.get, timeout=40)) == {"id", "url"}
+    with server.client("producer", OTHERS["producer"]) as client:
+        refused(
+            client,
+            ("RPOP", "celery"),
+            ("LRANGE", "celery", "0", "-1"),
+            ("DEL", "celery"),
+            ("SET", "celery-task-meta-x", "y"),
+            ("LPUSH", "afterword:x", "y"),
+            ("HGETALL", "afterword:destination:confluence"),
+            ("HSET", "afterword:apikey:x", "scopes", "admin"),
+            ("HGETALL", "unacked"),
+            ("PUBLISH", "/0.celery.pidbox", "x"),
+            ("PUBLISH", "afterword:wake", "1"),
+            ("SUBSCRIBE", "/0.celeryev/*"),
+            ("EVAL", "return 1", "0"),
+            ("SCAN", "0"),
+            ("KEYS", "*"),
+            ("INFO",),
+            ("FLUSHALL",),
+            ("CONFIG", "GET", "*"),
+            ("ACL", "LIST"),
+        )
+    plain.close()
+
+
+async def test_the_api_serves_and_submits_and_reaches_no_queue(server, services_here, tmp_path):
+    settings = services_here.settings.model_copy(update={"redis_url": server.url("api", OTHERS["api"])})
+    async with open_services(settings) as services:
+        await delivered(services)
+        lengths = await asyncio.to_thread(queue_lengths, settings)
+        assert lengths.reachable
+        assert (await services.audit.verify()).ok
+        assert b"afterword_jobs" in await render(services)
+    with server.client("api", OTHERS["api"]) as client:
+        refused(
+            client,
+            ("LPUSH", "celery", "x"),
+            ("RPOP", "confluence"),
+            ("GET", "celery-task-meta-x"),
+            ("HGETALL", "unacked"),
+            ("PUBLISH", "/0.celery.pidbox", "x"),
+            ("FLUSHALL",),
+            ("KEYS", "*"),
+            ("CONFIG", "GET", "*"),
+            ("SHUTDOWN",),
+        )
+
+
+async def test_a_reader_verifies_the_audit_and_writes_nothing(server, services_here):
+    await delivered(services_here)
+    settings = services_here.settings.model_copy(update={"redis_url": server.url("reader", OTHERS["reader"])})
+    async with open_services(settings) as services:
+        assert (await services.audit.verify()).ok
+        assert [entry.event for entry in await services.audit.tail(5)]
+    with server.client("reader", OTHERS["reader"]) as client:
+        refused(
+            client,
+            ("SET", "afterword:x", "y"),
+            ("HSET", "afterword:destination:confluence", "state", "ready"),
+            ("DEL", "afterword:audit"),
+            ("XADD", "afterword:audit", "*", "a", "b"),
+            ("LPUSH", "celery", "x"),
+            ("GET", "celery-task-meta-x"),
+            ("EVAL", "return 1", "0"),
+            ("PUBLISH", "afterword:wake", "1"),
+            ("KEYS", "*"),
+            ("CONFIG", "GET", "*"),
+        )
+
+
+def test_users_without_a_password_are_off(tmp_path):
+    with started(tmp_path, str(server_binary()), everybody=False) as server:
+        for name, password in OTHERS.items():
+            for given in (password, "", "off"):
+                with server.client(name, given) as client, pytest.raises(redis.exceptions.AuthenticationError):
+                    client.ping()
+
+
 async def test_flower_may_neither_read_our_records_nor_send_or_listen(server):
     with server.client("flower", FLOWER_PASSWORD) as flower:
         for forbidden in (

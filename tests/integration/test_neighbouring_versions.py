@@ -31,14 +31,25 @@ async def newer(services, name: str, field: str, **additions) -> None:
     await services.redis.hset(name, field, json.dumps(held | additions))
 
 
+async def newer_destination(services, name: str) -> None:
+    """Settings that this version doesn't know, signed as the next one signs them."""
+    record = key(services, "destination", name)
+    await newer(services, record, "settings", colour="blue")
+    raw = {k.decode(): v.decode() for k, v in (await services.redis.hgetall(record)).items()}
+    signer = services.destinations._signer
+    whole = signer.whole(name, raw)
+    facts = {"settings": raw["settings"], "approved_by": "somebody"}
+    signed = signer.sign(name, int(raw["revision"]), facts, whole.secret, whole.signed_ms)
+    await services.redis.hset(record, mapping={"whole": signed.token, "shard": "3"})
+
+
 async def newer_job(services, command) -> str:
     """A waiting job whose record, command, destination and document hold what this version doesn't know."""
     job = await services.submit(parse_command(command), actor="test")
     record = key(services, "job", job.id)
     await services.redis.hset(record, mapping={"from_the_future": "1", "urgency_class": "gold"})
     await newer(services, record, "command", watchers=["a"], labels={"x": 1})
-    await newer(services, key(services, "destination", job.destination), "settings", colour="blue")
-    await services.redis.hset(key(services, "destination", job.destination), "shard", "3")
+    await newer_destination(services, job.destination)
     return job.id
 
 

@@ -19,7 +19,6 @@ from tasks.model import JobState, parse_command
 from tasks.state.vault import seal
 from tests.conftest import READY_S, ROOT, environment, stop, until
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
-from worker.broker.guard import DEAD_LIST
 from worker.broker.settings import QUEUES
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -180,31 +179,8 @@ async def test_a_sealed_credential_tests_a_connection_and_a_wrong_one_says_so(sa
     assert elsewhere["success"] is False
 
 
-async def test_messages_that_are_no_messages_are_set_aside_and_the_worker_lives(
-    services, sandbox, content, start_worker, plain, valkey, settings
-):
-    client = redis.Redis.from_url(valkey.url)
-    client.delete(DEAD_LIST)
-    worker = start_worker()
-    await alive(services)
-    junk = [b"not json at all", b'{"a": 1}', b"\x80\x04pickle", b"[]", b"9" * 5000]
-    for raw in junk:
-        client.lpush("celery", raw)
-    plain.send_task("no_such_task", args=["hunter2-planted"])
-    plain.send_task("publish_to_confluence", args=["x"] * 9)
-    plain.send_task("publish_to_confluence", kwargs={"doc_id": "doc-1", "space_key": "OPS"}, serializer="pickle")
-    result = plain.send_task("publish_to_confluence", kwargs={"doc_id": "doc-1", "space_key": "OPS"})
-    assert result.get(timeout=READY_S)["id"]
-    assert client.llen(DEAD_LIST) == len(junk)
-    assert worker.poll() is None
-    log = (settings.data / "worker-0.log").read_text()
-    assert "hunter2-planted" not in log
-    assert "set aside" in log
-    client.close()
-
-
 def test_a_channel_that_holds_messages_and_lost_its_connection_can_still_be_closed(valkey, caplog):
-    connection = Connection(valkey.url, transport="worker.broker.guard:GuardedTransport")
+    connection = Connection(valkey.url, transport="worker.broker.channel:GuardedTransport")
     producer, channel = connection.Producer(), connection.default_channel
     producer.publish({"a": "message"}, routing_key="held", declare=[Queue("held", channel=channel)])
     assert channel.basic_get("held")

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.sentinel import SentinelAddress, parse_sentinel
 from config.settings import ConfigError, Settings
-from worker.broker.guard import GuardedChannel, GuardedSentinelChannel
+from worker.broker.channel import GuardedChannel, GuardedSentinelChannel
 from worker.broker.settings import celery_settings
 from worker.connections import celery_address, shown_address
 
@@ -79,10 +79,10 @@ def test_every_redis_broker_is_guarded_and_rabbitmq_has_replicated_queues_and_co
         return celery_settings(Settings(redis_url="redis://ledger", **given))
 
     for broker in ("redis://x", "rediss://x"):
-        assert of(broker_url=broker)["broker_transport"] == "worker.broker.guard:GuardedTransport"
-    assert of(broker_url="unix:///x")["broker_transport"] == "worker.broker.guard:GuardedSocketTransport"
+        assert of(broker_url=broker)["broker_transport"] == "worker.broker.channel:GuardedTransport"
+    assert of(broker_url="unix:///x")["broker_transport"] == "worker.broker.channel:GuardedSocketTransport"
     sentinel = of(broker_url="sentinel://x/prime", sentinel_password="fake")
-    assert sentinel["broker_transport"] == "worker.broker.guard:GuardedSentinelTransport"
+    assert sentinel["broker_transport"] == "worker.broker.channel:GuardedSentinelTransport"
     assert sentinel["broker_transport_options"]["master_name"] == "prime"
     assert sentinel["broker_transport_options"]["sentinel_kwargs"]["password"] == "fake"
     rabbit = of(broker_url="amqp://x")

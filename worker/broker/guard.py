@@ -1,165 +1,38 @@
-"""What stands between the broker and Celery: a message that Celery can't survive or would print is set aside.
+"""What stands between the broker and Celery: a message that Celery can't survive, or would print, is set aside.
 
-Stock Celery dies of one queue entry that isn't JSON, and its error paths log message bodies. Here such an entry goes
-to a dead list, and the log has its length and hash only. What a producer's client wrote of its arguments
-(`argsrepr`, `kwargsrepr`) never reaches a log line or an event: it may hold a password.
+Stock Celery ends, or logs the body, at a message whose parts aren't what it expects. Here every message of every broker is
+checked as a whole first (`envelope`). One that fails goes to the dead list, sealed, and its producer's result says why. What a
+producer's client wrote of its arguments (`argsrepr`, `kwargsrepr`) never reaches a log line or an event: it may hold a
+password.
 """
 
 from __future__ import annotations
 
-import hashlib
+import bz2
 import json
 import logging
+import lzma
 import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
-from celery.app.amqp import AMQP
-from celery.exceptions import NotRegistered
+from celery.states import READY_STATES
 from celery.worker.consumer import Consumer
+from celery.worker.consumer.gossip import Gossip
 from celery.worker.request import Request
-from kombu.connection import Connection
-from kombu.transport import redis as kombu_redis
-from kombu.utils.url import sanitize_url
-from redis.exceptions import ConnectionError as RedisConnectionError
+from kombu import compression
+from redis.exceptions import RedisError
+
+from tasks.errors import AfterwordError, Permanent
+from tasks.state.dead_list.messages import describe
+from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_of
 
 log = logging.getLogger(__name__)
 
-DEAD_LIST = "afterword:dead-messages"
-DEAD_LIST_LENGTH = 1000
 REFUSED_PAUSE_S = 1.0
-
-
-def describe(raw: bytes) -> str:
-    """A message by length and hash, for logs."""
-    return f"{len(raw)} bytes, sha256 {hashlib.sha256(raw).hexdigest()[:16]}"
-
-
-def readable(raw: bytes) -> bool:
-    """True for an envelope that kombu can take apart."""
-    try:
-        envelope = json.loads(raw)
-    except (ValueError, RecursionError):
-        return False
-    return (
-        isinstance(envelope, dict)
-        and isinstance(envelope.get("properties"), dict)
-        and isinstance(envelope["properties"].get("delivery_info"), dict)
-        and "delivery_tag" in envelope["properties"]
-        and isinstance(envelope.get("headers"), dict)
-        and "body" in envelope
-    )
-
-
-class GuardedQoS(kombu_redis.QoS):
-    """Puts messages back where that is possible, and leaves them to their time-out where it isn't.
-
-    When the connection is lost with messages in hand, kombu 5.7 asks the closed connection for another one and fails
-    with an AttributeError that ends the worker. The ledger sends a job's message again; one that was not adopted yet
-    comes back after the visibility time-out.
-    """
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        """As in kombu, without ending the worker."""
-        try:
-            super().restore_unacked_once(stderr)
-        except Exception as trouble:
-            log.warning("Messages in hand could not be put back (%s); they come again.", type(trouble).__name__)
-
-
-class Guarded:
-    """A Redis channel that sets unreadable queue entries aside before kombu parses them, and that may be closed twice;
-    mixed into kombu's own.
-    """
-
-    client: Any
-    connection: Any
-    conn_or_acquire: Any
-    QoS = GuardedQoS
-
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        """Where to connect; of a channel whose connection was lost, an error that Celery expects.
-
-        kombu 5.7 raises an AttributeError, which ends the worker when an answer is acknowledged after a reconnect.
-        """
-        if self.connection is None or self.connection.client is None:
-            raise RedisConnectionError("the connection of this channel is closed")
-        return dict(super()._connparams(asynchronous))  # type: ignore[misc]
-
-    def _brpop_read(self, **options: Any) -> Any:
-        connection = self.client.connection
-        parse = self.client.parse_response
-
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            reply = parse(*args, **kwargs)
-            if reply and not readable(reply[1]):
-                self.set_aside(bytes(reply[1]))
-                return None
-            return reply
-
-        self.client.parse_response = guarded
-        try:
-            return super()._brpop_read(**options)  # type: ignore[misc]
-        finally:
-            if self.client is not None and connection is not None:
-                self.client.parse_response = parse
-
-    def set_aside(self, raw: bytes) -> None:
-        """Keep the entry in the dead list, bounded, and log what it was without showing it."""
-        log.error(
-            "A queue entry that is not a Celery message was set aside (%s). Send jobs with a Celery client, "
-            "`afterword publish|incident|workitem`, or the API.",
-            describe(raw),
-        )
-        with self.conn_or_acquire() as client:
-            client.lpush(DEAD_LIST, raw)
-            client.ltrim(DEAD_LIST, 0, DEAD_LIST_LENGTH - 1)
-
-
-class GuardedChannel(Guarded, kombu_redis.Channel):
-    """The guarded channel of one Redis."""
-
-
-class GuardedTransport(kombu_redis.Transport):
-    """kombu's Redis transport over the guarded channel."""
-
-    Channel = GuardedChannel
-
-
-class GuardedSocketTransport(GuardedTransport):
-    """The same over a Unix socket, whose address kombu must not take apart: its path is no database."""
-
-    can_parse_url = True
-
-    def as_uri(self, uri: str, include_password: bool = False, mask: str = "**") -> str:
-        """The address, masked unless asked otherwise."""
-        return uri if include_password else sanitize_url(uri, mask=mask)
-
-
-class GuardedSentinelChannel(Guarded, kombu_redis.SentinelChannel):
-    """The guarded channel of a Redis that Sentinel watches."""
-
-
-class GuardedSentinelTransport(kombu_redis.SentinelTransport):
-    """kombu's Sentinel transport over the guarded channel."""
-
-    Channel = GuardedSentinelChannel
-
-
-class NamedConnection(Connection):
-    """A connection that shows its address by the scheme that people write, and that Flower looks queues up by."""
-
-    def as_uri(self, *args: Any, **options: Any) -> str:
-        """The address, masked unless asked otherwise."""
-        address = str(super().as_uri(*args, **options))
-        for transport, scheme in ((GuardedSentinelTransport, "sentinel"), (GuardedTransport, "redis")):
-            address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}://")
-        return address
-
-
-class NamedAmqp(AMQP):
-    """Celery's messaging over such connections."""
-
-    Connection = NamedConnection
+FORMER_LIST = "afterword:dead-messages"  # where version 0.1 put what it set aside, in the clear
 
 
 class DiscreetRequest(Request):
@@ -183,38 +56,174 @@ class DiscreetRequest(Request):
         return f"<Request: {self.name}[{self.id}]>"
 
 
+class GuardedGossip(Gossip):
+    """What workers tell one another, of which nothing that can't be read ends one."""
+
+    name = Gossip.name
+
+    def on_message(self, prepare: Any, message: Any) -> None:
+        """As in Celery, without ending the worker."""
+        try:
+            super().on_message(prepare, message)
+        except (AttributeError, KeyError, TypeError, ValueError) as trouble:
+            log.warning("A word of another worker was dropped: it can't be read (%s).", type(trouble).__name__)
+
+
 class GuardedConsumer(Consumer):
-    """A consumer whose error paths name a message by hash instead of printing it, and that doesn't ask in a hurry."""
+    """A consumer that checks each message before Celery sees it, and that doesn't ask a broker in trouble in a hurry."""
+
+    class Blueprint(Consumer.Blueprint):
+        """Celery's own steps, with the guarded gossip."""
+
+        default_steps = tuple(
+            f"{__name__}:GuardedGossip" if step.endswith(":Gossip") else step
+            for step in Consumer.Blueprint.default_steps
+        )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        bound_compression()
+        super().__init__(*args, **options)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """A Redis that answers and takes no writes, such as a full one, is asked again after a pause."""
         super().on_connection_error_before_connected(exc)
         time.sleep(REFUSED_PAUSE_S)
 
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
+        """Celery's handler behind the check; what the check didn't foresee ends no worker either."""
+        handle = super().create_task_handler(*args, **options)
+
+        def guarded(message: Any) -> None:
+            if fault := fault_of(envelope_of(message), self.app.tasks):
+                self.set_aside(message, fault)
+                return
+            try:
+                handle(message)
+            except (*self.connection_errors, *self.channel_errors):
+                raise
+            except Exception as trouble:
+                kind = type(trouble).__name__
+                self.set_aside(
+                    message, Fault("unforeseen", f"Celery can't take it ({kind})", message.headers.get("id"))
+                )
+
+        return guarded
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """A body in an encoding that we don't accept (pickle, yaml, broken base64)."""
-        self._refuse(message, f"it can't be decoded ({type(exc).__name__}); send JSON")
-        message.ack()
+        """A body that could not be unpacked."""
+        self.set_aside(message, Fault("body", "its body can't be unpacked", told_by(message)))
 
     def on_unknown_message(self, body: object, message: Any) -> None:
         """A message that isn't a task."""
-        self._refuse(message, "it is not a task message; send it with a Celery client")
-        message.reject_log_error(log, self.connection_errors)
+        self.set_aside(message, Fault("envelope", "it names no task", told_by(message)))
 
     def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:
         """A task name that we don't have."""
-        headers = message.headers if isinstance(message.headers, dict) else {}
-        name = str(headers.get("task", ""))[:80]
-        self._refuse(message, f"there is no task {name!r}; the README lists the names")
-        message.reject_log_error(log, self.connection_errors)
-        if identifier := headers.get("id"):
-            self.app.backend.store_result(str(identifier), NotRegistered(name), "FAILURE")
+        self.set_aside(message, Fault("task", "there is no such task", told_by(message)))
 
     def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:
         """A task message whose parts are of the wrong shape."""
-        self._refuse(message, "its parts are not those of a task message")
-        message.reject_log_error(log, self.connection_errors)
+        self.set_aside(message, Fault("parts", "its parts are not those of a task message", told_by(message)))
 
-    def _refuse(self, message: Any, why: str) -> None:
-        raw = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
-        log.error("A message was set aside (%s): %s.", describe(raw), why)
+    def on_ready(self) -> None:
+        """As in Celery; what version 0.1 set aside in the clear is sealed."""
+        super().on_ready()
+        if self.connection.transport.driver_type != "redis":
+            return
+        try:
+            with self.connection.default_channel.conn_or_acquire() as client:
+                while raw := client.rpop(FORMER_LIST):
+                    self._keep(bytes(raw), Fault("unreadable", "it was set aside by version 0.1"))
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.warning("What version 0.1 set aside can't be taken over (%s); tried again at the next start.", trouble)
+
+    def set_aside(self, message: Any, fault: Fault) -> None:
+        """Keep the message sealed, tell its producer, acknowledge it; while the ledger is away it goes back to its queue."""
+        raw = raw_of(message)
+        log.error("A message was set aside (%s): %s.", describe(raw), fault.words)
+        try:
+            unknown = self._keep(raw, fault)
+        except (AfterwordError, RedisError, OSError, CancelledError) as trouble:
+            log.warning("A message can't be set aside (%s); it goes back to its queue.", trouble)
+            time.sleep(REFUSED_PAUSE_S)
+            if not message.acknowledged:
+                message.reject_log_error(log, self.connection_errors, requeue=True)
+            return
+        if fault.task_id and unknown:
+            self._tell(fault.task_id, fault.words)
+        if not message.acknowledged:
+            message.ack_log_error(log, self.connection_errors)
+
+    def _keep(self, raw: bytes, fault: Fault) -> bool:
+        """Store it; True where no job has its id, so that a result may say what became of it."""
+        loop = self.app.running_loop()
+
+        async def keep() -> bool:
+            await loop.services.dead_list.keep(raw, kind=fault.kind, words=fault.words, task_id=fault.task_id)
+            return fault.task_id is not None and not await loop.services.ledger.holds(fault.task_id)
+
+        return bool(loop.run(keep()))
+
+    def _tell(self, task_id: str, words: str) -> None:
+        """A FAILURE with one clear line, where the id has no outcome yet."""
+        backend = self.app.backend
+        try:
+            if backend.get_task_meta(task_id).get("status") not in READY_STATES:
+                error = Permanent(
+                    f"The message was set aside: {words}.", code="bad_message", advice="Correct it, and send it anew."
+                )
+                backend.store_result(task_id, error, "FAILURE")
+        except Exception as trouble:
+            log.warning("The producer of a message can't be told (%s).", type(trouble).__name__)
+
+
+def envelope_of(message: Any) -> Envelope:
+    """A message of kombu's as the check takes it."""
+    return Envelope(
+        body=message.body,
+        content_type=message.content_type,
+        content_encoding=message.content_encoding,
+        headers=message.headers,
+        properties=message.properties,
+        decode=message.decode,
+    )
+
+
+def raw_of(message: Any) -> bytes:
+    """What is kept of a message: an unreadable entry as it came, everything else with its headers and properties."""
+    body = message.body if isinstance(message.body, bytes) else str(message.body).encode("utf-8", "replace")
+    if message.content_type == UNREADABLE:
+        return body
+    shown = {
+        "headers": message.headers,
+        "properties": message.properties,
+        "content_type": message.content_type,
+        "content_encoding": message.content_encoding,
+        "body": body.decode("utf-8", "backslashreplace"),
+    }
+    return json.dumps(shown, default=repr).encode("utf-8", "replace")
+
+
+def told_by(message: Any) -> str | None:
+    """The id of the producer's result, where the message tells one."""
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    found = headers.get("id")
+    return found if isinstance(found, str) and found.isprintable() else None
+
+
+def bound_compression() -> None:
+    """Unpack no message to more than a message may be: a few bytes could stand for gigabytes."""
+
+    def bounded(open_: Callable[[], Any]) -> Callable[[bytes], bytes]:
+        def unpack(packed: bytes) -> bytes:
+            stream = open_()
+            found = bytes(stream.decompress(packed, LONGEST + 1))
+            if len(found) > LONGEST or not stream.eof:
+                raise ValueError("a body that is too long, or cut short")
+            return found
+
+        return unpack
+
+    compression.register(zlib.compress, bounded(zlib.decompressobj), "application/x-gzip", aliases=["gzip", "zlib"])
+    compression.register(bz2.compress, bounded(bz2.BZ2Decompressor), "application/x-bz2", aliases=["bzip2", "bzip"])
+    compression.register(lzma.compress, bounded(lzma.LZMADecompressor), "application/x-lzma", aliases=["lzma", "xz"])

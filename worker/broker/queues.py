@@ -10,7 +10,6 @@ from kombu.connection import Connection
 from kombu.exceptions import ChannelError, OperationalError
 
 from config.settings import Settings
-from worker.broker.guard import DEAD_LIST
 from worker.broker.settings import QUEUES, celery_settings
 
 log = logging.getLogger(__name__)
@@ -20,11 +19,10 @@ CONNECT_LIMIT_S = 3.0
 
 @dataclass(frozen=True)
 class QueueLengths:
-    """Messages by queue, and how many were set aside (None for a broker that isn't Redis)."""
+    """Messages by queue."""
 
     reachable: bool
     messages: Mapping[str, int] = field(default_factory=dict)
-    set_aside: int | None = None
 
 
 def queue_lengths(settings: Settings) -> QueueLengths:
@@ -41,7 +39,7 @@ def queue_lengths(settings: Settings) -> QueueLengths:
         with connection:
             connection.ensure_connection(max_retries=1, timeout=CONNECT_LIMIT_S)
             messages = {name: _length(connection, name) for name in QUEUES}
-            return QueueLengths(reachable=True, messages=messages, set_aside=_set_aside(connection))
+            return QueueLengths(reachable=True, messages=messages)
     except (OperationalError, *connection.connection_errors, *connection.channel_errors) as trouble:
         log.warning("the broker can't be asked for its queues (%s)", type(trouble).__name__)
         return QueueLengths(reachable=False)
@@ -54,16 +52,5 @@ def _length(connection: Connection, name: str) -> int:
         return int(channel.queue_declare(queue=name, passive=True).message_count)
     except (ChannelError, *connection.channel_errors):
         return 0
-    finally:
-        channel.close()
-
-
-def _set_aside(connection: Connection) -> int | None:
-    if connection.transport.driver_type != "redis":
-        return None
-    channel = connection.channel()
-    try:
-        with channel.conn_or_acquire() as client:
-            return int(client.llen(DEAD_LIST))
     finally:
         channel.close()

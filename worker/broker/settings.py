@@ -74,7 +74,7 @@ def _broker(settings: Settings, broker: str) -> dict[str, Any]:
     if broker.startswith("unix://"):
         transport = "GuardedSocketTransport"
     return found | {
-        "broker_transport": f"worker.broker.guard:{transport}",
+        "broker_transport": f"worker.broker.channel:{transport}",
         "broker_transport_options": options | sentinel_transport_options(settings, broker),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from worker.cli import apikeys, audit, content, destinations, doctor, jobs, keys, parts, tools
+from worker.cli import apikeys, audit, content, destinations, doctor, jobs, keys, messages, parts, tools
 from worker.terminal.base import Root, data_option, json_option
 
 
@@ -35,6 +35,6 @@ def root(**_: Any) -> None:
     """Delivers what is written after an incident: Confluence pages, ServiceNow incidents, Azure DevOps work items."""
 
 
-PARTS = (parts, destinations, content, jobs, audit, keys, apikeys, tools, doctor)
+PARTS = (parts, destinations, content, jobs, messages, audit, keys, apikeys, tools, doctor)
 for command in (command for part in PARTS for command in part.COMMANDS):
     root.add_command(command)

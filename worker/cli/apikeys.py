@@ -65,7 +65,7 @@ def list_(context: Context) -> None:
     keys = context.run(lambda services: services.access.list())
     table = Table("Id", "Name", "Scopes", "Made", "Expires", "Last used", "State")
     for key in keys:
-        state = "revoked" if key.revoked else "good"
+        state = "revoked" if key.revoked else "changed in Redis, refused" if key.changed else "good"
         if key.expires_ms is not None and key.expires_ms <= time.time_ns() // 1_000_000:
             state = "expired"
         cells = (key.id, key.name, ", ".join(key.scopes), _day(key.created_ms), _day(key.expires_ms))

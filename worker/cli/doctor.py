@@ -74,6 +74,8 @@ async def _examine(found: Found, services: Services) -> None:
     full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
     found("memory", full, policy if full else f"{policy} deletes records; set maxmemory-policy noeviction")
     await _broker(found, services)
+    await _messages(found, services)
+    await _records(found, services)
     seconds, _ = await services.redis.time()
     skew = abs(time.time() - int(seconds))
     found(
@@ -122,8 +124,22 @@ async def _broker(found: Found, services: Services) -> None:
         found("broker", False, f"{address} can't be reached; correct AFTERWORD_BROKER_URL")
         return
     waiting = ", ".join(f"{name} {count}" for name, count in lengths.messages.items())
-    aside = f"; {lengths.set_aside} set aside" if lengths.set_aside else ""
-    found("broker", True, f"{address}: {waiting}{aside}")
+    found("broker", True, f"{address}: {waiting}")
+
+
+async def _records(found: Found, services: Services) -> None:
+    """Whether somebody changed in Redis what decides where secrets go, and who may do what."""
+    doubts = await services.signing.doubts()
+    said = "; ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
+    found("records", not doubts, said if doubts else "destinations and API keys are as they were signed")
+
+
+async def _messages(found: Found, services: Services) -> None:
+    """Nothing is broken where messages were set aside, but a producer waits for what won't happen."""
+    if held := await services.dead_list.held():
+        kinds = ", ".join(f"{count} {kind}" for kind, count in (await services.dead_list.counts()).items())
+        said = f"{held} set aside (in all: {kinds}); `afterword message list` says why"
+        found("messages", True, said)
 
 
 COMMANDS = (doctor,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,36 @@ def _retire(context: Context) -> None:
     if kept:
         said += f" Still needed: {', '.join(kept)}; `afterword key status --usage` shows for what."
     context.show({"retired": sorted(gone), "kept": kept}, said)
+
+
+@key.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would be signed.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@common
+def sign(context: Context, dry_run: bool, yes: bool) -> None:
+    """Make records good that are in doubt: destinations and API keys that were changed in Redis, or put back.
+
+    What was signed holds again, and where nothing was signed, what the record says. Look at the addresses first: a
+    destination's credential goes there.
+    """
+    found = context.run(lambda services: services.signing.doubts())
+    lines = [f"{record.kind} {record.name}: {record.why} Signed, it is: {record.says}." for record in found]
+    rows = [record.model_dump(mode="json") for record in found]
+    if dry_run or not found:
+        context.show({"in_doubt": rows}, "\n".join(lines) or "No record is in doubt.")
+        return
+    context.tell("\n".join(lines))
+    if not yes and not (sys.stdin.isatty() and click.confirm("Sign them?", err=True)):
+        raise click.UsageError("Nothing was signed. Say --yes to sign without being asked.")
+
+    async def sign_all(services: Services) -> dict[str, str]:
+        return {record.name: await services.signing.sign(record, actor()) for record in found}
+
+    done = context.run(sign_all)
+    told = [f"{name}: {trouble or 'signed'}" for name, trouble in done.items()]
+    context.show({"signed": done}, "\n".join(told))
+    if any(done.values()):
+        raise SystemExit(1)
 
 
 @key.command("seal")

@@ -1,6 +1,7 @@
 """Who is logged in. A session lives in Redis under a keyed digest of a random id that only the browser holds.
 
-Reading Redis therefore gives nobody a session. It ends after two idle hours, after twelve hours in any case, at logout,
+Reading Redis therefore gives nobody a session, and writing to it neither: the key that it belongs to and its beginning are
+signed with its digest. It ends after two idle hours, after twelve hours in any case, at logout,
 and as soon as the API key that it was opened with is revoked or expires.
 """
 
@@ -61,8 +62,10 @@ class Sessions:
     async def open(self, key: ApiKey, now_ms: int) -> str:
         """A new session for this key; returns the id for the browser's cookie, which is stored nowhere."""
         identifier = secrets.token_urlsafe(32)
-        record = json.dumps({"key": key.id, "created_ms": now_ms})
-        await self._redis.set(self._key(self._digest(identifier)), record, px=IDLE_MS)
+        digest = self._digest(identifier)
+        proof = self._vault.digest("session", _facts(digest, key.id, now_ms))
+        record = json.dumps({"key": key.id, "created_ms": now_ms, "proof": proof})
+        await self._redis.set(self._key(digest), record, px=IDLE_MS)
         return identifier
 
     async def find(self, identifier: str, now_ms: int) -> Session | None:
@@ -71,13 +74,28 @@ class Sessions:
         raw = await self._redis.getex(self._key(digest), px=IDLE_MS)
         if raw is None:
             return None
-        record = json.loads(raw)
-        key = await self._access.get(record["key"])
-        late = now_ms - record["created_ms"] > ABSOLUTE_MS
-        if late or key is None or key.revoked or (key.expires_ms is not None and key.expires_ms <= now_ms):
+        key_id, created_ms = await self._proven(digest, raw)
+        key = await self._access.get(key_id) if key_id else None
+        late = now_ms - created_ms > ABSOLUTE_MS
+        gone = key is None or key.revoked or key.changed
+        if late or key is None or gone or (key.expires_ms is not None and key.expires_ms <= now_ms):
             await self.close(digest)
             return None
         return Session(digest=digest, csrf=self._vault.mac("csrf", digest.encode()).hex(), key=key)
+
+    async def _proven(self, digest: str, raw: bytes) -> tuple[str, int]:
+        """The key and the beginning that the session was opened with; nothing where its record doesn't prove them."""
+        try:
+            record = json.loads(raw)
+            key_id, created_ms, proof = str(record["key"]), int(record["created_ms"]), str(record.get("proof", ""))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            key_id, created_ms, proof = "", 0, "-"
+        if self._vault.matches(proof, "session", _facts(digest, key_id, created_ms)):
+            return key_id, created_ms
+        if proof:  # a session of version 0.1 has none: whoever has one logs in again
+            words = "A console session was changed in Redis by somebody who has no key."
+            await self._access.refuse_record(f"session:{digest[:16]}", "record_changed", words)
+        return "", 0
 
     async def close(self, digest: str) -> None:
         """End a session."""
@@ -115,3 +133,8 @@ class Sessions:
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, "session", *parts))
+
+
+def _facts(digest: str, key_id: str, created_ms: int) -> bytes:
+    """What a session's proof covers, in one form."""
+    return json.dumps([digest, key_id, created_ms]).encode()

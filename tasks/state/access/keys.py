@@ -3,18 +3,21 @@
 A key's text is `id.secret` with 256 random bits of secret. It is shown once; what stays is its HMAC-SHA-256, under a
 key of its own that is sealed beside it: neither Redis alone nor a backup of it lets anybody in, and a rotated key ring
 takes API keys along like every other sealed record. In the same sealed record stands the secret that signs the outcomes
-posted to the callback addresses of the key's jobs.
+posted to the callback addresses of the key's jobs. What a key may do, and whether it was revoked, is signed with it
+(`state.signed`): a key that was changed in Redis is no key.
 """
 
 from __future__ import annotations
 
 import base64
+import builtins
 import hmac
+import logging
 import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,13 +25,19 @@ from typing import Any
 from pydantic import Field
 from redis.asyncio import Redis
 
-from tasks.errors import Refused
+from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
+from tasks.state.newest import Newest
+from tasks.state.signed import FIELD, Doubt, Known, Signer, number
 from tasks.state.vault import Vault
 
+log = logging.getLogger(__name__)
+
 SECRET_BYTES = 32
+MOST_TOLD = 1000
+CLEAR = ("name", "scopes", "created_ms", "expires_ms", "mac", "revoked")  # what a key says, beside its secret
 TOUCH_EVERY_MS = 60_000
 _FORM = re.compile(r"^(ak_[0-9a-f]{16})\.([A-Za-z0-9_-]{43})$", re.ASCII)
 _NAME = re.compile(r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,100}$")
@@ -53,9 +62,12 @@ class ApiKey(Frozen):
     expires_ms: int | None = None
     last_used_ms: int | None = None
     revoked: bool = False
+    changed: bool = False
 
     def may(self, scope: Scope) -> bool:
-        """Whether the key holds this scope, by itself or through a wider one."""
+        """Whether the key holds this scope, by itself or through a wider one; one that was changed in Redis holds none."""
+        if self.changed:
+            return False
         wider = {Scope.ADMIN} | ({Scope.OPERATE} if scope is Scope.READ else set())
         return bool({scope, *wider} & set(self.scopes))
 
@@ -78,12 +90,16 @@ class Admission:
 class Access:
     """API keys by id."""
 
-    def __init__(self, redis: Redis, journal: Journal, vault: Vault, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, redis: Redis, journal: Journal, vault: Vault, clock_ms: Callable[[], int], newest: Newest
+    ) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._journal = journal
         self._vault = vault
         self._clock_ms = clock_ms
         self._prefix = journal.prefix
+        self._signer = Signer(vault, newest, "apikey")
+        self._told: set[tuple[str, str]] = set()
 
     async def create(self, name: str, scopes: Iterable[str], expires_ms: int | None, actor: str) -> tuple[ApiKey, str]:
         """A new key and its text, which is stored nowhere; raises `Refused` for a bad name, scope or expiry."""
@@ -97,31 +113,47 @@ class Access:
         if expires_ms is not None and expires_ms <= key.created_ms:
             raise Refused("The key would have expired already.", code="bad_expiry", advice="Give a time to come.")
         text = f"{key.id}.{secrets.token_urlsafe(SECRET_BYTES)}"
-        fields = {
+        sealed = Sealed(pepper=secrets.token_hex(SECRET_BYTES), callback_secret=_new_callback_secret())
+        facts = {
             "name": key.name,
             "scopes": ",".join(key.scopes),
             "created_ms": str(key.created_ms),
             "expires_ms": str(expires_ms or ""),
-            **self._proof(key.id, text),
+            "mac": _mac(sealed.pepper, text),
         }
-        args = {
-            "hash": {f"apikey:{key.id}": [part for pair in fields.items() for part in pair]},
-            "add": {"apikeys": key.id},
-        }
-        facts = {"apikey": key.id, "name": key.name, "scopes": list(key.scopes), "actor": actor}
-        await self._journal.commit("lua/record", args, Event.APIKEY_CREATED, **facts)
+        told = {"apikey": key.id, "name": key.name, "scopes": list(key.scopes), "actor": actor}
+        await self._store(key.id, 1, facts, sealed.model_dump_json(), Event.APIKEY_CREATED, told)
         return key, text
 
+    async def _store(
+        self, key_id: str, revision: int, facts: dict[str, str], secret: str, event: Event, told: dict[str, Any]
+    ) -> None:
+        """Write the whole record, signed."""
+        signed = self._signer.sign(key_id, revision, facts, secret, await self._journal.server_ms())
+        former = self._vault.seal(secret, purpose="apikey", owner=key_id)  # as version 0.1 reads it
+        fields = {**facts, "sealed": former, "revision": str(revision), FIELD: signed.token}
+        args = {
+            "hash": {f"apikey:{key_id}": [part for pair in fields.items() for part in pair]},
+            "add": {"apikeys": key_id},
+        }
+        await self._journal.commit("lua/record", args, event, **told, revision=revision, signed_ms=signed.signed_ms)
+        self._signer.learn(key_id, signed.signed_ms)
+
     async def authenticate(self, text: str) -> ApiKey | None:
-        """The key of that text, or None where it is unknown, wrong, expired or revoked; raises `KeyTrouble`."""
+        """The key of that text, or None where it is unknown, wrong, expired, revoked or was changed in Redis; raises
+        `KeyTrouble` where its key is gone.
+        """
         form = _FORM.match(text)
         if form is None:
             return None
         raw = await self._raw(form[1])
         if not raw:
             return None
-        known = hmac.compare_digest(_mac(self._opened(form[1], raw).pepper, text), raw["mac"])
-        key = _key(form[1], raw)
+        key = await self._checked(form[1], raw)
+        if key.changed:
+            return None
+        sealed = self._opened(form[1], raw)
+        known = hmac.compare_digest(_mac(sealed.pepper, text), raw["mac"])
         expired = key.expires_ms is not None and key.expires_ms <= self._clock_ms()
         return key if known and not key.revoked and not expired else None
 
@@ -136,24 +168,31 @@ class Access:
     async def get(self, key_id: str) -> ApiKey | None:
         """The key of that id, or None."""
         raw = await self._raw(key_id)
-        return _key(key_id, raw) if raw else None
+        return await self._checked(key_id, raw) if raw else None
 
     async def list(self) -> list[ApiKey]:
         """All keys, the oldest first."""
-        ids = [name.decode() for name in await self._redis.smembers(f"{self._prefix}:apikeys")]
-        found = [key for key_id in ids if (key := await self.get(key_id))]
+        found = [key for key_id in await self.ids() if (key := await self.get(key_id))]
         return sorted(found, key=lambda key: (key.created_ms, key.id))
 
     async def revoke(self, key_id: str, actor: str) -> ApiKey:
         """Refuse the key from now on; raises `Refused` where there is none of that id."""
-        if await self.get(key_id) is None:
+        raw = await self._raw(key_id)
+        if not raw:
             raise Refused(
                 f"There is no API key {key_id!r:.60}.",
                 code="unknown_apikey",
                 advice="`afterword apikey list` shows them.",
             )
-        args = {"hash": {f"apikey:{key_id}": ["revoked", "1"]}}
-        await self._journal.commit("lua/record", args, Event.APIKEY_REVOKED, apikey=key_id, actor=actor)
+        told = {"apikey": key_id, "actor": actor}
+        try:
+            whole = self._signer.whole(key_id, raw)
+        except KeyTrouble:  # nobody gets in by it as it is; what it says stays as it was found
+            args = {"hash": {f"apikey:{key_id}": ["revoked", "1"]}}
+            await self._journal.commit("lua/record", args, Event.APIKEY_REVOKED, **told)
+        else:
+            facts, revision = {**whole.facts, "revoked": "1"}, number(raw.get("revision")) + 1
+            await self._store(key_id, revision, facts, whole.secret or "", Event.APIKEY_REVOKED, told)
         revoked = await self.get(key_id)
         if revoked is None:
             raise Refused(f"API key {key_id} was removed meanwhile.", code="unknown_apikey", advice="See the audit.")
@@ -162,19 +201,94 @@ class Access:
     async def callback_secret(self, key_id: str) -> str | None:
         """The `whsec_…` secret that signs this key's callbacks, or None for an unknown key; raises `KeyTrouble`."""
         raw = await self._raw(key_id)
-        return self._opened(key_id, raw).callback_secret if raw else None
+        if not raw:
+            return None
+        _, doubt = self._read(key_id, raw)
+        if doubt:
+            raise doubt.trouble()
+        return self._opened(key_id, raw).callback_secret
 
-    def _proof(self, key_id: str, text: str) -> dict[str, str]:
-        sealed = Sealed(pepper=secrets.token_hex(SECRET_BYTES), callback_secret=_new_callback_secret())
-        record = self._vault.seal(sealed.model_dump_json(), purpose="apikey", owner=key_id)
-        return {"mac": _mac(sealed.pepper, text), "sealed": record}
+    async def sign(self, key_id: str, actor: str) -> ApiKey:
+        """Make a key good that is in doubt: what was signed holds again, and where nothing was signed what it says is.
+
+        Raises `Refused` where there is none of that id, and `KeyTrouble` where its secret can't be opened.
+        """
+        raw = await self._raw(key_id)
+        facts, secret = self._to_be_signed(key_id, raw)
+        told = {"apikey": key_id, "name": facts.get("name"), "scopes": facts.get("scopes"), "actor": actor}
+        await self._store(key_id, number(raw.get("revision")) + 1, facts, secret, Event.RECORD_SIGNED, told)
+        return await self._checked(key_id, await self._raw(key_id))
+
+    async def adopt(self, key_id: str) -> bool:
+        """Sign a key of version 0.1 as it stands; False where it is signed. Raises `KeyTrouble`."""
+        raw = await self._raw(key_id)
+        if FIELD in raw or "sealed" not in raw:
+            return False
+        facts, secret = self._to_be_signed(key_id, raw)
+        await self._store(key_id, 1, facts, secret, Event.RECORD_SIGNED, {"apikey": key_id})
+        return True
+
+    async def doubts(self) -> Mapping[str, Doubt]:
+        """The keys that let nobody in, because their records are in doubt, and why."""
+        found = {}
+        for key_id in await self.ids():
+            raw = await self._raw(key_id)
+            _, doubt = self._read(key_id, raw) if raw else (None, None)
+            if doubt:
+                found[key_id] = doubt
+        return found
+
+    async def in_words(self, key_id: str) -> str:
+        """What signing a key would make hold: its name and what it may do."""
+        try:
+            facts, _ = self._to_be_signed(key_id, await self._raw(key_id))
+        except KeyTrouble as trouble:
+            return f"can't be signed: {trouble.message}"
+        revoked = ", revoked" if "revoked" in facts else ""
+        return f"{facts.get('name', '')} may {facts.get('scopes', 'do nothing')}{revoked}"
+
+    def _to_be_signed(self, key_id: str, raw: dict[str, str]) -> tuple[dict[str, str], str]:
+        try:
+            whole = self._signer.whole(key_id, raw)
+            return {name: str(value) for name, value in whole.facts.items()}, whole.secret or ""
+        except KeyTrouble:
+            former = self._vault.open(raw.get("sealed", ""), purpose="apikey", owner=key_id)
+            return _shown(raw), former
+
+    def _read(self, key_id: str, raw: dict[str, str]) -> tuple[Known | None, Doubt | None]:
+        """What was signed, and why it isn't to be acted on; what the clear half leaves out counts as changed, too."""
+        return self._signer.read(key_id, raw, {name: raw.get(name) for name in CLEAR})
+
+    async def _checked(self, key_id: str, raw: dict[str, str]) -> ApiKey:
+        """A key as it may be used. One in doubt is told of, once for each process and reason."""
+        known, doubt = self._read(key_id, raw)
+        if doubt and doubt.code == "key_unavailable":
+            raise doubt.trouble()
+        if doubt is None and known is not None:
+            return _key(key_id, {**raw, **{name: str(value) for name, value in known.facts.items()}})
+        if doubt:
+            await self.refuse_record(f"apikey:{key_id}", doubt.code, str(doubt.message))
+        return _changed(key_id, raw)
+
+    async def refuse_record(self, record: str, code: str, words: str) -> None:
+        """Put a record that was refused into log and audit, once for each process and reason."""
+        if (record, code) not in self._told:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            self._told.add((record, code))
+            log.error("%s It is refused.", words)
+            await self._journal.commit("lua/record", {}, Event.RECORD_REFUSED, record=record, reason=code)
+
+    async def ids(self) -> builtins.list[str]:
+        """The ids of all keys."""
+        return sorted(name.decode("utf-8", "replace") for name in await self._redis.smembers(f"{self._prefix}:apikeys"))
 
     def _opened(self, key_id: str, raw: dict[str, str]) -> Sealed:
-        return Sealed.model_validate_json(self._vault.open(raw["sealed"], purpose="apikey", owner=key_id))
+        return Sealed.model_validate_json(self._signer.whole(key_id, raw).secret or "{}")
 
     async def _raw(self, key_id: str) -> dict[str, str]:
         raw = await self._redis.hgetall(self._redis_key(key_id))
-        return {name.decode(): value.decode() for name, value in raw.items()}
+        return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in raw.items()}
 
     def _redis_key(self, key_id: str) -> str:
         return f"{self._prefix}:apikey:{key_id}"
@@ -212,6 +326,25 @@ def _key(key_id: str, raw: dict[str, str]) -> ApiKey:
         scopes=tuple(Scope(scope) for scope in raw["scopes"].split(",")),
         created_ms=int(raw["created_ms"]),
         expires_ms=int(raw["expires_ms"]) if raw.get("expires_ms") else None,
-        last_used_ms=int(raw["last_used_ms"]) if raw.get("last_used_ms") else None,
+        last_used_ms=number(raw.get("last_used_ms")) or None,
         revoked="revoked" in raw,
+    )
+
+
+def _shown(raw: Mapping[str, str]) -> dict[str, str]:
+    return {name: raw[name] for name in CLEAR if name in raw}
+
+
+def _changed(key_id: str, raw: Mapping[str, str]) -> ApiKey:
+    """A key in doubt, as it is shown: whatever it says, it holds no right."""
+    scopes = tuple(scope for scope in Scope if scope in raw.get("scopes", "").split(","))
+    return ApiKey(
+        id=key_id,
+        name=raw.get("name", "")[:100] or key_id,
+        scopes=scopes,
+        created_ms=number(raw.get("created_ms")),
+        expires_ms=number(raw.get("expires_ms")) or None,
+        last_used_ms=number(raw.get("last_used_ms")) or None,
+        revoked="revoked" in raw,
+        changed=True,
     )

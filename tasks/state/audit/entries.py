@@ -56,6 +56,8 @@ class Event(StrEnum):
     TRIMMED = "retention.trimmed"
     CREDENTIAL_SET = "credential.set"
     DESTINATION_SET = "destination.set"
+    RECORD_SIGNED = "record.signed"
+    RECORD_REFUSED = "record.refused"
     DESTINATION_REMOVED = "destination.removed"
     DESTINATION_PAUSED = "destination.paused"
     DESTINATION_RESUMED = "destination.resumed"
@@ -77,6 +79,9 @@ class Event(StrEnum):
     CALLBACK_FAILED = "callback.failed"
     CALLBACK_UNKNOWN = "callback.unknown"
     CALLBACK_DEAD = "callback.dead"
+    CONFLICT = "job.conflict"
+    MESSAGE_SET_ASIDE = "message.set_aside"
+    MESSAGES_DROPPED = "messages.dropped"
     APIKEY_CREATED = "apikey.created"
     APIKEY_REVOKED = "apikey.revoked"
 

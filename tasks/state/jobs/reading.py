@@ -29,6 +29,10 @@ class Reading:
         self._prefix = journal.prefix
         self.overview = Overview(redis, journal)
 
+    async def holds(self, job_id: str) -> bool:
+        """Whether there is a record of that id, also one that only a newer version can read."""
+        return bool(await self._redis.exists(self._key("job", job_id)))
+
     async def require(self, job_id: str) -> Job:
         """The job of that id; raises `Refused` where there is none."""
         job = await self.get(job_id)

@@ -20,6 +20,7 @@ from tasks.model import Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.reading import is_timeline
 from tasks.state.journal import Journal
+from tasks.state.signed import FIELD
 from tasks.state.vault import Vault, key_id_of
 
 BATCH = 200
@@ -31,10 +32,11 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "canary": {None: "canary"},
     "document": {None: "document"},
     "issue": {None: "issue"},
-    "destination": {"secret": "credential"},
-    "apikey": {"sealed": "apikey"},
+    "destination": {"secret": "credential", FIELD: "destination"},
+    "apikey": {"sealed": "apikey", FIELD: "apikey"},
     "subject": {"tried": "tried"},
     "job": {"sealed_fields": "fields", "origin": "origin"},
+    "aside": {"sealed": "aside"},
 }
 
 

@@ -1,0 +1,1 @@
+"""Messages that could not be taken: kept sealed, bounded, counted, and shown to operators."""

@@ -1,0 +1,79 @@
+"""A message of a producer becomes a job: once. What a second message of the same id says otherwise is never dropped silently.
+
+A producer can't be refused any more when its message arrives, and one id has one result, which tells of the first message's
+job. A second one with other content is therefore set aside, logged, counted, and shown in the job's timeline and the audit.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.errors import KeyTrouble, Permanent, Refused
+from tasks.model import TERMINAL, Command, Job, parse_command
+from tasks.state.audit.entries import Event
+from worker.runtime import Services
+
+log = logging.getLogger(__name__)
+
+WORDS = "it has the id of another message and says something else"
+
+
+async def adopt(
+    services: Services,
+    job_id: str,
+    given: Mapping[str, Any],
+    *,
+    wakes: bool = False,
+    origin: Mapping[str, Any] | None = None,
+    traceparent: str | None = None,
+) -> None:
+    """Store the job of a message, or compare the message with the job that is there, which is told again where it has ended.
+
+    With `wakes` a worker of an earlier version offers a job of the ledger. Raises `Refused` for what makes no command, and
+    `Permanent` for a wake-up whose job nobody knows.
+    """
+    job = await services.ledger.get(job_id)
+    if job is None and wakes:
+        raise Permanent(
+            "No job has this id: it was forgotten, or the message carries a header that only Afterword sends.",
+            code="unknown_job",
+            advice="Send it again under a new id, without the header afterword_wakes.",
+        )
+    if job is None:
+        command = parse_command(given)
+        await services.submit(
+            command, actor="celery", job_id=job_id, adopt=True, origin=origin, traceparent=traceparent
+        )
+    elif wakes:
+        await services.upkeep.unsend(job_id)
+    else:
+        if not _same(services, job, given):
+            await _note_conflict(services, job, given)
+        if job.state in TERMINAL:
+            await services.upkeep.tell_again(job_id)
+
+
+def _same(services: Services, job: Job, given: Mapping[str, Any]) -> bool:
+    """Whether the message asks for what the job does; fields that can't be opened aren't compared."""
+    try:
+        command = parse_command(given)
+    except Refused:
+        return False
+    try:
+        return command == services.ledger.command_of(job)
+    except KeyTrouble:
+        return _without_fields(command) == _without_fields(job.command)
+
+
+def _without_fields(command: Command) -> dict[str, Any]:
+    return command.model_dump(exclude={"config": {"fields"}})
+
+
+async def _note_conflict(services: Services, job: Job, given: Mapping[str, Any]) -> None:
+    log.error("job %s: a second message was set aside: %s.", job.id, WORDS)
+    raw = json.dumps({"id": job.id, **given}, default=repr).encode()
+    await services.dead_list.keep(raw, kind="conflict", words=WORDS, task_id=job.id)
+    await services.ledger.note(job.id, Event.CONFLICT, {"reason": WORDS})

@@ -1,0 +1,174 @@
+"""What a task message must look like, as a pure check: no message passes that Celery can't survive.
+
+Celery's strategy and request read a message's parts without looking at their types, and what they raise ends the worker.
+Two checks stand before them: `trouble_of_entry` for a raw entry of a Redis list, before kombu takes it apart, and `fault_of` for a
+message of any broker, in both protocols. What fails either is set aside with one line that its producer can act on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from worker.broker.shapes import PLAIN, RESERVED, Parts, Properties, Protocol1, Protocol2, Task, names_of
+
+LONGEST = 1_000_000  # bytes of a body, also after it was unpacked: messages carry identifiers
+LONGEST_ENTRY = 3 * LONGEST
+UNREADABLE = "application/x-afterword-unreadable"
+JSON_TYPE = "application/json"
+ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+BODY_ENCODINGS = frozenset({None, "base64", "utf-8"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a message is set aside: a word to count it by, a line for its producer, and the id of its result where it tells one."""
+
+    kind: str
+    words: str
+    task_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A message as its broker delivered it. `decode` gives the body by its serializer, and may raise anything."""
+
+    body: Any
+    content_type: Any
+    content_encoding: Any
+    headers: Any
+    properties: Any
+    decode: Callable[[], Any]
+
+
+# -- an entry of a Redis list ------------------------------------------------------------------------------------------
+
+
+def trouble_of_entry(raw: bytes) -> str:
+    """Why kombu can't take an entry apart, in a few words; empty where it can."""
+    if len(raw) > LONGEST_ENTRY:
+        return "longer than a message may be"
+    try:
+        entry = json.loads(raw)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(entry, dict) or not isinstance(entry.get("properties"), dict):
+        return "not an envelope"
+    if not isinstance(entry.get("headers"), dict):
+        return "without headers"
+    return _trouble_of_properties(entry["properties"]) or _trouble_of_body(entry)
+
+
+def _trouble_of_properties(properties: Mapping[str, Any]) -> str:
+    delivery = properties.get("delivery_info")
+    if not isinstance(delivery, dict) or not all(
+        isinstance(delivery.get(at), str) for at in ("exchange", "routing_key")
+    ):
+        return "without an exchange and a routing key"
+    tag = properties.get("delivery_tag")
+    if not isinstance(tag, str) or not PLAIN.fullmatch(tag):
+        return "without a delivery tag"
+    priority = properties.get("priority", 0)
+    if not (isinstance(priority, int) or priority is None):
+        return "with a priority that is no number"
+    return ""
+
+
+def _trouble_of_body(entry: Mapping[str, Any]) -> str:
+    body, encoding = entry.get("body"), entry["properties"].get("body_encoding")
+    if not isinstance(body, str):
+        return "without a body"
+    if not (encoding is None or isinstance(encoding, str)) or encoding not in BODY_ENCODINGS:
+        return "with a body in an unknown encoding"
+    try:
+        _ = base64.b64decode(body, validate=True) if encoding == "base64" else body.encode()
+    except ValueError:
+        return "with a body that can't be decoded"
+    return ""
+
+
+def wrapped(raw: bytes, tag: str) -> bytes:
+    """An unreadable entry as a message that kombu can hold, so that it is acknowledged only once it was set aside."""
+    entry = {
+        "body": base64.b64encode(raw[:LONGEST]).decode(),
+        "content-type": UNREADABLE,
+        "content-encoding": "binary",
+        "headers": {},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": tag,
+            "delivery_info": {"exchange": "", "routing_key": "celery"},
+        },
+    }
+    return json.dumps(entry).encode()
+
+
+# -- a message of any broker -------------------------------------------------------------------------------------------
+
+
+def fault_of(envelope: Envelope, tasks: Collection[str]) -> Fault | None:
+    """Why Celery mustn't see this message, or None. `tasks` are the names that there are."""
+    if envelope.content_type == UNREADABLE:
+        return Fault("unreadable", "it is no Celery message")
+    headers, properties = envelope.headers, envelope.properties
+    if not isinstance(headers, dict) or not isinstance(properties, dict):
+        return Fault("envelope", "its headers or properties are no mapping")
+    told = _plain_or_none(headers.get("id")) or _plain_or_none(properties.get("correlation_id"))
+    if envelope.content_type != JSON_TYPE:
+        return Fault("serializer", "its body is not JSON; send it with task_serializer='json'", told)
+    encoding = envelope.content_encoding
+    if not isinstance(encoding, str) or encoding.lower() not in ENCODINGS:
+        return Fault("encoding", "its content encoding is not utf-8", told)
+    if isinstance(envelope.body, bytes | str) and len(envelope.body) > LONGEST:
+        return Fault("size", f"its body is longer than {LONGEST} bytes", told)
+    try:
+        body = envelope.decode()
+    except Exception:  # JSON with Celery's own types in it can raise anything
+        return Fault("body", "its body can't be decoded", told)
+    try:
+        return _fault_of_parts(headers, properties, body, tasks, told)
+    except RecursionError:
+        return Fault("body", "its parts are nested too deeply", told)
+
+
+def _fault_of_parts(
+    headers: dict[str, Any], properties: dict[str, Any], body: Any, tasks: Collection[str], told: str | None
+) -> Fault | None:
+    facts: dict[str, Any] = headers
+    shape: type[Task] = Protocol2
+    if "task" not in headers:
+        if not isinstance(body, dict):
+            return Fault("envelope", "it names no task; send it with a Celery client", told)
+        facts, shape = body | headers, Protocol1  # Celery lays the headers over such a body
+        told = _plain_or_none(body.get("id")) or told
+    name = facts.get("task")
+    if not isinstance(name, str) or name not in tasks:
+        shown = f" {name!r:.80}" if isinstance(name, str) and PLAIN.fullmatch(name) else ""
+        return Fault("task", f"there is no task{shown}; docs/producers.md lists the names", told)
+    clashing = sorted(str(key) for key in facts if key in RESERVED - names_of(shape))
+    if clashing:
+        return Fault("headers", f"{clashing[0]:.40} is no header of a task message", told)
+    try:
+        Properties.model_validate(properties)
+        shape.model_validate(facts)
+        if shape is Protocol2:
+            Parts.model_validate({"body": body})
+    except ValidationError as error:
+        return Fault("parts", f"{_places(error)} not as Celery sends it", told)
+    return None
+
+
+def _places(error: ValidationError) -> str:
+    """The names of what is wrong, without any value: it may be secret."""
+    found = dict.fromkeys(".".join(str(part) for part in problem["loc"][:2])[:60] for problem in error.errors())
+    places = [place for place in found if PLAIN.fullmatch(place)][:4] or ["a part"]
+    return f"{', '.join(places)} {'is' if len(places) == 1 else 'are'}"
+
+
+def _plain_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) and PLAIN.fullmatch(value) else None
