@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -97,7 +98,7 @@ def screen_(context: Context, file: str) -> None:
     rows = []
     for finding in verdict.findings:
         line = text.count("\n", 0, finding.start) + 1
-        rows.append({**finding.model_dump(), "line": line, "action": policy.action(finding)})
+        rows.append({**asdict(finding), "line": line, "action": policy.action(finding)})
     lines = [f"line {row['line']}: {row['type']} ({row['severity']}) → {row['action']}" for row in rows]
     context.show({"action": verdict.action, "findings": rows}, "\n".join([*lines, f"Verdict: {verdict.action}"]))
     if STRICTNESS.get(verdict.action, 0) >= STRICTNESS["hold"]:
