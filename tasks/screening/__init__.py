@@ -5,7 +5,17 @@ note. A scanner that fails stops the job as well: nothing leaves unscreened.
 """
 
 from tasks.screening.finding import Category, Finding
-from tasks.screening.policy import DEFAULTS, STRICTNESS, Action, Policy, ScreeningFailed, Verdict, screen, screen_all
+from tasks.screening.policy import (
+    DEFAULTS,
+    STRICTNESS,
+    Action,
+    Policy,
+    ScreeningFailed,
+    Verdict,
+    policy_in,
+    screen,
+    screen_all,
+)
 from tasks.screening.scanner import scan
 
 __all__ = [
@@ -17,6 +27,7 @@ __all__ = [
     "Policy",
     "ScreeningFailed",
     "Verdict",
+    "policy_in",
     "scan",
     "screen",
     "screen_all",

@@ -112,8 +112,8 @@ def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str,
     value = text[start:end]
     quoted = group != groups.get("u")
     if not quoted:
-        if value.rstrip("*_`").endswith(":"):
-            return  # a label
+        if value.rstrip("*_`").endswith(":") or "=[" in value:
+            return  # a label, or one whose value was redacted
         value = _bare(value)
         if (inner := _ASSIGNMENT.match(value)) and kind_of(inner.group(1)):
             return  # the next pair, which is judged by itself

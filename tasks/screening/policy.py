@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Self
 
 import re2
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from tasks.model import DestinationName, Frozen
+from tasks.model import DestinationName, Frozen, explain
 from tasks.screening.finding import Category, Finding, merged
 from tasks.screening.scanner import scan
 
@@ -82,6 +83,14 @@ class Policy(Frozen):
         return self.model_copy(update=changed)
 
 
+def policy_in(toml: str) -> Policy:
+    """The policy that a file states; raises `ValueError` saying which line or setting of it can't be used."""
+    try:
+        return Policy.model_validate(tomllib.loads(toml))
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What may leave: the strictest action that applies, the text with redactions, and every finding."""
@@ -112,10 +121,10 @@ def screen_all(
 
     Those in `named` and `fixed` may hold personal data; what is blocked in a `fixed` one is blocked after a release, too.
     """
-    for name in (name for name, text in texts.items() if len(text) > policy.max_chars):
-        raise ScreeningFailed(
-            f"The {name or 'text'} has more than {policy.max_chars} characters, the most that is screened."
-        )
+    for name, text in texts.items():
+        if len(text) > policy.max_chars:
+            said = f"{name or 'text'} has {len(text)} characters; {policy.max_chars} is the most that is screened"
+            raise ScreeningFailed(f"The {said}.")
     whole = _BETWEEN.join(texts.values())
     try:
         found = merged([*scan(whole), *_listed(whole, policy)])

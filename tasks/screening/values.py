@@ -14,6 +14,7 @@ PLACEHOLDER = re.compile(
     r"""(?:<.*>?|\[.*\]?|\{.*|\$.*|%.*%|\#\{.*|@[\w.]+@|!(?:Ref|Sub|GetAtt|vault|ImportValue|Join)\b.*|x+|X+|\*+.*|[*•.]+|-+|_+|=+|\?+|
     (?:your|insert|enter|put|replace|paste|provide)[-_ ].*|your[a-z]*(?:key|token|password|secret)?|(?:the|some|an?|see|use|add)[ ].*|
     (?:my|the|some|an?)[-_ ](?:super[-_ ]?)?(?:secret|password|passwd|token|api|key|pass|value|string)\w*|
+    [a-z][a-z0-9+.-]*://.*|
     none|null|nil|nul|true|false|yes|no|on|off|empty|unset|undefined|default|secret|password|passwd|pass|token|key|string|str|int|
     bool|boolean|text|required|optional|expired|invalid|valid|wrong|rotated|reset|missing|unknown|unchanged|hidden|n/a|na|tbd|
     and|or|is|was|for|in|from|to|env|vault|sealed|include|same-origin|omit|basic|bearer|disabled|enabled|admin|root|user|guest|test|
