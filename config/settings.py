@@ -111,6 +111,10 @@ class Settings(BaseSettings):
     callback_private: str = Field(
         default="", description="private networks (CIDR, comma-separated) that callbacks may be posted into"
     )
+    screening_file: Path | None = Field(
+        default=None,
+        description="TOML file with the screening policy: actions by type and destination, allowed values, people's names",
+    )
     trusted_proxies: str = Field(
         default="",
         description="networks (CIDR, comma-separated) of reverse proxies whose X-Forwarded-For names the client; none by default",
@@ -125,7 +129,7 @@ class Settings(BaseSettings):
         description="collector that takes traces over OTLP/HTTP, such as http://127.0.0.1:4318; no traces where unset",
     )
 
-    @field_validator("data", "keys_file")
+    @field_validator("data", "keys_file", "screening_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         """Child processes run in another folder; a symbolic link stays one, so that it can be refused."""

@@ -213,7 +213,9 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
             work = await _screen(services, job, work)
         prepared = await asyncio.to_thread(destination.prepare, work)
         trail.needs = destination.needs(work.command, prepared.plan)
-        await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=work.released)
+        await asyncio.to_thread(
+            redaction.check_outgoing, prepared, services.policy.of(job.destination), released=work.released
+        )
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
@@ -320,7 +322,7 @@ def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
 
 async def _screen(services: Services, job: Job, work: Work) -> Work:
     """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
+    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy.of(job.destination))
     findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
     if findings:
         actions = sorted({verdict.action for verdict in verdicts.values()})

@@ -2,59 +2,130 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tasks.destinations import Prepared, Work
 from tasks.errors import Held
-from tasks.model import Document, PublishToConfluence
-from tasks.screening import Policy, ScreeningFailed, Verdict, screen
+from tasks.model import Document, DocumentFile, PublishToConfluence
+from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
+from tasks.screening.files import Said, said_by
+
+# Parts of a text's name that say how its findings are treated.
+_FIELD, _FIELD_NAME, _CONFIG, _ID, _FILE, _INSIDE = (
+    "field ",
+    "name of field ",
+    "config ",
+    "id ",
+    "file ",
+    "inside file ",
+)
 
 
 def verdicts_of(work: Work, policy: Policy) -> dict[str, Verdict]:
-    """The verdict on each of the work's texts, by name; raises `Held` where one can't be screened."""
-    texts = {}
+    """The verdict on each of the work's texts, by name, in one pass; raises `Held` where one can't be screened."""
+    texts = _content_texts(work) | _command_texts(work)
     if work.document:
-        texts = {"title": work.document.title, "content_md": work.document.content_md, **readable_files(work.document)}
+        for file in work.document.attachments:
+            texts |= _texts_of(file, policy)
+    # What was mapped on purpose may name a person, such as whom a work item is assigned to; an id can't be changed.
+    named = frozenset(name for name in texts if name.startswith((_FIELD, _FIELD_NAME, _CONFIG)))
+    fixed = frozenset(name for name in texts if name.startswith(_ID))
+    verdicts = _verdicts(texts, policy, released=work.released, named=named, fixed=fixed)
+    return {
+        name: _as_a_whole(verdict, released=work.released) if name.startswith(_INSIDE) else verdict
+        for name, verdict in verdicts.items()
+    }
+
+
+def _content_texts(work: Work) -> dict[str, str]:
+    if work.document:
+        ids = {_ID + "document": work.document.id, _ID + "issue": work.document.issue_id or ""}
+        names = {f"{_ID}file {number + 1}": file.name for number, file in enumerate(work.document.attachments)}
+        return {"title": work.document.title, "content_md": work.document.content_md, **ids, **names}
     if work.issue:
         tags = {_tag(number): tag for number, tag in enumerate(work.issue.tags)}
-        texts = {"title": work.issue.title, "description": work.issue.description, **tags}
-    # A field that was mapped on purpose may name a person, such as whom a work item is assigned to.
-    mapped = policy.model_copy(update={"categories": {**policy.categories, "personal": "allow"}})
-    return _verdicts(texts, policy, released=work.released) | _verdicts(
-        _mapped_fields(work), mapped, released=work.released
-    )
+        return {"title": work.issue.title, "description": work.issue.description, **tags, _ID + "issue": work.issue.id}
+    return {}
+
+
+def _command_texts(work: Work) -> dict[str, str]:
+    """What the job itself sets: a ticket's fields by name and value, its type and group."""
+    if isinstance(work.command, PublishToConfluence):
+        return {}
+    config = work.command.config
+    texts = {_FIELD + name: value for name, value in config.fields.items() if isinstance(value, str)}
+    texts |= {f"{_FIELD_NAME}{number + 1}": name for number, name in enumerate(config.fields)}
+    texts[_CONFIG + "assignment_group"] = config.assignment_group or ""
+    texts[_CONFIG + "work_item_type"] = config.work_item_type or ""
+    return texts
+
+
+def _texts_of(file: DocumentFile, policy: Policy) -> dict[str, str]:
+    said = said_by(file.content)
+    if not said.readable and policy.unreadable_attachments == "hold":
+        raise Held(
+            f"The file {file.name} can't be read, and so not screened.",
+            code="unreadable_attachment",
+            advice="Submit the document without it, or as text; `unreadable_attachments` of the screening policy lets such files pass.",
+        )
+    if said.charset:
+        return {_FILE + file.name: said.texts[0]}
+    return {f"{_INSIDE}{file.name} {number + 1}": text for number, text in enumerate(said.texts)}
+
+
+def _as_a_whole(verdict: Verdict, *, released: bool) -> Verdict:
+    """The verdict on a text inside a file that can't be rewritten: what would be redacted stops the job instead.
+
+    After a release personal data stays, and a secret still stops the job.
+    """
+    if verdict.action != "redact" or (released and all(finding.category != "secret" for finding in verdict.findings)):
+        return verdict
+    return replace(verdict, action="hold")
 
 
 def redacted(work: Work, verdicts: Mapping[str, Verdict]) -> Work:
     """The work as it may leave; raises `Held` where policy stops it."""
     stop(verdicts)
-    clean: dict[str, Any] = {name: verdict.text for name, verdict in verdicts.items()}
+    clean: dict[str, str] = {name: verdict.text for name, verdict in verdicts.items() if verdict.action == "redact"}
+    if not clean:
+        return work
     if work.document:
-        files = tuple(
-            file.model_copy(update={"content": clean.pop(_name(file.name)).encode("utf-8", "replace")})
-            if _name(file.name) in clean
-            else file
-            for file in work.document.attachments
-        )
-        return work.model_copy(update={"document": work.document.model_copy(update={**clean, "attachments": files})})
-    if work.issue:
-        return _redacted_issue(work, clean)
-    return work
+        files = tuple(_rewritten(file, clean.get(_FILE + file.name)) for file in work.document.attachments)
+        changed: dict[str, Any] = {name: clean[name] for name in ("title", "content_md") if name in clean}
+        return work.model_copy(update={"document": work.document.model_copy(update={**changed, "attachments": files})})
+    return _redacted_issue(work, clean) if work.issue else work
+
+
+def _rewritten(file: DocumentFile, text: str | None) -> DocumentFile:
+    if text is None:
+        return file
+    charset = said_by(file.content).charset or "utf-8"
+    return file.model_copy(update={"content": text.encode(charset, "replace")})
 
 
 def _redacted_issue(work: Work, clean: Mapping[str, str]) -> Work:
-    """The work with the clean texts in the issue, its tags, and the fields that the job sets."""
+    """The work with the clean texts in the issue, its tags, and what the job sets."""
     issue, command = work.issue, work.command
     if issue is None:
         return work
-    tags = tuple(clean[_tag(number)] for number in range(len(issue.tags)))
-    texts = {"title": clean["title"], "description": clean["description"], "tags": tags}
+    tags = tuple(clean.get(_tag(number), tag) for number, tag in enumerate(issue.tags))
+    texts = {
+        "title": clean.get("title", issue.title),
+        "description": clean.get("description", issue.description),
+        "tags": tags,
+    }
     changed: dict[str, Any] = {"issue": issue.model_copy(update=texts)}
     if not isinstance(command, PublishToConfluence):
-        fields = {name: clean.get(_field(name), value) for name, value in command.config.fields.items()}
-        config = command.config.model_copy(update={"fields": fields})
+        fields = {
+            clean.get(f"{_FIELD_NAME}{number + 1}", name): clean.get(_FIELD + name, value)
+            for number, (name, value) in enumerate(command.config.fields.items())
+        }
+        own = {
+            name: clean[_CONFIG + name] for name in ("assignment_group", "work_item_type") if _CONFIG + name in clean
+        }
+        config = command.config.model_copy(update={"fields": fields, **own})
         changed["command"] = command.model_copy(update={"config": config})
     return work.model_copy(update=changed)
 
@@ -73,42 +144,32 @@ def stop(verdicts: Mapping[str, Verdict]) -> None:
     raise Held(
         f"Screening stopped this job ({where}).",
         code="screening",
-        advice="Remove it and submit again, or release the job: then secrets are sent redacted.",
+        advice="Remove it and submit again, or release the job: what policy stops is then sent redacted. "
+        "Inside an archive or an id nothing can be redacted: there only removing it helps.",
     )
 
 
-def _verdicts(texts: Mapping[str, str], policy: Policy, *, released: bool) -> dict[str, Verdict]:
+def _verdicts(
+    texts: Mapping[str, str],
+    policy: Policy,
+    *,
+    released: bool,
+    named: frozenset[str] = frozenset(),
+    fixed: frozenset[str] = frozenset(),
+) -> dict[str, Verdict]:
     try:
-        return {name: screen(text, policy, released=released) for name, text in texts.items()}
+        return screen_all(texts, policy, released=released, named=named, fixed=fixed)
     except ScreeningFailed as failed:
         raise Held(
             str(failed), code="screening_failed", advice="Shorten or correct the text and submit it again."
         ) from None
 
 
-def _mapped_fields(work: Work) -> dict[str, str]:
-    """The texts among the fields that the job sets."""
-    if isinstance(work.command, PublishToConfluence):
-        return {}
-    return {_field(name): value for name, value in work.command.config.fields.items() if isinstance(value, str)}
-
-
 def _tag(number: int) -> str:
     return f"tag {number + 1}"
 
 
-def _field(name: str) -> str:
-    return f"field {name}"
-
-
-def _name(file: str) -> str:
-    return f"file {file}"
-
-
 def readable_files(document: Document) -> dict[str, str]:
-    """The files that hold text, such as logs: they are screened like the document itself."""
-    found = {}
-    for file in document.attachments:
-        with contextlib.suppress(UnicodeDecodeError):
-            found[_name(file.name)] = file.content.decode("utf-8")
-    return found
+    """What the files say, such as logs: it is screened like the document itself."""
+    said: dict[str, Said] = {file.name: said_by(file.content) for file in document.attachments}
+    return {_FILE + name: "\n".join(one.texts) for name, one in said.items() if one.texts}

@@ -30,7 +30,6 @@ from tasks.http.exchange import Http, Limits, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
 from tasks.operator.bulk import Progress, Verb
-from tasks.screening import Policy
 from tasks.services import Services as Core
 from tasks.state.access.keys import Access
 from tasks.state.audit.trail import Audit
@@ -51,6 +50,7 @@ from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
 from worker.connections import open_redis
+from worker.policy import screening_policy
 from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             links=Links(redis, journal),
             vault=vault,
             open_http=sessions.http,
-            policy=Policy(),
+            policy=screening_policy(settings),
             worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
             clock_ms=lambda: time.time_ns() // 1_000_000,
             chance=random.random,

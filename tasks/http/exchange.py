@@ -24,7 +24,7 @@ from pydantic import field_validator
 from yarl import URL
 
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
-from tasks.http.echoes import RUN, without_echoes
+from tasks.http.echoes import RUN, Credential, without_credential, without_echoes
 from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
 from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
@@ -33,6 +33,7 @@ from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
 
 EXCERPT_LENGTH = 1000
+BEYOND = 4000
 REFUSALS = 400  # statuses from here on
 T = TypeVar("T")
 INTERRUPTED = "interrupted"
@@ -100,13 +101,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A complete answer. `secrets` are the credential's forms and `content` the job's texts, which it may echo."""
+    """A complete answer. It may echo the `credential` and the `content`, the job's texts."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     wrote: bool = False
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    credential: Credential = field(default=Credential(), repr=False)
     content: tuple[str, ...] = field(default=(), repr=False)
     source: str = "the remote side"
 
@@ -134,9 +135,9 @@ class Response:
             text = " / ".join(told) or text
         except (ValueError, RecursionError):
             text = re.sub(r"<[^>]{0,1000}>", " ", text)
-        for secret in self.secrets:
-            text = text.replace(secret, "[credential]")
-        line = _CONTROL.sub(" ", re.sub(r"\s+", " ", text)).strip()
+        line = re.sub(r"\s+", " ", _CONTROL.sub(" ", text)).strip()
+        # Far enough for a credential that begins in the excerpt to be seen whole.
+        line = without_credential(line[: EXCERPT_LENGTH + BEYOND], self.credential)
         return without_echoes(line[: EXCERPT_LENGTH + RUN], self.content)[:EXCERPT_LENGTH]
 
 
@@ -202,7 +203,7 @@ class Http:
         self._session = session
         self._origin = origin
         self._authorization = dict(authorization)
-        self._secrets = secrets_of(authorization)
+        self._credential = credential_of(authorization)
         self._content: tuple[str, ...] = ()
         self._limits = limits
         self._recorder = recorder
@@ -288,7 +289,7 @@ class Http:
                 body = await self._read(answer)
                 source = f"{self._origin.netloc} ({request.operation})"
                 return Response(
-                    answer.status, answer.headers, body, request.writes, self._secrets, self._content, source
+                    answer.status, answer.headers, body, request.writes, self._credential, self._content, source
                 )
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
@@ -338,14 +339,17 @@ def _on_loop(deadline: float) -> float:
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
-def secrets_of(authorization: Mapping[str, str]) -> tuple[str, ...]:
-    """The forms in which an answer could show a credential, longest first: as sent, and what HTTP Basic encodes."""
-    found = set()
+def credential_of(authorization: Mapping[str, str]) -> Credential:
+    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes."""
+    secrets, pairs = set(), set()
     for value in authorization.values():
         scheme, _, sent = value.rpartition(" ")
-        found |= {value, sent}
+        pairs.add(value)
+        secrets.add(sent)
         if scheme.lower() == "basic":
             with contextlib.suppress(binascii.Error, UnicodeDecodeError):
                 account = base64.b64decode(sent).decode()
-                found |= {account, account.partition(":")[2]}
-    return tuple(sorted((part for part in found if len(part) > 3), key=len, reverse=True))
+                pairs |= {account, sent}
+                secrets.discard(sent)  # begins with the account, which may be told
+                secrets.add(account.partition(":")[2])
+    return Credential(tuple(sorted(secrets)), tuple(sorted(pairs)))

@@ -41,10 +41,10 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
         authorization = destination.authorization(services.directory.secret(record))
     except KeyTrouble as trouble:
         raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy)
+    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy.of(record.name))
     work = redaction.redacted(work, verdicts)
     prepared = await asyncio.to_thread(destination.prepare, work)
-    await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy, released=False)
+    await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy.of(record.name), released=False)
     recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
     async with services.open_http(destination, authorization, recorder) as http:
         return await destination.preview(work, prepared, http)

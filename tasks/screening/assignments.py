@@ -1,78 +1,232 @@
-"""Values given to a name that says they are secret: `DB_PASSWORD=…`, `"password": "…"`, and columns of tables."""
+"""Values given to a name that says they are secret: `DB_PASSWORD=…`, `"password": "…"`, options, and columns of tables."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 
 from tasks.screening.finding import Finding
-from tasks.screening.rules import compiled
-from tasks.screening.validators import is_mixed, is_secret, is_token
+from tasks.screening.names import Kind, is_innocent, kind_of
+from tasks.screening.values import is_chance, is_mixed, is_password, is_random, is_token
+from tasks.screening.view import Triggers, compiled
 
-_NAME = (
-    r"(?:[A-Za-z0-9]+[_. -])*(?:passwd|password|passphrase|passwort|kennwort|mot de passe|contrase(?:ñ|n)a|wachtwoord|senha|pwd|pw|secret|api[_ -]?key|apikey|access[_ -]?key|secret[_ -]?key|"
-    r"private[_ -]?key|client[_ -]?secret|auth[_ -]?token|access[_ -]?token|refresh[_ -]?token|api[_ -]?token|token|credential|pat)s?"
+Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quotes
+WORDS = (
+    "pass|pwd|psw|pw|secret|token|key|cred|auth|kennwort|contrase|wachtwoord|senha|haslo|lozinka|salasana|access|salt|pepper|hmac|"
+    "cookie|session|\\bpat\\b|_pat|sas\\b|dsn|connection_?string|license|webhook|unlock|\\bpin\\b|master|bearer"
 )
-PASSWORD_WORDS = ("pass", "pwd", "pw", "kennwort", "contrase", "wachtwoord", "senha")
-_MARKS = r"[\"'`*_]{0,4}"
-UNQUOTED = 3
-ASSIGNED = (
-    r"(?i)(?:^|[^A-Za-z0-9])" + _MARKS + _NAME + _MARKS + r"[ \t]{0,4}(?::=|=>|=|:|\|)" + _MARKS + r"[ \t]{0,4}"
-    r"(?:\"(?P<v>[^\"\n]{4,256})\"|'(?P<w>[^'\n]{4,256})'|" + _MARKS + r"(?P<u>[^\s\"'`|,;<>\\]{4,256}))"
+_NAME = r"(?P<n>[A-Za-z0-9_.$-]*(?:" + WORDS + r")[A-Za-z0-9_.\xc0-\xff-]*)"
+_TAGS = r"(?:</?[a-z][a-z0-9]*>)?"
+_CLOSING = r"[\"'`*_\\\])]*" + _TAGS + r"[*_]*"
+_TYPED = r"(?:[ \t]*:[ \t]*[A-Za-z_][\w.\[\]<>]*[ \t]*=|[ \t]+(?:string|String|str)[ \t]*=|[ \t]*\{[ \t]*get;[^}\n]*\}[ \t]*=)"
+_OPERATOR = r"(?P<o>" + _TYPED + r"|[ \t]*(?:[:?+|]?={1,3}>?|:{1,3}=?|\||->)|=3[Dd])"
+_OPENING = _TAGS + r"[*_(\[]*[ \t]*" + _TAGS + r"[*_]*"
+_VALUE = (
+    r"(?:\\\"(?P<e>[^\"\\\n]+)\\\"|[rbfu@$]?\"(?P<d>(?:[^\"\\\n]|\\.)+)\"|[rbfu@$]?'(?P<s>(?:[^'\\\n]|\\.)+)'|`+(?P<b>[^`\n]+)`|"
+    r"(?P<u>[^\s\"'`|<>][^\s\"'`|<>]+))"
+)
+ASSIGNED = r"(?i)" + _NAME + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
+_SPACES = r"(?:[ \t]*\r?\n)?[ \t]*"
+# `name: DB_PASSWORD` and, beside or below it, `value: …`, in YAML, JSON, XML and HCL.
+PAIRED = (
+    r"(?i)(?:name|key|id|property|variable|parameter\w*)[\"']?[ \t]*[:=][ \t]*[\"']?"
+    + _NAME
+    + r"[\"']?,?"
+    + _SPACES
+    + r"[\"']?"
+    r"(?:value|parametervalue|val|content|default)[\"']?(?P<o>[ \t]*[:=][ \t]*)" + _VALUE
+)
+BLOCK = r"(?i)variable[ \t]+\"" + _NAME + r"\"[ \t]*\{[^{}]*?\bdefault(?P<o>[ \t]*=[ \t]*)" + _VALUE
+# `setx NAME value`, `ENV NAME value`, `--api-key value`, `requirepass value`.
+SPACED = (
+    r"(?i)(?:(?:^|\n|[ \t;&])(?:env|arg|setx|setenv|set|config[ \t]+set|configure[ \t]+set|config|set-variable)[ \t]+|(?:^|[\s'\"`(\[])--?)"
+    + _NAME
+    + r"(?P<o>[\"']?(?:[ \t]+|[ \t]*,[ \t]*|=))"
+    + _VALUE
+)
+DIRECTIVE = (
+    r"(?im)^[ \t]*(?P<n>requirepass|masterauth|masteruser_password|bindpw|rootpw|rootbindpw|rpcpassword|storepass|keypass)(?P<o>[ \t]+)"
+    + _VALUE
+)
+# `setPassword("…")`, `define('DB_PASSWORD', '…')`, `("password", "…")`.
+CALLED = r"(?i)" + _NAME + r"(?P<o>\([ \t]*|[\"'][ \t]*,[ \t]*)" + r"[rbfu@$]?(?:\"(?P<d>[^\"\n]+)\"|'(?P<s>[^'\n]+)')"
+ELEMENT = r"(?i)<" + _NAME + r"(?P<o>(?:[ \t][^<>\n]*)?>)\s*(?:<!\[CDATA\[)?(?P<u>[^<>\s\]]+)(?:\]\]>)?\s*</"
+ENTRY = r"(?i)(?:name|key)=[\"']" + _NAME + r"[\"'](?P<o>[^<>]*>)\s*(?:<[a-z]+>\s*)?(?P<u>[^<>\s]+)\s*</"
+BELOW = (
+    r"(?i)"
+    + _NAME
+    + r"[\"'`*]*(?P<o>:)[\"'`*]*[ \t]*(?:[>|][+-]?\d?)?\r?\n[ \t]*(?:```[a-z]*\r?\n)?[\"'`*]*(?P<u>[^\s\"'`*|<>]+)"
+)
+SENTENCE = (
+    r"(?i)\b(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|secret|token|api key|key|mot de passe|contrase[n\xf1]a)"
+    r"[\"'`*]*(?P<o>[ \t]+(?:is|was|ist|war|of|set to|changed to|to|est|es|=|-+)[ \t]*(?:now[ \t]+|set to[ \t]+|still[ \t]+)?:?)[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
+)
+SPACED_WORDS = (
+    r"(?i)\b(?P<n>(?:mot de passe|(?:api|access|secret|private|encryption|signing|auth|client|bearer|master|service|account|shared)[ \t]+"
+    r"(?:key|secret|token|password|pass)(?:[ \t]id)?)s?)" + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
 )
 
+# A name that says nothing, and a value that only chance can have made: `mailgun = '…'`.
+UNNAMED = r"(?P<n>[A-Za-z_][A-Za-z0-9_.-]*)[\"']?[ \t]*(?P<o>:=|=>|=|:)[ \t]*[\"'](?P<u>[A-Za-z0-9_+/=-]{20,})[\"']"
 
-def assignments(text: str) -> Iterator[Finding]:
-    """Values assigned to a name that says it is secret: `DB_PASSWORD=…`, `"password": "…"`, `| password | … |`."""
-    for found in compiled(ASSIGNED).finditer(text):
-        group = next(number for number in (1, 2, 3) if found.group(number) is not None)
-        name = found.group().lower()
-        a_password = any(word in name for word in PASSWORD_WORDS)
-        value = found.group(group)
-        operator = text[max(found.start(group) - 6, 0) : found.start(group)]
-        explicit = group != UNQUOTED or "=" in operator or "|" in operator
-        accept = (
-            is_secret
-            if (a_password and (explicit or is_mixed(value))) or (explicit and group != UNQUOTED)
-            else is_token
+_CUT = re.compile(
+    r"(?:;(?=\s*$|[A-Za-z_ ]+=)|&(?=[A-Za-z_.-]+=)|,(?=[A-Za-z_\"'.-]+[=:])|\\[nrt]|(?<=.{8})@(?=[\w.-]+[:/]))"
+)
+_TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?")
+_ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:][^=]")
+_TRAILING = ".,;:)]}*_`\\"
+
+
+@lru_cache(maxsize=1)
+def _triggers() -> Triggers:
+    return Triggers([needs for _, _, needs in _FORMS])
+
+
+def assignments(raw: bytes, text: str) -> Iterator[Finding]:
+    """Values that a name near them calls secret, in a view of the text."""
+    for number in _triggers().of(raw):
+        pattern, judge, _ = _FORMS[number]
+        regexp = compiled(pattern)
+        groups = {name.decode(): number for name, number in regexp.groupindex.items()}
+        values = [groups[name] for name in "dsbeu" if name in groups]
+        for found in regexp.finditer(raw):
+            yield from _judged(found, groups, values, text, judge)
+    yield from _unnamed(raw, text)
+
+
+def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
+    for found in compiled(UNNAMED).finditer(raw):
+        start, end = found.span(3)
+        if is_chance(text[start:end]) and not is_innocent(text[slice(*found.span(1))]):
+            yield Finding("ApiKey", start, end)
+
+
+def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str, judge: Judge) -> Iterator[Finding]:
+    kind = kind_of(text[slice(*found.span(groups["n"]))])
+    if kind is None:
+        return
+    group = next(number for number in values if found.start(number) >= 0)
+    start, end = found.span(group)
+    value = text[start:end]
+    quoted = group != groups.get("u")
+    if not quoted:
+        if value.rstrip("*_`").endswith(":") or "=[" in value:
+            return  # a label, or one whose value was redacted
+        value = _bare(value)
+        if (inner := _ASSIGNMENT.match(value)) and kind_of(inner.group(1)):
+            return  # the next pair, which is judged by itself
+    operator = text[slice(*found.span(groups["o"]))].strip()
+    if value and judge(kind, value, operator, quoted):
+        yield Finding("Password" if kind == "password" else "ApiKey", start, start + len(value))
+
+
+def _bare(value: str) -> str:
+    """An unquoted value without what follows it: the next pair of a connection string, a query or a list."""
+    if cut := _CUT.search(value):
+        value = value[: cut.start()]
+    bare = value.rstrip(_TRAILING)
+    # `P@ss)` keeps its bracket only where one was opened in it.
+    return bare if bare.count("(") <= bare.count(")") or value.count("(") == 0 else value
+
+
+def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
+    if kind == "password":
+        clear = quoted or operator not in (":", "|", "->")
+        if not clear and _TYPE_NAME.fullmatch(value):
+            return False
+        return (
+            is_password(value)
+            and (is_mixed(value) or (clear and len(value) >= 6 and value.islower()))
+            and _no_prose(value)
         )
-        if accept(value):
-            yield Finding(
-                type="Password" if a_password else "ApiKey",
-                start=found.start(group),
-                end=found.start(group) + len(value.rstrip(".,;:*_`)")),
-                severity="critical",
-                category="secret",
-            )
+    if kind == "secret":
+        return is_token(value) and _no_prose(value)
+    return is_random(value)
 
 
-_SECRET_HEADING = r"(?i)^[\s*_`]*" + _NAME + r"[\s*_`]*$"
-_DELIMITER_ROW = re.compile(r"^ {0,3}\|?(?:[ \t]*:?-+:?[ \t]*\|)*[ \t]*:?-+:?[ \t]*\|?[ \t]*$")
+def _strict(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    """Where the form itself says less: only what can't be a word."""
+    if kind == "password":
+        return (
+            len(value) >= 6
+            and is_password(value)
+            and is_mixed(value)
+            and any(map(str.isdigit, value))
+            and _no_prose(value)
+        )
+    return len(value) >= 12 and is_token(value) and _no_prose(value)
+
+
+def _argument(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    if kind == "password":
+        return is_password(value) and is_mixed(value) and len(value) >= 5 and _no_prose(value)
+    return is_token(value) and _no_prose(value)
+
+
+def _no_prose(value: str) -> bool:
+    """False for a quoted sentence: a secret rarely has blanks, and never several."""
+    return value.count(" ") <= 4 and (" " not in value or any(map(str.isdigit, value)))
+
+
+_FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
+    (ASSIGNED, _assigned, ()),
+    (SPACED_WORDS, _assigned, (" key", " secret", " token", " pass", " de ")),
+    (PAIRED, _assigned, ("value", "val", "default", "content")),
+    (BLOCK, _assigned, ("variable",)),
+    (SPACED, _argument, ()),
+    (DIRECTIVE, _argument, ("requirepass", "masterauth", "bindpw", "rootpw", "rpcpassword", "storepass", "keypass")),
+    (CALLED, _argument, ("('", '("', "',", '",', "( ", "' ,", '" ,')),
+    (ELEMENT, _assigned, ("</",)),
+    (ENTRY, _assigned, ("</",)),
+    (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
+    (SENTENCE, _strict, ("pass", "pwd", "kennwort", "secret", "token", "key", "contrase")),
+)
+
+_SECRET_HEADING = re.compile(r"^[\s*_`]*([\w .-]{2,40}?)[\s*_`]*$")
+_DELIMITER_ROW = r"(?m)^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)+\r?$"
 _CELL = re.compile(r"(?:\\.|[^|\\\n])+")
 
 
-def in_tables(text: str) -> Iterator[Finding]:
+def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
     """Values in pipe tables below a heading that says that they are secret."""
-    offset, heading, columns = 0, "", set[int]()
-    for line in text.splitlines(keepends=True):
+    for row in (
+        compiled(_DELIMITER_ROW).finditer(raw)
+        if b"-|" in raw or b"- |" in raw or b"|-" in raw or b":|" in raw or b"| -" in raw
+        else ()
+    ):
+        heading = text[text.rfind("\n", 0, max(row.start() - 1, 0)) + 1 : max(row.start() - 1, 0)]
+        kinds = {n: kind for n, cell in enumerate(_cells(heading)) if (kind := _heading_kind(cell.group()))}
+        if kinds:
+            yield from _below(text, row.end() + 1, kinds)
+
+
+def _heading_kind(cell: str) -> Kind | None:
+    found = _SECRET_HEADING.match(cell)
+    return kind_of(found.group(1).replace(" ", "_")) if found else None
+
+
+def _below(text: str, offset: int, kinds: dict[int, Kind]) -> Iterator[Finding]:
+    while offset < len(text):
+        stop = text.find("\n", offset)
+        line = text[offset : stop if stop >= 0 else len(text)]
         if "|" not in line:
-            columns = set()
-        elif "-" in line and _DELIMITER_ROW.match(line.rstrip("\r\n")):
-            columns = {n for n, cell in enumerate(_cells(heading)) if compiled(_SECRET_HEADING).match(cell.group())}
-        elif columns:
-            for number, cell in enumerate(_cells(line)):
-                value = cell.group().strip(" \t*_`")
-                if number in columns and is_secret(value) and (is_mixed(value) or is_token(value)):
-                    start = offset + cell.start() + cell.group().index(value)
-                    yield _password(start, start + len(value))
-        heading = line
-        offset += len(line)
+            return
+        for number, cell in enumerate(_cells(line)):
+            value = cell.group().strip(" \t*_`")
+            if (
+                number in kinds
+                and is_password(value)
+                and (is_token(value) or (kinds[number] == "password" and is_mixed(value)))
+            ):
+                start = offset + cell.start() + cell.group().index(value)
+                yield Finding("Password" if kinds[number] == "password" else "ApiKey", start, start + len(value))
+        if stop < 0:
+            return
+        offset = stop + 1
 
 
 def _cells(line: str) -> list[re.Match[str]]:
     bare = line.rstrip("\r\n \t").removesuffix("|")
     return [cell for cell in _CELL.finditer(bare) if cell.group().strip() or cell.start() > 0]
-
-
-def _password(start: int, end: int) -> Finding:
-    return Finding(type="Password", start=start, end=end, severity="critical", category="secret")

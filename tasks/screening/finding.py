@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks.model import Frozen
-
 Category = Literal["secret", "personal", "infrastructure"]
+Severity = Literal["low", "medium", "high", "critical"]
+_RANK = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 
-class Finding(Frozen):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """One finding. `start` and `end` are character offsets in the text that was scanned."""
 
     type: str
     start: int
     end: int
-    severity: Literal["low", "medium", "high", "critical"]
-    category: Category
+    severity: Severity = "critical"
+    category: Category = "secret"
 
 
 def merged(findings: list[Finding]) -> list[Finding]:
     """Findings in order and without overlap: those that overlap become one, of the gravest one's type."""
-    rank = {"low": 0, "medium": 1, "high": 2, "critical": 3}
     result: list[Finding] = []
     for finding in sorted(findings, key=lambda f: (f.start, -f.end)):
         last = result[-1] if result else None
         if last is None or finding.start >= last.end:
             result.append(finding)
-            continue
-        gravest = finding if rank[finding.severity] > rank[last.severity] else last
-        result[-1] = gravest.model_copy(update={"start": last.start, "end": max(last.end, finding.end)})
+        elif finding.end > last.end or _RANK[finding.severity] > _RANK[last.severity]:
+            gravest = finding if _RANK[finding.severity] > _RANK[last.severity] else last
+            result[-1] = replace(gravest, start=last.start, end=max(last.end, finding.end))
     return result

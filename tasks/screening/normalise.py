@@ -1,7 +1,8 @@
 """Other readings of a text: what a secret looks like when it was escaped, encoded or broken up by markup.
 
-Each reading knows for every character of it which characters of the source it stands for. Readings are read again,
-up to `DEPTH` deep: what was encoded twice, or encoded and then escaped, is found as well.
+Only the places are read again where something was undone, with what stands around them. A reading knows for every
+character which characters of the source it stands for. Readings are read again, up to `DEPTH` deep: what was encoded
+twice, or encoded and then escaped, is found as well.
 """
 
 from __future__ import annotations
@@ -11,79 +12,97 @@ import binascii
 import html
 import re
 import unicodedata
-from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from tasks.screening.view import INVISIBLE, compiled, view
+
 DEPTH = 3
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-_INLINE_TAG = r"</?(?:a|abbr|b|bdi|code|em|font|i|kbd|mark|s|small|span|strong|sub|sup|tt|u|wbr)(?:\s[^<>]{0,300})?/?>"
+AROUND = 200  # characters on each side of an undone place that are read again, and on to the next blank
+_TAG = r"</?(?:abbr|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|samp|small|span|strike|strong|sub|sup|s|tt|u|var|wbr)(?:\s[^<>]{0,300})?/?>"
+_TAG_IN_VIEW = _TAG.replace("{0,300}", "*")
+_BREAK = r"\\\r?\n|<br\s?/?>\r?\n?"
+_ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});"
+_MARK = r"\*{1,3}|__|`{1,2}|~~|==|\^|\+\+"
 _PIECE = re.compile(
-    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});"
-    r"|\\\r?\n|<br\s?/?>\r?\n?|<!--[^>]{0,300}-->|" + _INLINE_TAG + r"|\\[!-/:-@\[-`{-~]"
-    r"|(?:%[0-9A-Fa-f]{2})+|\*{1,3}|__|`{1,2}|~~"
+    rf"{_ENTITY}|{_BREAK}|<!--[^>]{{0,300}}-->|{_TAG}|\\[!-/:-@\[-`{{-~]|(?:%[0-9A-Fa-f]{{2}})+|{_MARK}"
     r"|\[(?=[^\[\]\n]{0,200}\]\([^()\s]{0,300}\))|\]\([^()\s]{0,300}\)"
     r"|[^\x00-\x7f]+",
     re.IGNORECASE,
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_WRAPPED_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{60,76}\r?\n[ \t]*)+[A-Za-z0-9+/]{1,76}={0,2}")
-_HEX = re.compile(r"\b(?:[0-9A-Fa-f]{2}){12,}\b")
+# Where, in a view, something stands inside a word and not just around it.
+_INSIDE = (
+    rf"(?i)[\w/+-](?:{_MARK}|<!--[^>]*-->|{_TAG_IN_VIEW}|\\?\r?\n?\\\r?\n|<br ?/?>\r?\n?)+[\w/+-]|{_ENTITY}|%[0-9A-F][0-9A-F]"
+    r"|\w\\[!-/:-@\[-`{-~]\w|\w\[[^\[\]\n]+\]\([^()\s]*\)|\]\([^()\s]*\)\w|[!-~]\x01+[!-~]|\x02"
+)
+_BLANK = re.compile(r"\s")
+_BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
+_WRAPPED_BASE64 = r"(?:[A-Za-z0-9+/]{60,76}\r?\n[ \t]*)+[A-Za-z0-9+/]{1,76}={0,2}"
+_HEX = r"\b(?:[0-9A-Fa-f]{2}){12,}\b"
 
 
-@dataclass
+@dataclass(slots=True)
 class Reading:
-    """A text, and for each character of it the span in the source that it stands for."""
+    """A text, and where its pieces stand in the text that it was read from, and so on to the source."""
 
-    text: str = ""
-    starts: array[int] = field(default_factory=lambda: array("L"))
-    ends: array[int] = field(default_factory=lambda: array("L"))
+    text: str
+    before: Reading | None = None
+    # Of each piece: its start here; start and end of what it stands for; whether character stands for character.
+    starts: list[int] = field(default_factory=list)
+    spans: list[tuple[int, int, bool]] = field(default_factory=list)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The place in the source of the characters from `start` to `end` of this reading."""
-        return self.starts[start], self.ends[end - 1]
+        if self.before is None:
+            return start, end
+        first, last = self._piece(start), self._piece(end - 1)
+        begin, stop, plain = self.spans[first]
+        a = begin + start - self.starts[first] if plain else begin
+        begin, stop, plain = self.spans[last]
+        b = begin + end - self.starts[last] if plain else stop
+        return self.before.span(a, max(b, a + 1))
+
+    def _piece(self, place: int) -> int:
+        return max(bisect_right(self.starts, place) - 1, 0)
 
 
-@dataclass
 class _Writer:
     """Puts a reading of `before` together, piece by piece."""
 
-    before: Reading
-    parts: list[str] = field(default_factory=list)
-    starts: array[int] = field(default_factory=lambda: array("L"))
-    ends: array[int] = field(default_factory=lambda: array("L"))
+    def __init__(self, before: Reading) -> None:
+        self._reading, self._parts, self._length = Reading("", before), list[str](), 0
 
     def keep(self, start: int, end: int) -> None:
         """The characters of `before` as they are."""
-        self.parts.append(self.before.text[start:end])
-        self.starts.extend(self.before.starts[start:end])
-        self.ends.extend(self.before.ends[start:end])
+        if end > start:
+            assert self._reading.before is not None  # noqa: S101 - a writer's reading has one
+            self._add(self._reading.before.text[start:end], (start, end, True))
 
     def put(self, plain: str, start: int, end: int) -> None:
         """`plain` in the place of the characters from `start` to `end`: any part of it stands for all of them."""
-        first, last = self.before.span(start, end)
-        self.parts.append(plain)
-        self.starts.extend([first] * len(plain))
-        self.ends.extend([last] * len(plain))
+        if plain:
+            self._add(plain, (start, end, False))
+
+    def _add(self, part: str, span: tuple[int, int, bool]) -> None:
+        self._reading.starts.append(self._length)
+        self._reading.spans.append(span)
+        self._parts.append(part)
+        self._length += len(part)
 
     def done(self) -> Reading:
-        return Reading("".join(self.parts), self.starts, self.ends)
-
-
-def as_written(text: str) -> Reading:
-    """The text itself."""
-    return Reading(text, array("L", range(len(text))), array("L", range(1, len(text) + 1)))
+        self._reading.text = "".join(self._parts)
+        return self._reading
 
 
 def readings(text: str) -> Iterator[Reading]:
-    """The normalised copy where it differs, and what stands encoded in the text or in the copy."""
-    layer, known = [as_written(text)], {text}
+    """What was broken up or escaped, put right, and what stands encoded in the text or in that."""
+    layer, known = [Reading(text)], {text}
     for _ in range(DEPTH):
         deeper: list[Reading] = []
         for reading in layer:
-            folded = _folded(reading)
-            for found in (folded, _decoded_runs(reading), _decoded_runs(folded)):
+            for found in (_folded(reading), _decoded_runs(reading)):
                 if found.text and found.text not in known:
                     known.add(found.text)
                     deeper.append(found)
@@ -92,35 +111,61 @@ def readings(text: str) -> Iterator[Reading]:
 
 
 def _folded(reading: Reading) -> Reading:
-    """NFKC, entities, escapes, percent-encoding undone; emphasis marks, inline tags, links and invisible characters gone."""
-    writer, position = _Writer(reading), 0
-    for found in _PIECE.finditer(reading.text):
-        writer.keep(position, found.start())
-        position = found.end()
-        if found.group()[0] > "\x7f":
-            _compose(writer, found.group(), found.start())
-        else:
-            writer.put(_plain(found.group()), found.start(), found.end())
-    writer.keep(position, len(reading.text))
+    """The places where something stands inside a word, with their surroundings: NFKC, entities, escapes and
+    percent-encoding undone; emphasis marks, inline tags, links and invisible characters gone.
+    """
+    writer = _Writer(reading)
+    text = reading.text
+    for start, stop in _surroundings(text, view(text)):
+        position = start
+        for found in _PIECE.finditer(text, start, stop):
+            writer.keep(position, found.start())
+            position = found.end()
+            if found.group()[0] > "\x7f":
+                _compose(writer, found.group(), found.start())
+            else:
+                writer.put(_plain(found.group()), found.start(), found.end())
+        writer.keep(position, stop)
+        writer.put("\n", max(stop - 1, start), stop)
     return writer.done()
+
+
+def _surroundings(text: str, raw: bytes) -> Iterator[tuple[int, int]]:
+    """The stretches of the text that are read again: each within lines, as far as a word goes."""
+    begin = end = -1
+    for found in compiled(_INSIDE).finditer(raw):
+        if found.end() <= end - AROUND // 2:
+            continue
+        left = max(text.rfind("\n", 0, found.start()) + 1, found.start() - AROUND)
+        while left > 0 and not text[left - 1].isspace():
+            left = max(text.rfind(" ", 0, left), text.rfind("\n", 0, left)) + 1
+        line = text.find("\n", found.end())
+        right = min(line if line >= 0 else len(text), found.end() + AROUND)
+        if right < len(text) and not text[right].isspace():
+            blank = _BLANK.search(text, right)
+            right = blank.start() if blank else len(text)
+        if left <= end:
+            end = max(end, right)
+            continue
+        if begin >= 0:
+            yield begin, end
+        begin, end = left, right
+    if begin >= 0:
+        yield begin, end
 
 
 def _compose(writer: _Writer, run: str, start: int) -> None:
     """A run of characters beyond ASCII, in NFKC and without invisible ones."""
-    if unicodedata.is_normalized("NFKC", run) and not _INVISIBLE.search(run):
-        writer.keep(start, start + len(run))
-        return
     for offset, char in enumerate(run, start):
-        plain = "" if _INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char)
-        writer.put(plain, offset, offset + 1)
+        writer.put("" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char), offset, offset + 1)
 
 
 def _plain(piece: str) -> str:
-    if piece[0] in "*`~_<[]" or piece[-1] == "\n":
+    if piece[0] in "*`~_<[]=^+" or piece[-1] == "\n":
         return ""
     if piece[0] == "&":
         plain = html.unescape(piece)
-        return "" if _INVISIBLE.fullmatch(plain) else plain
+        return "" if INVISIBLE.fullmatch(plain) else plain
     if piece[0] == "\\":
         return piece[1:]
     return unquote(piece, errors="replace")
@@ -131,11 +176,11 @@ def _decoded_runs(reading: Reading) -> Reading:
 
     Part of an encoded secret gives it away as well, so each run stands as a whole for its text.
     """
-    writer = _Writer(reading)
-    for pattern, decode in ((_BASE64, _base64), (_WRAPPED_BASE64, _base64), (_HEX, _hex)):
-        for found in pattern.finditer(reading.text):
-            if plain := _readable(decode(found.group())):
-                writer.put(plain + "\n", found.start(), found.end())
+    writer, raw = _Writer(reading), view(reading.text)
+    for pattern, decode in ((_BASE64, _base64), (_WRAPPED_BASE64, _base64), (_HEX, bytes.fromhex)):
+        for found in compiled(pattern).finditer(raw):
+            if plain := _readable(decode(found.group().decode("ascii"))):
+                writer.put(plain + "\n", *found.span())
     return writer.done()
 
 
@@ -147,16 +192,14 @@ def _base64(run: str) -> bytes:
         return b""
 
 
-def _hex(run: str) -> bytes:
-    return bytes.fromhex(run)
-
-
 def _readable(raw: bytes) -> str:
     """The bytes as text, if they are some: UTF-8, or UTF-16 as Windows writes it."""
     for encoding in ("utf-8", "utf-16-le"):
         try:
             text = raw.decode(encoding)
         except ValueError:
+            if encoding == "utf-8" and b"\x00" not in raw:
+                return ""
             continue
         if text and all(char.isprintable() or char in "\r\n\t" for char in text):
             return text

@@ -33,8 +33,7 @@ def entry(kind: str) -> Callable[[], object]:
         stock = importlib.import_module("bench.stock.app").app
         return lambda: stock.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
     importlib.import_module("worker.celery")
-    screening = importlib.import_module("tasks.screening")
-    screening.screen("The first look reads the rules.", screening.Policy())
+    importlib.import_module("tasks.screening")  # without a scan: the engine doesn't outlive a fork
     afterword: Callable[[], object] = importlib.import_module("worker.cli").main
     return afterword
 

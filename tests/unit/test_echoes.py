@@ -1,18 +1,110 @@
-"""A vendor's words are told without what was sent, and otherwise as they were said."""
+"""A vendor's words are told without what was sent, in whatever form it is repeated, and otherwise as they were said."""
 
 from __future__ import annotations
 
+import base64
+import codecs
+import html
+import json
+import quopri
+from urllib.parse import quote
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.http.echoes import MARK, RUN, without_echoes
+from tasks.http.echoes import DROPPED, MARK, RUN, Credential, without_credential, without_echoes
+from tasks.http.exchange import Response, credential_of
 
 BODY = "The pool of connections was exhausted\nbecause a deploy raised the time-out to an hour."
+PASSWORD = 'pl4nted-"not&a<secret>/' + "+Zx81"
+ACCOUNT = "svc-afterword@corp-mail.com"
+FORMS = {
+    "as it is": lambda s: s,
+    "HTML": html.escape,
+    "HTML, numbered": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "HTML, hexadecimal": lambda s: "".join(f"&#x{ord(c):x};" for c in s),
+    "HTML twice": lambda s: html.escape(html.escape(s)),
+    "URL": lambda s: quote(s, safe=""),
+    "URL, all of it": lambda s: "".join(f"%{b:02x}" for b in s.encode()),
+    "URL twice": lambda s: quote(quote(s, safe=""), safe=""),
+    "JSON": lambda s: json.dumps(s)[1:-1],
+    "JSON, all of it": lambda s: "".join(f"\\u{ord(c):04x}" for c in s),
+    "JSON in JSON": lambda s: json.dumps(json.dumps(s)),
+    "program": lambda s: "".join(f"\\x{b:02x}" for b in s.encode()),
+    "octal": lambda s: "".join(f"\\{b:03o}" for b in s.encode()),
+    "base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "base64 for URLs": lambda s: base64.urlsafe_b64encode(s.encode()).decode().rstrip("="),
+    "base64 inside a text": lambda s: base64.b64encode(f"user=x;{s};end".encode()).decode(),
+    "base64 of base64": lambda s: base64.b64encode(base64.b64encode(s.encode())).decode(),
+    "base64 of UTF-16": lambda s: base64.b64encode(s.encode("utf-16-le")).decode(),
+    "base64 over lines": lambda s: base64.encodebytes(f"{'x' * 50}{s}".encode()).decode(),
+    "base32": lambda s: base64.b32encode(s.encode()).decode(),
+    "hexadecimal": lambda s: s.encode().hex(),
+    "HEXADECIMAL": lambda s: s.encode().hex().upper(),
+    "hexadecimal, apart": lambda s: s.encode().hex(" "),
+    "hexadecimal, with colons": lambda s: s.encode().hex(":"),
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "over lines": lambda s: "\n".join(s[i : i + 6] for i in range(0, len(s), 6)),
+    "letter by letter": " ".join,
+    "with dots": ".".join,
+    "behind marks": "\u200b".join,
+    "in bold": lambda s: f"{s[:7]}<b>{s[7:]}</b>",
+    "backwards": lambda s: s[::-1],
+    "full width": lambda s: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in s),
+    "quoted-printable": lambda s: quopri.encodestring(s.encode("utf-16-be")).decode(),
+    "rot13": lambda s: codecs.encode(s, "rot13"),
+    "cut short": lambda s: s[:-6] + "…",
+    "its end": lambda s: "…" + s[8:],
+    "URL in HTML in JSON": lambda s: json.dumps(html.escape(quote(s, safe=""))),
+}
+FOUND = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60).filter(
+    lambda s: sum(c.isalnum() and c.isascii() for c in s) >= 10
+)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_credential_is_told_in_no_form(form):
+    told = without_credential(f"The login {form(PASSWORD)} is wrong.", Credential((PASSWORD,)))
+    assert told in (DROPPED, "The login [credential] is wrong.")
+
+
+@given(FOUND, st.sampled_from(sorted(set(FORMS) - {"cut short", "its end"})), st.text(max_size=40))
+def test_no_secret_is_told_in_any_form(secret, name, around):
+    told = without_credential(f"{around} {FORMS[name](secret)} {around}", Credential((secret,)))
+    assert told == DROPPED or "[credential]" in told
+    assert secret not in told
+
+
+def test_the_account_and_the_vendors_words_are_told():
+    sent = base64.b64encode(f"{ACCOUNT}:{PASSWORD}".encode()).decode()
+    credential = credential_of({"Authorization": f"Basic {sent}"})
+    words = f"The account {ACCOUNT} may not create pages in OPS (403)."
+    assert without_credential(words, credential) == words
+    assert without_credential(f"Bad header: Basic {sent}", credential) == "Bad header: [credential]"
+    assert PASSWORD not in repr(credential)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_an_answer_that_repeats_a_token_tells_none_of_it(form):
+    token = "tok3n" + "Q7Zx81Vb3Nm5Pw1Rt6Yu"
+    credential = credential_of({"Authorization": f"Bearer {token}"})
+    body = json.dumps({"message": f"invalid: {form(token)}"}).encode()
+    words = Response(400, {}, body, credential=credential).words()
+    assert words == DROPPED or "[credential]" in words
+    assert token not in words
 
 
 def test_what_was_sent_is_left_out_and_the_vendors_words_stay():
     said = "Error parsing xhtml near: was exhausted because a deploy raised the at [row,col]: [27,48]"
     assert without_echoes(said, [BODY]) == f"Error parsing xhtml near:{MARK}at [row,col]: [27,48]"
+
+
+@pytest.mark.parametrize("name", ["HTML, numbered", "URL", "JSON, all of it", "base64", "hexadecimal", "URL twice"])
+def test_what_was_sent_is_left_out_in_other_forms_as_well(name):
+    told = without_echoes(f"Error near {FORMS[name](BODY.splitlines()[0])}", [BODY])
+    assert told == "[left out: it repeats the content]"
 
 
 def test_short_matches_are_the_vendors_own_words():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from tasks.markup import azure_devops, clean, confluence, servicenow
 from tasks.markup.confluence import viewer
 from tasks.markup.title import title_of
 from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
+from worker.policy import screening_policy
 from worker.terminal.base import STOPPED, Context, Failure, common
 from worker.terminal.files import read_text
 
@@ -54,10 +56,10 @@ def render(context: Context, file: str, target: str, attach: tuple[Path, ...], p
         click.echo(body)
 
 
-def _verdict(text: str, *, released: bool = False) -> Verdict:
-    """Screening's verdict under the default policy; a text that can't be screened is one that would be stopped."""
+def _verdict(text: str, policy: Policy, *, released: bool = False) -> Verdict:
+    """Screening's verdict under this policy; a text that can't be screened is one that would be stopped."""
     try:
-        return screen(text, Policy(), released=released)
+        return screen(text, policy, released=released)
     except ScreeningFailed as failed:
         advice = "A job with this text would be held: shorten or correct the text."
         raise Failure(str(failed), code="screening_failed", advice=advice, status=STOPPED) from None
@@ -65,8 +67,9 @@ def _verdict(text: str, *, released: bool = False) -> Verdict:
 
 def _as_it_leaves(context: Context, text: str) -> str:
     """The text after screening. Where policy would stop it, that is said, and the rest reads as after a release."""
-    verdict = _verdict(text, released=True)
-    stopping = sorted({found.type for found in verdict.findings if Policy().action(found) in ("hold", "block")})
+    policy = screening_policy(context.settings)
+    verdict = _verdict(text, policy, released=True)
+    stopping = sorted({found.type for found in verdict.findings if policy.action(found) in ("hold", "block")})
     if stopping:
         context.tell(f"Warning: screening would stop this ({', '.join(stopping)}); see `afterword screen`.")
     return verdict.text
@@ -92,12 +95,12 @@ def _preview(target: str, title: str, body: str, attachments: tuple[confluence.A
 def screen_(context: Context, file: str) -> None:
     """Show what screening finds in FILE; exit 3 where policy would stop it."""
     text = read_text(file)
-    policy = Policy()
-    verdict = _verdict(text)
+    policy = screening_policy(context.settings)
+    verdict = _verdict(text, policy)
     rows = []
     for finding in verdict.findings:
         line = text.count("\n", 0, finding.start) + 1
-        rows.append({**finding.model_dump(), "line": line, "action": policy.action(finding)})
+        rows.append({**asdict(finding), "line": line, "action": policy.action(finding)})
     lines = [f"line {row['line']}: {row['type']} ({row['severity']}) → {row['action']}" for row in rows]
     context.show({"action": verdict.action, "findings": rows}, "\n".join([*lines, f"Verdict: {verdict.action}"]))
     if STRICTNESS.get(verdict.action, 0) >= STRICTNESS["hold"]:

@@ -1,0 +1,107 @@
+"""Secrets of known providers, by the rules of betterleaks: in this process and offline.
+
+The library can only scan: what its rules know of trying a secret at its provider is behind a command line that is
+never run. Its Go runtime doesn't outlive a fork, so it is loaded at the first scan, by the process that scans.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import betterleaks
+
+from tasks.screening.finding import Finding
+from tasks.screening.values import is_placeholder
+from tasks.screening.view import ascii_only
+
+PIECE, OVERLAP = 131_072, 4_096  # characters
+# These name an account or an address, not what opens it.
+_NOT_SECRET = (
+    "-id",
+    "-id.1",
+    "-url",
+    "-url.1",
+    "-host",
+    "-host.1",
+    "-name",
+    "-name.1",
+    "-domain.1",
+    "-username.1",
+    "-pub-key",
+    "-address",
+)
+_SECRET_URLS = frozenset({"slack-webhook-url", "sidekiq-sensitive-url"})
+
+
+class Forked(Exception):
+    """This process was forked from one that had scanned already: the engine would hang in it."""
+
+
+@lru_cache(maxsize=1)
+def _settings() -> str:
+    return str(resources.files(__package__) / "secrets.toml")
+
+
+@lru_cache(maxsize=1)
+def _loaded_by() -> int:
+    return os.getpid()
+
+
+def by_providers(raw: bytes) -> Iterator[Finding]:
+    """Findings of betterleaks in a view of a text; raises `Forked` in a process in which it can't work."""
+    if _loaded_by() != os.getpid():
+        raise Forked
+    plain = ascii_only(raw)
+    for start, end in _pieces(plain):
+        yield from _in_piece(plain[start:end], start)
+
+
+def _pieces(plain: bytes) -> Iterator[tuple[int, int]]:
+    """The text in one piece; a long one in several that overlap: rules that look for pairs cost more than linearly."""
+    start = 0
+    while len(plain) - start > PIECE:
+        line = plain.rfind(b"\n", start + PIECE // 2, start + PIECE)
+        end = line if line >= 0 else start + PIECE
+        yield start, end
+        start = end - OVERLAP
+    yield start, len(plain)
+
+
+def _in_piece(plain: bytes, offset: int) -> Iterator[Finding]:
+    found = betterleaks.scan_string(plain.decode("ascii"), _settings())
+    if not found:
+        return
+    lines = _line_starts(plain)
+    for one in found:
+        if one.confidence == "low" or (one.rule_id.endswith(_NOT_SECRET) and one.rule_id not in _SECRET_URLS):
+            continue
+        value = one.match.value or one.match.full
+        if is_placeholder(value):
+            continue
+        start = _place(plain, lines, one, value.encode())
+        if start >= 0:
+            kind = (
+                "PrivateKey" if "private-key" in one.rule_id else "JWT" if one.rule_id.startswith("jwt") else "ApiKey"
+            )
+            yield Finding(kind, offset + start, offset + start + len(value))
+
+
+def _line_starts(plain: bytes) -> list[int]:
+    starts, at = [0], plain.find(b"\n")
+    while at >= 0:
+        starts.append(at + 1)
+        at = plain.find(b"\n", at + 1)
+    return starts
+
+
+def _place(plain: bytes, lines: list[int], found: Any, value: bytes) -> int:
+    """Where the value stands, by the line and column that the engine tells of the match around it."""
+    line = lines[min(max(found.location.start_line - 1, 0), len(lines) - 1)]
+    match = plain.find(found.match.full.encode(), max(line + found.location.start_column - 2, 0))
+    if match < 0:
+        match = line
+    return plain.find(value, match)

@@ -1,0 +1,145 @@
+"""Personal data by shape, check digits and context; host names and private addresses as a note."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from tasks.screening import identities
+from tasks.screening.addresses import ipv4_kind, ipv6_kind, is_mac
+from tasks.screening.finding import Category, Finding, Severity
+from tasks.screening.phones import Phones
+from tasks.screening.view import compiled
+
+_LETTERS = r"a-zA-Z\xc0-\xff"
+EMAIL = rf"[{_LETTERS}0-9][{_LETTERS}0-9._%+'-]*@(?:[{_LETTERS}0-9][{_LETTERS}0-9-]*\.)+[{_LETTERS}]{{2,24}}"
+RESERVED_DOMAINS = re.compile(
+    r"(?:^|[.@])(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|localhost))$|\.(?:example|test|invalid|localhost)$",
+    re.IGNORECASE,
+)
+_MAILERS = ("noreply@", "no-reply@", "no_reply@", "donotreply@", "git@")
+HOST = (
+    r"(?i)\b(?:[a-z0-9][a-z0-9-]*\.)+(?:com|net|org|io|dev|cloud|app|local|internal|corp|lan|intra|edu|gov|de|uk|fr|nl|ch|at|eu|us|ca|"
+    r"au|jp|in|br)\b"
+)
+IPV4 = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
+IPV6 = r"(?i)[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}"
+MAC = r"(?i)\b(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4})\b"
+NUMBER = r"[+(]{0,2}\d(?:[ ().\-/]{0,3}\d){7,}"
+IBAN = r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9](?:[ -]?[A-Z0-9]){9,32}\b"
+_VERSION = re.compile(
+    rb"(?:\b(?:version|release|rel|ver|build|v|tag|macos|ios|android|windows|upgraded? to|chrome|section|chapter|oid)[\s:=\"'`/]*)$",
+    re.IGNORECASE,
+)
+_MORE_PARTS = re.compile(rb"\.\d|-[A-Za-z]|[+]\d|\w")
+SHORTEST, LONGEST = 8, 40  # characters of one number
+_MOMENT = re.compile(
+    r"(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.][0-3]?\d(?!\d)|\d{1,3}(?:\.\d{1,3}){3}(?!\d)|[0-3]?\d[/.-][0-3]?\d[/.-](?:19|20)\d\d(?!\d)|"
+    r"1[5-9]\d{8}(?:\d{3}){0,3}(?!\d)|20[0-3]\d{5}(?:\d{6})?(?!\d)"
+)
+_SMALL = re.compile(r"[1-9]\d?(?!\d)(?! ?\()")
+_DIGITS = re.compile(r"[+(]*\d+")
+_HEAD = re.compile(rb"[+(]*\d+[ ).\-/]*")
+_SEPARATORS = re.compile(rb"[ ).\-/]*")
+_PERSONAL: Category = "personal"
+
+
+def personal(raw: bytes, text: str) -> Iterator[Finding]:
+    """Personal data in a view of the text, and host names and private addresses."""
+    if b"@" in raw:
+        yield from _emails(raw, text)
+    yield from _addresses(raw)
+    yield from _numbers(raw)
+    yield from identities.in_context(raw, text)
+    if b"." in raw:
+        for found in compiled(HOST).finditer(raw):
+            if not RESERVED_DOMAINS.search(found.group().decode("latin-1")):
+                start, end = found.span()
+                yield Finding("Hostname", start, end, "low", "infrastructure")
+
+
+def _emails(raw: bytes, text: str) -> Iterator[Finding]:
+    for found in compiled(EMAIL).finditer(raw):
+        start, end = found.span()
+        value = text[start:end]
+        if not RESERVED_DOMAINS.search(value) and not value.lower().startswith(_MAILERS):
+            yield Finding("Email", start, end, "medium", _PERSONAL)
+
+
+def _addresses(raw: bytes) -> Iterator[Finding]:
+    for found in compiled(IPV4).finditer(raw):
+        start, end = found.span()
+        kind = ipv4_kind(found.group())
+        before = raw[start - 1 : start]
+        if (
+            kind
+            and not before.isalnum()
+            and before not in (b".", b"_")
+            and not _MORE_PARTS.match(raw, end)
+            and not _VERSION.search(raw[max(start - 24, 0) : start])
+        ):
+            yield _address(kind, "IPv4", start, end)
+    for found in compiled(IPV6).finditer(raw):
+        start, end = found.span()
+        around = raw[start - 1 : start] + raw[end : end + 1]
+        if (
+            not any(char in around for char in b":.")
+            and not around.replace(b"%", b"").isalnum()
+            and (kind := ipv6_kind(found.group()))
+        ):
+            yield _address(kind, "IPv6", start, end)
+    for found in compiled(MAC).finditer(raw):
+        start, end = found.span()
+        if (
+            is_mac(found.group())
+            and raw[start - 1 : start] not in (b":", b"-", b".")
+            and not re.match(rb"[:.-][0-9A-Fa-f]", raw[end : end + 2])
+        ):
+            yield Finding("MAC", start, end, "low", _PERSONAL)
+
+
+def _address(kind: str, name: str, start: int, end: int) -> Finding:
+    if kind == "private":
+        return Finding("Private" + name, start, end, "low", "infrastructure")
+    return Finding(name, start, end, "low", _PERSONAL)
+
+
+def _numbers(raw: bytes) -> Iterator[Finding]:
+    """Cards, phones and social security numbers among the runs of digits; account numbers among letters and digits."""
+    phones = Phones()
+    for found in compiled(NUMBER).finditer(raw):
+        start, end = found.span()
+        yield from _number(raw, start, end, phones)
+    for found in compiled(IBAN).finditer(raw):
+        start = found.start()
+        if length := identities.iban_length(found.group().decode("latin-1")):
+            yield Finding("IBAN", start, start + length, "high", _PERSONAL)
+
+
+def _number(raw: bytes, start: int, end: int, phones: Phones) -> Iterator[Finding]:
+    """What stands in one run of digits and separators, which may hold many numbers one after the other."""
+    before, behind = raw[max(start - 1, 0) : start], raw[end : end + 1]
+    finders: tuple[tuple[str, Severity, Callable[[str, str], int]], ...] = (
+        ("CreditCard", "high", identities.card),
+        ("SSN", "high", identities.ssn),
+        ("Phone", "medium", phones.find),
+    )
+    at = start
+    if before.isalpha() or before in (b"_", b"#"):  # the end of a word such as `v2` or `#1234`
+        at += _HEAD.match(raw, start, end).end() - start  # type: ignore[union-attr]
+    if behind.isalpha() or behind == b"_":  # the beginning of one
+        end = start + len(raw[start:end].rstrip(b"0123456789"))
+    while end - at >= SHORTEST:
+        value = raw[at : min(at + LONGEST, end)].decode("latin-1")
+        if other := _MOMENT.match(value) or _SMALL.match(value):
+            at += other.end()
+        else:
+            context = raw[max(at - 60, 0) : at].decode("latin-1")
+            for name, severity, find in finders:
+                if found := find(value, context):
+                    yield Finding(name, at, at + found, severity, _PERSONAL)
+                    at += found
+                    break
+            else:
+                at += _DIGITS.match(value).end()  # type: ignore[union-attr]
+        at += _SEPARATORS.match(raw[at : at + 8]).end()  # type: ignore[union-attr]

@@ -1,0 +1,36 @@
+"""One pass over a text: every finder on the text itself and on each other reading of it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tasks.screening.assignments import assignments, in_tables
+from tasks.screening.engine import by_providers
+from tasks.screening.finding import Finding, merged
+from tasks.screening.normalise import readings
+from tasks.screening.personal import personal
+from tasks.screening.shapes import by_shape
+from tasks.screening.view import view
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def scan(text: str) -> list[Finding]:
+    """All findings, in order and without overlap, as character offsets in `text`."""
+    source = text if text.isascii() else _SURROGATES.sub("\ufffd", text)
+    found = list(_in_one(source))
+    for reading in readings(source):
+        for finding in _in_one(reading.text):
+            start, end = reading.span(finding.start, finding.end)
+            found.append(Finding(finding.type, start, end, finding.severity, finding.category))
+    return merged(found)
+
+
+def _in_one(text: str) -> Iterator[Finding]:
+    raw = view(text)
+    yield from by_shape(raw, text)
+    yield from assignments(raw, text)
+    yield from in_tables(raw, text)
+    yield from by_providers(raw)
+    yield from personal(raw, text)

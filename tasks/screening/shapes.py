@@ -1,0 +1,254 @@
+"""Secrets by their own shape or by the command around them: keys in armour, tokens, addresses with a password."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tasks.screening.finding import Finding
+from tasks.screening.values import is_bearer, is_chance, is_mixed, is_password, is_placeholder, is_token
+from tasks.screening.view import Triggers, compiled
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A pattern whose group `v` is the secret, if `accept` agrees. Without one of `needs` in the text it isn't tried."""
+
+    type: str
+    needs: tuple[str, ...]
+    pattern: str
+    accept: Callable[[str], bool] = bool
+
+
+def _account(value: str) -> bool:
+    """`user:password` of curl and its like; a variable or a documented example is neither."""
+    user, _, password = value.partition(":")
+    return (
+        is_password(password) and password.lower() != user.lower() and not is_placeholder(user) | user.startswith("$")
+    )
+
+
+def _option(value: str) -> bool:
+    return is_password(value) and is_mixed(value) and not value.startswith("-")
+
+
+def _fixed(value: str) -> bool:
+    return not is_placeholder(value) and "EXAMPLE" not in value.upper()
+
+
+SHAPES = (
+    Shape("PrivateKey", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d:(?P<v>[^\x00]*?Private-MAC: *[0-9a-f]{8,})"),
+    Shape("PrivateKey", ("AGE-SECRET-KEY-",), r"\b(?P<v>AGE-SECRET-KEY-1[0-9A-Z]{50,70})\b", _fixed),
+    Shape(
+        "UrlCredentials",
+        ("@",),
+        r"\b(?:[A-Za-z][A-Za-z0-9+.-]*)://[^\s:/@<>\"'`]*:(?P<v>[^\s/<>\"'`]+)@[A-Za-z0-9\[{$%_-]",
+        lambda v: (
+            not is_placeholder(v)
+            and not v.startswith(("$", "{", "%7B"))
+            and v.lower() not in ("pass", "pw", "pwd", "postgres@")
+        ),
+    ),
+    Shape("Bearer", ("bearer",), r"(?i)\bbearer[ \t:=]+[\"'`*]*(?P<v>[A-Za-z0-9._~+/=-]{8,})", is_bearer),
+    Shape(
+        "Bearer",
+        ("token ",),
+        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?token[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
+        is_bearer,
+    ),
+    Shape(
+        "BasicAuth",
+        ("basic ",),
+        r"(?i)\bbasic[ \t]+(?P<v>[A-Za-z0-9+/]{8,}={0,2})",
+        lambda v: is_bearer(v) and len(v) % 4 == 0,
+    ),
+    Shape(
+        "ApiKey",
+        ("authorization",),
+        r"(?i)\bauthorization[\"']?[ \t]*[:=][ \t]*[\"']?(?P<v>[A-Za-z0-9._~+/=:-]{16,})",
+        is_token,
+    ),
+    Shape(
+        "ApiKey",
+        ("-H", "header"),
+        r"(?i)(?:-H|--header)[ =]*[\"'](?:[a-z]+-)*(?:key|token|secret|auth|password)[a-z-]*:[ \t]*(?P<v>[^\s\"']+)",
+        is_token,
+    ),
+    Shape("Cookie", ("cookie:",), r"(?i)\bcookie:[ \t]*[A-Za-z0-9_.-]+=(?P<v>[^;\s]{16,})", is_token),
+    Shape("JWT", ("eyJ",), r"\b(?P<v>eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,})", _fixed),
+    Shape("AwsAccessKey", ("AKIA", "ASIA", "ABIA", "ACCA"), r"\b(?P<v>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", _fixed),
+    Shape(
+        "ApiKey",
+        ("gh", "glpat-", "xox", "sk", "rk_", "AIza", "npm_", "pypi-", "ATATT3", "SG.", "hvs.", "dop_v1_", "NRAK-"),
+        r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_.-]{20,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|ATATT3[A-Za-z0-9_=-]{50,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hvs\.[A-Za-z0-9_-]{20,}|dop_v1_[a-f0-9]{64}|NRAK-[A-Z0-9]{27})",
+        lambda v: _fixed(v) and any(map(str.isdigit, v)),
+    ),
+    Shape("ApiKey", ("Key=",), r"(?i)\b(?:AccountKey|SharedAccessKey)=(?P<v>[A-Za-z0-9+/]{20,}={0,2})", _fixed),
+    Shape("ApiKey", ("sig=",), r"[?&;]sig=(?P<v>[A-Za-z0-9%+/]{30,}(?:%3[Dd]|=)*)"),
+    Shape(
+        "Webhook",
+        (
+            "hooks.slack",
+            "webhook",
+            "discord",
+            "logic.azure",
+            "hooks.zapier",
+            "chat.googleapis",
+            "powerplatform",
+            "hooks/",
+        ),
+        r"(?i)(?P<v>https://(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,}"
+        r"|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[^\s\"'<>()\]`|]{20,}|outlook\.office(?:365)?\.com/webhook/[^\s\"'<>()\]`|]{20,}"
+        r"|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/[0-9]+/[A-Za-z0-9_-]{20,}"
+        r"|[a-z0-9.-]+\.logic\.azure\.com[^\s\"'<>()\]`|]*sig=[^\s\"'<>()\]`|]+|[a-z0-9.-]+\.powerplatform\.com[^\s\"'<>()\]`|]*sig=[^\s\"'<>()\]`|]+"
+        r"|hooks\.zapier\.com/hooks/catch/[0-9]+/[a-z0-9]+/?|chat\.googleapis\.com/v1/spaces/[^\s\"'<>()\]`|]*key=[^\s\"'<>()\]`|]+))",
+        lambda v: not re.search(r"(?i)x{5,}|y{5,}|z{5,}|T0{4}|B0{4}|/T\.\.\.", v),
+    ),
+    Shape(
+        "Password",
+        (" -u", "--user", "-user", " -U"),
+        r"(?:\bcurl\b[^\n]*?|[ \t])(?:-u|--user|--proxy-user|-U)[ \t=]*[\"']?(?P<v>[^\s:\"'/$<{]+:[^\s\"'`]+)",
+        _account,
+    ),
+    Shape("Password", ("sshpass",), r"\bsshpass[ \t]+-p[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password",
+        ("mysql", "mariadb", "mongo"),
+        r"\b(?:mysql|mariadb|mongo)\w*\b[^\n]*?[ \t]-p[ \t]?[\"']?(?P<v>[^\s\"'=]+)",
+        _option,
+    ),
+    Shape(
+        "Password",
+        ("redis-cli", "valkey-cli"),
+        r"\b(?:redis|valkey)-cli\b[^\n]*?[ \t](?:-a|--pass)[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    Shape(
+        "Password",
+        ("docker login", "podman login", "helm registry", "az login", "skopeo login", "oras login"),
+        r"\b(?:docker|podman|az|registry|skopeo|oras)[ \t]+login\b[^\n]*?[ \t]-p[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    Shape(
+        "Password",
+        ("sqlcmd", "isql", "bcp "),
+        r"\b(?:sqlcmd|isql|bcp)\b[^\n]*?[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    Shape("Password", ("ldap",), r"\bldap\w+\b[^\n]*?[ \t]-w[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password", ("htpasswd",), r"\bhtpasswd[ \t]+-\w*b\w*[ \t]+\S+[ \t]+\S+[ \t]+[\"']?(?P<v>[^\s\"']+)", _option
+    ),
+    Shape("Password", ("-pass",), r"-pass(?:in|out)?[ \t]+[\"']?pass:(?P<v>[^\s\"']+)", _option),
+    Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?\\\\\S+[ \t]+(?P<v>[^\s/]+)[ \t]+/user", _option),
+    Shape(
+        "Password", ("login ", "machine "), r"\blogin[ \t\r\n]+\S+[ \t\r\n]+password[ \t\r\n]+(?P<v>\S+)", is_password
+    ),
+    Shape(
+        "Password",
+        ("identified by", "identified with", "password '"),
+        r"(?i)\b(?:identified[ \t]+(?:with[ \t]+\S+[ \t]+)?by|password)[ \t]+(?:password[ \t]+)?'(?P<v>[^'\n]+)'",
+        is_password,
+    ),
+    Shape(
+        "Password",
+        (":*:", "5432:", "6432:", "5433:"),
+        r"(?m)^[ \t]*[\w.*-]+:(?:\d{2,5}|\*):[\w*.-]+:[\w*.-]+:(?P<v>[^\s:]+)[ \t]*$",
+        is_password,
+    ),
+    Shape("Password", ("smbclient", "username=", "-U "), r"[ \t]-U[ \t]*[\"']?[\w.\\@-]+%(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password",
+        ("chpasswd",),
+        r"\becho[ \t]+[\"']?[\w.-]+:(?P<v>[^\s\"'|]+)[\"']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?chpasswd",
+        is_password,
+    ),
+    Shape(
+        "Password",
+        ("sudo -S", "--stdin", "-stdin"),
+        r"\becho[ \t]+(?:-n[ \t]+)?[\"']?(?P<v>[^\s\"'|$]+)[\"']?[ \t]*\|[^\n]*(?:sudo[ \t]+-S|--?[a-z-]*stdin)",
+        _option,
+    ),
+)
+LONGEST = 40_000  # characters of an armoured key
+_LINE = re.compile(
+    r"[ \t>|*#\"'`+,-]*(?:(?:[A-Za-z][A-Za-z-]+:[ ][^\n]*)|(?P<body>=?[A-Za-z0-9+/=\\]+))?[ \t\"'`,;+\\|]*(?:\r?\n|$)"
+)
+
+
+@lru_cache(maxsize=1)
+def _triggers() -> Triggers:
+    return Triggers([shape.needs for shape in SHAPES])
+
+
+def by_shape(raw: bytes, text: str) -> Iterator[Finding]:
+    """Every shape's findings in a view of the text."""
+    yield from _armoured(text)
+    ids: list[int] = []
+    for number in _triggers().of(raw):
+        shape = SHAPES[number]
+        for found in compiled(shape.pattern).finditer(raw):
+            start, end = found.span(1)
+            value = text[start:end].rstrip(".,;:)*_`]" if shape.type != "PrivateKey" else "")
+            if shape.accept(value):
+                yield Finding(shape.type, start, start + len(value))
+                if shape.type == "AwsAccessKey":
+                    ids.append(start)
+    if ids:
+        yield from _beside(raw, text, ids)
+
+
+def _beside(raw: bytes, text: str, ids: list[int]) -> Iterator[Finding]:
+    """The secret halves of AWS keys, within a few lines of their ids."""
+    for found in compiled(r"(?:^|[^A-Za-z0-9/+=])([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)").finditer(raw):
+        start, end = found.span(1)
+        near = bisect_left(ids, start - 300)
+        if near < len(ids) and ids[near] < end + 300 and is_chance(text[start:end]) and _fixed(text[start:end]):
+            yield Finding("ApiKey", start, end)
+
+
+def _armoured(text: str) -> Iterator[Finding]:
+    """Private keys from BEGIN to END, or to the end of what can belong to one."""
+    at = 0
+    while (begin := text.find("-----BEGIN ", at)) >= 0:
+        at = begin + 11
+        head = text[at : at + 64]
+        if not (kind := re.match(r"[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----", head)):
+            continue
+        body = at + kind.end()
+        following = text.find("-----BEGIN ", body, body + LONGEST)
+        end = text.find("-----END ", body, following if following >= 0 else body + LONGEST)
+        if end >= 0:
+            tail = re.match(r"-----END [A-Z0-9 ]*-{0,5}", text[end : end + 64])
+            at = end + (tail.end() if tail else 8)
+        else:
+            at = _end_of_body(text, body)
+        if (
+            not re.search(
+                r"(?i)^\W*(?:\.{3}|…|<[^>]*>|redacted|\[[^\]]*\]|x{3,})\W*$", text[body : end if 0 <= end <= at else at]
+            )
+            or at - body > 200
+        ):
+            yield Finding("PrivateKey", begin, at)
+
+
+def _end_of_body(text: str, at: int) -> int:
+    """Where what can belong to a key ends: the last line of base64 behind its BEGIN, on one line or on many."""
+    end, blank = at, 0
+    while at < len(text) and (line := _LINE.match(text, at)) and line.end() > at:
+        blank = 0 if line.group("body") or ":" in line.group() else blank + 1
+        if line.group("body") and (len(line.group("body")) >= 12 or end > at - 2):
+            end = at + len(line.group().rstrip())
+        elif line.group("body"):
+            break
+        if blank > 2:
+            break
+        at = line.end()
+    if end == at or text[end : end + 1] not in ("", "\n", "\r"):
+        glued = re.compile(r"[\sA-Za-z0-9+/=\\]*[A-Za-z0-9+/=]").match(text, end)
+        if glued and " " not in glued.group().strip()[:60]:
+            end = max(end, glued.end())
+    return end

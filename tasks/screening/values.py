@@ -1,0 +1,141 @@
+"""Says of a value whether it can be a password or a token, or is a placeholder, code, a path or plain words. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+
+from tasks.screening.view import compiled, view
+
+PLACEHOLDER = re.compile(
+    r"""(?:<.*>?|\[.*\]?|\{.*|\$.*|%.*%|\#\{.*|@[\w.]+@|!(?:Ref|Sub|GetAtt|vault|ImportValue|Join)\b.*|x+|X+|\*+.*|[*•.]+|-+|_+|=+|\?+|
+    (?:your|insert|enter|put|replace|paste|provide)[-_ ].*|your[a-z]*(?:key|token|password|secret)?|(?:the|some|an?|see|use|add)[ ].*|
+    (?:my|the|some|an?)[-_ ](?:super[-_ ]?)?(?:secret|password|passwd|token|api|key|pass|value|string)\w*|
+    [a-z][a-z0-9+.-]*://.*|
+    none|null|nil|nul|true|false|yes|no|on|off|empty|unset|undefined|default|secret|password|passwd|pass|token|key|string|str|int|
+    bool|boolean|text|required|optional|expired|invalid|valid|wrong|rotated|reset|missing|unknown|unchanged|hidden|n/a|na|tbd|
+    and|or|is|was|for|in|from|to|env|vault|sealed|include|same-origin|omit|basic|bearer|disabled|enabled|admin|root|user|guest|test|
+    username|foo|bar|baz|abc|value|prompt|changeme|object|integer|any|bytes|varchar|secretstr|optional\[.*|
+    (?:arn|vault|op|ref|kms|ssm|awssm|keyring|env|secret|file|https?|s3|gs|git|ssh|docker|oci|urn|data|jdbc|azurekeyvault)(?::|\+vault).*|enc\(.*)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+HOLDS = (
+    r"(?i)redacted|change[-_ ]?me|change[-_ ]?it|placeholder|replace[-_ ]?me|example|dummy|sample|not[-_ ]?set|goes[-_ ]?here|"
+    r"fill[-_ ]?in|insert|to[-_ ]?be[-_ ]?set|removed|obfuscated|sanitized|masked|censored|fake|todo|fixme|foobar|notreal|mock|"
+    r"xxx|\*\*\*|\.\.\.|###|000000000|123456789012|abcdefgh|0123456789|environ|getenv|process\.env|secretsmanager|keyvault|key_vault|"
+    r"secret_manager|ssm:"
+)
+CODE = re.compile(
+    r"""(?:await|new|return|function|lambda|func|def|import|not|typeof)\b.*|
+    [$@&!]?[A-Za-z_][\w.\->:]*\(.*|                      # a call
+    [A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+[\[\](){};,]*|         # an attribute
+    [A-Za-z_]\w*\[.*|                                    # an element
+    [A-Z][A-Z_]*(?:_[A-Z]+)+\d?|                           # a constant's or variable's name
+    [a-z_]+(?:_[a-z]+)+|                                    # an identifier
+    [=<>!|&+]+.*|/\*.*|//.*|\\.*|`.*""",
+    re.VERBOSE,
+)
+PATH = re.compile(
+    r"""(?:\.{0,2}|~)(?:/[\w.@{}$-]+){1,}/?|[A-Za-z]:[\\/].*|\\\\.*|[\w./-]+/[\w./-]+\.[a-z]{1,5}|
+    [\w.-]+\.(?:pem|key|crt|cer|p12|pfx|jks|txt|json|ya?ml|toml|ini|cfg|conf|env|properties|xml|log|md|py|js|ts|go|rb|java|kt|cs|sh|sql|csv|gpg|asc|html?|php|tf)""",
+    re.VERBOSE,
+)
+DATE = re.compile(
+    r"\d{4}-\d\d(?:-\d\d)?(?:[T ]\d\d?:.*)?|\d{1,2}[:/.]\d\d(?:[:/.]\d{2,4})?Z?|\d+(?:\.\d+)*(?:%|[smhdw]|ms|min|kb|mb|gb|k|m)?",
+    re.IGNORECASE,
+)
+UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WORDS = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]+")
+_EDGES = "\"'`*_.,;:!?)]}>"
+_VOWELS = re.compile(r"[aeiouyAEIOUY]")
+
+
+def entropy(value: str) -> float:
+    """Shannon entropy in bits per character."""
+    counts = Counter(value)
+    return -sum(n / len(value) * math.log2(n / len(value)) for n in counts.values()) if value else 0.0
+
+
+def is_placeholder(value: str) -> bool:
+    """True for what stands in documentation where a secret would be."""
+    bare = value.strip("\"'`*_., ;:")
+    return (
+        not bare
+        or bool(PLACEHOLDER.fullmatch(bare) or "…" in bare or compiled(HOLDS).search(view(bare)))
+        or len(set(bare.lower())) <= 2
+    )
+
+
+@lru_cache(maxsize=4096)
+def is_password(value: str) -> bool:
+    """True for what may be a password: no placeholder, no code, no path."""
+    return len(value) >= 4 and not is_placeholder(value) and not CODE.fullmatch(value) and not PATH.fullmatch(value)
+
+
+def is_mixed(value: str) -> bool:
+    """True for what isn't a plain word, a number or a date: prose after `password:` is rarely the password."""
+    word = value.strip(_EDGES)
+    return not re.fullmatch(r"[a-z]+(?:['-][a-z]+)*|[A-Z][a-z]+|[A-Z]{2,}", word) and not DATE.fullmatch(word)
+
+
+@lru_cache(maxsize=4096)
+def is_token(value: str) -> bool:
+    """True for what may be a token: a password of eight characters or more, with a digit, and not made of words."""
+    if len(value) < 8 or not is_password(value) or DATE.fullmatch(value):
+        return False
+    if UUID.fullmatch(value):
+        return True
+    if not any(char.isdigit() for char in value):
+        return len(value) >= 16 and entropy(value) >= 3.6 and not _wordy(value)
+    return not _wordy(value)
+
+
+@lru_cache(maxsize=4096)
+def is_random(value: str) -> bool:
+    """True for what chance made: long, with digits among letters, and without words."""
+    if len(value) < 16 or not is_token(value) or UUID.fullmatch(value):
+        return False
+    letters = sum(char.isalpha() for char in value)
+    digits = sum(char.isdigit() for char in value)
+    return (
+        digits >= 2 and letters >= 3 and entropy(value) >= (3.0 if re.fullmatch(r"[0-9a-f]+|[0-9A-F]+", value) else 3.4)
+    )
+
+
+def _wordy(value: str) -> bool:
+    """True where most of the value is words, as in `my-app-secret-v2`, `UserServiceToken1` or `sha256-checksum`."""
+    runs = list(re.findall(r"[A-Z]?[a-z]+|[A-Z]+", value))
+    in_words = sum(len(run) for run in runs if len(run) >= 3 and _VOWELS.search(run) and not _clumsy(run))
+    switches = sum(a.isdigit() != b.isdigit() for a, b in itertools.pairwise(value))
+    return in_words * 2 > len(value) and switches <= 3 and not re.search(r"[!@#$%^&*+=]", value)
+
+
+def _clumsy(run: str) -> bool:
+    """True for letters that no word has in a row."""
+    return bool(re.search(r"[bcdfghjklmnpqrstvwxz]{5}|[aeiouy]{4}|q[^u]|[jvwxz][jvwxzq]", run.lower()))
+
+
+@lru_cache(maxsize=4096)
+def is_bearer(value: str) -> bool:
+    """True for what may follow `Bearer`, `Basic` or `Token`: long, and not a word."""
+    return (
+        len(value) >= 12
+        and is_password(value)
+        and not _wordy(value)
+        and (any(map(str.isdigit, value)) or entropy(value) > 3.5)
+    )
+
+
+def is_chance(value: str) -> bool:
+    """True for what can only be a token, whatever it is called: drawn from small and capital letters and digits."""
+    return (
+        20 <= len(value) <= 120
+        and is_random(value)
+        and any(map(str.islower, value))
+        and any(map(str.isupper, value))
+        and entropy(value) >= 3.9
+        and sum(map(str.isdigit, value)) >= 3
+    )

@@ -1,0 +1,96 @@
+"""A text as bytes, one for each character: patterns run on it at full speed, and its offsets are those of the text."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+_ERRORS = "afterword-view"
+_SAME = str.maketrans(
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u2013\u2014\u2212\uff1a\uff1d\u2192",
+    "''''\"\"\"\"'\"---:=>",
+)
+_PLAIN = bytes(range(256)).translate(bytes.maketrans(b"\x00\x01\x02\x80\x85\xa0\xad", b"   \x02\n \x01"))
+# Default ignorable and format characters (Unicode 16, DerivedCoreProperties), and marks that combine with a letter.
+INVISIBLE = re.compile(
+    "[\u00ad\u0300-\u036f\u0600-\u0605\u061c\u06dd\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u20d0-\u20f0\u3164\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+)
+UNSEEN, COMPATIBLE = (
+    b"\x01",
+    b"\x02",
+)  # what stands in a view for an invisible character, and for another form of an ASCII one
+_ASCII = bytes(byte if byte < 0x80 else 0x20 for byte in range(256))
+_OPTIONS = re2.Options()
+_OPTIONS.encoding = re2.Options.Encoding.LATIN1
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = 64 << 20
+_FOLDED = re2.Options()
+_FOLDED.encoding = re2.Options.Encoding.LATIN1
+_FOLDED.case_sensitive = False
+_FOLDED.max_mem = 64 << 20
+
+
+@lru_cache(maxsize=4096)
+def _standing_in(char: str) -> str:
+    """What stands for a character beyond Latin-1: a letter for a letter, a blank for a blank."""
+    if INVISIBLE.fullmatch(char):
+        return "\xad"
+    same = char.translate(_SAME)
+    if same != char:
+        return same
+    if char.isspace():
+        return "\n" if char in "\u2028\u2029" else " "
+    if (other := unicodedata.normalize("NFKC", char)).isascii() and other.isalnum():
+        return "\x80"
+    return "\xff" if char.isalpha() else "9" if unicodedata.category(char) == "Nd" else "\xa4"
+
+
+def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    run = error.object[error.start : error.end]
+    return "".join(map(_standing_in, run)).encode("latin-1"), error.end
+
+
+codecs.register_error(_ERRORS, _replaced)
+
+
+def view(text: str) -> bytes:
+    """The text in Latin-1, with typographic quotes and dashes as plain ones and a stand-in for every other character."""
+    return text.encode("latin-1", _ERRORS).translate(_PLAIN)
+
+
+def ascii_only(raw: bytes) -> bytes:
+    """The view with a blank for each character beyond ASCII, for an engine that reads UTF-8."""
+    return raw if raw.isascii() else raw.translate(_ASCII)
+
+
+@lru_cache(maxsize=256)
+def compiled(pattern: str) -> Any:
+    """The pattern for views, compiled by RE2: linear in the text, whatever the text."""
+    return re2.compile(pattern.encode("latin-1"), _OPTIONS)
+
+
+class Triggers:
+    """Tells in one pass which of many rules may find something: each needs one of its literals, in any case."""
+
+    def __init__(self, needs: Sequence[tuple[str, ...]]) -> None:
+        self._set = re2.Set.SearchSet(_FOLDED)
+        self._always = [number for number, literals in enumerate(needs) if not literals]
+        self._owner: list[int] = []
+        for number, literals in enumerate(needs):
+            for literal in literals:
+                self._set.Add(re.escape(literal.encode()))
+                self._owner.append(number)
+        self._set.Compile()
+
+    def of(self, raw: bytes) -> list[int]:
+        """The numbers of the rules worth trying, in order."""
+        return sorted({*self._always, *(self._owner[found] for found in self._set.Match(raw) or ())})

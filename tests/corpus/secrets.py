@@ -1,0 +1,441 @@
+"""Secrets in the places where people leave them, and what only looks like one. Chance draws the values, from a seed."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+from collections.abc import Iterator
+
+LOWER, UPPER, DIGITS = string.ascii_lowercase, string.ascii_uppercase, string.digits
+ALNUM, HEX = LOWER + UPPER + DIGITS, DIGITS + "abcdef"
+
+
+class Draw:
+    """Values as chance makes them, the same ones in each run."""
+
+    def __init__(self, seed: int = 7) -> None:
+        self._random = random.Random(seed)
+
+    def of(self, alphabet: str, length: int) -> str:
+        while True:
+            value = "".join(self._random.choices(alphabet, k=length))
+            if any(c.isdigit() for c in value) or not any(c.isdigit() for c in alphabet):
+                return value
+
+    def password(self) -> str:
+        word = self._random.choice(["Tangerine", "marmot", "Kestrel", "viola", "Bramble", "quartz", "Harbor"])
+        mark = self._random.choice("!#-_+@%")
+        return f"{word}{mark}{self.of(DIGITS, 3)}{self._random.choice(LOWER + UPPER)}"
+
+
+# %s is the password; each is a line that somebody pasted into a post-mortem.
+EVERYDAY = r"""dbPassword=%s
+db_password = "%s"
+adminPassword: %s
+userPassword='%s'
+export PGPASSWORD=%s
+PGPASSWORD=%s psql -h db -U app
+DB_PASS=%s
+DB_PWD=%s
+MYSQL_ROOT_PASSWORD=%s
+POSTGRES_PASSWORD: %s
+REDIS_PASSWORD="%s"
+spring.datasource.password=%s
+spring.rabbitmq.password: %s
+"password": "%s"
+"adminPassword" : "%s",
+{"user": "svc", "dbPassword": "%s"}
+smtpPassword=%s
+LDAP_BIND_PASSWORD=%s
+ldapBindPw: %s
+ftp_passwd = %s
+rootPass=%s
+KEYSTORE_PASSWORD=%s
+server.ssl.key-store-password=%s
+trustStorePassword = "%s"
+ENV DB_PASSWORD=%s
+ENV DB_PASSWORD %s
+ARG ADMIN_PASSWORD=%s
+      - MYSQL_PASSWORD=%s
+      MYSQL_PASSWORD: %s
+        - name: DB_PASSWORD
+          value: %s
+        - name: "SMTP_PASSWORD"
+          value: "%s"
+{"name": "DB_PASSWORD", "value": "%s"}
+{ name = "DB_PASSWORD", value = "%s" }
+variable "db_password" {\n  type = string\n  default = "%s"\n}
+master_password = "%s"
+administrator_login_password = "%s"
+machine build.corp-host.com login deploy password %s
+db.corp-host.com:5432:orders:app:%s
+*:*:*:postgres:%s
+curl -u deploy:%s https://build.corp-host.com/api
+curl --user 'deploy:%s' https://build.corp-host.com/api
+curl -s -k -X POST -u "admin:%s" http://10.1.2.3/run
+wget --user=deploy --password=%s https://build.corp-host.com
+mysql -u root -p%s orders
+mysqldump --password=%s orders
+sshpass -p '%s' ssh deploy@10.1.2.3
+redis-cli -h cache -a %s ping
+docker login -u deploy -p %s registry.corp-host.com
+kubectl create secret generic db --from-literal=password=%s
+helm upgrade app ./app --set db.password=%s
+net use \\files\share %s /user:CORP\svc
+setx DB_PASSWORD %s
+set DB_PASSWORD=%s
+$env:DB_PASSWORD = "%s"
+$dbPassword = '%s';
+define('DB_PASSWORD', '%s');
+private static final String DB_PASSWORD = "%s";
+const dbPassword = "%s";
+let dbPassword: string = "%s";
+db_password: str = "%s"
+os.environ["DB_PASSWORD"] = "%s"
+config['database']['password'] = '%s'
+conn = connect(host="db", user="app", password="%s")
+conn.setPassword("%s")
+:password => "%s",
+password: '%s',
+<add key="DbPassword" value="%s" />
+<property name="password" value="%s"/>
+<password>%s</password>
+<entry key="db.password">%s</entry>
+Server=db;Database=orders;User Id=app;Password=%s;Encrypt=true
+jdbc:postgresql://db:5432/orders?user=app&password=%s&ssl=true
+postgres://app:%s@db.corp-host.com:5432/orders
+amqp://app:%s@mq:5672/
+mongodb+srv://app:%s@cluster0.mongodb.net/orders
+redis://:%s@cache:6379/0
+requirepass %s
+ALTER USER app WITH PASSWORD '%s';
+CREATE USER 'app'@'%%' IDENTIFIED BY '%s';
+**Password:** %s
+**Password**: `%s`
+- Admin password: %s
+| DB password | %s |
+| **password** | `%s` |
+| User | Password |\n|---|---|\n| app | %s |
+The password is %s, as of today.
+password for the account:\n    password: %s
+--db-password %s
+app --admin-password=%s
+echo '%s' | docker login --password-stdin
+//registry.corp-host.com/:_password=%s
+Passwort: %s
+mot de passe : %s
+contraseña: %s
+"Password": "%s" }
+\"password\":\"%s\"
+wifi passphrase: %s
+vault_password: "%s"
+ansible_become_pass: %s
+ansible_ssh_pass=%s
+bindpw %s
+rootpw %s
+openssl rsa -passin pass:%s
+PASSWORD := %s
+password ?= %s
+pw=%s
+pwd: "%s"
+psw = '%s'"""
+
+# %s is a token of chance.
+TOKENS = r"""ENCRYPTION_KEY=%s
+encryptionKey: "%s"
+FERNET_KEY=%s
+AIRFLOW__CORE__FERNET_KEY: %s
+SECRET_KEY_BASE=%s
+SECRET_KEY = '%s'
+DJANGO_SECRET_KEY=%s
+JWT_SECRET=%s
+jwtSecret: %s
+SESSION_SECRET="%s"
+COOKIE_SECRET=%s
+API_KEY=%s
+apiKey: '%s'
+"api_key": "%s"
+x-api-key: %s
+X-Api-Key: %s
+-H "X-Auth-Token: %s"
+Authorization: Bearer %s
+"Authorization": "Bearer %s"
+auth_token = "%s"
+accessToken: "%s",
+ACCESS_TOKEN=%s
+refresh_token=%s
+CLIENT_SECRET=%s
+clientSecret: "%s"
+client-secret: %s
+AWS_SECRET_ACCESS_KEY=%s
+aws_secret_access_key = %s
+AZURE_CLIENT_SECRET: %s
+DD_API_KEY=%s
+SENTRY_AUTH_TOKEN=%s
+NPM_TOKEN=%s
+//npm.example.com/:_authToken=%s
+VAULT_TOKEN=%s
+GRAFANA_TOKEN=%s
+webhook_secret: %s
+SIGNING_KEY=%s
+MASTER_KEY=%s
+RAILS_MASTER_KEY=%s
+HMAC_KEY=%s
+aes_key = "%s"
+PRIVATE_KEY="%s"
+STORAGE_ACCOUNT_KEY=%s
+DefaultEndpointsProtocol=https;AccountName=logs;AccountKey=%s;EndpointSuffix=core.windows.net
+Endpoint=sb://bus.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey=%s
+--token %s
+--api-key=%s
+--client-secret %s
+kubectl --token=%s get pods
+the api key is %s
+api key: %s
+**API key:** `%s`
+| API token | %s |
+| Service | API Key |\n|---|---|\n| mail | %s |
+new Client({ token: "%s" })
+client = Client(api_key="%s")
+token => '%s',
+$token = '%s';
+config.secret_key = '%s'
+secret_key_base: %s
+ENV API_TOKEN %s
+        - name: API_TOKEN
+          value: %s
+{"name":"STRIPE_SECRET","value":"%s"}
+<apiKey>%s</apiKey>
+<token>\n  %s\n</token>
+?access_token=%s&page=2
+https://api.corp-host.com/v1?api_key=%s
+set API_TOKEN=%s
+credentials: %s
+app_secret=%s
+consumer_secret = "%s"
+license_key: %s
+unseal key: %s
+oauth_token_secret=%s
+telegram_token = "%s"
+heroku_api_key = %s
+mailgun token = '%s'
+abbysale_key := "%s"
+zonka_secret: %s
+Cookie: session_id=%s
+BOT_TOKEN="%s"
+storage_key = %s"""
+
+# Nothing in these is a secret.
+HARMLESS = r"""password=<your password>
+password: ********
+password=xxxxxxxx
+password = ${DB_PASSWORD}
+password = $DB_PASSWORD
+password: {{ .Values.db.password }}
+password: ${{ secrets.DB_PASSWORD }}
+password = os.environ["DB_PASSWORD"]
+password = os.getenv("DB_PASSWORD")
+password = process.env.DB_PASSWORD
+password = getpass.getpass()
+password = input("Password: ")
+password = config.password
+password = self.password
+password: str
+password: string;
+password: Optional[str] = None
+String password;
+password = None
+password=null
+password = true
+password: required
+password = "changeme"
+password: "example"
+password_file: /run/secrets/db_password
+PASSWORD_FILE=/run/secrets/db
+passwordPath = "secret/data/db"
+password_reset_url: https://corp-host.com/reset/v2
+password_hash_rounds = 12
+password_min_length: 12
+passwordPolicy: strict-2024
+secretName: orders-db-credentials-v2
+secretKeyRef:\n  name: orders-db\n  key: password
+imagePullSecrets:\n  - name: registry-pull-2
+tokens: 1200 per minute
+max_tokens = 4096
+token_type: Bearer
+token_url = "https://login.corp-host.com/oauth2/v2.0/token"
+tokenizer = "cl100k_base"
+token bucket: refill 20 per s
+next_token = response.next_token
+token = get_token(client_1)
+token = session.token_2
+primary_key=True
+primaryKey: "orders_v2_id"
+foreign_key = "orders.id_2024"
+partition_key: tenant_2024_01
+cache_key = f"user:{user_id}:v2"
+sort_key = created_at_2024
+public_key = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC7"
+publicKeyToken=b03f5f7f11d50a3a
+ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ4Yb9vO7QmV3k2x7bYw0o9d5mJmYx2v0f5n6p7q8r9s deploy@build
+idempotency-key: 550e8400-e29b-41d4-a716-446655440000
+keyVaultName: kv-prod-eu-01
+key_id = 1234abcd-12ab-34cd-56ef-1234567890ab
+kms_key_id: arn:aws:kms:eu-west-1:111122223333:key/1234abcd
+secret: arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-AbCdEf
+token: vault:secret/data/app#token
+AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE
+aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+api_key: YOUR_API_KEY_HERE
+API_KEY=your-api-key-123
+token: ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+Authorization: Bearer <token>
+Authorization: Bearer $TOKEN
+Authorization: Bearer ${ACCESS_TOKEN}
+curl -u user:$PASSWORD https://corp-host.com
+curl -u "${USER}:${PASS}" https://corp-host.com
+curl -u <user>:<password> https://corp-host.com
+postgres://user:password@localhost/db
+postgres://${USER}:${PASS}@db/orders
+https://user@corp-host.com/path
+commit 9fceb02d0ae598e95dc970b74767f19372d61af8
+sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+integrity sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==
+etag: "33a64df551425fcc55e4d42a148795d9f25f89d4"
+x-request-id: 7f3c2a9e8b1d4c5f
+trace_id=4bf92f3577b34da6a3ce929d0e0e4736
+image: registry.corp-host.com/app@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+The password was rotated on 2025-03-14 and the token revoked.
+Password reset e-mails were delayed by 45 minutes.
+The key insight: caching was off for 20250314.
+Key takeaways: 1. test 2. rehearse
+the secret to success is monitoring
+API keys: rotated all 12 of them
+Token refresh: failed at 12:34:56Z
+auth: OAuth2
+authentication=ldap3-sync
+access: read-only-2024
+access_log /var/log/nginx/access-2024.log
+session: 2024-03-14T12:00:00Z
+keyboard: us-intl-2
+monkey = "capuchin-2024"
+hotkey: ctrl+shift+F12
+author=jdoe2024
+authority: https://login.microsoftonline.com/common/v2.0
+accessibilityLevel=AA2024level
+compass = "north-by-northwest-2"
+bypass: rule-2024-17
+passive_mode = worker-3
+passenger_app_env=production2
+secondary_dc = eu-west-1b
+certificate: /etc/ssl/certs/corp-2024.pem
+private_key_path = "~/.ssh/id_rsa_2024"
+ssh_key_file=/home/deploy/.ssh/id_ed25519
+SECRET_NAME=prod/orders/db-2024
+const TOKEN_HEADER = "X-Auth-Token-V2"
+if (password == null) {
+assert password != old_password
+def check_password(user, password2):
+password: PasswordInputV2
+:password, :string, null: false
+validates :password, length: { minimum: 8 }
+PasswordAuthentication no
+password: !vault |
+password: "{{ vault_db_password }}"
+password = data.vault_generic_secret.db.data["password"]
+password = var.db_password
+password = random_password.db2.result
+password = aws_db_instance.main1.password
+<input type="password" name="password2" id="password2">
+<label for="password">Password1</label>
+JAVA_OPTS="-Djavax.net.ssl.keyStorePassword=$KEYSTORE_PASS"
+web.archive.org/web/20250314111052/https://corp-host.com
+kubectl get secret orders-db -o yaml
+| Token | Description |\n|---|---|\n| id | The number 12345678 |
+| Key | Value |\n|---|---|\n| region | eu-west-1b |
+| Secret | Rotated |\n|---|---|\n| db-2024 | 2024-03-14 |
+License: Apache-2.0
+cookie: SameSite=Strict
+salt: 12 rounds
+credentials: 'same-origin'
+credential_source = Ec2InstanceMetadata
+token budget: 128k
+ACCESS_KEY_ROTATION_DAYS=90
+API_KEY_HEADER=X-API-Key-2
+secret_version: projects/123456/secrets/db/versions/7
+auth_type: oauth2_client_credentials
+key = lambda x: x[1]
+key: value1
+keys: a1, b2, c3
+signature_algorithm: sha256WithRSAEncryption
+"token_endpoint": "https://corp-host.com/oauth/token2"
+passphrase: (prompted)"""
+
+
+def everyday() -> Iterator[tuple[str, str]]:
+    """Lines with a password, and the password."""
+    draw = Draw()
+    for form in _lines(EVERYDAY):
+        value = draw.password()
+        yield form.replace("%%", "%").replace("%s", value), value
+
+
+def tokens() -> Iterator[tuple[str, str]]:
+    """Lines with a token, and the token, in three alphabets."""
+    draw = Draw()
+    for form in _lines(TOKENS):
+        made = (draw.of(ALNUM, 32), draw.of(HEX, 40), base64.b64encode(draw.of(ALNUM, 33).encode()).decode())
+        for value in made:
+            yield form.replace("%s", value), value
+
+
+def harmless() -> Iterator[str]:
+    """Texts without any secret."""
+    yield from _lines(HARMLESS)
+
+
+def providers() -> Iterator[tuple[str, str]]:
+    """Tokens in the shapes that their providers document, alone in a sentence."""
+    d = Draw()
+    made = {
+        "github": "ghp_" + d.of(ALNUM, 36),
+        "github fine": "github_pat_" + d.of(ALNUM, 22) + "_" + d.of(ALNUM, 59),
+        "gitlab": "glpat-" + d.of(ALNUM, 20),
+        "slack bot": f"xoxb-{d.of(DIGITS, 12)}-{d.of(DIGITS, 12)}-{d.of(ALNUM, 24)}",
+        "slack hook": f"https://hooks.slack.com/services/T{d.of(UPPER, 8)}/B{d.of(UPPER, 8)}/{d.of(ALNUM, 24)}",
+        "discord hook": f"https://discord.com/api/webhooks/{d.of(DIGITS, 18)}/{d.of(ALNUM, 68)}",
+        "aws id": "AKIA" + d.of(UPPER + "234567", 16),
+        "google": "AIza" + d.of(ALNUM, 35),
+        "stripe": "sk_live_" + d.of(ALNUM, 24),
+        "stripe restricted": "rk_live_" + d.of(ALNUM, 24),
+        "sendgrid": f"SG.{d.of(ALNUM, 22)}.{d.of(ALNUM, 43)}",
+        "npm": "npm_" + d.of(ALNUM, 36),
+        "pypi": "pypi-AgEIcHlwaS5vcmc" + d.of(ALNUM, 70),
+        "vault": "hvs." + d.of(ALNUM, 90),
+        "digitalocean": "dop_v1_" + d.of(HEX, 64),
+        "shopify": "shpat_" + d.of(HEX, 32),
+        "databricks": "dapi" + d.of(HEX, 32),
+        "huggingface": "hf_" + d.of(LOWER + UPPER, 34),
+        "linear": "lin_api_" + d.of(ALNUM, 40),
+        "postman": f"PMAK-{d.of(HEX, 24)}-{d.of(HEX, 34)}",
+        "newrelic": "NRAK-" + d.of(UPPER + DIGITS, 27),
+        "doppler": "dp.pt." + d.of(ALNUM, 43),
+        "grafana": "glsa_" + d.of(ALNUM, 32) + "_" + d.of(HEX, 8),
+        "jwt": ".".join(("eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0NTY3ODkwIn0", d.of(ALNUM, 43))),
+        "age": "AGE-SECRET-KEY-1" + d.of("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58),
+        "teams hook": f"https://corp.webhook.office.com/webhookb2/{d.of(HEX, 8)}-aaaa-4bbb-8ccc-{d.of(HEX, 12)}@{d.of(HEX, 8)}-aaaa-4bbb-8ccc-{d.of(HEX, 12)}/IncomingWebhook/{d.of(HEX, 32)}/{d.of(HEX, 8)}-aaaa-4bbb-8ccc-{d.of(HEX, 12)}",
+    }
+    for name, value in made.items():
+        yield f"We found {value} in the log ({name}).", value
+
+
+def _lines(block: str) -> list[str]:
+    """The block's texts: one a line; an indented line goes on with the one before it."""
+    texts: list[str] = []
+    for line in block.split("\n"):
+        if line.startswith("          ") and texts:
+            texts[-1] += "\n" + line
+        else:
+            texts.append(line)
+    return [text.replace("\\n", "\n") for text in texts]
