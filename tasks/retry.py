@@ -44,7 +44,7 @@ def expired(job: Job, waited_for: str) -> LastError:
     return LastError(
         code="expired",
         message=f"The job waited for longer than it may. {waited_for}".strip(),
-        advice="Mend that, then `afterword job retry`; `max_age_hours` of the destination says how long a job may wait.",
+        advice="Correct that, then `afterword job retry`; `max_age_hours` of the destination says how long a job may wait.",
         status=last.status if last else None,
         excerpt=last.excerpt if last else "",
     )
