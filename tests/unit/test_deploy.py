@@ -95,7 +95,8 @@ def test_every_variable_that_compose_sets_is_a_setting_and_every_one_it_asks_for
     text = (ROOT / "docker-compose.yml").read_text()
     asked = set(re.findall(r"\$\{(\w+):\?", text))
     example = set(re.findall(r"^(\w+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE))
-    assert asked == example
+    optional = set(re.findall(r"\$\{(\w+):-", text))
+    assert asked <= example <= asked | optional
     for service in COMPOSE.values():
         for name in service.get("environment", {}):
             assert known_variable(name), name

@@ -66,7 +66,7 @@ def sent(protocol: int = 2, serializer: str = "json", **options) -> dict:
             connection=connection,
             serializer=serializer,
             countdown=5,
-            expires=60,
+            expires=86_400,
             time_limit=10,
             **hanging,
             **options,
