@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from markdown_it.token import Token
 
 from tasks.markup import clean, collector
 from tasks.markup.clean import cut
 from tasks.markup.options import Attachment
-from tasks.markup.parser.emoji_names import with_emoji
 from tasks.markup.parser.parse import parse
+from tasks.markup.parser.token import Token
 from tasks.markup.servicenow.plain_html import DEEPEST_LINKS, target_beside, text_of
 from tasks.markup.servicenow.tables import laid_out
 from tasks.markup.slugs import heading_text
@@ -83,7 +82,7 @@ class _Text:
         """Write one block token."""
         match token.type:
             case "inline":
-                text = inline_text(token.children or [])
+                text = inline_text(token.children)
                 if self.in_cell:
                     self.row.append(re.sub(r"\s+", " ", text).strip())
                 else:
@@ -170,14 +169,14 @@ class _Text:
                 self.rows = []
 
 
-def inline_text(children: list[Token]) -> str:
+def inline_text(children: Sequence[Token]) -> str:
     """Inline content as text; a link's target follows its words unless they are the same."""
     parts: list[str] = []
     targets: list[tuple[int, str]] = []
     for child in children:
         match child.type:
             case "text":
-                parts.append(with_emoji(child.content))
+                parts.append(child.content)
             case "softbreak" | "hardbreak":
                 parts.append("\n")
             case "link_open":
