@@ -6,15 +6,20 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
-from markdown_it.token import Token
-
+from tasks.markup.clean import plain_title
+from tasks.markup.parser.token import Token
 from tasks.markup.tags import PIECE, attributes_of
 
 
 def heading_text(token: Token) -> str:
     """The words of an inline token, without its images and tags."""
-    shown = (c for c in token.children or [] if c.type not in ("image", "html_inline"))
+    shown = (c for c in token.children if c.type not in ("image", "html_inline"))
     return "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in shown)
+
+
+def _named(token: Token) -> str:
+    """The words that name a heading: an emoji's are those of its short name."""
+    return heading_text(token._replace(children=[c._replace(content=c.info or c.content) for c in token.children]))
 
 
 def slug(text: str) -> str:
@@ -31,7 +36,7 @@ def slugs_of(tokens: Iterable[Token]) -> dict[int, str]:
     for index, token in enumerate(listed):
         if token.type != "heading_open":
             continue
-        base = name = slug(heading_text(listed[index + 1]))
+        base = name = slug(_named(listed[index + 1]))
         while name in used:
             used[base] += 1
             name = f"{base}-{used[base]}"
@@ -46,7 +51,7 @@ def wanted_slugs(tokens: Iterable[Token]) -> frozenset[str]:
     for token in tokens:
         if token.type == "html_block":
             wanted.update(_targets_of(token.content))
-        for child in token.children or []:
+        for child in token.children:
             if child.type == "link_open":
                 href = str(child.attrs.get("href", ""))
                 if href.startswith("#"):
@@ -62,3 +67,11 @@ def _targets_of(markup: str) -> Iterator[str]:
         href = attributes_of(tag["rest"]).get("href", "")
         if href.startswith("#"):
             yield href[1:]
+
+
+def without_title(tokens: list[Token], title: str) -> list[Token]:
+    """The tokens without a first heading that says the same as the title."""
+    if not title or len(tokens) < 3 or tokens[0].type != "heading_open":
+        return tokens
+    said, wanted = (plain_title(text, 4000).casefold() for text in (heading_text(tokens[1]), title))
+    return tokens[3:] if said == wanted else tokens

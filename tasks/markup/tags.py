@@ -67,6 +67,21 @@ def without_comments(source: str) -> str:
     return "".join(kept) + source[position:]
 
 
+# What any element may have in HTML, and what those that are shown may have beside it.
+_ATTRIBUTES = _names(
+    "id class style title name href src srcset sizes alt width height align valign colspan rowspan span start type value "
+    "open reversed lang dir hidden datetime cite rel target download media color face size border cellpadding "
+    "cellspacing bgcolor loading decoding scope headers abbr summary role tabindex for label noshade nowrap clear"
+)
+_NAME_ALONE = re.compile(r"\s([^\s\"'<>/=]+)(?=[\s/]|\Z)(?!\s*=)")
+
+
+def may_have(rest: str) -> bool:
+    """Whether what stands behind a tag's name is attributes: names alone are only those that HTML knows."""
+    bare = _NAME_ALONE.findall(_ATTRIBUTE.sub(" ", rest))
+    return all(name.lower() in _ATTRIBUTES or name.lower().startswith(("data-", "aria-", "on")) for name in bare)
+
+
 def attributes_of(rest: str) -> dict[str, str]:
     """A tag's attributes, the first of each name."""
     found: dict[str, str] = {}

@@ -1,31 +1,34 @@
-"""What a reader of GFM would see: the words of markdown-it's own HTML, which the renderers have no part in."""
+"""What a reader of GFM would see: the words and blocks of GitHub's own parser's HTML, which ours has no part in."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
 from html.parser import HTMLParser
 
+import cmarkgfm
+from cmarkgfm.cmark import Options
 from lxml import etree
-from markdown_it import MarkdownIt
-from mdit_py_plugins.gfm import gfm_plugin
 
 WORD = re.compile(r"[^\W_]{2,}")
 # What a browser hides, to its end or the document's: comments, and what it takes for one.
 HIDDEN = re.compile(r"<!--(?:-?>|.*?(?:-->|\Z))|<[!?][^>]*(?:>|\Z)", re.DOTALL)
 
 
-@lru_cache(maxsize=1)
-def gfm() -> MarkdownIt:
-    """GFM as markdown-it reads it, nested as deep as a document may be."""
-    return MarkdownIt("commonmark", {"maxNesting": 100}).use(gfm_plugin)
+def html_of(markdown: str) -> str:
+    """The document as GitHub's parser writes it, raw HTML included."""
+    options = Options.CMARK_OPT_UNSAFE | Options.CMARK_OPT_FOOTNOTES
+    return cmarkgfm.github_flavored_markdown_to_html(markdown, options)
 
 
 # GFM's filter of tags (section 6.11) shows these as text.
 FILTERED = re.compile(r"<(?=/?(?:title|textarea|style|xmp|iframe|noembed|noframes|script|plaintext)\b)", re.IGNORECASE)
-# What GFM shows as text and we as what it means: short names of emoji, a table of contents, an admonition's mark.
-OURS = re.compile(r":[A-Za-z0-9_+-]+:|\[\[?\s*_?TOC_?\s*\]\]?|(?:!!!|\?\?\?\+?)\s*\w+", re.IGNORECASE)
+# What GFM shows as text and we as what it means: short names of emoji, a table of contents, the marks of admonitions and
+# containers, a heading's name.
+OURS = re.compile(
+    r":[A-Za-z0-9_+-]+:|\[\[?\s*_?TOC_?\s*\]\]?|(?:!!!|\?\?\?\+?|:{3,})\s*\w+|\{#[\w-]+\}|\[!(?:note|tip|important|warning|caution)\]",
+    re.IGNORECASE,
+)
 
 
 class _Words(HTMLParser):
@@ -40,7 +43,7 @@ class _Words(HTMLParser):
 def seen_words(markdown: str) -> Counter[str]:
     """The words that GFM shows, and how often."""
     reader = _Words()
-    reader.feed(HIDDEN.sub(" ", FILTERED.sub("&lt;", gfm().render(markdown))))
+    reader.feed(HIDDEN.sub(" ", FILTERED.sub("&lt;", html_of(markdown))))
     reader.close()
     shown = OURS.sub(" ", "\n".join(reader.found))
     return Counter(WORD.findall(shown.casefold()))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from tasks.markup import azure_devops, confluence, servicenow
 from tasks.markup.clean import xml_text
-from tasks.markup.parser.dialect import parser, with_dialect
-from tasks.markup.parser.parse import parse_document
-from tasks.markup.parser.states import ROOM
-from tests.markup_tools.reader import missing, seen_words, words_of
+from tasks.markup.parser.parse import parse, parse_document
+from tests.markup_tools.reader import html_of, missing, seen_words, words_of
 from tests.markup_tools.storage_format import Invalid, validated
 
 WORDS = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet"]
@@ -41,6 +40,17 @@ CORNERS = (
     ]
     + ["<ol start=3>", "<a href='http://x.y'>", "<a href='#alpha'>", "<a name='alpha'>", "</a>", "<br>", "<hr>"]
     + ["<img src='http://x.y/z'>", "<img alt='q' src=z.png>", "<script>", "</script>", "<style>", "<textarea>"]
+    + [
+        ":::note\n",
+        ":::\n",
+        ":::odd thing\n",
+        "{#alpha}\n",
+        "[[golf|hotel]]",
+        "> [!tip] india\n> ",
+        "<time>",
+        "<b and c>",
+        "<?php x\n",
+    ]
     + ["<none>", "<@U123>", "<->", "List<String>", "<!--", "-->", "<!-- c -->", "<?php", "?>", "<![CDATA[", "]]>"]
     + ["<!DOCTYPE x>", '<ac:structured-macro ac:name="code">', "</ac:structured-macro>", "<ri:url>"]
 )
@@ -49,10 +59,16 @@ TEXTS = st.lists(st.one_of(st.sampled_from(CORNERS), st.sampled_from(WORDS), st.
 )
 
 
+# Instructions without an end, and code in admonitions, whose language no page shows.
+HIDES = re.compile(r"<\?|<!\[|(?:!!!|\?\?\?).*\n(?:.*\n)*?\s+.*(?:~~~|```)")
+# GitHub's library and its site differ in tasks without words.
+EMPTY_TASK = re.compile(r"\[[ x]\]\s*$", re.MULTILINE)
+
+
 def faithful(markdown):
-    """Raises where the page is not valid, or lacks a word."""
+    """Raises where the page is not valid, or lacks a word. HIDES has what GitHub shows as it is, and we read."""
     root = validated(confluence.render(markdown))
-    if not parse_document(markdown).fields:
+    if not parse_document(markdown).fields and not re.search(HIDES, markdown):
         assert missing(seen_words(xml_text(markdown)), words_of(root)) == []
 
 
@@ -68,36 +84,6 @@ def test_any_mix_of_hard_corners_is_valid_with_every_word(seed):
     for _ in range(100):
         pieces = [chance.choice(CORNERS) if chance.random() < 0.6 else chance.choice(WORDS) + " " for _ in range(30)]
         faithful("".join(pieces))
-
-
-def shape(tokens):
-    """What a token stream says, in plain values."""
-    return [
-        (
-            t.type,
-            t.tag,
-            t.nesting,
-            t.level,
-            t.block,
-            t.map,
-            t.content,
-            t.info,
-            t.markup,
-            t.hidden,
-            t.attrs,
-            t.meta,
-            inner,
-        )
-        for t in tokens
-        for inner in [None if t.children is None else shape(t.children)]
-    ]
-
-
-@settings(max_examples=400, deadline=None)
-@given(TEXTS)
-def test_sorted_rules_give_the_tokens_that_the_parser_would(text):
-    plain = with_dialect(MarkdownIt("commonmark"))
-    assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
 
 
 # What lines of a document begin with, so that lists, quotes, tables and paragraphs meet in every way.
@@ -119,8 +105,8 @@ LINE_STARTS = [
     "\t",
     " ",
 ]
-LINE_STARTS += ["  ", "   ", "\n", "---", "===", "- - -", "***", "```", "| a | b |", "|-|-|", "[r]: /u", "[^1]: ", "$$"]
-LINE_STARTS += ["!!! note", "<div>", "\u00a0", ""]
+LINE_STARTS += ["  ", "   ", "\n", "---", "===", "- - -", "***", "```", "| a | b |", "|-|-|", "[r]: /u"]
+LINE_STARTS += ["\u00a0", ""]
 LINE_WORDS = [
     "a",
     "b c",
@@ -148,106 +134,31 @@ LINES = st.lists(
 ).map("".join)
 
 
+BLOCKS = {
+    "ul": "bullet_list_open",
+    "ol": "ordered_list_open",
+    "li": "list_item_open",
+    "blockquote": "blockquote_open",
+    "table": "table_open",
+    "th": "th_open",
+    "td": "td_open",
+    "hr": "hr",
+}
+
+
 @settings(max_examples=600, deadline=None)
 @given(LINES)
-def test_lines_of_every_kind_give_the_tokens_that_the_parser_would(text):
-    plain = with_dialect(MarkdownIt("commonmark"))
-    assert shape(parser().parse(text, {})) == shape(plain.parse(text, {}))
-
-
-# Containers in containers, with lines below that continue a paragraph in them, or end them all.
-CONTAINERS = [
-    "> ",
-    ">",
-    ">  ",
-    "   > ",
-    "    > ",
-    "- ",
-    "* ",
-    "1. ",
-    "2. ",
-    "- [ ] ",
-    "[^1]: ",
-    "!!! note\n",
-    "    ",
-    "  ",
-    "",
-]
-INSIDE = [
-    "a",
-    "b c",
-    "",
-    "#",
-    "---",
-    "===",
-    "|a|\n|-|",
-    "```",
-    "[r]: /u 'x",
-    "[r]",
-    "<div>",
-    "$$",
-    "[!NOTE]",
-    "1.",
-    "> ",
-]
-LINE_ENDS = ["\n", "\n", "\n", "\n\n", "\n\n\n", "\n> \n"]
-
-
-@pytest.mark.parametrize(("seed", "room"), [(0, ROOM), (1, ROOM), (2, ROOM), (3, 0), (4, 1)])
-def test_containers_in_each_other_give_the_tokens_that_the_parser_would(seed, room, monkeypatch):
-    """Also where there is no room for views, or not for all."""
-    monkeypatch.setattr("tasks.markup.parser.states.ROOM", room)
-    chance = random.Random(seed)
-    plain = with_dialect(MarkdownIt("commonmark"))
-    for _ in range(1_000):
-        containers, inside = chance.sample(CONTAINERS, 4), chance.sample(INSIDE, 5)
-        lines = [
-            "".join(chance.choices(containers, k=chance.randrange(4)))
-            + chance.choice(inside)
-            + chance.choice(LINE_ENDS)
-            for _ in range(chance.randrange(1, 13))
-        ]
-        text = "".join(lines)
-        ours, theirs = {}, {}
-        assert shape(parser().parse(text, ours)) == shape(plain.parse(text, theirs)), text
-        assert ours.get("references") == theirs.get("references"), text
-
-
-def test_math_that_ends_in_no_footnote_may_end_outside():
-    tokens = parser().parse("[^1]:>1.\n    $$\n    >[^1]:\n$$\n>$$", {})
-    assert [token.map for token in tokens if token.type == "math_block"] == [[3, 5]]
-
-
-LINKS = [
-    "http://",
-    "https://",
-    "mailto:",
-    "ftp:",
-    "a",
-    "b.c",
-    "xn--p1ai",
-    "/",
-    "//",
-    "?",
-    "#",
-    "=",
-    "&",
-    ":80",
-    ":",
-    "@",
-    ".",
-]
-LINKS += ["-", "_", "~", "A", "0", "..", "%", "%41", "\u00e9", "\u043f.\u0440", "+", ";", "[", "::1", "*", "'"]
-
-
-@settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from(LINKS), max_size=8).map("".join))
-def test_an_address_is_normalised_as_the_parser_would(url):
-    plain = MarkdownIt("commonmark")
-    assert (parser().normalizeLink(url), parser().normalizeLinkText(url)) == (
-        plain.normalizeLink(url),
-        plain.normalizeLinkText(url),
-    )
+def test_lines_of_every_kind_make_the_blocks_that_github_makes_of_them(text):
+    assume(not EMPTY_TASK.search(text))
+    theirs = html_of(text)
+    ours = Counter(token.type for token in parse(text))
+    for element, token in BLOCKS.items():
+        # Cells beyond a table's columns are joined to its last one, and rows have as many as the table has columns.
+        assert len(re.findall(rf"<{element}[ >]", theirs.partition('<section class="footnotes"')[0])) == ours[token], (
+            element
+        )
+    assert len(re.findall(r"<pre[ >]", theirs)) == ours["fence"] + ours["code_block"]
+    assert len(re.findall(r"<h[1-6]>", theirs)) == ours["heading_open"]
 
 
 @settings(max_examples=200, deadline=None)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tasks.markup import azure_devops, confluence, servicenow
-from tasks.markup.parser.dialect import parser
-from tasks.markup.parser.states import ROOM, BlockState
 
+ROOT = Path(__file__).parents[2]
 SMALL, LARGE = 4_000, 16_000
 RENDERERS = [
     pytest.param(confluence.render, id="page"),
@@ -91,10 +92,57 @@ def test_containers_nest_deeper_than_python_calls_may(render, text):
     assert "word" in render(text)
 
 
-def test_views_of_quotes_stay_within_their_room():
-    state = BlockState(">" * 30 + "a\n> b\n\n" + "x\n\n" * 10_000, parser(), {}, [])
-    parser().block.tokenize(state, 0, 2)
-    assert 0 < len(state.views) * len(state.bMarks) <= ROOM * len(state.src)
+DEEP = {
+    "quotes": '">" * 60_000 + " word"',
+    "quotes in a fence that another parser would see": '"- ```\\n\\n" + ">" * 60_000 + " word"',
+    "alerts": '"> " * 60_000 + "[!NOTE]\\n" + "> " * 60_000 + "word"',
+    "emphasis": '"*" * 100_000 + "word" + "*" * 100_000',
+    "emphasis in emphasis": '"*a _b " * 60_000 + "word" + "_ * " * 60_000',
+    "strong": '"**a " * 60_000 + "word" + " b**" * 60_000',
+    "strikethrough": '"~a " * 60_000 + "word" + " b~" * 60_000',
+    "images": '"![" * 60_000 + "word" + "](b)" * 60_000',
+    "brackets": '"[" * 100_000 + "word" + "](b)" * 100_000',
+    "footnotes": '"[^1]: " * 60_000 + "word"',
+    "lists": '"- " * 60_000 + "word"',
+    "indented lists": '"\\n".join("  " * i + "- word" for i in range(1_500))',
+    "containers": '"".join(":" * (1_000 - i) + "note\\n" for i in range(900)) + "word"',
+    "tags": '"<b><ul><li>" * 10_000 + "word"',
+    "zeros": '"word" + chr(0) * 100_000',
+    "cells": '"|a" * 20_000 + "\\n" + "|-" * 20_000 + "\\n" + "|word" * 20_000',
+}
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=list(DEEP))
+def test_no_nesting_ends_the_process(text):
+    """In a thread of little stack, as some systems give them."""
+    program = (
+        "import sys, threading\n"
+        "from tasks.markup import azure_devops, confluence, servicenow\n"
+        f"text = {text}\n"
+        "done = []\n"
+        "def work():\n"
+        "    done.extend('word' in one.render(text) for one in (confluence, azure_devops, servicenow))\n"
+        "threading.stack_size(512 * 1024)\n"
+        "thread = threading.Thread(target=work)\n"
+        "thread.start(); thread.join()\n"
+        "sys.exit(0 if done == [True] * 3 else 1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=150).returncode == 0
+
+
+def test_a_rendered_document_leaves_nothing_behind():
+    """The binding's nodes hold each other, and Python's collector doesn't know them."""
+    program = (
+        "import resource\n"
+        "from tasks.markup import confluence\n"
+        "text = '|a|b|\\n|-|-|\\n' + '*a* [b](c) `d` <b>e</b>\\n\\n- f\\n\\n> g\\n\\n|a|b|\\n|-|-|\\n|c|d|e|\\n\\n' * 500\n"
+        "def used():\n"
+        "    for _ in range(6): confluence.render(text)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = used()\n"
+        "raise SystemExit(used() > before * 1.15)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=150).returncode == 0
 
 
 @pytest.mark.parametrize(

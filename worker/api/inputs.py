@@ -67,12 +67,14 @@ class FileIn(BaseModel):
 
 
 class DocumentIn(Document):
-    """An RCA or post-mortem in Markdown, in upstream's shape; further fields are ignored."""
+    """An RCA or post-mortem in Markdown, in upstream's shape; further fields are ignored. One without words is refused:
+    it would replace a page's body by nothing.
+    """
 
     model_config = LENIENT
 
     id: Identifier | Literal[""] | None = None  # type: ignore[assignment]
-    content_md: str | None = None  # type: ignore[assignment]
+    content_md: Annotated[str, StringConstraints(pattern=r"\S")]
     issue_id: Identifier | Literal[""] | None = None
     doc_type: Literal["rca", "postmortem", ""] | None = "rca"  # type: ignore[assignment]
     created_at: ApiMoment = None  # type: ignore[assignment]

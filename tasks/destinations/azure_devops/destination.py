@@ -94,9 +94,9 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         tag = f"aw-{work.subject}"
         fields: dict[str, str | int | float | bool] = {
             "System.Title": clean.plain_title(issue.title, TITLE_LENGTH),
-            body: azure_devops.render_markdown(issue.description)
+            body: azure_devops.render_markdown(issue.description, title=issue.title)
             if self.settings.body_format == "markdown"
-            else azure_devops.render(issue.description),
+            else azure_devops.render(issue.description, title=issue.title),
         }
         severity = command.config.severity or issue.severity
         if severity:

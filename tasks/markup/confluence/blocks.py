@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from markdown_it.token import Token
-
 from tasks.markup import clean
 from tasks.markup.clean import escape
 from tasks.markup.confluence import raw_html, storage
@@ -17,11 +15,10 @@ from tasks.markup.confluence.files import Files
 from tasks.markup.confluence.inline import Inlines
 from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
-from tasks.markup.parser.emoji_names import with_emoji
+from tasks.markup.parser.token import Token
 from tasks.markup.slugs import heading_text
 from tasks.markup.words import PANELS
 
-_TOC = re.compile(r"^\[(?:\[_TOC_\]|TOC)\]$", re.IGNORECASE)
 _TITLE = re.compile(r"""\b(?:title|filename|caption)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'},]+))""")
 _LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
 
@@ -89,21 +86,17 @@ class Blocks(Inlines):
 
     def _nothing_but_words(self, position: int) -> str | None:
         """The words of most items, cells and short paragraphs, which are all that stands in them; None where more does."""
-        children = self.tokens[position].children or ()
+        children = self.tokens[position].children
         if len(children) != 1 or children[0].type != "text" or self.tokens[position + 1].nesting >= 0:
             return None
-        return escape(with_emoji(children[0].content))
+        return escape(children[0].content)
 
     def _inline(self, token: Token, _position: int) -> int:
-        self.write_inline(token.children or [])
+        self.write_inline(token.children)
         return 1
 
     def _paragraph(self, token: Token, position: int) -> int:
-        """A paragraph; in a tight item and at a task's start it has no element. A lone `[TOC]` is a table of contents."""
-        inner = self.tokens[position + 1].content
-        if inner.startswith("[") and _TOC.match(inner.strip()):
-            self._block(storage.macro("toc"))
-            return 3
+        """A paragraph; in a tight item and at a task's start it has no element."""
         before = self.tokens[position - 1] if position else token
         bare = token.hidden or (before.type == "list_item_open" and "checked" in before.meta)
         if not bare or self.out.kind is not Kind.CELL:
@@ -122,6 +115,8 @@ class Blocks(Inlines):
         slug = self.slugs.get(position)
         if slug in self.wanted:
             self.out.raw(storage.anchor(str(slug)))
+        if "id" in token.meta:
+            self.place(token.meta["id"])
         return 1
 
     def _quote(self, _token: Token, _position: int) -> int:
@@ -178,17 +173,16 @@ class Blocks(Inlines):
         paragraph = tokens[position + 1]
         if paragraph.type != "paragraph_open" or tokens[position + 4].type != "list_item_close":
             return None
-        bare = (paragraph.hidden or task) and not tokens[position + 2].content.startswith("[")
-        return self._nothing_but_words(position + 2) if bare else None
+        return self._nothing_but_words(position + 2) if paragraph.hidden or task else None
 
     # -- panels
 
     def _alert(self, token: Token, position: int) -> int:
         """A GitHub alert or an admonition, as a panel; one that folds, as an expand macro."""
-        kind = str(token.meta.get("kind") or token.meta.get("tag")).lower()
+        kind = token.meta["kind"]
         titled = self.tokens[position + 1].type in ("alert_title_open", "admonition_title_open")
         title = heading_text(self.tokens[position + 2]) if titled else ""
-        name = "expand" if token.markup.startswith("?") else PANELS.get(kind, "info")
+        name = "expand" if token.meta["folds"] else PANELS.get(kind, "info")
         self._begin(*storage.rich_macro(name, title), Kind.FLOW)
         return 4 if titled else 1
 
@@ -249,6 +243,9 @@ class Blocks(Inlines):
             return self._block(storage.plain_macro(self.options.math_macros[1], text))
         return self._block(storage.code_macro(text))
 
+    def _toc(self, _token: Token, _position: int) -> int:
+        return self._block(storage.macro("toc"))
+
     def _rule(self, _token: Token, _position: int) -> int:
         return self._block("<hr/>")
 
@@ -303,6 +300,7 @@ class Blocks(Inlines):
         "fence": _fence,
         "code_block": _fence,
         "math_block": _math,
+        "toc": _toc,
         "hr": _rule,
         "html_block": _html,
         "footnote_block_open": _notes,

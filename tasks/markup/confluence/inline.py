@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from urllib.parse import unquote, urljoin
 
-from markdown_it.token import Token
-
 from tasks.markup import clean
+from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.clean import escape
 from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
 from tasks.markup.confluence.writer import DEEPEST, Kind, Writer
 from tasks.markup.options import PageOptions
-from tasks.markup.parser.emoji_names import with_emoji
+from tasks.markup.parser.token import Token
 from tasks.markup.slugs import heading_text, slugs_of, wanted_slugs
 from tasks.markup.tags import PIECE, attributes_of
 
-_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_LINKABLE = re.compile(r"^(?:https?://|mailto:)[^\s\"<>]+$", re.IGNORECASE)
 _MARKS = {"strong_open": "strong", "em_open": "em", "s_open": "del"}
 _CLOSING = frozenset({"link_close", "strong_close", "em_close", "s_close"})
 
@@ -57,7 +53,7 @@ class Inlines:
         for token in children:
             kind = token.type
             if kind == "text":
-                out.text(with_emoji(token.content) if ":" in token.content else token.content)
+                out.text(token.content)
             elif kind == "softbreak":
                 out.text(" ")
             elif kind == "code_inline":
@@ -84,7 +80,7 @@ class Inlines:
                 self._place_words()
                 alt = heading_text(token) or token.content
                 self.show_image(str(token.attrs.get("src", "")), alt, str(token.attrs.get("title", "")))
-            case "math_inline" | "math_inline_double":
+            case "math_inline":
                 self._math_inline(token.content)
             case "footnote_ref":
                 self._footnote(token)
@@ -110,7 +106,10 @@ class Inlines:
     def open_link(self, href: str, *, auto: bool = False, firm: bool = False) -> None:
         """Open a link, or what stands for one: its words, with the target beside them where it can't be linked."""
         start, end = "", ""
-        if self.out.links or self.out.depth > DEEPEST:
+        href = normal(href)
+        if is_program(href):
+            pass
+        elif self.out.links or self.out.depth > DEEPEST:
             end = "" if auto else f" ({escape(href)})"
         elif href.startswith("#"):
             place = unquote(href[1:]).lower()
@@ -123,8 +122,8 @@ class Inlines:
         self.out.open("a", start, end, Kind.PHRASE, firm=firm)
 
     def _target(self, href: str, *, auto: bool) -> tuple[str, str]:
-        if _SCHEME.match(href):
-            if _LINKABLE.match(href):
+        if SCHEME.match(href):
+            if may_be_linked(href):
                 return f'<a href="{escape(href)}">', "</a>"
             return ("&lt;", "&gt;") if auto else ("", f" ({escape(href)})")
         file = self.files.named(href)
@@ -139,14 +138,15 @@ class Inlines:
     def show_image(self, source: str, alt: str, title: str = "", width: str = "") -> None:
         """Write an image: from the web, of the page's own files, or its words and a warning."""
         name = None
+        source = normal(source)
         if source[:5].lower() == "data:":
             name = self.files.embedded(source)
-        elif not _SCHEME.match(source):
+        elif not SCHEME.match(source):
             name = self.files.named(source)
             source = urljoin(self.options.link_base, source) if self.options.link_base else source
         if name:
             self.out.raw(storage.image(f'<ri:attachment ri:filename="{escape(name)}"/>', alt, title, width))
-        elif re.match(r"https?://[^\s\"<>]+$", source, re.IGNORECASE):
+        elif may_be_linked(source) and source[:7].lower() != "mailto:":
             self.out.raw(storage.image(f'<ri:url ri:value="{escape(source)}"/>', alt, title, width))
         else:
             shown = source if len(source) <= 80 else source[:79] + "…"
@@ -182,8 +182,8 @@ def _places(tokens: list[Token], wanted: frozenset[str]) -> frozenset[str]:
     if not wanted:
         return frozenset()
     pieces = [t.content for t in tokens if t.type == "html_block"]
-    pieces += [c.content for t in tokens for c in t.children or [] if c.type == "html_inline"]
-    found = set()
+    pieces += [c.content for t in tokens for c in t.children if c.type == "html_inline"]
+    found = {t.meta["id"].lower() for t in tokens if "id" in t.meta and t.type == "heading_open"}
     for piece in pieces:
         for tag in PIECE.finditer(piece):
             attributes = attributes_of(tag.group("rest"))

@@ -7,10 +7,11 @@ round runs of text only, never across a tag, so the body stays well-formed whate
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from tasks.markup.confluence.stored import BLOCKS, HIDDEN, MARKER, Piece, joined, pieces, without_markers
 
@@ -18,6 +19,7 @@ CONTEXT = 64
 TELLING_LENGTH = 12
 TELLING_CONTEXT = 6
 MOST_PLACES = 2000
+LONGEST_FOLDED = 4000  # characters of a marker that are looked for with other spaces between them
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,15 @@ class Marker:
 class Readable:
     """A body's text as a reader sees it, blocks divided by line feeds, and where each run of it came from.
 
-    `runs` are (place of the piece, start in the text); only runs that may hold a marker are in it.
+    `runs` are (place of the piece, start in the text); only runs that may hold a marker are in it. `without_words` are
+    the references of comments on a picture, which no text tells where to put again.
     """
 
     parts: Sequence[Piece]
     text: str
     runs: Sequence[tuple[int, int]]
     markers: Sequence[Marker]
+    without_words: frozenset[str] = frozenset()
 
 
 def carry_over(old: str, new: str) -> Carried:
@@ -60,8 +64,8 @@ def carry_over(old: str, new: str) -> Carried:
     for marker in before.markers:
         place = _place(before.text, marker, after.text)
         if place is not None:
-            found.append(Marker(marker.ref, place, place + marker.end - marker.start))
-    refs = {marker.ref for marker in before.markers}
+            found.append(Marker(marker.ref, *place))
+    refs = {marker.ref for marker in before.markers} | before.without_words
     kept = {marker.ref for marker in found}
     return Carried(_marked(after, found), len(kept), len(refs - kept))
 
@@ -88,18 +92,19 @@ def _readable(parts: Sequence[Piece]) -> Readable:
         elif part.name in BLOCKS and text and not text[-1].endswith("\n"):
             text.append("\n")
             length += 1
-    return Readable(parts, "".join(text), runs, [m for m in markers if m.ref and m.end > m.start])
+    without_words = frozenset(m.ref for m in markers if m.ref and m.end == m.start)
+    return Readable(parts, "".join(text), runs, [m for m in markers if m.ref and m.end > m.start], without_words)
 
 
-def _place(old: str, marker: Marker, new: str) -> int | None:
-    """Where in the new text the marker's text stands; None where it doesn't, or only by chance."""
+def _place(old: str, marker: Marker, new: str) -> tuple[int, int] | None:
+    """Where in the new text the marker's text begins and ends; None where it stands nowhere, or only by chance."""
     wanted = old[marker.start : marker.end]
     if not wanted.strip():
         return None
     places = _places(new, wanted)
     if not places:
         return None
-    scores = [_alike(old, marker, new, place) for place in places]
+    scores = [_alike(old, marker, new, *place) for place in places]
     best = max(scores)
     surroundings = _room(old, marker)
     by_chance = len(wanted.strip()) < TELLING_LENGTH and best < min(TELLING_CONTEXT, surroundings)
@@ -108,24 +113,29 @@ def _place(old: str, marker: Marker, new: str) -> int | None:
     equal = [place for place, score in zip(places, scores, strict=True) if score == best]
     if len(equal) == 1:
         return equal[0]
-    rivals = [place for place in _places(old, wanted) if _alike(old, marker, old, place) >= best]
-    rank = rivals.index(marker.start) if marker.start in rivals else 0
+    rivals = [place for place in _places(old, wanted) if _alike(old, marker, old, *place) >= best]
+    own = marker.start, marker.end
+    rank = rivals.index(own) if own in rivals else 0
     if len(rivals) == len(equal):
         return equal[rank]
     share = marker.start / max(len(old), 1)
-    return min(equal, key=lambda place: abs(place / max(len(new), 1) - share))
+    return min(equal, key=lambda place: abs(place[0] / max(len(new), 1) - share))
 
 
-def _places(text: str, wanted: str) -> list[int]:
-    found: list[int] = []
+def _places(text: str, wanted: str) -> list[tuple[int, int]]:
+    """Where the words stand; with other spaces between them, where they stand nowhere as they are."""
+    found: list[tuple[int, int]] = []
     place = text.find(wanted)
     while place >= 0 and len(found) < MOST_PLACES:
-        found.append(place)
+        found.append((place, place + len(wanted)))
         place = text.find(wanted, place + 1)
+    if not found and len(wanted) <= LONGEST_FOLDED:
+        spaced = re.finditer(r"[ \t\u00a0\n]+".join(map(re.escape, wanted.split())), text)
+        found = [match.span() for match in islice(spaced, MOST_PLACES)]
     return found
 
 
-def _alike(old: str, marker: Marker, new: str, place: int) -> int:
+def _alike(old: str, marker: Marker, new: str, place: int, end: int) -> int:
     """How many characters before and behind are the same, up to `CONTEXT` on each side."""
     left = 0
     while (
@@ -135,7 +145,7 @@ def _alike(old: str, marker: Marker, new: str, place: int) -> int:
         and old[marker.start - left - 1] == new[place - left - 1]
     ):
         left += 1
-    right, end = 0, place + marker.end - marker.start
+    right = 0
     while (
         right < CONTEXT
         and marker.end + right < len(old)

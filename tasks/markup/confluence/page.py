@@ -5,8 +5,6 @@ No macro ever comes from a document's words: what isn't a known construct is tex
 
 from __future__ import annotations
 
-from markdown_it.token import Token
-
 from tasks.markup import clean, collector
 from tasks.markup.confluence import storage
 from tasks.markup.confluence.blocks import Blocks
@@ -14,6 +12,7 @@ from tasks.markup.confluence.files import Files
 from tasks.markup.options import Attachment, PageOptions, RenderedPage
 from tasks.markup.parser import front_matter
 from tasks.markup.parser.parse import parse_document
+from tasks.markup.parser.token import Token
 from tasks.markup.slugs import heading_text
 
 __all__ = ["Attachment", "PageOptions", "RenderedPage", "render", "render_page"]
@@ -32,6 +31,7 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
     document = parse_document(markdown)
     files = Files(options.files)
     page = Blocks(document.tokens, options, files)
+    page.warnings |= dict.fromkeys(document.warnings)
     skipped = _title_heading(document.tokens, options.drop_title_heading)
     if skipped and (slug := page.slugs.get(0)) in page.wanted:
         # A link to the heading leads to where it would stand: the top.

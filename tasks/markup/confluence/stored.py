@@ -28,6 +28,10 @@ _PIECE = re.compile(
     re.DOTALL,
 )
 _ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_UNCOUNTED_EARLIER = frozenset({"ac:task-id", "ac:task-uuid", "tbody", "span", "br"})
+_UNCOUNTED = _UNCOUNTED_EARLIER | {"thead", "tfoot", "colgroup", "col"}
+# In which an editor puts words into paragraphs, or takes them out.
+_CELLS = frozenset({"td", "th", "li", "ac:task-body"})
 _TELLING = frozenset({"href", "ac:name", "ac:anchor", "colspan", "rowspan", "start"})
 
 
@@ -45,6 +49,9 @@ class Piece(NamedTuple):
         if "=" not in self.raw:
             return {}
         return {name: html.unescape(a or b) for name, a, b in _ATTRIBUTE.findall(self.raw)}
+
+
+_SPACE = Piece("text", " ", text=" ")
 
 
 def pieces(storage: str) -> list[Piece]:
@@ -111,11 +118,17 @@ def split_links(storage: str) -> tuple[str, str]:
 # -- what a person would call a change -------------------------------------------------------------------------------
 
 
-def fingerprint(storage: str) -> str:
-    """A hash of what a reader sees: comment markers, our block of links, ids and spaces don't count."""
+def fingerprint(storage: str, *, earlier: bool = False) -> str:
+    """A hash of what a reader sees: comment markers, our block of links, ids, spaces and what an editor's save adds don't
+    count. `earlier` gives the hash of the versions before 0.2.0, to which what an editor adds was a change.
+    """
     seen = hashlib.sha256()
     hidden: list[str] = []
     words: list[str] = []
+    parts = pieces(split_links(storage)[0])
+    uncounted = _UNCOUNTED_EARLIER
+    if not earlier:
+        parts, uncounted = _without_editors_paragraphs(parts), _UNCOUNTED
 
     def flush() -> None:
         text = " ".join("".join(words).split())
@@ -123,7 +136,7 @@ def fingerprint(storage: str) -> str:
         if text:
             seen.update(b"\x00" + text.encode("utf-8", "replace"))
 
-    for part in pieces(split_links(storage)[0]):
+    for part in parts:
         if part.kind in ("text", "cdata"):
             if not hidden or hidden[-1] in ("ac:parameter", "ac:task-status"):
                 words.append(part.text)
@@ -132,7 +145,7 @@ def fingerprint(storage: str) -> str:
             continue
         if part.name in HIDDEN and part.kind != "empty":
             hidden.append(part.name) if part.kind == "open" else hidden and hidden.pop()
-        if part.name in ("ac:task-id", "ac:task-uuid", "tbody", "span", "br"):
+        if part.name in uncounted:
             if part.name == "br":
                 words.append(" ")
             continue
@@ -145,6 +158,30 @@ def fingerprint(storage: str) -> str:
             seen.update(repr(sorted((k, v) for k, v in facts if k != "ri:version-at-save")).encode("utf-8", "replace"))
     flush()
     return seen.hexdigest()[:32]
+
+
+def _without_editors_paragraphs(parts: Sequence[Piece]) -> list[Piece]:
+    """The pieces without paragraphs in cells and items, and without empty ones."""
+    kept: list[Piece] = []
+    cells = 0
+    for part in parts:
+        if part.name in _CELLS:
+            cells += {"open": 1, "close": -1}.get(part.kind, 0)
+        if part.name != "p":
+            kept.append(part)
+        elif cells > 0:
+            kept.append(_SPACE)
+        elif part.kind == "close" and kept:
+            last = len(kept) - 1
+            while last > 0 and kept[last].kind == "text" and not kept[last].text.strip():
+                last -= 1
+            if kept[last].name == "p" and kept[last].kind == "open":
+                del kept[last:]
+            else:
+                kept.append(part)
+        elif part.kind == "open":
+            kept.append(part)
+    return kept
 
 
 # -- text by lines, for people ---------------------------------------------------------------------------------------

@@ -1,10 +1,15 @@
-"""Front matter: a YAML mapping between lines of hyphens at a document's start, offered as labels and properties."""
+"""Front matter: fields between lines of hyphens (YAML) or plus signs (TOML) at a document's start, for labels and properties.
+
+It is read leniently, for people write `title: RCA: disk full`; what can't be read at all is left out with a warning.
+"""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, time
 from typing import Any
 
 import yaml
@@ -13,6 +18,11 @@ LONGEST = 64_000
 LABEL_LENGTH = 255
 LABEL_FIELDS = ("labels", "tags", "keywords")
 _BLOCK = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+# Lines of which fields are made; a block of nothing else is front matter, whatever YAML says of it.
+_FIELD = re.compile(r"([A-Za-z_][\w .-]{0,60}?)[ \t]*:(?:[ \t]+(.*))?\Z")
+_TOML_FIELD = re.compile(r"([A-Za-z_][\w.-]{0,60})[ \t]*=[ \t]*(.*)\Z")
+_CONTINUED = re.compile(r"[ \t]+\S|-(?:[ \t]|\Z)|#|\[|\Z|[\]}]")
 # What Confluence refuses in a label.
 _NOT_IN_LABEL = re.compile(r"[\s!#&()*,.:;<>?@\[\]^/\\|\"'`=+{}~%$]+")
 
@@ -27,18 +37,62 @@ class _Plain(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def split(markdown: str) -> tuple[Mapping[str, Any] | None, str]:
-    """The front matter's fields and the document below; None and the whole text where there is no YAML mapping on top."""
-    found = _BLOCK.match(markdown[:LONGEST]) if markdown.startswith("---") else None
+@dataclass(frozen=True)
+class Front:
+    """The fields (None where there is no front matter), the document below them, and what couldn't be read."""
+
+    fields: Mapping[str, Any] | None
+    rest: str
+    warnings: tuple[str, ...] = ()
+
+
+def split(markdown: str) -> Front:
+    """The front matter and the document below. What is no front matter stays in the document."""
+    yaml_block = _BLOCK.match(markdown[:LONGEST]) if markdown.startswith("---") else None
+    toml_block = _TOML.match(markdown[:LONGEST]) if markdown.startswith("+++") else None
+    found = yaml_block or toml_block
     if found is None:
-        return None, markdown
+        return Front(None, markdown)
+    rest = markdown[found.end() :]
+    fields = _loaded(found.group(1), toml=toml_block is not None)
+    if fields is not None:
+        return Front({str(key): _plain(value) for key, value in fields.items()}, rest)
+    lenient = _by_lines(found.group(1), _TOML_FIELD if toml_block else _FIELD)
+    if lenient is None:
+        return Front(None, markdown)
+    return Front(lenient, rest, ("the front matter is no valid YAML or TOML; it was read line by line",))
+
+
+def _loaded(block: str, *, toml: bool) -> dict[Any, Any] | None:
+    """The mapping that a block holds; None where it holds none."""
     try:
-        fields = yaml.load(found.group(1), Loader=_Plain)  # noqa: S506 - a safe loader
+        fields = tomllib.loads(block) if toml else yaml.load(block, Loader=_Plain)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):
-        return None, markdown
-    if not isinstance(fields, dict):
-        return None, markdown
-    return {str(key): _plain(value) for key, value in fields.items()}, markdown[found.end() :]
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _by_lines(block: str, pattern: re.Pattern[str]) -> dict[str, Any] | None:
+    """Fields line by line, their values as text; None where a line can be none of a mapping's."""
+    fields: dict[str, Any] = {}
+    last = ""
+    for line in block.split("\n"):
+        if found := pattern.match(line):
+            last, value = found.group(1), (found.group(2) or "").strip()
+            listed = value.startswith("[") and value.endswith("]")
+            fields[last] = [_bare(part) for part in value[1:-1].split(",")] if listed else _bare(value)
+        elif not _CONTINUED.match(line):
+            return None
+        elif last and line.strip().startswith("- "):
+            held = fields[last] if isinstance(fields[last], list) else [fields[last]] if fields[last] else []
+            fields[last] = [*held, _bare(line.strip()[2:])]
+    return fields or None
+
+
+def _bare(value: str) -> str:
+    """A value without its quotes."""
+    value = value.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def _plain(value: Any) -> Any:
@@ -47,7 +101,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set):
         return [_plain(inner) for inner in value]
-    if isinstance(value, date | datetime):
+    if isinstance(value, date | datetime | time):
         return value.isoformat()
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 

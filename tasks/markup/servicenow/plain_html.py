@@ -5,10 +5,17 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
 
+from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
+from tasks.markup.servicenow.tables import laid_out
 from tasks.markup.tags import PIECE, TAGS, attributes_of, without_comments
 
 DEEPEST_LINKS = 8
+DEEPEST_TABLES = 4
+MOST_SPANNED = 50
+_TABLE = frozenset({"table", "thead", "tbody", "tfoot", "tr", "td", "th"})
 _BEFORE: Mapping[str, str] = {
     "br": "\n",
     "hr": "\n----\n",
@@ -28,13 +35,16 @@ def text_of(source: str) -> str:
     """A piece of raw HTML as text."""
     parts: list[str] = []
     targets: list[tuple[int, str]] = []
+    tables: list[_Table] = []
     position = 0
     source = without_comments(source)
     for found in PIECE.finditer(source):
         parts.append(html.unescape(source[position : found.start()]))
         position = found.end()
         name = found.group("name").lower()
-        if name == "a" and found.group("close"):
+        if name in _TABLE and (tables or (name == "table" and not found["close"])):
+            _table_part(tables, parts, found)
+        elif name == "a" and found.group("close"):
             if targets:
                 start, target = targets.pop()
                 parts.append(target_beside("".join(parts[start:]), target))
@@ -42,12 +52,80 @@ def text_of(source: str) -> str:
             targets.append((len(parts), attributes_of(found.group("rest")).get("href", "")))
         elif name == "img":
             attributes = attributes_of(found.group("rest"))
-            words = attributes.get("alt", "")
-            parts.append(words + target_beside(words, attributes.get("src", "")))
+            parts.append(image_text(attributes.get("alt", ""), attributes.get("src", "")))
         else:
             parts.append(_tag(name, found))
     parts.append(html.unescape(source[position:]))
+    while tables:
+        tables.pop().end(parts)
     return "".join(parts)
+
+
+@dataclass
+class _Table:
+    """An open table: where its cell began, its rows, and how many rows a cell above still takes of each column."""
+
+    start: int
+    rows: list[list[str]] = field(default_factory=list)
+    spans: dict[int, int] = field(default_factory=dict)
+    cell: tuple[int, int] | None = None
+
+    def end_cell(self, parts: list[str]) -> None:
+        """Put the words of the open cell into its row."""
+        text = " ".join("".join(parts[self.start :]).split())
+        del parts[self.start :]
+        if self.cell is not None:
+            row = self.rows[-1]
+            self.skip_taken()
+            across, down = self.cell
+            for column in range(len(row), len(row) + across):
+                if down > 1:
+                    self.spans[column] = down - 1
+            row += [text, *[""] * (across - 1)]
+            self.cell = None
+        elif text:
+            self.rows.append([text])
+
+    def skip_taken(self) -> None:
+        """Leave the columns empty that a cell above takes."""
+        row = self.rows[-1]
+        while self.spans.get(len(row), 0) > 0:
+            self.spans[len(row)] -= 1
+            row.append("")
+
+    def end(self, parts: list[str]) -> None:
+        """Put the table in place of its pieces."""
+        self.end_cell(parts)
+        parts.append("\n" + laid_out(self.rows) + "\n" if self.rows else "\n")
+
+
+def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) -> None:
+    """A tag of a table; one in a cell of another is words of that."""
+    name, closes = found["name"].lower(), bool(found["close"])
+    if name == "table":
+        if not closes:
+            if len(tables) < DEEPEST_TABLES:
+                tables.append(_Table(len(parts)))
+        else:
+            tables.pop().end(parts)
+        return
+    table = tables[-1]
+    table.end_cell(parts)
+    if closes:
+        if name == "tr" and table.rows:
+            table.skip_taken()
+    elif name == "tr":
+        table.rows.append([])
+    elif name in ("td", "th"):
+        attributes = attributes_of(found["rest"])
+        across, down = (_span(attributes.get(side, "")) for side in ("colspan", "rowspan"))
+        if not table.rows:
+            table.rows.append([])
+        table.cell = across, down
+
+
+def _span(value: str) -> int:
+    return min(max(int(value[:4]), 1), MOST_SPANNED) if value.isdecimal() else 1
 
 
 def _tag(name: str, found: re.Match[str]) -> str:
@@ -58,8 +136,17 @@ def _tag(name: str, found: re.Match[str]) -> str:
     return _AFTER.get(name, "") if found.group("close") else _BEFORE.get(name, "")
 
 
+def image_text(words: str, source: str) -> str:
+    """What is read of an image: its words, and its address where that leads somewhere."""
+    source = normal(source)
+    if may_be_linked(source):
+        return words + target_beside(words, source)
+    return words or (unquote(source.partition("?")[0].rpartition("/")[2]) if not SCHEME.match(source) else "")
+
+
 def target_beside(words: str, target: str) -> str:
     """What follows a link's words: its target in parentheses, unless they say it or it leads into the document."""
-    if not target or target.startswith("#") or target[:5].lower() == "data:":
+    target = normal(target)
+    if not target or target.startswith("#") or is_program(target):
         return ""
     return "" if target.removeprefix("mailto:") in (words, f"http://{words}") else f" ({target})"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from markdown_it.token import Token
 
 from tasks.markup import clean, collector
 from tasks.markup.clean import cut
 from tasks.markup.options import Attachment
-from tasks.markup.parser.emoji_names import with_emoji
 from tasks.markup.parser.parse import parse
-from tasks.markup.servicenow.plain_html import DEEPEST_LINKS, target_beside, text_of
-from tasks.markup.servicenow.tables import laid_out
+from tasks.markup.parser.token import Token
+from tasks.markup.servicenow.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
+from tasks.markup.servicenow.tables import laid_out, width
 from tasks.markup.slugs import heading_text
 from tasks.markup.tags import PIECE, attributes_of
 
@@ -27,12 +26,17 @@ _CODE_TAG = re.compile(
 )
 
 
+_UNDERLINES = {"h1": "=", "h2": "-"}
+LONGEST_UNDERLINE = 60
+_SIGNS = {"em": "*", "strong": "**", "s": "~~"}
+
+
 @collector.put_off()
 def render(markdown: str, limit: int | None = None, pointer: str = "") -> str:
     """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included."""
     page = _Text()
     page.write(parse(markdown))
-    text = without_code_tags(re.sub(r"\n{3,}", "\n\n", "\n".join(page.lines))).strip()
+    text = without_code_tags("\n".join(page.lines)).strip("\n").rstrip()
     if limit is None or len(text) <= limit:
         return text
     tail = f"\n\n{pointer}" if pointer and len(pointer) + 4 <= limit else ""
@@ -83,16 +87,16 @@ class _Text:
         """Write one block token."""
         match token.type:
             case "inline":
-                text = inline_text(token.children or [])
+                text = inline_text(token.children)
                 if self.in_cell:
                     self.row.append(re.sub(r"\s+", " ", text).strip())
                 else:
                     self.put(text)
             case "heading_open":
                 self.gap()
-                self.prefixes.append("#" * int(token.tag[1]) + " ")
             case "heading_close":
-                self.prefixes.pop()
+                if underline := _UNDERLINES.get(token.tag):
+                    self.put(underline * min(width(self.lines[-1].lstrip("> ")), LONGEST_UNDERLINE))
                 self.gap()
             case "paragraph_close" if not token.hidden:
                 self.gap()
@@ -124,7 +128,8 @@ class _Text:
             case "hr" | "footnote_block_open":
                 self.put("-" * 40)
             case "html_block":
-                self.put(re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"))
+                if text := re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"):
+                    self.put(text)
             case _:
                 self.table(token)
 
@@ -170,16 +175,24 @@ class _Text:
                 self.rows = []
 
 
-def inline_text(children: list[Token]) -> str:
+def inline_text(children: Sequence[Token]) -> str:
     """Inline content as text; a link's target follows its words unless they are the same."""
     parts: list[str] = []
     targets: list[tuple[int, str]] = []
-    for child in children:
+    marks: list[str] = []
+    for place, child in enumerate(children):
         match child.type:
             case "text":
-                parts.append(with_emoji(child.content))
-            case "softbreak" | "hardbreak":
+                parts.append(child.content)
+            case "softbreak":
+                parts.append(" ")
+            case "hardbreak":
                 parts.append("\n")
+            case "em_open" | "strong_open" | "s_open":
+                marks.append(_SIGNS[child.tag] if _within_a_word(children, place) else "")
+                parts.append(marks[-1])
+            case "em_close" | "strong_close" | "s_close":
+                parts.append(marks.pop() if marks else "")
             case "link_open":
                 targets.append((len(parts), str(child.attrs.get("href", ""))))
             case "html_inline":
@@ -188,8 +201,7 @@ def inline_text(children: list[Token]) -> str:
                 start, target = targets.pop()
                 parts.append(target_beside("".join(parts[start:]), target))
             case "image":
-                words = heading_text(child) or child.content
-                parts.append(words + target_beside(words, str(child.attrs.get("src", ""))))
+                parts.append(image_text(heading_text(child) or child.content, str(child.attrs.get("src", ""))))
             case "footnote_ref":
                 parts.append(f"[{int(child.meta['id']) + 1}]")
             case "footnote_anchor":
@@ -197,6 +209,12 @@ def inline_text(children: list[Token]) -> str:
             case _:
                 parts.append(child.content)
     return "".join(parts)
+
+
+def _within_a_word(children: Sequence[Token], place: int) -> bool:
+    """Whether a mark opens between two letters or digits, as in `2*3*4`: there, its signs say something."""
+    before, after = (children[at].content if 0 <= at < len(children) else "" for at in (place - 1, place + 1))
+    return before[-1:].isalnum() and after[:1].isalnum()
 
 
 def _tag(tag: str, parts: list[str], targets: list[tuple[int, str]]) -> str:

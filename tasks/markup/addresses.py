@@ -1,0 +1,29 @@
+"""What an address leads to, judged as browsers read it: they drop blanks around it, and tabs and line feeds inside."""
+
+from __future__ import annotations
+
+import re
+
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# Schemes that run what they hold: their words are shown, never the address.
+_PROGRAMS = re.compile(r"(?:javascript|vbscript|livescript|mocha|data):", re.IGNORECASE)
+_AROUND = "".join(map(chr, range(0x21)))
+_INSIDE = re.compile(r"[\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\"<>]+\Z", re.IGNORECASE)
+_SPACE = re.compile(r"[\s\"<>]")
+
+
+def normal(address: str) -> str:
+    """The address as a browser takes it."""
+    address = _INSIDE.sub("", address.strip(_AROUND + "\u00a0\ufeff"))
+    return _SPACE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), address)
+
+
+def is_program(address: str) -> bool:
+    """Whether a normal address runs what it holds."""
+    return _PROGRAMS.match(address) is not None
+
+
+def may_be_linked(address: str) -> bool:
+    """Whether a normal address leads to a page or a mailbox."""
+    return _LINKABLE.match(address) is not None

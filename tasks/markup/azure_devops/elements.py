@@ -1,0 +1,204 @@
+"""A document's tokens as HTML that a form can show: borders, boxes and anchors without a style sheet."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote
+
+from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
+from tasks.markup.clean import escape
+from tasks.markup.parser.token import Token
+from tasks.markup.slugs import heading_text, slugs_of
+from tasks.markup.tags import DEEPEST_RAW, PIECE, TAGS, attributes_of, without_comments
+
+TABLE = '<table border="1" cellpadding="4" cellspacing="0" style="border-collapse:collapse">'
+CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code>'
+QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
+_STARTS = {"table_open": TABLE, "blockquote_open": QUOTE, "alert_open": QUOTE, "admonition_open": QUOTE}
+_SHOWN = {"details": "div", "summary": "p"}
+# Tags that have no end, or whose end nobody has to write.
+_CLOSED_BY_OTHERS = frozenset((
+    "br", "hr", "img", "wbr", "col", "source", "p", "li", "tr", "td", "th", "thead", "tbody", "tfoot", "dt", "dd", "caption",
+    "colgroup", "rb", "rt", "rp",
+))  # fmt: skip
+# What a browser would take for a comment, a declaration or an instruction, and hide.
+_HIDING = re.compile(r"<(?=[!?/])")
+
+
+class Elements:
+    """One document on its way to HTML."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self.tokens = tokens
+        self.slugs = slugs_of(tokens)
+        self.tags = RawTags()
+
+    def pieces(self, start: int = 0) -> Iterator[tuple[str, bool]]:
+        """The document piece by piece, and whether a block ends with each."""
+        box = ""  # of a task, before the words of its item
+        for index in range(start, len(self.tokens)):
+            token = self.tokens[index]
+            if token.type == "inline":
+                titled = self.tokens[index - 1].type.endswith("_title_open")
+                words = f"<strong>{escape(heading_text(token))}</strong>" if titled else self.inline(token.children)
+                yield box + words, False
+                box = ""
+                continue
+            if token.type == "list_item_open":
+                box = "" if "checked" not in token.meta else "☑ " if token.meta["checked"] else "☐ "
+            written = self._block(token, index)
+            if token.type == "list_item_close" and box:
+                written, box = box.strip() + written, ""
+            yield written, token.nesting <= 0 and not token.hidden
+
+    def _block(self, token: Token, index: int) -> str:
+        if token.hidden:
+            return "\n" if token.nesting < 0 and self.tokens[index + 1].nesting >= 0 else ""
+        kind = token.type
+        match kind:
+            case "heading_open":
+                return f'<{token.tag} id="{escape(token.meta.get("id") or self.slugs[index])}">'
+            case "fence" | "code_block":
+                return f"{CODE}{escape(token.content)}</code></pre>\n"
+            case "math_block":
+                return f"{CODE}{escape(token.content)}</code></pre>\n"
+            case "html_block":
+                return self.tags.shown(token.content)
+            case "hr":
+                return "<hr>\n"
+            case "toc":
+                return ""
+            case "footnote_block_open":
+                return "<hr>\n<ol>\n"
+            case "footnote_block_close":
+                return "</ol>\n"
+            case "footnote_open":
+                return f'<li id="footnote-{token.meta["id"] + 1}">'
+            case "footnote_close":
+                return "</li>\n"
+            case "stray_note_open":
+                return f"<p>[{escape(token.meta['label'])}]</p>\n"
+            case "stray_note_close":
+                return ""
+            case "footnote_anchor":
+                return _back(token)
+        if token.nesting < 0:
+            return f"</{token.tag}>\n"
+        line_feed = "" if self.tokens[index + 1].type == "inline" or self.tokens[index + 1].hidden else "\n"
+        attributes = "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items())
+        return (_STARTS.get(kind) or f"<{token.tag}{attributes}>") + line_feed
+
+    def inline(self, children: Sequence[Token]) -> str:
+        """The words of a block."""
+        parts: list[str] = []
+        ends: list[str] = []
+        for child in children:
+            match child.type:
+                case "text":
+                    parts.append(escape(child.content))
+                case "softbreak":
+                    parts.append("\n")
+                case "hardbreak":
+                    parts.append("<br>\n")
+                case "code_inline" | "math_inline":
+                    parts.append(f"<code>{escape(child.content)}</code>")
+                case "html_inline":
+                    parts.append(self.tags.shown(child.content))
+                case "link_open":
+                    start, end = _link(child)
+                    parts.append(start)
+                    ends.append(end)
+                case "link_close":
+                    parts.append(ends.pop() if ends else "")
+                case "image":
+                    parts.append(_image(child))
+                case "footnote_ref":
+                    number = child.meta["id"] + 1
+                    parts.append(f'<sup id="{_reference(child)}"><a href="#footnote-{number}">{number}</a></sup>')
+                case "footnote_anchor":
+                    parts.append(_back(child))
+                case _ if child.nesting:
+                    parts.append(f"<{child.tag}>" if child.nesting > 0 else f"</{child.tag}>")
+                case _:
+                    parts.append(escape(child.content))
+        return "".join(parts)
+
+
+def _link(token: Token) -> tuple[str, str]:
+    """The start and end of a link; where a form can't link, nothing and the address behind the words."""
+    href = normal(str(token.attrs["href"]))
+    if may_be_linked(href) or href.startswith("#"):
+        title = f' title="{escape(token.attrs["title"])}"' if "title" in token.attrs else ""
+        return f'<a href="{escape(href)}"{title}>', "</a>"
+    return "", "" if not href or token.info == "auto" or is_program(href) else f" ({escape(href)})"
+
+
+def _image(token: Token) -> str:
+    """An image from the web; of any other its words, else its name."""
+    source = normal(str(token.attrs["src"]))
+    alt = heading_text(token) or token.content
+    if may_be_linked(source):
+        return f'<img src="{escape(source)}" alt="{escape(alt)}">'
+    return escape(alt or named(source))
+
+
+def named(source: str) -> str:
+    """What an image that can't be shown is called: the last part of its address."""
+    if SCHEME.match(source):
+        return source[:4] if source[:5].lower() == "data:" else source
+    return unquote(source.partition("?")[0].rstrip("/").rpartition("/")[2])
+
+
+def _reference(token: Token) -> str:
+    return f"footnote-ref-{token.meta['id'] + 1}" + (f"-{token.meta['subId']}" if token.meta.get("subId") else "")
+
+
+def _back(token: Token) -> str:
+    return f' <a href="#{_reference(token)}">↩</a>'
+
+
+class RawTags:
+    """Raw tags as a form shows them: one of the allow-list as it is, any other as the text it is, and so what is nested
+    deeper than anybody reads. The sanitiser's time grows with the square of the depth.
+    """
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def shown(self, source: str) -> str:
+        """A piece of raw HTML without its comments; what a browser would hide is shown."""
+        source = without_comments(source)
+        parts: list[str] = []
+        position = 0
+        for tag in PIECE.finditer(source):
+            parts.append(_HIDING.sub("&lt;", source[position : tag.start()]))
+            parts.append(self._one(tag))
+            position = tag.end()
+        parts.append(_HIDING.sub("&lt;", source[position:]))
+        return "".join(parts)
+
+    def _one(self, found: re.Match[str]) -> str:
+        name = found.group("name").lower()
+        if name not in TAGS:
+            return html.escape(found.group(), quote=False)
+        tag = _SHOWN.get(name, name)
+        if name == "img":
+            attributes = attributes_of(found.group("rest"))
+            source = normal(attributes.get("src", ""))
+            if not may_be_linked(source):
+                return escape(attributes.get("alt") or named(source))
+        if tag not in _CLOSED_BY_OTHERS:
+            if not found.group("close"):
+                if self._open.total() >= DEEPEST_RAW:
+                    return html.escape(found.group(), quote=False)
+                self._open[tag] += 1
+            elif self._open[tag]:
+                self._open[tag] -= 1
+        if name == "a" and not found.group("close"):
+            href = attributes_of(found.group("rest")).get("href")
+            target = normal(href) if href is not None else ""
+            return f'<a href="{escape(target)}">' if may_be_linked(target) or target.startswith("#") else "<a>"
+        return found.group() if tag == name else f"<{found.group('close')}{tag}>"

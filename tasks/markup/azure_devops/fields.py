@@ -1,0 +1,121 @@
+"""Markdown to what a work item's form shows: sanitised HTML with borders, boxes and anchors, or cleaned Markdown."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import nh3
+
+from tasks.markup import collector
+from tasks.markup.azure_devops.elements import Elements
+from tasks.markup.clean import plain_title, xml_text
+from tasks.markup.parser import front_matter
+from tasks.markup.parser.parse import parse
+from tasks.markup.parser.token import Token
+from tasks.markup.slugs import without_title
+from tasks.markup.tags import TAGS
+
+LONGEST = 1_000_000
+PART = 500  # pieces, at least, that are written at once
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+ATTRIBUTES = {
+    "a": {"href"},
+    "img": {"src", "alt"},
+    "ol": {"start"},
+    "pre": {"style"},
+    "blockquote": {"style"},
+    "td": {"style", "colspan", "rowspan"},
+    "th": {"style", "colspan", "rowspan"},
+    "table": {"border", "cellpadding", "cellspacing", "style"},
+    **{name: {"id"} for name in (*HEADINGS, "li", "sup")},
+}
+STYLES = {"text-align", "border", "border-collapse", "border-left", "padding", "background", "white-space", "margin"}
+# After which a document may be cut; the sanitiser closes what is open there.
+_BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HEADINGS))
+# The sanitiser's time grows with the square of the ampersands in one text: it gets a character that no text holds.
+# From where a text begins, or a shorter one is tried from each of its letters.
+_LONG_TEXT = re.compile(r"(?<![^<>])[^<>]{10000,}+")
+_AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
+_STAND_IN = "\x01"
+
+
+@collector.put_off()
+def render(markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "") -> str:
+    """The document as HTML that Azure DevOps keeps as it is; no script, style sheet or event attribute passes.
+
+    Beyond `limit` characters it ends at a paragraph, item or row, with `pointer` (where the whole is) below. A first
+    heading that says the same as `title` is left out.
+    """
+    tail = f"<p>{html.escape(pointer)}</p>" if pointer else ""
+    return _fitting(_enough(without_title(parse(markdown), title), limit), _sanitised, _BLOCK_ENDS, limit, tail)
+
+
+def render_markdown(markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "") -> str:
+    """The document as Markdown, for fields that are set to it: without front matter, comments and control characters."""
+    return _fitting(_clean_markdown(markdown, title), str.rstrip, ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
+
+
+def _fitting(text: str, shown: Callable[[str], str], ends: Sequence[str], limit: int, tail: str) -> str:
+    """What is shown of the text, or of as much as fits with the tail below, up to one of the ends or to a word's."""
+    rendered = shown(text)
+    while len(rendered) > limit and text:
+        room = max(limit - len(tail), 0)
+        keep = min(int(len(text) * room / len(rendered) * 0.98), len(text) - 1)
+        text = text[: _last_end(text, ends, keep)]
+        rendered = shown(text) + tail
+    return rendered
+
+
+def _last_end(text: str, ends: Sequence[str], keep: int) -> int:
+    half = keep // 2
+    found = [at + len(end) for end in ends if (at := text.rfind(end, half, keep)) >= 0]
+    return max(found) if found else max(text.rfind(" ", half, keep), 0) or keep
+
+
+def _clean_markdown(markdown: str, title: str) -> str:
+    text = xml_text(markdown).replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
+    text = front_matter.split(text).rest.strip()
+    first, _, rest = text.partition("\n")
+    same = first.startswith("# ") and title and plain_title(first[2:].rstrip("# ")) == plain_title(title)
+    return rest.strip() if same else text
+
+
+def _enough(tokens: Sequence[Token], limit: int) -> str:
+    """The document as HTML that is yet to be sanitised; of one that is far too long, no more of it than will be kept."""
+    written: list[str] = []
+    length, wanted = 0, 2 * limit
+    for part in _parts(tokens):
+        written.append(part)
+        length += len(part)
+        if length > wanted:
+            if len(_sanitised("".join(written))) > limit:
+                break
+            wanted = 2 * length
+    return "".join(written)
+
+
+def _parts(tokens: Sequence[Token]) -> Iterator[str]:
+    """The document as HTML, some elements at a time."""
+    written: list[str] = []
+    for piece, ends in Elements(tokens).pieces():
+        written.append(piece)
+        if ends and len(written) >= PART:
+            yield "".join(written)
+            written = []
+    yield "".join(written)
+
+
+def _sanitised(written: str) -> str:
+    """The HTML with nothing but what a form may show; what it leaves open is closed."""
+    quick = _LONG_TEXT.sub(lambda text: _AMPERSAND.sub(_STAND_IN, text.group()), written)
+    kept = nh3.clean(
+        quick,
+        tags={*TAGS} - {"details", "summary"},
+        attributes=ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        filter_style_properties=STYLES,
+        link_rel=None,
+    )
+    return kept.replace(_STAND_IN, "" if quick == written else "&amp;").strip()

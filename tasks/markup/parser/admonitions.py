@@ -1,0 +1,64 @@
+"""Admonitions of MkDocs, `!!! note "Title"` above an indented text, as containers between colons."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.markup.parser.tree import FOLDING
+from tasks.markup.words import PANELS
+
+_START = re.compile(r"((?:[ \t]{0,12}>)*[ \t]{0,12})(!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"([^\"]*)\")?[ \t]*\Z")
+_FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
+_COLONS = re.compile(r":{3,}")
+DEEPEST = 12
+
+
+def as_containers(text: str) -> str:
+    """The text with each admonition of a known kind between colons, more of them than anywhere else in the text."""
+    if "!!!" not in text and "???" not in text:
+        return text
+    longest = max((len(found) for found in _COLONS.findall(text)), default=2)
+    return "\n".join(_lines(text.split("\n"), longest + DEEPEST))
+
+
+def _lines(lines: list[str], colons: int) -> list[str]:
+    out: list[str] = []
+    open_ones: list[str] = []  # what the lines of each open admonition begin with
+    fenced = ""
+
+    def end(kept: int) -> None:
+        while len(open_ones) > kept:
+            prefix = open_ones.pop()
+            last = len(out)
+            while last and not out[last - 1].strip("> \t"):
+                last -= 1
+            out.insert(last, prefix + ":" * (colons - len(open_ones)))
+
+    for line in lines:
+        inside, kept = line, 0
+        if line.strip("> \t"):
+            while kept < len(open_ones) and (rest := _within(inside, open_ones[kept])) is not None:
+                inside, kept = rest, kept + 1
+            if kept < len(open_ones):
+                fenced = ""
+            end(kept)
+        found = _START.match(inside) if not fenced and len(open_ones) < DEEPEST else None
+        if found and found[3].lower() in PANELS:
+            title = found[3].capitalize() if found[4] is None else found[4]
+            kind = (FOLDING if found[2].startswith("?") else "") + found[3].lower()
+            open_ones.append(found[1])
+            out.append(f'{found[1]}{":" * (colons - len(open_ones) + 1)}{kind} "{title}"')
+            continue
+        if mark := _FENCE.match(inside):
+            fenced = "" if fenced and mark[1].startswith(fenced) else fenced or mark[1]
+        out.append(inside)
+    end(0)
+    return out
+
+
+def _within(line: str, prefix: str) -> str | None:
+    """The line without the indentation of the admonition that begins with the prefix; None where it stands outside."""
+    rest = line[len(prefix) :]
+    if not line.startswith(prefix) or not rest.startswith(("    ", "\t")):
+        return None
+    return prefix + (rest[1:] if rest.startswith("\t") else rest[4:])

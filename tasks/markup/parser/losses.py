@@ -1,0 +1,69 @@
+"""Where the grammar would lose words: cells beyond a table's columns, comments and declarations that never end."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import comrak
+
+_CELL_END = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+# The kinds of raw HTML that end with a sign of their own, by the number that the specification gives them.
+_ENDS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
+_CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, comrak.Alert, comrak.BlockDirective, comrak.FootnoteDefinition)  # fmt: skip
+
+
+def mended(document: Any, lines: list[str]) -> list[str] | None:
+    """Change the lines so that nothing is lost, and say what was done; None where nothing has to be."""
+    warnings: list[str] = []
+    changed = False
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        value = node.node_value
+        kind = type(value)
+        if kind is comrak.Table:
+            for row in node.children:
+                place = row.sourcepos.start
+                if (line := _joined(lines[place.line - 1], place.column, value.value.num_columns)) is not None:
+                    lines[place.line - 1], changed = line, True
+                    warnings.append(f"line {place.line}: cells beyond the table's columns are joined to the last one")
+        elif kind is comrak.HtmlBlock:
+            end = _ENDS.get(value.value.block_type)
+            place = node.sourcepos.start
+            if end and end not in value.value.literal:
+                line = lines[place.line - 1]
+                at = line.find("<", len(line.encode()[: place.column - 1].decode("utf-8", "ignore")))
+                if at >= 0:
+                    lines[place.line - 1], changed = line[:at] + "\\" + line[at:], True
+        elif kind in _CONTAINERS or node is document:
+            waiting += node.children
+    return warnings if changed else None
+
+
+def _joined(line: str, column: int, columns: int) -> str | None:
+    """The row with the bars escaped that begin cells beyond the last column; None where there are none."""
+    if line.count("|") < columns:
+        return None
+    start = len(line.encode()[: column - 1].decode("utf-8", "ignore")) if not line.isascii() else column - 1
+    begin = start + 1 if line.startswith("|", start) else start
+    bars = [found.end() - 1 for found in _CELL_END.finditer(line, begin)]
+    if bars and not line[bars[-1] + 1 :].strip():
+        bars.pop()
+    excess = bars[columns - 1 :]
+    if not excess:
+        return None
+    parts = [line[: excess[0]]]
+    for bar, following in zip(excess, [*excess[1:], len(line)], strict=True):
+        parts.append("\\" + line[bar:following])
+    return "".join(parts)
+
+
+def let_go(document: Any) -> None:
+    """Part the nodes, which hold each other, so that they go when nobody needs them."""
+    waiting = [document]
+    while waiting:
+        children = waiting.pop().children
+        for child in children:
+            child.parent = None
+        waiting += children

@@ -1,0 +1,27 @@
+"""What a document is made of, in the order in which it is read: the one form that renderers and tests know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Token(NamedTuple):
+    """The start (`nesting` 1) or end (-1) of a container, or a piece by itself (0).
+
+    `type` says which: `heading_open`, `inline`, `fence` and so on. An `inline` token holds the words of a block in its
+    `children`. `attrs` are what HTML would have (`href`, `src`, `style`, `start`); `meta` what it has no place for.
+    """
+
+    type: str
+    tag: str = ""
+    nesting: int = 0
+    content: str = ""
+    children: Sequence[Token] = ()
+    attrs: Mapping[str, Any] = NOTHING
+    info: str = ""
+    meta: Mapping[str, Any] = NOTHING
+    hidden: bool = False
