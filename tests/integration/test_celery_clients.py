@@ -28,14 +28,20 @@ class Somebody:
         self.app.conf.task_default_queue = queue
         self.app.conf.task_routes = {"create_*": "celery", "publish_*": "celery"}
         self.calls: list = []
-        self.note = self.app.task(self.calls.append, name="note")
-        self.collect = self.app.task(lambda found: found, name="collect")
 
-        @self.app.task(name="failed")
+        @self.app.task(name="note", shared=False)
+        def note(result):
+            self.calls.append(result)
+
+        @self.app.task(name="collect", shared=False)
+        def collect(found):
+            return found
+
+        @self.app.task(name="failed", shared=False)
         def failed(request, exc, traceback):
             self.calls.append(str(exc))
 
-        self.failed = failed
+        self.note, self.collect, self.failed = note, collect, failed
 
     def incident(self):
         return self.app.signature("create_servicenow_incident", kwargs=KWARGS, immutable=True)
