@@ -79,7 +79,7 @@ def configure_logging(settings: Settings, facts: Facts = no_facts) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLine(facts) if settings.log_format == "json" else OneLine(facts))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for name in ("aiohttp", "kombu", "amqp", "redis", "asyncio", "markdown_it", "opentelemetry", "urllib3"):
+    for name in ("aiohttp", "kombu", "amqp", "redis", "asyncio", "opentelemetry", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery").setLevel(max(logging.INFO, logging.getLogger().level))  # its DEBUG shows arguments
     logging.getLogger("py.warnings").setLevel(logging.ERROR)  # Celery's warnings quote tracebacks

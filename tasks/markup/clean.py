@@ -16,7 +16,7 @@ _ABOVE_BMP = re.compile("[\U00010000-\U0010ffff]")
 
 def xml_text(text: str) -> str:
     """The text without ANSI sequences and without characters that XML 1.0 can't hold."""
-    return _NOT_XML.sub("", _ANSI.sub("", text))
+    return text if text.isprintable() else _NOT_XML.sub("", _ANSI.sub("", text))
 
 
 def escape(text: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import comrak
 import pytest
 
 from tasks.markup import azure_devops, confluence, servicenow
@@ -128,6 +129,21 @@ def test_no_nesting_ends_the_process(text):
         "sys.exit(0 if done == [True] * 3 else 1)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=150).returncode == 0
+
+
+def test_a_document_at_which_the_parser_gives_up_is_shown_as_words(monkeypatch):
+    class PanicException(BaseException):
+        pass
+
+    plain = comrak.parse_document
+
+    def gives_up(text, *options):
+        if "**" in text and "\\*" not in text:
+            raise PanicException
+        return plain(text, *options)
+
+    monkeypatch.setattr(comrak, "parse_document", gives_up)
+    assert confluence.render("# a **b**") == "<p># a **b**</p>"
 
 
 def test_a_rendered_document_leaves_nothing_behind():

@@ -120,7 +120,7 @@ def split_links(storage: str) -> tuple[str, str]:
 
 def fingerprint(storage: str, *, earlier: bool = False) -> str:
     """A hash of what a reader sees: comment markers, our block of links, ids, spaces and what an editor's save adds don't
-    count. `earlier` gives the hash of the versions before 0.2.0, to which what an editor adds was a change.
+    count. `earlier` gives the hash of the versions up to 0.2.0, to which what an editor adds was a change.
     """
     seen = hashlib.sha256()
     hidden: list[str] = []

@@ -43,6 +43,11 @@ def limited(text: str, xml_of: Callable[[str], str]) -> str:
     text = "\n\n".join(_SIGN.sub(r"\\\g<0>", part) if _signs(part) > DENSE else part for part in text.split("\n\n"))
     if _depth(xml_of(text)) <= DEEPEST_TREE:
         return text
+    return as_words(text)
+
+
+def as_words(text: str) -> str:
+    """The text with every sign escaped: paragraphs of nothing but words."""
     return "\n".join(_PUNCTUATION.sub(r"\\\g<0>", line.lstrip(" \t")) for line in text.split("\n"))
 
 

@@ -8,9 +8,9 @@ from tasks.markup.parser.tree import Notes
 
 def with_notes_last(tokens: list[Token], notes: Notes) -> list[Token]:
     """The tokens with footnotes below them, each with the ways back to what refers to it."""
-    body, written = _set_apart(tokens)
-    if not written:
+    if not notes.written:
         return tokens
+    body, written = _set_apart(tokens)
     referred: dict[int, tuple[str, list[Token]]] = {}
     strays: list[tuple[str, list[Token]]] = []
     for label, stray, content in written:

@@ -39,7 +39,7 @@ def parse_document(markdown: str) -> Parsed:
     text = depth.limited(admonitions.as_containers(front.rest), _xml)
     warnings = dict.fromkeys(front.warnings)
     for _ in range(MOST_ROUNDS):
-        document = comrak.parse_document(text, *_options())
+        document = _tree(text)
         lines = text.split("\n")
         found = losses.mended(document, lines)
         if found is None:
@@ -48,7 +48,7 @@ def parse_document(markdown: str) -> Parsed:
         losses.let_go(document)
         text = depth.limited("\n".join(lines), _xml)
     else:
-        document = comrak.parse_document(text, *_options())
+        document = _tree(text)
         lines = text.split("\n")
     tree = Tree(lines, Names(text))
     tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
@@ -70,6 +70,17 @@ def _options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions]:
         block_directive=True,
     )
     return extensions, comrak.ParseOptions(leave_footnote_definitions=True)
+
+
+def _tree(text: str) -> Any:
+    """The parser's tree; where the parser gives up, one of the words alone."""
+    try:
+        return comrak.parse_document(text, *_options())
+    except BaseException as panic:
+        # What Rust gives up with is no `Exception`, and its class has no name that could be imported.
+        if type(panic).__name__ != "PanicException":
+            raise
+        return comrak.parse_document(depth.as_words(text), *_options())
 
 
 def _xml(text: str) -> str:

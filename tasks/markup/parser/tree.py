@@ -44,10 +44,11 @@ _PARAGRAPH = {hidden: (Token("paragraph_open", "p", 1, hidden=hidden), Token("pa
 
 @dataclass
 class Notes:
-    """What is known of footnotes: the number and count of references of each label."""
+    """What is known of footnotes: the number and count of references of each label, and whether any is written."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    written: bool = False
 
 
 class Tree:
@@ -203,6 +204,7 @@ class Tree:
         self._out.append(Token("hr", "hr"))
 
     def _note(self, node: Any, value: Any, _tight: bool) -> None:
+        self.notes.written = True
         label = xml_text(value.value.name)
         meta = {"label": label, "stray": not value.value.total_references}
         self._around(node, Token("footnote_reference_open", nesting=1, meta=meta), Token("footnote_reference_close", nesting=-1))  # fmt: skip

@@ -212,9 +212,10 @@ def inline_text(children: Sequence[Token]) -> str:
 
 
 def _within_a_word(children: Sequence[Token], place: int) -> bool:
-    """Whether a mark opens between two letters or digits, as in `2*3*4`: there, its signs say something."""
+    """Whether a mark opens between letters or digits, as in `2*3*4`: there, its signs say something."""
     before, after = (children[at].content if 0 <= at < len(children) else "" for at in (place - 1, place + 1))
-    return before[-1:].isalnum() and after[:1].isalnum()
+    sides = before[-1:] + after[:1]
+    return len(sides) == 2 and (sides.isalnum() if children[place].tag == "em" else sides.isdigit())
 
 
 def _tag(tag: str, parts: list[str], targets: list[tuple[int, str]]) -> str:

@@ -1,0 +1,209 @@
+"""What the author wrote can be read in every target, and what GitHub links is linked."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.markup import azure_devops, confluence, servicenow
+from tasks.markup.confluence import render_page
+from tasks.markup.confluence.stored import fingerprint
+from tasks.markup.parser.admonitions import as_containers
+from tests.markup_tools.storage_format import validated
+
+TARGETS = [confluence.render, azure_devops.render, servicenow.render]
+WORD = st.text("abcdef", min_size=3, max_size=8)
+
+
+def read(render, markdown: str) -> str:
+    """The words that a reader of the target sees, on one line."""
+    shown = render(markdown)
+    if render is not servicenow.render:
+        shown = re.sub(r"<!\[CDATA\[(.*?)\]\]>", lambda found: html.escape(found[1]), shown, flags=re.DOTALL)
+        shown = html.unescape(re.sub(r"<[^>]*>", "", shown))
+    return " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        " javascript:alert(1)",
+        "java&Tab;script:alert(1)",
+        "java&#10;script:alert(1)",
+        "&#1;javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        "vbscript:x",
+        "data:text/html,x",
+        "\u00a0javascript:alert(1)",
+    ],
+)
+@pytest.mark.parametrize("form", ['<a href="{}">words</a>', "<div>\n<a href='{}'>words</a>\n</div>", "[words](<{}>)"])
+def test_an_address_that_runs_what_it_holds_is_words_only(address, form):
+    for render in TARGETS:
+        shown = render(form.format(address))
+        assert "href" not in shown
+        assert "script:" not in re.sub(r"\s", "", shown).lower()
+        assert "words" in shown
+
+
+@pytest.mark.parametrize(
+    "opening", ["<?php echo", "<![CDATA[ x", "<!ENTITY x", "<!-- oops", "<!-- a --> text <!-- oops"]
+)
+@pytest.mark.parametrize("render", TARGETS)
+def test_what_a_browser_would_hide_to_the_end_is_text_and_the_rest_is_read(render, opening):
+    shown = read(render, f"{opening}\n\n# Rest")
+    assert opening.removeprefix("<!-- a --> ") in shown
+    assert "Rest" in shown
+    assert "# Rest" not in shown
+
+
+@pytest.mark.parametrize(
+    ("front", "fields"),
+    [
+        ("---\ntitle: RCA: disk full\ntags: [rca]\n---\n", {"title": "RCA: disk full", "tags": ["rca"]}),
+        ("---\na: &x [1]\nb: *x\n---\n", {"a": "&x [1]", "b": "*x"}),
+        ('---\ntitle: "open\nlabels:\n  - a\n  - b\n---\n', {"title": '"open', "labels": ["a", "b"]}),
+        ('+++\ntitle = "T"\ntags = ["x"]\n+++\n', {"title": "T", "tags": ["x"]}),
+        ("+++\ntitle = T: x\n+++\n", {"title": "T: x"}),
+    ],
+)
+def test_front_matter_is_read_leniently_and_never_published(front, fields):
+    page = render_page(front + "# X\n")
+    assert page.body == "<h1>X</h1>"
+    assert page.title == fields.get("title", "X")
+    if "tags" in fields:
+        assert set(page.labels) == set(fields["tags"])
+    for render in (azure_devops.render, servicenow.render, azure_devops.render_markdown):
+        assert "title" not in render(front + "# X\n")
+
+
+@pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize("prefix", ["", "> ", "  "])
+def test_cells_beyond_a_tables_columns_join_the_last_one(render, prefix):
+    rows = [
+        "| a | b | é |",
+        "|-|-|-|",
+        "| 10:00 | cmd | ps aux | grep java | wc -l gave `42` |",
+        "| é | x \\| y | z | w",
+    ]
+    source = "\n".join(prefix + row for row in rows)
+    assert "ps aux | grep java | wc -l gave 42" in read(render, source)
+    assert "z | w" in read(render, source)
+    assert "line 3: cells" in " ".join(render_page(source).warnings)
+
+
+@pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Detected <time>, host <address>, feed <source>",
+        "if a<b and c>d then",
+        "Set <code> to <var>",
+        "Use the <table> or <details> element, a <b> too",
+        "an <img> of <li> and <td>",
+        "<time>",
+        "vector<a b> of <p q>",
+    ],
+)
+def test_placeholders_stay_words(render, source):
+    assert read(render, source) == source
+    if render is confluence.render:
+        assert "<strong>" not in render(source)
+        assert "<code>" not in render(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "| x<br>https://e.com |\n|-|",
+        '"https://e.com"',
+        "见：https://e.com",
+        "<b>https://e.com</b>",
+        "(https://e.com)",
+        "*https://e.com*",
+    ],
+)
+def test_what_github_links_is_linked(source):
+    assert 'href="https://e.com"' in confluence.render(source)
+    assert 'href="https://e.com"' in azure_devops.render(source)
+
+
+def test_mail_addresses_are_links_and_addresses_read_as_written():
+    assert 'href="mailto:a@b.co"' in confluence.render("a@b.co")
+    address = "https://e.com/a%20b?q=%22x%22"
+    for render in TARGETS:
+        assert read(render, address) == address
+
+
+def test_a_link_round_blocks_stands_round_their_words():
+    source = '<a href="https://e.com">\n<p>T</p>\n</a>'
+    assert confluence.render(source) == '<p><a href="https://e.com">T</a></p>'
+    assert '<a href="https://e.com">T</a>' in azure_devops.render(source)
+    assert servicenow.render(source) == "T (https://e.com)"
+
+
+def test_plain_text_reads_well():
+    assert servicenow.render("    first\n\n\n\n    last") == "    first\n\n\n\n    last"
+    assert servicenow.render("## A\n\nhard\nwraps, 2*3*4, ![alt](gone.png)![](img/gone.png)") == (
+        "A\n-\n\nhard wraps, 2*3*4, altgone.png"
+    )
+    table = "<table><tr><th>k</th><th>v</th></tr><tr><td rowspan=2>a</td><td>1</td></tr><tr><td>2</td></tr></table>"
+    assert servicenow.render(table) == "k  v\n-  -\na  1\n   2"
+
+
+def test_a_work_item_names_its_images_and_says_its_title_once():
+    assert azure_devops.render("![](img/a%20b.png)") == "<p>a b.png</p>"
+    assert azure_devops.render("# Pool *down*\n\nx", title="Pool down") == "<p>x</p>"
+    assert azure_devops.render_markdown("# Pool down\n\nx", title="Pool down") == "x"
+    assert "Other" in azure_devops.render("# Other\n\nx", title="Pool down")
+
+
+def test_an_editors_save_without_other_words_is_no_change():
+    ours = confluence.render("| a | b |\n|-|-|\n| c | d |\n\n- x\n\ny")
+    theirs = ours.replace("<thead>", '<colgroup><col style="width: 50%;"/></colgroup><tbody>').replace(
+        "</thead><tbody>", ""
+    )
+    theirs = re.sub(r"<(td|th|li)>(\w)", r"<\1><p>\2", theirs).replace("</t", "</p></t", 0)
+    theirs = re.sub(r"(\w)</(td|th|li)>", r"\1</p></\2>", theirs) + "<p />\n<p></p>"
+    assert fingerprint(ours) == fingerprint(theirs)
+    assert fingerprint(ours) != fingerprint(theirs.replace("<p>c", "<p>changed"))
+    assert fingerprint(ours, earlier=True) != fingerprint(theirs, earlier=True)
+
+
+def test_other_dialects_have_panels_links_and_warnings():
+    assert render_page(":::tip Read this\nwords\n:::\n").body == confluence.render('!!! tip "Read this"\n    words')
+    assert '<ac:parameter ac:name="title">Title</ac:parameter>' in confluence.render("> [!tip] Title\n> words")
+    headed = render_page("# Words {#id}\n\n[x](#id) [y](#words)")
+    assert headed.warnings == ()
+    assert "{#id}" not in headed.body
+    for source, shown in (
+        ("[[Page|shown]]", "shown (Page)"),
+        ("[[Page]]", "[[Page]]"),
+        ("{{< note >}}", "{{< note >}}"),
+        (":::odd x\nwords\n:::", "::: odd x words"),
+    ):
+        page = render_page(source)
+        assert page.warnings[0].startswith("line 1: ")
+        assert read(confluence.render, source).replace("xwords", "x words") == shown
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(["note", "tip", "warning"]), WORD, st.lists(WORD, min_size=1, max_size=4), WORD)
+def test_an_admonition_holds_its_indented_lines_and_no_others(kind, title, lines, after):
+    source = f'!!! {kind} "{title}"\n' + "".join(f"    {line}\n" for line in lines) + f"\n{after}\n"
+    root = validated(confluence.render(source))
+    (macro,) = root.iter("{ac}structured-macro")
+    assert "".join(macro.itertext()) == title + " ".join(lines)
+    assert "".join(root.itertext()).endswith(after)
+    assert as_containers(source.replace("!!!", "!! !")) == source.replace("!!!", "!! !")
+
+
+def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
+    assert "<![CDATA[x]]>" in confluence.render("11. a\n\n    ```\n    x\n    ```\n")
+    body = confluence.render("<details>\n<summary>Title\n\nwords\n\n</details>\n\nafter")
+    assert '<ac:parameter ac:name="title">Title</ac:parameter>' in body
+    assert body.endswith("<p>after</p>")
