@@ -17,7 +17,18 @@ RESERVED_DOMAINS = re.compile(
     r"(?:^|[.@])(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|localhost))$|\.(?:example|test|invalid|localhost)$",
     re.IGNORECASE,
 )
-_MAILERS = ("noreply@", "no-reply@", "no_reply@", "donotreply@", "git@", "security@", "abuse@", "postmaster@", "hostmaster@", "webmaster@")
+_MAILERS = (
+    "noreply@",
+    "no-reply@",
+    "no_reply@",
+    "donotreply@",
+    "git@",
+    "security@",
+    "abuse@",
+    "postmaster@",
+    "hostmaster@",
+    "webmaster@",
+)
 HOST = (
     r"(?i)\b(?:[a-z0-9][a-z0-9-]*\.)+(?:com|net|org|io|dev|cloud|app|local|internal|corp|lan|intra|edu|gov|de|uk|fr|nl|ch|at|eu|us|ca|"
     r"au|jp|in|br)\b"
