@@ -75,7 +75,10 @@ _CUT = re.compile(
     r"(?:;(?=\s*$|[A-Za-z_ ]+=)|&(?=[A-Za-z_.-]+=)|,(?=[A-Za-z_\"'.-]+[=:])|\\[nrt]|(?<=.{8})@(?=[\w.-]+[:/]))"
 )
 _TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?")
-_ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:][^=]")
+_REDACTED = frozenset(
+    {"ApiKey", "AwsAccessKey", "BasicAuth", "Cookie", "Password", "PrivateKey", "UrlCredentials", "Webhook"}
+)
+_ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 _TRAILING = ".,;:)]}*_`\\"
 
 
@@ -104,15 +107,17 @@ def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
 
 
 def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str, judge: Judge) -> Iterator[Finding]:
-    kind = kind_of(text[slice(*found.span(groups["n"]))])
-    if kind is None:
-        return
+    first, last = found.span(groups["n"])
+    kind = kind_of(text[first:last])
+    if kind is None or (text[first:last] in _REDACTED and text[max(first - 1, 0) : first] == "["):
+        return  # it stands for a value that was redacted
     group = next(number for number in values if found.start(number) >= 0)
     start, end = found.span(group)
     value = text[start:end]
     quoted = group != groups.get("u")
     if not quoted:
-        if value.rstrip("*_`").endswith(":") or "=[" in value:
+        in_brackets = text[start - 1] == "[" and "]" in value
+        if value.rstrip("*_`").endswith(":") or "=[" in value or in_brackets:
             return  # a label, or one whose value was redacted
         value = _bare(value)
         if (inner := _ASSIGNMENT.match(value)) and kind_of(inner.group(1)):

@@ -42,6 +42,7 @@ _BOXED = (b"ftypavif", b"ftypheic", b"ftypmp4", b"ftypisom", b"ftypqt", b"ftypM4
 _METADATA = re.compile(rb"[\x20-\x7e]{24,}")
 _MARKUP = re.compile(r"</?(?:w:p|a:p|text:p|si|row|c|br)\b[^>]*>")
 _TAGS = re.compile(r"<[^>]*>")
+_OFFICE = ("[Content_Types].xml", "mimetype", "word/", "xl/", "ppt/")
 _OFFICE_PARTS = (".xml", ".rels")
 
 
@@ -130,7 +131,7 @@ def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
 def _zipped(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
-        office = "[Content_Types].xml" in names or "mimetype" in names
+        office = any(name.startswith(_OFFICE) for name in names)
         for entry in archive.infolist():
             yield entry.filename
             if entry.is_dir():

@@ -17,7 +17,18 @@ RESERVED_DOMAINS = re.compile(
     r"(?:^|[.@])(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|localhost))$|\.(?:example|test|invalid|localhost)$",
     re.IGNORECASE,
 )
-_MAILERS = ("noreply@", "no-reply@", "no_reply@", "donotreply@", "git@")
+_MAILERS = (
+    "noreply@",
+    "no-reply@",
+    "no_reply@",
+    "donotreply@",
+    "git@",
+    "security@",
+    "abuse@",
+    "postmaster@",
+    "hostmaster@",
+    "webmaster@",
+)
 HOST = (
     r"(?i)\b(?:[a-z0-9][a-z0-9-]*\.)+(?:com|net|org|io|dev|cloud|app|local|internal|corp|lan|intra|edu|gov|de|uk|fr|nl|ch|at|eu|us|ca|"
     r"au|jp|in|br)\b"
@@ -28,7 +39,7 @@ MAC = r"(?i)\b(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[
 NUMBER = r"[+(]{0,2}\d(?:[ ().\-/]{0,3}\d){7,}"
 IBAN = r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9](?:[ -]?[A-Z0-9]){9,32}\b"
 _VERSION = re.compile(
-    rb"(?:\b(?:version|release|rel|ver|build|v|tag|macos|ios|android|windows|upgraded? to|chrome|section|chapter|oid)[\s:=\"'`/]*)$",
+    rb"(?:\b(?:version|release|rel|ver|build|v|tag|macos|ios|android|windows|upgraded? to|chrome|section|chapter|oid|[<>~=!]=)[\s:=\"'`/]*)$",
     re.IGNORECASE,
 )
 _MORE_PARTS = re.compile(rb"\.\d|-[A-Za-z]|[+]\d|\w")

@@ -15,6 +15,7 @@ PLACEHOLDER = re.compile(
     (?:your|insert|enter|put|replace|paste|provide)[-_ ].*|your[a-z]*(?:key|token|password|secret)?|(?:the|some|an?|see|use|add)[ ].*|
     (?:my|the|some|an?)[-_ ](?:super[-_ ]?)?(?:secret|password|passwd|token|api|key|pass|value|string)\w*|
     [a-z][a-z0-9+.-]*://.*|
+    (?:[a-z]+[-_]){1,4}(?:token|password|passwd|secret|key)|
     none|null|nil|nul|true|false|yes|no|on|off|empty|unset|undefined|default|secret|password|passwd|pass|token|key|string|str|int|
     bool|boolean|text|required|optional|expired|invalid|valid|wrong|rotated|reset|missing|unknown|unchanged|hidden|n/a|na|tbd|
     and|or|is|was|for|in|from|to|env|vault|sealed|include|same-origin|omit|basic|bearer|disabled|enabled|admin|root|user|guest|test|
@@ -49,6 +50,7 @@ DATE = re.compile(
 )
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORDS = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]+")
+_NO_RUN = re.compile(r"[<>\s]")
 _EDGES = "\"'`*_.,;:!?)]}>"
 _VOWELS = re.compile(r"[aeiouyAEIOUY]")
 
@@ -96,7 +98,7 @@ def is_token(value: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_random(value: str) -> bool:
     """True for what chance made: long, with digits among letters, and without words."""
-    if len(value) < 16 or not is_token(value) or UUID.fullmatch(value):
+    if len(value) < 16 or not is_token(value) or UUID.fullmatch(value) or _NO_RUN.search(value):
         return False
     letters = sum(char.isalpha() for char in value)
     digits = sum(char.isdigit() for char in value)

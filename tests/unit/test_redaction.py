@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import tarfile
+import zipfile
+
 import pytest
 
 from tasks.destinations import Work
 from tasks.errors import Held
-from tasks.model import Issue, parse_command
+from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, parse_command
 from tasks.redaction import redacted, verdicts_of
 from tasks.screening import Policy
 
@@ -47,3 +53,113 @@ def test_a_person_in_a_tag_is_redacted_and_one_named_in_a_field_on_purpose_stays
     sent = leaving(work(tags=("jane@acme-corp.com",), Owner="jane@acme-corp.com"))
     assert sent.issue.tags == ("[Email]",)
     assert sent.command.config.fields == {"Custom.Owner": "jane@acme-corp.com"}
+
+
+def page(name: str, content: bytes, *, released: bool = False) -> Work:
+    file = DocumentFile(name=name, content=content)
+    document = Document(id="d", title="Down", content_md="words", attachments=(file,))
+    return Work(
+        job_id="j",
+        subject="s",
+        command=PublishToConfluence(doc_id="d", space_key="OPS"),
+        document=document,
+        released=released,
+    )
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w") as archive:
+        archive.writestr(name, content)
+    return into.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("a.log")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return into.getvalue()
+
+
+SAID = f"caf\u00e9 cr\u00e8me, {SECRET}\n" * 3
+WORD = f"<w:document><w:p><w:r><w:t>pass</w:t></w:r><w:r><w:t>{SECRET[4:]}</w:t></w:r></w:p></w:document>"
+FILES = {
+    "UTF-8": SAID.encode(),
+    "Latin-1": SAID.encode("latin-1"),
+    "UTF-16": SAID.encode("utf-16"),
+    "UTF-16 without a mark": SAID.encode("utf-16-le"),
+    "a cut byte": SAID.encode()[:-1] + b"\xc3",
+    "gzip": gzip.compress(SAID.encode()),
+    "zip": zipped("a.log", SAID.encode("utf-16")),
+    "zip in zip": zipped("inner.zip", zipped("a.log", SAID.encode())),
+    "a name in a zip": zipped(SECRET, b"nothing"),
+    "tar.gz": tarred(SAID.encode()),
+    "a Word file": zipped("word/document.xml", WORD.encode()),
+    "metadata of a picture": b"\x89PNG\r\n\x1a\n\x00\x00tEXtComment\x00"
+    + SECRET.encode()
+    + b" and some more words\x00",
+}
+
+
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES.keys())
+def test_a_secret_in_a_file_stops_the_job_whatever_the_file_is(content):
+    with pytest.raises(Held, match="Password"):
+        leaving(page("a.log", content))
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1", "utf-16"])
+def test_released_a_text_file_goes_out_redacted_in_its_own_charset(charset):
+    sent = leaving(page("a.log", SAID.encode(charset), released=True)).document.attachments[0].content
+    assert sent.decode(charset) == SAID.replace(SECRET, "password=[Password]")
+
+
+def test_a_secret_in_an_archive_stays_stopped_after_a_release():
+    with pytest.raises(Held, match="Password"):
+        leaving(page("a.zip", FILES["zip"], released=True))
+
+
+UNREADABLE = {
+    "binary": bytes(range(256)) * 4,
+    "pdf": b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n\x00\x01",
+    "cut zip": FILES["zip"][:-30],
+    "bz2": bz2.compress(b"x"),
+    "bomb": gzip.compress(bytes(80_000_000)),
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_nobody_can_read_is_held_unless_policy_lets_it_pass(content):
+    with pytest.raises(Held, match="can't be read"):
+        leaving(page("a.bin", content))
+    verdicts_of(page("a.bin", content), Policy(unreadable_attachments="allow"))
+
+
+def test_a_picture_passes():
+    given = page("a.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    assert leaving(given) == given
+
+
+def test_ids_names_and_groups_are_screened_as_well():
+    base = work()
+    for changed in (
+        base.model_copy(update={"issue": base.issue.model_copy(update={"id": SECRET})}),
+        base.model_copy(
+            update={
+                "command": base.command.model_copy(
+                    update={"config": base.command.config.model_copy(update={"assignment_group": SECRET})}
+                )
+            }
+        ),
+        base.model_copy(
+            update={
+                "command": base.command.model_copy(
+                    update={"config": base.command.config.model_copy(update={"fields": {SECRET: 1}})}
+                )
+            }
+        ),
+        page(SECRET, b"words"),
+    ):
+        with pytest.raises(Held, match="Password"):
+            leaving(changed)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import os
+import signal
+import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.screening import Policy, ScreeningFailed, scan, screen
+from tasks.screening import Policy, ScreeningFailed, engine, policy_in, scan, screen
+from tests.corpus import people, secrets
 
 P = "hunter" + "2-Xy99"
 SECRETS = [
@@ -177,7 +182,7 @@ def test_a_text_too_long_to_screen_does_not_pass():
         screen("x" * 11, Policy(max_chars=10))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from([*SECRETS, *PERSONAL, *DECOYS, " ", "\n", "é", "\ud800"]), max_size=8).map(" ".join))
 def test_offsets_fit_and_redacting_again_finds_nothing_new(text):
     findings = scan(text)
@@ -191,3 +196,106 @@ def test_offsets_fit_and_redacting_again_finds_nothing_new(text):
 def test_real_post_mortems_hold_no_secret(shared):
     for file in (shared / "inputs").glob("*.md"):
         assert [f for f in scan(file.read_text("utf-8")) if f.category == "secret"] == [], file.name
+
+
+def found_whole(made, category="secret"):
+    """Of labelled texts, those in which the value is found from its first to its last character."""
+    for text, value in made:
+        at = text.find(value)
+        if not any(f.category == category and f.start <= at and at + len(value) <= f.end for f in scan(text)):
+            yield text
+
+
+@pytest.mark.parametrize("corpus", [secrets.everyday, secrets.tokens, secrets.providers])
+def test_secrets_are_found_whole_where_people_leave_them(corpus):
+    assert list(found_whole(corpus())) == []
+
+
+def test_what_only_looks_like_a_secret_is_none():
+    assert [text for text in secrets.harmless() if any(f.category == "secret" for f in scan(text))] == []
+
+
+def test_personal_data_is_found_whole_by_check_digits_and_context():
+    assert list(found_whole(((text, value) for _, text, value in people.personal()), "personal")) == []
+
+
+def test_numbers_that_are_nobodys_are_no_personal_data():
+    assert [text for text in people.HARMLESS if any(f.category == "personal" for f in scan(text))] == []
+
+
+KEY_LINES = "\n".join(base64.b64encode(bytes([n] * 48)).decode() for n in range(20))
+
+
+@pytest.mark.parametrize("kind", ["RSA PRIVATE KEY", "PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+@pytest.mark.parametrize("ending", [True, False], ids=["whole", "without its end"])
+def test_a_private_key_is_found_to_its_last_line(kind, ending):
+    armour = "Version: GnuPG v2\n\n" if "PGP" in kind else ""
+    key = f"-----BEGIN {kind}-----\n{armour}{KEY_LINES}" + (f"\n-----END {kind}-----" if ending else "")
+    left = screen(f"We found\n\n{key}\n\nin the log.", Policy(), released=True).text
+    assert left == "We found\n\n[PrivateKey]\n\nin the log."
+
+
+INVISIBLE = "\ufe0f\u034f\u180e\u061c\u2066\u200b\u200d\u2060\u00ad\u2069\ufeff\U000e0041\u0332"
+
+
+@pytest.mark.parametrize("mark", [*INVISIBLE, "<ins>", "</ins>", "==", "<b>", "&shy;", "&#8203;"], ids=ascii)
+def test_nothing_inside_a_token_hides_it(mark):
+    text = f"see {G[:20]}{mark}{G[20:]} there"
+    (finding,) = [f for f in scan(text) if f.category == "secret"]
+    assert text[finding.start : finding.end] == f"{G[:20]}{mark}{G[20:]}"
+
+
+def test_a_megabyte_of_anything_is_screened_within_seconds():
+    for form in (
+        "+44 20 7946 00{:02d}\n",
+        "8.8.{0:d}.{0:d} ",
+        "a{}@b.cd ",
+        "4111 1111 1111 11{:02d} ",
+        "password=aB3{}x\n",
+        "&#{};",
+    ):
+        text = "".join(form.format(n % 90 + 10) for n in range(60_000))[:1_000_000]
+        began = time.process_time()
+        scan(text)
+        assert time.process_time() - began < 6, form
+
+
+def test_the_engine_finds_tokens_of_providers():
+    raw = (G + " " + SECRETS[13]).encode()
+    assert {f.type for f in engine.by_providers(raw)} >= {"ApiKey"}
+
+
+def test_a_forked_process_refuses_to_scan_instead_of_hanging():
+    scan("the first look loads the engine")
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        try:
+            screen("anything", Policy())
+        except ScreeningFailed:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+def test_policy_is_stated_in_a_file():
+    digest = hashlib.sha256(b"jane@acme-corp.com").hexdigest()
+    policy = policy_in(
+        f"""
+        allow = ["sha256:{digest}", "re:[a-z]+@partner-corp[.]com"]
+        names = ["Jane Doe"]
+        [types]
+        IPv4 = "allow"
+        [patterns]
+        Badge = "B-[0-9]{{6}}"
+        [destinations.wiki.types]
+        Email = "hold"
+        """
+    )
+    text = "Jane Doe, B-123456, jane@acme-corp.com, bob@partner-corp.com, eve@acme-corp.com, 8.8.4.4"
+    left = "[Name], [Badge], jane@acme-corp.com, bob@partner-corp.com, [Email], 8.8.4.4"
+    assert screen(text, policy.of("other")).text == left
+    assert screen(text, policy.of("wiki")).action == "hold"
+    for wrong in ("types = 3", 'allow = ["re:("]', "[types]\nIPv4 = 'perhaps'", "= 1", "colour = 'red'"):
+        with pytest.raises(ValueError, match=r"\w"):
+            policy_in(wrong)
