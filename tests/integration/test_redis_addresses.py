@@ -124,6 +124,9 @@ def place():
 def here(place, tmp_path, monkeypatch):
     """The folder of the certificates, a key file, and a system that trusts the test's authority."""
     create_key_file(tmp_path / "keys")
+    for port, password in ((place.open, None), (place.guarded, PASSWORD)):
+        with redis.Redis(port=port, password=password) as client:
+            client.flushall()  # each test has keys of its own, which another one's records don't fit
     monkeypatch.chdir(place.folder)
     monkeypatch.setenv("AFTERWORD_DATA", str(tmp_path))
     monkeypatch.setenv("AFTERWORD_REPLICAS", "0")
