@@ -15,8 +15,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.sentinel import SCHEMES as SENTINEL_SCHEMES
-from config.sentinel import is_sentinel, parse_sentinel
+from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 
 INSTANCE_FILE = "instance.json"
 _SEVERAL = re.compile(r";(?=[a-z+]+://)")  # Celery takes several brokers, to be tried in turn
@@ -38,7 +37,7 @@ class Settings(BaseSettings):
         default=None,
         repr=False,
         description="Redis >= 6.2 or Valkey that holds ledger and audit: redis://, rediss:// (TLS), unix:// or "
-        "sentinel://[USER:PASSWORD@]HOST:PORT,…/SERVICE[/DB]",
+        "sentinel://; see below",
     )
     broker_url: str | None = Field(
         default=None,
@@ -163,7 +162,7 @@ class Settings(BaseSettings):
                 "Start `afterword up`, or set AFTERWORD_REDIS_URL."
             )
         scheme = str(address).split("://")[0]
-        if scheme not in ("redis", "rediss", "unix", *SENTINEL_SCHEMES):
+        if scheme not in SCHEMES:
             raise ConfigError(
                 f"AFTERWORD_REDIS_URL starts with {scheme[:12]!r}; use redis://, rediss://, unix:// or sentinel://."
             )
@@ -178,7 +177,7 @@ class Settings(BaseSettings):
         if address.startswith("unix:"):
             return "local"
         if is_sentinel(address):
-            found = parse_sentinel(address)
+            found = parse(address)
             return f"{found.service}/{found.db}"
         parts = urlsplit(address)
         if parts.hostname in ("127.0.0.1", "::1", "localhost", None):
@@ -204,13 +203,11 @@ class Settings(BaseSettings):
 
 def _check_address(name: str, address: str) -> None:
     """Refuse an address that can't be taken apart. Those who would, later, quote the password that breaks it."""
-    if is_sentinel(address):
+    if is_redis(address) and not _SEVERAL.search(address):
         try:
-            parse_sentinel(address)
+            parse(address)
         except ValueError as error:
             raise ConfigError(f"{name} {error}.") from None
-        return
-    if address.startswith("unix://"):
         return
     try:
         each = [urlsplit(one) for one in _SEVERAL.split(address)]

@@ -49,7 +49,7 @@ from tasks.state.upkeep.signing import Signing
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
-from worker.connections import open_redis
+from worker.connections import certificate_trouble, open_redis
 from worker.policy import screening_policy
 from worker.tracing import open_tracing
 
@@ -287,6 +287,8 @@ async def _check_redis(redis: Redis) -> None:
                 code="redis_login",
                 advice="Correct the user and the password in AFTERWORD_REDIS_URL.",
             ) from None
+        if trouble := certificate_trouble(error):
+            raise trouble from None
         raise StateUnavailable(
             "Redis can't be reached.",
             code="redis_absent",

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from config.sentinel import SentinelAddress, parse_sentinel
+from config.redis_address import RedisAddress, parse
 from config.settings import ConfigError, Settings
 from worker.broker.channel import GuardedChannel, GuardedSentinelChannel
 from worker.broker.settings import celery_settings
@@ -15,16 +15,16 @@ from worker.connections import celery_address, shown_address
 
 
 def test_an_address_of_sentinels_names_hosts_service_database_and_account():
-    assert parse_sentinel("sentinel://bot:p%40ss@one,two:26380,[::1]:26381/prime/2") == SentinelAddress(
+    assert parse("sentinel://bot:p%40ss@one,two:26380,[::1]:26381/prime/2") == RedisAddress(
         hosts=(("one", 26379), ("two", 26380), ("::1", 26381)),
         service="prime",
         db=2,
         username="bot",
         password="p@ss",
     )
-    assert parse_sentinel("rediss+sentinel://one/prime").tls is True
-    assert parse_sentinel("redis+sentinel://:pw@one/prime").password == "pw"
-    assert "pw" not in repr(parse_sentinel("sentinel://:pw@one/prime"))
+    assert parse("rediss+sentinel://one/prime").tls == {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    assert parse("redis+sentinel://:pw@one/prime").password == "pw"
+    assert "pw" not in repr(parse("sentinel://:pw@one/prime"))
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,13 @@ def test_a_scheme_that_is_none_of_ours_is_refused():
     ("url", "address"),
     [
         ("redis://:pw@host:1/0", "redis://:pw@host:1/0"),
+        ("redis://bot:p%2F%40@host", "redis://bot:p%2F%40@host:6379/0"),
+        ("rediss://host/3?ssl_cert_reqs=none", "rediss://host:6379/3"),
+        ("redis://host/3?db=4&socket_timeout=3", "redis://host:6379/4"),
         ("amqp://u:p@host//", "amqp://u:p@host//"),
         ("sentinel://:p%40@one,two:2/prime/3", "sentinel://:p%40@one:26379/3;sentinel://:p%40@two:2/3"),
         ("sentinel://[::1]:5/prime", "sentinel://[::1]:5/0"),
-        ("unix:///run/redis.sock", "socket:///run/redis.sock"),
+        ("unix:///run/redis.sock", "socket:///run/redis.sock?virtual_host=0"),
         ("unix://:pw@/run/redis.sock?db=2", "socket://:pw@/run/redis.sock?virtual_host=2"),
     ],
 )

@@ -135,7 +135,8 @@ class NamedConnection(Connection):
         """The address, masked unless asked otherwise."""
         address = str(super().as_uri(*args, **options))
         for transport, scheme in ((GuardedSentinelTransport, "sentinel"), (GuardedTransport, "redis")):
-            address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}://")
+            secure = "s" if self.ssl and scheme == "redis" else ""
+            address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}{secure}://")
         return address
 
 

@@ -33,6 +33,7 @@ def queue_lengths(settings: Settings) -> QueueLengths:
         given["broker_url"],
         transport=given.get("broker_transport"),
         transport_options=options,
+        ssl=given.get("broker_use_ssl") or False,
         connect_timeout=CONNECT_LIMIT_S,
     )
     try:

@@ -7,10 +7,10 @@ from typing import Any
 
 from kombu.entity import Queue
 
-from config.sentinel import is_sentinel
+from config.redis_address import is_redis, is_sentinel
 from config.settings import Settings
 from worker.broker.options import asked_for_prefork
-from worker.connections import celery_address, sentinel_transport_options
+from worker.connections import backend_settings, broker_options, celery_address, tls_options, transport_options
 
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops")
 VISIBILITY_TIMEOUT_S = 300
@@ -26,7 +26,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     broker, results = settings.broker_address(), settings.redis_address()
     return _broker(settings, broker) | {
         "result_backend": celery_address(results, socket="redis+socket"),
-        "result_backend_transport_options": sentinel_transport_options(settings, results),
+        "result_backend_transport_options": transport_options(settings, results),
+        **backend_settings(results),
         "result_expires": settings.result_ttl_s,
         "result_extended": False,
         "broker_connection_retry_on_startup": True,
@@ -61,7 +62,7 @@ def _broker(settings: Settings, broker: str) -> dict[str, Any]:
     if is_amqp(broker):
         # A message that RabbitMQ hasn't confirmed counts as not sent: the sweeper sends it again.
         return found | {"broker_transport_options": {"confirm_publish": True}}
-    if not broker.startswith(("redis", "sentinel", "unix")):
+    if not is_redis(broker):
         return found
     options = {
         "visibility_timeout": VISIBILITY_TIMEOUT_S,
@@ -73,10 +74,14 @@ def _broker(settings: Settings, broker: str) -> dict[str, Any]:
     transport = "GuardedSentinelTransport" if is_sentinel(broker) else "GuardedTransport"
     if broker.startswith("unix://"):
         transport = "GuardedSocketTransport"
-    return found | {
-        "broker_transport": f"worker.broker.channel:{transport}",
-        "broker_transport_options": options | sentinel_transport_options(settings, broker),
-    }
+    return (
+        found
+        | tls_options(broker)
+        | {
+            "broker_transport": f"worker.broker.channel:{transport}",
+            "broker_transport_options": options | broker_options(broker) | transport_options(settings, broker),
+        }
+    )
 
 
 def is_amqp(broker: str) -> bool:

@@ -13,7 +13,7 @@ import click
 from redis.exceptions import RedisError
 
 from config.keys import load_key_ring
-from config.sentinel import is_sentinel
+from config.redis_address import is_sentinel
 from config.settings import ConfigError, unknown_variables
 from tasks.errors import AfterwordError
 from worker.broker.queues import queue_lengths
