@@ -6,7 +6,6 @@ import base64
 import hashlib
 import os
 import signal
-import time
 from itertools import pairwise
 
 import pytest
@@ -243,21 +242,6 @@ def test_nothing_inside_a_token_hides_it(mark):
     text = f"see {G[:20]}{mark}{G[20:]} there"
     (finding,) = [f for f in scan(text) if f.category == "secret"]
     assert text[finding.start : finding.end] == f"{G[:20]}{mark}{G[20:]}"
-
-
-def test_a_megabyte_of_anything_is_screened_within_seconds():
-    for form in (
-        "+44 20 7946 00{:02d}\n",
-        "8.8.{0:d}.{0:d} ",
-        "a{}@b.cd ",
-        "4111 1111 1111 11{:02d} ",
-        "password=aB3{}x\n",
-        "&#{};",
-    ):
-        text = "".join(form.format(n % 90 + 10) for n in range(60_000))[:1_000_000]
-        began = time.process_time()
-        scan(text)
-        assert time.process_time() - began < 6, form
 
 
 def test_the_engine_finds_tokens_of_providers():
