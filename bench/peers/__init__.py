@@ -1,0 +1,8 @@
+"""Afterword beside its peers: Celery, arq, dramatiq and taskiq that only post, and the bare wire."""
+
+from bench.peers.run import measure
+
+
+def main() -> None:
+    """Three rounds of all rows."""
+    measure()

@@ -1,0 +1,36 @@
+"""What the benchmark beside other queues makes of its measurements."""
+
+from bench.peers.figures import BARS, Bar, Round, medians, percentile, ratios
+
+
+def round_of(jobs_s: float, *, lost: int = 0, doubled: int = 0) -> Round:
+    return Round(jobs=100, jobs_s=jobs_s, processor_ms=3.0, valkey_ms=0.5, commands=9.0, lost=lost, doubled=doubled)
+
+
+def test_a_ratio_is_the_median_of_the_ratios_within_a_round():
+    measured = {
+        ("full", 50): [round_of(80), round_of(20), round_of(90)],
+        ("celery_bare", 50): [round_of(100), round_of(100), round_of(300)],
+    }
+    assert ratios(measured)["full_vs_celery_bare"] == 0.3
+
+
+def test_ratios_with_a_row_that_was_not_measured_are_left_out():
+    assert ratios({("full", 50): [round_of(80)], ("arq", 200): [round_of(80)]}) == {}
+
+
+def test_what_any_round_lost_or_doubled_shows_in_the_row():
+    row = medians([round_of(10), round_of(20, lost=1), round_of(30, doubled=2)])
+    assert (row.jobs_s, row.lost, row.doubled, row.jobs) == (20, 1, 2, 300)
+
+
+def test_a_bar_holds_at_its_own_figure():
+    assert Bar(least=0.8).met(0.8)
+    assert not Bar(least=0.8).met(0.79)
+    assert Bar(most=25).met(25)
+    assert not Bar(most=25).met(25.1)
+    assert {"full_vs_celery_bare", "submit_vs_send_task", "latency_ms_p99"} <= set(BARS)
+
+
+def test_the_99th_percentile_of_few_values_is_the_largest():
+    assert percentile([3.0, 1.0, 2.0], 0.99) == 3.0
