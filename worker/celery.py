@@ -16,10 +16,12 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
+import click
 from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
 from celery.loaders.app import AppLoader
 from celery.utils.nodenames import default_nodename
+from click.core import ParameterSource
 from redis.exceptions import RedisError
 
 from config.logging import configure_logging
@@ -243,7 +245,10 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
         check_options(options)
     if instance.hostname == default_nodename(None):
         instance.hostname = unique_nodename()
-    app.asked_concurrency = options.get("concurrency")
+    # Without `-c` the option holds the threads that handle messages, which says nothing of attempts.
+    command = click.get_current_context(silent=True)
+    asked = command is not None and command.get_parameter_source("concurrency") is ParameterSource.COMMANDLINE
+    app.asked_concurrency = options.get("concurrency") if asked else None
 
 
 @signals.worker_ready.connect

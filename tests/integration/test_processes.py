@@ -62,6 +62,13 @@ async def test_submitted_jobs_are_delivered_by_a_worker_process(services, sandbo
     assert (await services.audit.verify()).ok
 
 
+@pytest.mark.parametrize(("option", "attempts"), [((), 200), (("--concurrency", "8"), 8)])
+async def test_a_worker_has_room_for_as_many_attempts_as_it_was_told(services, start_worker, option, attempts):
+    start_worker(sys.executable, "-m", "worker", "worker", *option)
+    await alive(services)
+    assert int(await services.redis.get(f"{services.settings.prefix}:capacity")) == attempts
+
+
 @pytest.mark.parametrize(
     ("vendor", "command"), [("confluence", PUBLISH), ("servicenow", INCIDENT), ("azure_devops", WORK_ITEM)]
 )
