@@ -87,6 +87,16 @@ def ratios(measured: Measured) -> dict[str, float]:
     return found
 
 
+def processor_ratios(measured: Measured) -> dict[str, float]:
+    """For each ratio, how many times the other worker's processor time a job of ours takes: a busy machine moves it less."""
+    return {
+        key.replace("_vs_", "_processor_vs_"): medians(measured[ours, delay_ms]).processor_ms
+        / max(medians(measured[theirs, delay_ms]).processor_ms, 0.01)
+        for key, (ours, theirs, delay_ms, _) in RATIOS.items()
+        if (ours, delay_ms) in measured and (theirs, delay_ms) in measured
+    }
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The value below which that share of the values lies (0 to 1)."""
     return sorted(values)[min(int(share * len(values)), len(values) - 1)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import redis
 
 from bench.peers import environments
-from bench.peers.figures import BARS, Measured, Round, medians, ratios
+from bench.peers.figures import BARS, Measured, Round, medians, processor_ratios, ratios
 from bench.peers.rows import ROWS, Place, Row
 from bench.peers.stage import Spent, Vendor, child, spent, vendor_at_work
 from bench.peers.submitting import submitting
@@ -103,7 +103,7 @@ def _words(one: Round) -> str:
 def report(measured: Measured, others: dict[str, float], seconds: float) -> None:
     """Write the figures and print them."""
     rows = [{"row": name, "delay_ms": delay, **asdict(medians(of))} for (name, delay), of in measured.items()]
-    figures = ratios(measured) | others
+    figures = ratios(measured) | others | processor_ratios(measured)
     bars = {
         key: {"figure": figures[key], "bar": str(bar), "met": bar.met(figures[key])}
         for key, bar in BARS.items()
@@ -129,8 +129,8 @@ def report(measured: Measured, others: dict[str, float], seconds: float) -> None
             f"{name:<34} {delay:>4} {one.jobs_s:>8.0f} {one.processor_ms:>10.1f} {one.valkey_ms:>10.1f} {one.commands:>9.1f}"
             f" {one.lost:>5} {one.doubled:>8}"
         )
-    print("\nkey                                              figure     bar  met")
+    print("\nkey                                                         figure     bar  met")
     for key, figure in figures.items():
         bar = BARS.get(key)
-        print(f"{key:<46} {figure:>8.2f} {bar or ''!s:>7}  {'' if bar is None else 'yes' if bar.met(figure) else 'NO'}")
+        print(f"{key:<57} {figure:>8.2f} {bar or ''!s:>7}  {'' if bar is None else 'yes' if bar.met(figure) else 'NO'}")
     print(f"\n{seconds:.0f} s; all figures are in bench/out/latest.json")

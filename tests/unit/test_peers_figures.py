@@ -1,6 +1,6 @@
 """What the benchmark beside other queues makes of its measurements."""
 
-from bench.peers.figures import BARS, Bar, Round, medians, percentile, ratios
+from bench.peers.figures import BARS, Bar, Round, medians, percentile, processor_ratios, ratios
 
 
 def round_of(jobs_s: float, *, lost: int = 0, doubled: int = 0) -> Round:
@@ -13,6 +13,11 @@ def test_a_ratio_is_the_median_of_the_ratios_within_a_round():
         ("celery_bare", 50): [round_of(100), round_of(100), round_of(300)],
     }
     assert ratios(measured)["full_vs_celery_bare"] == 0.3
+
+
+def test_processor_time_is_compared_beside_the_rate():
+    measured = {("full", 200): [round_of(80)], ("wire", 200): [round_of(160)]}
+    assert processor_ratios(measured) == {"full_processor_vs_wire_200": 1.0}
 
 
 def test_ratios_with_a_row_that_was_not_measured_are_left_out():
