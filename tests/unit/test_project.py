@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+PEERS = [f"bench/peers/requirements/{peer}.txt" for peer in ("celery", "arq", "dramatiq", "taskiq")]
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", *PEERS])
 def test_locks_hold_pinned_versions_with_hashes_and_no_address(name):
     text = (ROOT / name).read_text()
     assert "://" not in text
