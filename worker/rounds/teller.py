@@ -17,8 +17,10 @@ from celery import Celery
 from celery.app.task import Context
 from celery.canvas import signature
 from celery.exceptions import Retry, TaskRevokedError
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from tasks.errors import AfterwordError, KeyTrouble
+from tasks.errors import KeyTrouble
 from tasks.lifecycle import Ended
 from tasks.model import TERMINAL, Job, JobState
 from worker.answers import failure_of, wait_of
@@ -100,8 +102,10 @@ class Teller:
         for job in jobs:
             try:
                 self._end(job)
-            except AfterwordError as trouble:
-                log.error("job %s: its end can't be told: %s", job.id, trouble)
+            except (RedisError, OSError, OperationalError):
+                raise  # the result backend or the broker is away: all of this is told later
+            except Exception as fault:  # what hangs on one job must not keep the ends of all others
+                log.error("job %s: its end can't be told: %s", job.id, type(fault).__name__)
             told[job.id] = job.updated_ms
         return told
 
@@ -139,7 +143,14 @@ class Teller:
         except KeyTrouble as trouble:
             log.error("job %s: what hangs on it can't be opened: %s", job.id, trouble)
             origin = {}
-        return Context({"id": job.id, "task": job.command.command.value, "root_id": job.id, "children": []} | origin)
+        about: dict[str, Any] = {
+            "id": job.id,
+            "task": job.command.command.value,
+            "root_id": job.id,
+            "children": [],
+            "delivery_info": {},
+        }
+        return Context(about | origin)
 
     def _go_on(self, request: Context, result: Mapping[str, str]) -> None:
         """Send what follows a success: its callbacks, and the rest of its chain."""
