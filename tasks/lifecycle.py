@@ -21,6 +21,7 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -68,6 +69,9 @@ log = logging.getLogger(__name__)
 
 ATTEMPT_REQUESTS = 6
 REVOKED = "revoked"
+SHORT = 16_000  # characters and bytes that are screened or rendered in a few milliseconds
+P = ParamSpec("P")
+T = TypeVar("T")
 LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (15 + TURN_S + TEST_S)))
 
 
@@ -211,11 +215,10 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
     if not job.follows:
         with services.tracing.span("screen", about(job)):
             work = await _screen(services, job, work)
-        prepared = await asyncio.to_thread(destination.prepare, work)
+        prepared = await _beside_the_loop(work, destination.prepare, work)
         trail.needs = destination.needs(work.command, prepared.plan)
-        await asyncio.to_thread(
-            redaction.check_outgoing, prepared, services.policy.of(job.destination), released=work.released
-        )
+        policy = services.policy.of(job.destination)
+        await _beside_the_loop(work, redaction.check_outgoing, prepared, policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
@@ -322,12 +325,21 @@ def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
 
 async def _screen(services: Services, job: Job, work: Work) -> Work:
     """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy.of(job.destination))
+    verdicts = await _beside_the_loop(work, redaction.verdicts_of, work, services.policy.of(job.destination))
     findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
     if findings:
         actions = sorted({verdict.action for verdict in verdicts.values()})
         await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
     return redaction.redacted(work, verdicts)
+
+
+async def _beside_the_loop(work: Work, step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """The step's result; a thread works on it where the content is long. A short one takes less time than the hand-over."""
+    content = work.document.content_md if work.document else work.issue.description if work.issue else ""
+    files = work.document.attachments if work.document else ()
+    if len(content) + sum(len(file.content) for file in files) <= SHORT:
+        return step(*given, **named)
+    return await asyncio.to_thread(step, *given, **named)
 
 
 # -- settle ----------------------------------------------------------------------------------------------------------

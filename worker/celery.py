@@ -29,7 +29,9 @@ from config.settings import ConfigError, settings_for
 from tasks import progress
 from tasks.destinations import KINDS
 from tasks.errors import AfterwordError, Refused, StateUnavailable
+from tasks.markup import azure_devops, confluence, servicenow
 from tasks.model import CommandName
+from tasks.screening import scan
 from tasks.tracing import checked_traceparent
 from worker import control
 from worker.adoption import adopt
@@ -251,11 +253,20 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
     app.asked_concurrency = options.get("concurrency") if asked else None
 
 
+def warm_up() -> None:
+    """Have parser, patterns and the engine of screening in memory before the first attempt needs them."""
+    text = "# Ready\n\nCall +44 20 7946 0000 or write to a@example.com about `password=<yours>`."
+    scan(text)
+    for target in (confluence, azure_devops, servicenow):
+        target.render(text)
+
+
 @signals.worker_ready.connect
 def _begin(sender: Any, **_: object) -> None:
     """Run jobs, now that messages are taken: `sender` is Celery's consumer."""
     loop = app.running_loop()
     services = loop.services
+    warm_up()
     app.tests = TestRoom(limit=max(int(sender.pool.limit) // TESTS_SHARE, 1))
     capacity = int(app.asked_concurrency or services.settings.concurrency)
     kinds = frozenset(app.amqp.queues.consume_from)  # the queues of `-Q`, by default all

@@ -45,8 +45,10 @@ def card(value: str, context: str) -> int:
         return 0
     shown = shown if isinstance(shown, str) else shown.group()
     digits = re.sub(r"\D", "", shown)
+    if len(set(digits)) == 1 or not luhn.is_valid(digits):
+        return 0
     named = bool(_CARD_CONTEXT.search(context))
-    if not (_CARD.fullmatch(digits) or named) or len(set(digits)) == 1 or not luhn.is_valid(digits):
+    if not (_CARD.fullmatch(digits) or named):
         return 0
     if _IN_URL.search(context) or (not named and not grouped and _NO_CARD.search(context)):
         return 0
