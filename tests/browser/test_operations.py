@@ -18,7 +18,7 @@ def test_a_dead_job_says_why_and_goes_out_once_the_cause_is_gone(instance, open_
     job = instance.submit("Refused at first")
     instance.await_state(job, JobState.DEAD)
     page = log_in(open_page(), instance, "Omar", f"/jobs/{job}")
-    expect(page.locator(".state")).to_contain_text("Given up")
+    expect(page.locator(".state")).to_contain_text("Dead")
     expect(page.locator(".attempts")).to_contain_text("400")
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("link", name="Open it")).to_be_visible()

@@ -92,8 +92,11 @@ async def test_sigkill_between_request_and_answer_ends_in_one_object(
     assert report.ok, report.problems
     ended = await services.ledger.require(job.id)
     assert ended.crashes == 1
-    events = [entry.event for entry in await services.audit.tail(500)]
-    assert "delivery.unknown" in events
+
+    async def closed():
+        return "delivery.unknown" in [entry.event for entry in await services.audit.tail(500)]
+
+    await until(closed, what="the outcome of the intent that the killed worker left")
 
 
 async def test_a_plain_celery_client_gets_upstreams_results(services, sandbox, content, start_worker, plain):
