@@ -156,7 +156,17 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
-    claimed = await patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
+    claiming = asyncio.ensure_future(
+        patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
+    )
+    try:
+        claimed = await asyncio.shield(claiming)
+    except asyncio.CancelledError as cancelled:
+        # The claim may stand already: a job must not be left running with nobody at work.
+        if not isinstance(claimed := await claiming, NotClaimed):
+            revoked = cancelled.args == (REVOKED,)
+            return await asyncio.shield(_give_back(services, claimed.job, Trail(), revoked=revoked))
+        raise
     if isinstance(claimed, NotClaimed):
         return claimed
     job = claimed.job

@@ -27,8 +27,10 @@ class Attempts:
         return len(self._running)
 
     def begin(self, job_id: str, work: Coroutine[Any, Any, None]) -> None:
-        """Run an attempt that `drain` waits for. One of the same job that runs already is its only one."""
-        if job_id in self._running:
+        """Run an attempt that `drain` waits for. One of the same job that runs already is its only one; a worker that stops
+        begins none.
+        """
+        if self.stopping or job_id in self._running:
             work.close()
             return
         task = asyncio.create_task(work)

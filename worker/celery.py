@@ -235,7 +235,9 @@ def _set_up_logging(**_: object) -> None:
 
 
 @signals.worker_init.connect
-def _open(**_: object) -> None:
+def _open(sender: Any, **_: object) -> None:
+    if sender.app is not app:
+        return  # somebody else's worker in this process
     with one_line_for_trouble():
         app.prepare()
 
@@ -243,6 +245,8 @@ def _open(**_: object) -> None:
 @signals.celeryd_init.connect
 def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> None:
     """Name this worker, and refuse options that would do nothing, or harm."""
+    if instance.app is not app:
+        return
     with one_line_for_trouble():
         check_options(options)
     if instance.hostname == default_nodename(None):
@@ -264,6 +268,8 @@ def warm_up() -> None:
 @signals.worker_ready.connect
 def _begin(sender: Any, **_: object) -> None:
     """Run jobs, now that messages are taken: `sender` is Celery's consumer."""
+    if sender.app is not app:
+        return
     loop = app.running_loop()
     services = loop.services
     warm_up()
@@ -272,7 +278,8 @@ def _begin(sender: Any, **_: object) -> None:
     kinds = frozenset(app.amqp.queues.consume_from)  # the queues of `-Q`, by default all
 
     def send(event: str, **fields: Any) -> None:
-        sender.event_dispatcher.send(event, **fields)
+        if (dispatcher := sender.event_dispatcher) is not None:  # None while Celery connects anew, and at its end
+            dispatcher.send(event, **fields)
 
     teller = Teller(services, app, send)
     runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)

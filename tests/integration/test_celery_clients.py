@@ -104,7 +104,8 @@ async def test_a_chain_goes_on_and_a_chord_completes_whatever_happened_before(sa
     last = chain(somebody.incident(), somebody.collect.clone(), somebody.collect.clone()).apply_async()
     assert set(await result_of(last)) == {"id", "ticket_number", "url"}
     await fail_once(sandbox)
-    both = chord(group(somebody.incident(), somebody.incident()), somebody.collect.clone()).apply_async()
+    item = somebody.app.signature("create_azuredevops_workitem", kwargs=KWARGS | {"project": "Operations"})
+    both = chord(group(somebody.incident(), item), somebody.collect.clone()).apply_async()
     found = await result_of(both)
     assert [sorted(ticket) for ticket in found] == [["id", "ticket_number", "url"]] * 2
 

@@ -10,7 +10,7 @@ import pytest
 from tasks.model import JobState
 from tests.conftest import until
 from tests.integration.test_lifecycle import WORK_ITEM
-from tests.integration.test_limits import configure, key, pages, tickets
+from tests.integration.test_limits import configure, pages, tickets
 from tests.integration.test_processes import cli
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -45,9 +45,8 @@ async def test_while_two_destinations_hang_the_third_delivers(services, sandbox,
 
 
 async def test_jobs_of_a_destination_that_was_down_drain_when_it_is_back(services, sandbox, start_worker):
-    await configure(
-        services, sandbox, "servicenow", instance_url="http://127.0.0.1:1", breaker_failures=3, breaker_cooldown_s=1
-    )
+    await configure(services, sandbox, "servicenow", breaker_failures=3, breaker_cooldown_s=1)
+    await sandbox.fault(vendor="servicenow", fault="status", status=503, share=1.0)
     jobs = await tickets(services, 30)
     worker(start_worker, 8)
 
@@ -57,19 +56,10 @@ async def test_jobs_of_a_destination_that_was_down_drain_when_it_is_back(service
     await until(open_breaker, what="the breaker")
     attempted = [job for job in jobs if (await services.ledger.require(job.id)).attempts]
     assert len(attempted) < 15, "most jobs wait without an attempt"
-    await services.redis.hset(
-        key(services, "destination", "servicenow"),
-        "settings",
-        (await _reachable(services, sandbox)).model_dump_json(exclude_none=True),
-    )
+    async with sandbox.session.delete(f"{sandbox.url}/_sandbox/faults"):
+        pass  # the vendor comes back, nobody configures anything
     await all_delivered(services, jobs)
     assert len(await sandbox.objects("servicenow")) == 30
-
-
-async def _reachable(services, sandbox):
-    """The same settings with the sandbox's address: the vendor comes back, nobody configures anything."""
-    record = await services.destinations.require("servicenow")
-    return record.settings.model_copy(update={"instance_url": sandbox.url})
 
 
 async def test_a_suspended_destination_is_tested_and_goes_on_by_itself(services, sandbox, start_worker, settings):

@@ -84,4 +84,5 @@ class Runner:
             elif ended.reason == "unreadable":
                 log.warning("job %s: only a newer version of Afterword can read it; it is left as it is", job_id)
         finally:
-            self._woken.set()
+            # Only once this attempt is out of the count: its end makes room.
+            asyncio.get_running_loop().call_soon(self._woken.set)

@@ -79,10 +79,10 @@ class Teller:
     async def tell(self) -> float:
         """Tell everything that there is; returns the seconds until the next look for ends that nobody told."""
         await asyncio.sleep(PACE_S)
-        notes, self._notes = self._notes, []
         job_ids = await self._services.upkeep.to_tell()
         jobs = await self._services.ledger.overview.jobs(job_ids) if job_ids else []
-        if notes or jobs:
+        notes, self._notes = self._notes, []
+        if notes or job_ids:
             told = await asyncio.to_thread(self._tell_all, notes, jobs)
             gone = dict.fromkeys(set(job_ids) - {job.id for job in jobs}, 0)
             await self._services.upkeep.told(gone | told)
@@ -102,8 +102,9 @@ class Teller:
         for job in jobs:
             try:
                 self._end(job)
-            except (RedisError, OSError, OperationalError):
-                raise  # the result backend or the broker is away: all of this is told later
+            except (RedisError, OSError, OperationalError) as trouble:
+                log.warning("job %s: its end is told later: %s", job.id, type(trouble).__name__)
+                continue
             except Exception as fault:  # what hangs on one job must not keep the ends of all others
                 log.error("job %s: its end can't be told: %s", job.id, type(fault).__name__)
             told[job.id] = job.updated_ms

@@ -6,6 +6,7 @@ local function forget_job(id)
   redis.call('ZREM', key('state', facts[1]), id)
   redis.call('ZREM', key('state', facts[1], facts[2]), id)
   redis.call('SREM', key('told'), id)
+  redis.call('ZREM', key('telling'), id)
   -- a key that was forgotten by its own age may have made a newer job since
   local mark = facts[3] and key('idempotency', facts[3])
   if mark and redis.call('HGET', mark, 'job') == id then redis.call('DEL', mark) end
