@@ -96,6 +96,7 @@ class Afterword(Celery):
     amqp_cls = "worker.broker.channel:NamedAmqp"
     loop: Loop | None = None
     asked_concurrency: int | None = None
+    teller: Teller | None = None
     tests = TestRoom(limit=1)
 
     def running_loop(self) -> Loop:
@@ -281,7 +282,7 @@ def _begin(sender: Any, **_: object) -> None:
         if (dispatcher := sender.event_dispatcher) is not None:  # None while Celery connects anew, and at its end
             dispatcher.send(event, **fields)
 
-    teller = Teller(services, app, send)
+    teller = app.teller = Teller(services, app, send)
     runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)
     control.install(loop)
     for work in (
@@ -306,5 +307,9 @@ def _end(**_: object) -> None:
     if app.loop is not None:
         try:
             app.loop.run(app.loop.attempts.let_go(app.loop.services.settings.drain_s))
+            if app.teller is not None:
+                app.loop.run(app.teller.tell())  # what the last attempts left to tell, after what is being told now
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.warning("the last ends are told by another worker: %s", trouble)
         finally:
             app.loop.stop()

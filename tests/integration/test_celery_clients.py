@@ -11,7 +11,7 @@ from celery.contrib.testing.worker import start_worker as start_thread_worker
 from celery.exceptions import TaskRevokedError
 
 from tasks.model import JobState, parse_command
-from tests.conftest import ROOT, environment, until
+from tests.conftest import ROOT, environment, stop, until
 from tests.integration.test_lifecycle import INCIDENT, PUBLISH, WORK_ITEM
 from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
 
@@ -167,6 +167,21 @@ async def test_a_terminated_job_is_cancelled_and_the_doubt_about_its_write_stays
     assert (await services.ledger.subject(ended.subject)).doubt_until_ms is not None
 
 
+async def test_a_worker_that_stops_tells_the_end_of_its_last_attempt(services, sandbox, start_worker, somebody):
+    await sandbox.fault(vendor="servicenow", operation="create", fault="slow_headers", seconds=2)
+    worker = start_worker()
+    result = somebody.incident().apply_async(link=somebody.note)
+
+    async def sent():
+        return [r for r in (await sandbox.state())["requests"] if r["operation"] == "create"]
+
+    await until(sent, what="the create request")
+    stop(worker)
+    assert (await services.ledger.require(result.id)).state is JobState.DELIVERED
+    assert result.successful(), "no other worker is there to tell it"
+    assert await services.redis.zcard(f"{services.settings.prefix}:telling") == 0
+
+
 async def test_a_job_that_came_by_another_way_has_a_result_in_celery_too(services, start_worker, somebody):
     start_worker()
     job = await services.submit(parse_command(PUBLISH), actor="test")
@@ -224,9 +239,10 @@ async def test_two_workers_of_one_host_have_names_of_their_own(services, start_w
     await alive(services, 2)
 
     async def both():
-        return len(ours(somebody.app.control.ping(timeout=2))) == 2
+        names = ours(somebody.app.control.ping(timeout=2))
+        return names if len(names) == 2 else None
 
-    await until(both, what="answers under two names")
+    assert len(await until(both, what="answers under two names")) == 2
 
 
 async def test_a_worker_of_some_queues_runs_their_jobs_only_and_leaves_no_message_behind(

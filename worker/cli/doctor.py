@@ -130,7 +130,7 @@ async def _broker(found: Found, services: Services) -> None:
 async def _records(found: Found, services: Services) -> None:
     """Whether somebody changed in Redis what decides where secrets go, and who may do what."""
     doubts = await services.signing.doubts()
-    said = "; ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
+    said = " ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
     found("records", not doubts, said if doubts else "destinations and API keys are as they were signed")
 
 

@@ -54,6 +54,7 @@ class Teller:
         self._notes: list[Note] = []
         self._took_s: dict[str, float] = {}
         self._woken = asyncio.Event()
+        self._telling = asyncio.Lock()
 
     def started(self, job: Job) -> None:
         """An attempt began."""
@@ -79,6 +80,11 @@ class Teller:
     async def tell(self) -> float:
         """Tell everything that there is; returns the seconds until the next look for ends that nobody told."""
         await asyncio.sleep(PACE_S)
+        async with self._telling:
+            await self._tell()
+        return 0.0 if self._notes else self._services.settings.sweep_interval_s
+
+    async def _tell(self) -> None:
         job_ids = await self._services.upkeep.to_tell()
         jobs = await self._services.ledger.overview.jobs(job_ids) if job_ids else []
         notes, self._notes = self._notes, []
@@ -86,7 +92,6 @@ class Teller:
             told = await asyncio.to_thread(self._tell_all, notes, jobs)
             gone = dict.fromkeys(set(job_ids) - {job.id for job in jobs}, 0)
             await self._services.upkeep.told(gone | told)
-        return 0.0 if self._notes else self._services.settings.sweep_interval_s
 
     def _say(self, note: Note) -> None:
         self._notes.append(note)
