@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
+import subprocess
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -73,6 +77,50 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, arguments):
     as_json = run(*arguments, "--json")
     assert as_json.exit_code == 2
     assert json.loads(as_json.stdout)["error"]["code"] == "usage"
+
+
+@pytest.mark.parametrize("name", sorted(root.commands))
+def test_the_list_of_commands_says_what_each_command_says_of_itself(name):
+    """The list is written apart, so that it imports no command: it must not drift from their own words."""
+    own = " ".join(root.commands[name].help.split())
+    assert own.startswith(root.commands.places[name][1].rstrip(".").split(";")[0].split(",")[0])
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("nonsense",)])
+def test_what_needs_no_instance_imports_no_library_of_one(arguments):
+    """A shell's completion and a look at the help must answer at once."""
+    code = "import sys; from worker.cli import root\ntry: root.main(sys.argv[1:])\nfinally: print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    loaded = set(ran.stdout.split("\n")[-2].split())
+    assert "click" in loaded
+    assert not loaded & {"pydantic", "redis", "aiohttp", "celery", "rich", "cryptography"}
+
+
+def test_a_probe_imports_no_broker_and_no_lifecycle():
+    """`doctor --worker` runs every few seconds beside each worker."""
+    code = "import sys; import worker.cli.doctor; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "redis" in loaded
+    assert not loaded & {"kombu", "celery", "aiohttp", "tasks.lifecycle", "tasks.screening"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion_script(run, shell):
+    """What the shell is to evaluate, and nothing else."""
+    shown = run("completion", shell)
+    assert shown.exit_code == 0
+    assert f"_AFTERWORD_COMPLETE={shell}_complete" in shown.stdout
+
+
+def test_completion_offers_what_begins_like_that():
+    """As the script calls it: the words so far, and which of them is being typed."""
+    for words, place, offered in (("afterword wor", 1, "workitem"), ("afterword job re", 2, "release")):
+        asked = {"_AFTERWORD_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(place)}
+        command = [str(Path(sys.executable).with_name("afterword"))]
+        ran = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True)
+        assert f"plain,{offered}" in ran.stdout.splitlines()
 
 
 def test_without_a_command_the_help_is_shown(run):

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from typing import Any
 
 import click
 
-from worker.cli import apikeys, audit, content, destinations, doctor, jobs, keys, messages, parts, tools
-from worker.terminal.base import Root, data_option, json_option
+from worker.terminal.root import Places, Root, data_option, json_option
+
+COMMANDS = Places(
+    {
+        "api": ("worker.cli.parts:api", "Run the HTTP API and the console."),
+        "apikey": ("worker.cli.apikeys:apikey", "Make, list and revoke keys of the HTTP API."),
+        "audit": ("worker.cli.audit:audit", "Read, verify and export the audit trail."),
+        "completion": ("worker.cli.completion:completion", "Print the script that completes commands in your shell."),
+        "demo": ("worker.cli.parts:demo", "Deliver a real RCA to three simulated vendors, with faults."),
+        "destination": ("worker.cli.destinations:destination", "Configure, test, pause and resume destinations."),
+        "doctor": ("worker.cli.doctor:doctor", "Check settings, keys, Redis, workers and destinations."),
+        "document": ("worker.cli.content:document", "Store documents."),
+        "incident": ("worker.cli.content:incident", "Create a ServiceNow incident from an issue."),
+        "issue": ("worker.cli.content:issue", "Store issues."),
+        "job": ("worker.cli.jobs:job", "List, show, watch, retry, cancel and release jobs."),
+        "key": ("worker.cli.keys:key", "Make, inspect and rotate keys; seal a credential for a message."),
+        "message": ("worker.cli.messages:message", "List, open and drop messages that were set aside."),
+        "publish": ("worker.cli.content:publish", "Publish a document as a Confluence page."),
+        "render": ("worker.cli.tools:render", "Print what would be sent for a Markdown FILE."),
+        "sandbox": ("worker.cli.parts:sandbox", "Run the simulated Confluence, ServiceNow and Azure DevOps."),
+        "screen": ("worker.cli.tools:screen_", "Show what screening finds in FILE; exit 3 where policy would stop it."),
+        "up": ("worker.cli.parts:up", "Run everything on this machine, until Ctrl-C."),
+        "worker": ("worker.cli.parts:worker", "Run a worker, the same as `celery -A worker worker`."),
+        "workitem": ("worker.cli.content:workitem", "Create an Azure DevOps work item from an issue."),
+    }
+)
 
 
 def main() -> None:
@@ -20,12 +43,14 @@ def main() -> None:
 def show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     """Print the version, as JSON too, and end."""
     if wanted:
+        from importlib.metadata import version
+
         number = version("afterword")
         click.echo(json.dumps({"version": number}) if context.obj else f"afterword {number}")
         context.exit()
 
 
-@click.command(cls=Root, name="afterword", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Root, places=COMMANDS, name="afterword", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=show_version, help="Show the version."
 )
@@ -33,8 +58,3 @@ def show_version(context: click.Context, _: click.Parameter, wanted: bool) -> No
 @data_option
 def root(**_: Any) -> None:
     """Delivers what is written after an incident: Confluence pages, ServiceNow incidents, Azure DevOps work items."""
-
-
-PARTS = (parts, destinations, content, jobs, messages, audit, keys, apikeys, tools, doctor)
-for command in (command for part in PARTS for command in part.COMMANDS):
-    root.add_command(command)

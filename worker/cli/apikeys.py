@@ -113,6 +113,3 @@ def _id_of(given: str) -> str:
 
 def _day(at_ms: int | None) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}" if at_ms else "never"
-
-
-COMMANDS = (apikey,)

@@ -194,6 +194,3 @@ def _lines(file: Path) -> list[str]:
         return [line for line in file.read_text("utf-8").split("\n") if line]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be read ({type(error).__name__}).") from None
-
-
-COMMANDS = (audit,)

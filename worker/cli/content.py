@@ -223,6 +223,3 @@ def workitem(
     """Create an Azure DevOps work item from an issue."""
     config = ticket_config(field, severity=severity, work_item_type=work_item_type)
     submit(context, {"command": CommandName.WORK_ITEM, "config": config, **given}, idempotency_key, wait)
-
-
-COMMANDS = (document, issue, publish, incident, workitem)

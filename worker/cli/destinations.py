@@ -216,6 +216,3 @@ def remove(context: Context, name: str) -> None:
     """Remove a destination and its credential."""
     context.run(lambda services: services.destinations.remove(name, actor()))
     context.show({"removed": name}, f"Destination {name} is removed.")
-
-
-COMMANDS = (destination,)

@@ -8,18 +8,21 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from config.keys import load_key_ring
 from config.redis_address import is_sentinel
-from config.settings import ConfigError, unknown_variables
+from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError
-from worker.broker.queues import queue_lengths
-from worker.connections import shown_address
-from worker.runtime import Services
+from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 CLOCK_LIMIT_S = 5.0
 Found = Callable[[str, bool, str], None]
@@ -40,7 +43,10 @@ def doctor(context: Context, worker_only: bool) -> None:
     found("variables", not strangers, said)
     try:
         found("keys", True, f"current key {load_key_ring(context.settings).order[0]}")
-        context.run(partial(_own_worker if worker_only else _examine, found))
+        if worker_only:
+            asyncio.run(_own_worker(found, context.settings))
+        else:
+            context.run(partial(_examine, found))
     except ConfigError as error:
         found("settings", False, str(error))
     except (AfterwordError, RedisError) as error:
@@ -52,16 +58,19 @@ def doctor(context: Context, worker_only: bool) -> None:
         raise SystemExit(1)
 
 
-async def _own_worker(found: Found, services: Services) -> None:
-    """A heartbeat from this host: in a container, that of its only worker."""
+async def _own_worker(found: Found, settings: Settings) -> None:
+    """A heartbeat from this host: in a container, that of its only worker. It opens no more than Redis: a probe that
+    runs every few seconds must cost next to nothing.
+    """
     host = f"{socket.gethostname()}-"
-    alive = [name for name in await _alive(services) if name.startswith(host)]
+    async with open_redis(settings) as redis:
+        alive = [name for name in await _alive(redis, settings.prefix) if name.startswith(host)]
     found("worker", bool(alive), ", ".join(alive) if alive else "no worker on this host sends a heartbeat")
 
 
-async def _alive(services: Services) -> list[str]:
+async def _alive(redis: Redis, prefix: str) -> list[str]:
     now_ms = int(time.time() * 1000)
-    names = await services.redis.zrangebyscore(f"{services.settings.prefix}:workers", now_ms, "+inf")
+    names = await redis.zrangebyscore(f"{prefix}:workers", now_ms, "+inf")
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
 
@@ -83,7 +92,7 @@ async def _examine(found: Found, services: Services) -> None:
         skew <= CLOCK_LIMIT_S,
         f"{skew:.0f} s off the Redis server's clock" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
     )
-    alive = len(await _alive(services))
+    alive = len(await _alive(services.redis, services.settings.prefix))
     found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
     for record in await services.destinations.list():
         ok = record.state == "ready" and record.has_credential
@@ -118,6 +127,8 @@ def _replicas(services: Services, connected: int) -> tuple[bool, str]:
 
 
 async def _broker(found: Found, services: Services) -> None:
+    from worker.broker.queues import queue_lengths
+
     lengths = await asyncio.to_thread(queue_lengths, services.settings)
     address = shown_address(services.settings.broker_address())
     if not lengths.reachable:
@@ -140,6 +151,3 @@ async def _messages(found: Found, services: Services) -> None:
         kinds = ", ".join(f"{count} {kind}" for kind, count in (await services.dead_list.counts()).items())
         said = f"{held} set aside (in all: {kinds}); `afterword message list` says why"
         found("messages", True, said)
-
-
-COMMANDS = (doctor,)

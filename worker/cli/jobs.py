@@ -164,6 +164,3 @@ def cancel(context: Context, job_id: str | None, state: str | None, destination:
 def release(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
     """Release held jobs. Secrets are sent redacted."""
     _act(context, "release", job_id, state, destination, reason)
-
-
-COMMANDS = (job,)

@@ -17,7 +17,8 @@ from tasks.state.upkeep.rotation import KeyUse, Resealed
 from tasks.state.vault import seal
 from worker.cli.destinations import read_secret, secret_options
 from worker.runtime import Services
-from worker.terminal.base import Context, Failure, actor, common
+from worker.terminal.base import Context, actor, common
+from worker.terminal.root import Failure
 
 SETTLED_MS = 60_000
 
@@ -187,6 +188,3 @@ def seal_(context: Context, secret_file: Path | None, secret_stdin: bool) -> Non
         raise click.UsageError("No secret was given.")
     token = seal(secret, load_key_ring(context.settings))
     context.show({"token": token}, token)
-
-
-COMMANDS = (key,)

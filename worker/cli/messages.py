@@ -53,6 +53,3 @@ def drop(context: Context, yes: bool) -> None:
         raise click.UsageError("Nothing was dropped. Say --yes to drop them without being asked.")
     count = context.run(lambda services: services.dead_list.drop(actor()))
     context.show({"dropped": count}, f"{count} messages dropped.")
-
-
-COMMANDS = (message,)

@@ -14,7 +14,8 @@ from worker.api.serve import serve_until_stopped as serve_until_stopped_api
 from worker.demo.run import run_demo
 from worker.machine.stack import Stack, Stopped, keep_alive, running_stack
 from worker.sandbox.serve import serve_until_stopped
-from worker.terminal.base import Context, Failure, common
+from worker.terminal.base import Context, common
+from worker.terminal.root import Failure
 
 
 @click.command()
@@ -134,6 +135,3 @@ def api(context: Context, host: str, port: int) -> None:
         sys.stdout.flush()
 
     asyncio.run(serve_until_stopped_api(context.settings, host, port, tell))
-
-
-COMMANDS = (up, demo, worker, api, sandbox)

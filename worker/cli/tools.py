@@ -15,8 +15,9 @@ from tasks.markup.confluence import viewer
 from tasks.markup.title import title_of
 from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
 from worker.policy import screening_policy
-from worker.terminal.base import STOPPED, Context, Failure, common
+from worker.terminal.base import Context, common
 from worker.terminal.files import read_text
+from worker.terminal.root import STOPPED, Failure
 
 ATTACH = "A file handed over with the document, such as a picture it shows; may be repeated."
 PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."
@@ -105,6 +106,3 @@ def screen_(context: Context, file: str) -> None:
     context.show({"action": verdict.action, "findings": rows}, "\n".join([*lines, f"Verdict: {verdict.action}"]))
     if STRICTNESS.get(verdict.action, 0) >= STRICTNESS["hold"]:
         raise SystemExit(STOPPED)
-
-
-COMMANDS = (render, screen_)

@@ -21,8 +21,9 @@ from tasks.model import CommandName, Document, Issue, Job, JobState, parse_comma
 from tasks.state.audit.verification import AuditReport
 from worker.machine.stack import Stack, running_stack
 from worker.runtime import Services, open_services
-from worker.terminal.base import DONE, FAILED, STOPPED, Context, plain
+from worker.terminal.base import Context, plain
 from worker.terminal.files import read_text
+from worker.terminal.root import DONE, FAILED, STOPPED
 from worker.terminal.watching import describe, follow, sentence
 
 LIMIT_S = 90

@@ -1,35 +1,29 @@
-"""What every command shares: `--json`, `--data`, one clear line for an error, and its exit code."""
+"""What every command shares: settings, output, and who runs it."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import getpass
 import json
-import os
-import re
-import sys
 import textwrap
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import ValidationError
-from redis.exceptions import RedisError
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from config.settings import ConfigError, Settings, settings_for
-from tasks.errors import AfterwordError, Held
-from tasks.model import JobState, explain
-from worker.runtime import Services, open_services
+from config.settings import Settings, settings_for
+from worker.terminal.root import DONE, FAILED, STOPPED, cleaned, data_option, json_option
 
-DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 3
+if TYPE_CHECKING:
+    from tasks.model import JobState
+    from worker.runtime import Services
+
 WIDTH_WITHOUT_TERMINAL = 200
 WIDTH_FOR_TABLES = 120
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,6 +52,7 @@ class Context:
 
     def run(self, work: Callable[[Services], Awaitable[T]]) -> T:
         """Run one piece of work on open services."""
+        from worker.runtime import open_services
 
         async def whole() -> T:
             async with open_services(self.settings) as services:
@@ -89,103 +84,7 @@ def _console(*, stderr: bool) -> Console:
 
 def plain(text: object) -> Text:
     """Text for a terminal: no markup is read from it, and no control or direction character reaches the screen."""
-    return Text(_CONTROL.sub("", str(text)))
-
-
-class Failure(click.ClickException):
-    """An error of ours as one line for people, or one JSON document."""
-
-    def __init__(self, message: str, *, code: str = "failed", advice: str = "", status: int = FAILED) -> None:
-        super().__init__(message)
-        self.code = code
-        self.advice = advice
-        self.status = status
-
-
-class Root(click.Group):
-    """The root group; turns every error into one line, or one JSON document, and an exit code."""
-
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
-        """Run the command line and exit."""
-        given = list(sys.argv[1:] if args is None else args)
-        as_json = "--json" in given
-        extra |= {"standalone_mode": False, "obj": as_json}
-        try:
-            status = super().main(given, prog_name or "afterword", **extra)
-        except click.ClickException as error:
-            sys.exit(_report(error, as_json=as_json))
-        except click.Abort:
-            sys.exit(_report(Failure("Stopped.", code="stopped"), as_json=as_json))
-        except BrokenPipeError:
-            _give_up_stdout()
-            sys.exit(FAILED)
-        sys.exit(status if isinstance(status, int) else DONE)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was named."""
-        try:
-            return super().invoke(ctx)
-        except (ConfigError, AfterwordError, ValidationError, RedisError, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise BrokenPipeError from None
-            raise _as_failure(error) from None
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            if os.environ.get("AFTERWORD_LOG_LEVEL") == "DEBUG":
-                raise
-            raise Failure(
-                f"A fault in Afterword itself ({type(error).__name__}).",
-                code="internal",
-                advice="AFTERWORD_LOG_LEVEL=DEBUG shows where.",
-            ) from None
-
-
-def _as_failure(error: Exception) -> Failure:
-    match error:
-        case ConfigError():
-            return Failure(str(error), code="config")
-        case AfterwordError():
-            status = STOPPED if isinstance(error, Held) else USAGE if error.code == "bad_arguments" else FAILED
-            return Failure(error.message, code=error.code, advice=error.advice, status=status)
-        case ValidationError():
-            return Failure(f"This is not valid: {explain(error)}.", code="bad_value", advice="Correct it.")
-        case OSError(errno=errno.EADDRINUSE):
-            return Failure(
-                "The port is already in use.",
-                code="port_taken",
-                advice="Choose another with --port; 0 takes a free one.",
-            )
-        case OSError() if error.strerror and error.filename:
-            return Failure(f"{error.filename}: {error.strerror}.", code="unavailable", advice="Check the path.")
-        case RedisError() | OSError():
-            words = " ".join(str(error).split())
-            return Failure(f"{type(error).__name__}: {words}.", code="unavailable", advice="Run `afterword doctor`.")
-    return Failure(str(error).partition("\n")[0] or type(error).__name__, code="bad_value")
-
-
-def _report(error: click.ClickException, *, as_json: bool) -> int:
-    """Say it on stderr, or as JSON on stdout; returns the exit code."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
-        error.show()
-        return error.exit_code
-    message, code, advice, status = " ".join(error.message.split()), "usage", "", error.exit_code
-    if isinstance(error, Failure):
-        code, advice, status = error.code, error.advice, error.status
-    elif isinstance(error, click.UsageError):
-        message = " ".join(error.format_message().split())
-        message += "" if message.rstrip(")").endswith((".", "?", "!")) else "."
-        advice = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
-    if as_json:
-        click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))
-    else:
-        click.echo(f"afterword: {plain(f'{message} {advice}'.rstrip()).plain}", err=True)
-    return status
-
-
-def _give_up_stdout() -> None:
-    """Nobody reads any more: keep the interpreter from saying so again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Text(cleaned(text))
 
 
 def common(function: F) -> F:
@@ -201,12 +100,6 @@ def common(function: F) -> F:
     return data_option(json_option(wrapped))  # type: ignore[return-value]
 
 
-data_option = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the running instance."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-
-
 def actor() -> str:
     """Who runs the command, for the audit."""
     try:
@@ -217,6 +110,4 @@ def actor() -> str:
 
 def exit_code(state: JobState) -> int:
     """The exit code that a job's end stands for."""
-    if state is JobState.HELD:
-        return STOPPED
-    return DONE if state is JobState.DELIVERED else FAILED
+    return {"held": STOPPED, "delivered": DONE}.get(state.value, FAILED)

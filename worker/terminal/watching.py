@@ -9,7 +9,8 @@ from typing import Any
 
 from tasks.model import TERMINAL, Job, JobState
 from worker.runtime import Services
-from worker.terminal.base import Context, Failure, exit_code
+from worker.terminal.base import Context, exit_code
+from worker.terminal.root import Failure
 
 RESTING = TERMINAL | {JobState.HELD}
 LOOK_EVERY_S = 0.1

@@ -1,0 +1,186 @@
+"""The root of the command line: which commands there are, one clear line for an error, and its exit code.
+
+A command's module is imported when the command is run. `--help`, `--version`, completion and a worker's probe import
+next to nothing, so they answer at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from click.shell_completion import CompletionItem
+
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 3
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the running instance."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+def cleaned(text: object) -> str:
+    """Text for a terminal: no control or direction character reaches the screen."""
+    return _CONTROL.sub("", str(text))
+
+
+class Failure(click.ClickException):
+    """An error of ours as one line for people, or one JSON document."""
+
+    def __init__(self, message: str, *, code: str = "failed", advice: str = "", status: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+        self.advice = advice
+        self.status = status
+
+
+class Places(Mapping[str, click.Command]):
+    """The commands by their names: where each is, and what it does. One is imported when it is looked up."""
+
+    def __init__(self, places: Mapping[str, tuple[str, str]]) -> None:
+        """`places` gives of each command its module and function, as in `worker.cli.jobs:job`, and its short help."""
+        self.places = places
+
+    def __getitem__(self, name: str) -> click.Command:
+        """The command, imported now."""
+        module, _, function = self.places[name][0].partition(":")
+        command = getattr(import_module(module), function)
+        if not isinstance(command, click.Command):
+            raise TypeError(name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.places)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a command; imports nothing."""
+        return name in self.places
+
+    def beginning_with(self, start: str) -> list[tuple[str, str]]:
+        """Names and short helps, in order; imports nothing."""
+        return [(name, self.places[name][1]) for name in sorted(self.places) if name.startswith(start)]
+
+
+class Root(click.Group):
+    """The root group; turns every error into one line, or one JSON document, and an exit code."""
+
+    def __init__(self, places: Places, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands = places  # type: ignore[assignment]
+        self.places = places
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self.places.beginning_with(""))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin with what was typed."""
+        found = [CompletionItem(name, help=text) for name, text in self.places.beginning_with(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        """Run the command line and exit."""
+        given = list(sys.argv[1:] if args is None else args)
+        as_json = "--json" in given
+        extra |= {"standalone_mode": False, "obj": as_json}
+        try:
+            status = super().main(given, prog_name or "afterword", **extra)
+        except click.ClickException as error:
+            sys.exit(_report(error, as_json=as_json))
+        except click.Abort:
+            sys.exit(_report(Failure("Stopped.", code="stopped"), as_json=as_json))
+        except BrokenPipeError:
+            _give_up_stdout()
+            sys.exit(FAILED)
+        sys.exit(status if isinstance(status, int) else DONE)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise BrokenPipeError from None
+            if (failure := _as_failure(error)) is not None:
+                raise failure from None
+            if os.environ.get("AFTERWORD_LOG_LEVEL") == "DEBUG":
+                raise
+            raise Failure(
+                f"A fault in Afterword itself ({type(error).__name__}).",
+                code="internal",
+                advice="AFTERWORD_LOG_LEVEL=DEBUG shows where.",
+            ) from None
+
+
+def _as_failure(error: Exception) -> Failure | None:
+    """What a user is told of an error; None for a fault of ours."""
+    from pydantic import ValidationError
+    from redis.exceptions import RedisError
+
+    from config.settings import ConfigError
+    from tasks.errors import AfterwordError, Held
+    from tasks.model import explain
+
+    match error:
+        case ConfigError():
+            return Failure(str(error), code="config")
+        case AfterwordError():
+            status = STOPPED if isinstance(error, Held) else USAGE if error.code == "bad_arguments" else FAILED
+            return Failure(error.message, code=error.code, advice=error.advice, status=status)
+        case ValidationError():
+            return Failure(f"This is not valid: {explain(error)}.", code="bad_value", advice="Correct it.")
+        case OSError(errno=errno.EADDRINUSE):
+            return Failure(
+                "The port is already in use.",
+                code="port_taken",
+                advice="Choose another with --port; 0 takes a free one.",
+            )
+        case OSError() if error.strerror and error.filename:
+            return Failure(f"{error.filename}: {error.strerror}.", code="unavailable", advice="Check the path.")
+        case RedisError() | OSError():
+            words = " ".join(str(error).split())
+            return Failure(f"{type(error).__name__}: {words}.", code="unavailable", advice="Run `afterword doctor`.")
+        case ValueError():
+            return Failure(str(error).partition("\n")[0] or type(error).__name__, code="bad_value")
+    return None
+
+
+def _report(error: click.ClickException, *, as_json: bool) -> int:
+    """Say it on stderr, or as JSON on stdout; returns the exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not as_json:
+        error.show()
+        return error.exit_code
+    message, code, advice, status = " ".join(error.message.split()), "usage", "", error.exit_code
+    if isinstance(error, Failure):
+        code, advice, status = error.code, error.advice, error.status
+    elif isinstance(error, click.UsageError):
+        message = " ".join(error.format_message().split())
+        message += "" if message.rstrip(")").endswith((".", "?", "!")) else "."
+        advice = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
+    if as_json:
+        click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))
+    else:
+        click.echo(f"afterword: {cleaned(f'{message} {advice}'.rstrip())}", err=True)
+    return status
+
+
+def _give_up_stdout() -> None:
+    """Nobody reads any more: keep the interpreter from saying so again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
