@@ -10,7 +10,7 @@ import redis
 from click.testing import CliRunner
 
 from tasks import lifecycle
-from tasks.model import JobState
+from tasks.model import JobState, parse_command
 from tests.conftest import environment
 from worker.cli import root
 from worker.runtime import open_services
@@ -203,7 +203,7 @@ def test_jobs_are_submitted_listed_shown_and_cancelled_one_by_one_or_by_filter(w
     shown = cli.json("job", "show", first)
     assert (shown["state"], shown["destination"]) == ("queued", "snow")
     assert shown["events"]
-    assert first in cli("job", "list").stdout
+    assert first[:8] in cli("job", "list").stdout
     assert cli.json("job", "cancel", first, "--reason", "not [/needed]")["state"] == "cancelled"
     cancelled = cli.json("job", "cancel", "--state", "queued", "--reason", "storm")
     assert cancelled == {"action": "cancel", "state": "queued", "destination": None, "done": 1, "failed": 0, "total": 1}
@@ -211,6 +211,34 @@ def test_jobs_are_submitted_listed_shown_and_cancelled_one_by_one_or_by_filter(w
     assert cli.json("job", "watch", first, status=1)["state"] == "cancelled"
     cli("job", "show", first)
     assert "not [/needed]" in cli("audit", "tail").stdout
+
+
+def test_a_job_is_named_by_any_unique_beginning_of_its_id(with_content, settings):
+    """As with commits: what the list shows in short is enough for every command; several jobs are named in full."""
+    cli = with_content
+    for number, name in enumerate(("incident-1", "incident-2", "in[c]ident-3")):
+        asyncio.run(submitted(settings, name, f"inc-{number % 2 + 1}"))
+    assert cli.json("job", "show", "in[c]")["job_id"] == "in[c]ident-3"
+    twice = cli.json("job", "show", "incid", status=1)["error"]
+    assert twice["code"] == "ambiguous_job"
+    assert "incident-1, incident-2" in twice["message"]
+    assert cli.json("job", "show", "incident-1")["job_id"] == "incident-1"
+    assert cli.json("job", "show", "inc", status=1)["error"]["code"] == "unknown_job"
+    assert cli.json("job", "show", "*nci", status=1)["error"]["code"] == "unknown_job"
+    listed = cli("job", "list").stdout.splitlines()
+    assert [row.split()[1] for row in listed if "incident-" in row] == ["incident-2", "incident-1"]
+    assert cli.json("job", "cancel", "incident-2")["state"] == "cancelled"
+
+
+def test_the_list_says_what_each_job_is_about_and_how_old_it_is(with_content):
+    """An id alone tells nobody anything."""
+    cli = with_content
+    cli.json("incident", "inc-1")
+    head, row = (line for line in cli("job", "list").stdout.splitlines() if "Title" in line or "queued" in line)
+    assert [cell.strip() for cell in head.split("┃")[1:6]] == ["Job", "Title", "Age", "State", "Destination"]
+    _, title, age, *rest = (cell.strip() for cell in row.split("│")[1:6])
+    assert (title, rest) == ("Down [bold] [/nope]", ["queued", "snow"])
+    assert age.endswith(" s")
 
 
 def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(with_content):
@@ -229,6 +257,13 @@ def test_operators_verbs_need_a_job_or_a_filter_and_a_fitting_state(with_content
         cli("job", verb, job, "--state", "dead", status=2)
     for verb in ("retry", "release"):
         assert "error" in cli.json("job", verb, job, status=1)
+
+
+async def submitted(settings, job_id, issue_id):
+    """A job whose id its producer chose, as a task id is chosen."""
+    async with open_services(settings) as services:
+        command = parse_command({"command": "create_servicenow_incident", "issue_id": issue_id})
+        await services.submit(command, actor="test", job_id=job_id)
 
 
 async def attempt(settings, job_id):

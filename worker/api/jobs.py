@@ -19,7 +19,7 @@ RESTING = TERMINAL | {JobState.HELD}
 
 async def get_job(call: Call) -> Answer:
     """A job; with `?wait=` seconds as soon as it rests (delivered, dead, cancelled, superseded or held)."""
-    job_id, wait_s = cast(JobPath, call.path).job_id, cast(WaitQuery, call.query).wait
+    job_id, wait_s = await _id(call), cast(WaitQuery, call.query).wait
     wakes = call.request.app[WAKES]
     now_ms = call.services.core.clock_ms
     deadline_ms = now_ms() + 1000 * min(wait_s, call.services.settings.api_longest_wait_s)
@@ -43,9 +43,7 @@ async def list_jobs(call: Call) -> Answer:
 
 async def job_events(call: Call) -> Answer:
     """A job's timeline."""
-    job_id = cast(JobPath, call.path).job_id
-    await call.services.ledger.require(job_id)
-    events = await call.services.ledger.events(job_id)
+    events = await call.services.ledger.events(await _id(call))
     return Answer(Timeline(events=tuple(TimelineEvent.model_validate(_plain(event)) for event in events)))
 
 
@@ -57,21 +55,22 @@ def _plain(event: dict[str, object]) -> dict[str, object]:
 
 async def retry_job(call: Call) -> Answer:
     """Queue a dead job again, with its attempts and age reset."""
-    return _changed(await call.services.retry(_id(call), call.actor, _reason(call)))
+    return _changed(await call.services.retry(await _id(call), call.actor, _reason(call)))
 
 
 async def cancel_job(call: Call) -> Answer:
     """End a job that isn't running."""
-    return _changed(await call.services.ledger.cancel(_id(call), call.actor, _reason(call)))
+    return _changed(await call.services.ledger.cancel(await _id(call), call.actor, _reason(call)))
 
 
 async def release_job(call: Call) -> Answer:
     """Let a held job go on; secrets are sent redacted."""
-    return _changed(await call.services.ledger.release(_id(call), call.actor, _reason(call)))
+    return _changed(await call.services.ledger.release(await _id(call), call.actor, _reason(call)))
 
 
-def _id(call: Call) -> str:
-    return cast(JobPath, call.path).job_id
+async def _id(call: Call) -> str:
+    """The whole id of the job that the address names by its id or a unique beginning of it."""
+    return (await call.services.ledger.find(cast(JobPath, call.path).job_id)).id
 
 
 def _reason(call: Call) -> str:

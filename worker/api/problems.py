@@ -20,6 +20,7 @@ ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Ser
 _PLAIN = re.compile(r"^[A-Za-z0-9_.-]{1,40}$", re.ASCII)
 _STATUS = {
     "unknown_job": 404,
+    "ambiguous_job": 409,
     "unknown_apikey": 404,
     "unknown_destination": 404,
     "unknown_document": 409,

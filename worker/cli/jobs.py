@@ -14,9 +14,13 @@ from tasks.model import Job, JobState
 from tasks.operator.bulk import Progress, Verb
 from tasks.operator.operations import check_filter
 from tasks.state.jobs.overview import JobFilter
+from worker.cli.health import duration
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
-from worker.terminal.watching import describe, finish, sentence, wait_for
+from worker.terminal.watching import describe, finish, happened, sentence, wait_for
+from worker.titles import content_id, titles_of
+
+SHORT = 8  # characters of a job's id
 
 
 @click.group()
@@ -37,14 +41,19 @@ def list_(context: Context, state: str | None, destination: str | None, limit: i
     """Show jobs, newest first."""
     chosen = JobFilter(state=JobState(state) if state else None, destination=destination)
 
-    async def look(services: Services) -> list[Job]:
+    async def look(services: Services) -> tuple[list[Job], dict[str, str], int]:
         await check_filter(services.core, chosen)
-        return (await services.ledger.list(chosen.state, chosen.destination, None, limit))[0]
+        jobs, _ = await services.ledger.list(chosen.state, chosen.destination, None, limit)
+        titles = {} if context.as_json else await titles_of(services, jobs)
+        return jobs, titles, services.core.clock_ms()
 
-    jobs = context.run(look)
-    table = Table("Job", "Command", "Destination", "State", "Attempts", "What happened")
+    jobs, titles, now_ms = context.run(look)
+    size = shortest([row.id for row in jobs])
+    table = Table("Job", "Title", "Age", "State", "Destination", "Attempts", "What happened")
     for row in jobs:
-        cells = (row.id, row.command.command, row.destination, row.state.value, row.attempts, sentence(row))
+        about = titles.get(row.id) or content_id(row.command)
+        age = duration(now_ms - row.created_ms)
+        cells = (row.id[:size], about, age, row.state.value, row.destination, row.attempts, happened(row))
         table.add_row(*map(plain, cells))
     context.show(
         [describe(row) for row in jobs],
@@ -59,7 +68,8 @@ def show(context: Context, job_id: str) -> None:
     """Show one job with its timeline."""
 
     async def look(services: Services) -> tuple[Job, Sequence[dict[str, Any]]]:
-        return await services.ledger.require(job_id), await services.ledger.events(job_id)
+        found = await services.ledger.find(job_id)
+        return found, await services.ledger.events(found.id)
 
     found, events = context.run(look)
     lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found)]
@@ -71,6 +81,14 @@ def show(context: Context, job_id: str) -> None:
         rest = ", ".join(f"{k}={_readable(k, v)}" for k, v in facts)
         lines.append(f"  {at:%H:%M:%S.%f}"[:-3] + f"  {event['event']}  {rest}")
     context.show({**describe(found), "events": events}, "\n".join(lines))
+
+
+def shortest(ids: Sequence[str]) -> int:
+    """How many characters of these ids tell them apart; at least as many as people are used to."""
+    sizes = range(SHORT, max(map(len, ids), default=SHORT))
+    return next(
+        (size for size in sizes if len({each[:size] for each in ids}) == len(ids)), len(max(ids, default="", key=len))
+    )
 
 
 def _readable(name: str, value: Any) -> str:
@@ -87,7 +105,7 @@ def _readable(name: str, value: Any) -> str:
 @common
 def watch(context: Context, job_id: str) -> None:
     """Follow one job until it ends."""
-    finish(context, wait_for(context, job_id))
+    finish(context, wait_for(context, context.run(lambda services: services.ledger.find(job_id)).id))
 
 
 def _act(
@@ -112,7 +130,8 @@ def _act(
     context.show(facts, f"{progress.done} of {progress.total} done{moved}.")
 
 
-async def _one(services: Services, verb: Verb, job_id: str, reason: str) -> Job:
+async def _one(services: Services, verb: Verb, beginning: str, reason: str) -> Job:
+    job_id = (await services.ledger.find(beginning)).id
     match verb:
         case "retry":
             return await services.retry(job_id, actor(), reason)

@@ -6,15 +6,13 @@ Nobody is shown more than the destination would get, but for operators who look 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
-from typing import Any, Literal
 
 from markupsafe import Markup
 
 from tasks.destinations import AnySettings, Work, destination_for
-from tasks.errors import AfterwordError, KeyTrouble
-from tasks.model import Command, CommandName, Document, Frozen, Issue, Job, PublishToConfluence, subject_key
+from tasks.errors import AfterwordError
+from tasks.model import Command, Document, Frozen, Issue, PublishToConfluence, subject_key
 from tasks.redaction import readable_files
 from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
@@ -25,7 +23,6 @@ TITLES = ("title", "short_description", "System.Title")
 BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
 FIELDS = {"title": "Title", "content_md": "Document", "description": "Description"}
 MOST_SHOWN = 200
-LONGEST_FOR_TITLE = 400_000
 
 
 class Found(Frozen):
@@ -60,13 +57,6 @@ class Preview(Frozen):
     body: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     trouble: str = ""
-
-
-async def content_of(visit: Visit, command: Command) -> Document | Issue | None:
-    """What a command is about, as it is stored now."""
-    if command.command is CommandName.PUBLISH:
-        return await visit.services.contents.document(command.doc_id)
-    return await visit.services.contents.issue(command.issue_id)
 
 
 def texts_of(content: Document | Issue) -> dict[str, str]:
@@ -170,37 +160,3 @@ def _marked(text: str, policy: Policy) -> Markup:
 def _mark(words: str, label: str) -> Markup:
     kind, _, action = label.partition("|")
     return Markup('<mark class="found found-{}"><b>{}</b>{}</mark>').format(action, kind, words)
-
-
-async def titles_of(visit: Visit, jobs: list[Job]) -> dict[str, str]:
-    """The title of each job's content, by job id, screened as it would leave.
-
-    Absent where there is no content, where its key is gone, and where opening it would take long.
-    """
-    found: dict[str, str] = {}
-    for job in jobs:
-        kind: Literal["document", "issue"] = "document" if job.command.command is CommandName.PUBLISH else "issue"
-        if await visit.services.contents.length(kind, content_id(job.command)) > LONGEST_FOR_TITLE:
-            continue
-        with contextlib.suppress(KeyTrouble):
-            content = await content_of(visit, job.command)
-            if content is not None:
-                found[job.id] = content.title
-    policy = visit.services.core.policy
-
-    def clean() -> dict[str, str]:
-        return {name: _clean_title(title, policy) for name, title in found.items()}
-
-    return await asyncio.to_thread(clean)
-
-
-def _clean_title(title: str, policy: Policy) -> str:
-    try:
-        return screen(title, policy, released=True).text
-    except ScreeningFailed:
-        return "…"
-
-
-def content_id(command: Any) -> str:
-    """The id of the document or issue."""
-    return str(command.doc_id if command.command is CommandName.PUBLISH else command.issue_id)

@@ -12,17 +12,15 @@ from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen, Job, JobState
 from tasks.state.audit.entries import Event
 from worker.console.content import (
-    content_id,
-    content_of,
     fields_of,
     marked_texts,
     preview,
     screened,
     texts_of,
-    titles_of,
 )
 from worker.console.rendering import asset_address, part
 from worker.console.visit import Route, Visit
+from worker.titles import content_id, content_of, titles_of
 
 OUTCOMES = ("ok", "failed", "unknown")
 ENDINGS = {
@@ -89,15 +87,17 @@ class Attempt(Frozen):
 
 async def show(visit: Visit) -> web.StreamResponse:
     """The page."""
-    job = await visit.services.ledger.require(visit.part("id"))
+    job = await visit.services.ledger.find(visit.part("id"))
+    if job.id != visit.part("id"):
+        raise web.HTTPSeeOther(f"/jobs/{part(job.id)}")
     events = await visit.services.ledger.events(job.id)
     content, trouble = None, ""
     try:
-        content = await content_of(visit, job.command)
+        content = await content_of(visit.services, job.command)
     except KeyTrouble as error:
         trouble = str(error)
     record = await visit.services.destinations.get(job.destination)
-    titles = await titles_of(visit, [job]) if content else {}
+    titles = await titles_of(visit.services, [job]) if content else {}
     return await visit.page(
         "job.html",
         job=job,
@@ -191,7 +191,7 @@ def _said_of(event: Mapping[str, Any]) -> str:
 async def paper(visit: Visit) -> web.StreamResponse:
     """The rendering as a page of its own for a sandboxed frame: no script, no form, no way out."""
     job = await visit.services.ledger.require(visit.part("id"))
-    content = await content_of(visit, job.command)
+    content = await content_of(visit.services, job.command)
     record = await visit.services.destinations.get(job.destination)
     if content is None or record is None:
         raise web.HTTPNotFound
@@ -205,7 +205,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
 async def text(visit: Visit) -> web.StreamResponse:
     """The text as it was submitted, with its findings marked, for those who decide; that they looked is audited."""
     job = await visit.services.ledger.require(visit.part("id"))
-    content = await content_of(visit, job.command)
+    content = await content_of(visit.services, job.command)
     if content is None:
         raise Refused("The content is no longer stored.", code="unknown_document", advice="Store it again.")
     fields = fields_of(visit.services.ledger.command_of(job))

@@ -10,8 +10,8 @@ from aiohttp import web
 from tasks.model import Frozen, JobState
 from tasks.operator.bulk import APPLIES_TO, Verb
 from tasks.state.jobs.overview import Count, JobFilter
-from worker.console.content import content_id, titles_of
 from worker.console.visit import Route, Visit
+from worker.titles import content_id, titles_of
 
 PAGE = 25
 SAMPLE = 200
@@ -47,7 +47,7 @@ async def jobs(visit: Visit) -> web.StreamResponse:
     return await visit.page(
         "jobs.html",
         jobs=found,
-        titles=await titles_of(visit, found),
+        titles=await titles_of(visit.services, found),
         content_id=content_id,
         following=following,
         paged=bool(visit.asked("cursor")),

@@ -34,8 +34,22 @@ def _state(job: Job) -> str:
         return f"{job.state.value}:{number} {job.receipt.url} ({job.receipt.change}, attempt {job.attempts})"
     waits = ""
     if job.due_ms and job.state in (JobState.RETRYING, JobState.QUEUED):
-        waits = f", next at {datetime.fromtimestamp(job.due_ms / 1000, UTC):%H:%M:%S} UTC"
+        waits = f", next at {_time(job.due_ms)}"
     return f"{job.state.value}{waits}" + (f": {job.last_error}" if job.last_error else "")
+
+
+def happened(job: Job) -> str:
+    """What there is to say of a job beside its state: what it made, or when it goes on and what went wrong."""
+    about = f"links of job {job.follows[:8]}" if job.follows else ""
+    made = f"{job.receipt.ticket_number or ''} {job.receipt.url}".strip() if job.receipt else ""
+    if job.state is JobState.DELIVERED:
+        return ": ".join(filter(None, (about, made)))
+    waits = f"next at {_time(job.due_ms)}" if job.due_ms and job.state in (JobState.RETRYING, JobState.QUEUED) else ""
+    return ": ".join(filter(None, (about, waits, str(job.last_error or ""))))
+
+
+def _time(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S} UTC"
 
 
 async def follow(services: Services, job_id: str, tell: Callable[[Job], None]) -> Job:

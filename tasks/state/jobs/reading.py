@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,10 @@ from tasks.state.jobs.transitions import Subject
 from tasks.state.journal import Journal
 
 SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
+SHORTEST_BEGINNING = 4
+SHOWN = 5  # jobs that are named where a beginning fits several
+PART = 2000  # ids that Redis looks at in one go: about a millisecond
+_SPECIAL = re.compile(r"[\\*?\[\]^-]")  # what means more than itself in a pattern of Redis
 TIMELINE = "events"  # a job's timeline stands beside its record, under this further part of its key
 
 
@@ -39,6 +44,30 @@ class Reading:
         if job is None:
             raise Refused(f"There is no job {job_id!r}.", code="unknown_job", advice="`afterword job list` shows them.")
         return job
+
+    async def find(self, beginning: str) -> Job:
+        """The job of that id, or the only one whose id begins so; raises `Refused` where there is none, or several."""
+        if (job := await self.get(beginning)) is not None:
+            return job
+        found = await self._beginning_with(beginning) if len(beginning) >= SHORTEST_BEGINNING else []
+        if len(found) > 1:
+            raise Refused(
+                f"{len(found) if len(found) <= SHOWN else 'Several'} jobs begin with {beginning!r}: "
+                f"{', '.join(sorted(found)[:SHOWN])}.",
+                code="ambiguous_job",
+                advice="Give more of its id.",
+            )
+        return await self.require(found[0] if found else beginning)
+
+    async def _beginning_with(self, beginning: str) -> builtins.list[str]:
+        """Ids that begin so. Only people type beginnings, so Redis walks through the index, a part at a time."""
+        pattern = _SPECIAL.sub(r"\\\g<0>", beginning) + "*"
+        found: set[str] = set()
+        async for job_id, _ in self._redis.zscan_iter(self._key("jobs"), match=pattern, count=PART):
+            found.add(text(job_id))
+            if len(found) > SHOWN:
+                break
+        return builtins.list(found)
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, or None."""
