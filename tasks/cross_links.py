@@ -22,6 +22,7 @@ from tasks.model import (
     CreateAzureDevOpsWorkItem,
     CreateServiceNowIncident,
     Document,
+    Issue,
     Job,
     Link,
     PublishToConfluence,
@@ -38,10 +39,10 @@ MAX_AGE_MS = 24 * 3600_000
 PAGES = "confluence"
 
 
-def issue_of(command: Command, document: Document | None) -> str | None:
+def issue_of(command: Command, content: Document | Issue | None) -> str | None:
     """The key of the issue that a command's object belongs to; None for a document that names none."""
     if isinstance(command, PublishToConfluence):
-        return subject_key("issue", document.issue_id) if document is not None and document.issue_id else None
+        return subject_key("issue", content.issue_id) if isinstance(content, Document) and content.issue_id else None
     return subject_key("issue", command.issue_id)
 
 

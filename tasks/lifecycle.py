@@ -51,6 +51,7 @@ from tasks.model import (
     LastError,
     PublishToConfluence,
     Receipt,
+    content_id,
 )
 from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
@@ -116,13 +117,13 @@ async def submit(
             raise
         destination, max_age_ms = command.destination or undecided(command), 72 * 3600_000
     job_id = job_id or str(uuid.uuid4())
-    known = document
-    if known is None and isinstance(command, PublishToConfluence):
-        known = await services.contents.document(command.doc_id)
-    family = await subject_of(services, command, destination, document=known, issue=issue, adopt=adopt)
+    content = document or issue or await services.contents.about(command)
+    if content is None and not adopt:
+        raise missing(command)
+    family = subject_of(command, destination, content)
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
-    bodies = [content.model_dump(mode="json") for content in (document, issue) if content]
+    bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
     parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
     request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
@@ -138,7 +139,8 @@ async def submit(
             fingerprint=services.vault.digest("idempotency", request),
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
-            issue=cross_links.issue_of(command, known),
+            issue=cross_links.issue_of(command, content),
+            words=(content.title if content else "", content_id(command)),
             callback=callback,
             traceparent=traceparent,
             origin=origin,

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from tasks.errors import Refused
 from tasks.model import KIND_OF_COMMAND, Command, Document, Issue, PublishToConfluence, subject_key
-from tasks.services import Services
 
 
-async def subject_of(
-    services: Services,
-    command: Command,
-    destination: str,
-    *,
-    document: Document | None = None,
-    issue: Issue | None = None,
-    adopt: bool = False,
-) -> str:
-    """The key of the one remote object that this command is about."""
+def subject_of(command: Command, destination: str, content: Document | Issue | None) -> str:
+    """The key of the one remote object that this command is about; without its content the command alone says which."""
     if isinstance(command, PublishToConfluence):
-        document = document or await services.contents.document(command.doc_id)
-        if document is None and not adopt:
-            raise missing(command)
-        known = document is not None and document.issue_id is not None
-        identity = [str(document.issue_id), document.doc_type] if known and document else [command.doc_id]
+        identity = [command.doc_id]
+        if isinstance(content, Document) and content.issue_id is not None:
+            identity = [str(content.issue_id), content.doc_type]
         return subject_key(destination, command.space_key, *identity)
-    if issue is None and not adopt and await services.contents.issue(command.issue_id) is None:
-        raise missing(command)
     return subject_key(destination, getattr(command, "project", ""), command.issue_id)
 
 

@@ -8,23 +8,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 from tasks.errors import KeyTrouble
-from tasks.model import Command, CommandName, Document, Issue, Job
+from tasks.model import CommandName, Job, content_id
 from tasks.screening import Policy, ScreeningFailed, screen
 from worker.runtime import Services
 
 LONGEST = 400_000  # bytes of sealed content that are opened for a title
-
-
-def content_id(command: Command) -> str:
-    """The id of the document or issue."""
-    return command.doc_id if command.command is CommandName.PUBLISH else command.issue_id
-
-
-async def content_of(services: Services, command: Command) -> Document | Issue | None:
-    """What a command is about, as it is stored now; raises `KeyTrouble`."""
-    if command.command is CommandName.PUBLISH:
-        return await services.contents.document(command.doc_id)
-    return await services.contents.issue(command.issue_id)
 
 
 async def titles_of(services: Services, jobs: Iterable[Job]) -> dict[str, str]:
@@ -38,7 +26,7 @@ async def titles_of(services: Services, jobs: Iterable[Job]) -> dict[str, str]:
         if await services.contents.length(kind, content_id(job.command)) > LONGEST:
             continue
         with contextlib.suppress(KeyTrouble):
-            content = await content_of(services, job.command)
+            content = await services.contents.about(job.command)
             if content is not None:
                 found[job.id] = content.title
     policy = services.core.policy

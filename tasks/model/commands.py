@@ -103,6 +103,11 @@ def parse_command(data: Mapping[str, Any], *, stored: bool = False) -> Command:
         ) from None
 
 
+def content_id(command: Command) -> str:
+    """The id of the document or issue that a command is about."""
+    return command.doc_id if isinstance(command, PublishToConfluence) else command.issue_id
+
+
 def field_names(command: Command) -> tuple[str, ...]:
     """The names of the fields that a command sets by itself."""
     return () if isinstance(command, PublishToConfluence) else tuple(command.config.fields)

@@ -69,6 +69,12 @@ def _filters(verb: Verb, chosen: JobFilter) -> list[JobFilter]:
     """One filter for each state that the verb applies to."""
     if verb not in get_args(Verb):
         raise Refused(f"There is no action {verb!r}.", code="bad_arguments", advice="Use retry, cancel or release.")
+    if {chosen.text, chosen.kind, chosen.since_ms, chosen.until_ms} != {None}:
+        raise Refused(
+            "One action on many jobs can't be narrowed by words, kind or time.",
+            code="bad_arguments",
+            advice="Name a state, a destination or a cause.",
+        )
     if chosen.state is None and chosen.destination is None:
         raise Refused("No filter was given.", code="no_filter", advice="Name a state, a destination or both.")
     allowed = APPLIES_TO[verb] if verb != "cancel" else (*APPLIES_TO[verb], JobState.DEAD)

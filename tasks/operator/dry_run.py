@@ -17,14 +17,16 @@ from tasks.errors import KeyTrouble, Permanent, Refused
 from tasks.http.exchange import Exchange, Origin, Request
 from tasks.model import KIND_OF_COMMAND, PublishToConfluence
 from tasks.services import Services
-from tasks.subjects import subject_of
+from tasks.subjects import missing, subject_of
 
 
 async def preview(services: Services, command: PublishToConfluence) -> Preview:
     """What publishing the stored document would change. Raises what the job would end with, `Held` included."""
     record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
     document = await services.contents.document(command.doc_id)
-    subject = await subject_of(services, command, record.name, document=document)
+    if document is None:
+        raise missing(command)
+    subject = subject_of(command, record.name, document)
     known = await services.ledger.subject(subject)
     issue = cross_links.issue_of(command, document)
     members = await services.links.members(issue) if issue and record.settings.cross_links else {}

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
-    family = await subject_of(services, job.command, job.destination, adopt=True)
+    family = subject_of(job.command, job.destination, await services.contents.about(job.command))
     subject = own_subject(job.command, family, job_id)
     record = await services.directory.get(job.destination)
     max_age_ms = int(record.settings.max_age_hours * 3600_000) if record else 72 * 3600_000

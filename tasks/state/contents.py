@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from tasks.model import Document, Issue
+from tasks.model import Command, Document, Issue, PublishToConfluence
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.vault import Vault
@@ -40,6 +40,12 @@ class Contents:
         await self._journal.commit(
             "lua/record", {"set": self.sealed(None, issue)}, Event.ISSUE_PUT, issue=issue.id, actor=actor
         )
+
+    async def about(self, command: Command) -> Document | Issue | None:
+        """What a command is about, as it is stored now; raises `KeyTrouble`."""
+        if isinstance(command, PublishToConfluence):
+            return await self.document(command.doc_id)
+        return await self.issue(command.issue_id)
 
     async def document(self, document_id: str) -> Document | None:
         """The document of that id, or None where it is not stored."""

@@ -63,7 +63,7 @@ async def test_pages_hold_every_job_once_even_while_jobs_leave_the_state(service
     seen: list[str] = []
     cursor = None
     while True:
-        page, cursor = await services.ledger.list(JobState.QUEUED, "servicenow", cursor, 4)
+        page, cursor = await services.ledger.list(JobFilter(state=JobState.QUEUED, destination="servicenow"), cursor, 4)
         seen += [job.id for job in page]
         for job in page:
             await services.ledger.cancel(job.id, "test")

@@ -69,12 +69,21 @@ def test_counts_are_summed_over_the_destinations_that_are_looked_at():
 
 
 def test_a_filter_takes_known_states_only_and_a_verb_only_what_it_applies_to():
-    assert filter_of("dead", "x").state is JobState.DEAD
-    assert filter_of("<script>", "").state is None
+    assert filter_of({"state": "dead", "destination": "x"}).state is JobState.DEAD
+    assert filter_of({"state": "<script>"}).state is None
     assert possible("retry", JobState.DEAD)
     assert possible("cancel", JobState.DEAD)
     assert not possible("retry", JobState.DELIVERED)
     assert not possible("cancel", None)
+
+
+def test_a_day_of_the_filter_counts_from_midnight_to_midnight_and_anything_else_is_left_out():
+    """The last day counts as a whole; what a person may type into an address breaks nothing."""
+    chosen = filter_of({"since": "2026-11-28", "until": "2026-11-28"})
+    assert chosen.since_ms is not None
+    assert chosen.until_ms == chosen.since_ms + 86_400_000
+    for odd in ("yesterday", "2026-02-30", "9999-12-31T", "-1", "2026-11"):
+        assert filter_of({"since": odd}).since_ms is None
 
 
 def test_a_search_finds_by_group_job_actor_and_destination():

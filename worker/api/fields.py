@@ -32,6 +32,11 @@ Milliseconds = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="M
 TimeText = Annotated[
     str, StringConstraints(pattern=f"^({_DAY}[ T]{_CLOCK}{_ZONE})?$"), Field(description="YYYY-MM-DD HH:MM:SS in UTC")
 ]
+Rfc3339 = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{_DAY}T{_CLOCK}(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"),
+    Field(description="RFC 3339, such as 2026-11-28T14:00:00Z"),
+]
 ApiMoment = Milliseconds | TimeText | None
 ApiSeverity = (
     Literal[1, 2, 3, 4]

@@ -46,6 +46,7 @@ from worker.api.fields import (
     Line,
     MediaType,
     PageId,
+    Rfc3339,
     Secret,
     StreamId,
     Url,
@@ -288,6 +289,17 @@ class JobsQuery(_Address):
 
     state: JobState | None = None
     destination: Destination | None = None
+    q: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, description="whole words of the title, of an id, of the remote number, of the error or the actor"
+    )
+    cause: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        default=None,
+        description="an error's code, with its status behind a blank, such as `server_error 503`; of "
+        "dead jobs where no state is named",
+    )
+    kind: Literal["confluence", "servicenow", "azure_devops"] | None = None
+    since: Rfc3339 | None = Field(default=None, description="submitted from this moment on (RFC 3339)")
+    until: Rfc3339 | None = Field(default=None, description="submitted before this moment (RFC 3339)")
     cursor: Cursor | None = Field(default=None, description="`next` of the page before")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from datetime import datetime
 from typing import cast
 
 from tasks.model import TERMINAL, Job, JobState
+from tasks.state.jobs.overview import JobFilter
 from worker.api.inputs import JobPath, JobsQuery, Reason, WaitQuery
 from worker.api.outputs import JobPage, JobView, Timeline, TimelineEvent
 from worker.api.problems import ProblemError
@@ -36,9 +38,25 @@ async def list_jobs(call: Call) -> Answer:
     """Jobs by state and destination, newest first."""
     query = cast(JobsQuery, call.query)
     position = _open_cursor(call.services, query) if query.cursor else None
-    jobs, onward = await call.services.ledger.list(query.state, query.destination, position, query.limit)
+    jobs, onward = await call.services.ledger.list(_filter(query), position, query.limit)
     following = _cursor(call.services, query, onward) if onward else None
     return Answer(JobPage(jobs=tuple(JobView.of(job) for job in jobs), next=following))
+
+
+def _filter(query: JobsQuery) -> JobFilter:
+    return JobFilter(
+        state=query.state,
+        destination=query.destination,
+        cause=query.cause,
+        kind=query.kind,
+        text=query.q,
+        since_ms=_epoch_ms(query.since),
+        until_ms=_epoch_ms(query.until),
+    )
+
+
+def _epoch_ms(moment: str | None) -> int | None:
+    return None if moment is None else int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 async def job_events(call: Call) -> Answer:
@@ -86,7 +104,7 @@ def _changed(job: Job) -> Answer:
 
 
 def _cursor(services: Services, query: JobsQuery, position: str) -> str:
-    text = json.dumps([query.state, query.destination, position]).encode()
+    text = json.dumps([_filter(query).model_dump(mode="json"), position]).encode()
     return f"{base64.urlsafe_b64encode(text).decode().rstrip('=')}.{_mark(services, text)}"
 
 
@@ -98,8 +116,8 @@ def _open_cursor(services: Services, query: JobsQuery) -> str:
         raise _no_such_page() from None
     if not hmac.compare_digest(mark, _mark(services, text)):
         raise _no_such_page()
-    state, destination, position = json.loads(text)
-    if [state, destination] != [query.state, query.destination]:
+    chosen, position = json.loads(text)
+    if chosen != _filter(query).model_dump(mode="json"):
         raise _no_such_page()
     return str(position)
 

@@ -10,15 +10,16 @@ from typing import Any
 import click
 from rich.table import Table
 
-from tasks.model import Job, JobState
+from tasks.model import KIND_OF_COMMAND, Job, JobState, content_id
 from tasks.operator.bulk import Progress, Verb
 from tasks.operator.operations import check_filter
 from tasks.state.jobs.overview import JobFilter
 from worker.cli.health import duration
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
+from worker.terminal.moments import MOMENT, Moment
 from worker.terminal.watching import describe, finish, happened, sentence, wait_for
-from worker.titles import content_id, titles_of
+from worker.titles import titles_of
 
 SHORT = 8  # characters of a job's id
 
@@ -30,22 +31,36 @@ def job() -> None:
 
 _state = click.option("--state", type=click.Choice([state.value for state in JobState]))
 _destination = click.option("--destination")
+_cause = click.option("--cause", help="Error code, with its status behind a blank, such as 'server_error 503'.")
 
 
 @job.command("list")
 @_state
 @_destination
+@click.option("--search", "text", help="Whole words of the title, an id, the remote number, the error or the actor.")
+@_cause
+@click.option("--kind", type=click.Choice(sorted(set(KIND_OF_COMMAND.values()))), help="Kind of destination.")
+@click.option("--since", type=MOMENT, help="Submitted from then on: a time such as 2026-11-28T14:00Z, or an age: 24h.")
+@click.option("--until", type=MOMENT, help="Submitted before then.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @common
-def list_(context: Context, state: str | None, destination: str | None, limit: int) -> None:
+def list_(
+    context: Context, limit: int, state: str | None, since: Moment | None, until: Moment | None, **given: str | None
+) -> None:
     """Show jobs, newest first."""
-    chosen = JobFilter(state=JobState(state) if state else None, destination=destination)
 
     async def look(services: Services) -> tuple[list[Job], dict[str, str], int]:
+        now_ms = services.core.clock_ms()
+        chosen = JobFilter(
+            state=JobState(state) if state else None,
+            since_ms=since.epoch_ms(now_ms) if since else None,
+            until_ms=until.epoch_ms(now_ms) if until else None,
+            **given,
+        )
         await check_filter(services.core, chosen)
-        jobs, _ = await services.ledger.list(chosen.state, chosen.destination, None, limit)
+        jobs, _ = await services.ledger.list(chosen, None, limit)
         titles = {} if context.as_json else await titles_of(services, jobs)
-        return jobs, titles, services.core.clock_ms()
+        return jobs, titles, now_ms
 
     jobs, titles, now_ms = context.run(look)
     size = shortest([row.id for row in jobs])
@@ -113,19 +128,22 @@ def _act(
     verb: Verb,
     job_id: str | None,
     state: str | None,
-    destination: str | None,
     reason: str,
+    **narrower: str | None,
 ) -> None:
     """Act on one job, or on all that match the filter."""
-    if (job_id is None) == (state is None and destination is None):
-        raise click.UsageError("Give either a job or a filter (--state, --destination), not both.")
+    if (job_id is None) == (state is None and not any(narrower.values())):
+        raise click.UsageError("Give either a job or a filter (--state, --destination, --cause), not both.")
     if job_id is not None:
         done = context.run(lambda services: _one(services, verb, job_id, reason))
         context.show(describe(done), f"Job {done.id} is {done.state.value}.")
         return
-    chosen = JobFilter(state=JobState(state) if state else None, destination=destination)
+    if narrower.get("cause") and state is None:
+        raise click.UsageError("--cause needs --state.")
+    chosen = JobFilter(state=JobState(state) if state else None, **narrower)
     progress = context.run(lambda services: _all(context, services, verb, chosen, reason))
-    facts = {"action": verb, **chosen.model_dump(mode="json"), **progress.model_dump(exclude={"finished"})}
+    meant = chosen.model_dump(mode="json", include={"state", "destination", "cause"})
+    facts = {"action": verb, **meant, **progress.model_dump(exclude={"finished"})}
     moved = f", {progress.failed} had changed meanwhile" if progress.failed else ""
     context.show(facts, f"{progress.done} of {progress.total} done{moved}.")
 
@@ -156,30 +174,33 @@ _reason = click.option("--reason", default="", help="Reason, for the audit.")
 @click.argument("job_id", required=False)
 @_state
 @_destination
+@_cause
 @_reason
 @common
-def retry(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
+def retry(context: Context, job_id: str | None, state: str | None, reason: str, **narrower: str | None) -> None:
     """Queue dead jobs again: one, or all that match the filter."""
-    _act(context, "retry", job_id, state, destination, reason)
+    _act(context, "retry", job_id, state, reason, **narrower)
 
 
 @job.command()
 @click.argument("job_id", required=False)
 @_state
 @_destination
+@_cause
 @_reason
 @common
-def cancel(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
+def cancel(context: Context, job_id: str | None, state: str | None, reason: str, **narrower: str | None) -> None:
     """Cancel waiting jobs. Without --state a filter covers queued, retrying and held jobs."""
-    _act(context, "cancel", job_id, state, destination, reason)
+    _act(context, "cancel", job_id, state, reason, **narrower)
 
 
 @job.command()
 @click.argument("job_id", required=False)
 @_state
 @_destination
+@_cause
 @_reason
 @common
-def release(context: Context, job_id: str | None, state: str | None, destination: str | None, reason: str) -> None:
+def release(context: Context, job_id: str | None, state: str | None, reason: str, **narrower: str | None) -> None:
     """Release held jobs. Secrets are sent redacted."""
-    _act(context, "release", job_id, state, destination, reason)
+    _act(context, "release", job_id, state, reason, **narrower)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Literal, get_args
 
 from aiohttp import web
@@ -46,7 +47,7 @@ class Bulk(Frozen):
 
 async def ask(visit: Visit) -> web.StreamResponse:
     """How many jobs it would be, before anything happens."""
-    verb, chosen = _wanted(visit.asked("verb"), visit.asked("state"), visit.asked("destination"))
+    verb, chosen = _wanted(visit.asked)
     await operations.check_filter(visit.services.core, chosen)
     total = await visit.services.ledger.overview.size(chosen)
     return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=total)
@@ -54,7 +55,7 @@ async def ask(visit: Visit) -> web.StreamResponse:
 
 async def start(visit: Visit) -> web.StreamResponse:
     """Begin, and go on to the page that follows it."""
-    verb, chosen = _wanted(visit.said("verb"), visit.said("state"), visit.said("destination"))
+    verb, chosen = _wanted(visit.said)
     await operations.check_filter(visit.services.core, chosen)
     if verb == "release" and not visit.said("reason"):
         raise Refused("Give a reason for the release.", code="no_reason", advice="The audit records it.")
@@ -129,9 +130,9 @@ async def find(visit: Visit, identifier: str) -> Bulk | None:
     return bulk.model_copy(update={"state": "silent"}) if silent else bulk
 
 
-def _wanted(verb: str, state: str, destination: str) -> tuple[Verb, JobFilter]:
-    chosen = filter_of(state, destination)
-    known = next((each for each in get_args(Verb) if each == verb), None)
+def _wanted(asked: Callable[[str], str]) -> tuple[Verb, JobFilter]:
+    chosen = filter_of({name: asked(name) for name in ("state", "destination", "cause")})
+    known = next((each for each in get_args(Verb) if each == asked("verb")), None)
     if known is None or not possible(known, chosen.state):
         raise Refused("That can't be done with these jobs.", code="bad_arguments", advice="Choose a state first.")
     return known, chosen

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from tasks.errors import KeyTrouble, Refused
-from tasks.model import Frozen, Job, JobState
+from tasks.model import Frozen, Job, JobState, content_id
 from tasks.state.audit.entries import Event
 from worker.console.content import (
     fields_of,
@@ -20,7 +20,7 @@ from worker.console.content import (
 )
 from worker.console.rendering import asset_address, part
 from worker.console.visit import Route, Visit
-from worker.titles import content_id, content_of, titles_of
+from worker.titles import titles_of
 
 OUTCOMES = ("ok", "failed", "unknown")
 ENDINGS = {
@@ -93,7 +93,7 @@ async def show(visit: Visit) -> web.StreamResponse:
     events = await visit.services.ledger.events(job.id)
     content, trouble = None, ""
     try:
-        content = await content_of(visit.services, job.command)
+        content = await visit.services.contents.about(job.command)
     except KeyTrouble as error:
         trouble = str(error)
     record = await visit.services.destinations.get(job.destination)
@@ -191,7 +191,7 @@ def _said_of(event: Mapping[str, Any]) -> str:
 async def paper(visit: Visit) -> web.StreamResponse:
     """The rendering as a page of its own for a sandboxed frame: no script, no form, no way out."""
     job = await visit.services.ledger.require(visit.part("id"))
-    content = await content_of(visit.services, job.command)
+    content = await visit.services.contents.about(job.command)
     record = await visit.services.destinations.get(job.destination)
     if content is None or record is None:
         raise web.HTTPNotFound
@@ -205,7 +205,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
 async def text(visit: Visit) -> web.StreamResponse:
     """The text as it was submitted, with its findings marked, for those who decide; that they looked is audited."""
     job = await visit.services.ledger.require(visit.part("id"))
-    content = await content_of(visit.services, job.command)
+    content = await visit.services.contents.about(job.command)
     if content is None:
         raise Refused("The content is no longer stored.", code="unknown_document", advice="Store it again.")
     fields = fields_of(visit.services.ledger.command_of(job))

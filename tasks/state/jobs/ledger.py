@@ -22,7 +22,7 @@ from tasks.model import (
     PublishToConfluence,
 )
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.overview import JobFilter
+from tasks.state.jobs.overview import JobFilter, kind_word
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
 from tasks.state.jobs.records import command_fields, job_of, opened, opened_origin, sealed_origin, text
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
@@ -105,6 +105,9 @@ class Ledger(Reading):
             "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
+            "terms": await self.overview.search.terms(
+                [*submission.words, kind_word(KIND_OF_COMMAND[command.command]), job_id, submission.actor]
+            ),
         }
         return await self._journal.commit(
             "jobs/submit",
@@ -218,7 +221,11 @@ class Ledger(Reading):
     async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
         """Put an operator's action on many jobs into the audit, before the first of them is touched."""
         event = {"retry": Event.BULK_RETRIED, "cancel": Event.BULK_CANCELLED, "release": Event.BULK_RELEASED}[verb]
-        facts = chosen.model_dump(mode="json") | {"total": total, "actor": actor, "reason": reason or None}
+        facts = chosen.model_dump(mode="json", exclude_none=True) | {
+            "total": total,
+            "actor": actor,
+            "reason": reason or None,
+        }
         await self.record(event, facts)
 
     async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
@@ -242,6 +249,7 @@ class Ledger(Reading):
             "doubt": settlement.doubt,
             "sign": settlement.sign,
             "link": settlement.link.arguments() if settlement.link else None,
+            "terms": await self.overview.search.terms(_said_of(settlement)),
         }
         facts = {
             "job": job.id,
@@ -386,6 +394,15 @@ class Ledger(Reading):
             code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
             raise Refused(*_why_not(job_id, reply, states), code=code)
         return await self.require(job_id)
+
+
+def _said_of(settlement: Settlement) -> list[str]:
+    """What else a job is found by once an attempt has ended: its remote object, or the error that it stays with."""
+    if settlement.receipt:
+        return [settlement.receipt.id, settlement.receipt.ticket_number or ""]
+    if settlement.error and settlement.to in (JobState.HELD, JobState.DEAD):
+        return [settlement.error.code, str(settlement.error.status or ""), settlement.error.message]
+    return []
 
 
 def _remembered(submission: Submission) -> str | None:

@@ -1,26 +1,39 @@
 """The ledger seen as a whole: pages of jobs and counts, from indexes that every transition keeps, never by a scan.
 
-`jobs` and `state:S` hold all jobs, `jobs:D` and `state:S:D` those of one destination; the score is when the job was
-submitted, so a page's end stays a place to go on from while jobs change their state.
+`jobs`, `state:S` and `cause:S:C` hold all jobs, `jobs:D`, `state:S:D` and `cause:S:C:D` those of one destination, and
+`find:T` those that a term finds; the score is when the job was submitted, so a page's end stays a place to go on from
+while jobs change their state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 
 from tasks.errors import Refused
 from tasks.model import Frozen, Job, JobState
 from tasks.state.jobs.records import readable, text
+from tasks.state.jobs.search import Search
 from tasks.state.journal import Journal
+
+SLOT_MS = 300_000  # as the scripts count
+MOST_LOOKED_AT = 20_000  # jobs that one page looks at where words or dates narrow it: some tens of milliseconds
 
 
 class JobFilter(Frozen):
-    """Which jobs are meant; a field that is None stands for all."""
+    """Which jobs are meant; a field that is None stands for all. `text` are words that each must occur in what a job is
+    found by; `cause` is an error's code, with its status behind a blank where it has one, of dead jobs where no state
+    is named; `kind` is the kind of destination. A job fits that was submitted from `since_ms` on and before `until_ms` (epoch milliseconds).
+    """
 
     state: JobState | None = None
     destination: str | None = None
+    cause: str | None = None
+    kind: str | None = None
+    text: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
 
 
 class Count(Frozen):
@@ -32,6 +45,27 @@ class Count(Frozen):
     oldest_ms: int
 
 
+class Cause(Frozen):
+    """An error that jobs of one state share: how many, when the oldest and the newest were submitted (epoch
+    milliseconds), and the newest job as an example.
+    """
+
+    name: str
+    count: int
+    oldest_ms: int
+    newest_ms: int
+    example: str
+
+
+class Slot(Frozen):
+    """What happened in a stretch of time, by destination and then by what: `submitted`, a state that jobs entered, or
+    `took` with the longest time of a delivery in milliseconds (`took 5000`, `took inf`).
+    """
+
+    at_ms: int
+    counts: dict[str, dict[str, int]]
+
+
 class Overview:
     """Reads many jobs at once; each call costs as much as what it returns, however many jobs there are."""
 
@@ -39,6 +73,7 @@ class Overview:
         self._redis = redis
         self._journal = journal
         self._prefix = journal.prefix
+        self.search = Search(redis, journal.vault, journal.prefix)
 
     async def statistics(self) -> list[Count]:
         """The number of jobs for each destination and state that has any, by destination."""
@@ -49,17 +84,45 @@ class Overview:
         ]
         return sorted(counts, key=lambda count: (count.destination, count.state))
 
+    async def causes(self, state: JobState, destination: str | None = None) -> list[Cause]:
+        """Why jobs that are retrying, held or dead are so: every error that any of them has, the most frequent first."""
+        rows = await self._journal.query("jobs/causes", {"state": state, "destination": destination or ""})
+        causes = [
+            Cause(name=text(name), count=int(count), oldest_ms=int(oldest), newest_ms=int(newest), example=text(job_id))
+            for name, count, oldest, job_id, newest in rows
+        ]
+        return sorted(causes, key=lambda cause: (-cause.count, cause.name))
+
+    async def history(self, since_ms: int, until_ms: int) -> list[Slot]:
+        """What happened, in slots of five minutes, oldest first, kept for eight days; slots without anything are left out."""
+        moments = range(since_ms - since_ms % SLOT_MS, until_ms, SLOT_MS)
+        pipeline = self._redis.pipeline(transaction=False)
+        for at_ms in moments:
+            pipeline.hgetall(f"{self._prefix}:history:{at_ms}")
+        rows = zip(moments, await pipeline.execute(), strict=True)
+        return [Slot(at_ms=at_ms, counts=_by_destination(counts)) for at_ms, counts in rows if counts]
+
     async def size(self, chosen: JobFilter) -> int:
-        """How many jobs fit the filter now."""
+        """How many jobs fit a filter of state, destination and cause now."""
         return int(await self._redis.zcard(self._index(chosen)))
 
     async def page(self, chosen: JobFilter, cursor: str | None, limit: int) -> tuple[list[str], str | None]:
-        """Ids of jobs, newest first, and the cursor of the next page (None at the end). Raises `Refused`."""
+        """Ids of jobs, newest first, and the cursor of the next page (None at the end). Raises `Refused`.
+
+        A page may hold fewer than `limit` and still have a next one: it looks at so many jobs and no more.
+        """
         at, after = _place(cursor)
-        args = {"index": self._index(chosen), "at": at, "after": after, "limit": limit}
-        rows = [text(part) for part in await self._journal.query("jobs/page", args)]
-        ids = rows[::2]
-        return ids, f"{rows[-1]}-{ids[-1]}" if len(ids) == limit else None
+        if chosen.until_ms is not None and cursor is None:
+            at = f"({chosen.until_ms}"
+        indexes = [self._index(chosen), *(f"{self._prefix}:find:{term}" for term in await self._terms(chosen))]
+        least = "-inf" if chosen.since_ms is None else str(chosen.since_ms)
+        args = {"indexes": indexes, "at": at, "after": after, "least": least, "limit": limit, "most": MOST_LOOKED_AT}
+        rows, onward, last = await self._journal.query("jobs/page", args)
+        return [text(part) for part in rows[::2]], f"{text(onward)}-{text(last)}" if onward else None
+
+    async def _terms(self, chosen: JobFilter) -> list[str]:
+        terms = await self.search.terms([chosen.text]) if chosen.text else []
+        return terms + (await self.search.terms([kind_word(chosen.kind)]) if chosen.kind else [])
 
     async def jobs(self, ids: Sequence[str]) -> list[Job]:
         """The records of these jobs in one round trip, without those that are gone, or only a newer version can read."""
@@ -70,8 +133,23 @@ class Overview:
         return [job for raw in stored if raw and (job := readable(raw))]
 
     def _index(self, chosen: JobFilter) -> str:
-        whole = f"{self._prefix}:state:{chosen.state.value}" if chosen.state else f"{self._prefix}:jobs"
-        return f"{whole}:{chosen.destination}" if chosen.destination is not None else whole
+        parts = ["state", chosen.state.value] if chosen.state else ["jobs"]
+        if chosen.cause is not None:
+            parts = ["cause", (chosen.state or JobState.DEAD).value, chosen.cause]
+        return ":".join((self._prefix, *parts, *([chosen.destination] if chosen.destination is not None else [])))
+
+
+def kind_word(kind: str) -> str:
+    """The word that jobs of a kind of destination are found by; no text has it."""
+    return "kind0" + kind.replace("_", "")
+
+
+def _by_destination(counts: Mapping[bytes, bytes]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for name, count in counts.items():
+        destination, _, what = text(name).partition(" ")
+        found.setdefault(destination, {})[what] = int(count)
+    return found
 
 
 def _place(cursor: str | None) -> tuple[str, str]:

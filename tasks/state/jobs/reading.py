@@ -77,10 +77,10 @@ class Reading:
         return job_of(raw) if raw else None
 
     async def list(
-        self, state: JobState | None = None, destination: str | None = None, cursor: str | None = None, limit: int = 50
+        self, chosen: JobFilter | None = None, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Job], str | None]:
-        """Jobs, newest first, and the cursor of the next page (None at the end)."""
-        ids, following = await self.overview.page(JobFilter(state=state, destination=destination), cursor, limit)
+        """Jobs that fit a filter, newest first, and the cursor of the next page (None at the end). Raises `Refused`."""
+        ids, following = await self.overview.page(chosen or JobFilter(), cursor, limit)
         return await self.overview.jobs(ids), following
 
     async def has_jobs(self, destination: str) -> bool:

@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
 -- with traffic/decisions
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -36,6 +36,7 @@ if args.link then
 end
 
 enter(id, args.to)
+found_by(id, args.terms)
 if waits then
   redis.call('HSET', subject, 'waiting', id)
   wait_until(id, args.due_ms)

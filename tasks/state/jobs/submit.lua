@@ -1,4 +1,4 @@
--- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms): a new job, the newest of its subject
+-- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms): a new job, the newest of its subject
 local id = args.id
 local contents = args.contents or {}
 
@@ -45,6 +45,7 @@ if args.idempotency then
   redis.call('HSET', job_key(id), 'idempotency', args.idempotency)
 end
 enter(id, 'queued')
+found_by(id, args.terms)
 need(id)
 wait_until(id, now)
 redis.call('ZADD', key('jobs'), int(now), id)

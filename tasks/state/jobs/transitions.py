@@ -29,7 +29,7 @@ class Submission:
 
     `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
     `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
-    subject.
+    subject. `words` are texts that it is found by.
     """
 
     command: Command
@@ -48,6 +48,7 @@ class Submission:
     traceparent: str | None = None
     callback: Callback | None = None
     origin: Mapping[str, object] | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -46,22 +46,38 @@ end
 
 -- Counters for the metrics. Destinations that don't exist share an empty name, so that producers can't grow the hash.
 local configured = {}
-local function tally(id, by, ...)
-  local destination = get(id, 'destination')
+local function known_as(destination)
   if configured[destination] == nil then configured[destination] = redis.call('EXISTS', key('destination', destination)) end
-  if configured[destination] == 0 then destination = '' end
-  redis.call('HINCRBY', key('metrics'), table.concat({destination, ...}, ' '), int(by))
+  return configured[destination] == 1 and destination or ''
+end
+
+local function tally(id, by, ...)
+  redis.call('HINCRBY', key('metrics'), table.concat({known_as(get(id, 'destination')), ...}, ' '), int(by))
+end
+
+-- The overview's history: counts in slots of five minutes, kept for eight days, so constant in size however many jobs there are.
+local SLOT_MS, SLOTS_KEPT_MS = 300000, 8 * 86400000
+local function count(id, ...)
+  local destination = get(id, 'destination')
+  if known_as(destination) == '' then return end
+  local slot = key('history', int(now - now % SLOT_MS))
+  if redis.call('HINCRBY', slot, table.concat({destination, ...}, ' '), 1) == 1 then
+    redis.call('PEXPIRE', slot, SLOTS_KEPT_MS)
+  end
+end
+
+local DELIVERY_BOUNDS_MS = {500, 1000, 2000, 5000, 10000, 30000, 60000, 300000, 900000, 3600000, 21600000}
+
+local function bucket_of(took, bounds)
+  for _, bound in ipairs(bounds) do if took <= bound then return int(bound) end end
+  return 'inf'
 end
 
 local ATTEMPT_BOUNDS_MS = {100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 180000}
 
 local function tally_attempt(id, started_ms)
   local took = math.max(0, now - started_ms)
-  local bucket = 'inf'
-  for i = #ATTEMPT_BOUNDS_MS, 1, -1 do
-    if took <= ATTEMPT_BOUNDS_MS[i] then bucket = int(ATTEMPT_BOUNDS_MS[i]) end
-  end
-  tally(id, 1, 'attempt', args.to, bucket)
+  tally(id, 1, 'attempt', args.to, bucket_of(took, ATTEMPT_BOUNDS_MS))
   tally(id, took, 'attempt_ms', args.to)
 end
 
@@ -79,16 +95,56 @@ end
 
 local ends = {delivered = true, dead = true, cancelled = true, superseded = true}
 
+-- what a job is found by: keyed digests of words, each twelve characters, so that Redis holds none of the words
+local function found_by(id, terms)
+  local before, created = get(id, 'terms') or '', redis.call('HGET', job_key(id), 'created_ms')
+  local new = {}
+  for _, term in ipairs(terms or {}) do
+    if not before:find(term, 1, true) then
+      redis.call('ZADD', key('find', term), created, id)
+      new[#new + 1] = term
+    end
+  end
+  if #new > 0 then redis.call('HSET', job_key(id), 'terms', before .. table.concat(new)) end
+end
+
+-- jobs that wait, are held or ended because of an error are grouped by it: its code, and the status if there was one
+local TROUBLED = {retrying = true, held = true, dead = true}
+
+local function ungroup(id, state, destination, cause)
+  redis.call('ZREM', key('cause', state, cause), id)
+  redis.call('ZREM', key('cause', state, cause, destination), id)
+  if redis.call('EXISTS', key('cause', state, cause)) == 0 then redis.call('SREM', key('causes', state), cause) end
+  redis.call('HDEL', job_key(id), 'cause')
+end
+
+local function group(id, state, destination, created, last_error)
+  local error = cjson.decode(last_error)
+  local cause = error.code
+  if type(error.status) == 'number' then cause = cause .. ' ' .. int(error.status) end
+  redis.call('HSET', job_key(id), 'cause', cause)
+  redis.call('SADD', key('causes', state), cause)
+  redis.call('ZADD', key('cause', state, cause), created, id)
+  redis.call('ZADD', key('cause', state, cause, destination), created, id)
+end
+
 local function enter(id, state)
-  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms')
+  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'created_ms', 'cause', 'last_error')
   local from, destination, created = facts[1], facts[2], facts[3]
   if from then
     redis.call('ZREM', key('state', from), id)
     redis.call('ZREM', key('state', from, destination), id)
+    if facts[4] then ungroup(id, from, destination, facts[4]) end
   else
     tally(id, 1, 'submitted')
+    count(id, 'submitted')
   end
+  if TROUBLED[state] and facts[5] then group(id, state, destination, created, facts[5]) end
   tally(id, 1, 'entered', state)
+  if state ~= 'queued' and state ~= 'running' then count(id, state) end
+  if state == 'delivered' then
+    count(id, 'took', bucket_of(math.max(0, now - tonumber(created)), DELIVERY_BOUNDS_MS))
+  end
   redis.call('ZADD', key('state', state), created, id)
   redis.call('ZADD', key('state', state, destination), created, id)
   redis.call('HSET', job_key(id), 'state', state, 'updated_ms', int(now))

@@ -30,6 +30,7 @@ ID_LENGTH = 24
 # What is sealed where: the first part of a record's key, and each hash field (None for a plain string) with its purpose.
 SEALED: Mapping[str, Mapping[str | None, str]] = {
     "canary": {None: "canary"},
+    "searchkey": {None: "search"},
     "document": {None: "document"},
     "issue": {None: "issue"},
     "destination": {"secret": "credential", FIELD: "destination"},

@@ -1,10 +1,12 @@
 -- trim(args: kind, before_ms, names): forget finished jobs, or contents and subjects that no unfinished job needs
 local function forget_job(id)
-  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'idempotency')
+  local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'idempotency', 'cause', 'terms')
   redis.call('ZREM', key('jobs'), id)
   redis.call('ZREM', key('jobs', facts[2]), id)
   redis.call('ZREM', key('state', facts[1]), id)
   redis.call('ZREM', key('state', facts[1], facts[2]), id)
+  if facts[4] then ungroup(id, facts[1], facts[2], facts[4]) end
+  for term in (facts[5] or ''):gmatch(('.'):rep(12)) do redis.call('ZREM', key('find', term), id) end
   redis.call('SREM', key('told'), id)
   redis.call('ZREM', key('telling'), id)
   -- a key that was forgotten by its own age may have made a newer job since
