@@ -46,7 +46,9 @@ def furnish(instance: Instance) -> dict[str, str]:
 def pages(jobs: dict[str, str]) -> dict[str, str]:
     """What to photograph, by the picture's name."""
     return {
+        "overview": "/",
         "jobs": "/jobs",
+        "dead": "/jobs?state=dead",
         "job": f"/jobs/{jobs['delivered']}",
         "job-dead": f"/jobs/{jobs['dead']}",
         "job-held": f"/jobs/{jobs['held']}",

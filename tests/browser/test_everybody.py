@@ -38,6 +38,10 @@ def paths(instance) -> list[str]:
         "/audit",
         "/workers",
         "/nowhere",
+        "/",
+        "/jobs?state=dead",
+        "/jobs?state=dead&q=nowhere",
+        f"/jobs/{held}/edit",
     ]
 
 
@@ -83,7 +87,7 @@ SHIFTS = """() => {
 
 def test_nothing_moves_once_a_page_is_shown(instance, open_page, paths):
     page = log_in(open_page(), instance, "Ada")
-    for path in ("/jobs", paths[1], "/settings/destinations"):
+    for path in ("/", "/jobs", paths[1], "/settings/destinations"):
         page.goto(f"{instance.url}{path}")
         expect(page.locator("[data-pulse]")).to_have_text("Live")
         assert page.evaluate(SHIFTS) < 0.02, path

@@ -183,7 +183,7 @@ def test_everything_works_without_javascript(instance, open_page):
     expect(page.get_by_role("link", name="Open it")).to_be_visible()
     page.goto(f"{instance.url}/jobs")
     page.get_by_label("Destination").select_option("servicenow")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Search").click()
     page.wait_for_url("**destination=servicenow*")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("button", name="Log in")).to_be_visible()

@@ -10,7 +10,7 @@ import re
 from aiohttp import web
 
 from worker.attempts import cancel_all
-from worker.console import audit, bulk, destinations, home, job, jobs, keys, live, login, publish, workers
+from worker.console import audit, bulk, destinations, job, jobs, keys, live, login, mend, overview, publish, workers
 from worker.console.guard import HEADERS, guarded
 from worker.console.rendering import ASSETS, asset, environment
 from worker.console.sessions import Sessions
@@ -20,7 +20,7 @@ from worker.runtime import Services
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 PATIENCE_S = 1.0
 YEAR_S = 365 * 24 * 3600
-PARTS = (home, login, destinations, publish, bulk, jobs, job, audit, workers, keys, live)
+PARTS = (overview, login, destinations, publish, bulk, jobs, mend, job, audit, workers, keys, live)
 
 
 def attach(app: web.Application, services: Services) -> None:

@@ -32,6 +32,7 @@ ENDINGS = {
     "job.superseded": "superseded",
     "job.taken_over": "worker lost",
 }
+DECISIONS = {"job.retried": "retry", "job.released": "release"}
 ACTIONS = {
     "retry": (JobState.DEAD,),
     "release": (JobState.HELD,),
@@ -70,7 +71,9 @@ class Call(Frozen):
 
 
 class Attempt(Frozen):
-    """One attempt: its requests, and how it ended. Times in epoch milliseconds."""
+    """One attempt: its requests, and how it ended. Times in epoch milliseconds. `after` says whose decision began the
+    round that it belongs to, as attempts are counted anew from there.
+    """
 
     number: int
     started_ms: int
@@ -83,6 +86,7 @@ class Attempt(Frozen):
     status: int | None = None
     excerpt: str = ""
     next_ms: int | None = None
+    after: str = ""
 
 
 async def show(visit: Visit) -> web.StreamResponse:
@@ -109,6 +113,7 @@ async def show(visit: Visit) -> web.StreamResponse:
         health=await visit.services.destinations.health(job.destination) if record else None,
         screened=await screened(visit, content) if content else None,
         attempts=attempts_of(events),
+        released_by=next((e.get("actor") for e in reversed(events) if e["event"] == "job.released"), None),
         events=[
             (event, WORDS.get(event["event"], event["event"]), _said_of(event))
             for event in reversed(events)
@@ -121,11 +126,14 @@ async def show(visit: Visit) -> web.StreamResponse:
 def attempts_of(events: Sequence[Mapping[str, Any]]) -> list[Attempt]:
     """The attempts that a timeline tells of, the newest first."""
     found: list[Attempt] = []
+    after = ""
     for event in events:
         name = str(event["event"])
+        if name in DECISIONS:
+            after = f"after the {DECISIONS[name]}" + (f" by {event['actor']}" if event.get("actor") else "")
         if name == "attempt.started":
-            number = int(event.get("attempt", 0))
-            found.append(Attempt(number=number, started_ms=event["at_ms"], worker=str(event.get("worker", ""))))
+            number, worker = int(event.get("attempt", 0)), str(event.get("worker", ""))
+            found.append(Attempt(number=number, started_ms=event["at_ms"], worker=worker, after=after))
         elif found and found[-1].ended_ms is None:
             found[-1] = _grown(found[-1], name, event)
     return found[::-1]

@@ -45,7 +45,7 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
         given |= _uploaded(visit)
         named = given["id"] or given["issue_id"]
         fields = {"id": named or slug(given["title"]), "title": given["title"], "content_md": given["content"]}
-        document = _checked(
+        document = checked(
             Document, fields | {"issue_id": given["issue_id"], "doc_type": given["doc_type"] or "rca"}, "content_md"
         )
         record = await visit.services.destinations.choose(given["destination"] or None, "confluence")
@@ -68,7 +68,7 @@ async def file_issue(visit: Visit) -> web.StreamResponse:
     try:
         given["id"] = given["id"] or slug(given["title"])
         fields = {name: given[name] for name in ("id", "title", "description", "severity")}
-        content = _checked(Issue, {name: value for name, value in fields.items() if value}, "description")
+        content = checked(Issue, {name: value for name, value in fields.items() if value}, "description")
         record = await visit.services.destinations.require(given["destination"])
         command = parse_command(_ticket(record, content.id, given))
         if visit.said("then") == "submit":
@@ -189,8 +189,8 @@ def slug(title: str) -> str:
     return f"title-{hashlib.sha256(title.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
-def _checked(model: type[Any], data: dict[str, Any], body: str) -> Any:
-    """The content; raises `Refused` naming each field that doesn't fit."""
+def checked(model: type[Any], data: dict[str, Any], body: str) -> Any:
+    """The content, its text in the field `body`; raises `Refused` naming each field that doesn't fit."""
     if not issubclass(model, BaseModel):
         raise TypeError(model)
     if not data.get("title"):

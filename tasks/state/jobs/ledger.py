@@ -357,9 +357,17 @@ class Ledger(Reading):
             max_age_ms=max_age_ms,
         )
 
-    async def cancel(self, job_id: str, actor: str, reason: str = "") -> Job:
-        """End a job that isn't running."""
-        return await self._operate(job_id, RESTING, JobState.CANCELLED, Event.CANCELLED, actor=actor, reason=reason)
+    async def cancel(self, job_id: str, actor: str, reason: str = "", *, superseded_by: str | None = None) -> Job:
+        """End a job that isn't running; it may say which job took its place."""
+        return await self._operate(
+            job_id,
+            RESTING,
+            JobState.CANCELLED,
+            Event.CANCELLED,
+            actor=actor,
+            reason=reason,
+            superseded_by=superseded_by,
+        )
 
     async def release(self, job_id: str, actor: str, reason: str = "", *, max_age_ms: int = 72 * 3600_000) -> Job:
         """Let a held job go on: what was held passes, what policy blocks goes out redacted."""

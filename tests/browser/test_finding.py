@@ -1,0 +1,118 @@
+"""Finding and mending, in a browser: the overview, the search, groups of failures, edit and publish again, and the keys."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tasks.model import JobState
+from tests.browser.instance import HELD, POST_MORTEM, log_in
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_the_overview_says_what_needs_a_person_and_leads_there(instance, open_page):
+    job = instance.submit("Overview of a lost space", space_key="NOWHERE")
+    instance.await_state(job, JobState.DEAD)
+    page = log_in(open_page(), instance, "Vera", "/")
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.get_by_role("navigation", name="Time").get_by_role("link", name="1 hour").click()
+    page.wait_for_url("**span=1h")
+    expect(page.get_by_role("img", name=re.compile("Jobs that ended"))).to_be_visible()
+    page.get_by_role("link", name=re.compile(r"dead: unknown space")).click()
+    page.wait_for_url("**state=dead*cause=unknown_space**")
+    expect(page.get_by_role("link", name="Overview of a lost space")).to_be_visible()
+
+
+def test_a_job_is_found_by_words_of_its_title_and_by_the_beginning_of_its_id(instance, open_page):
+    job = instance.submit("Findable: zeppelin cache stampede")
+    instance.await_state(job, JobState.DELIVERED)
+    page = log_in(open_page(), instance, "Vera", "/jobs")
+    page.keyboard.press("/")
+    page.keyboard.type("stampede zeppelin")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=stampede+zeppelin*")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.goto(f"{instance.url}/jobs?q={job[:6]}")
+    page.wait_for_url(f"**/jobs/{job}")
+    page.goto(f"{instance.url}/jobs?q=zeppelin&until=2020-01-01")
+    expect(page.get_by_text("No job matches")).to_be_visible()
+
+
+def test_jobs_that_failed_alike_are_retried_together(instance, open_page):
+    instance.fault(vendor="confluence", operation="create", fault="status", status=400, times=2)
+    alike = [instance.submit(f"Fails alike {number}") for number in range(2)]
+    for job in alike:
+        instance.await_state(job, JobState.DEAD)
+    other = instance.submit("Fails otherwise", space_key="NOWHERE")
+    instance.await_state(other, JobState.DEAD)
+    page = log_in(open_page(), instance, "Omar", "/jobs?state=dead")
+    cause = instance.run(lambda services: services.ledger.require(alike[0])).last_error
+    group = (
+        page.get_by_role("list", name="Causes")
+        .get_by_role("listitem")
+        .filter(has_text=f"{cause.code.replace('_', ' ')} {cause.status}")
+    )
+    group.get_by_role("link", name="Retry these…").click()
+    page.get_by_role("button", name=re.compile("Retry")).click()
+    expect(page.get_by_text("Finished")).to_be_visible()
+    for job in alike:
+        instance.await_state(job, JobState.DELIVERED)
+    assert instance.run(lambda services: services.ledger.require(other)).state is JobState.DEAD
+
+
+def test_a_held_text_is_edited_and_published_again_with_a_live_preview(instance, open_page):
+    job = instance.submit("Edited and sent", HELD, identifier="edited-and-sent")
+    instance.await_state(job, JobState.HELD)
+    page = log_in(open_page(), instance, "Omar", f"/jobs/{job}")
+    page.get_by_role("link", name="Edit and publish again").click()
+    expect(page.get_by_text("Screening would hold this.")).to_be_visible()
+    text = page.get_by_label("Markdown")
+    assert "Tr0ub4dor" in text.input_value()
+    text.fill(POST_MORTEM.replace("Checkout", "Mended words"))
+    expect(page.get_by_text("Screening would hold this.")).to_have_count(0)
+    expect(page.frame_locator("iframe").get_by_text("Mended words").first).to_be_visible()
+    page.get_by_role("button", name="Publish again").click()
+    expect(page.get_by_role("link", name="Open it")).to_be_visible()
+    new = page.url.rpartition("/")[2]
+    old = instance.run(lambda services: services.ledger.require(job))
+    assert (old.state, old.superseded_by) == (JobState.CANCELLED, new)
+    page.goto(f"{instance.url}/jobs/{job}")
+    expect(page.get_by_role("link", name=f"job {new[:8]}")).to_be_visible()
+
+
+def test_a_viewer_can_neither_read_the_text_nor_edit_it(instance, open_page):
+    job = instance.submit("Not for viewers", HELD)
+    instance.await_state(job, JobState.HELD)
+    page = log_in(open_page(), instance, "Vera", f"/jobs/{job}")
+    expect(page.get_by_role("link", name="Edit and publish again")).to_have_count(0)
+    assert page.goto(f"{instance.url}/jobs/{job}/edit").status == 403
+
+
+def test_the_keyboard_leads_through_pages_and_rows(instance, open_page):
+    job = instance.submit("Reached by keys")
+    instance.await_state(job, JobState.DELIVERED)
+    page = log_in(open_page(), instance, "Omar", "/")
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    page.wait_for_url("**/jobs")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/jobs/.+"))
+    page.locator("a.back").click()
+    page.wait_for_url("**/jobs")
+
+
+def test_times_are_local_with_utc_in_the_tooltip(instance, open_page):
+    page = log_in(open_page(timezone_id="Asia/Tokyo", locale="en-GB"), instance, "Omar", "/audit")
+    time = page.locator("tbody time").first
+    expect(time).to_have_attribute("title", re.compile(r" UTC$"))
+    hours = [int(re.search(r"(\d\d):\d\d:\d\d", text)[1]) for text in (time.inner_text(), time.get_attribute("title"))]
+    assert (hours[0] - hours[1]) % 24 == 9

@@ -1,0 +1,113 @@
+"""The overview, the first page: what needs a person, what was delivered and how fast, and each destination's line."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tasks.model import Frozen, JobState
+from tasks.state.directory import DestinationRecord
+from tasks.state.traffic.limiter import Health
+from tasks.state.workers import workers as all_workers
+from worker.console.history import STEPS_MS, Figures, points, polyline
+from worker.console.rendering import query
+from worker.console.visit import Route, Visit
+
+WIDTH, HEIGHT = 120, 28  # of a destination's line, in pixels
+WAITING = (JobState.QUEUED, JobState.RETRYING)
+
+
+class Need(Frozen):
+    """Something that waits for a person: what, in a few words, and the page where it can be done."""
+
+    kind: str
+    words: str
+    address: str
+    more: str = ""
+
+
+class Row(Frozen):
+    """One destination: its record and health, what happened to its jobs, and the line of its deliveries."""
+
+    record: DestinationRecord
+    health: Health
+    figures: Figures
+    line: str
+
+
+async def overview(visit: Visit) -> web.StreamResponse:
+    """The page. Before anything is connected it leads to the destinations."""
+    records = await visit.services.destinations.list()
+    if not records:
+        return await visit.go("/settings/destinations")
+    span = visit.asked("span") if visit.asked("span") in STEPS_MS else "24h"
+    length_ms, step_ms = STEPS_MS[span]
+    now_ms = visit.now_ms
+    slots = await visit.services.ledger.overview.history(now_ms - length_ms, now_ms)
+    rows = [
+        Row(
+            record=record,
+            health=await visit.services.destinations.health(record.name),
+            figures=Figures.of(slot.counts.get(record.name, {}) for slot in slots),
+            line=polyline(
+                [point.delivered for point in points(slots, record.name, now_ms - length_ms, now_ms, step_ms)],
+                WIDTH,
+                HEIGHT,
+            ),
+        )
+        for record in records
+    ]
+    statistics = await visit.services.ledger.statistics()
+    waiting = [count for count in statistics if count.state in WAITING and count.count]
+    line = points(slots, None, now_ms - length_ms, now_ms, step_ms)
+    return await visit.page(
+        "overview.html",
+        span=span,
+        spans=list(STEPS_MS),
+        step_ms=step_ms,
+        figures=Figures.of(counts for slot in slots for counts in slot.counts.values()),
+        points=line,
+        highest=max([*(point.ended for point in line), 1]),
+        waiting=sum(count.count for count in waiting),
+        oldest_ms=min((count.oldest_ms for count in waiting), default=None),
+        rows=rows,
+        needs=await _needs(visit, rows),
+        width=WIDTH,
+        height=HEIGHT,
+    )
+
+
+async def _needs(visit: Visit, rows: list[Row]) -> list[Need]:
+    """What waits for a person, the most urgent first."""
+    services = visit.services
+    needs = [
+        Need(kind="bad", words=record.why, address="/settings/destinations")
+        for record in (await services.signing.doubts())[:5]
+    ]
+    if not await all_workers(services.redis, services.settings.prefix):
+        needs.append(Need(kind="bad", words="No worker is running: nothing is delivered.", address="/workers"))
+    for row in rows:
+        place = f"/settings/destinations#{row.record.name}"
+        if row.health.state == "suspended":
+            words = f"{row.record.name} is suspended; {row.health.waiting} jobs wait."
+            needs.append(Need(kind="bad", words=words, address=place, more=row.health.reason or ""))
+        elif row.health.breaker != "closed":
+            words = f"{row.record.name} is failing; {row.health.waiting} jobs wait."
+            needs.append(Need(kind="bad", words=words, address=place))
+        elif not row.record.has_credential:
+            needs.append(Need(kind="warn", words=f"{row.record.name} has no credential.", address=place))
+        elif row.health.state == "paused":
+            words = f"{row.record.name} is paused; {row.health.waiting} jobs wait."
+            needs.append(Need(kind="warn", words=words, address=place, more=row.health.reason or ""))
+    for state, said in ((JobState.HELD, "held for a decision"), (JobState.DEAD, "dead")):
+        for cause in (await services.ledger.overview.causes(state))[:5]:
+            words = f"{cause.count} job{'' if cause.count == 1 else 's'} {said}: {cause.name.replace('_', ' ')}."
+            address = query("/jobs", state=state.value, cause=cause.name)
+            needs.append(Need(kind="held" if state is JobState.HELD else "bad", words=words, address=address))
+    if aside := await services.dead_list.held():
+        words = f"{aside} message{'' if aside == 1 else 's'} could not be read and were set aside."
+        more = "`afterword message list` on the server shows them."
+        needs.append(Need(kind="warn", words=words, address="/workers", more=more))
+    return needs
+
+
+ROUTES = (Route("GET", "/", overview),)
