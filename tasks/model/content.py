@@ -89,7 +89,7 @@ AnySeverity = Annotated[Severity | None, BeforeValidator(parse_severity)]
 Level = Annotated[
     Literal[1, 2, 3],
     BeforeValidator(lambda value: int(value) if value in ("1", "2", "3") else value),
-    WithJsonSchema({"enum": [1, 2, 3, "1", "2", "3"]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "enum": [1, 2, 3]}, {"type": "string", "enum": ["1", "2", "3"]}]}),
 ]
 
 

@@ -42,6 +42,7 @@ def paths(instance) -> list[str]:
         "/jobs?state=dead",
         "/jobs?state=dead&q=nowhere",
         f"/jobs/{held}/edit",
+        "/docs",
     ]
 
 

@@ -135,6 +135,21 @@ def test_other_commands_find_the_instance_and_sigterm_leaves_nothing_running(sta
     assert "afterword up" in up.run("job", "list").stderr
 
 
+def test_a_port_that_somebody_listens_on_ends_it_before_anything_was_begun(tmp_path, start):
+    """The one that listens would have answered in its place, and its address would have been printed as ours."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for option in ("--port", "--sandbox-port"):
+            up = start("--sandbox", "--port", "0", option, port, data=tmp_path / "other")
+            assert up.process.wait(LIMIT_S) == 1
+            error = json.loads(up.process.stdout.read())["error"]
+            assert f"Port {port} can't be used" in error["message"]
+            assert option in error["message"]
+    assert not (tmp_path / "other").exists()
+
+
 def test_what_it_prints_is_enough_to_deliver_over_http_also_after_the_api_was_killed(start):
     up = start("--sandbox", "--port", "0")
     facts = up.ready()

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.state.access.keys import ApiKey, Scope
 from worker.api.bodies import read_json
+from worker.api.openapi import document_of
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
 from worker.api.route import SERVICES, WAKES, Answer, Call, Route
 from worker.api.routes import ROUTES
@@ -32,7 +33,7 @@ def build(services: Services) -> web.Application:
     app.cleanup_ctx.append(_listen)
     for route in ROUTES:
         app.router.add_route(route.method, route.address, _serve(route))
-    attach(app, services)
+    attach(app, services, document_of(ROUTES))
     return app
 
 

@@ -53,6 +53,9 @@ Secret = Annotated[
     ),
 ]
 Destination = DestinationName
+IdentifierOrNone = Annotated[  # upstream leaves a field empty where it has nothing to say
+    str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
 PageId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | Annotated[int, Field(ge=0, lt=10**20)]
 FileName = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*$")

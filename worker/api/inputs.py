@@ -43,6 +43,7 @@ from worker.api.fields import (
     Cursor,
     Destination,
     FileName,
+    IdentifierOrNone,
     Line,
     MediaType,
     PageId,
@@ -74,9 +75,9 @@ class DocumentIn(Document):
 
     model_config = LENIENT
 
-    id: Identifier | Literal[""] | None = None  # type: ignore[assignment]
+    id: IdentifierOrNone | None = None  # type: ignore[assignment]
     content_md: Annotated[str, StringConstraints(pattern=r"\S")]
-    issue_id: Identifier | Literal[""] | None = None
+    issue_id: IdentifierOrNone | None = None
     doc_type: Literal["rca", "postmortem", ""] | None = "rca"  # type: ignore[assignment]
     created_at: ApiMoment = None  # type: ignore[assignment]
     updated_at: ApiMoment = None  # type: ignore[assignment]

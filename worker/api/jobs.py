@@ -11,7 +11,7 @@ from typing import cast
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.jobs.overview import JobFilter
 from worker.api.inputs import JobPath, JobsQuery, Reason, WaitQuery
-from worker.api.outputs import JobPage, JobView, Timeline, TimelineEvent
+from worker.api.outputs import JobPage, JobView, Timeline, TimelineEvent, rfc3339
 from worker.api.problems import ProblemError
 from worker.api.route import WAKES, Answer, Call
 from worker.runtime import Services
@@ -66,8 +66,11 @@ async def job_events(call: Call) -> Answer:
 
 
 def _plain(event: dict[str, object]) -> dict[str, object]:
-    """The ledger keeps an event's error as JSON text; a client gets the object."""
-    error = event.get("error")
+    """The ledger keeps an event's error as JSON text and its moment in milliseconds; a client gets the object, and RFC 3339
+    beside.
+    """
+    error, at_ms = event.get("error"), event["at_ms"]
+    event = event | {"at": rfc3339(at_ms if isinstance(at_ms, int) else None)}
     return event | {"error": json.loads(error)} if isinstance(error, str) and error.startswith("{") else event
 
 

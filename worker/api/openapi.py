@@ -25,6 +25,14 @@ DESCRIPTION = (
     "Takes jobs that publish what is written after an incident, and says what became of them. Every error is a problem "
     "document (RFC 9457) whose `code` is a stable word. Keys come from `afterword apikey new`."
 )
+TAGS = {
+    "documents": "Documents in Markdown, stored before their job or brought along with it.",
+    "issues": "Issues, stored before their job or brought along with it.",
+    "jobs": "One delivery each: submit, wait, list, and decide.",
+    "destinations": "The systems that Afterword delivers to.",
+    "audit": "What was done, by whom, before and after every request.",
+    "service": "Health, metrics and this document.",
+}
 
 
 def document_of(routes: Sequence[Route]) -> dict[str, Any]:
@@ -36,6 +44,7 @@ def document_of(routes: Sequence[Route]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Afterword", "version": "1", "description": DESCRIPTION},
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
@@ -59,6 +68,7 @@ def _models(routes: Sequence[Route]) -> list[tuple[type[BaseModel], JsonSchemaMo
 def _operation(route: Route, known: Mapping[Any, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
+        "tags": [route.tag],
         "summary": route.summary,
         "description": (route.handler.__doc__ or "").strip(),
         "security": [{"apiKey": [str(scope)]} for scope in route.scopes],
@@ -68,9 +78,14 @@ def _operation(route: Route, known: Mapping[Any, Any]) -> dict[str, Any]:
     if route.body is not None:
         operation["requestBody"] = {
             "required": not route.body_optional,
-            "content": {"application/json": {"schema": known[route.body, "validation"]}},
+            "content": {"application/json": {"schema": known[route.body, "validation"]} | _examples(route)},
         }
     return operation
+
+
+def _examples(route: Route) -> dict[str, Any]:
+    shown = {name: {"summary": name, "value": value} for name, value in route.examples.items()}
+    return {"examples": shown} if shown else {}
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -48,7 +49,7 @@ def _result(receipt: Receipt) -> PageResult | TicketResult:
 
 
 class JobView(Frozen):
-    """A job. Times are epoch milliseconds."""
+    """A job. Times are epoch milliseconds (`…_ms`), and RFC 3339 beside (`…_at`)."""
 
     job_id: str
     state: JobState
@@ -61,6 +62,10 @@ class JobView(Frozen):
     updated_ms: int
     due_ms: int | None = None
     expires_ms: int
+    created_at: str
+    updated_at: str
+    due_at: str | None = None
+    expires_at: str
     released: bool = False
     superseded_by: str | None = None
     result: PageResult | TicketResult | None = None
@@ -71,8 +76,16 @@ class JobView(Frozen):
     def of(cls, job: Job) -> JobView:
         """What an API client sees of a job."""
         shown = {name: getattr(job, name) for name in cls.model_fields if name in Job.model_fields}
+        times = {f"{name}_at": rfc3339(getattr(job, f"{name}_ms")) for name in ("created", "updated", "due", "expires")}
         result = _result(job.receipt) if job.receipt else None
-        return cls(job_id=job.id, result=result, error=job.last_error, **shown | {"command": job.shown})
+        return cls(job_id=job.id, result=result, error=job.last_error, **shown | times | {"command": job.shown})
+
+
+def rfc3339(at_ms: int | None) -> str | None:
+    """A moment as RFC 3339 in UTC, with milliseconds."""
+    if at_ms is None:
+        return None
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 class JobPage(Frozen):
@@ -89,6 +102,7 @@ class TimelineEvent(Frozen):
 
     event: str
     at_ms: int
+    at: str
 
 
 class Timeline(Frozen):

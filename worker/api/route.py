@@ -50,7 +50,8 @@ Handler = Callable[[Call], Awaitable[Answer]]
 @dataclass(frozen=True)
 class Route:
     """One operation. `scopes`: any of them suffices, none leaves it open. `problems` are its own statuses beside
-    those that follow from its other parts. `answers` are models, media types of anything else, or None for no body.
+    those that follow from its other parts. `answers` are models, media types of anything else, or None for no body;
+    `examples` are bodies by what they show.
     """
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
@@ -66,6 +67,13 @@ class Route:
     problems: tuple[int, ...] = ()
     request_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     answer_headers: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def tag(self) -> str:
+        """The group that it belongs to in the reference: what its address is about."""
+        parts = self.address.split("/")
+        return parts[2] if parts[1] == "v1" else "service"
 
     @property
     def name(self) -> str:

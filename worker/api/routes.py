@@ -59,6 +59,32 @@ IDEMPOTENCY = {
         },
     }
 }
+DOCUMENT = {"title": "RCA: Checkout answers 503", "content_md": "# Root Cause\n\nThe pool was full.", "doc_type": "rca"}
+ISSUE = {
+    "title": "Checkout answers 503",
+    "description": "One request in three fails since 14:02 UTC.",
+    "severity": "P1",
+}
+SUBMISSIONS = {
+    "a page, with its document": {
+        "command": "publish_to_confluence",
+        "doc_id": "rca-42",
+        "space_key": "OPS",
+        "document": {"id": "rca-42", "issue_id": "inc-42", **DOCUMENT},
+    },
+    "an incident, with its issue": {
+        "command": "create_servicenow_incident",
+        "issue_id": "inc-42",
+        "config": {"assignment_group": "Payments", "fields": {"category": "software"}},
+        "issue": {"id": "inc-42", **ISSUE},
+    },
+    "a work item, from an issue that is stored": {
+        "command": "create_azuredevops_workitem",
+        "issue_id": "inc-42",
+        "project": "Operations",
+        "config": {"work_item_type": "Bug", "severity": "P2"},
+    },
+}
 
 
 async def openapi(_: Call) -> Answer:
@@ -76,6 +102,7 @@ def _content() -> tuple[Route, ...]:
             SUBMIT,
             path=DocumentPath,
             body=DocumentIn,
+            examples={"a document in Markdown": DOCUMENT},
             answers={200: Stored},
             problems=(409,),
         ),
@@ -87,6 +114,7 @@ def _content() -> tuple[Route, ...]:
             SUBMIT,
             path=IssuePath,
             body=IssueIn,
+            examples={"an issue": ISSUE},
             answers={200: Stored},
             problems=(409,),
         ),
@@ -97,6 +125,7 @@ def _content() -> tuple[Route, ...]:
             "Submit a job",
             SUBMIT,
             body=JobIn,
+            examples=SUBMISSIONS,
             answers={202: Accepted},
             problems=(409,),
             request_headers=IDEMPOTENCY,

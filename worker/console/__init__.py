@@ -6,11 +6,27 @@ Every page works without a script; the script only keeps pages fresh. `attach` a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
 from worker.attempts import cancel_all
-from worker.console import audit, bulk, destinations, job, jobs, keys, live, login, mend, overview, publish, workers
+from worker.console import (
+    audit,
+    bulk,
+    destinations,
+    job,
+    jobs,
+    keys,
+    live,
+    login,
+    mend,
+    overview,
+    publish,
+    reference,
+    workers,
+)
 from worker.console.guard import HEADERS, guarded
 from worker.console.rendering import ASSETS, asset, environment
 from worker.console.sessions import Sessions
@@ -20,13 +36,13 @@ from worker.runtime import Services
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 PATIENCE_S = 1.0
 YEAR_S = 365 * 24 * 3600
-PARTS = (overview, login, destinations, publish, bulk, jobs, mend, job, audit, workers, keys, live)
+PARTS = (overview, login, destinations, publish, bulk, jobs, mend, job, audit, workers, keys, live, reference)
 
 
-def attach(app: web.Application, services: Services) -> None:
-    """Add the console under `/`. The API's own paths stay the API's."""
+def attach(app: web.Application, services: Services, specification: Mapping[str, Any]) -> None:
+    """Add the console under `/`, with a page that shows the API's OpenAPI document. The API's own paths stay the API's."""
     sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix)
-    console = Console(services, sessions, environment())
+    console = Console(services, sessions, environment(), specification)
     for part in PARTS:
         for route in part.ROUTES:
             app.router.add_route(route.method, route.path, guarded(console, route))  # type: ignore[arg-type]

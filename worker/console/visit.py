@@ -25,6 +25,7 @@ class Console:
     services: Services
     sessions: Sessions
     pages: Environment
+    specification: Mapping[str, Any]
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     running: set[asyncio.Task[None]] = field(default_factory=set)
     streams: int = 0

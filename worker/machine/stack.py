@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,6 +117,8 @@ def running_stack(
 
     A stop signal inside the block raises `Stopped`; whatever ends it, nothing is left running.
     """
+    for option, port in (("--port", api_port), ("--sandbox-port", sandbox_port)):
+        _must_be_free(option, port)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as closing:
         lock = closing.enter_context(_only_one(settings))
@@ -139,6 +142,18 @@ def running_stack(
             stack.start("worker", "worker")
         yield stack
         closing.enter_context(stop_signals_wait())
+
+
+def _must_be_free(option: str, port: int | None) -> None:
+    """Raise `ConfigError` where somebody listens there: it would answer in our place."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port or 0))
+        except OSError as error:
+            raise ConfigError(
+                f"Port {port} can't be used ({error.strerror}). Choose another with {option}; 0 takes a free one."
+            ) from None
 
 
 def _ensure_keys(settings: Settings) -> bool:
