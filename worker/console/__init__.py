@@ -16,12 +16,12 @@ from worker.console import (
     audit,
     bulk,
     destinations,
+    edits,
     job,
     jobs,
     keys,
     live,
     login,
-    mend,
     overview,
     publish,
     reference,
@@ -36,7 +36,7 @@ from worker.runtime import Services
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 PATIENCE_S = 1.0
 YEAR_S = 365 * 24 * 3600
-PARTS = (overview, login, destinations, publish, bulk, jobs, mend, job, audit, workers, keys, live, reference)
+PARTS = (overview, login, destinations, publish, bulk, jobs, edits, job, audit, workers, keys, live, reference)
 
 
 def attach(app: web.Application, services: Services, specification: Mapping[str, Any]) -> None:

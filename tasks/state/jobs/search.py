@@ -15,8 +15,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tasks.errors import KeyTrouble
+from tasks.state.journal import unavailable
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,10 @@ class Search:
         self._key: bytes | None = None
 
     async def terms(self, texts: Iterable[str]) -> list[str]:
-        """The terms of these texts' words. None, with a warning, where the key can't be opened: no job fails for that."""
+        """The terms of these texts' words. None, with a warning, where the key can't be opened: no job fails for that.
+
+        Raises `StateUnavailable`.
+        """
         if self._key is None:
             try:
                 self._key = await self._opened()
@@ -58,11 +63,14 @@ class Search:
         return [term_of(self._key, word) for word in words_of(texts)]
 
     async def _opened(self) -> bytes:
-        record = await self._redis.get(self._place)
-        if record is None:
-            sealed = self._vault.seal(secrets.token_hex(32), purpose="search", owner=self._owner)
-            await self._redis.set(self._place, sealed, nx=True)
+        try:
             record = await self._redis.get(self._place)
+            if record is None:
+                sealed = self._vault.seal(secrets.token_hex(32), purpose="search", owner=self._owner)
+                await self._redis.set(self._place, sealed, nx=True)
+                record = await self._redis.get(self._place)
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from error
         return bytes.fromhex(self._vault.open(record.decode(), purpose="search", owner=self._owner))
 
 

@@ -13,7 +13,7 @@ from worker.console.content import preview, screened
 from worker.console.publish import checked
 from worker.console.visit import Route, Visit
 
-MENDABLE = (JobState.HELD, JobState.DEAD)
+EDITABLE = (JobState.HELD, JobState.DEAD)
 FIELDS = ("title", "text", "space", "parent")
 
 
@@ -41,7 +41,7 @@ async def publish_again(visit: Visit) -> web.StreamResponse:
 
 async def _job(visit: Visit) -> tuple[Job, Document | Issue]:
     job = await visit.services.ledger.require(visit.part("id"))
-    if job.state not in MENDABLE:
+    if job.state not in EDITABLE:
         raise Refused(
             f"The job is {job.state.value}; only one that is held or dead is published again.",
             code="wrong_state",
@@ -80,7 +80,7 @@ async def _replace(visit: Visit, job: Job, command: Command, content: Document |
     new = await visit.services.submit(
         command.model_copy(update={"destination": job.destination}),
         actor=visit.actor,
-        idempotency_key=f"mend:{job.id}:{visit.said('once')}",
+        idempotency_key=f"edit:{job.id}:{visit.said('once')}",
         document=content if isinstance(content, Document) else None,
         issue=content if isinstance(content, Issue) else None,
     )
@@ -99,7 +99,7 @@ async def _page(
 ) -> web.Response:
     facts = {"job": job, "given": given, "looked": looked, "problem": str(problem or "")}
     once = visit.said("once") or f"{visit.now_ms}"
-    return await visit.page("mend.html", status=422 if problem else 200, once=once, **facts)
+    return await visit.page("edit.html", status=422 if problem else 200, once=once, **facts)
 
 
 ROUTES = (
