@@ -6,12 +6,13 @@ import json
 import subprocess
 
 import pytest
+from celery import Celery
 
 from tasks.destinations import parse_settings
 from tasks.model import Issue, JobState, parse_command
 from tasks.state.access.keys import Scope
 from tests.conftest import ROOT, environment, until
-from tests.integration.test_lifecycle import INCIDENT, WORK_ITEM
+from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM
 from tests.integration.test_metrics import samples, value
 from tests.integration.test_processes import alive
 from tests.integration.test_recovery import all_delivered, every_intent_has_one_outcome
@@ -92,6 +93,24 @@ async def test_no_job_waits_for_the_hour_that_a_clock_is_wrong(services, sandbox
     newest_ms = services.core.clock_ms()
     assert all(abs(entry.at_ms - newest_ms) < 1000 * HOUR / 2 for entry in entries)
     await every_intent_has_one_outcome(services)
+
+
+@pytest.mark.parametrize(("off_s", "when"), [(HOUR, {"expires": MINUTE}), (-HOUR, {"countdown": 1})])
+async def test_a_producers_eta_and_expiry_mean_what_its_own_clock_said(
+    services, settings, sandbox, start_worker, off_s, when
+):
+    """A worker that is fast throws no message away as expired; one that is slow keeps none waiting."""
+    await services.contents.put_issue(ISSUE, "test")
+    start_worker(*afterword(off_s, "worker"))
+    await alive(services)
+    with Celery("somebody", broker=str(settings.redis_url), set_as_current=False) as client:
+        sent = client.send_task("create_servicenow_incident", ["inc-1"], **when)
+
+    async def delivered():
+        job = await services.ledger.get(sent.id)
+        return job is not None and job.state is JobState.DELIVERED
+
+    await until(delivered, what="the delivery")
 
 
 async def test_a_key_of_the_api_lives_as_long_as_it_was_told(services, settings):
