@@ -222,6 +222,12 @@ def _workers(seen: Sequence[WorkerState], now_ms: int, ttl_ms: int) -> Iterable[
         [([worker.name], (worker.until_ms - ttl_ms) / 1000) for worker in (*alive, *silent)],
     )
     yield gauge(
+        "afterword_worker_clock_skew_seconds",
+        "How far the clock of a worker's machine is ahead of the Redis server's; negative where it is behind.",
+        ["worker"],
+        [([worker.name], worker.about.skew_ms / 1000) for worker in alive if worker.about.skew_ms is not None],
+    )
+    yield gauge(
         "afterword_worker_running_attempts",
         "Attempts that a worker runs.",
         ["worker"],

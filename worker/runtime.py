@@ -34,6 +34,7 @@ from tasks.services import Services as Core
 from tasks.state.access.keys import Access
 from tasks.state.audit.trail import Audit
 from tasks.state.canary import check_keys
+from tasks.state.clock import Clock
 from tasks.state.contents import Contents
 from tasks.state.dead_list.messages import DeadList
 from tasks.state.directory import Directory
@@ -65,6 +66,7 @@ T = TypeVar("T")
 class Sessions:
     """One keep-alive session for each destination's origin, owned by the process and its loop."""
 
+    clock: Clock
     open: dict[tuple[str, float], aiohttp.ClientSession] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -76,7 +78,9 @@ class Sessions:
         key = (destination.origin.model_dump_json(), limits.total_s)
         if key not in self.open:
             self.open[key] = open_session(destination.origin, limits)
-        yield Http(self.open[key], destination.origin, authorization, limits, recorder, time.time, destination.judge)
+        yield Http(
+            self.open[key], destination.origin, authorization, limits, recorder, self.clock.now_s, destination.judge
+        )
 
     async def close(self) -> None:
         """Close every session."""
@@ -204,14 +208,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     ring = follow_key_ring(settings)
     policy = callback_policy(settings.callback_origins, settings.callback_private)
     redis = open_redis(settings)
-    sessions = Sessions()
+    clock = Clock()
+    sessions = Sessions(clock)
     tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
         await _check_redis(redis)
         signed = await check_keys(redis, vault, settings.prefix)
         newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
-        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted())
+        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted(), clock=clock)
+        await journal.server_ms()
         pulse = Pulse(settings.heartbeat_ttl_s)
         core = Core(
             ledger=Ledger(redis, journal, settings.crash_limit),
@@ -222,13 +228,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             open_http=sessions.http,
             policy=screening_policy(settings),
             worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
-            clock_ms=lambda: time.time_ns() // 1_000_000,
+            clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
             tracing=tracing,
             look_first=settings.look_first,
         )
-        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, core.clock_ms, newest)
+        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, newest)
         signing = Signing(redis, vault, settings.prefix, core.directory, access)
         if not signed:
             await signing.upgrade()

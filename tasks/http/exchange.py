@@ -232,7 +232,7 @@ class Http:
         sending = Sending(self._limits.total_s)
         SENDING.set(sending)
         mark = await self._recorder.before(request, self._origin, sending.begin)
-        began, response, detail = self._clock(), None, INTERRUPTED
+        began, response, detail = time.monotonic(), None, INTERRUPTED
         outcome: Outcome = "unknown" if request.writes else "failed"
         try:
             response = await self._exchange(request, sending)
@@ -251,7 +251,7 @@ class Http:
                 status=response.status if response else None,
                 sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
                 received=len(response.body) if response else 0,
-                duration_ms=max(round(1000 * (self._clock() - began)), 0),
+                duration_ms=round(1000 * (time.monotonic() - began)),
                 detail=detail,
                 guidance=self._guidance(response) if response else Guidance(),
             )

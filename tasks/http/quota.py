@@ -46,7 +46,11 @@ class Guidance(Frozen):
 
 
 def guidance_of(status: int, headers: Mapping[str, str], now: float) -> Guidance:
-    """What an answer says about limits; `now` in epoch seconds. `headers` are looked up as the mapping looks up."""
+    """What an answer says about limits; `now` in epoch seconds. `headers` are looked up as the mapping looks up.
+
+    A moment that the answer names is a moment of its sender's clock: its `Date`, where it has one, says what that shows now.
+    """
+    now = _moment(headers.get("Date", ""), now)
     limit = _count(headers.get("X-RateLimit-Limit"))
     remaining = _count(headers.get("X-RateLimit-Remaining"))
     reset_s = parse_reset(headers.get("X-RateLimit-Reset"), now)
@@ -89,13 +93,18 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, OverflowError, TypeError):
-            return None
+        seconds = _moment(value, math.nan) - now
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S)
+
+
+def _moment(value: str, otherwise: float) -> float:
+    """The epoch seconds of an HTTP date, or `otherwise` where it is none."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return otherwise
 
 
 def parse_reset(value: str | None, now: float) -> float | None:

@@ -28,6 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
 from tasks.state.audit.entries import Event, sign
+from tasks.state.clock import Clock
 from tasks.state.vault import Vault
 
 GROUP = 64
@@ -103,15 +104,15 @@ class Journal:
         redis: Redis,
         vault: Vault,
         prefix: str,
-        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         *,
         replicas: int = 0,
+        clock: Clock | None = None,
     ) -> None:
         self._replicas = replicas
         self._redis = redis
         self.vault = vault
         self.prefix = prefix
-        self.clock_ms = clock_ms
+        self.clock = clock or Clock()
         self._chain = Chain()
         self._queue: list[Pending] = []
         self._flusher: asyncio.Task[None] | None = None
@@ -129,6 +130,7 @@ class Journal:
 
     async def query(self, script: str, args: Mapping[str, Any]) -> Any:
         """Run a script that writes no audit entry."""
+        await self._know_the_time()
         try:
             return await self._evaluate(self._redis, script, "", args)
         except NoScriptError:
@@ -139,18 +141,28 @@ class Journal:
             raise unavailable(error) from error
 
     async def server_ms(self) -> int:
-        """The Redis server's clock, in milliseconds since the epoch; raises `StateUnavailable`."""
+        """The Redis server's clock, in milliseconds since the epoch, as it says now; raises `StateUnavailable`."""
+        asked = self.clock.asking()
         try:
             seconds, micros = await self._redis.time()
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
+        self.clock.heard(int(seconds) + int(micros) / 1e6, asked)
         return int(seconds) * 1000 + int(micros) // 1000
+
+    async def _know_the_time(self) -> None:
+        """Ask for it where the last answer is too old to be carried on. Every trip to Redis comes by here."""
+        if self.clock.stale:
+            await self.server_ms()
 
     async def _flush(self) -> None:
         while self._queue:
             group, self._queue = self._queue[:GROUP], self._queue[GROUP:]
             try:
+                await self._know_the_time()
                 again = await self._send(group)
+            except StateUnavailable as error:
+                self._fail(group, error)
             except (RedisError, OSError) as error:
                 self._fail(group, unavailable(error))
             except BaseException as error:
@@ -176,7 +188,7 @@ class Journal:
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
         for pending in group:
             seq += 1
-            pending.at_ms, pending.seq = self.clock_ms(), seq
+            pending.at_ms, pending.seq = self.clock.now_ms(), seq
             entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
             pending.mac = mac = entry["mac"]
             entry["prev"] = head

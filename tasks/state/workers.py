@@ -8,16 +8,26 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from tasks.model import Frozen
+from tasks.state.clock import SKEW_LIMIT_S
 
 
 class About(Frozen):
-    """What a worker says of itself. `started_ms` in epoch milliseconds, `concurrency` in attempts at once."""
+    """What a worker says of itself. `started_ms` in epoch milliseconds, `concurrency` in attempts at once, `skew_ms` how far
+    its machine's clock was ahead of the Redis server's when it said so.
+    """
 
     host: str = ""
     pid: int | None = None
     version: str = ""
     started_ms: int | None = None
     concurrency: int | None = None
+    skew_ms: int | None = None
+
+    @property
+    def wrong_s(self) -> float | None:
+        """The skew in seconds where it is large enough to be told to people."""
+        skew_s = (self.skew_ms or 0) / 1000
+        return skew_s if abs(skew_s) >= SKEW_LIMIT_S else None
 
 
 class WorkerState(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -33,6 +34,20 @@ def test_a_job_page_follows_its_job_without_a_reload(instance, open_page):
     expect(page.locator(".state .pill")).to_have_text("Delivered")
     expect(page.locator(".attempts > li")).to_have_count(2)
     assert page.evaluate("window.unreloaded") is True
+
+
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+def test_ages_are_right_in_a_browser_whose_clock_is_wrong(instance, open_page, off_s):
+    """They count from the moment at which the page was made, by the server's clock."""
+    page = open_page()
+    page.clock.install(time=time.time() + off_s)
+    log_in(page, instance, "Ada", "/settings/keys")
+    ages = page.locator("time[data-ago]")
+    page.evaluate("document.querySelectorAll('time[data-ago]').forEach((age) => { age.textContent = 'unknown'; })")
+    page.clock.run_for(6000)
+    expect(ages.first).not_to_have_text("unknown")
+    assert all(re.fullmatch(r"now|\d+ (s|min) ago", age) for age in ages.all_text_contents())
+    assert not any("60 min" in age or "59 min" in age for age in ages.all_text_contents())
 
 
 def test_a_refresh_waits_while_somebody_writes(instance, open_page):

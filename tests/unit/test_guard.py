@@ -351,6 +351,7 @@ def consumer(monkeypatch):
     guarded.kept = []
     guarded.told = []
     monkeypatch.setattr(guarded, "_keep", lambda raw, fault: guarded.kept.append((raw, fault)) or True)
+    monkeypatch.setattr(guarded, "_skew_s", lambda: 0.0)
     monkeypatch.setattr(guarded, "_tell", lambda task_id, words: guarded.told.append((task_id, words)))
     guarded.strategies = {TASK: default(guarded.app.tasks[TASK], guarded.app, MagicMock(hostname="here"))}
     guarded.on_task_message, guarded.call_soon_ack = set(), lambda done: done()

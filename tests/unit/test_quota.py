@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from email.utils import formatdate
 
 import pytest
 from hypothesis import given
@@ -41,6 +42,24 @@ def test_retry_after_is_obeyed_on_any_status(status):
 )
 def test_an_absurd_retry_after_stops_a_destination_for_an_hour_at_most(value, seconds):
     assert guidance_of(200, {"Retry-After": value}, NOW).pause_s == seconds
+
+
+@pytest.mark.parametrize("off_s", [-3600, -60, 0, 45, 7200])
+def test_a_vendors_moment_is_compared_with_the_vendors_own_clock(off_s):
+    """Its `Date` says what that shows: whose clock is wrong changes nothing, neither for a date nor for a reset."""
+    theirs = NOW + off_s
+    date = formatdate(theirs, usegmt=True)
+    until = formatdate(theirs + 60, usegmt=True)
+    assert guidance_of(503, {"Date": date, "Retry-After": until}, NOW).pause_s == 60
+    assert guidance_of(200, {"Date": date, "X-RateLimit-Reset": str(int(theirs) + 60)}, NOW).reset_s == 60
+    assert guidance_of(503, {"Date": date, "Retry-After": "60"}, NOW).pause_s == 60
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Fri, 99 Jan 2027 08:00:00 GMT"])
+def test_a_date_that_is_none_is_left_out(date):
+    """Our own clock has to do then."""
+    headers = {"Date": date, "Retry-After": formatdate(NOW + 60, usegmt=True)}
+    assert guidance_of(503, headers, NOW).pause_s == 60
 
 
 @pytest.mark.parametrize(

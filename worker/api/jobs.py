@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import time
 from datetime import datetime
 from typing import cast
 
@@ -23,12 +24,11 @@ async def get_job(call: Call) -> Answer:
     """A job; with `?wait=` seconds as soon as it rests (delivered, dead, cancelled, superseded or held)."""
     job_id, wait_s = await _id(call), cast(WaitQuery, call.query).wait
     wakes = call.request.app[WAKES]
-    now_ms = call.services.core.clock_ms
-    deadline_ms = now_ms() + 1000 * min(wait_s, call.services.settings.api_longest_wait_s)
+    deadline_s = time.monotonic() + min(wait_s, call.services.settings.api_longest_wait_s)
     while True:
         changed = wakes.next()
         job = await call.services.ledger.require(job_id)
-        left_s = (deadline_ms - now_ms()) / 1000
+        left_s = deadline_s - time.monotonic()
         if job.state in RESTING or left_s <= 0:
             return Answer(JobView.of(job))
         await wakes.wait(changed, left_s)

@@ -16,9 +16,11 @@ import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from datetime import timedelta
 from typing import Any
 
 from celery.states import READY_STATES
+from celery.utils.time import maybe_iso8601
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.request import Request
@@ -97,6 +99,9 @@ class GuardedConsumer(Consumer):
             if fault := fault_of(envelope_of(message), self.app.tasks):
                 self.set_aside(message, fault)
                 return
+            if moments := [name for name in ("eta", "expires") if message.headers.get(name)]:
+                skew = timedelta(seconds=self._skew_s())
+                message.headers |= {name: _shifted(message.headers[name], skew) for name in moments}
             try:
                 handle(message)
             except (*self.connection_errors, *self.channel_errors):
@@ -154,6 +159,10 @@ class GuardedConsumer(Consumer):
         if not message.acknowledged:
             message.ack_log_error(log, self.connection_errors)
 
+    def _skew_s(self) -> float:
+        """How far this machine's clock is ahead of the Redis server's."""
+        return float(self.app.running_loop().services.journal.clock.skew_s())
+
     def _keep(self, raw: bytes, fault: Fault) -> bool:
         """Store it; True where no job has its id, so that a result may say what became of it."""
         loop = self.app.running_loop()
@@ -175,6 +184,11 @@ class GuardedConsumer(Consumer):
                 backend.store_result(task_id, error, "FAILURE")
         except Exception as trouble:
             log.warning("The producer of a message can't be told (%s).", type(trouble).__name__)
+
+
+def _shifted(moment: str, skew: timedelta) -> str:
+    """A producer's moment as a machine's clock shows it that is off by `skew`: Celery compares it with that clock."""
+    return str((maybe_iso8601(moment) + skew).isoformat())
 
 
 def envelope_of(message: Any) -> Envelope:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,9 +43,10 @@ def new(context: Context, name: str | None, named: str | None, scopes: str, expi
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     if not wanted or set(wanted) - set(Scope):
         raise click.BadParameter(f"{scopes!r:.60}: name one or more of {', '.join(Scope)}", param_hint="--scopes")
-    expires_ms = time.time_ns() // 1_000_000 + lifetime_ms(expires) if expires else None
+    valid_ms = lifetime_ms(expires) if expires else None
 
     async def make(services: Services) -> tuple[ApiKey, str, str | None]:
+        expires_ms = services.core.clock_ms() + valid_ms if valid_ms else None
         key, text = await services.access.create(name or named or "unnamed", wanted, expires_ms, actor())
         return key, text, await services.access.callback_secret(key.id)
 
@@ -62,11 +62,15 @@ def new(context: Context, name: str | None, named: str | None, scopes: str, expi
 @common
 def list_(context: Context) -> None:
     """Show all keys, without their secrets."""
-    keys = context.run(lambda services: services.access.list())
+
+    async def work(services: Services) -> tuple[list[ApiKey], int]:
+        return await services.access.list(), services.core.clock_ms()
+
+    keys, now_ms = context.run(work)
     table = Table("Id", "Name", "Scopes", "Made", "Expires", "Last used", "State")
     for key in keys:
         state = "revoked" if key.revoked else "changed in Redis, refused" if key.changed else "good"
-        if key.expires_ms is not None and key.expires_ms <= time.time_ns() // 1_000_000:
+        if key.expires_ms is not None and key.expires_ms <= now_ms:
             state = "expired"
         cells = (key.id, key.name, ", ".join(key.scopes), _day(key.created_ms), _day(key.expires_ms))
         table.add_row(*map(plain, (*cells, _day(key.last_used_ms), state)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib import metadata
@@ -127,7 +126,7 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
         facts = {"entries": count, "after": None if after == "-" else after, "actor": actor()}
         await services.ledger.record(Event.AUDIT_EXPORTED, facts)
         if trim_days:
-            before_ms = time.time_ns() // 1_000_000 - trim_days * DAY_MS
+            before_ms = services.core.clock_ms() - trim_days * DAY_MS
             dropped = await trim(services.audit, services.journal, services.vault, before_ms=before_ms, actor=actor())
         return count, dropped
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -138,14 +137,15 @@ def set_(
 def list_(context: Context) -> None:
     """List the destinations and their states."""
 
-    async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
+    async def work(services: Services) -> tuple[list[tuple[DestinationRecord, Health]], int]:
         records = await services.destinations.list()
-        return [(record, await services.destinations.health(record.name)) for record in records]
+        found = [(record, await services.destinations.health(record.name)) for record in records]
+        return found, services.core.clock_ms()
 
-    found = context.run(work)
+    found, now_ms = context.run(work)
     table = Table("Name", "Kind", "Address", "State", "Running", "Waiting", "Reason")
     for record, health in found:
-        state = verdict(health, time.time_ns() // 1_000_000)
+        state = verdict(health, now_ms)
         cells = (record.name, record.settings.kind, record.settings.address, state)
         table.add_row(*map(plain, (*cells, health.running, health.waiting, record.reason)))
     empty = "No destination yet. Add one: afterword destination set NAME --kind confluence --base-url URL --email E --space KEY"
@@ -159,11 +159,11 @@ def list_(context: Context) -> None:
 def show(context: Context, name: str) -> None:
     """Show one destination: its settings, state and limits."""
 
-    async def work(services: Services) -> tuple[DestinationRecord, Health]:
-        return await services.destinations.require(name), await services.destinations.health(name)
+    async def work(services: Services) -> tuple[DestinationRecord, Health, int]:
+        record = await services.destinations.require(name)
+        return record, await services.destinations.health(name), services.core.clock_ms()
 
-    record, health = context.run(work)
-    now_ms = time.time_ns() // 1_000_000
+    record, health, now_ms = context.run(work)
     given = record.settings.model_dump(mode="json", exclude_none=True)
     head = [
         f"Destination:   {record.name} ({record.settings.kind}), {record.settings.address}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,13 +17,14 @@ from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError
+from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
+from tasks.state.workers import workers
 from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
 
 if TYPE_CHECKING:
     from worker.runtime import Services
 
-CLOCK_LIMIT_S = 5.0
 Found = Callable[[str, bool, str], None]
 
 
@@ -69,7 +69,8 @@ async def _own_worker(found: Found, settings: Settings) -> None:
 
 
 async def _alive(redis: Redis, prefix: str) -> list[str]:
-    now_ms = int(time.time() * 1000)
+    seconds, _ = await redis.time()
+    now_ms = 1000 * int(seconds)
     names = await redis.zrangebyscore(f"{prefix}:workers", now_ms, "+inf")
     return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
@@ -85,18 +86,23 @@ async def _examine(found: Found, services: Services) -> None:
     await _broker(found, services)
     await _messages(found, services)
     await _records(found, services)
-    seconds, _ = await services.redis.time()
-    skew = abs(time.time() - int(seconds))
-    found(
-        "clock",
-        skew <= CLOCK_LIMIT_S,
-        f"{skew:.0f} s off the Redis server's clock" + ("" if skew <= CLOCK_LIMIT_S else "; use NTP"),
-    )
+    await _clocks(found, services)
     alive = len(await _alive(services.redis, services.settings.prefix))
     found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
     for record in await services.destinations.list():
         ok = record.state == "ready" and record.has_credential
         found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
+
+
+async def _clocks(found: Found, services: Services) -> None:
+    """This machine's clock, and that of each worker which is wrong: no job depends on them, but people read their times."""
+    clock = services.journal.clock
+    skew_s = clock.skew_s()
+    wrong = abs(skew_s) >= SKEW_LIMIT_S
+    found("clock", not wrong, f"{in_words(skew_s)} clock" + (f". {CORRECT_IT}" if wrong else ""))
+    for worker in await workers(services.redis, services.settings.prefix):
+        if worker.until_ms > clock.now_ms() and worker.about.wrong_s is not None:
+            found(f"clock of worker {worker.name}", False, f"{in_words(worker.about.wrong_s)} clock. {CORRECT_IT}")
 
 
 async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
 
 async def _other_hosts(services: Services) -> list[str]:
     """Machines other than this one on which workers are alive; a worker's name begins with its machine's."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = services.core.clock_ms()
     names: list[Any] = await services.redis.zrangebyscore(f"{services.settings.prefix}:workers", now_ms, "+inf")
     hosts = {name.decode().rsplit("-", 2)[0] for name in names}
     return sorted(hosts - {socket.gethostname()})

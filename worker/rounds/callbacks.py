@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 import aiohttp
 from redis.exceptions import RedisError
@@ -84,7 +83,7 @@ class Callbacks:
             await recorder.failed(Event.CALLBACK_FAILED, None, {"detail": trouble.code})
             return
         request = request_of(outcome, secret, services.core.clock_ms())
-        http = Http(self._session(origin), origin, {}, LIMITS, recorder, time.time)
+        http = Http(self._session(origin), origin, {}, LIMITS, recorder, services.journal.clock.now_s)
         try:
             await http.send(request, accept=ANY_SUCCESS)
         except AttemptFailed as failure:

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from tasks.cross_links import follow_up
 from tasks.errors import AfterwordError, Refused
 from tasks.expiry import expire_overdue
+from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
 from tasks.state.upkeep.housekeeping import BATCH as FORGET_BATCH
 from tasks.state.upkeep.housekeeping import Retention
 from tasks.state.workers import About
@@ -47,7 +48,8 @@ class Sweeper:
             version=version("afterword"),
             started_ms=services.core.clock_ms(),
             concurrency=capacity,
-        ).model_dump_json()
+        )
+        self._wrong = False
 
     async def run(self) -> None:
         """Sweep until cancelled, then say goodbye; trouble with Redis or the broker is logged and waited out."""
@@ -67,9 +69,22 @@ class Sweeper:
 
     async def _beat(self) -> float:
         services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
-        await services.ledger.heartbeat(services.core.worker, int(1000 * ttl_s), self._capacity, self._about)
+        about = self._about.model_copy(update={"skew_ms": round(1000 * services.journal.clock.skew_s())})
+        await services.ledger.heartbeat(
+            services.core.worker, int(1000 * ttl_s), self._capacity, about.model_dump_json()
+        )
         services.pulse.beat(at)
+        self._watch_the_clock(services.journal.clock.skew_s())
         return ttl_s / 3
+
+    def _watch_the_clock(self, skew_s: float) -> None:
+        """One line when this machine's clock turns out wrong, and one when it is right again."""
+        if not self._wrong and abs(skew_s) >= SKEW_LIMIT_S:
+            self._wrong = True
+            log.warning("this machine's clock is %s; jobs don't depend on it. %s", in_words(skew_s), CORRECT_IT)
+        elif self._wrong and abs(skew_s) < SKEW_LIMIT_S / 2:
+            self._wrong = False
+            log.warning("this machine's clock is right again")
 
     async def _sweep(self) -> float:
         await self.turn()

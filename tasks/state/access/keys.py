@@ -17,7 +17,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -90,13 +90,10 @@ class Admission:
 class Access:
     """API keys by id."""
 
-    def __init__(
-        self, redis: Redis, journal: Journal, vault: Vault, clock_ms: Callable[[], int], newest: Newest
-    ) -> None:
+    def __init__(self, redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._journal = journal
         self._vault = vault
-        self._clock_ms = clock_ms
         self._prefix = journal.prefix
         self._signer = Signer(vault, newest, "apikey")
         self._told: set[tuple[str, str]] = set()
@@ -107,7 +104,7 @@ class Access:
             id=f"ak_{secrets.token_hex(8)}",
             name=_checked_name(name),
             scopes=_checked_scopes(scopes),
-            created_ms=self._clock_ms(),
+            created_ms=self._journal.clock.now_ms(),
             expires_ms=expires_ms,
         )
         if expires_ms is not None and expires_ms <= key.created_ms:
@@ -154,7 +151,7 @@ class Access:
             return None
         sealed = self._opened(form[1], raw)
         known = hmac.compare_digest(_mac(sealed.pepper, text), raw["mac"])
-        expired = key.expires_ms is not None and key.expires_ms <= self._clock_ms()
+        expired = key.expires_ms is not None and key.expires_ms <= self._journal.clock.now_ms()
         return key if known and not key.revoked and not expired else None
 
     async def admit(self, key: ApiKey, per_minute: int) -> Admission:

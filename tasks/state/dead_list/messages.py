@@ -47,7 +47,7 @@ class DeadList:
 
     async def keep(self, raw: bytes, *, kind: str, words: str, task_id: str | None = None) -> None:
         """Seal a message, count it by `kind`, and put it into the audit by length and digest; raises `StateUnavailable`."""
-        identifier = f"{self._journal.clock_ms():011x}{secrets.token_hex(4)}"
+        identifier = f"{self._journal.clock.now_ms():011x}{secrets.token_hex(4)}"
         kept = raw[:KEPT_BYTES].decode("utf-8", "backslashreplace")
         sealed = self._vault.seal(kept, purpose=PURPOSE, owner=identifier, field="message")
         fields = {"kind": kind, "words": words, "length": str(len(raw)), "sealed": sealed, "task_id": task_id or ""}

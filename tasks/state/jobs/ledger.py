@@ -204,7 +204,7 @@ class Ledger(Reading):
         """
         detail = {k: v for k, v in facts.items() if v is not None}
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
-        if destination and guidance and (learned := lesson(guidance, self._journal.clock_ms())):
+        if destination and guidance and (learned := lesson(guidance, self._journal.clock.now_ms())):
             args |= {"destination": destination, "learned": learned}
         await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **facts)
 
@@ -334,7 +334,10 @@ class Ledger(Reading):
         `about` is the JSON of `tasks.state.workers.About`.
         """
         facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about}
-        await self._journal.query("jobs/heartbeat", {k: v for k, v in facts.items() if v is not None})
+        clock = self._journal.clock
+        asked = clock.asking()
+        _, now_ms = await self._journal.query("jobs/heartbeat", {k: v for k, v in facts.items() if v is not None})
+        clock.heard(int(now_ms) / 1000, asked)
 
     async def retry(
         self,

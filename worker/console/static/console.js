@@ -3,6 +3,8 @@
 
 const main = document.getElementById("main");
 const pulse = document.querySelector("[data-pulse]");
+/* Moments are of the server's clock; how far this machine's is ahead of it, as of when the page came. */
+const ahead = Date.now() - Number(document.body.dataset.now);
 let pending = false;
 let busy = false;
 let stream = null;
@@ -91,7 +93,7 @@ setInterval(() => {
   const selection = document.getSelection();
   if (document.hidden || (selection && !selection.isCollapsed)) return;
   for (const time of document.querySelectorAll("time[data-ago]")) {
-    const words = ago(Date.now() - Number(time.dataset.ago));
+    const words = ago(Date.now() - ahead - Number(time.dataset.ago));
     if (time.textContent !== words) time.textContent = words;
   }
 }, 5000);
