@@ -8,7 +8,7 @@ ARGS ?=
 # Tests wait more than they work: three processes on two cores, a file's tests in one of them.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-quick check docs bench chaos screenshots lock clean
+.PHONY: setup demo test test-quick check docs bench chaos screenshots sbom lock clean
 
 setup: $(VENV)/dev
 
@@ -39,6 +39,10 @@ chaos: $(VENV)/dev
 
 screenshots: $(VENV)/dev
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
+# What the product is made of, as CycloneDX: by default in sbom.json.
+sbom: $(VENV)/dev
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --of JSON -o $(or $(ARGS),sbom.json) requirements.lock
 
 lock: $(VENV)/dev
 	$(BIN)/python -m pip --quiet install uv

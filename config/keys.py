@@ -30,6 +30,7 @@ KEY_BYTES = 32
 FEWEST_DISTINCT_BYTES = 16
 SYSTEMD_NAME = "afterword-keys"
 # Ids of keys that stand in public documents: the test vectors of the Fernet specification.
+OUR_WORDS = ("", "afterword", "changeme", "change-me", "fernet", "incident", "postmortem", "rootcause", "Password")
 PUBLISHED = frozenset({"001d9086"})
 
 
@@ -202,6 +203,34 @@ def is_weak(key: bytes) -> bool:
     steps = {(after - before) % 256 for before, after in pairwise(key)}
     readable = all(0x20 <= byte < 0x7F for byte in key)
     return len(set(key)) < FEWEST_DISTINCT_BYTES or len(steps) == 1 or readable
+
+
+def refuse_guessable(settings: Settings) -> None:
+    """Raise `ConfigError` for a key that is the digest of a common password: whoever tries 30,000 of them has it.
+
+    Takes a tenth of a second, so it is for processes that start to stay.
+    """
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    ring = load_key_ring(settings)
+    keys = {ring.get(key_id) for key_id in ring.order}
+    for word in (*OUR_WORDS, *FREQUENCY_LISTS["passwords"]):
+        if not keys.isdisjoint(_digests(word.encode())):
+            raise ConfigError(
+                "A key is the digest of a common password. Make another with `afterword key new`; for what is stored "
+                "already, add it to the key file and run `afterword key rotate`."
+            )
+
+
+def _digests(word: bytes) -> tuple[bytes, ...]:
+    """The usual digests of a word, made 32 bytes long as people do it: cut, or repeated."""
+    return (
+        hashlib.sha256(word).digest(),
+        hashlib.sha512(word).digest()[:KEY_BYTES],
+        hashlib.blake2b(word, digest_size=KEY_BYTES).digest(),
+        hashlib.sha3_256(word).digest(),
+        hashlib.md5(word).digest() * 2,  # noqa: S324 - what others did with it
+    )
 
 
 def new_key() -> str:

@@ -20,7 +20,7 @@ import aiohttp
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from config.keys import follow_key_ring
+from config.keys import follow_key_ring, refuse_guessable
 from config.settings import ConfigError, Settings
 from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
@@ -266,6 +266,7 @@ async def open_services_patiently(settings: Settings) -> AsyncIterator[Services]
 
     Raises what `open_services` raises: at once where waiting doesn't help.
     """
+    refuse_guessable(settings)
     deadline = time.monotonic() + settings.redis_patience_s
     async with AsyncExitStack() as opened:
         while True:
@@ -369,6 +370,7 @@ def _say(ended: Future[None]) -> None:
 
 def check_services(settings: Settings) -> None:
     """Open the services once and close them, so that a start that can't work ends with one clear line."""
+    refuse_guessable(settings)
 
     async def once() -> None:
         async with open_services(settings):

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import stat
 
 import pytest
 
-from config.keys import FollowedKeys, KeyRing, add_key, create_key_file, key_id_of, load_key_ring, new_key, parse_keys
+from config.keys import (
+    FollowedKeys,
+    KeyRing,
+    add_key,
+    create_key_file,
+    key_id_of,
+    load_key_ring,
+    new_key,
+    parse_keys,
+    refuse_guessable,
+)
 from config.settings import ConfigError, Settings
 
 
@@ -126,6 +137,26 @@ def test_constant_and_sample_keys_are_refused_without_being_shown(data, key):
     with pytest.raises(ConfigError, match=r"AFTERWORD_KEYS: the key in line 1 .*afterword key new") as refusal:
         ring(data, keys=key)
     assert key not in str(refusal.value)
+
+
+GUESSABLE = {
+    "sha256 of password": hashlib.sha256(b"password").digest(),
+    "sha512 of letmein, cut": hashlib.sha512(b"letmein").digest()[:32],
+    "blake2b of our own name": hashlib.blake2b(b"afterword", digest_size=32).digest(),
+    "md5 of qwerty, twice": hashlib.md5(b"qwerty").digest() * 2,
+    "sha256 of nothing": hashlib.sha256(b"").digest(),
+}
+
+
+@pytest.mark.parametrize("key", GUESSABLE.values(), ids=GUESSABLE.keys())
+def test_the_digest_of_a_common_password_is_no_key_for_a_process_that_stays(key):
+    """Whoever tries the common passwords has it; a worker, the API and `up` refuse to start, also where it is an older key."""
+    fresh = new_key()
+    refuse_guessable(Settings(keys=fresh))
+    for keys in (encoded(key), f"{fresh},{encoded(key)}"):
+        with pytest.raises(ConfigError, match="common password") as refusal:
+            refuse_guessable(Settings(keys=keys))
+        assert encoded(key) not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

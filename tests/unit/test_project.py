@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -75,3 +78,17 @@ def test_a_decision_says_whether_it_still_holds(file):
     assert re.fullmatch(
         r"Status: (accepted(, amended by .+)?|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\).*)", first
     )
+
+
+def test_the_bill_of_materials_names_every_pinned_package(tmp_path):
+    """`make sbom` as CycloneDX, from the lock that is installed."""
+    recipe = re.search(r"^sbom:.*\n\t\$\(BIN\)/(.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    command = recipe[1].replace("$(or $(ARGS),sbom.json)", str(tmp_path / "sbom.json")).split()
+    tool = Path(sys.executable).with_name(command[0])
+    subprocess.run([tool, *command[1:]], cwd=ROOT, check=True, capture_output=True)
+    made = json.loads((tmp_path / "sbom.json").read_text("utf-8"))
+    pinned = re.findall(
+        r"^([A-Za-z0-9_.-]+)(?:\[.*\])?==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE
+    )
+    assert made["bomFormat"] == "CycloneDX"
+    assert {part["name"].lower() for part in made["components"]} == {name.lower() for name in pinned}

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from config.keys import refuse_guessable
 from config.settings import Settings
 from tasks.state.access.keys import Scope
 from worker.api.app import build
@@ -113,6 +114,7 @@ async def serve_until_stopped(
     settings: Settings, host: str, port: int, announce: Callable[[int, str | None], None]
 ) -> None:
     """Run until SIGTERM or Ctrl-C; `announce` gets the port, and the first key where there was none yet."""
+    refuse_guessable(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

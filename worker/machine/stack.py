@@ -65,7 +65,9 @@ class Stack:
 
         Should this process be killed, they are killed as well: what they leave is settled at the next start.
         """
-        with (self.settings.data / f"{name}.log").open("ab") as log:
+        path = self.settings.data / f"{name}.log"
+        with open(path, "ab", opener=_for_us_alone) as log:
+            path.chmod(0o600)  # one of an earlier version was readable by others
             child = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "worker", *arguments],
                 stdout=log,
@@ -142,6 +144,10 @@ def running_stack(
             stack.start("worker", "worker")
         yield stack
         closing.enter_context(stop_signals_wait())
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _must_be_free(option: str, port: int | None) -> None:
