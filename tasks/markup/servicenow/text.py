@@ -11,10 +11,10 @@ from tasks.markup.clean import cut
 from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import parse
 from tasks.markup.parser.token import Token
-from tasks.markup.servicenow.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
-from tasks.markup.servicenow.tables import laid_out, width
+from tasks.markup.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
 from tasks.markup.slugs import heading_text
 from tasks.markup.tags import PIECE, attributes_of
+from tasks.markup.text_tables import laid_out, width
 
 # `[code]` makes ServiceNow render what follows as HTML. It is looked for in any case, with blanks or invisible characters
 # anywhere inside, and with its bracket as an entity.

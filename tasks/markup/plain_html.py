@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
-from tasks.markup.servicenow.tables import laid_out
 from tasks.markup.tags import PIECE, TAGS, attributes_of, without_comments
+from tasks.markup.text_tables import laid_out
 
 DEEPEST_LINKS = 8
 DEEPEST_TABLES = 4

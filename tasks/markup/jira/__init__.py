@@ -1,0 +1,5 @@
+"""The description of an issue in Jira: a document in Atlassian's format for the Cloud, wiki markup for a Data Center."""
+
+from tasks.markup.jira.adf import render
+
+__all__ = ["render"]

@@ -1,0 +1,346 @@
+"""Markdown to the Atlassian Document Format (version 1), as Jira Cloud takes it for a description.
+
+Its schema lets fewer things stand in each other than Markdown does. What has no place inside another block keeps its words: a
+heading in a quote becomes a bold paragraph, a quote in a list its paragraphs, a table in a list or quote its text as code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.markup import collector
+from tasks.markup.addresses import may_be_linked, normal
+from tasks.markup.parser.parse import parse
+from tasks.markup.parser.token import Token
+from tasks.markup.plain_html import image_text, text_of
+from tasks.markup.text_tables import laid_out
+
+Node = dict[str, Any]
+
+PANELS = {
+    "note": "info",
+    "info": "info",
+    "abstract": "info",
+    "tip": "success",
+    "success": "success",
+    "important": "note",
+    "question": "note",
+    "example": "note",
+    "warning": "warning",
+    "caution": "error",
+    "danger": "error",
+    "failure": "error",
+    "bug": "error",
+}
+_MARKS = {"em": "em", "strong": "strong", "s": "strike"}
+_LISTS = {"bulletList", "orderedList"}
+_IN_ITEM = {"paragraph", "codeBlock", *_LISTS}
+_IN_QUOTE = {"paragraph", "codeBlock", *_LISTS}
+_IN_PANEL = {"paragraph", "heading", "codeBlock", "rule", *_LISTS}
+_IN_EXPAND = {"paragraph", "heading", "codeBlock", "rule", "panel", "blockquote", "table", *_LISTS}
+DEEPEST_LISTS = 6  # what Jira's editor shows; deeper items stand in the last of these lists
+DONE, OPEN = "\u2611 ", "\u2610 "
+
+
+@collector.put_off()
+def render(markdown: str) -> Node:
+    """The document, valid by Atlassian's JSON schema. Every word of the source can be read in it."""
+    page = _Page()
+    for token in parse(markdown):
+        page.one(token)
+    content = page.blocks[0].content or [{"type": "paragraph", "content": []}]
+    return {"version": 1, "type": "doc", "content": content}
+
+
+def plain(text: str) -> Node:
+    """A document of lines as they are."""
+    lines = [_paragraph([_text(line)] if line else []) for line in text.split("\n")]
+    return {"version": 1, "type": "doc", "content": lines}
+
+
+@dataclass
+class _Block:
+    """A container that is open: what it becomes, and its blocks so far."""
+
+    kind: str
+    content: list[Node] = field(default_factory=list)
+    attrs: Node = field(default_factory=dict)
+    prefix: str = ""
+
+
+@dataclass
+class _Page:
+    """The containers that are open, the outermost first, and the row of the table that is written."""
+
+    blocks: list[_Block] = field(default_factory=lambda: [_Block("doc")])
+    heading: int = 0
+    title: bool = False
+
+    def put(self, *nodes: Node) -> None:
+        """Add blocks to the innermost container."""
+        self.blocks[-1].content += nodes
+
+    def one(self, token: Token) -> None:
+        """Write one token."""
+        match token.type:
+            case "inline":
+                self.inline(token)
+            case "heading_open":
+                self.heading = int(token.tag[1])
+            case "heading_close":
+                self.heading = 0
+            case "fence" | "code_block" | "math_block":
+                self.put(_code(token.content, token.info))
+            case "hr":
+                self.put({"type": "rule"})
+            case "html_block":
+                self.put(*map(_line, filter(str.strip, text_of(token.content).split("\n"))))
+            case "alert_title_open" | "admonition_title_open":
+                self.title = True
+            case "alert_title_close" | "admonition_title_close":
+                self.title = False
+            case _ if token.nesting == 1:
+                self.open(token)
+            case _ if token.nesting == -1:
+                self.close(token)
+
+    def open(self, token: Token) -> None:
+        """Begin a container."""
+        match token.type:
+            case "blockquote_open":
+                self.blocks.append(_Block("blockquote"))
+            case "alert_open" | "admonition_open":
+                kind = str(token.meta.get("kind", "note"))
+                panel = {"panelType": PANELS.get(kind, "info")}
+                self.blocks.append(
+                    _Block("expand", attrs={"title": ""}) if token.meta.get("folds") else _Block("panel", attrs=panel)
+                )
+            case "bullet_list_open":
+                self.blocks.append(_Block("bulletList"))
+            case "ordered_list_open":
+                self.blocks.append(_Block("orderedList", attrs={"order": int(token.attrs.get("start", 1))}))
+            case "list_item_open":
+                checked = token.meta.get("checked")
+                self.blocks.append(_Block("listItem", prefix="" if checked is None else DONE if checked else OPEN))
+            case "footnote_open":
+                self.blocks.append(_Block("doc", prefix=f"[{int(token.meta['id']) + 1}] "))
+            case "stray_note_open":
+                self.blocks.append(_Block("doc", prefix=f"[{token.meta['label']}] "))
+            case "footnote_block_open":
+                self.put({"type": "rule"})
+            case "table_open":
+                self.blocks.append(_Block("table"))
+            case "tr_open":
+                self.blocks.append(_Block("tableRow"))
+            case "th_open" | "td_open":
+                self.blocks.append(_Block("tableHeader" if token.tag == "th" else "tableCell"))
+
+    def close(self, token: Token) -> None:
+        """End a container, and put what it became into the one around it."""
+        closes = {
+            "blockquote_close",
+            "alert_close",
+            "admonition_close",
+            "bullet_list_close",
+            "ordered_list_close",
+            "list_item_close",
+            "footnote_close",
+            "stray_note_close",
+            "table_close",
+            "tr_close",
+            "th_close",
+            "td_close",
+        }
+        if token.type in closes and len(self.blocks) > 1:
+            block = self.blocks.pop()
+            if block.prefix:
+                _prefixed(block.content, block.prefix)
+            self.put(*_built(block, depth=sum(outer.kind in _LISTS for outer in self.blocks)))
+
+    def inline(self, token: Token) -> None:
+        """The words of a block."""
+        if self.title and self.blocks[-1].kind == "expand":
+            self.blocks[-1].attrs["title"] = "".join(child.content for child in token.children)
+            return
+        words = inline(token.children)
+        if self.title:
+            self.put(_paragraph(_marked(words, {"type": "strong"})))
+        elif self.heading:
+            self.put({"type": "heading", "attrs": {"level": self.heading}, "content": words})
+        else:
+            self.put(_paragraph(words))
+
+
+def _built(block: _Block, depth: int) -> Iterable[Node]:
+    """The nodes that a container becomes, with what it may not hold put in another form."""
+    content, attrs = block.content, block.attrs
+    match block.kind:
+        case "doc":
+            return content
+        case "bulletList" | "orderedList" if depth >= DEEPEST_LISTS:
+            return [each for item in content for each in item["content"]]
+        case "bulletList":
+            return [{"type": "bulletList", "content": content}] if content else []
+        case "orderedList":
+            return [{"type": "orderedList", "attrs": attrs, "content": content}] if content else []
+        case "listItem":
+            held = _fitting(content, _IN_ITEM)
+            if not held or held[0]["type"] in _LISTS:
+                held.insert(0, _paragraph([]))
+            return [{"type": "listItem", "content": held}]
+        case "blockquote":
+            return [{"type": "blockquote", "content": _fitting(content, _IN_QUOTE) or [_paragraph([])]}]
+        case "panel":
+            return [{"type": "panel", "attrs": attrs, "content": _fitting(content, _IN_PANEL) or [_paragraph([])]}]
+        case "expand":
+            return [{"type": "expand", "attrs": attrs, "content": _fitting(content, _IN_EXPAND) or [_paragraph([])]}]
+        case "tableHeader" | "tableCell":
+            return [{"type": block.kind, "attrs": {}, "content": content or [_paragraph([])]}]
+        case "tableRow":
+            return [{"type": "tableRow", "content": content}]
+        case _:
+            return [
+                {"type": "table", "attrs": {"isNumberColumnEnabled": False, "layout": "default"}, "content": content}
+            ]
+
+
+def _fitting(nodes: Sequence[Node], allowed: set[str]) -> list[Node]:
+    """The blocks with those that may not stand there in another form."""
+    found: list[Node] = []
+    for node in nodes:
+        kind = node["type"]
+        if kind in allowed:
+            found.append(node)
+        elif kind == "heading":
+            found.append(_paragraph(_marked(node["content"], {"type": "strong"})))
+        elif kind == "rule":
+            found.append(_line("\u2014"))
+        elif kind == "table":
+            found.append(_code(laid_out([[_said(cell) for cell in row["content"]] for row in node["content"]]), ""))
+        else:
+            title = node.get("attrs", {}).get("title")
+            found += [_paragraph([_text(title, [{"type": "strong"}])])] if title else []
+            found += _fitting(node["content"], allowed)
+    return found
+
+
+def _prefixed(content: list[Node], prefix: str) -> None:
+    """Put a mark before the first words of the blocks."""
+    if not content or content[0]["type"] not in ("paragraph", "heading"):
+        content.insert(0, _paragraph([]))
+    content[0]["content"] = _joined([_text(prefix), *content[0]["content"]])
+
+
+def _said(node: Node) -> str:
+    """The words of a node, in one line."""
+    return " ".join("".join(_texts(node)).split())
+
+
+def _texts(node: Node) -> Iterable[str]:
+    if node["type"] == "text":
+        yield node["text"]
+    elif node["type"] == "hardBreak":
+        yield " "
+    for child in node.get("content", ()):
+        yield from _texts(child)
+
+
+# -- what stands in a line
+
+
+def inline(children: Sequence[Token]) -> list[Node]:
+    """Words with their marks. A link inside another, or to where nobody should be led, is words."""
+    found: list[Node] = []
+    marks: list[Node] = []
+    links = 0
+    for child in children:
+        match child.type:
+            case "em_open" | "strong_open" | "s_open":
+                marks.append({"type": _MARKS[child.tag]})
+            case "em_close" | "strong_close" | "s_close":
+                _drop(marks, _MARKS[child.tag])
+            case "link_open":
+                href = normal(str(child.attrs.get("href", "")))
+                links += 1
+                if links == 1 and may_be_linked(href):
+                    marks.append({"type": "link", "attrs": {"href": href}})
+            case "link_close":
+                links = max(links - 1, 0)
+                if not links:
+                    _drop(marks, "link")
+            case "code_inline" | "math_inline":
+                kept = [mark for mark in marks if mark["type"] == "link"]  # code takes no other mark beside
+                found.append(_text(child.content, [*kept, {"type": "code"}]))
+            case "softbreak":
+                found.append(_text(" ", marks))
+            case "hardbreak":
+                found.append({"type": "hardBreak"})
+            case "image":
+                found.append(_text(image_text(child.content, str(child.attrs.get("src", ""))), marks))
+            case "footnote_ref":
+                found.append(_text(f"[{int(child.meta['id']) + 1}]", marks))
+            case "footnote_anchor":
+                continue
+            case "html_inline":
+                found += (
+                    [{"type": "hardBreak"}]
+                    if re.match(r"<br\b", child.content, re.IGNORECASE)
+                    else [_text(text_of(child.content), marks)]
+                )
+            case _:
+                found.append(_text(child.content, marks))
+    return _joined(found)
+
+
+def _drop(marks: list[Node], kind: str) -> None:
+    """Take the newest mark of that kind away."""
+    for place in range(len(marks) - 1, -1, -1):
+        if marks[place]["type"] == kind:
+            del marks[place]
+            return
+
+
+def _joined(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes without empty texts, neighbours of the same marks as one; the schema lets no mark stand twice."""
+    found: list[Node] = []
+    for node in nodes:
+        if node["type"] == "text":
+            if not node["text"]:
+                continue
+            if found and found[-1]["type"] == "text" and found[-1].get("marks") == node.get("marks"):
+                found[-1] = found[-1] | {"text": found[-1]["text"] + node["text"]}
+                continue
+        found.append(node)
+    return found
+
+
+def _marked(nodes: Iterable[Node], mark: Node) -> list[Node]:
+    """The words with one more mark; code takes none."""
+    return [
+        _text(node["text"], [*node.get("marks", ()), mark])
+        if node["type"] == "text" and {"type": "code"} not in node.get("marks", ())
+        else node
+        for node in nodes
+    ]
+
+
+def _text(text: str, marks: Sequence[Node] = ()) -> Node:
+    unique = [mark for place, mark in enumerate(marks) if mark["type"] not in {m["type"] for m in marks[:place]}]
+    return {"type": "text", "text": text} | ({"marks": unique} if unique else {})
+
+
+def _paragraph(content: list[Node]) -> Node:
+    return {"type": "paragraph", "content": content}
+
+
+def _line(text: str) -> Node:
+    return _paragraph(_joined([_text(text.strip())]))
+
+
+def _code(text: str, info: str) -> Node:
+    language = info.split(maxsplit=1)[0] if info.split() else ""
+    attrs = {"attrs": {"language": language}} if language else {}
+    return {"type": "codeBlock", **attrs, "content": _joined([_text(text.rstrip("\n"))])}
