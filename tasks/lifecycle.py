@@ -154,7 +154,7 @@ async def submit(
 async def attempt(services: Services, job_id: str, started: Callable[[Job], None] | None = None) -> Ended | NotClaimed:
     """Run one attempt of a job if it is its turn, and settle it; `started` hears of it once the job is claimed.
 
-    While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
+    While Redis is away or takes no writes it waits, and goes on when that is over.
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
@@ -358,8 +358,13 @@ async def _beside_the_loop(work: Work, step: Callable[P, T], *given: P.args, **n
 
 
 async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended | NotClaimed:
+    """What was decided is stored, however long Redis takes no writes. A worker that stops tries until it is told a second time."""
+    settling = asyncio.ensure_future(patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S))
     try:
-        state = await patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S)
+        try:
+            state = await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            state = await settling
     except Fenced:
         return NotClaimed("fenced")
     return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)

@@ -94,10 +94,19 @@ class Pulse:
 
     ttl_s: float
     last: float | None = None
+    tried: float | None = None
+    stalled: bool = False
+
+    def tries(self, at: float) -> None:
+        """A heartbeat is sent at that moment (monotonic clock, seconds). A process that doesn't even try for so long that others
+        take it for dead has stalled: that isn't Redis' doing.
+        """
+        self.stalled = self.stalled or (self.tried is not None and at - self.tried >= self.ttl_s)
+        self.tried = at
 
     def beat(self, at: float) -> None:
-        """A heartbeat that was sent at that moment (monotonic clock, seconds) has arrived."""
-        self.last = at
+        """A heartbeat that was sent at that moment has arrived."""
+        self.last, self.stalled = at, False
 
     def alive(self) -> bool:
         """True also before the first heartbeat: who never says that he lives isn't missed."""

@@ -34,6 +34,7 @@ from tasks.state.vault import Vault
 GROUP = 64
 T = TypeVar("T")
 REPLICA_LIMIT_MS = 3000
+OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
 
 
 @dataclass
@@ -340,7 +341,8 @@ def unavailable(error: Exception) -> StateUnavailable:
 
 
 async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
-    """The result of `work`, tried again while Redis is away, for `limit_s` seconds at most; then its last error.
+    """The result of `work`, tried again for as long as Redis is away or takes no writes: whoever has something to store has
+    it as long as he lives. What Redis refuses otherwise is tried for `limit_s` seconds; then its last error is raised.
 
     For transitions that may be asked for twice: what a first try brought in, a second one finds.
     """
@@ -349,8 +351,9 @@ async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
     while True:
         try:
             return await work()
-        except (StateUnavailable, RedisError, OSError):
-            if time.monotonic() + delay_s > deadline:
+        except (StateUnavailable, RedisError, OSError) as error:
+            trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
+            if trouble.code not in OUTAGES and time.monotonic() + delay_s > deadline:
                 raise
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, 1.0)
