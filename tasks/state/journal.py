@@ -95,7 +95,8 @@ class Chain:
 
 
 class Journal:
-    """Commits transitions with their audit entries, in order, many to a round trip.
+    """Commits transitions with their audit entries, in order, many to a round trip; no caller waits for longer than
+    `answer_s` seconds.
 
     Bound to the event loop it is first used on. Raises `StateUnavailable` where Redis can't take the write.
     """
@@ -108,8 +109,10 @@ class Journal:
         *,
         replicas: int = 0,
         clock: Clock | None = None,
+        answer_s: float | None = None,
     ) -> None:
         self._replicas = replicas
+        self._answer_s = answer_s
         self._redis = redis
         self.vault = vault
         self.prefix = prefix
@@ -127,7 +130,13 @@ class Journal:
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
             self._flusher = loop.create_task(self._flush())
-        return await asyncio.shield(pending.done)
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await asyncio.shield(pending.done)
+        except TimeoutError:
+            if pending in self._queue:
+                self._queue.remove(pending)
+            raise unavailable(RedisTimeoutError()) from None
 
     async def query(self, script: str, args: Mapping[str, Any]) -> Any:
         """Run a script that writes no audit entry."""
@@ -315,9 +324,9 @@ def unavailable(error: Exception) -> StateUnavailable:
     text = str(error)
     if isinstance(error, OutOfMemoryError) or "OOM" in text:
         return StateUnavailable(
-            "Redis is full and refuses writes.",
+            "Redis is full and refuses writes: all of its maxmemory is used.",
             code="redis_full",
-            advice="Raise its maxmemory or free memory (policy noeviction); the jobs go on by themselves then.",
+            advice="Raise maxmemory, and leave maxmemory-policy at noeviction; the jobs go on by themselves then.",
         )
     if "NOREPLICAS" in text:
         return StateUnavailable(
@@ -325,13 +334,25 @@ def unavailable(error: Exception) -> StateUnavailable:
             code="redis_not_replicated",
             advice="Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
         )
-    if isinstance(error, ReadOnlyError) or any(word in text for word in ("READONLY", "MISCONF")):
+    if "MISCONF" in text:
         return StateUnavailable(
-            "Redis is read-only.",
+            "Redis takes no writes: it can't save them to its disk.",
             code="redis_read_only",
-            advice="Point AFTERWORD_REDIS_URL at the primary, or repair its disk.",
+            advice="Free or repair its disk; its log names the file. All goes on by itself then.",
         )
-    if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
+    if isinstance(error, ReadOnlyError) or "READONLY" in text:
+        return StateUnavailable(
+            "Redis is read-only: it is a replica.",
+            code="redis_read_only",
+            advice="Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
+        )
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return StateUnavailable(
+            "Redis doesn't answer.",
+            code="redis_absent",
+            advice="See whether its process and machine run and what lies between; all goes on by itself then.",
+        )
+    if isinstance(error, RedisConnectionError | OSError):
         return StateUnavailable(
             "Redis can't be reached.",
             code="redis_absent",
