@@ -52,7 +52,7 @@ class Doubt:
 @dataclass
 class Trail:
     """What an attempt leaves for its settlement: doubt, the destination as it was read, how often it answered, what the job
-    needs there, and what a test found where the destination was suspected.
+    needs there, what a test found where the destination was suspected, and whether it is a `probe` of one that failed.
     """
 
     doubt: Doubt = field(default_factory=Doubt)
@@ -60,6 +60,7 @@ class Trail:
     answered: int = 0
     needs: Needs = field(default_factory=Needs)
     finding: Finding | None = None
+    probe: bool = False
 
     def sign(self, failure: AttemptFailed | None) -> Sign | None:
         """What the attempt shows of the destination as a whole; None where it was never asked."""

@@ -26,7 +26,7 @@ from typing import ParamSpec, TypeVar
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
-from tasks.audited import PATIENCE_S, AuditedRequests, Trail, overdue
+from tasks.audited import PATIENCE_S, AuditedRequests, Trail, is_outage, overdue
 from tasks.cross_links import Ties
 from tasks.destinations import Work, destination_for
 from tasks.errors import (
@@ -183,7 +183,7 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
 
 
 async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
-    job, trail = claimed.job, Trail()
+    job, trail = claimed.job, Trail(probe=claimed.probe)
     try:
         try:
             receipt, link = await _deliver(services, claimed, trail)
@@ -375,7 +375,15 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
     backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
-    decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance(), finding=trail.finding)
+    decided = settlement_of(
+        failure,
+        job,
+        backoff,
+        now_ms=now_ms,
+        chance=services.chance(),
+        finding=trail.finding,
+        probe=trail.probe and is_outage(failure),
+    )
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     made = failure.receipt if decided.to is JobState.DEAD else None
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made))

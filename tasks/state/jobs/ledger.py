@@ -138,7 +138,7 @@ class Ledger(Reading):
         if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
             reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.data:
-            return Claimed.of(reply.data, job_of, subject_of)
+            return Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
         return NotClaimed(reply.reason, reply.detail)
