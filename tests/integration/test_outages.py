@@ -14,6 +14,7 @@ from tasks.model import JobState
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Claimed, Settlement
 from tests.conftest import until
+from tests.integration.redis_doors import SilentDoor
 from tests.integration.test_processes import alive
 from tests.integration.test_recovery import (
     all_delivered,
@@ -22,6 +23,7 @@ from tests.integration.test_recovery import (
     own,
     own_worker,
     submit_many,
+    with_redis,
 )
 
 __all__ = ["own", "own_worker"]
@@ -243,3 +245,30 @@ async def test_what_a_worker_leaves_behind_that_said_goodbye_is_no_crash(service
     assert await services.ledger.take_over(job_id) is JobState.RETRYING
     job = await services.ledger.require(job_id)
     assert (job.crashes, job.blame) == (0, 0)
+
+
+async def test_a_worker_that_was_cut_off_alone_takes_its_crash_back_by_itself(own, sandbox, start_worker, monkeypatch):
+    """What lies between it and Redis lets nothing through, while another worker goes on: that one delivers the job."""
+    server, services = own
+    with SilentDoor(int(server.url.rpartition(":")[2].removesuffix("/0"))) as door:
+        through = f"{server.url.rpartition(':')[0]}:{door.port}/0"
+        await sandbox.fault(vendor="servicenow", operation="create", fault="slow_headers", seconds=1.5, times=1)
+        monkeypatch.setattr("tests.conftest.environment", with_redis(through))
+        cut_off = start_worker()
+        await alive(services)
+        (job_id,) = await submit_many(services, 1)
+        await create_was_sent(sandbox)
+        door.shut()
+        monkeypatch.setattr("tests.conftest.environment", with_redis(server.url))
+        start_worker()
+        await all_delivered(services, [job_id])
+        assert (await services.ledger.require(job_id)).crashes == 1
+        door.open()
+
+        async def taken_back():
+            return (await services.ledger.require(job_id)).crashes == 0
+
+        await until(taken_back, what="the word of the worker that lived")
+    assert cut_off.poll() is None
+    assert len(await sandbox.objects("servicenow")) == 1
+    await every_intent_has_one_outcome(services)
