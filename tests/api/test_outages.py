@@ -108,8 +108,8 @@ async def test_nothing_is_accepted_while_redis_may_delete_records(behind, caplog
     server, api = behind
     await api.services.eviction.refuse()
     async with evicting(server):
-        for _ in range(2):
-            answer = await api.post("/v1/jobs", PUBLISH)
+        for request in (REQUESTS[0], REQUESTS[0], REQUESTS[2]):
+            answer = await api.call(*request)
             assert (answer.status, answer.problem) == (503, "redis_evicts")
             assert "allkeys-lru" in answer.text
         checks = {check["name"]: check for check in (await api.with_key(None).get("/readyz")).json["checks"]}
