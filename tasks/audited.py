@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from tasks.state.traffic.limiter import Sign, Turn
 from tasks.state.vault import Vault
 
 PATIENCE_S = 30.0  # for a request's turn
-OUTCOME_S = 120.0  # for Redis to take an outcome
+OUTCOME_S = 120.0  # for a Redis that answers to take an outcome
 NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
 
 
@@ -51,7 +52,7 @@ class Doubt:
 @dataclass
 class Trail:
     """What an attempt leaves for its settlement: doubt, the destination as it was read, how often it answered, what the job
-    needs there, and what a test found where the destination was suspected.
+    needs there, what a test found where the destination was suspected, and whether it is a `probe` of one that failed.
     """
 
     doubt: Doubt = field(default_factory=Doubt)
@@ -59,6 +60,7 @@ class Trail:
     answered: int = 0
     needs: Needs = field(default_factory=Needs)
     finding: Finding | None = None
+    probe: bool = False
 
     def sign(self, failure: AttemptFailed | None) -> Sign | None:
         """What the attempt shows of the destination as a whole; None where it was never asked."""
@@ -142,10 +144,23 @@ class AuditedRequests:
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
         name, guidance = self.record.name, exchange.guidance
-        await patiently(
-            lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
-            OUTCOME_S,
+        await self._not_counting(
+            patiently(
+                lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+                OUTCOME_S,
+            )
         )
+
+    async def _not_counting(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Wait for Redis: that time is none of the attempt's, whose answer must not be lost by it."""
+        began, end = asyncio.get_running_loop().time(), self.limit.when()
+        with suppress(RuntimeError):  # an attempt that is cut short has no limit any more
+            self.limit.reschedule(None)
+        try:
+            await waiting
+        finally:
+            with suppress(RuntimeError):
+                self.limit.reschedule(end and end + asyncio.get_running_loop().time() - began)
 
 
 def overdue() -> Transient:

@@ -26,7 +26,7 @@ from typing import ParamSpec, TypeVar
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
-from tasks.audited import PATIENCE_S, AuditedRequests, Trail, overdue
+from tasks.audited import PATIENCE_S, AuditedRequests, Trail, is_outage, overdue
 from tasks.cross_links import Ties
 from tasks.destinations import Work, destination_for
 from tasks.errors import (
@@ -154,7 +154,7 @@ async def submit(
 async def attempt(services: Services, job_id: str, started: Callable[[Job], None] | None = None) -> Ended | NotClaimed:
     """Run one attempt of a job if it is its turn, and settle it; `started` hears of it once the job is claimed.
 
-    While Redis is away it waits and goes on when it is back; raises `StateUnavailable` where that takes too long.
+    While Redis is away or takes no writes it waits, and goes on when that is over.
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
@@ -183,7 +183,7 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
 
 
 async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
-    job, trail = claimed.job, Trail()
+    job, trail = claimed.job, Trail(probe=claimed.probe)
     try:
         try:
             receipt, link = await _deliver(services, claimed, trail)
@@ -358,8 +358,13 @@ async def _beside_the_loop(work: Work, step: Callable[P, T], *given: P.args, **n
 
 
 async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended | NotClaimed:
+    """What was decided is stored, however long Redis takes no writes. A worker that stops tries until it is told a second time."""
+    settling = asyncio.ensure_future(patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S))
     try:
-        state = await patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S)
+        try:
+            state = await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            state = await settling
     except Fenced:
         return NotClaimed("fenced")
     return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)
@@ -370,7 +375,15 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     lag_ms = int(1000 * destination_for(settings).write_lag_s) if settings else 0
     backoff = Backoff(max_attempts=settings.max_attempts) if settings else Backoff()
     now_ms = services.clock_ms()
-    decided = settlement_of(failure, job, backoff, now_ms=now_ms, chance=services.chance(), finding=trail.finding)
+    decided = settlement_of(
+        failure,
+        job,
+        backoff,
+        now_ms=now_ms,
+        chance=services.chance(),
+        finding=trail.finding,
+        probe=trail.probe and is_outage(failure),
+    )
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     made = failure.receipt if decided.to is JobState.DEAD else None
     ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made))

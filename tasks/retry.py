@@ -58,8 +58,11 @@ def settlement_of(
     now_ms: int,
     chance: float,
     finding: Finding | None = None,
+    probe: bool = False,
 ) -> Settlement:
-    """The settlement of a failed attempt, by the failure policy. `finding` is what a test of a suspected destination said."""
+    """The settlement of a failed attempt, by the failure policy. `finding` is what a test of a suspected destination said;
+    `probe` says that the attempt only tried whether a destination answers again, and it doesn't.
+    """
     error = LastError(
         code=failure.code,
         message=failure.message,
@@ -83,7 +86,7 @@ def settlement_of(
         case Permanent():
             return Settlement(JobState.DEAD, Event.DEAD, error=error)
         case Transient():
-            return _again(failure, job, backoff, error, now_ms=now_ms, chance=chance)
+            return _again(failure, job, backoff, error, now_ms=now_ms, chance=chance, probe=probe)
     return _again(Transient(failure.message), job, backoff, error, now_ms=now_ms, chance=chance)
 
 
@@ -111,10 +114,17 @@ def _suspected(
 
 
 def _again(
-    failure: Transient, job: Job, backoff: Backoff, error: LastError, *, now_ms: int, chance: float
+    failure: Transient,
+    job: Job,
+    backoff: Backoff,
+    error: LastError,
+    *,
+    now_ms: int,
+    chance: float,
+    probe: bool = False,
 ) -> Settlement:
     left_ms = job.expires_ms - now_ms
-    spent = job.attempts >= backoff.max_attempts and not failure.throttled
+    spent = job.attempts >= backoff.max_attempts and not failure.throttled and not probe
     if left_ms <= 0:
         return Settlement(JobState.DEAD, Event.DEAD, error=expired(job, f"It last met this: {error.message}"))
     if spent:
@@ -126,4 +136,5 @@ def _again(
         return Settlement(JobState.QUEUED, Event.WAITING, due_ms=due_ms, counted=False, error=error)
     delay_s = backoff.delay_s(max(job.attempts, 1), chance)
     due_ms = now_ms + min(int(1000 * max(delay_s, floor_s)), left_ms)
-    return Settlement(JobState.RETRYING, Event.RETRYING, due_ms=due_ms, error=error)
+    event = Event.WAITING if probe else Event.RETRYING
+    return Settlement(JobState.RETRYING, event, due_ms=due_ms, counted=not probe, error=error)

@@ -6,6 +6,7 @@ plainly to `rediss://`, and the result backend refuses it without `ssl_cert_reqs
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -23,18 +24,39 @@ from tasks.errors import StateUnavailable
 
 SENTINEL_TIMEOUT_S = 2.0
 CONNECTIONS = 64
-POOL_TIMEOUT_S = 20
+RETRIES = 4
+SILENCE_S = 5.0  # longer than replicas are waited for; what was cut off in silence is connected anew after this
+CONNECT_S = 3.0
+ANSWER_S = 20.0
 UNPROVEN = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name for a certificate that doesn't hold
 
 
-def open_redis(settings: Settings) -> Redis:
-    """The ledger's Redis: a pool that connects when it is first used, and again after a failover."""
+class Within(Retry):
+    """Retries of a command that end after `limit_s` seconds in all, however often a silent server would be asked again."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(ExponentialBackoff(cap=1.0, base=0.05), RETRIES)
+        self._limit_s = limit_s
+
+    async def call_with_retry(self, *given: Any, **named: Any) -> Any:
+        """The command's answer; raises redis-py's own `TimeoutError` when the time is over."""
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await super().call_with_retry(*given, **named)
+        except TimeoutError:
+            raise RedisTimeoutError("Redis did not answer in time") from None
+
+
+def open_redis(settings: Settings, answer_s: float = ANSWER_S) -> Redis:
+    """The ledger's Redis: a pool that connects when it is first used, and again after a failover. No command takes longer
+    than `answer_s` seconds, however silent the server is.
+    """
     address = parse(settings.redis_address())
     options: dict[str, Any] = {
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
+        "socket_timeout": SILENCE_S,
+        "socket_connect_timeout": CONNECT_S,
         "health_check_interval": 15,
-        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05), 4),
+        "retry": Within(answer_s),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
         "db": address.db,
         "username": address.username,
@@ -49,7 +71,7 @@ def open_redis(settings: Settings) -> Redis:
             options |= {"ssl": True, **address.tls}
         primary: Redis = sentinels.master_for(address.service, Redis, **options)
         return primary
-    options = {"max_connections": CONNECTIONS, "timeout": POOL_TIMEOUT_S} | options | _where(address)
+    options = {"max_connections": CONNECTIONS, "timeout": answer_s - 0.5} | options | _where(address)
     return Redis.from_pool(BlockingConnectionPool(**options))
 
 

@@ -42,7 +42,7 @@ from tasks.state.followups.links import Links
 from tasks.state.followups.outbox import Outbox
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
-from tasks.state.journal import Journal
+from tasks.state.journal import Journal, unavailable
 from tasks.state.newest import NewestOnDisk
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation
@@ -50,13 +50,15 @@ from tasks.state.upkeep.signing import Signing
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
-from worker.connections import certificate_trouble, open_redis
+from worker.connections import ANSWER_S, certificate_trouble, open_redis
+from worker.eviction import Eviction
 from worker.policy import screening_policy
 from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
+FIRST_ANSWER_S = 5.0
 PATIENCE_S = 5.0  # a little more than saying goodbye may take
 REDIS_PAUSE_S = 1.0
 T = TypeVar("T")
@@ -94,10 +96,19 @@ class Pulse:
 
     ttl_s: float
     last: float | None = None
+    tried: float | None = None
+    stalled: bool = False
+
+    def tries(self, at: float) -> None:
+        """A heartbeat is sent at that moment (monotonic clock, seconds). A process that doesn't even try for so long that others
+        take it for dead has stalled: that isn't Redis' doing.
+        """
+        self.stalled = self.stalled or (self.tried is not None and at - self.tried >= self.ttl_s)
+        self.tried = at
 
     def beat(self, at: float) -> None:
-        """A heartbeat that was sent at that moment (monotonic clock, seconds) has arrived."""
-        self.last = at
+        """A heartbeat that was sent at that moment has arrived."""
+        self.last, self.stalled = at, False
 
     def alive(self) -> bool:
         """True also before the first heartbeat: who never says that he lives isn't missed."""
@@ -122,6 +133,7 @@ class Services:
     callbacks: CallbackPolicy
     core: Core
     pulse: Pulse
+    eviction: Eviction
 
     @property
     def ledger(self) -> Ledger:
@@ -156,6 +168,7 @@ class Services:
 
         `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
         """
+        await self.eviction.refuse()
         facts = {"command": command.command.value, "destination": command.destination}
         with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
             job = await lifecycle.submit(
@@ -200,14 +213,16 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Services over one Redis pool, bound to the running loop.
+async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> AsyncIterator[Services]:
+    """Services over one Redis pool, bound to the running loop. Whoever asks Redis has an answer, or an error, within
+    `answer_s` seconds.
 
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
     ring = follow_key_ring(settings)
     policy = callback_policy(settings.callback_origins, settings.callback_private)
-    redis = open_redis(settings)
+    redis = open_redis(settings, answer_s)
+    eviction = Eviction(redis)
     clock = Clock()
     sessions = Sessions(clock)
     tracing = open_tracing(settings, os.environ)
@@ -216,7 +231,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await _check_redis(redis)
         signed = await check_keys(redis, vault, settings.prefix)
         newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
-        journal = Journal(redis, vault, settings.prefix, replicas=settings.replicas_wanted(), clock=clock)
+        journal = Journal(
+            redis, vault, settings.prefix, replicas=settings.replicas_wanted(), clock=clock, answer_s=answer_s
+        )
         await journal.server_ms()
         pulse = Pulse(settings.heartbeat_ttl_s)
         core = Core(
@@ -253,6 +270,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             callbacks=policy,
             core=core,
             pulse=pulse,
+            eviction=eviction,
         )
     finally:
         await sessions.close()
@@ -272,6 +290,7 @@ async def open_services_patiently(settings: Settings) -> AsyncIterator[Services]
         while True:
             try:
                 services = await opened.enter_async_context(open_services(settings))
+                await services.eviction.refuse()
                 break
             except (StateUnavailable, RedisError, OSError) as trouble:
                 helps = not isinstance(trouble, StateUnavailable) or trouble.code == "redis_absent"
@@ -284,7 +303,8 @@ async def open_services_patiently(settings: Settings) -> AsyncIterator[Services]
 
 async def _check_redis(redis: Redis) -> None:
     try:
-        facts = await redis.info("server")
+        async with asyncio.timeout(FIRST_ANSWER_S):
+            facts = await redis.info("server")
     except TypeError as error:  # redis-py meets an unknown option when it connects
         raise ConfigError(f"AFTERWORD_REDIS_URL can't be used: {error}.") from None
     except (RedisError, OSError) as error:
@@ -296,11 +316,7 @@ async def _check_redis(redis: Redis) -> None:
             ) from None
         if trouble := certificate_trouble(error):
             raise trouble from None
-        raise StateUnavailable(
-            "Redis can't be reached.",
-            code="redis_absent",
-            advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
-        ) from None
+        raise unavailable(error) from None
     version = str(facts.get("redis_version", "0"))
     found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if found < OLDEST_REDIS:
@@ -373,7 +389,7 @@ def check_services(settings: Settings) -> None:
     refuse_guessable(settings)
 
     async def once() -> None:
-        async with open_services(settings):
-            pass
+        async with open_services(settings) as services:
+            await services.eviction.refuse()
 
     asyncio.run(once())

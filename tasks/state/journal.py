@@ -34,6 +34,7 @@ from tasks.state.vault import Vault
 GROUP = 64
 T = TypeVar("T")
 REPLICA_LIMIT_MS = 3000
+OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
 
 
 @dataclass
@@ -94,7 +95,8 @@ class Chain:
 
 
 class Journal:
-    """Commits transitions with their audit entries, in order, many to a round trip.
+    """Commits transitions with their audit entries, in order, many to a round trip; no caller waits for longer than
+    `answer_s` seconds.
 
     Bound to the event loop it is first used on. Raises `StateUnavailable` where Redis can't take the write.
     """
@@ -107,8 +109,10 @@ class Journal:
         *,
         replicas: int = 0,
         clock: Clock | None = None,
+        answer_s: float | None = None,
     ) -> None:
         self._replicas = replicas
+        self._answer_s = answer_s
         self._redis = redis
         self.vault = vault
         self.prefix = prefix
@@ -126,7 +130,13 @@ class Journal:
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
             self._flusher = loop.create_task(self._flush())
-        return await asyncio.shield(pending.done)
+        try:
+            async with asyncio.timeout(self._answer_s):
+                return await asyncio.shield(pending.done)
+        except TimeoutError:
+            if pending in self._queue:
+                self._queue.remove(pending)
+            raise unavailable(RedisTimeoutError()) from None
 
     async def query(self, script: str, args: Mapping[str, Any]) -> Any:
         """Run a script that writes no audit entry."""
@@ -314,9 +324,9 @@ def unavailable(error: Exception) -> StateUnavailable:
     text = str(error)
     if isinstance(error, OutOfMemoryError) or "OOM" in text:
         return StateUnavailable(
-            "Redis is full and refuses writes.",
+            "Redis is full and refuses writes: all of its maxmemory is used.",
             code="redis_full",
-            advice="Raise its maxmemory or free memory (policy noeviction); the jobs go on by themselves then.",
+            advice="Raise maxmemory, and leave maxmemory-policy at noeviction; the jobs go on by themselves then.",
         )
     if "NOREPLICAS" in text:
         return StateUnavailable(
@@ -324,13 +334,25 @@ def unavailable(error: Exception) -> StateUnavailable:
             code="redis_not_replicated",
             advice="Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
         )
-    if isinstance(error, ReadOnlyError) or any(word in text for word in ("READONLY", "MISCONF")):
+    if "MISCONF" in text:
         return StateUnavailable(
-            "Redis is read-only.",
+            "Redis takes no writes: it can't save them to its disk.",
             code="redis_read_only",
-            advice="Point AFTERWORD_REDIS_URL at the primary, or repair its disk.",
+            advice="Free or repair its disk; its log names the file. All goes on by itself then.",
         )
-    if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
+    if isinstance(error, ReadOnlyError) or "READONLY" in text:
+        return StateUnavailable(
+            "Redis is read-only: it is a replica.",
+            code="redis_read_only",
+            advice="Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
+        )
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return StateUnavailable(
+            "Redis doesn't answer.",
+            code="redis_absent",
+            advice="See whether its process and machine run and what lies between; all goes on by itself then.",
+        )
+    if isinstance(error, RedisConnectionError | OSError):
         return StateUnavailable(
             "Redis can't be reached.",
             code="redis_absent",
@@ -340,7 +362,8 @@ def unavailable(error: Exception) -> StateUnavailable:
 
 
 async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
-    """The result of `work`, tried again while Redis is away, for `limit_s` seconds at most; then its last error.
+    """The result of `work`, tried again for as long as Redis is away or takes no writes: whoever has something to store has
+    it as long as he lives. What Redis refuses otherwise is tried for `limit_s` seconds; then its last error is raised.
 
     For transitions that may be asked for twice: what a first try brought in, a second one finds.
     """
@@ -349,8 +372,9 @@ async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
     while True:
         try:
             return await work()
-        except (StateUnavailable, RedisError, OSError):
-            if time.monotonic() + delay_s > deadline:
+        except (StateUnavailable, RedisError, OSError) as error:
+            trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
+            if trouble.code not in OUTAGES and time.monotonic() + delay_s > deadline:
                 raise
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, 1.0)

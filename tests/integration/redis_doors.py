@@ -1,4 +1,4 @@
-"""TLS in front of a Valkey that has none: certificates made on the spot, and a door that speaks TLS and plainly."""
+"""Doors in front of a Valkey: one that speaks TLS and plainly, with certificates made on the spot, and one that falls silent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -129,3 +130,54 @@ def _pump(inside: socket.socket, server: socket.socket) -> None:
             if not data:
                 return
             (server if one is inside else inside).sendall(data)
+
+
+class SilentDoor:
+    """A door to that loopback port, which `shut` makes silent: what is connected stays connected, nothing passes any more,
+    also not later, and whoever connects meanwhile has no answer either. That is how a filter between two machines fails.
+    """
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._open = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._held: list[socket.socket] = []
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        self._open.set()
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for one in self._held:
+            one.close()
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                guest, _ = self._listener.accept()
+                self._held.append(guest)
+                if self._open.is_set():
+                    threading.Thread(target=self._pass_on, args=(guest,), daemon=True).start()
+
+    def _pass_on(self, guest: socket.socket) -> None:
+        with suppress(OSError, ValueError), socket.create_connection(("127.0.0.1", self._to)) as server:
+            while True:
+                ready = select.select([guest, server], [], [])[0]
+                if not self._open.is_set():
+                    self._held.append(server.dup())
+                    return
+                for one in ready:
+                    data = one.recv(65536)
+                    if not data:
+                        guest.shutdown(socket.SHUT_RDWR)
+                        return
+                    (server if one is guest else guest).sendall(data)

@@ -97,7 +97,7 @@ def test_the_breaker_opens_after_that_many_failures_in_a_row_and_any_answer_clos
         if state["until_ms"] > before["until_ms"]:
             assert step["sign"] == "down"
             assert state["failures"] >= limit
-            assert 1000 <= state["until_ms"] - step["at"] <= 300_000
+            assert 1000 <= state["until_ms"] - step["at"] <= 15_000
             assert state["opens"] == before["opens"] + 1
         if before["until_ms"] and step["at"] < before["until_ms"] and step["sign"] == "down":
             assert state["until_ms"] == before["until_ms"]  # stragglers make the pause no longer
@@ -115,15 +115,26 @@ def test_a_fifth_of_failures_at_random_is_no_outage(decide):
     assert all(state["until_ms"] == 0 for state in decide(RUN_BREAKER, steps=steps, limit=10, cooldown=1000))
 
 
-def test_each_probe_that_fails_doubles_the_pause_up_to_five_minutes(decide):
+def test_each_probe_that_fails_doubles_the_pause_up_to_a_quarter_of_a_minute(decide):
     steps, at = [{"sign": "down", "job": "ab"[n % 2], "at": 0} for n in range(2)], 0
     for number in range(12):
         at += 400_000
         steps.append({"sign": "down", "job": str(number), "at": at})
     states = decide(RUN_BREAKER, steps=steps, limit=2, cooldown=5000)
     pauses = [state["until_ms"] - step["at"] for step, state in zip(steps, states, strict=True) if state["until_ms"]]
-    assert pauses[:4] == [5000, 10_000, 20_000, 40_000]
-    assert pauses[-1] == 300_000
+    assert pauses[:4] == [5000, 10_000, 15_000, 15_000]
+    assert pauses[-1] == 15_000
+
+
+def test_a_pause_begins_with_the_probe_that_had_no_answer(decide):
+    """What a probe waited in vain is part of the pause: a dead destination is tried as often as one that refuses."""
+    run = """
+    local was = {failures = 3, last = 'a', opens = 1, until_ms = 1000, probe = 'b'}
+    local is = cjson.decode(ARGV[1])
+    return cjson.encode(breaker_after(was, 'down', 'b', is.at, 3, 5000, is.since))
+    """
+    assert decide(run, at=14_000, since=10_000)["until_ms"] == 20_000
+    assert decide(run, at=50_000, since=10_000)["until_ms"] == 50_000
 
 
 def test_a_destination_that_says_itself_that_it_takes_no_writes_is_left_alone_at_once(decide):

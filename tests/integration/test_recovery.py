@@ -212,11 +212,11 @@ async def own(tmp_path, settings, sandbox, monkeypatch):
 @pytest.fixture
 def own_worker(own, start_worker, monkeypatch):
     server, _ = own
-    monkeypatch.setattr("tests.conftest.environment", _with_redis(server.url))
+    monkeypatch.setattr("tests.conftest.environment", with_redis(server.url))
     return start_worker
 
 
-def _with_redis(url: str):
+def with_redis(url: str):
     return lambda settings: environment(settings) | {"AFTERWORD_REDIS_URL": url}
 
 

@@ -99,11 +99,12 @@ async def test_jobs_that_die_in_company_share_the_blame(services):
 async def test_an_attempt_that_ends_by_itself_clears_the_job_of_blame(services):
     job = await submit(services)
     for number in range(5):
-        await services.ledger.claim(job.id, "worker-1", 0)
+        await services.ledger.claim(job.id, f"worker-{number}", 0)
         if number % 2:
             again = Settlement(JobState.RETRYING, Event.RETRYING, due_ms=0)
             await services.ledger.settle(await services.ledger.require(job.id), again)
         else:
+            await services.redis.zadd(f"{services.settings.prefix}:workers", {f"worker-{number}": 1})
             assert await services.ledger.take_over(job.id) is JobState.RETRYING
     assert (await services.ledger.require(job.id)).crashes == 3
 

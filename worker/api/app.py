@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +22,8 @@ from worker.wakes import Wakes
 
 log = logging.getLogger(__name__)
 
+ANSWER_S = 3.5  # for whatever Redis is asked, so that a request has an answer within 5 s
+ADMISSION_S = 4.0  # for all that it is asked before a request is let in, however many wait
 OWN_PATHS = ("/v1", "/openapi.json", "/healthz", "/readyz", "/metrics")
 KEY: web.RequestKey[ApiKey] = web.RequestKey("apikey", ApiKey)
 
@@ -89,7 +92,8 @@ def _log(request: web.Request, status: int, took_s: float) -> None:
 def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
-        key = await _admit(services, request, route.scopes) if route.scopes else None
+        async with asyncio.timeout(ADMISSION_S):
+            key = await _admit(services, request, route.scopes) if route.scopes else None
         call = Call(
             request=request,
             services=services,

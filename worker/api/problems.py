@@ -13,9 +13,13 @@ from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
 from tasks.model import CommandName, Frozen
+from tasks.state.journal import unavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "5"
+CERTAIN = frozenset({"redis_full", "redis_read_only", "redis_evicts"})
+NOTHING = "Nothing was stored. Send it again in a moment."
+PERHAPS = "It may be stored later. Send it again with the same Idempotency-Key: that makes no second job."
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "afterword"}
 _PLAIN = re.compile(r"^[A-Za-z0-9_.-]{1,40}$", re.ASCII)
 _STATUS = {
@@ -104,11 +108,10 @@ def problem_of(error: Exception) -> ProblemError:
             return ProblemError(404, "not_found", "There is nothing at this address.", "/openapi.json lists them all.")
         case web.HTTPException():
             return ProblemError(error.status, "refused", error.reason or "Refused.")
-        case StateUnavailable() | RedisError():
-            code = error.code if isinstance(error, StateUnavailable) else "redis_absent"
-            text = error.message if isinstance(error, StateUnavailable) else "Redis can't be reached."
-            advice = "Nothing was stored. Send it again in a moment; the operator sees more in /readyz."
-            return ProblemError(503, code, text, advice, headers={"Retry-After": RETRY_AFTER_S})
+        case StateUnavailable() | RedisError() | TimeoutError():
+            trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
+            advice = f"{NOTHING if trouble.code in CERTAIN else PERHAPS} The operator sees more in /readyz."
+            return ProblemError(503, trouble.code, trouble.message, advice, headers={"Retry-After": RETRY_AFTER_S})
         case KeyTrouble():
             return ProblemError(503, error.code, error.message, error.advice, headers={"Retry-After": RETRY_AFTER_S})
         case Refused():

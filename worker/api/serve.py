@@ -14,7 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 from config.keys import refuse_guessable
 from config.settings import Settings
 from tasks.state.access.keys import Scope
-from worker.api.app import build
+from worker.api.app import ANSWER_S, build
 from worker.api.problems import ProblemError
 from worker.attempts import cancel_all
 from worker.runtime import Services, open_services
@@ -119,7 +119,8 @@ async def serve_until_stopped(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_services(settings) as services:
+    async with open_services(settings, ANSWER_S) as services:
+        await services.eviction.refuse()
         runner, actual = await serve(services, host, port)
         announce(actual, await first_key(services, "api"))
         await stop.wait()

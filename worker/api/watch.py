@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 from redis.exceptions import RedisError
 
 from config.settings import ConfigError
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.canary import check_keys
+from tasks.state.journal import unavailable
 from worker.api.inputs import AuditQuery
 from worker.api.outputs import Alive, AuditPage, Check, Readiness
 from worker.api.route import Answer, Call
@@ -16,6 +18,7 @@ from worker.metrics import CONTENT_TYPE, render
 from worker.runtime import Services
 
 PROBE_TTL_MS = 60_000
+READY_S = 1.5  # for Redis to answer all of it
 
 
 async def read_audit(call: Call) -> Answer:
@@ -38,19 +41,31 @@ async def healthz(_: Call) -> Answer:
 async def readyz(call: Call) -> Answer:
     """Whether jobs can be stored and delivered: Redis takes writes, the keys fit, a worker lives."""
     services = call.services
-    checks = [await _writable(services)]
-    if checks[0].ok:
-        checks += [await _keys_fit(services), await _worker_lives(services)]
+    checks: list[Check] = []
+    try:
+        async with asyncio.timeout(READY_S):
+            for check in (_writable, _keeps_records, _keys_fit, _worker_lives):
+                checks.append(await check(services))
+                if not checks[0].ok:
+                    break
+    except (RedisError, OSError, StateUnavailable) as error:  # a time-out is an OSError
+        trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
+        checks.append(Check(name="redis", ok=False, detail=str(trouble)))
     ready = all(check.ok for check in checks)
     return Answer(Readiness(ready=ready, checks=tuple(checks)), status=200 if ready else 503)
 
 
 async def _writable(services: Services) -> Check:
-    try:
-        await services.redis.set(f"{services.settings.prefix}:probe", "1", px=PROBE_TTL_MS)
-    except (RedisError, OSError) as error:
-        return Check(name="redis", ok=False, detail=f"takes no writes ({type(error).__name__})")
+    await services.redis.set(f"{services.settings.prefix}:probe", "1", px=PROBE_TTL_MS)
+    wanted = services.settings.replicas_wanted()
+    if wanted and (there := (await services.redis.info("replication")).get("connected_slaves", 0)) < wanted:
+        return Check(name="redis", ok=False, detail=f"{there} of {wanted} replicas are connected; nothing is accepted")
     return Check(name="redis", ok=True, detail="takes writes")
+
+
+async def _keeps_records(services: Services) -> Check:
+    trouble = await services.eviction.trouble()
+    return Check(name="memory", ok=trouble is None, detail=str(trouble) if trouble else "no record is deleted")
 
 
 async def _keys_fit(services: Services) -> Check:
@@ -62,12 +77,9 @@ async def _keys_fit(services: Services) -> Check:
 
 
 async def _worker_lives(services: Services) -> Check:
-    try:
-        seconds, micros = await services.redis.time()
-        now_ms = seconds * 1000 + micros // 1000
-        alive = await services.redis.zcount(f"{services.settings.prefix}:workers", now_ms, "+inf")
-    except (RedisError, OSError) as error:
-        return Check(name="workers", ok=False, detail=f"Redis doesn't say ({type(error).__name__})")
+    seconds, micros = await services.redis.time()
+    now_ms = seconds * 1000 + micros // 1000
+    alive = await services.redis.zcount(f"{services.settings.prefix}:workers", now_ms, "+inf")
     detail = f"{alive} alive" if alive else "none is alive; start one with `afterword worker`. Jobs are kept meanwhile."
     return Check(name="workers", ok=bool(alive), detail=detail)
 

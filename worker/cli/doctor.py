@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from redis.asyncio import Redis
@@ -16,8 +16,9 @@ from redis.exceptions import RedisError
 from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
+from tasks.state.journal import unavailable
 from tasks.state.workers import workers
 from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
@@ -25,6 +26,8 @@ from worker.terminal.base import Context, common
 if TYPE_CHECKING:
     from worker.runtime import Services
 
+PROBE_TTL_MS = 60_000
+NEARLY_FULL = 0.9
 Found = Callable[[str, bool, str], None]
 
 
@@ -49,8 +52,8 @@ def doctor(context: Context, worker_only: bool) -> None:
             context.run(partial(_examine, found))
     except ConfigError as error:
         found("settings", False, str(error))
-    except (AfterwordError, RedisError) as error:
-        found("redis", False, str(error))
+    except (AfterwordError, RedisError, OSError) as error:
+        found("redis", False, str(error if isinstance(error, AfterwordError) else unavailable(error)))
     lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
     good = all(row["ok"] for row in findings)
     context.show({"ok": good, "checks": findings}, "\n".join(lines))
@@ -78,17 +81,21 @@ async def _alive(redis: Redis, prefix: str) -> list[str]:
 async def _examine(found: Found, services: Services) -> None:
     facts = await services.redis.info()
     found("redis", True, f"{facts.get('redis_version')} at {shown_address(services.settings.redis_address())}")
+    refused = await _refused(services)
+    found("writes", refused is None, str(refused) if refused else "are taken")
     found("durability", *await _durability(services, aof=bool(facts.get("aof_enabled"))))
     found("replicas", *_replicas(services, int(facts.get("connected_slaves", 0))))
-    policy = str(facts.get("maxmemory_policy", "noeviction"))
-    full = not int(facts.get("maxmemory", 0)) or policy == "noeviction"
-    found("memory", full, policy if full else f"{policy} deletes records; set maxmemory-policy noeviction")
+    evicts = await services.eviction.trouble()
+    found("memory", *_memory(facts, evicts))
     await _broker(found, services)
     await _messages(found, services)
     await _records(found, services)
     await _clocks(found, services)
     alive = len(await _alive(services.redis, services.settings.prefix))
-    found("workers", alive > 0, f"{alive} alive" if alive else "none is alive; start `afterword worker`")
+    said = f"{alive} alive" if alive else "none is alive; start `afterword worker`"
+    if refused or evicts:
+        said = f"{alive} alive; none can do anything until Redis is well: see above"
+    found("workers", alive > 0 and not evicts, said)
     for record in await services.destinations.list():
         ok = record.state == "ready" and record.has_credential
         found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
@@ -105,9 +112,42 @@ async def _clocks(found: Found, services: Services) -> None:
             found(f"clock of worker {worker.name}", False, f"{in_words(worker.about.wrong_s)} clock. {CORRECT_IT}")
 
 
+async def _refused(services: Services) -> StateUnavailable | None:
+    """Why Redis takes no writes, found by one."""
+    try:
+        await services.redis.set(f"{services.settings.prefix}:probe", "1", px=PROBE_TTL_MS)
+    except (RedisError, OSError) as error:
+        return unavailable(error)
+    return None
+
+
+def _memory(facts: Mapping[str, Any], evicts: StateUnavailable | None) -> tuple[bool, str]:
+    """How much of its memory Redis uses, and what it does when that is all."""
+    used, most = int(facts.get("used_memory", 0)), int(facts.get("maxmemory", 0))
+    policy = facts.get("maxmemory_policy", "unknown")
+    of = (
+        f"{_megabytes(used)} of maxmemory {_megabytes(most)} used" if most else f"{_megabytes(used)} used, no maxmemory"
+    )
+    said = f"{of}, maxmemory-policy {policy}"
+    if evicts:
+        return False, f"{said}. {evicts}"
+    if most and used >= most:
+        return False, f"{said}. It is full: raise maxmemory, or keep less (AFTERWORD_RETAIN_JOBS_DAYS and the like)"
+    if most and used >= NEARLY_FULL * most:
+        return False, f"{said}. It is nearly full, and refuses writes then: raise maxmemory"
+    return True, said
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
+
+
 async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
     if not aof:
-        return False, "turn `appendonly yes` and `appendfsync always` on"
+        return (
+            False,
+            "persistence is off (appendonly no), a restart loses jobs: set appendonly yes and appendfsync always",
+        )
     try:
         configured = await services.redis.config_get("appendfsync")
     except RedisError:  # managed Redis doesn't show its configuration

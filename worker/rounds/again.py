@@ -7,7 +7,10 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from redis.exceptions import RedisError
+
 from tasks.errors import AfterwordError
+from tasks.state.journal import unavailable
 
 log = logging.getLogger(__name__)
 
@@ -17,18 +20,27 @@ TROUBLE_PAUSE_S = 1.0
 async def again_and_again(work: Callable[[], Awaitable[float]], woken: asyncio.Event | None = None) -> None:
     """Do `work` for ever, with the pause in seconds that it returns, which `woken` ends early.
 
-    Whatever goes wrong, the next time may be better.
+    Whatever goes wrong, the next time may be better; the same trouble again is told once.
     """
-    woken = woken or asyncio.Event()
+    woken, told = woken or asyncio.Event(), ""
     while True:
         woken.clear()
         try:
             pause_s = await work()
         except Exception as trouble:
-            words = str(trouble) if isinstance(trouble, AfterwordError) else type(trouble).__name__
-            log.warning("%s: %s; trying again", work.__name__.strip("_"), words)
+            words = _words(trouble)
+            if words != told:
+                log.warning("%s: %s; trying again", work.__name__.strip("_"), words)
+            told = words
             await asyncio.sleep(TROUBLE_PAUSE_S)
             continue
+        told = ""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await woken.wait()
+
+
+def _words(trouble: Exception) -> str:
+    if isinstance(trouble, RedisError):
+        trouble = unavailable(trouble)
+    return str(trouble) if isinstance(trouble, AfterwordError) else type(trouble).__name__

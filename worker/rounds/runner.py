@@ -50,7 +50,7 @@ class Runner:
         """Begin what is due and has room; returns the seconds until the next look."""
         longest_s = self._services.settings.sweep_interval_s
         room = min(self._capacity - len(self._attempts), BATCH)
-        if self._attempts.stopping or room <= 0:
+        if self._attempts.stopping or room <= 0 or await self._services.eviction.trouble():
             return longest_s
         resend_ms = int(1000 * self._services.settings.resend_after_s)
         due = await self._services.ledger.dispatch(resend_ms, room, self._kinds)

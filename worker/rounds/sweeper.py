@@ -42,6 +42,7 @@ class Sweeper:
         self._services = services
         self._capacity = capacity
         self._tests: set[asyncio.Task[None]] = set()
+        self._mute = False
         self._about = About(
             host=socket.gethostname(),
             pid=os.getpid(),
@@ -68,14 +69,38 @@ class Sweeper:
                     await self._services.upkeep.goodbye(self._services.core.worker)
 
     async def _beat(self) -> float:
+        """Say that this worker lives. While Redis can't be told it is tried often: after an outage others wait for that alone
+        before they take silent workers for dead.
+        """
         services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
+        name, pulse = services.core.worker, services.pulse
         about = self._about.model_copy(update={"skew_ms": round(1000 * services.journal.clock.skew_s())})
-        await services.ledger.heartbeat(
-            services.core.worker, int(1000 * ttl_s), self._capacity, about.model_dump_json()
-        )
-        services.pulse.beat(at)
+        pulse.tries(at)
+        try:
+            async with asyncio.timeout(ttl_s / 2):
+                taken = await services.ledger.heartbeat(
+                    name, int(1000 * ttl_s), self._capacity, about.model_dump_json(), stalled=pulse.stalled
+                )
+        except (AfterwordError, RedisError, OSError) as trouble:  # a time-out is an OSError
+            self._unheard(trouble)
+            return ttl_s / 12
+        if self._mute:
+            log.warning("heartbeat: Redis takes it again")
+        self._mute = False
+        pulse.beat(at)
         self._watch_the_clock(services.journal.clock.skew_s())
-        return ttl_s / 3
+        for job_id in taken:
+            log.warning(
+                "job %s: was taken over while Redis was out of this worker's reach; no crash is counted", job_id
+            )
+            await services.ledger.forgive(job_id, name)
+        return max(ttl_s / 3 - (time.monotonic() - at), 0.0)
+
+    def _unheard(self, trouble: Exception) -> None:
+        if not self._mute:
+            words = str(trouble) if isinstance(trouble, AfterwordError) else "Redis doesn't answer."
+            log.error("heartbeat: %s Attempts wait, and go on when it takes writes again", words)
+        self._mute = True
 
     def _watch_the_clock(self, skew_s: float) -> None:
         """One line when this machine's clock turns out wrong, and one when it is right again."""

@@ -137,6 +137,7 @@ def _as_failure(error: Exception) -> Failure | None:
     from config.settings import ConfigError
     from tasks.errors import AfterwordError, Held
     from tasks.model import explain
+    from tasks.state.journal import unavailable
 
     match error:
         case ConfigError():
@@ -154,7 +155,10 @@ def _as_failure(error: Exception) -> Failure | None:
             )
         case OSError() if error.strerror and error.filename:
             return Failure(f"{error.filename}: {error.strerror}.", code="unavailable", advice="Check the path.")
-        case RedisError() | OSError():
+        case RedisError() | TimeoutError():
+            trouble = unavailable(error)
+            return Failure(trouble.message, code=trouble.code, advice=trouble.advice)
+        case OSError():
             words = " ".join(str(error).split())
             return Failure(f"{type(error).__name__}: {words}.", code="unavailable", advice="Run `afterword doctor`.")
         case ValueError():

@@ -46,6 +46,7 @@ class Event(StrEnum):
     DEAD = "job.dead"
     SUPERSEDED = "job.superseded"
     TAKEN_OVER = "job.taken_over"
+    FORGIVEN = "job.forgiven"
     GIVEN_BACK = "job.given_back"
     CANCELLED = "job.cancelled"
     RETRIED = "job.retried"

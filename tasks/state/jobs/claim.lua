@@ -13,7 +13,7 @@ local function everything()
     content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {}
 end
 
-if state == 'running' and get(id, 'claim') == args.claim then return {'exists', id, '', everything()} end
+if state == 'running' and get(id, 'claim') == args.claim then return {'exists', gate_of(destination).breaker.probe == id and 'probe' or '', '', everything()} end
 if state ~= 'queued' and state ~= 'retrying' then return {'refused', 'state', state} end
 local readable, command = pcall(cjson.decode, get(id, 'command'))
 local known = false
@@ -55,7 +55,8 @@ local function lease_of(name)
 end
 
 if gate.interval > 0 then redis.call('ZADD', key('starting', destination), int(now + 10000), id) end
-if gate.breaker.until_ms > 0 then redis.call('HSET', key('traffic', destination), 'probe', id) end
+local probe = gate.breaker.until_ms > 0
+if probe then redis.call('HSET', key('traffic', destination), 'probe', id, 'probe_ms', int(now)) end
 stop_waiting(id)
 if redis.call('HGET', subject, 'waiting') == id then redis.call('HDEL', subject, 'waiting') end
 redis.call('HSET', subject, 'running', id)
@@ -69,4 +70,4 @@ redis.call('ZADD', key('running', destination), int(now), id)
 redis.call('SADD', key('worker', args.worker, 'jobs'), id)
 note(id, 'attempt.started', {attempt = attempt, worker = args.worker})
 audit()
-return {'ok', '', '', everything()}
+return {'ok', probe and 'probe' or '', '', everything()}

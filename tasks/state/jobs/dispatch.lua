@@ -14,9 +14,13 @@ for _, destination in ipairs(redis.call('SMEMBERS', key('waiting'))) do
     redis.call('SREM', key('waiting'), destination)
   elseif gate.state == 'ready' and ours(due) then
     redis.call('ZREMRANGEBYSCORE', flying, '-inf', int(now))
+    local half_open = gate.breaker.until_ms > 0
+    if not half_open then pull_forward(destination, args.batch * 2) end
     local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
     local free = room(destination, gate, redis.call('ZCARD', key('running', destination)), redis.call('ZCARD', flying))
-    lane.wants = free > 0 and math.min(free, redis.call('ZCOUNT', due, '-inf', int(now))) or 0
+    -- the job that tries whether the destination answers again is the first one, due or not
+    lane.until_ms = half_open and '+inf' or int(now)
+    lane.wants = free > 0 and math.min(free, redis.call('ZCOUNT', due, '-inf', lane.until_ms)) or 0
     lane.gets = 0
     if lane.wants > 0 then lanes[#lanes + 1] = lane end
   end
@@ -39,7 +43,7 @@ local sent = {}
 for _, lane in ipairs(lanes) do
   local due, flying = key('due', lane.name), key('sent', lane.name)
   if lane.gets > 0 then
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, lane.gets)) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', lane.until_ms, 'LIMIT', 0, lane.gets)) do
       local sends = redis.call('HINCRBY', job_key(id), 'sends', 1)
       local again = now + args.resend_ms * math.min(2 ^ (sends - 1), 4)
       redis.call('ZADD', due, int(again), id)

@@ -1,4 +1,6 @@
 -- lapsed(args: batch): running jobs whose lease ran out or whose worker stopped its heartbeat; notes how many that one ran
+-- with jobs/silence
+if not can_tell() then return {} end
 local found = redis.call('ZRANGEBYSCORE', key('leases'), '-inf', int(now), 'LIMIT', 0, args.batch)
 for _, worker in ipairs(redis.call('ZRANGEBYSCORE', key('workers'), '-inf', int(now))) do
   local jobs = redis.call('SRANDMEMBER', key('worker', worker, 'jobs'), args.batch)

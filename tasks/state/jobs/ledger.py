@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -137,7 +138,7 @@ class Ledger(Reading):
         if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
             reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.data:
-            return Claimed.of(reply.data, job_of, subject_of)
+            return Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
         return NotClaimed(reply.reason, reply.detail)
@@ -284,11 +285,13 @@ class Ledger(Reading):
         if job is None or job.state is not JobState.RUNNING:
             return None
         ran = await self._redis.get(self._key("worker", job.worker or "", "ran"))
-        blame = job.blame + 1 / max(int(ran or 1), 1)
-        spent = quarantined(blame, job.crashes + 1, self._crash_limit)
+        left = await self._redis.exists(self._key("worker", job.worker or "", "left"))
+        share = 0 if left else 1 / max(int(ran or 1), 1)
+        blame = job.blame + share
+        spent = not left and quarantined(blame, job.crashes + 1, self._crash_limit)
         error = LastError(
             code="quarantined" if spent else "worker_lost",
-            message=f"The worker died or stalled during this attempt ({job.crashes + 1} times so far).",
+            message="The worker died or stalled during this attempt.",
             advice="See the worker's log before retrying it."
             if spent
             else "The next attempt looks at the remote side first.",
@@ -298,6 +301,7 @@ class Ledger(Reading):
             "token": job.token,
             "to": JobState.DEAD if spent else JobState.RETRYING,
             "blame": blame,
+            "share": share,
             "last_error": error.model_dump_json(),
         }
         facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
@@ -328,16 +332,31 @@ class Ledger(Reading):
             args["kinds"] = kinds
         return [text(i) for i in await self._journal.query("jobs/dispatch", args)]
 
-    async def heartbeat(self, worker: str, ttl_ms: int, capacity: int, about: str | None = None) -> None:
-        """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is.
+    async def heartbeat(
+        self, worker: str, ttl_ms: int, capacity: int, about: str | None = None, *, stalled: bool = False
+    ) -> list[str]:
+        """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is. Returns the
+        jobs that were taken from it though it lived, which are to be forgiven; none where it had `stalled`.
 
         `about` is the JSON of `tasks.state.workers.About`.
         """
-        facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about}
+        facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about, "stalled": stalled}
         clock = self._journal.clock
         asked = clock.asking()
-        _, now_ms = await self._journal.query("jobs/heartbeat", {k: v for k, v in facts.items() if v is not None})
+        _, now_ms, taken = await self._journal.query(
+            "jobs/heartbeat", {k: v for k, v in facts.items() if v is not None}
+        )
         clock.heard(int(now_ms) / 1000, asked)
+        return [text(job_id) for job_id in taken]
+
+    async def forgive(self, job_id: str, worker: str) -> None:
+        """Take back the crash that was counted for a worker that lived; a job that was quarantined for it goes on."""
+        facts = {"id": job_id, "worker": worker}
+        reply = await self._journal.commit("jobs/forgive", facts, Event.FORGIVEN, job=job_id, worker=worker)
+        job = await self.get(job_id) if reply.ok else None
+        if job and job.state is JobState.DEAD and job.last_error and job.last_error.code == "quarantined":
+            with suppress(Refused):  # a newer job of its subject is under way
+                await self.retry(job_id, f"worker:{worker}", "the worker lived: no crash")
 
     async def retry(
         self,

@@ -39,7 +39,14 @@ enter(id, args.to)
 found_by(id, args.terms)
 if waits then
   redis.call('HSET', subject, 'waiting', id)
-  wait_until(id, args.due_ms)
+  local due_ms, down = args.due_ms, args.sign == 'down' or args.sign == 'shut'
+  if down and redis.call('HGET', key('traffic', destination), 'probe') == id then
+    -- the next probe is another job, however far ahead all of them are due
+    local last = redis.call('ZREVRANGE', key('due', destination), 0, 0, 'WITHSCORES')
+    due_ms = math.max(due_ms, tonumber(last[2] or 0) + 1)
+  end
+  wait_until(id, due_ms)
+  if down then stalls(destination, id, due_ms) end
 elseif args.to ~= 'held' then
   finish(id, args.to)
   tell(id)

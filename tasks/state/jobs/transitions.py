@@ -83,7 +83,8 @@ class Lease:
 @dataclass(frozen=True)
 class Claimed:
     """A job taken for one attempt, with what the attempt needs, read in the same moment: what is known of its subject, and
-    as Redis has them its destination's record, its sealed content and the members of its issue.
+    as Redis has them its destination's record, its sealed content and the members of its issue. A `probe` tries whether a
+    destination that failed answers again.
     """
 
     job: Job
@@ -91,14 +92,20 @@ class Claimed:
     destination: Mapping[bytes, bytes]
     content: bytes | None = field(default=None, repr=False)
     members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    probe: bool = False
 
     @classmethod
     def of(
-        cls, data: tuple[Any, ...], job: Callable[[Mapping[bytes, bytes]], Job], subject: Callable[[Any], Subject]
+        cls,
+        data: tuple[Any, ...],
+        job: Callable[[Mapping[bytes, bytes]], Job],
+        subject: Callable[[Any], Subject],
+        *,
+        probe: bool = False,
     ) -> Claimed:
         """From the script's answer."""
         record, destination, known, content, members = data
-        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members))
+        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe)
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

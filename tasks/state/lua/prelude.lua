@@ -162,6 +162,7 @@ local function stop_waiting(id)
   local destination = get(id, 'destination')
   redis.call('ZREM', key('due', destination), id)
   redis.call('ZREM', key('sent', destination), id)
+  redis.call('ZREM', key('stalled', destination), id)
   redis.call('HDEL', job_key(id), 'due_ms', 'sends')
 end
 

@@ -1,5 +1,5 @@
 -- decisions: what a destination lets through now, for the scripts that say `-- with traffic/decisions`; all times in ms, by Redis's clock
-local LONGEST_COOLDOWN, LONGEST_PENALTY = 300000, 60000
+local LONGEST_COOLDOWN, LONGEST_PENALTY = 15000, 60000
 
 local function number(value, default) return tonumber(value or default) or default end
 
@@ -18,8 +18,8 @@ local function gcra(tat, from, interval, burst)
 end
 
 -- pure: the breaker after an attempt that shows the destination `up`, `busy`, `down`, `shut` (down, and it says so itself) or
--- nothing at all
-local function breaker_after(was, sign, job, at, limit, cooldown)
+-- nothing at all; a pause begins with the probe that failed, whose waiting for an answer is part of it
+local function breaker_after(was, sign, job, at, limit, cooldown, since)
   local down = sign == 'down' or sign == 'shut'
   if sign == 'up' or sign == 'busy' then return {failures = 0, last = '', opens = 0, until_ms = 0, probe = ''} end
   if was.until_ms > 0 then
@@ -29,7 +29,7 @@ local function breaker_after(was, sign, job, at, limit, cooldown)
     end
     local opens = math.min(was.opens + 1, 30)
     local rest = math.max(cooldown, math.min(cooldown * 2 ^ (opens - 1), LONGEST_COOLDOWN))
-    return {failures = was.failures + 1, last = job, opens = opens, until_ms = at + rest, probe = ''}
+    return {failures = was.failures + 1, last = job, opens = opens, until_ms = math.max(at, (since or at) + rest), probe = ''}
   end
   if not down or (sign ~= 'shut' and was.last == job) then return was end
   local now_is = {failures = was.failures + 1, last = job, opens = 0, until_ms = 0, probe = ''}
@@ -84,8 +84,30 @@ local function starting(destination)
   return redis.call('ZCARD', key('starting', destination))
 end
 
+-- a probe that has no answer for as long as a pause keeps the next one no longer
 local function probing(destination, gate)
-  return gate.breaker.probe ~= '' and redis.call('ZSCORE', key('running', destination), gate.breaker.probe) ~= false
+  local began = gate.breaker.probe ~= '' and redis.call('ZSCORE', key('running', destination), gate.breaker.probe)
+  return began and tonumber(began) > now - math.max(gate.cooldown, LONGEST_COOLDOWN)
+end
+
+-- jobs that wait for longer because the destination failed: they go on, in the order in which they would have, once it answers
+local function stalls(destination, id, due_ms) redis.call('ZADD', key('stalled', destination), int(due_ms), id) end
+
+local function go_on(destination)
+  local stalled, freed = key('stalled', destination), key('freed', destination)
+  if redis.call('EXISTS', stalled) == 1 then
+    redis.call('ZUNIONSTORE', freed, 2, freed, stalled)
+    redis.call('DEL', stalled)
+  end
+end
+
+local function pull_forward(destination, batch)
+  local found = redis.call('ZPOPMIN', key('freed', destination), batch)
+  for i = 1, #found, 2 do
+    local id = found[i]
+    local due = tonumber(redis.call('ZSCORE', key('due', destination), id) or '')
+    if due and due > now and not redis.call('ZSCORE', key('sent', destination), id) then wait_until(id, now) end
+  end
 end
 
 -- how many more jobs a destination lets start now
@@ -146,7 +168,8 @@ local function weigh(destination, job, sign)
   local record, traffic = key('destination', destination), key('traffic', destination)
   if redis.call('EXISTS', record) == 0 then return '' end
   local gate = gate_of(destination)
-  local was, is = gate.breaker, breaker_after(gate.breaker, sign, job, now, gate.limit, gate.cooldown)
+  local since = number(redis.call('HGET', traffic, 'probe_ms'), now)
+  local was, is = gate.breaker, breaker_after(gate.breaker, sign, job, now, gate.limit, gate.cooldown, since)
   if is ~= was then
     redis.call('HSET', traffic, 'failures', is.failures, 'last', is.last, 'opens', is.opens, 'until_ms', int(is.until_ms),
       'probe', is.probe)
@@ -161,5 +184,7 @@ local function weigh(destination, job, sign)
     end
   end
   if was.until_ms == 0 and is.until_ms > 0 then return 'opened' end
-  return was.until_ms > 0 and is.until_ms == 0 and 'closed' or ''
+  if was.until_ms == 0 or is.until_ms > 0 then return '' end
+  go_on(destination)
+  return 'closed'
 end

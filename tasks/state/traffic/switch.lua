@@ -14,6 +14,7 @@ end
 if args.forget then
   redis.call('HSET', record, 'not_before_ms', '0')
   redis.call('HDEL', traffic, 'failures', 'last', 'opens', 'until_ms', 'probe', 'room', 'throttles', 'pace_ms', 'pace_until_ms', 'probes')
+  go_on(args.name)
 end
 audit()
 wake()

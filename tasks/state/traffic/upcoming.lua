@@ -7,7 +7,7 @@ for _, destination in ipairs(redis.call('SMEMBERS', key('waiting'))) do
   if gate.state == 'ready' and first[2] then
     local open = gate.breaker.until_ms == 0
     if open or not probing(destination, gate) then
-      local from = math.max(tonumber(first[2]), gate.not_before, gate.breaker.until_ms)
+      local from = math.max(open and tonumber(first[2]) or 0, gate.not_before, gate.breaker.until_ms)
       local at = math.max(from, (slot(gate, from)))
       if at > now then next_ms = math.min(next_ms, at) end
     end

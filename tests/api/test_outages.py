@@ -1,0 +1,120 @@
+"""Redis is stopped, full, read-only, silent, or may delete records: every request has its answer, soon, and with the reason."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+
+from tests.api.conftest import PUBLISH, Api
+from tests.integration.redis_doors import SilentDoor
+from tests.integration.test_outages import full, named, read_only, stopped, without_replicas
+from worker.api.app import ANSWER_S
+from worker.api.serve import serve
+from worker.machine.embedded import EmbeddedValkey
+from worker.runtime import open_services
+
+REQUESTS = [
+    ("POST", "/v1/jobs", PUBLISH),
+    ("GET", "/v1/jobs", None),
+    ("PUT", "/v1/documents/doc-1", PUBLISH["document"]),
+    ("GET", "/v1/destinations", None),
+    ("POST", "/v1/jobs/x/cancel", {}),
+    ("GET", "/v1/audit", None),
+]
+MARGIN_S = 10  # for machines that do other work; the limits themselves are counted in seconds of silence
+
+
+@asynccontextmanager
+async def silent(server):
+    """What lies between lets nothing through."""
+    server.door.shut()
+    yield
+    server.door.open()
+
+
+@asynccontextmanager
+async def evicting(server):
+    """Its policy was changed to one that deletes records."""
+    async with Redis.from_url(server.url) as client:
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+        yield
+        await client.config_set("maxmemory-policy", "noeviction")
+
+
+OUTAGES = {
+    full: "redis_full",
+    read_only: "redis_read_only",
+    without_replicas: "redis_not_replicated",
+    stopped: "redis_absent",
+    silent: "redis_absent",
+}
+
+
+@pytest.fixture
+async def behind(tmp_path, settings, monkeypatch):
+    """The API over a Valkey of its own, behind a door; the policy is looked at each time."""
+    monkeypatch.setattr("worker.eviction.LOOK_EVERY_S", 0.0)
+    with EmbeddedValkey(tmp_path / "own") as server, SilentDoor(int(server.url.rpartition(":")[2][:-2])) as door:
+        server.door = door
+        through = f"{server.url.rpartition(':')[0]}:{door.port}/0"
+        async with open_services(settings.model_copy(update={"redis_url": through}), ANSWER_S) as services:
+            _, text = await services.access.create("test", ["submit", "read", "operate", "admin"], None, "test")
+            runner, port = await serve(services, "127.0.0.1", 0)
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S + MARGIN_S)) as session:
+                yield server, Api(f"http://127.0.0.1:{port}", session, text, services)
+            await runner.cleanup()
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=named)
+async def test_every_request_is_answered_with_the_reason(behind, outage):
+    """Also while many wait; `/healthz` doesn't ask Redis, and `/readyz` says what is wrong."""
+    server, api = behind
+    async with outage(server):
+        answers = await asyncio.gather(*(api.call(*request) for request in REQUESTS * 12))
+        assert {(answer.status, answer.problem) for answer in answers} == {(503, OUTAGES[outage])}
+        assert (await api.with_key(None).get("/healthz")).status == 200
+        ready = await api.with_key(None).get("/readyz")
+        assert ready.status == 503
+        (wrong,) = [check for check in ready.json["checks"] if not check["ok"]]
+        assert wrong["name"] == "redis"
+        assert wrong["detail"].startswith("Redis ")
+
+
+async def test_no_command_waits_for_longer_than_it_was_told(behind):
+    """The limit holds for all that a silent server is asked, connecting and trying again included."""
+    server, api = behind
+    async with stopped(server):
+        began = time.monotonic()
+        with pytest.raises(Exception, match="in time"):
+            await api.services.redis.ping()
+        assert time.monotonic() - began < ANSWER_S + MARGIN_S
+
+
+async def test_it_serves_again_as_soon_as_redis_does(behind):
+    """Connections that died in silence are not used again for long."""
+    server, api = behind
+    async with silent(server):
+        assert (await api.get("/v1/jobs")).status == 503
+    assert (await api.get("/v1/jobs")).status == 200
+
+
+async def test_nothing_is_accepted_while_redis_may_delete_records(behind, caplog):
+    """A policy that was changed under a running API is noticed, told once, and named."""
+    server, api = behind
+    await api.services.eviction.refuse()
+    async with evicting(server):
+        for request in (REQUESTS[0], REQUESTS[0], REQUESTS[2]):
+            answer = await api.call(*request)
+            assert (answer.status, answer.problem) == (503, "redis_evicts")
+            assert "allkeys-lru" in answer.text
+        checks = {check["name"]: check for check in (await api.with_key(None).get("/readyz")).json["checks"]}
+        assert "noeviction" in checks["memory"]["detail"]
+        assert checks["memory"]["ok"] is False
+        assert (await api.get("/v1/jobs")).status == 200
+    assert (await api.with_key(None).get("/readyz")).json["checks"][1]["ok"] is True
+    assert sum("may delete records" in line.getMessage() for line in caplog.records if line.levelname == "ERROR") <= 3
