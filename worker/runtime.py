@@ -187,6 +187,14 @@ class Services:
             span.note({"job": job.id, "destination": job.destination})
             return job
 
+    async def put(self, content: Document | Issue, actor: str) -> None:
+        """Store a document or issue, replacing the earlier one of that id. Raises `StateUnavailable`."""
+        await self.eviction.refuse()
+        if isinstance(content, Document):
+            await self.contents.put_document(content, actor)
+        else:
+            await self.contents.put_issue(content, actor)
+
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
         return await operations.retry(self.core, job_id, actor, reason)

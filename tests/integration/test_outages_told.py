@@ -100,6 +100,20 @@ async def test_nothing_starts_on_a_redis_that_may_delete_records(own, tmp_path, 
     assert "WRONG   memory" in doctor.stdout
 
 
+@pytest.mark.parametrize("kind", ["document", "issue"])
+async def test_a_command_stores_nothing_where_redis_may_delete_it(own, tmp_path, kind):
+    """What is stored for a later job is as much to be kept as the job."""
+    server, services = own
+    file = tmp_path / "content.json"
+    file.write_text(json.dumps({"id": "one", "title": "Incident", "content_md": "words"}))
+    async with evicting(server):
+        done = await command(services, server, kind, "put", str(file))
+    assert done.returncode == 1
+    assert "may delete records" in done.stderr
+    found = await services.contents.document("one") or await services.contents.issue("one")
+    assert found is None
+
+
 async def test_a_worker_begins_nothing_once_redis_may_delete_records_and_says_so_once(own, own_worker, monkeypatch):
     """The policy was changed under it; when it is right again, the jobs go on."""
     server, services = own

@@ -30,8 +30,7 @@ async def put_document(call: Call) -> Answer:
     identifier, given = cast(DocumentPath, call.path).doc_id, cast(DocumentIn, call.body)
     _same(identifier, given.id, "doc_id")
     document = given.content(identifier)
-    await call.services.eviction.refuse()
-    await call.services.contents.put_document(document, call.actor)
+    await call.services.put(document, call.actor)
     return Answer(Stored(id=document.id, title=document.title))
 
 
@@ -40,8 +39,7 @@ async def put_issue(call: Call) -> Answer:
     identifier, given = cast(IssuePath, call.path).issue_id, cast(IssueIn, call.body)
     _same(identifier, given.id, "issue_id")
     issue = given.content(identifier)
-    await call.services.eviction.refuse()
-    await call.services.contents.put_issue(issue, call.actor)
+    await call.services.put(issue, call.actor)
     return Answer(Stored(id=issue.id, title=issue.title))
 
 

@@ -84,7 +84,7 @@ def document_put(context: Context, file: str, attach: tuple[str, ...], **given: 
             code="empty_document",
             advice="Put the text into `content_md` of a JSON object, or give a Markdown file that isn't empty.",
         )
-    context.run(lambda services: services.contents.put_document(found, actor()))
+    context.run(lambda services: services.put(found, actor()))
     files = [attached.name for attached in found.attachments]
     context.show(
         {"id": found.id, "title": found.title, "attachments": files},
@@ -116,7 +116,7 @@ def issue() -> None:
 def issue_put(context: Context, file: str) -> None:
     """Store an issue from a JSON FILE, or from `-` (stdin), as the API takes it."""
     found = validated(Issue, read_object(file), file)
-    context.run(lambda services: services.contents.put_issue(found, actor()))
+    context.run(lambda services: services.put(found, actor()))
     context.show(
         {"id": found.id, "title": found.title},
         f"Issue {found.id} is stored. Create its incident: afterword incident {found.id}",

@@ -100,10 +100,10 @@ def show(context: Context, job_id: str) -> None:
 
 def shortest(ids: Sequence[str]) -> int:
     """How many characters of these ids tell them apart; at least as many as people are used to."""
-    sizes = range(SHORT, max(map(len, ids), default=SHORT))
-    return next(
-        (size for size in sizes if len({each[:size] for each in ids}) == len(ids)), len(max(ids, default="", key=len))
-    )
+    size = SHORT
+    while len({each[:size] for each in ids}) < len(set(ids)):
+        size += 1
+    return size
 
 
 def _readable(name: str, value: Any) -> str:

@@ -60,8 +60,8 @@ async def _deliver(context: Context, stack: Stack, title: str, text: str) -> int
     async with open_services(stack.own_settings) as services:
         document = Document(id="demo", title=title, content_md=text, issue_id="demo")
         issue = Issue(id="demo", title=title, description=text, severity=1, tags=("rca", "demo"))
-        await services.contents.put_document(document, "demo")
-        await services.contents.put_issue(issue, "demo")
+        await services.put(document, "demo")
+        await services.put(issue, "demo")
         jobs = [await services.submit(parse_command(command), actor="demo") for command in COMMANDS]
         ended = await _watch(context, services, [job.id for job in jobs])
         report = await services.audit.verify()
