@@ -117,7 +117,12 @@ async def submit(
             raise
         destination, max_age_ms = command.destination or undecided(command), 72 * 3600_000
     job_id = job_id or str(uuid.uuid4())
-    content = document or issue or await services.contents.about(command)
+    content: Document | Issue | None = document or issue
+    try:
+        content = content or await services.contents.about(command)
+    except KeyTrouble:
+        if not adopt or isinstance(command, PublishToConfluence):
+            raise  # which page it is depends on the document
     if content is None and not adopt:
         raise missing(command)
     family = subject_of(command, destination, content)

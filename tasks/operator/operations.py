@@ -10,7 +10,7 @@ from typing import Any
 from tasks.audited import AuditedTest
 from tasks.destinations import Destination
 from tasks.errors import AfterwordError, Refused
-from tasks.model import ConnectionReport, ConnectionStep, Job
+from tasks.model import ConnectionReport, ConnectionStep, Job, PublishToConfluence
 from tasks.operator.bulk import Progress, Verb, act_on_each
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 async def retry(services: Services, job_id: str, actor: str, reason: str = "") -> Job:
     """Queue a dead job again. Content that was put since then counts for what its subject is."""
     job = await services.ledger.require(job_id)
-    family = subject_of(job.command, job.destination, await services.contents.about(job.command))
+    page = isinstance(job.command, PublishToConfluence)
+    family = subject_of(job.command, job.destination, await services.contents.about(job.command) if page else None)
     subject = own_subject(job.command, family, job_id)
     record = await services.directory.get(job.destination)
     max_age_ms = int(record.settings.max_age_hours * 3600_000) if record else 72 * 3600_000

@@ -170,6 +170,18 @@ async def test_a_dead_job_for_missing_content_goes_on_once_it_was_put(services, 
     assert len(await sandbox.objects("confluence")) == 1
 
 
+async def test_an_issue_that_cant_be_opened_keeps_no_message_from_becoming_a_job(services, destinations):
+    """Nobody can refuse the message any more: the job waits for the key, and goes on once it is back."""
+    await services.contents.put_issue(ISSUE, "test")
+    name = f"{services.settings.prefix}:issue:{ISSUE.id}"
+    sealed = await services.redis.get(name)
+    await services.redis.set(name, b"v1.00000000.gone")
+    job = await submit(services, INCIDENT, adopt=True)
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.RETRYING
+    await services.redis.set(name, sealed)
+    assert (await run(services, job)).state is JobState.DELIVERED
+
+
 @pytest.mark.parametrize("fault", ["sign_in_203", "redirect_302", "hibernating"])
 async def test_a_page_instead_of_an_answer_suspends_the_destination_and_loses_nothing(
     services, sandbox, content, fault
