@@ -20,7 +20,9 @@ ASSETS = {
     "pages.css": "text/css",
     "paper.css": "text/css",
     "console.js": "text/javascript",
-    "people.js": "text/javascript",
+    "times.js": "text/javascript",
+    "navigation.js": "text/javascript",
+    "preview.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
