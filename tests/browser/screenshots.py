@@ -54,6 +54,8 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
         "job-held": f"/jobs/{jobs['held']}",
         "job-waiting": f"/jobs/{jobs['waiting']}",
         "text": f"/jobs/{jobs['held']}/text",
+        "edit-job": f"/jobs/{jobs['held']}/edit",
+        "reference": "/docs",
         "held": "/jobs?state=held",
         "bulk-ask": "/bulk?verb=retry&state=dead",
         "destinations": "/settings/destinations",
@@ -70,6 +72,7 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
 
 # Of all pictures those in the documentation, by their names there.
 DOCS = {
+    "overview-desktop-light": "console-overview",
     "jobs-desktop-light": "console",
     "job-desktop-dark": "console-job",
     "destinations-desktop-light": "console-destinations",

@@ -229,6 +229,9 @@ def test_a_job_is_named_by_any_unique_beginning_of_its_id(with_content, settings
     listed = cli("job", "list").stdout.splitlines()
     assert [row.split()[1] for row in listed if "incident-" in row] == ["incident-2", "incident-1"]
     assert cli.json("job", "cancel", "incident-2")["state"] == "cancelled"
+    assert cli.json("audit", "tail", "--job", "in[c]")[0]["data"]["job"] == "in[c]ident-3"
+    assert cli.json("audit", "tail", "--job", "incid", status=1)["error"]["code"] == "ambiguous_job"
+    assert cli.json("audit", "tail", "--job", "forgotten") == []
 
 
 def test_the_list_says_what_each_job_is_about_and_how_old_it_is(with_content):
@@ -240,6 +243,22 @@ def test_the_list_says_what_each_job_is_about_and_how_old_it_is(with_content):
     _, title, age, *rest = (cell.strip() for cell in row.split("│")[1:6])
     assert (title, rest) == ("Down [bold] [/nope]", ["queued", "snow"])
     assert age.endswith(" s")
+
+
+def test_a_cause_names_the_state_that_the_action_is_about(with_content):
+    """Only dead jobs are retried and only held ones released; several states can be cancelled."""
+    cli = with_content
+    for verb, state in (("retry", "dead"), ("release", "held")):
+        assert cli.json("job", verb, "--cause", "unknown_space")["state"] == state
+    cli("job", "cancel", "--cause", "unknown_space", status=2)
+
+
+def test_an_empty_list_says_whether_there_is_no_job_or_none_that_matches(with_content):
+    """Who searched doesn't want to hear how to submit one."""
+    cli = with_content
+    assert "Submit one" in cli("job", "list").stdout
+    for narrower in (("--search", "nowhere"), ("--since", "2h"), ("--state", "dead"), ("--kind", "confluence")):
+        assert "No job matches" in cli("job", "list", *narrower).stdout
 
 
 def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(with_content):

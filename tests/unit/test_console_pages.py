@@ -15,7 +15,7 @@ from worker.console.content import Screened
 from worker.console.job import attempts_of
 from worker.console.jobs import filter_of, possible, tabs
 from worker.console.publish import slug
-from worker.console.rendering import environment, marked, query
+from worker.console.rendering import coded, environment, marked, query
 
 ERROR = {"code": "throttled", "message": "Too many requests.", "status": 429, "excerpt": "slow down"}
 TIMELINE = [
@@ -132,3 +132,8 @@ def test_a_template_that_misses_a_name_fails_rather_than_showing_nothing():
 def test_a_scanner_that_fails_stops_the_job():
     assert Screened(action="hold", trouble="The scanner failed.").stops
     assert not Screened(action="redact").stops
+
+
+def test_code_between_backticks_is_shown_as_code_and_markup_as_words():
+    """What a description says is never markup."""
+    assert coded("`a<b>` and `<script>` ` alone") == "<code>a&lt;b&gt;</code> and <code>&lt;script&gt;</code> ` alone"

@@ -46,6 +46,7 @@ async def _newest(services: Services, count: int, job_id: str | None) -> list[Au
     """The newest entries, or the newest of one job, however far back they are; oldest first."""
     if job_id is None:
         return await services.audit.tail(count)
+    job_id = await services.ledger.whole_id(job_id)
     found: list[AuditEntry] = []
     position: str | None = None
     while len(found) < count and (entries := await services.audit.before(position, GROUP)):

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from tasks.model import KIND_OF_COMMAND, Job, JobState, content_id
-from tasks.operator.bulk import Progress, Verb
+from tasks.operator.bulk import APPLIES_TO, Progress, Verb
 from tasks.operator.operations import check_filter
 from tasks.state.jobs.overview import JobFilter
 from worker.cli.health import duration
@@ -21,6 +21,8 @@ from worker.terminal.moments import MOMENT, Moment
 from worker.terminal.watching import describe, finish, happened, sentence, wait_for
 from worker.titles import titles_of
 
+NONE_YET = "No job yet. Submit one: afterword publish DOC_ID --space KEY"
+NONE_MATCHES = "No job matches. `afterword job list` shows all."
 SHORT = 8  # characters of a job's id
 
 
@@ -48,6 +50,7 @@ def list_(
     context: Context, limit: int, state: str | None, since: Moment | None, until: Moment | None, **given: str | None
 ) -> None:
     """Show jobs, newest first."""
+    narrowed = any((state, since, until, *given.values()))
 
     async def look(services: Services) -> tuple[list[Job], dict[str, str], int]:
         now_ms = services.core.clock_ms()
@@ -72,7 +75,7 @@ def list_(
         table.add_row(*map(plain, cells))
     context.show(
         [describe(row) for row in jobs],
-        table if jobs else "No such job. Submit one: afterword publish DOC_ID --space KEY",
+        table if jobs else NONE_MATCHES if narrowed else NONE_YET,
     )
 
 
@@ -139,7 +142,9 @@ def _act(
         context.show(describe(done), f"Job {done.id} is {done.state.value}.")
         return
     if narrower.get("cause") and state is None:
-        raise click.UsageError("--cause needs --state.")
+        if len(APPLIES_TO[verb]) > 1:
+            raise click.UsageError("--cause needs --state here.")
+        state = APPLIES_TO[verb][0].value
     chosen = JobFilter(state=JobState(state) if state else None, **narrower)
     progress = context.run(lambda services: _all(context, services, verb, chosen, reason))
     meant = chosen.model_dump(mode="json", include={"state", "destination", "cause"})

@@ -56,7 +56,7 @@ async def verify(visit: Visit) -> web.StreamResponse:
 
 
 async def _page(visit: Visit, report: object) -> web.Response:
-    search, problem = _search(visit)
+    search, problem = await _search(visit)
     entries, older = await _find(visit, search, visit.asked("before"))
     return await visit.page(
         "audit.html",
@@ -78,7 +78,7 @@ async def export(visit: Visit) -> web.StreamResponse:
     """What the search finds, oldest first, one OCSF event a line. The whole trail carries signed checkpoints as well,
     so that `afterword audit verify --export FILE` can check it.
     """
-    search, _ = _search(visit)
+    search, _ = await _search(visit)
     name = f"audit-{datetime.fromtimestamp(visit.now_ms / 1000, UTC):%Y%m%dT%H%M%SZ}.jsonl"
     response = web.StreamResponse(
         headers={
@@ -133,7 +133,7 @@ async def _find(visit: Visit, search: Search, before: str) -> tuple[list[AuditEn
     return found, start
 
 
-def _search(visit: Visit) -> tuple[Search, str]:
+async def _search(visit: Visit) -> tuple[Search, str]:
     """What the address asks for, and what of it makes no sense."""
     times: dict[str, int] = {}
     problem = ""
@@ -146,6 +146,8 @@ def _search(visit: Visit) -> tuple[Search, str]:
         except (ValueError, OverflowError):
             problem = "A time is written as 2026-03-01T14:30 (UTC)."
     words = {name: visit.asked(name)[:200] for name in ("event", "job", "destination", "actor")}
+    if words["job"]:
+        words["job"] = await visit.services.ledger.whole_id(words["job"])
     return Search(**words, **times), problem
 
 

@@ -26,6 +26,7 @@ ASSETS = {
     "icon.svg": "image/svg+xml",
 }
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_CODE = re.compile(r"`([^`]+)`")
 STATE_WORDS = {
     "queued": "Queued",
     "running": "Running",
@@ -76,6 +77,7 @@ def environment() -> Environment:
         "part": part,
         "count": count,
         "milliseconds": milliseconds,
+        "coded": coded,
     }
     pages.globals |= {
         "asset": asset_address,
@@ -124,6 +126,11 @@ def ago(at_ms: float, now_ms: float) -> str:
 def milliseconds(value: float) -> str:
     """A latency: `84 ms`, `1.2 s`."""
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def coded(text: str) -> Markup:
+    """Words with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(Markup.escape(text))))  # noqa: S704 - escaped before
 
 
 def count(value: int) -> str:

@@ -59,6 +59,17 @@ class Reading:
             )
         return await self.require(found[0] if found else beginning)
 
+    async def whole_id(self, beginning: str) -> str:
+        """The whole id of the job that `find` finds; what was given where no such job is stored any more. Raises `Refused`
+        where several begin so.
+        """
+        try:
+            return (await self.find(beginning)).id
+        except Refused as refused:
+            if refused.code != "unknown_job":
+                raise
+            return beginning
+
     async def _beginning_with(self, beginning: str) -> builtins.list[str]:
         """Ids that begin so. Only people type beginnings, so Redis walks through the index, a part at a time."""
         pattern = _SPECIAL.sub(r"\\\g<0>", beginning) + "*"
