@@ -21,14 +21,14 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ParamSpec, TypeVar
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
 from tasks.audited import PATIENCE_S, AuditedRequests, Trail, overdue
 from tasks.cross_links import Ties
-from tasks.destinations import Work, destination_for
+from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import (
     AttemptFailed,
     DestinationTrouble,
@@ -70,10 +70,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPT_REQUESTS = 6
 REVOKED = "revoked"
-SHORT = 16_000  # characters and bytes that are screened or rendered in a few milliseconds
-P = ParamSpec("P")
-T = TypeVar("T")
-LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (15 + TURN_S + TEST_S)))
+MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
 
 @dataclass(frozen=True)
@@ -158,8 +155,9 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
+    lease = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (MARGIN_S + services.processes.longest_s)))
     claiming = asyncio.ensure_future(
-        patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
+        patiently(lambda: services.ledger.claim(job_id, services.worker, lease, claim), PATIENCE_S)
     )
     try:
         claimed = await asyncio.shield(claiming)
@@ -226,11 +224,8 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
     prepared = None
     if not job.follows:
         with services.tracing.span("screen", about(job)):
-            work = await _screen(services, job, work)
-        prepared = await _beside_the_loop(work, destination.prepare, work)
+            work, prepared = await _screened(services, job, work, record.settings)
         trail.needs = destination.needs(work.command, prepared.plan)
-        policy = services.policy.of(job.destination)
-        await _beside_the_loop(work, redaction.check_outgoing, prepared, policy, released=work.released)
 
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
@@ -335,23 +330,16 @@ def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
 # -- screening -------------------------------------------------------------------------------------------------------
 
 
-async def _screen(services: Services, job: Job, work: Work) -> Work:
-    """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    verdicts = await _beside_the_loop(work, redaction.verdicts_of, work, services.policy.of(job.destination))
-    findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
-    if findings:
-        actions = sorted({verdict.action for verdict in verdicts.values()})
-        await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
-    return redaction.redacted(work, verdicts)
-
-
-async def _beside_the_loop(work: Work, step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """The step's result; a thread works on it where the content is long. A short one takes less time than the hand-over."""
-    content = work.document.content_md if work.document else work.issue.description if work.issue else ""
-    files = work.document.attachments if work.document else ()
-    if len(content) + sum(len(file.content) for file in files) <= SHORT:
-        return step(*given, **named)
-    return await asyncio.to_thread(step, *given, **named)
+async def _screened(services: Services, job: Job, work: Work, settings: AnySettings) -> tuple[Work, Prepared[Any]]:
+    """The work with personal data redacted, and rendered; raises `Held` where policy stops it. Audited when anything was found."""
+    size = redaction.size_of(work.document or work.issue)
+    ready = await services.processes.run(size, redaction.outgoing, work, settings, services.policy.of(job.destination))
+    if ready.findings:
+        facts = {"findings": ready.findings, "actions": ready.actions}
+        await services.ledger.note(job.id, Event.SCREENED, facts)
+    if isinstance(ready.outcome, AttemptFailed):
+        raise ready.outcome
+    return ready.outcome
 
 
 # -- settle ----------------------------------------------------------------------------------------------------------

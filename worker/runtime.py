@@ -52,6 +52,7 @@ from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
 from worker.connections import certificate_trouble, open_redis
 from worker.policy import screening_policy
+from worker.processes import Processes
 from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
@@ -210,6 +211,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     redis = open_redis(settings)
     clock = Clock()
     sessions = Sessions(clock)
+    processes = Processes(settings.document_processes, settings.document_limit_s, clock.now_ms)
     tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
@@ -231,6 +233,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
+            processes=processes,
             tracing=tracing,
             look_first=settings.look_first,
         )
@@ -255,6 +258,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             pulse=pulse,
         )
     finally:
+        await processes.close()
         await sessions.close()
         await redis.aclose()
         await asyncio.to_thread(tracing.close)
