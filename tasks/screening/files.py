@@ -1,4 +1,4 @@
-"""What an attached file says: its text in whatever charset, and the texts inside archives and office files.
+"""What an attached file says: its text in whatever charset, and the texts inside archives, office files and PDFs.
 
 Bounded: an archive is unpacked up to `UNPACKED_BYTES` and `DEPTH` deep; what is larger, locked or of an unknown form is unreadable.
 A picture holds no text to screen but what stands in its metadata.
@@ -19,9 +19,12 @@ from typing import IO, cast
 
 from charset_normalizer import from_bytes
 
+from tasks.screening.pdf import UnreadablePdf, said_in
+
 UNPACKED_BYTES = 32_000_000
 ENTRIES = 500
 DEPTH = 3
+_PDF = b"%PDF-"
 _SAMPLE = 64_000  # bytes that a charset is told from
 _PICTURES = (
     b"\x89PNG\r\n\x1a\n",
@@ -62,7 +65,7 @@ class _Unreadable(Exception):
 def said_by(content: bytes) -> Said:
     """What the file says; `readable` is False where some of it can't be told."""
     if (
-        not content.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+        not content.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", _PDF))
         and not _is_picture(content)
         and (found := _decoded(content))
     ):
@@ -73,6 +76,7 @@ def said_by(content: bytes) -> Said:
         texts.extend(_inside(content, _Budget(), 0))
     except (
         _Unreadable,
+        UnreadablePdf,
         OSError,
         EOFError,
         ValueError,
@@ -87,18 +91,34 @@ def said_by(content: bytes) -> Said:
     return Said(tuple(texts))
 
 
+def is_quick(content: bytes) -> bool:
+    """Whether a file of this size is read in no time: plain text and pictures are, anything else may hold much more."""
+    if _is_picture(content):
+        return True
+    if content.startswith((b"PK", _PDF)) or content[257:262] == b"ustar":
+        return False
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 @dataclass
 class _Budget:
     left: int = UNPACKED_BYTES
     entries: int = ENTRIES
 
     def read(self, stream: IO[bytes]) -> bytes:
-        self.entries -= 1
-        content = stream.read(self.left + 1)
-        self.left -= len(content or b"")
+        content = stream.read(self.left + 1) or b""
+        self.spend(len(content))
+        return content
+
+    def spend(self, size: int, *, entries: int = 1) -> None:
+        self.entries -= entries
+        self.left -= size
         if self.left < 0 or self.entries < 0:
             raise _Unreadable
-        return content or b""
 
 
 def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
@@ -111,6 +131,13 @@ def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
     elif content.startswith(b"\x1f\x8b"):
         with gzip.open(io.BytesIO(content)) as unzipped:
             yield from _inside(budget.read(cast("IO[bytes]", unzipped)), budget, depth + 1)
+    elif content.startswith(_PDF):
+        for part in said_in(content):
+            budget.spend(len(part), entries=isinstance(part, bytes))
+            if isinstance(part, str):
+                yield part
+            else:
+                yield from _inside(part, budget, depth + 1)
     elif content.startswith(b"\xfd7zXZ"):
         with lzma.open(io.BytesIO(content)) as unpacked:
             yield from _inside(budget.read(unpacked), budget, depth + 1)
@@ -167,7 +194,7 @@ def _decoded(content: bytes) -> tuple[str, str] | None:
             content.decode("utf-8", "ignore").isascii() is False and _mostly(content)
         ):
             return content.decode("utf-8", "replace"), "utf-8"
-    if content.startswith(b"%PDF") or _controls(content[:_SAMPLE]):
+    if content.startswith(_PDF) or _controls(content[:_SAMPLE]):
         return None
     best = from_bytes(content[:_SAMPLE]).best()
     charset = best.encoding if best else "latin-1"
