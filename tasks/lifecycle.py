@@ -21,12 +21,13 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
-from tasks.audited import PATIENCE_S, AuditedRequests, Trail, overdue
+from tasks.audited import PATIENCE_S, Trail
 from tasks.cross_links import Ties
 from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import (
@@ -40,6 +41,7 @@ from tasks.errors import (
     StateUnavailable,
     Transient,
 )
+from tasks.exchanges import LOOKS, WRITES, exchanging
 from tasks.model import (
     KIND_OF_COMMAND,
     Callback,
@@ -56,19 +58,18 @@ from tasks.model import (
 from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
+from tasks.source import source_of
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.followups.links import Membership
-from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Shown, Submission
 from tasks.state.journal import patiently
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of, undecided
 from tasks.suspicion import TEST_S, TURN_S, examine
-from tasks.tracing import TracedRequests
 
 log = logging.getLogger(__name__)
 
-ATTEMPT_REQUESTS = 6
 REVOKED = "revoked"
 MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
@@ -155,7 +156,7 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
-    lease = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (MARGIN_S + services.processes.longest_s)))
+    lease = Lease(requests=LOOKS + WRITES, margin_ms=int(1000 * (MARGIN_S + services.processes.longest_s)))
     claiming = asyncio.ensure_future(
         patiently(lambda: services.ledger.claim(job_id, services.worker, lease, claim), PATIENCE_S)
     )
@@ -184,7 +185,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     job, trail = claimed.job, Trail()
     try:
         try:
-            receipt, link = await _deliver(services, claimed, trail)
+            receipt, link, shown = await _deliver(services, claimed, trail)
         except DestinationTrouble as trouble:
             if trail.record:
                 trail.finding = await examine(services, trail.record, trail.needs, trouble)
@@ -199,14 +200,18 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up", link=link)
+    settled = Settlement(
+        JobState.DELIVERED, Event.DELIVERED, receipt=receipt, shown=shown, doubt="clear", sign="up", link=link
+    )
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
         log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
     return ended
 
 
-async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[Receipt, Membership | None]:
+async def _deliver(
+    services: Services, claimed: Claimed, trail: Trail
+) -> tuple[Receipt, Membership | None, Shown | None]:
     job = claimed.job
     try:
         record = trail.record = await _destination_of(services, claimed)
@@ -219,39 +224,29 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    if job.follows and not record.settings.cross_links:
-        raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
-    prepared = None
-    if not job.follows:
-        with services.tracing.span("screen", about(job)):
-            work, prepared = await _screened(services, job, work, record.settings)
-        trail.needs = destination.needs(work.command, prepared.plan)
+    exchange = partial(exchanging, services, job, trail, record, destination, authorization)
+    if job.follows:
+        if not record.settings.cross_links:
+            raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
+        async with exchange() as http:
+            receipt = await destination.link(work, http)
+        return receipt, ties.after(job, receipt, work.document), None
 
-    budget_s = record.settings.total_timeout_s
-    doubt_s = budget_s + destination.write_lag_s
-    try:
-        async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
-            audited = AuditedRequests(
-                services.ledger,
-                services.vault,
-                services.clock_ms,
-                services.alive,
-                job,
-                record,
-                doubt_s,
-                trail,
-                limit,
-            )
-            recorder = TracedRequests(audited, services.tracing, about(job))
-            async with services.open_http(destination, authorization, recorder) as http:
-                if prepared is None:
-                    receipt = await destination.link(work, http)
-                else:
-                    http.keep_inside(prepared.texts.values())
-                    receipt = await destination.deliver(work, prepared, http, services.clock_ms)
-                return receipt, ties.after(job, receipt, work.document)
-    except TimeoutError:
-        raise overdue() from None
+    shown = claimed.subject.shown
+    if work.source and work.source == shown.source and claimed.subject.doubt_until_ms is None:
+        async with exchange(LOOKS) as http:
+            same = await destination.unchanged(work, http)
+        if same is not None:
+            receipt = same.model_copy(update={"warnings": shown.warnings})
+            return receipt, ties.after(job, receipt, work.document), shown
+    with services.tracing.span("screen", about(job)):
+        work, prepared = await _screened(services, job, work, record.settings)
+    trail.needs = destination.needs(work.command, prepared.plan)
+    async with exchange() as http:
+        http.keep_inside(prepared.texts.values())
+        receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+    shown = Shown(source=work.source, warnings=prepared.warnings)
+    return receipt, ties.after(job, receipt, work.document), shown
 
 
 async def _destination_of(services: Services, claimed: Claimed) -> DestinationRecord:
@@ -296,7 +291,9 @@ async def _load(
         links=ties.links,
         released=job.released,
     )
-    return work, ties
+    policy = services.policy.of(job.destination)
+    source = source_of(work, record.settings, policy, services.vault)
+    return work.model_copy(update={"source": source}), ties
 
 
 def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Command, Document | None, Issue | None]:

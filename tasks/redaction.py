@@ -11,7 +11,7 @@ from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import AttemptFailed, Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
-from tasks.screening.files import Said, is_quick, said_by
+from tasks.screening.files import Said, is_packed, said_by
 
 # Parts of a text's name that say how its findings are treated.
 _FIELD, _FIELD_NAME, _CONFIG, _ID, _FILE, _INSIDE = (
@@ -52,7 +52,7 @@ def outgoing(work: Work, settings: AnySettings, policy: Policy) -> Outgoing:
 def size_of(content: Document | Issue | None) -> int:
     """How much there is to work on, in characters and bytes. What is packed may hold more than anything else."""
     if isinstance(content, Document):
-        if not all(is_quick(file.content) for file in content.attachments):
+        if any(is_packed(file.content) for file in content.attachments):
             return sys.maxsize
         return len(content.content_md) + sum(len(file.content) for file in content.attachments)
     return len(content.description) if content else 0

@@ -25,6 +25,7 @@ UNPACKED_BYTES = 32_000_000
 ENTRIES = 500
 DEPTH = 3
 _PDF = b"%PDF-"
+_ARCHIVES = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 _SAMPLE = 64_000  # bytes that a charset is told from
 _PICTURES = (
     b"\x89PNG\r\n\x1a\n",
@@ -64,11 +65,7 @@ class _Unreadable(Exception):
 
 def said_by(content: bytes) -> Said:
     """What the file says; `readable` is False where some of it can't be told."""
-    if (
-        not content.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", _PDF))
-        and not _is_picture(content)
-        and (found := _decoded(content))
-    ):
+    if not content.startswith((*_ARCHIVES, _PDF)) and not _is_picture(content) and (found := _decoded(content)):
         text, charset = found
         return Said((text,), charset)
     texts: list[str] = []
@@ -91,17 +88,9 @@ def said_by(content: bytes) -> Said:
     return Said(tuple(texts))
 
 
-def is_quick(content: bytes) -> bool:
-    """Whether a file of this size is read in no time: plain text and pictures are, anything else may hold much more."""
-    if _is_picture(content):
-        return True
-    if content.startswith((b"PK", _PDF)) or content[257:262] == b"ustar":
-        return False
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def is_packed(content: bytes) -> bool:
+    """Whether a file may hold far more than its size says: an archive, an office file or a PDF."""
+    return content.startswith((*_ARCHIVES, _PDF)) or content[257:262] == b"ustar"
 
 
 @dataclass

@@ -173,11 +173,11 @@ def test_a_pdf_without_findings_passes():
     assert leaving(page("a.pdf", pdf("The pool was exhausted"))).document.attachments[0].name == "a.pdf"
 
 
-@pytest.mark.parametrize("content", [FILES["PDF"], FILES["zip"], FILES["tar.gz"], FILES["Latin-1"]])
+@pytest.mark.parametrize("content", [FILES["PDF"], FILES["zip"], FILES["tar.gz"]])
 def test_what_may_hold_more_than_it_shows_is_worked_on_where_it_can_be_ended(content):
     """A few kB of an archive or a PDF can hold megabytes, or take minutes."""
     assert size_of(page("a.bin", content).document) > 1_000_000
-    assert size_of(page("a.log", FILES["UTF-8"]).document) < 1_000
+    assert size_of(page("a.log", FILES["Latin-1"]).document) < 1_000
 
 
 def test_a_picture_passes():

@@ -90,6 +90,7 @@ class Processes:
 
     async def _answer(self, call: bytes) -> Answer:
         for _ in range(TRIES):
+            self._idle = [process for process in self._idle if process.returncode is None]
             process = self._idle.pop() if self._idle else await self._start()
             try:
                 async with asyncio.timeout(self._limit_s):

@@ -17,7 +17,7 @@ from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
 from tasks.destinations.confluence.links import link_page
-from tasks.destinations.confluence.page import Keeper
+from tasks.destinations.confluence.page import Keeper, untouched
 from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
 from tasks.destinations.confluence.verdict import verdict
@@ -140,7 +140,7 @@ class Confluence(Destination[ConfluenceSettings]):
             appearance=page.appearance,
             warnings=warnings,
         )
-        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan)
+        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan, warnings)
 
     def dialect(self, http: Http) -> Dialect:
         """The API this site speaks."""
@@ -149,6 +149,10 @@ class Confluence(Destination[ConfluenceSettings]):
     def _keeper(self, work: Work, plan: PagePlan, http: Http, now_ms: Callable[[], int]) -> Keeper:
         policy = Policy(**self.settings.model_dump(include=set(Policy.model_fields)))
         return Keeper(self.dialect(http), work, plan, policy, now_ms)
+
+    async def unchanged(self, work: Work, http: Http) -> Receipt | None:
+        """The page's receipt, if its property names this source and the version that the page still has."""
+        return await untouched(self.dialect(http), work)
 
     async def deliver(self, work: Work, prepared: Prepared[PagePlan], http: Http, now_ms: Callable[[], int]) -> Receipt:
         """Update the subject's page, or create it."""
