@@ -29,6 +29,7 @@ from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, rende
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
+MOST_WARNINGS = 20  # that a receipt holds
 WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
@@ -128,7 +129,7 @@ class Confluence(Destination[ConfluenceSettings]):
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
-        warnings = page.warnings
+        warnings = _first(page.warnings)
         if settings.minor_edit and settings.flavor == "cloud":
             warnings += ("Cloud's API has no minor edit: watchers hear of this version.",)
         plan = PagePlan(
@@ -208,6 +209,13 @@ class Confluence(Destination[ConfluenceSettings]):
         return steps
 
 
+def _first(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as a receipt holds, and how many more there are."""
+    more = len(warnings) - MOST_WARNINGS
+    rest = (f"and {more} more: `afterword render FILE --for confluence --warnings` lists them",) if more > 0 else ()
+    return (*warnings[:MOST_WARNINGS], *rest)
+
+
 def _sent_bytes(body: str) -> int:
     """A body's length in a request, where JSON escapes it."""
     return len(json.dumps(body))
@@ -230,8 +238,8 @@ def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> Rende
             "body": page.body + end,
             "attachments": (*page.attachments, whole),
             "warnings": (
-                *page.warnings,
                 f"The document is too long for a page: it was cut, and attached whole as {WHOLE}.",
+                *page.warnings,
             ),
         }
     )
