@@ -33,7 +33,7 @@ class DestinationSettings(Frozen):
     total_timeout_s: float = Field(default=30.0, gt=0, le=300)
     max_attempts: int = Field(default=16, ge=1, le=100)
     max_age_hours: float = Field(default=72.0, gt=0, le=24 * 30)
-    concurrency: int = Field(default=8, ge=1, le=200)
+    concurrency: int = Field(default=24, ge=1, le=200)
     write_lag_s: float = Field(default=5.0, ge=0, le=600)
     cross_links: bool = True
     rate_per_s: float | None = Field(default=None, ge=0.05, le=1000)
