@@ -80,6 +80,17 @@ class Settings(BaseSettings):
         default=3, ge=1, le=1000, description="a job that crashed this many workers in a row ends as dead (quarantined)"
     )
     drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    document_processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="processes in which each worker (and the API) renders and screens contents over 100 kB",
+    )
+    document_limit_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="how long rendering and screening such a content may take; then its job is held",
+    )
     look_first: bool = Field(
         default=False,
         description="look for a subject's object before the first one is created: for when Redis was lost or restored",

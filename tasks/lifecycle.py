@@ -21,14 +21,15 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
-from tasks.audited import PATIENCE_S, AuditedRequests, Trail, is_outage, overdue
+from tasks.audited import PATIENCE_S, Trail, is_outage
 from tasks.cross_links import Ties
-from tasks.destinations import Work, destination_for
+from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import (
     AttemptFailed,
     DestinationTrouble,
@@ -40,6 +41,7 @@ from tasks.errors import (
     StateUnavailable,
     Transient,
 )
+from tasks.exchanges import LOOKS, WRITES, exchanging
 from tasks.model import (
     KIND_OF_COMMAND,
     Callback,
@@ -56,24 +58,20 @@ from tasks.model import (
 from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
+from tasks.source import source_of
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.followups.links import Membership
-from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Shown, Submission
 from tasks.state.journal import patiently
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of, undecided
 from tasks.suspicion import TEST_S, TURN_S, examine
-from tasks.tracing import TracedRequests
 
 log = logging.getLogger(__name__)
 
-ATTEMPT_REQUESTS = 6
 REVOKED = "revoked"
-SHORT = 16_000  # characters and bytes that are screened or rendered in a few milliseconds
-P = ParamSpec("P")
-T = TypeVar("T")
-LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (15 + TURN_S + TEST_S)))
+MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
 
 @dataclass(frozen=True)
@@ -158,8 +156,9 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
+    lease = Lease(requests=LOOKS + WRITES, margin_ms=int(1000 * (MARGIN_S + services.processes.longest_s)))
     claiming = asyncio.ensure_future(
-        patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
+        patiently(lambda: services.ledger.claim(job_id, services.worker, lease, claim), PATIENCE_S)
     )
     try:
         claimed = await asyncio.shield(claiming)
@@ -186,7 +185,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     job, trail = claimed.job, Trail(probe=claimed.probe)
     try:
         try:
-            receipt, link = await _deliver(services, claimed, trail)
+            receipt, link, shown = await _deliver(services, claimed, trail)
         except DestinationTrouble as trouble:
             if trail.record:
                 trail.finding = await examine(services, trail.record, trail.needs, trouble)
@@ -201,14 +200,18 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up", link=link)
+    settled = Settlement(
+        JobState.DELIVERED, Event.DELIVERED, receipt=receipt, shown=shown, doubt="clear", sign="up", link=link
+    )
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
         log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
     return ended
 
 
-async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[Receipt, Membership | None]:
+async def _deliver(
+    services: Services, claimed: Claimed, trail: Trail
+) -> tuple[Receipt, Membership | None, Shown | None]:
     job = claimed.job
     try:
         record = trail.record = await _destination_of(services, claimed)
@@ -221,42 +224,29 @@ async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    if job.follows and not record.settings.cross_links:
-        raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
-    prepared = None
-    if not job.follows:
-        with services.tracing.span("screen", about(job)):
-            work = await _screen(services, job, work)
-        prepared = await _beside_the_loop(work, destination.prepare, work)
-        trail.needs = destination.needs(work.command, prepared.plan)
-        policy = services.policy.of(job.destination)
-        await _beside_the_loop(work, redaction.check_outgoing, prepared, policy, released=work.released)
+    exchange = partial(exchanging, services, job, trail, record, destination, authorization)
+    if job.follows:
+        if not record.settings.cross_links:
+            raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
+        async with exchange() as http:
+            receipt = await destination.link(work, http)
+        return receipt, ties.after(job, receipt, work.document), None
 
-    budget_s = record.settings.total_timeout_s
-    doubt_s = budget_s + destination.write_lag_s
-    try:
-        async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
-            audited = AuditedRequests(
-                services.ledger,
-                services.vault,
-                services.clock_ms,
-                services.alive,
-                job,
-                record,
-                doubt_s,
-                trail,
-                limit,
-            )
-            recorder = TracedRequests(audited, services.tracing, about(job))
-            async with services.open_http(destination, authorization, recorder) as http:
-                if prepared is None:
-                    receipt = await destination.link(work, http)
-                else:
-                    http.keep_inside(prepared.texts.values())
-                    receipt = await destination.deliver(work, prepared, http, services.clock_ms)
-                return receipt, ties.after(job, receipt, work.document)
-    except TimeoutError:
-        raise overdue() from None
+    shown = claimed.subject.shown
+    if work.source and work.source == shown.source and claimed.subject.doubt_until_ms is None:
+        async with exchange(LOOKS) as http:
+            same = await destination.unchanged(work, http)
+        if same is not None:
+            receipt = same.model_copy(update={"warnings": shown.warnings})
+            return receipt, ties.after(job, receipt, work.document), shown
+    with services.tracing.span("screen", about(job)):
+        work, prepared = await _screened(services, job, work, record.settings)
+    trail.needs = destination.needs(work.command, prepared.plan)
+    async with exchange() as http:
+        http.keep_inside(prepared.texts.values())
+        receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+    shown = Shown(source=work.source, warnings=prepared.warnings)
+    return receipt, ties.after(job, receipt, work.document), shown
 
 
 async def _destination_of(services: Services, claimed: Claimed) -> DestinationRecord:
@@ -301,7 +291,9 @@ async def _load(
         links=ties.links,
         released=job.released,
     )
-    return work, ties
+    policy = services.policy.of(job.destination)
+    source = source_of(work, record.settings, policy, services.vault)
+    return work.model_copy(update={"source": source}), ties
 
 
 def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Command, Document | None, Issue | None]:
@@ -335,23 +327,16 @@ def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
 # -- screening -------------------------------------------------------------------------------------------------------
 
 
-async def _screen(services: Services, job: Job, work: Work) -> Work:
-    """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    verdicts = await _beside_the_loop(work, redaction.verdicts_of, work, services.policy.of(job.destination))
-    findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
-    if findings:
-        actions = sorted({verdict.action for verdict in verdicts.values()})
-        await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
-    return redaction.redacted(work, verdicts)
-
-
-async def _beside_the_loop(work: Work, step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """The step's result; a thread works on it where the content is long. A short one takes less time than the hand-over."""
-    content = work.document.content_md if work.document else work.issue.description if work.issue else ""
-    files = work.document.attachments if work.document else ()
-    if len(content) + sum(len(file.content) for file in files) <= SHORT:
-        return step(*given, **named)
-    return await asyncio.to_thread(step, *given, **named)
+async def _screened(services: Services, job: Job, work: Work, settings: AnySettings) -> tuple[Work, Prepared[Any]]:
+    """The work with personal data redacted, and rendered; raises `Held` where policy stops it. Audited when anything was found."""
+    size = redaction.size_of(work.document or work.issue)
+    ready = await services.processes.run(size, redaction.outgoing, work, settings, services.policy.of(job.destination))
+    if ready.findings:
+        facts = {"findings": ready.findings, "actions": ready.actions}
+        await services.ledger.note(job.id, Event.SCREENED, facts)
+    if isinstance(ready.outcome, AttemptFailed):
+        raise ready.outcome
+    return ready.outcome
 
 
 # -- settle ----------------------------------------------------------------------------------------------------------

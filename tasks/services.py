@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from tasks.destinations import Destination
 from tasks.http.exchange import Http, Recorder
@@ -17,6 +17,9 @@ from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class OpenHttp(Protocol):
     """Opens the guarded client of a destination: keep-alive sessions belong to the process, recorders to an attempt."""
@@ -25,6 +28,23 @@ class OpenHttp(Protocol):
         self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
     ) -> AbstractAsyncContextManager[Http]:
         """A client for the time of one attempt."""
+        ...
+
+
+class Processes(Protocol):
+    """Works on texts without keeping anything else waiting: short ones here, long ones in processes that can be ended."""
+
+    @property
+    def longest_s(self) -> float:
+        """The longest time until `run` returns or raises, in seconds."""
+        ...
+
+    async def run(self, size: int, step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        """The result of a pure, picklable step over texts of that size, in characters and bytes.
+
+        Raises what the step raises, `Held` where it takes too long or ends the process, and `Throttled` where there is
+        no room for it.
+        """
         ...
 
 
@@ -44,6 +64,7 @@ class Services:
     open_http: OpenHttp
     policy: Policy
     worker: str
+    processes: Processes
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True

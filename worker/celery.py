@@ -29,15 +29,14 @@ from config.settings import ConfigError, settings_for
 from tasks import progress
 from tasks.destinations import KINDS
 from tasks.errors import AfterwordError, Refused, StateUnavailable
-from tasks.markup import azure_devops, confluence, servicenow
 from tasks.model import CommandName
-from tasks.screening import scan
 from tasks.tracing import checked_traceparent
 from worker import control
 from worker.adoption import adopt
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
+from worker.processes.warm import warm_up
 from worker.rounds.callbacks import Callbacks
 from worker.rounds.checkpoints import log_checkpoints
 from worker.rounds.runner import Runner
@@ -256,14 +255,6 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
     command = click.get_current_context(silent=True)
     asked = command is not None and command.get_parameter_source("concurrency") is ParameterSource.COMMANDLINE
     app.asked_concurrency = options.get("concurrency") if asked else None
-
-
-def warm_up() -> None:
-    """Have parser, patterns and the engine of screening in memory before the first attempt needs them."""
-    text = "# Ready\n\nCall +44 20 7946 0000 or write to a@example.com about `password=<yours>`."
-    scan(text)
-    for target in (confluence, azure_devops, servicenow):
-        target.render(text)
 
 
 @signals.worker_ready.connect

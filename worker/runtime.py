@@ -53,6 +53,7 @@ from worker.attempts import Attempts, cancel_all
 from worker.connections import ANSWER_S, certificate_trouble, open_redis
 from worker.eviction import Eviction
 from worker.policy import screening_policy
+from worker.processes import Processes
 from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
@@ -225,6 +226,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     eviction = Eviction(redis)
     clock = Clock()
     sessions = Sessions(clock)
+    processes = Processes(settings.document_processes, settings.document_limit_s, clock.now_ms)
     tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
@@ -248,6 +250,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
+            processes=processes,
             tracing=tracing,
             look_first=settings.look_first,
         )
@@ -273,6 +276,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             eviction=eviction,
         )
     finally:
+        await processes.close()
         await sessions.close()
         await redis.aclose()
         await asyncio.to_thread(tracing.close)

@@ -33,7 +33,7 @@ class DestinationSettings(Frozen):
     total_timeout_s: float = Field(default=30.0, gt=0, le=300)
     max_attempts: int = Field(default=16, ge=1, le=100)
     max_age_hours: float = Field(default=72.0, gt=0, le=24 * 30)
-    concurrency: int = Field(default=8, ge=1, le=200)
+    concurrency: int = Field(default=24, ge=1, le=200)
     write_lag_s: float = Field(default=5.0, ge=0, le=600)
     cross_links: bool = True
     rate_per_s: float | None = Field(default=None, ge=0.05, le=1000)
@@ -65,7 +65,8 @@ class Work(Frozen):
 
     `previous` is the receipt of an earlier delivery of the subject. With `doubt_until_ms` set an earlier write may
     exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds). `tried` is what
-    that write said the object could be found by. `links` lead to the issue's other objects.
+    that write said the object could be found by. `links` lead to the issue's other objects. `source` is the digest of all that
+    decides how the object looks.
     """
 
     job_id: str
@@ -78,6 +79,7 @@ class Work(Frozen):
     tried: str = ""
     links: tuple[Link, ...] = ()
     released: bool = False
+    source: str = ""
 
     def settle_doubt(self, now_ms: int) -> None:
         """Permit a new write after a look-up that found nothing; raises `Unsettled` while it is too early."""
@@ -120,10 +122,11 @@ SettingsT = TypeVar("SettingsT", bound=DestinationSettings)
 
 @dataclass(frozen=True)
 class Prepared(Generic[Plan]):
-    """What will be sent: `texts` for the last screening, `plan` for the delivery."""
+    """What will be sent: `texts` for the last screening, `plan` for the delivery. `warnings` say what doesn't look as written."""
 
     texts: Mapping[str, str]
     plan: Plan
+    warnings: tuple[str, ...] = ()
 
 
 class Destination(ABC, Generic[SettingsT]):
@@ -159,6 +162,13 @@ class Destination(ABC, Generic[SettingsT]):
     @abstractmethod
     def prepare(self, work: Work) -> Prepared[Any]:
         """Render the content. Pure; raises `Permanent` for arguments that can't work."""
+
+    async def unchanged(self, work: Work, http: Http) -> Receipt | None:
+        """The receipt of an object that shows the work's `source` already, untouched since; None where that isn't certain.
+
+        Found out by reading only, before anything is rendered.
+        """
+        return None
 
     @abstractmethod
     async def deliver(self, work: Work, prepared: Prepared[Any], http: Http, now_ms: Callable[[], int]) -> Receipt:

@@ -6,14 +6,13 @@ out: its intent is refused.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks import cross_links, redaction
 from tasks.audited import AuditedTest
 from tasks.destinations import Preview, Work, destination_for
-from tasks.errors import KeyTrouble, Permanent, Refused
+from tasks.errors import AttemptFailed, KeyTrouble, Permanent, Refused
 from tasks.http.exchange import Exchange, Origin, Request
 from tasks.model import KIND_OF_COMMAND, PublishToConfluence
 from tasks.services import Services
@@ -43,10 +42,12 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
         authorization = destination.authorization(services.directory.secret(record))
     except KeyTrouble as trouble:
         raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy.of(record.name))
-    work = redaction.redacted(work, verdicts)
-    prepared = await asyncio.to_thread(destination.prepare, work)
-    await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy.of(record.name), released=False)
+    ready = await services.processes.run(
+        redaction.size_of(document), redaction.outgoing, work, record.settings, services.policy.of(record.name)
+    )
+    if isinstance(ready.outcome, AttemptFailed):
+        raise ready.outcome
+    work, prepared = ready.outcome
     recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
     async with services.open_http(destination, authorization, recorder) as http:
         return await destination.preview(work, prepared, http)

@@ -90,7 +90,7 @@ async def _replace(visit: Visit, job: Job, command: Command, content: Document |
 
 async def _look(visit: Visit, job: Job, command: Command, content: Document | Issue) -> dict[str, Any]:
     record = await visit.services.destinations.require(job.destination)
-    shown = await preview(record.settings, command, content, visit.services.core.policy)
+    shown = await preview(visit, record.settings, command, content)
     return {"screened": await screened(visit, content), "preview": shown}
 
 

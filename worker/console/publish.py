@@ -141,10 +141,9 @@ async def _submit(
 
 
 async def _look(visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue) -> dict[str, Any]:
-    policy = visit.services.core.policy
     return {
         "screened": await screened(visit, content),
-        "preview": await preview(record.settings, command, content, policy),
+        "preview": await preview(visit, record.settings, command, content),
     }
 
 

@@ -17,7 +17,7 @@ from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
 from tasks.destinations.confluence.links import link_page
-from tasks.destinations.confluence.page import Keeper
+from tasks.destinations.confluence.page import Keeper, untouched
 from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
 from tasks.destinations.confluence.verdict import verdict
@@ -29,6 +29,7 @@ from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, rende
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
+MOST_WARNINGS = 20  # that a receipt holds
 WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
@@ -128,7 +129,7 @@ class Confluence(Destination[ConfluenceSettings]):
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
-        warnings = page.warnings
+        warnings = _first(page.warnings)
         if settings.minor_edit and settings.flavor == "cloud":
             warnings += ("Cloud's API has no minor edit: watchers hear of this version.",)
         plan = PagePlan(
@@ -140,7 +141,7 @@ class Confluence(Destination[ConfluenceSettings]):
             appearance=page.appearance,
             warnings=warnings,
         )
-        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan)
+        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan, warnings)
 
     def dialect(self, http: Http) -> Dialect:
         """The API this site speaks."""
@@ -149,6 +150,10 @@ class Confluence(Destination[ConfluenceSettings]):
     def _keeper(self, work: Work, plan: PagePlan, http: Http, now_ms: Callable[[], int]) -> Keeper:
         policy = Policy(**self.settings.model_dump(include=set(Policy.model_fields)))
         return Keeper(self.dialect(http), work, plan, policy, now_ms)
+
+    async def unchanged(self, work: Work, http: Http) -> Receipt | None:
+        """The page's receipt, if its property names this source and the version that the page still has."""
+        return await untouched(self.dialect(http), work)
 
     async def deliver(self, work: Work, prepared: Prepared[PagePlan], http: Http, now_ms: Callable[[], int]) -> Receipt:
         """Update the subject's page, or create it."""
@@ -204,6 +209,13 @@ class Confluence(Destination[ConfluenceSettings]):
         return steps
 
 
+def _first(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as a receipt holds, and how many more there are."""
+    more = len(warnings) - MOST_WARNINGS
+    rest = (f"and {more} more: `afterword render FILE --for confluence --warnings` lists them",) if more > 0 else ()
+    return (*warnings[:MOST_WARNINGS], *rest)
+
+
 def _sent_bytes(body: str) -> int:
     """A body's length in a request, where JSON escapes it."""
     return len(json.dumps(body))
@@ -226,8 +238,8 @@ def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> Rende
             "body": page.body + end,
             "attachments": (*page.attachments, whole),
             "warnings": (
-                *page.warnings,
                 f"The document is too long for a page: it was cut, and attached whole as {WHOLE}.",
+                *page.warnings,
             ),
         }
     )

@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, shown?, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
 -- with traffic/decisions
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -22,7 +22,10 @@ if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
   redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_ms', int(now))
   -- A job that only brings links up to date delivers no content: a job held before it may still be released.
-  if not get(id, 'follows') then redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id) end
+  -- It leaves what the object shows of a content, too.
+  if not get(id, 'follows') then
+    redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id, 'shown', args.shown or '')
+  end
   local family = get(id, 'family')
   if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'delivered_ms', int(now)) end
 end

@@ -12,15 +12,23 @@ from tasks.state.followups.links import Membership
 from tasks.state.traffic.limiter import Sign
 
 
+class Shown(Frozen):
+    """The content that was delivered last, by the digest of all that decides how it looks, and what was warned of then."""
+
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 class Subject(Frozen):
     """What is known of the one remote object: its last receipt and when that came, until when an earlier write is in
-    doubt, and (sealed) what that write said the object could be found by. Times in epoch milliseconds.
+    doubt, (sealed) what that write said the object could be found by, and what it shows. Times in epoch milliseconds.
     """
 
     receipt: Receipt | None = None
     delivered_ms: int | None = None
     doubt_until_ms: int | None = None
     tried: str | None = None
+    shown: Shown = Shown()
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Settlement:
     counted: bool = True
     error: LastError | None = None
     receipt: Receipt | None = None
+    shown: Shown | None = None
     doubt: str | int = "keep"
     suspected: bool = False
     sign: Sign | None = None
