@@ -19,6 +19,7 @@ from tasks.state.audit.verification import AuditReport
 from tasks.state.upkeep.trimming import trim
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
+from worker.terminal.root import FAILED, UNKNOWN
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
@@ -65,9 +66,12 @@ def _line(entry: AuditEntry) -> str:
 @click.option("--export", "exported", type=click.Path(path_type=Path), help="Verify an export instead of the trail.")
 @common
 def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> None:
-    """Verify every entry and chain, and compare them with checkpoints; exit 1 if anything is wrong.
+    """Verify every entry and chain, and compare them with what is known outside Redis.
 
-    Checkpoints in the data folder are used without being named.
+    Exit 0: complete since the moment it says. Exit 1: something was changed or is missing. Exit 4: nothing is wrong, but
+    whether entries are missing can't be known, because nothing outside Redis was found to compare them with.
+
+    Checkpoints that are kept (AFTERWORD_CHECKPOINTS) or in the data folder are used without being named.
     """
     own = context.settings.data / CHECKPOINTS
     points = [point for file in (*files, *([own] if own.exists() else [])) for point in read_checkpoints(_lines(file))]
@@ -75,15 +79,39 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
     async def check(services: Services) -> AuditReport:
         if exported is not None:
             return trail.verify_export(services.vault, _exported(exported))
-        return await services.audit.verify(points)
+        with context.progress("Verifying") as tell:
+            return await services.audit.verify(points, tell)
 
     report = context.run(check)
-    against = f", compared with {report.checkpoints} checkpoints" if report.checkpoints else ""
-    good = f"The audit trail is intact: {report.entries} entries in {report.chains} chains{against}."
-    bad = "\n".join(("The audit trail is not intact.", *report.problems))
-    context.show(report.model_dump(mode="json"), good if report.ok else bad)
-    if not report.ok:
-        raise SystemExit(1)
+    context.show(report.model_dump(mode="json"), _told(report))
+    if report.verdict != "complete":
+        raise SystemExit(FAILED if report.verdict == "broken" else UNKNOWN)
+
+
+def _told(report: AuditReport) -> str:
+    """The verdict for people."""
+    count = f"{report.entries} entries in {report.chains} chains"
+    if report.verdict == "broken":
+        return "\n".join(("The audit trail is not intact.", *report.problems))
+    if report.verdict == "unknown":
+        return (
+            f"Whether the audit trail is complete can't be known before {_moment(report.unknown_before_ms)}: nothing outside "
+            f"Redis shows what it held. Nothing is wrong with the {count} that are there."
+        )
+    compared = (
+        f"The newest of {report.checkpoints} checkpoints" if report.checkpoints else "What is known outside Redis"
+    )
+    lines = [
+        f"The audit trail is intact: {count}, complete since {_moment(report.since_ms)}.",
+        f"{compared} is of {_moment(report.compared_ms)}; what was written later is chained to it.",
+    ]
+    if report.unknown_before_ms is not None:
+        lines.append(f"Whether entries before {_moment(report.unknown_before_ms)} are missing can't be known.")
+    return "\n".join(lines)
+
+
+def _moment(at_ms: int | None) -> str:
+    return f"{datetime.fromtimestamp((at_ms or 0) / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @audit.command()
@@ -97,8 +125,9 @@ def checkpoint(context: Context, out: Path | None) -> None:
     made: Checkpoint = context.run(lambda services: services.audit.checkpoint())
     file = out or context.settings.data / CHECKPOINTS
     if str(file) != "-":
-        _append(file, made.model_dump_json() + "\n")
-    human = made.model_dump_json() if str(file) == "-" else f"{len(made.heads)} chains have a checkpoint in {file}."
+        _append(file, made.line() + "\n")
+    count = made.total.chains if made.total else len(made.heads)
+    human = made.line() if str(file) == "-" else f"{count} chains have a checkpoint in {file}."
     context.show(made.model_dump(mode="json") | {"file": str(file)}, human)
 
 
@@ -174,7 +203,7 @@ async def _write(out: Path | None, lines: AsyncIterator[str]) -> int:
 def _append(file: Path, line: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as opened:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as opened:
             opened.write(line)
             opened.flush()
             os.fsync(opened.fileno())

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from tasks.model import Frozen
-from tasks.state.audit.checkpoint import packed
+from tasks.state.audit.heads import packed
 from tasks.state.vault import Vault
 
 SIGNED = ("chain", "seq", "at", "event", "data", "key")
