@@ -341,7 +341,7 @@ async def _screen(services: Services, job: Job, work: Work) -> Work:
     findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
     if findings:
         actions = sorted({verdict.action for verdict in verdicts.values()})
-        await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
+        await services.ledger.note(job, Event.SCREENED, {"findings": findings, "actions": actions})
     return redaction.redacted(work, verdicts)
 
 

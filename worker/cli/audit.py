@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +17,9 @@ from config.settings import ConfigError
 from tasks.state.audit import export as trail
 from tasks.state.audit.checkpoint import Checkpoint, read_checkpoints
 from tasks.state.audit.entries import AuditEntry, Event
+from tasks.state.audit.ocsf import api_activity, line_of
+from tasks.state.audit.opening import AFTER, SEEN
+from tasks.state.audit.search import Search, newest, oldest
 from tasks.state.audit.verification import AuditReport
 from tasks.state.upkeep.trimming import trim
 from worker.runtime import Services
@@ -23,7 +28,6 @@ from worker.terminal.root import FAILED, UNKNOWN
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
-GROUP = 1000
 DOCUMENT = '{"lines": ['
 
 
@@ -32,32 +36,47 @@ def audit() -> None:
     """Read, verify and export the audit trail."""
 
 
+def searching(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which entries; the command gets them as one `Search`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **given: Any) -> Any:
+        sought = {name: given.pop(name) or "" for name in ("event", "job", "destination", "actor", "about")}
+        return command(*args, search=Search(**sought), **given)
+
+    for option in (
+        click.option("--about", help="Only about this document or issue, by its id."),
+        click.option("--actor", help="Only by this key, account or worker; a part of the name will do."),
+        click.option("--destination", help="Only of this destination."),
+        click.option("--job", help="Only of this job; a part of its id will do."),
+        click.option("--event", help="Only of this event, such as job.dead, or of a group, such as delivery."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 @audit.command()
 @click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--job", "job_id", help="Only entries of this job.")
 @common
-def tail(context: Context, count: int, job_id: str | None) -> None:
-    """Show the newest entries."""
-    entries = context.run(lambda services: _newest(services, count, job_id))
+@searching
+def tail(context: Context, count: int, search: Search) -> None:
+    """Show the newest entries, or the newest that fit, however far back they are; oldest first."""
+
+    async def find(services: Services) -> list[AuditEntry]:
+        if search == Search():
+            return await services.audit.tail(count)
+        found, _ = await newest(services.audit, search, services.ledger.about, before=None, count=count)
+        return found[::-1]
+
+    entries = context.run(find)
     rows = [entry.model_dump(mode="json") for entry in entries]
-    context.show(rows, "\n".join(map(_line, entries)) or "No entry yet.")
-
-
-async def _newest(services: Services, count: int, job_id: str | None) -> list[AuditEntry]:
-    """The newest entries, or the newest of one job, however far back they are; oldest first."""
-    if job_id is None:
-        return await services.audit.tail(count)
-    found: list[AuditEntry] = []
-    position: str | None = None
-    while len(found) < count and (entries := await services.audit.before(position, GROUP)):
-        found += [entry for entry in entries if entry.data.get("job") == job_id]
-        position = entries[-1].id
-    return found[:count][::-1]
+    nothing = "No entry yet." if search == Search() else "No entry fits."
+    context.show(rows, "\n".join(map(_line, entries)) or nothing)
 
 
 def _line(entry: AuditEntry) -> str:
     at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-    facts = " ".join(f"{k}={v}" for k, v in entry.data.items())
+    facts = " ".join(f"{k}={v}" for k, v in entry.data.items() if k not in (SEEN, AFTER))
     return f"{at:%Y-%m-%d %H:%M:%S} {entry.event:18} {facts}"
 
 
@@ -138,18 +157,27 @@ def checkpoint(context: Context, out: Path | None) -> None:
     "--trim-days", type=click.IntRange(1), help="After the export, delete entries older than this many days from Redis."
 )
 @common
-def export(context: Context, out: Path | None, after: str, trim_days: int | None) -> None:
+@searching
+def export(context: Context, out: Path | None, after: str, trim_days: int | None, search: Search) -> None:
     """Export the trail as JSON lines (OCSF API Activity). The last line is a checkpoint.
+
+    With a filter it is the entries that fit, and no checkpoint: `audit verify --export` is for the whole trail.
 
     Without --out the lines go to standard output. With --json they are the `lines` of one JSON document.
 
     With --trim-days the file is on disk before anything is deleted, and the rest of the trail can still be verified.
     """
-    if trim_days and (out is None or after != "-"):
-        raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after).")
+    if trim_days and (out is None or after != "-" or search != Search()):
+        raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after, no filter).")
+    product = metadata.version("afterword")
+
+    async def fitting(services: Services) -> AsyncIterator[str]:
+        async for identifier, fields in oldest(services.audit, search, services.ledger.about, after=after):
+            yield line_of(api_activity(identifier, fields, product))
 
     async def whole(services: Services) -> tuple[int, int]:
-        found = trail.lines(services.audit, services.vault, metadata.version("afterword"), after=after)
+        everything = trail.lines(services.audit, services.vault, product, after=after)
+        found = everything if search == Search() else fitting(services)
         count = await (_write_document(found) if context.as_json and out is None else _write(out, found))
         dropped = 0
         facts = {"entries": count, "after": None if after == "-" else after, "actor": actor()}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tasks.errors import Refused
 from tasks.state.audit.checkpoint import Checkpoint
 from tasks.state.audit.heads import head_of, order, packed
-from tasks.state.audit.ocsf import api_activity, is_copy, stored_entry
+from tasks.state.audit.ocsf import api_activity, is_copy, line_of, stored_entry
 from tasks.state.audit.trail import Audit
 from tasks.state.audit.verification import AuditReport, Verification
 from tasks.state.vault import Vault
@@ -28,14 +28,14 @@ async def lines(
     last_id, written = "0-0" if after == "-" else after, _Lines()
     if heads:
         yield written.add(
-            _line({"checkpoint": (await _signed(audit, vault, "base", last_id, heads)).model_dump(exclude_none=True)})
+            line_of({"checkpoint": (await _signed(audit, vault, "base", last_id, heads)).model_dump(exclude_none=True)})
         )
     async for identifier, fields in audit.rows(after, before_ms):
-        yield written.add(_line(api_activity(identifier, fields, product_version)))
+        yield written.add(line_of(api_activity(identifier, fields, product_version)))
         heads[fields["chain"]] = head_of(fields)
         last_id = identifier
     end = await _signed(audit, vault, "checkpoint", last_id, heads)
-    yield _line(
+    yield line_of(
         {"checkpoint": end.model_dump(exclude_none=True), "lines": vault.digest("export", written.message(end))}
     )
 
@@ -73,10 +73,6 @@ async def _signed(
 ) -> Checkpoint:
     at_ms = (await audit.standing()).at_ms
     return Checkpoint(kind=kind, at_ms=at_ms, last_id=last_id, heads=heads, key=vault.key_id).signed(vault)
-
-
-def _line(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def _bytes(value: str) -> bytes:
