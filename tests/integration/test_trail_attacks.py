@@ -178,7 +178,7 @@ async def test_a_ledger_that_counts_more_jobs_than_the_trail_is_found(settings, 
         await submit(worker)
     await services.redis.delete(f"{settings.prefix}:audit", f"{settings.prefix}:audit:heads")
     report = await services.audit.verify()
-    assert report.problems == ("the ledger counted 1 submitted jobs, the trail has 0 of them",)
+    assert report.problems == ("the ledger counted 1 submitted jobs that the trail doesn't name",)
 
 
 async def test_a_trail_says_since_when_it_is_complete(settings, services):
@@ -281,3 +281,20 @@ def test_settings_know_no_place_by_default():
     """The default is the data folder, which is known only when the settings are read."""
     assert Settings.model_fields["checkpoints"].default is None
     assert Outside(Folder(Settings.model_fields["data"].default_factory() / "nowhere")).newest_ms() == 0
+
+
+async def test_a_loss_that_an_operator_knows_of_is_accepted_once_and_for_what_came_before_it(settings, services):
+    """A backup was restored: the trail is broken, until somebody says why, under the key. What happens later is found."""
+    await history(settings)
+    await services.redis.delete(f"{settings.prefix}:audit", f"{settings.prefix}:audit:heads")
+    status, answer = await afterword(settings, "audit", "accept", "--reason", "restored", "--yes")
+    assert (status, answer["accepted"] > 0) == (0, True)
+    status, answer = await afterword(settings, "audit", "verify")
+    assert (status, answer["verdict"], answer["problems"]) == (0, "complete", [])
+    assert answer["unknown_before_ms"] == answer["since_ms"]
+    assert (await afterword(settings, "audit", "accept", "--reason", "again", "--yes"))[1]["error"]["code"] == (
+        "audit_not_broken"
+    )
+    removed = await command(settings)
+    await remove_chain(services.redis, settings, removed)
+    assert (await afterword(settings, "audit", "verify"))[1]["verdict"] == "broken"

@@ -70,6 +70,14 @@ def honest_heads(rows: Rows) -> dict[str, str]:
     }
 
 
+def by_chain(rows: Rows) -> dict[bytes, list[dict[bytes, bytes]]]:
+    """What each chain says, in its order."""
+    found: dict[bytes, list[dict[bytes, bytes]]] = {}
+    for _, fields in rows:
+        found.setdefault(fields.get(b"chain", b""), []).append(fields)
+    return found
+
+
 WRITERS = st.lists(st.integers(0, 4), min_size=2, max_size=12)
 
 
@@ -114,8 +122,8 @@ def test_a_mutated_trail_is_never_complete(writers, data, rewritten):
     else:
         gone = changed[index][1][b"chain"]
         changed = [row for row in changed if row[1][b"chain"] != gone]
-    if changed == rows or (rewritten and kind == "byte"):
-        return
+    if by_chain(changed) == by_chain(rows) or (rewritten and kind == "byte"):
+        return  # no chain changed: only the ids that Redis gave did, and they are not signed
     report = verified(changed, honest_heads(changed) if rewritten else heads, point)
     assert report.verdict == "broken", kind
     assert report.problems

@@ -21,6 +21,7 @@ from worker.runtime import Services
 from worker.verifications import VERIFICATIONS, Run
 
 PROBE_TTL_MS = 60_000
+READY_S = 1.5  # for Redis to answer all of it
 LOOKED_AT = 20_000
 
 

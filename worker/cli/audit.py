@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from config.settings import ConfigError
+from tasks.errors import Refused
 from tasks.state.audit import export as trail
 from tasks.state.audit.checkpoint import Checkpoint, read_checkpoints
 from tasks.state.audit.entries import AuditEntry, Event
 from tasks.state.audit.ocsf import api_activity, line_of
 from tasks.state.audit.opening import AFTER, SEEN
 from tasks.state.audit.search import Search, newest, oldest
-from tasks.state.audit.verification import AuditReport
+from tasks.state.audit.verification import UNCOUNTED, AuditReport
 from tasks.state.upkeep.trimming import trim
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
@@ -28,6 +29,7 @@ from worker.terminal.root import FAILED, UNKNOWN
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
+MOST_TOLD = 20
 DOCUMENT = '{"lines": ['
 
 
@@ -105,6 +107,36 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
     context.show(report.model_dump(mode="json"), _told(report))
     if report.verdict != "complete":
         raise SystemExit(FAILED if report.verdict == "broken" else UNKNOWN)
+
+
+@audit.command()
+@click.option("--reason", required=True, help="What happened; the audit records it.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@common
+def accept(context: Context, reason: str, yes: bool) -> None:
+    """Take a broken trail as it is, once you know why: after a restored backup, or a failover that lost entries.
+
+    What is wrong now stays in the trail, with who accepted it and why. `audit verify` counts from here on.
+    """
+
+    async def look(services: Services) -> AuditReport:
+        with context.progress("Verifying") as tell:
+            return await services.audit.verify(tell=tell)
+
+    report = context.run(look)
+    if report.verdict != "broken":
+        raise Refused("Nothing is wrong with the trail.", code="audit_not_broken", advice="There is nothing to accept.")
+    context.tell("\n".join(report.problems))
+    if not yes:
+        click.confirm("Accept the trail as it is?", abort=True, err=True)
+    facts = {
+        "problems": list(report.problems[:MOST_TOLD]),
+        UNCOUNTED: report.uncounted or None,
+        "reason": reason[:500],
+        "actor": actor(),
+    }
+    context.run(lambda services: services.ledger.record(Event.AUDIT_ACCEPTED, facts))
+    context.show({"accepted": len(report.problems)}, "The trail is accepted as it is; it counts from here on.")
 
 
 def _told(report: AuditReport) -> str:

@@ -71,6 +71,7 @@ class Event(StrEnum):
     KEYS_RETIRED = "key.retired"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_TRIMMED = "audit.trimmed"
+    AUDIT_ACCEPTED = "audit.accepted"
     CONTENT_VIEWED = "content.viewed"
     LOGGED_IN = "session.opened"
     LOGGED_OUT = "session.closed"

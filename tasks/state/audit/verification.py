@@ -8,6 +8,7 @@ vouches for everything before that chain, and chains that were removed show agai
 from __future__ import annotations
 
 import hmac
+import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ MOST_PROBLEMS = 100
 MOST_UNDONE = 20_000  # entries between the moment that an opening speaks of and the opening itself
 COVERED = tuple(name.encode() for name in SIGNED)
 SUBMITTED = Event.SUBMITTED.value.encode()
+ACCEPTED = Event.AUDIT_ACCEPTED.value.encode()
+UNCOUNTED = "uncounted"
 FIRST = (0, b"")
 
 Place = tuple[int, int]
@@ -35,7 +38,8 @@ class AuditReport(Frozen):
     """The result of a verification.
 
     `ok` and the verdict `complete` mean: every entry from `since_ms` on is there and unchanged, up to `compared_ms`, the
-    newest moment that something outside Redis speaks of. `unknown`: nothing is wrong, but nothing outside Redis shows what
+    newest moment that something outside Redis speaks of. `uncounted` jobs were counted as submitted by the ledger and are not named
+    in the trail. `unknown`: nothing is wrong, but nothing outside Redis shows what
     was there before `unknown_before_ms`, so entries may be missing. `broken`: `problems` names each entry, chain or
     checkpoint that doesn't hold. Times in epoch milliseconds.
     """
@@ -48,6 +52,7 @@ class AuditReport(Frozen):
     since_ms: int | None = None
     unknown_before_ms: int | None = None
     compared_ms: int | None = None
+    uncounted: int = 0
     problems: tuple[str, ...] = ()
 
 
@@ -84,6 +89,7 @@ class Verification:
     last: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     entries: int = 0
     submitted: int = 0
+    uncounted: int = 0
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -108,6 +114,9 @@ class Verification:
         kept = [point for point in self.checkpoints if order(point.last_id) >= self._cut]
         for point in kept:
             self.problems += problems_of(point, self.vault)
+        self._of_statements = len(self.problems)
+        self._accepted_ms: int | None = None
+        self._uncounted = 0
         self._missing = {
             (chain, head): point.at_ms for point in kept if point.total is None for chain, head in point.heads.items()
         }
@@ -156,8 +165,21 @@ class Verification:
             self._say(identifier, f"number {seq} of chain {_text(chain)} was changed")
         elif late:
             self._say(identifier, "its time differs from the server's by more than ten minutes")
+        elif fields[b"event"] == ACCEPTED:
+            self._accept(place, fields[b"data"])
         elif seq == 1 and (opening := opening_of(fields[b"data"])):
             self._open(_text(chain), place, opening)
+
+    def _accept(self, place: Place, data: bytes) -> None:
+        """An operator knew what was wrong up to here and wrote that he takes the trail as it was: it counts from here on."""
+        del self.problems[self._of_statements :]
+        self._restarts.clear()
+        self._anchored.clear()
+        self._witnessed.clear()
+        self._accepted_ms = place[0]
+        self._missing = {name: at_ms for name, at_ms in self._missing.items() if at_ms > place[0]}
+        self._older = [point for point in self._older if point.at_ms > place[0]]
+        self._uncounted = int(json.loads(data).get(UNCOUNTED, 0))
 
     def _say(self, identifier: bytes, what: str) -> None:
         self.problems.append(f"entry {_text(identifier)}: {what}")
@@ -253,9 +275,9 @@ class Verification:
 
     def counted(self, submitted: int) -> None:
         """Hold the trail against the number of submitted jobs that the ledger counted before the walk."""
-        found = self.submitted + (self.gone.submitted if self.gone else 0)
-        if submitted > found and (self.gone or not self.base):
-            self.problems.append(f"the ledger counted {submitted} submitted jobs, the trail has {found} of them")
+        self.uncounted = max(submitted - self.submitted - (self.gone.submitted if self.gone else 0), 0)
+        if self.uncounted > self._uncounted and (self.gone or not self.base):
+            self.problems.append(f"the ledger counted {self.uncounted} submitted jobs that the trail doesn't name")
 
     def ends_at(self, checkpoint: Checkpoint | None) -> None:
         """Hold the end of an export against the checkpoint that closes it."""
@@ -283,7 +305,7 @@ class Verification:
         else:
             verdict = "complete" if self._witnessed and (self.entries or self._closed) else "unknown"
         since_ms = self._since_ms() if verdict == "complete" else None
-        whole = since_ms is not None and (self.base is not None or self._began_ms is not None)
+        whole = since_ms is not None and not self._accepted_ms and (self.base or self._began_ms) is not None
         return AuditReport(
             ok=verdict == "complete",
             verdict=verdict,
@@ -293,10 +315,13 @@ class Verification:
             since_ms=since_ms,
             unknown_before_ms=None if whole or verdict == "broken" else since_ms if since_ms is not None else now_ms,
             compared_ms=max(self._witnessed, default=None),
+            uncounted=self.uncounted,
             problems=tuple(self.problems[:MOST_PROBLEMS]),
         )
 
     def _since_ms(self) -> int:
+        if self._accepted_ms:
+            return self._accepted_ms
         if self.base:
             return self._cut[0]
         return self._began_ms if self._began_ms is not None else min([*self._anchored, *self._witnessed])
