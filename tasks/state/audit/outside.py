@@ -125,7 +125,7 @@ class _Loud(logging.handlers.SysLogHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         """Called while the error is handled."""
-        raise OSError(f"The system's log takes no {record.msg[:20]!r}.") from None
+        raise OSError(f"The system's log takes no {record.msg[11:27]}.") from None
 
 
 class SystemLog:
