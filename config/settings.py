@@ -108,6 +108,14 @@ class Settings(BaseSettings):
     checkpoint_interval_s: float = Field(
         default=3600.0, gt=0, description="time between two checkpoints of the audit in the workers' logs"
     )
+    checkpoints: str | None = Field(
+        default=None,
+        description="where checkpoints of the audit are kept outside Redis: a folder (by default `checkpoints` in the data "
+        "folder), an address that fsspec knows such as s3://bucket/audit, syslog, syslog:SOCKET, syslog://HOST:PORT, or none",
+    )
+    checkpoint_every_s: float = Field(
+        default=300.0, gt=0, description="time between two checkpoints that are kept there, while there are new entries"
+    )
     api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
     api_longest_wait_s: int = Field(
         default=60,

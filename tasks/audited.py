@@ -146,7 +146,9 @@ class AuditedRequests:
         name, guidance = self.record.name, exchange.guidance
         await self._not_counting(
             patiently(
-                lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+                lambda: self.ledger.conclude(
+                    self.job.id, intent, event, facts, job=self.job, destination=name, guidance=guidance
+                ),
                 OUTCOME_S,
             )
         )

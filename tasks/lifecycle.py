@@ -333,7 +333,7 @@ async def _screened(services: Services, job: Job, work: Work, settings: AnySetti
     ready = await services.processes.run(size, redaction.outgoing, work, settings, services.policy.of(job.destination))
     if ready.findings:
         facts = {"findings": ready.findings, "actions": ready.actions}
-        await services.ledger.note(job.id, Event.SCREENED, facts)
+        await services.ledger.note(job, Event.SCREENED, facts)
     if isinstance(ready.outcome, AttemptFailed):
         raise ready.outcome
     return ready.outcome

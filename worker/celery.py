@@ -38,7 +38,7 @@ from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
 from worker.processes.warm import warm_up
 from worker.rounds.callbacks import Callbacks
-from worker.rounds.checkpoints import log_checkpoints
+from worker.rounds.checkpoints import keep_checkpoints
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
@@ -280,7 +280,7 @@ def _begin(sender: Any, **_: object) -> None:
         teller.run(),
         runner.run(),
         Sweeper(services, capacity).run(),
-        log_checkpoints(services),
+        keep_checkpoints(services),
         Callbacks(services).run(),
     ):
         loop.spawn(work)

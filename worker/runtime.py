@@ -25,13 +25,14 @@ from config.settings import ConfigError, Settings
 from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Destination, Preview, destination_for
-from tasks.errors import Refused, StateUnavailable
+from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.http.exchange import Http, Limits, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
 from tasks.operator.bulk import Progress, Verb
 from tasks.services import Services as Core
 from tasks.state.access.keys import Access
+from tasks.state.audit.outside import outside
 from tasks.state.audit.trail import Audit
 from tasks.state.canary import check_keys
 from tasks.state.clock import Clock
@@ -62,6 +63,7 @@ OLDEST_REDIS = (6, 2)
 FIRST_ANSWER_S = 5.0
 PATIENCE_S = 5.0  # a little more than saying goodbye may take
 REDIS_PAUSE_S = 1.0
+LAST_CHECKPOINT_S = 3.0
 T = TypeVar("T")
 
 
@@ -202,6 +204,31 @@ class Services:
             raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
         return await dry_run.preview(self.core, command)
 
+    async def keep_checkpoint(self) -> bool:
+        """Keep a checkpoint of the audit outside Redis; False where nothing is kept, or a failover could still undo what it
+        says. Raises `OSError` or Redis' errors.
+        """
+        place = self.audit.outside
+        if place is None:
+            return False
+        made = await (self.audit.checkpoint() if place.names_heads else self.audit.checkpoint(0))
+        if not await self.journal.confirmed():
+            return False
+        await asyncio.to_thread(place.write, made)
+        return True
+
+    async def keep_last_checkpoint(self) -> None:
+        """One at the end of a process that wrote to the audit, as every command does that changes something: nobody can
+        remove its entries later. It costs no command its success.
+        """
+        if self.journal.own() is None:
+            return
+        try:
+            async with asyncio.timeout(LAST_CHECKPOINT_S):
+                await self.keep_checkpoint()
+        except (RedisError, OSError, KeyTrouble) as trouble:
+            log.warning("no checkpoint of the audit was kept: %s", trouble)
+
     def callback(self, url: str, apikey: str) -> Callback:
         """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
         return self.callbacks.callback(url, apikey)
@@ -254,11 +281,14 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             tracing=tracing,
             look_first=settings.look_first,
         )
-        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, newest)
+        instance = f"{settings.instance_name()}-{settings.prefix}"
+        kept = outside(settings.checkpoints, settings.data / "checkpoints", instance)
+        audit = Audit(redis, vault, settings.prefix, kept, journal.own)
+        access = Access(redis, journal, vault, newest)
         signing = Signing(redis, vault, settings.prefix, core.directory, access)
         if not signed:
             await signing.upgrade()
-        yield Services(
+        services = Services(
             settings=settings,
             redis=redis,
             vault=vault,
@@ -275,6 +305,10 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             pulse=pulse,
             eviction=eviction,
         )
+        try:
+            yield services
+        finally:
+            await services.keep_last_checkpoint()
     finally:
         await processes.close()
         await sessions.close()

@@ -28,6 +28,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
 from tasks.state.audit.entries import Event, sign
+from tasks.state.audit.opening import opened, standing
+from tasks.state.audit.verification import Own
 from tasks.state.clock import Clock
 from tasks.state.vault import Vault
 
@@ -82,16 +84,24 @@ def load(name: str) -> str:
 
 @dataclass
 class Chain:
-    """Where this process's chain stands: the number and MAC of the last entry that Redis took."""
+    """Where this process's chain stands: the number, MAC and time of the last entry that Redis took. `after` is the chain
+    that this process wrote before, where Redis lost that.
+    """
 
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
     seq: int = 0
     mac: str = ""
+    at_ms: int = 0
+    after: tuple[str, int, int] | None = None
 
     @property
     def head(self) -> str:
         """The head as the script compares it; empty before the first entry."""
         return f"{self.seq}:{self.mac}" if self.seq else ""
+
+    def restarted(self) -> Chain:
+        """The chain to write where Redis knows another head: it says which entry was written last."""
+        return Chain(after=(self.name, self.seq, self.at_ms) if self.seq else self.after)
 
 
 class Journal:
@@ -150,6 +160,17 @@ class Journal:
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 
+    def own(self) -> Own | None:
+        """What this process knows of its own chain; None before its first entry."""
+        chain = self._chain
+        return Own(chain.name, chain.head, chain.at_ms) if chain.seq else None
+
+    async def confirmed(self) -> bool:
+        """Whether the replicas that are asked for have everything that was written before this call."""
+        pipeline = self._redis.pipeline(transaction=False)
+        self._ask_replicas(pipeline)
+        return not self._replicas or self._too_few(await pipeline.execute(raise_on_error=False)) is None
+
     async def server_ms(self) -> int:
         """The Redis server's clock, in milliseconds since the epoch, as it says now; raises `StateUnavailable`."""
         asked = self.clock.asking()
@@ -196,10 +217,12 @@ class Journal:
         await self._prepare({pending.script for pending in group})
         pipeline = self._redis.pipeline(transaction=False)
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
+        seen = None if seq else await standing(self._redis, self.prefix)
         for pending in group:
             seq += 1
             pending.at_ms, pending.seq = self.clock.now_ms(), seq
-            entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
+            data = opened(pending.data, seen, self._chain.after) if seen and seq == 1 else pending.data
+            entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, data, previous=mac)
             pending.mac = mac = entry["mac"]
             entry["prev"] = head
             head = f"{seq}:{mac}"
@@ -241,14 +264,16 @@ class Journal:
                 else:
                     self._resolve(pending, Reply(status, reason, detail, data=data))
         if broken and again and head != self._chain.head:
-            self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
+            self._chain = (
+                self._chain.restarted()
+            )  # Redis knows another head: it was restored or emptied; begin a new chain
         return again
 
     def _accept(
         self, pending: Pending, trouble: StateUnavailable | None = None, told: str = "", data: tuple[Any, ...] = ()
     ) -> None:
         """The entry is in. What the script told besides is lost where the connection broke before its answer."""
-        self._chain.seq, self._chain.mac = pending.seq, pending.mac
+        self._chain.seq, self._chain.mac, self._chain.at_ms = pending.seq, pending.mac, pending.at_ms
         self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}", data=data))
 
     def _resolve(self, pending: Pending, result: Reply | Exception) -> None:

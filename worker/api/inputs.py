@@ -305,8 +305,27 @@ class JobsQuery(_Address):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
+Sought = Annotated[str, StringConstraints(max_length=200)]
+
+
 class AuditQuery(_Address):
-    """Where to go on reading."""
+    """Which entries, and where to go on reading."""
 
     after: StreamId | None = Field(default=None, description="`next` of the page before; from the start without it")
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    event: Sought = Field(default="", description="an event such as `job.dead`, or a group such as `delivery`")
+    job: Sought = Field(default="", description="a job's id, or a part of it")
+    destination: Sought = Field(default="", description="a destination's name")
+    actor: Sought = Field(default="", description="a part of who acted: a key's name or id, an account")
+    about: Sought = Field(default="", description="the id of a document or an issue")
+
+
+class VerifyQuery(_Address):
+    """Which verification, and how long to wait for its report."""
+
+    run: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="", description="`run` of an answer before; a new verification without it"
+    )
+    wait: Annotated[
+        int, Field(ge=0, le=300, description="Seconds to wait for the report; the operator may set a lower limit")
+    ] = 10

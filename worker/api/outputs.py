@@ -152,6 +152,14 @@ class AuditPage(Frozen):
     next: str | None = None
 
 
+class AuditProgress(Frozen):
+    """A verification of the audit that still runs: how many entries are checked, of how many."""
+
+    run: str
+    entries: int
+    of: int
+
+
 class Alive(Frozen):
     """The process answers."""
 

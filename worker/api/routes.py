@@ -26,6 +26,7 @@ from worker.api.inputs import (
     JobPath,
     JobsQuery,
     Reason,
+    VerifyQuery,
     WaitQuery,
 )
 from worker.api.jobs import cancel_job, get_job, job_events, list_jobs, release_job, retry_job
@@ -34,6 +35,7 @@ from worker.api.outputs import (
     Accepted,
     Alive,
     AuditPage,
+    AuditProgress,
     ConnectionAnswer,
     Destinations,
     DestinationView,
@@ -45,7 +47,7 @@ from worker.api.outputs import (
     Timeline,
 )
 from worker.api.route import Answer, Call, Route
-from worker.api.watch import healthz, metrics, read_audit, readyz, verify_audit
+from worker.api.watch import begin_verification, healthz, metrics, read_audit, readyz, verify_audit
 
 SUBMIT, READ, OPERATE, ADMIN = (Scope.SUBMIT,), (Scope.READ,), (Scope.OPERATE,), (Scope.ADMIN,)
 IDEMPOTENCY = {
@@ -239,7 +241,24 @@ def _destinations() -> tuple[Route, ...]:
 def _watch() -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/audit", read_audit, "Read the audit", READ, query=AuditQuery, answers={200: AuditPage}),
-        Route("GET", "/v1/audit/verify", verify_audit, "Verify the audit", READ, answers={200: AuditReport}),
+        Route(
+            "GET",
+            "/v1/audit/verify",
+            verify_audit,
+            "Verify the audit",
+            READ,
+            query=VerifyQuery,
+            answers={200: AuditReport, 202: AuditProgress},
+            problems=(404,),
+        ),
+        Route(
+            "POST",
+            "/v1/audit/verify",
+            begin_verification,
+            "Begin to verify the audit",
+            READ,
+            answers={200: AuditReport, 202: AuditProgress},
+        ),
         Route("GET", "/healthz", healthz, "The process is running", answers={200: Alive}),
         Route("GET", "/readyz", readyz, "Jobs can be taken and delivered", answers={200: Readiness, 503: Readiness}),
         Route("GET", "/metrics", metrics, "Prometheus metrics", answers={200: "text/plain"}, problems=(503,)),

@@ -91,6 +91,7 @@ async def _examine(found: Found, services: Services) -> None:
     await _messages(found, services)
     await _records(found, services)
     await _clocks(found, services)
+    found("checkpoints", *await _checkpoints(services))
     alive = len(await _alive(services.redis, services.settings.prefix))
     said = f"{alive} alive" if alive else "none is alive; start `afterword worker`"
     if refused or evicts:
@@ -156,6 +157,21 @@ async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
     return sync == "always", f"append-only file is on, appendfsync {sync}" + (
         "" if sync == "always" else "; use always"
     )
+
+
+async def _checkpoints(services: Services) -> tuple[bool, str]:
+    """Whether evidence of the audit is kept outside Redis, as far as this account and machine see."""
+    place = services.audit.outside
+    if place is None:
+        return True, "none are kept (AFTERWORD_CHECKPOINTS=none): `audit verify` can't know whether entries are missing"
+    try:
+        newest_ms = await asyncio.to_thread(place.newest_ms)
+    except OSError as trouble:
+        return False, f"can't be read ({type(trouble).__name__}); correct AFTERWORD_CHECKPOINTS or its rights"
+    if not newest_ms:
+        return True, "none is kept yet that can be read from here"
+    minutes = (await services.journal.server_ms() - newest_ms) // 60_000
+    return True, f"the newest one is {minutes} min old"
 
 
 def _replicas(services: Services, connected: int) -> tuple[bool, str]:

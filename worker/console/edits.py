@@ -20,7 +20,7 @@ FIELDS = ("title", "text", "space", "parent")
 async def edit(visit: Visit) -> web.StreamResponse:
     """The form with the job's own text; that somebody looked at it is audited."""
     job, content = await _job(visit)
-    await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
+    await visit.services.ledger.note(job, Event.CONTENT_VIEWED, {"actor": visit.actor})
     command = visit.services.ledger.command_of(job)
     return await _page(visit, job, _given(command, content), await _look(visit, job, command, content))
 

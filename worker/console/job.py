@@ -216,7 +216,7 @@ async def text(visit: Visit) -> web.StreamResponse:
     if content is None:
         raise Refused("The content is no longer stored.", code="unknown_document", advice="Store it again.")
     fields = fields_of(visit.services.ledger.command_of(job))
-    await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
+    await visit.services.ledger.note(job, Event.CONTENT_VIEWED, {"actor": visit.actor})
     texts = await marked_texts(visit, content, fields)
     return await visit.page("text.html", job=job, texts=texts, screened=await screened(visit, content), content=content)
 

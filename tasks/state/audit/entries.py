@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from tasks.model import Frozen
-from tasks.state.audit.checkpoint import packed
+from tasks.state.audit.heads import packed
 from tasks.state.vault import Vault
 
 SIGNED = ("chain", "seq", "at", "event", "data", "key")
@@ -71,6 +71,7 @@ class Event(StrEnum):
     KEYS_RETIRED = "key.retired"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_TRIMMED = "audit.trimmed"
+    AUDIT_ACCEPTED = "audit.accepted"
     CONTENT_VIEWED = "content.viewed"
     LOGGED_IN = "session.opened"
     LOGGED_OUT = "session.closed"

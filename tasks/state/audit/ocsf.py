@@ -64,6 +64,11 @@ def api_activity(identifier: str, fields: Mapping[str, str], product_version: st
     }
 
 
+def line_of(event: Mapping[str, Any]) -> str:
+    """An exported event, or a statement beside the events, as one line."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
 def is_copy(event: Mapping[str, Any]) -> bool:
     """Whether an exported event says what the entry in it does, and nothing else."""
     try:

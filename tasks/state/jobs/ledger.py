@@ -20,12 +20,20 @@ from tasks.model import (
     Job,
     JobState,
     LastError,
-    PublishToConfluence,
 )
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.overview import JobFilter, kind_word
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
-from tasks.state.jobs.records import command_fields, job_of, opened, opened_origin, sealed_origin, text
+from tasks.state.jobs.records import (
+    about,
+    command_fields,
+    content_name,
+    job_of,
+    opened,
+    opened_origin,
+    sealed_origin,
+    text,
+)
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
 from tasks.state.journal import Journal, Reply
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
@@ -94,6 +102,7 @@ class Ledger(Reading):
             fields["origin"] = sealed_origin(submission.origin, self._journal.vault, job_id)
         if wanted := submission.callback:
             fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
+        kind, identifier = content_name(command).split(":", 1)
         args = {
             "id": job_id,
             "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
@@ -118,6 +127,7 @@ class Ledger(Reading):
             command=command.command.value,
             destination=submission.destination,
             subject=subject,
+            **{kind: identifier},
             actor=submission.actor,
             supersedes=args["waiting"] or None,
         )
@@ -150,7 +160,8 @@ class Ledger(Reading):
             "to": JobState.SUPERSEDED,
             "superseded_by": by,
         }
-        await self._journal.commit("jobs/operate", args, Event.SUPERSEDED, job=job_id, by=by)
+        facts = (await self.about([job_id]))[job_id]
+        await self._journal.commit("jobs/operate", args, Event.SUPERSEDED, job=job_id, by=by, **facts)
 
     def command_of(self, job: Job) -> Command:
         """The job's command with the fields that it sets, which nobody but its delivery needs; raises `KeyTrouble`."""
@@ -181,7 +192,9 @@ class Ledger(Reading):
         args |= {"doubt_until_ms": doubt_until_ms, "paid": paid, "patience_ms": patience_ms}
         if tried is not None:
             args["tried"] = tried
-        reply = await self._journal.commit("lua/intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        reply = await self._journal.commit(
+            "lua/intent", args, event, job=job.id, attempt=job.attempts, **{**about(job), **facts}
+        )
         if reply.reason == "slot":
             return Turn(wait_s=int(reply.detail) / 1000)
         if reply.reason == "throttled":
@@ -196,6 +209,7 @@ class Ledger(Reading):
         event: Event,
         facts: Mapping[str, Any],
         *,
+        job: Job | None = None,
         destination: str | None = None,
         guidance: Guidance | None = None,
     ) -> None:
@@ -207,7 +221,8 @@ class Ledger(Reading):
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
         if destination and guidance and (learned := lesson(guidance, self._journal.clock.now_ms())):
             args |= {"destination": destination, "learned": learned}
-        await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **facts)
+        told = {"destination": destination, **(about(job) if job else {}), **facts}
+        await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **told)
 
     async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
         """Make the intent of a request that belongs to no job durable; returns its reference."""
@@ -229,11 +244,10 @@ class Ledger(Reading):
         }
         await self.record(event, facts)
 
-    async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
+    async def note(self, job: Job, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
-        await self._journal.commit(
-            "lua/outcome", {"id": job_id, "intent": "", "detail": dict(facts)}, event, job=job_id, **facts
-        )
+        args = {"id": job.id, "intent": "", "detail": dict(facts)}
+        await self._journal.commit("lua/outcome", args, event, job=job.id, **about(job), **facts)
 
     async def settle(self, job: Job, settlement: Settlement) -> JobState:
         """End an attempt; raises `Fenced`. A job that would wait while a newer one waits becomes superseded."""
@@ -255,6 +269,7 @@ class Ledger(Reading):
         }
         facts = {
             "job": job.id,
+            **about(job),
             "attempt": job.attempts,
             "error": error.code if error else None,
             "status": error.status if error else None,
@@ -305,7 +320,7 @@ class Ledger(Reading):
             "share": share,
             "last_error": error.model_dump_json(),
         }
-        facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
+        facts = {"job": job_id, **about(job), "worker": job.worker, "crashes": job.crashes + 1}
         reply = await self._journal.commit("jobs/take_over", args, Event.TAKEN_OVER, **facts)
         if reply.reason == "newer":
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
@@ -321,7 +336,7 @@ class Ledger(Reading):
     async def expire(self, job: Job, error: LastError) -> bool:
         """End a waiting job whose time is over; False where it doesn't wait any more, or was given more time."""
         args = {"id": job.id, "last_error": error.model_dump_json()}
-        facts = {"job": job.id, "error": error.code, "status": error.status}
+        facts = {"job": job.id, **about(job), "error": error.code, "status": error.status}
         return (await self._journal.commit("jobs/expire", args, Event.DEAD, **facts)).ok
 
     async def dispatch(self, resend_ms: int, batch: int, kinds: Sequence[str] | None = None) -> list[str]:
@@ -420,7 +435,8 @@ class Ledger(Reading):
         args |= {k: v for k, v in extra.items() if v is not None}
         if is_timeline(job_id):
             await self.require(job_id)
-        reply = await self._journal.commit("jobs/operate", args, event, job=job_id, actor=actor, reason=reason or None)
+        facts = (await self.about([job_id]))[job_id] | {"job": job_id, "actor": actor, "reason": reason or None}
+        reply = await self._journal.commit("jobs/operate", args, event, **facts)
         if not reply.ok:
             code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
             raise Refused(*_why_not(job_id, reply, states), code=code)
@@ -440,13 +456,6 @@ def _remembered(submission: Submission) -> str | None:
     """What an idempotency key is remembered by."""
     key = submission.idempotency_key
     return hashlib.sha256(key.encode()).hexdigest() if key else None
-
-
-def content_name(command: Command) -> str:
-    """The key of the document or issue that a command is about."""
-    if isinstance(command, PublishToConfluence):
-        return f"document:{command.doc_id}"
-    return f"issue:{command.issue_id}"
 
 
 def quarantined(blame: float, crashes: int, limit: int) -> bool:

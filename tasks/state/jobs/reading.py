@@ -99,6 +99,18 @@ class Reading:
         """A job's timeline, oldest first."""
         return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, TIMELINE), 0, -1)]
 
+    async def about(self, job_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """What these jobs are about, by id: `destination`, and `document` or `issue`; nothing of those that are forgotten."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hmget(self._key("job", job_id), ["destination", "content"])
+        found = {}
+        for job_id, (destination, content) in zip(job_ids, await pipeline.execute(), strict=True):
+            kind, _, identifier = text(content or b"").partition(":")
+            facts = {"destination": text(destination or b""), kind: identifier}
+            found[job_id] = {name: value for name, value in facts.items() if name and value}
+        return found
+
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
         return subject_of(await self._redis.hmget(self._key("subject", subject), SUBJECT_FIELDS))

@@ -95,3 +95,16 @@ def readable(stored: Mapping[Any, Any]) -> Job | None:
 def text(value: object) -> str:
     """A reply of Redis as text."""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def about(job: Job) -> dict[str, str]:
+    """What people look for a job's audit entries by, beside its id."""
+    kind, identifier = content_name(job.command).split(":", 1)
+    return {"destination": job.destination, kind: identifier}
+
+
+def content_name(command: Command) -> str:
+    """The key of the document or issue that a command is about."""
+    if isinstance(command, PublishToConfluence):
+        return f"document:{command.doc_id}"
+    return f"issue:{command.issue_id}"

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -183,7 +184,8 @@ class Rotation:
         return key[len(self._prefix) + 1 :].split(":", 1)[0]
 
     async def _audit_keys(self) -> Counter[str]:
-        counts: Counter[str] = Counter()
+        base = await self._redis.get(f"{self._prefix}:audit:base")  # signed at the last trim
+        counts: Counter[str] = Counter([str(json.loads(base)["key"])] if base else [])
         position = "-"
         while rows := await self._redis.xrange(f"{self._prefix}:audit", position, count=1000):
             counts.update(fields[b"key"].decode() for _, fields in rows if b"key" in fields)
