@@ -11,7 +11,7 @@ from config.settings import ConfigError
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.canary import check_keys
 from tasks.state.journal import unavailable
-from worker.api.inputs import AuditQuery
+from worker.api.inputs import AuditQuery, Reason
 from worker.api.outputs import Alive, AuditPage, Check, Readiness
 from worker.api.route import Answer, Call
 from worker.metrics import CONTENT_TYPE, render
@@ -31,6 +31,27 @@ async def read_audit(call: Call) -> Answer:
 async def verify_audit(call: Call) -> Answer:
     """Check every entry, chain and head of the audit trail."""
     return Answer(await call.services.audit.verify())
+
+
+async def get_look_first(call: Call) -> Answer:
+    """Whether every attempt looks at the remote side before it writes, because the ledger went back in time. Times are epoch
+    milliseconds: what Redis stored between `after_ms` and `until_ms` may be missing.
+    """
+    return Answer(await call.services.look_first.read())
+
+
+async def set_look_first(call: Call) -> Answer:
+    """Have every attempt look first, for a loss of Redis' data that no process could notice."""
+    return Answer(await call.services.look_first.raise_by_hand(call.actor, _reason(call)))
+
+
+async def clear_look_first(call: Call) -> Answer:
+    """Let first attempts write straight away again, once nothing is missing any more."""
+    return Answer(await call.services.look_first.clear(call.actor, _reason(call)))
+
+
+def _reason(call: Call) -> str:
+    return cast(Reason, call.body).reason if call.body else ""
 
 
 async def healthz(_: Call) -> Answer:
