@@ -268,13 +268,16 @@ async def _load(
     """The job's content and what is known of its subject.
 
     An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing. One
-    that the ledger has lost may be shown at any time: the doubt about it is as old as can be.
+    that the ledger has lost may be in flight at the moment at which that is noticed; where that was long ago, as an
+    operator's setting says, the doubt is as old as can be.
     """
     job, known = claimed.job, claimed.subject
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     lost_ms = int(services.look_first)
+    if claimed.look_first_ms is not None:
+        lost_ms = claimed.look_first_ms + int(1000 * record.settings.total_timeout_s) + lag_ms
     command, document, issue = _content(services, job, claimed.content)
     ties = await cross_links.ties_of(
         services.links, job, document, claimed.members, enabled=record.settings.cross_links

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from tasks.state.jobs.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.jobs.overview import Count
+from tasks.state.look_first.flag import LookFirst
 from tasks.state.traffic.limiter import Breaker, Health
 from tasks.state.workers import WorkerState, workers
 from worker.broker.queues import QueueLengths, queue_lengths
@@ -57,6 +58,7 @@ async def gather(services: Services) -> list[Metric]:
         *_broker(await lengths),
         *_set_aside(await services.dead_list.held(), await services.dead_list.counts()),
         *_redis(memory),
+        *_look_first(await services.look_first.read()),
     ]
 
 
@@ -264,6 +266,21 @@ def _set_aside(held: int, counts: Mapping[str, int]) -> Iterable[Metric]:
         "Messages that were set aside, by what was wrong with them.",
         ["kind"],
         [([kind], count) for kind, count in counts.items()],
+    )
+
+
+def _look_first(flag: LookFirst) -> Iterable[Metric]:
+    yield gauge(
+        "afterword_look_first",
+        "1 while attempts look at the remote side before they write, because the ledger went back in time.",
+        [],
+        [([], flag.active)],
+    )
+    yield gauge(
+        "afterword_ledger_went_back_timestamp_seconds",
+        "When it was last noticed that the ledger went back in time, as Unix time.",
+        [],
+        [([], flag.since_ms / 1000)] if flag.since_ms else [],
     )
 
 

@@ -44,6 +44,8 @@ from tasks.state.followups.outbox import Outbox
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal, unavailable
+from tasks.state.look_first.flag import LookFirstFlag
+from tasks.state.memory import Memory
 from tasks.state.newest import NewestOnDisk
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation
@@ -133,6 +135,7 @@ class Services:
     dead_list: DeadList
     signing: Signing
     outbox: Outbox
+    look_first: LookFirstFlag
     callbacks: CallbackPolicy
     core: Core
     pulse: Pulse
@@ -260,8 +263,10 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         await _check_redis(redis)
         signed = await check_keys(redis, vault, settings.prefix)
         newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
+        worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        memory, replicas = Memory(newest, worker), settings.replicas_wanted()
         journal = Journal(
-            redis, vault, settings.prefix, replicas=settings.replicas_wanted(), clock=clock, answer_s=answer_s
+            redis, vault, settings.prefix, replicas=replicas, clock=clock, memory=memory, answer_s=answer_s
         )
         await journal.server_ms()
         pulse = Pulse(settings.heartbeat_ttl_s)
@@ -273,7 +278,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             vault=vault,
             open_http=sessions.http,
             policy=screening_policy(settings),
-            worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
+            worker=worker,
             clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
@@ -300,6 +305,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             dead_list=DeadList(redis, journal, vault),
             signing=signing,
             outbox=Outbox(journal),
+            look_first=LookFirstFlag(redis, journal),
             callbacks=policy,
             core=core,
             pulse=pulse,

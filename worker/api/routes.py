@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.state.access.keys import Scope
 from tasks.state.audit.verification import AuditReport
+from tasks.state.look_first.flag import LookFirst
 from worker.api.content import LONGEST_IDEMPOTENCY_KEY, put_document, put_issue, submit_job
 from worker.api.destinations import (
     delete_destination,
@@ -47,7 +48,17 @@ from worker.api.outputs import (
     Timeline,
 )
 from worker.api.route import Answer, Call, Route
-from worker.api.watch import begin_verification, healthz, metrics, read_audit, readyz, verify_audit
+from worker.api.watch import (
+    begin_verification,
+    clear_look_first,
+    get_look_first,
+    healthz,
+    metrics,
+    read_audit,
+    readyz,
+    set_look_first,
+    verify_audit,
+)
 
 SUBMIT, READ, OPERATE, ADMIN = (Scope.SUBMIT,), (Scope.READ,), (Scope.OPERATE,), (Scope.ADMIN,)
 IDEMPOTENCY = {
@@ -258,6 +269,25 @@ def _watch() -> tuple[Route, ...]:
             "Begin to verify the audit",
             READ,
             answers={200: AuditReport, 202: AuditProgress},
+        ),
+        Route(
+            "GET", "/v1/lookfirst", get_look_first, "See whether attempts look first", READ, answers={200: LookFirst}
+        ),
+        *(
+            Route(
+                "POST",
+                f"/v1/lookfirst/{verb}",
+                handler,
+                summary,
+                OPERATE,
+                body=Reason,
+                body_optional=True,
+                answers={200: LookFirst},
+            )
+            for verb, handler, summary in (
+                ("set", set_look_first, "Have attempts look first"),
+                ("clear", clear_look_first, "End looking first"),
+            )
         ),
         Route("GET", "/healthz", healthz, "The process is running", answers={200: Alive}),
         Route("GET", "/readyz", readyz, "Jobs can be taken and delivered", answers={200: Readiness, 503: Readiness}),

@@ -12,7 +12,7 @@ from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.audit.search import Search, following
 from tasks.state.canary import check_keys
 from tasks.state.journal import unavailable
-from worker.api.inputs import AuditQuery, VerifyQuery
+from worker.api.inputs import AuditQuery, Reason, VerifyQuery
 from worker.api.outputs import Alive, AuditPage, AuditProgress, Check, Readiness
 from worker.api.problems import ProblemError
 from worker.api.route import Answer, Call
@@ -67,6 +67,27 @@ def _of_run(run: Run) -> Answer:
     content = AuditProgress(run=run.id, entries=run.progress.entries, of=run.progress.of)
     headers = {"Location": f"/v1/audit/verify?run={run.id}", "Retry-After": "1"}
     return Answer(content, status=202, headers=headers)
+
+
+async def get_look_first(call: Call) -> Answer:
+    """Whether every attempt looks at the remote side before it writes, because the ledger went back in time. Times are epoch
+    milliseconds: what Redis stored between `after_ms` and `until_ms` may be missing.
+    """
+    return Answer(await call.services.look_first.read())
+
+
+async def set_look_first(call: Call) -> Answer:
+    """Have every attempt look first, for a loss of Redis' data that no process could notice."""
+    return Answer(await call.services.look_first.raise_by_hand(call.actor, _reason(call)))
+
+
+async def clear_look_first(call: Call) -> Answer:
+    """Let first attempts write straight away again, once nothing is missing any more."""
+    return Answer(await call.services.look_first.clear(call.actor, _reason(call)))
+
+
+def _reason(call: Call) -> str:
+    return cast(Reason, call.body).reason if call.body else ""
 
 
 async def healthz(_: Call) -> Answer:

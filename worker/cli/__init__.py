@@ -23,6 +23,10 @@ COMMANDS = Places(
         "issue": ("worker.cli.content:issue", "Store issues."),
         "job": ("worker.cli.jobs:job", "List, show, watch, retry, cancel and release jobs."),
         "key": ("worker.cli.keys:key", "Make, inspect and rotate keys; seal a credential for a message."),
+        "lookfirst": (
+            "worker.cli.lookfirst:lookfirst",
+            "See, set and clear that attempts look first.",
+        ),
         "message": ("worker.cli.messages:message", "List, open and drop messages that were set aside."),
         "publish": ("worker.cli.content:publish", "Publish a document as a Confluence page."),
         "render": ("worker.cli.tools:render", "Print what would be sent for a Markdown FILE."),

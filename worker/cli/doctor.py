@@ -90,6 +90,7 @@ async def _examine(found: Found, services: Services) -> None:
     await _broker(found, services)
     await _messages(found, services)
     await _records(found, services)
+    await _ledger(found, services)
     await _clocks(found, services)
     found("checkpoints", *await _checkpoints(services))
     alive = len(await _alive(services.redis, services.settings.prefix))
@@ -205,6 +206,21 @@ async def _records(found: Found, services: Services) -> None:
     doubts = await services.signing.doubts()
     said = " ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
     found("records", not doubts, said if doubts else "destinations and API keys are as they were signed")
+
+
+async def _ledger(found: Found, services: Services) -> None:
+    """Whether Redis lost what some process had seen, and nobody has cleared that yet."""
+    from worker.cli.health import moment
+
+    flag = await services.look_first.read()
+    if not flag.active:
+        found("ledger", True, "didn't go back in time" + (", or that is cleared" if flag.since_ms else ""))
+        return
+    why = f"{flag.by} says that it went back in time"
+    if flag.until_ms:
+        since = moment(flag.after_ms) if flag.after_ms else "the beginning"
+        why = f"went back in time: what was submitted from {since} until {moment(flag.until_ms)} may be missing"
+    found("ledger", False, f"{why}; all attempts look first until `afterword lookfirst clear`")
 
 
 async def _messages(found: Found, services: Services) -> None:

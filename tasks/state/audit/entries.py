@@ -86,6 +86,9 @@ class Event(StrEnum):
     MESSAGES_DROPPED = "messages.dropped"
     APIKEY_CREATED = "apikey.created"
     APIKEY_REVOKED = "apikey.revoked"
+    WENT_BACK = "ledger.went_back"
+    LOOK_FIRST_SET = "lookfirst.set"
+    LOOK_FIRST_CLEARED = "lookfirst.cleared"
 
 
 class AuditEntry(Frozen):

@@ -354,15 +354,21 @@ class Ledger(Reading):
         """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is. Returns the
         jobs that were taken from it though it lived, which are to be forgiven; none where it had `stalled`.
 
-        `about` is the JSON of `tasks.state.workers.About`.
+        `about` is the JSON of `tasks.state.workers.About`. It is also how a worker notices that the ledger went back in time.
         """
         facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about, "stalled": stalled}
         clock = self._journal.clock
-        asked = clock.asking()
-        _, now_ms, taken = await self._journal.query(
-            "jobs/heartbeat", {k: v for k, v in facts.items() if v is not None}
-        )
+        while True:
+            known, asked = self._journal.known(), clock.asking()
+            args = {k: v for k, v in facts.items() if v is not None} | known
+            reply = await self._journal.query("jobs/heartbeat", args)
+            if text(reply[0]) != "older":
+                break
+            if known == self._journal.known():  # a transition under way may have told it meanwhile
+                await self._journal.went_back()
+        _, now_ms, newest_ms, taken = reply
         clock.heard(int(now_ms) / 1000, asked)
+        self._journal.memory.saw(int(newest_ms))
         return [text(job_id) for job_id in taken]
 
     async def forgive(self, job_id: str, worker: str) -> None:

@@ -93,7 +93,8 @@ class Lease:
 class Claimed:
     """A job taken for one attempt, with what the attempt needs, read in the same moment: what is known of its subject, and
     as Redis has them its destination's record, its sealed content and the members of its issue. A `probe` tries whether a
-    destination that failed answers again.
+    destination that failed answers again. `look_first_ms` is since when (epoch milliseconds) the remote
+    side may hold objects that the ledger has lost; None where it may not.
     """
 
     job: Job
@@ -102,6 +103,7 @@ class Claimed:
     content: bytes | None = field(default=None, repr=False)
     members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     probe: bool = False
+    look_first_ms: int | None = None
 
     @classmethod
     def of(
@@ -113,8 +115,9 @@ class Claimed:
         probe: bool = False,
     ) -> Claimed:
         """From the script's answer."""
-        record, destination, known, content, members = data
-        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe)
+        record, destination, known, content, members, (since_ms, cleared_ms) = data
+        lost_ms = int(since_ms) if since_ms and not cleared_ms else None
+        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe, lost_ms)
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
@@ -123,8 +126,8 @@ def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `unreadable` (only a newer version can read it), `destination`,
-    `breaker`, `throttled`, `busy`, `full` or `stale`.
+    """Why a job can't be run now: `unknown`, `state`, `unreadable` (only a newer version can read it), `settling` (a server
+    that may have lost what some worker saw), `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`.
     """
 
     reason: str

@@ -63,8 +63,10 @@ class Upkeep:
         return len(orphans)
 
     async def goodbye(self, worker: str) -> None:
-        """Take a worker that ends out of the list of those that live."""
-        await self._journal.query("upkeep/goodbye", {"worker": worker})
+        """Take a worker that ends out of the list of those that live; the next one on this machine knows what it saw last."""
+        memory = self._journal.memory
+        reply = await self._journal.query("upkeep/goodbye", {"worker": worker, "seen": memory.seen})
+        memory.saw(int(reply[1]))
 
     async def unsend(self, job_id: str) -> None:
         """Offer a job again at once, whose wake-up reached a worker that takes no more."""
