@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from tasks.destinations.contract import Needs
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
-from tasks.http.exchange import Exchange, Origin, Request
+from tasks.http.exchange import Exchange, Request
+from tasks.http.origin import Origin
 from tasks.model import Finding, Job
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
@@ -204,13 +205,14 @@ class AuditedTest:
     """The recorder of a connection test: the same two entries around each request, without a job.
 
     A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
-    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups.
+    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups, and so are
+    requests to an authorization server, as logins: what those say about limits is about that server alone.
     """
 
     ledger: Ledger
     vault: Vault
     record: DestinationRecord | None
-    stage: Literal["test", "lookup"] = "test"
+    stage: Literal["test", "lookup", "login"] = "test"
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
@@ -226,6 +228,6 @@ class AuditedTest:
             intent,
             Event(f"{self.stage}.{exchange.outcome}"),
             exchange_facts(operation, exchange),
-            destination=self.record.name if self.record else None,
+            destination=self.record.name if self.record and self.stage != "login" else None,
             guidance=exchange.guidance,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from tasks.audited import AuditedRequests, Trail, overdue
 from tasks.destinations import Destination
+from tasks.http.authorization import Authorization
 from tasks.http.exchange import Http
 from tasks.model import Job
 from tasks.progress import about
@@ -27,7 +28,7 @@ async def exchanging(
     trail: Trail,
     record: DestinationRecord,
     destination: Destination[Any],
-    authorization: Mapping[str, str],
+    authorization: Authorization,
     most: int = WRITES,
 ) -> AsyncIterator[Http]:
     """The client for `most` requests; raises `Transient` where they take longer than their time-outs together."""

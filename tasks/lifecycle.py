@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
 from tasks.audited import PATIENCE_S, Trail, is_outage
+from tasks.authorization.authorize import authorize
 from tasks.cross_links import Ties
 from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import (
@@ -215,10 +216,9 @@ async def _deliver(
     job = claimed.job
     try:
         record = trail.record = await _destination_of(services, claimed)
-        secret = services.directory.secret(record)
         destination = destination_for(record.settings)
-        authorization = destination.authorization(secret)
         trail.needs = destination.needs(job.command)
+        authorization = await authorize(services, record)
         work, ties = await _load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
-from tasks.destinations import Destination
+from tasks.http.authorization import Authorization
 from tasks.http.exchange import Http, Recorder
+from tasks.http.origin import Origin
+from tasks.http.verdict import Judge
 from tasks.screening import Policy
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
+from tasks.state.grants.grants import Grants
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
@@ -21,11 +24,30 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Remote(Protocol):
+    """Whom requests go to: a destination, or a server that it depends on."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where requests go."""
+        ...
+
+    @property
+    def total_timeout_s(self) -> float:
+        """The bound of one exchange."""
+        ...
+
+    @property
+    def judge(self) -> Judge:
+        """Whose trouble an answer tells of."""
+        ...
+
+
 class OpenHttp(Protocol):
     """Opens the guarded client of a destination: keep-alive sessions belong to the process, recorders to an attempt."""
 
     def __call__(
-        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
+        self, remote: Remote, authorization: Authorization, recorder: Recorder
     ) -> AbstractAsyncContextManager[Http]:
         """A client for the time of one attempt."""
         ...
@@ -59,6 +81,7 @@ class Services:
     ledger: Ledger
     contents: Contents
     directory: Directory
+    grants: Grants
     links: Links
     vault: Vault
     open_http: OpenHttp

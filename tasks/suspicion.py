@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tasks.audited import AuditedTest
+from tasks.authorization.authorize import authorize
 from tasks.destinations import Destination, destination_for
 from tasks.destinations.contract import Needs
 from tasks.errors import AfterwordError, DestinationTrouble, StateUnavailable, Transient
@@ -115,7 +116,7 @@ async def _with_client(
     look: Callable[[Destination[Any], Http], Awaitable[list[ConnectionStep]]],
 ) -> list[ConnectionStep]:
     destination = destination_for(record.settings)
-    authorization = destination.authorization(services.directory.secret(record))
+    authorization = await authorize(services, record)
     recorder = AuditedTest(services.ledger, services.vault, record)
     async with services.open_http(destination, authorization, recorder) as http:
         return await look(destination, http)

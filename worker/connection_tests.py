@@ -62,7 +62,8 @@ async def test_by_message(
         raise Refused("The sealed credential doesn't open here.", code="not_sealed", advice=HOW_TO_SEAL) from trouble
     account, secret = _parts(content, credentials)
     ours = await _as_configured(services, kind, address)
-    settings = ours | {"kind": kind, ADDRESS_FIELD[kind]: address}
+    # What was sealed is an account's secret, however a destination at this address logs in itself.
+    settings = ours | {"kind": kind, ADDRESS_FIELD[kind]: address, "auth": None}
     account_field = ACCOUNT_FIELD[kind]
     if account and account_field:
         settings[account_field] = account

@@ -24,12 +24,14 @@ from config.keys import follow_key_ring, refuse_guessable
 from config.settings import ConfigError, Settings
 from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
-from tasks.destinations import Destination, Preview, destination_for
+from tasks.destinations import Preview, destination_for
 from tasks.errors import KeyTrouble, Refused, StateUnavailable
+from tasks.http.authorization import Authorization
 from tasks.http.exchange import Http, Limits, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
 from tasks.operator.bulk import Progress, Verb
+from tasks.services import Remote
 from tasks.services import Services as Core
 from tasks.state.access.keys import Access
 from tasks.state.audit.outside import outside
@@ -41,6 +43,7 @@ from tasks.state.dead_list.messages import DeadList
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
 from tasks.state.followups.outbox import Outbox
+from tasks.state.grants.grants import Grants
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal, unavailable
@@ -77,17 +80,13 @@ class Sessions:
     open: dict[tuple[str, float], aiohttp.ClientSession] = field(default_factory=dict)
 
     @asynccontextmanager
-    async def http(
-        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
-    ) -> AsyncIterator[Http]:
-        """A client for one attempt over the destination's shared session."""
-        limits = Limits(total_s=destination.total_timeout_s)
-        key = (destination.origin.model_dump_json(), limits.total_s)
+    async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
+        """A client for one attempt over the remote side's shared session."""
+        limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
+        key = (origin.model_dump_json(), limits.total_s)
         if key not in self.open:
-            self.open[key] = open_session(destination.origin, limits)
-        yield Http(
-            self.open[key], destination.origin, authorization, limits, recorder, self.clock.now_s, destination.judge
-        )
+            self.open[key] = open_session(origin, limits)
+        yield Http(self.open[key], origin, authorization, limits, recorder, self.clock.now_s, remote.judge)
 
     async def close(self) -> None:
         """Close every session."""
@@ -239,8 +238,7 @@ class Services:
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
         record = await self.destinations.require(name)
-        secret = self.destinations.secret(record)
-        return await operations.test_connection(self.core, destination_for(record.settings), secret, record, actor)
+        return await operations.test_connection(self.core, destination_for(record.settings), None, record, actor)
 
 
 @asynccontextmanager
@@ -275,6 +273,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault, newest),
             links=Links(redis, journal),
+            grants=Grants(journal, vault),
             vault=vault,
             open_http=sessions.http,
             policy=screening_policy(settings),

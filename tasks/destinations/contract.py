@@ -7,12 +7,16 @@ import ipaddress
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator
 
-from tasks.errors import Permanent, Unsettled
-from tasks.http.exchange import Http, Origin
+from tasks.credentials.kinds import AnyAuth, Endpoints, Renewable
+from tasks.errors import DestinationTrouble, Permanent, Unsettled
+from tasks.http.exchange import Http
+from tasks.http.origin import Origin
 from tasks.http.verdict import Answer, Verdict
 from tasks.markup.compare import Change
 from tasks.model import Command, ConnectionStep, Document, Frozen, Issue, Link, Receipt
@@ -25,7 +29,8 @@ class DestinationSettings(Frozen):
 
     `rate_per_s` and `burst` bound the requests of all workers together, no rate by default. `breaker_failures` attempts
     of different jobs that fail in a row (0: never) open the breaker for `breaker_cooldown_s`. `probe_interval_s` is
-    the pause before a suspended destination is tested again.
+    the pause before a suspended destination is tested again. `auth` says how it logs in; without it the secret is taken as
+    this kind of destination takes it by default. `credential_expires` is the day on which it ends, where that is known.
     """
 
     allow_http: bool = False
@@ -41,6 +46,8 @@ class DestinationSettings(Frozen):
     breaker_failures: int = Field(default=10, ge=0, le=1000)
     breaker_cooldown_s: float = Field(default=5.0, ge=1, le=300)
     probe_interval_s: float = Field(default=60.0, ge=1, le=86400)
+    auth: AnyAuth | None = Field(default=None, discriminator="type")
+    credential_expires: date | None = None
 
     @field_validator("allow_private")
     @classmethod
@@ -57,7 +64,41 @@ class DestinationSettings(Frozen):
     @property
     def origin(self) -> Origin:
         """Where requests go, and what the operator permitted for that."""
-        return Origin(base_url=self.address, allow_http=self.allow_http, allow_private=self.allow_private)
+        return self.beside(self.address)
+
+    def beside(self, address: str) -> Origin:
+        """Another address that the destination's requests go to, such as its authorization server's. Private networks are
+        permitted for all of them; plain http only at the destination's own host.
+        """
+        same_host = urlsplit(address).hostname == urlsplit(self.address).hostname
+        return Origin(base_url=address, allow_http=self.allow_http and same_host, allow_private=self.allow_private)
+
+    def vendors(self, address: str) -> str:
+        """A service that the vendor runs for all its customers. A destination on plain http is a simulated one, which has
+        that service at its own address.
+        """
+        own = urlsplit(self.address)
+        return address if own.scheme == "https" else f"{own.scheme}://{own.netloc}"
+
+    @property
+    def account_name(self) -> str | None:
+        """The account that a password belongs to."""
+        return None
+
+    @property
+    def login_lacks(self) -> str:
+        """What the chosen way to log in needs and isn't given, in words; empty where nothing is missing."""
+        return ""
+
+    @property
+    def gateway(self) -> str | None:
+        """The vendor's gateway, where tokens work that the site refuses; None where there is none."""
+        return None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where a renewable credential is asked for, and for which scopes."""
+        raise TypeError(type(self).__name__)
 
 
 class Work(Frozen):
@@ -159,6 +200,10 @@ class Destination(ABC, Generic[SettingsT]):
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """The headers that carry the credential; raises `DestinationTrouble` where there is none."""
 
+    def bearer(self, token: str) -> Mapping[str, str]:
+        """The headers that carry an access token (RFC 6750)."""
+        return {"Authorization": f"Bearer {token}"}
+
     @abstractmethod
     def prepare(self, work: Work) -> Prepared[Any]:
         """Render the content. Pure; raises `Permanent` for arguments that can't work."""
@@ -215,6 +260,21 @@ def rows_of(found: Mapping[str, Any], name: str = "results") -> list[dict[str, A
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise TypeError(name)
     return rows
+
+
+def stored(secret: str | None) -> str:
+    """The secret; raises `DestinationTrouble` where none is stored."""
+    if not secret:
+        raise DestinationTrouble(
+            "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
+        )
+    return secret
+
+
+def endpoints_of(auth: Renewable, token_url: str, scopes: tuple[str, ...] = (), **more: Any) -> Endpoints:
+    """What the operator gave, and else the vendor's own."""
+    given = {"authorize_url": url} if (url := getattr(auth, "authorize_url", None)) else {}
+    return Endpoints(**{"token_url": auth.token_url or token_url, "scopes": auth.scopes or scopes, **more, **given})
 
 
 def basic(account: str, secret: str) -> dict[str, str]:

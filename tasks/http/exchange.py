@@ -17,19 +17,19 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 import aiohttp
-from pydantic import field_validator
 from yarl import URL
 
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
+from tasks.http.authorization import Authorization
 from tasks.http.echoes import RUN, Credential, without_credential, without_echoes
+from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
 from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
 from tasks.http.sockets import SENDING, Sending, TimedConnector
-from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
+from tasks.http.verdict import MOST_BYTES, UNAUTHORIZED, Answer, Judge, by_status
 from tasks.model import Frozen
 
 EXCERPT_LENGTH = 1000
@@ -39,39 +39,6 @@ T = TypeVar("T")
 INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
-
-
-class Origin(Frozen):
-    """The one place a destination's requests go: scheme, host, port and base path."""
-
-    base_url: str
-    allow_http: bool = False
-    allow_private: tuple[str, ...] = ()
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        return checked_url(value)
-
-    @property
-    def netloc(self) -> str:
-        """Host and port."""
-        return urlsplit(self.base_url).netloc
-
-
-def checked_url(value: str) -> str:
-    """The URL without a trailing slash; raises `ValueError` saying what is wrong with it."""
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address such as https://example.com")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password; give the credential as the secret")
-    if parts.query or parts.fragment:
-        raise ValueError("must not hold a query or fragment")
-    if _CONTROL.search(value):
-        raise ValueError("must not hold control characters")
-    _ = parts.port
-    return f"{parts.scheme}://{value.strip().partition('://')[2].rstrip('/')}"
 
 
 class Limits(Frozen):
@@ -193,7 +160,7 @@ class Http:
         self,
         session: aiohttp.ClientSession,
         origin: Origin,
-        authorization: Mapping[str, str],
+        authorization: Authorization,
         limits: Limits,
         recorder: Recorder,
         clock: Callable[[], float],
@@ -202,8 +169,7 @@ class Http:
         self._judge_answer = judge
         self._session = session
         self._origin = origin
-        self._authorization = dict(authorization)
-        self._credential = credential_of(authorization)
+        self._authorization = authorization
         self._content: tuple[str, ...] = ()
         self._limits = limits
         self._recorder = recorder
@@ -215,15 +181,29 @@ class Http:
 
     @property
     def base_url(self) -> str:
-        """The origin's address."""
-        return self._origin.base_url
+        """The address that requests go to."""
+        return self._at.base_url
+
+    @property
+    def _at(self) -> Origin:
+        return self._authorization.origin or self._origin
 
     async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
         """The answer, where its status is 2xx or in `accept`; raises the error of any other.
 
-        Every call leaves an intent in the audit before the request and exactly one outcome after it.
+        A request whose credential was refused is sent once more where that can be renewed: nothing of it was carried out.
         """
-        if self._origin.base_url.startswith("http:") and not self._origin.allow_http:
+        try:
+            return await self._send(request, accept)
+        except DestinationTrouble as refused:
+            if not (refused.certain or refused.status == UNAUTHORIZED) or not await self._authorization.renew(refused):
+                raise
+        return await self._send(request, accept)
+
+    async def _send(self, request: Request, accept: frozenset[int]) -> Response:
+        """Every call leaves an intent in the audit before the request and exactly one outcome after it."""
+        at = self._at
+        if at.base_url.startswith("http:") and not at.allow_http:
             raise DestinationTrouble(
                 "The destination's address is plain http.",
                 code="http_refused",
@@ -231,11 +211,11 @@ class Http:
             )
         sending = Sending(self._limits.total_s)
         SENDING.set(sending)
-        mark = await self._recorder.before(request, self._origin, sending.begin)
+        mark = await self._recorder.before(request, at, sending.begin)
         began, response, detail = time.monotonic(), None, INTERRUPTED
         outcome: Outcome = "unknown" if request.writes else "failed"
         try:
-            response = await self._exchange(request, sending)
+            response = await self._exchange(request, at, sending)
             self._judge(request, response, accept)
             outcome, detail = "ok", ""
             return response
@@ -270,10 +250,12 @@ class Http:
     def _guidance(self, response: Response) -> Guidance:
         return guidance_of(response.status, response.headers, self._clock())
 
-    async def _exchange(self, request: Request, sending: Sending) -> Response:
-        url = URL(self._origin.base_url + request.path, encoded=True)
+    async def _exchange(self, request: Request, at: Origin, sending: Sending) -> Response:
+        url = URL(at.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
-        headers |= {**request.headers, **self._authorization}
+        own = self._authorization.headers
+        headers |= {**request.headers, **own}
+        credential = credential_of(own, self._authorization.secrets)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),
@@ -287,18 +269,14 @@ class Http:
                 ) as answer,
             ):
                 body = await self._read(answer)
-                source = f"{self._origin.netloc} ({request.operation})"
-                return Response(
-                    answer.status, answer.headers, body, request.writes, self._credential, self._content, source
-                )
+                source = f"{at.netloc} ({request.operation})"
+                return Response(answer.status, answer.headers, body, request.writes, credential, self._content, source)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
             late = isinstance(error, TimeoutError)
             raise Transient(
-                f"{self._origin.netloc} did not answer in time."
-                if late
-                else f"The connection to {self._origin.netloc} broke.",
+                f"{at.netloc} did not answer in time." if late else f"The connection to {at.netloc} broke.",
                 code="timeout" if late else "connection_lost",
                 certain=not (request.writes and sending.started),
             ) from None
@@ -325,7 +303,7 @@ class Http:
         )
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
             raise page_instead(status, response.words(), certain=not request.writes)
-        verdict = self._judge_answer(Answer(status, response.headers, response.body))
+        verdict = self._judge_answer(Answer(status, response.headers, response.body, request.operation))
         if verdict.whose == "nobody" or (
             status in accept and (verdict.whose != "destination" or verdict.passing == "job")
         ):
@@ -339,9 +317,9 @@ def _on_loop(deadline: float) -> float:
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
-def credential_of(authorization: Mapping[str, str]) -> Credential:
-    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes."""
-    secrets, pairs = set(), set()
+def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
+    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes; and `more`."""
+    secrets, pairs = set(more), set[str]()
     for value in authorization.values():
         scheme, _, sent = value.rpartition(" ")
         pairs.add(value)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from tasks import cross_links, redaction
 from tasks.audited import AuditedTest
+from tasks.authorization.authorize import authorize
 from tasks.destinations import Preview, Work, destination_for
 from tasks.errors import AttemptFailed, KeyTrouble, Permanent, Refused
-from tasks.http.exchange import Exchange, Origin, Request
+from tasks.http.exchange import Exchange, Request
+from tasks.http.origin import Origin
 from tasks.model import KIND_OF_COMMAND, PublishToConfluence
 from tasks.services import Services
 from tasks.subjects import missing, subject_of
@@ -39,7 +41,7 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
     )
     destination = destination_for(record.settings)
     try:
-        authorization = destination.authorization(services.directory.secret(record))
+        authorization = await authorize(services, record)
     except KeyTrouble as trouble:
         raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
     ready = await services.processes.run(

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tasks.audited import AuditedTest
+from tasks.authorization.authorize import authorize
 from tasks.destinations import Destination
-from tasks.errors import AfterwordError, Refused
+from tasks.errors import AfterwordError, AttemptFailed, Refused
+from tasks.http.authorization import Fixed
 from tasks.model import ConnectionReport, ConnectionStep, Job
 from tasks.operator.bulk import Progress, Verb, act_on_each
 from tasks.services import Services
@@ -64,12 +66,15 @@ async def act_on_all(
 async def test_connection(
     services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
 ) -> ConnectionReport:
-    """Test a destination step by step; where it answers as itself and takes the credential, a suspended one goes on."""
+    """Test a destination step by step, a stored one by its record and any other with the secret; where it answers as itself and takes the credential, a suspended one goes on."""
     recorder = AuditedTest(services.ledger, services.vault, record)
     steps: list[ConnectionStep] = []
     reached = False
     try:
-        authorization = destination.authorization(secret)
+        authorization = await authorize(services, record) if record else Fixed(destination.authorization(secret))
+    except AttemptFailed as error:
+        return ConnectionReport.failed("credential", str(error))
+    try:
         async with services.open_http(destination, authorization, recorder) as http:
             steps += await destination.reach(http)
             reached = all(step.ok is not False for step in steps)

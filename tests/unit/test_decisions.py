@@ -13,7 +13,7 @@ from config.settings import ConfigError
 from tasks.audited import Doubt, Trail
 from tasks.errors import DestinationTrouble, Held, KeyTrouble, Permanent, Refused, Throttled, Transient, Unsettled
 from tasks.http.addresses import permitted
-from tasks.http.exchange import Origin
+from tasks.http.origin import Origin
 from tasks.http.quota import parse_retry_after
 from tasks.model import Document, Finding, Issue, Job, JobState, parse_command
 from tasks.retry import Backoff, settlement_of

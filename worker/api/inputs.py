@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    SecretStr,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -17,11 +19,13 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from tasks.credentials.secret import SECRET, parts_for
 from tasks.destinations import AnySettings, parse_settings
 from tasks.destinations.azure_devops.destination import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import ConfluenceSettings
 from tasks.destinations.servicenow.destination import ServiceNowSettings
 from tasks.errors import Refused
+from tasks.http.origin import Url
 from tasks.model import (
     Command,
     CreateAzureDevOpsWorkItem,
@@ -50,7 +54,6 @@ from worker.api.fields import (
     Rfc3339,
     Secret,
     StreamId,
-    Url,
 )
 
 STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -189,21 +192,61 @@ class Reason(BaseModel):
     reason: Line = ""
 
 
+def _fit_for_a_header(value: SecretStr | None) -> SecretStr | None:
+    """The secret; raises `ValueError` for what a header can't carry."""
+    if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
+        raise ValueError("must be one line of printable ASCII without spaces around it")
+    return value
+
+
+class SecretsIn(BaseModel):
+    """The parts of a secret that has several, or is a key: what each kind of `auth` takes is in docs/credentials.md."""
+
+    model_config = STRICT
+
+    client_secret: Secret | None = None
+    password: Secret | None = None
+    refresh_token: Secret | None = None
+    private_key: Annotated[
+        SecretStr | None, Field(max_length=20_000, description="PEM; with the certificate for `certificate`")
+    ] = None
+
+    @field_validator("client_secret", "password", "refresh_token", mode="after")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        return _fit_for_a_header(value)
+
+    def joined(self) -> str:
+        """All parts in one text."""
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        return json.dumps({name: part.get_secret_value() for name, part in parts.items() if part is not None})
+
+
 class _Settings(BaseModel):
     allow_private: tuple[Cidr, ...] = Field(default=(), description="Private networks that may be connected to")
     secret: Secret | None = None
+    secrets: SecretsIn | None = None
 
     @field_validator("secret", mode="after")
     @classmethod
     def _one_line(cls, value: Any) -> Any:
-        """A header can't carry anything else."""
-        if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
-            raise ValueError("must be one line of printable ASCII without spaces around it")
-        return value
+        return _fit_for_a_header(value)
 
     def settings(self) -> AnySettings:
         """The settings without the secret."""
-        return parse_settings(self.model_dump(exclude={"secret"}, exclude_none=True))
+        return parse_settings(self.model_dump(exclude={"secret", "secrets"}, exclude_none=True))
+
+    def given(self) -> str | None:
+        """The secret, or its parts, as `tasks.credentials.secret.as_stored` takes them; raises `Refused` for both."""
+        if self.secrets is None:
+            return self.secret.get_secret_value() if self.secret else None
+        if self.secret or parts_for(self.settings().auth) == (SECRET,):
+            raise Refused(
+                "`secrets` are the parts of another kind of credential.",
+                code="bad_secret",
+                advice="Give `secret` alone.",
+            )
+        return self.secrets.joined()
 
 
 def _http_where_permitted(address: str) -> ConfigDict:

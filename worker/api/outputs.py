@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from tasks.authorization.status import CredentialStatus
 from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit.entries import AuditEntry
@@ -122,13 +123,14 @@ class DestinationView(Frozen):
     not_before_ms: int = 0
     last_success_ms: int | None = None
     has_credential: bool
+    credential: CredentialStatus
     health: Health
 
     @classmethod
-    def of(cls, record: DestinationRecord, health: Health) -> DestinationView:
+    def of(cls, record: DestinationRecord, health: Health, credential: CredentialStatus) -> DestinationView:
         """What an API client sees of a destination."""
         shown = {name: getattr(record, name) for name in cls.model_fields if hasattr(record, name)}
-        return cls(health=health, **shown)
+        return cls(health=health, credential=credential, **shown)
 
 
 class Destinations(Frozen):

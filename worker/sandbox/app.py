@@ -9,7 +9,10 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.sandbox import pages
+from worker.sandbox.authority import issued_to
 from worker.sandbox.azure_devops.api import AzureDevOps
+from worker.sandbox.azure_devops.authority import EntraAuthority
+from worker.sandbox.confluence.authority import ConfluenceAuthority, through_gateway
 from worker.sandbox.confluence.cloud import ConfluenceCloud
 from worker.sandbox.confluence.comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence.datacenter import ConfluenceContent
@@ -21,8 +24,10 @@ from worker.sandbox.listener import Listener
 from worker.sandbox.permissions import Denial, guarding
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow.api import ServiceNow
+from worker.sandbox.servicenow.authority import ServiceNowAuthority
 from worker.sandbox.servicenow.incident import update
 from worker.sandbox.store import Store
+from worker.sandbox.tokens import TokenRules, reading_tokens
 
 BODY_LIMIT = 20 * 2**20
 
@@ -34,17 +39,17 @@ def create_app(
     store = store or Store()
     faults = Faults(store, sleep)
     control = Control(store, faults, listener)
-    app = web.Application(middlewares=[_mark_own, failing(faults), guarding(store)], client_max_size=BODY_LIMIT)
+    app = web.Application(
+        middlewares=[_mark_own, reading_tokens(store), failing(faults), guarding(store)], client_max_size=BODY_LIMIT
+    )
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)
-    for vendor in (
-        ConfluenceComments(store),
-        ConfluenceCloud(store),
-        ConfluenceContent(store),
-        ServiceNow(store),
-        AzureDevOps(store),
-    ):
-        app.add_routes(vendor.routes())
+    for authority in (ConfluenceAuthority(store), ServiceNowAuthority(store), EntraAuthority(store)):
+        app.add_routes(authority.routes())
+    for vendor in (ConfluenceComments(store), ConfluenceCloud(store), ConfluenceContent(store)):
+        app.add_routes(through_gateway(vendor.routes()))
+    for other in (ServiceNow(store), AzureDevOps(store)):
+        app.add_routes(other.routes())
     return app
 
 
@@ -95,6 +100,7 @@ class Control:
             web.delete("/_sandbox/faults", self.clear_faults),
             web.post("/_sandbox/permissions", self.deny),
             web.delete("/_sandbox/permissions", self.permit),
+            web.post("/_sandbox/tokens", self.tokens),
             web.post("/_sandbox/reset", self.reset),
             web.post("/_sandbox/listener", self.restart_listener),
             web.post("/_sandbox/edit", self.edit),
@@ -144,6 +150,16 @@ class Control:
         """Permit everything again."""
         self.store.denied.clear()
         return web.Response(status=204)
+
+    async def tokens(self, request: web.Request) -> web.Response:
+        """Change what becomes of tokens: 200, or 400 with what isn't understood."""
+        try:
+            given = TokenRules.model_validate(await request.json())
+        except ValueError as error:
+            return web.json_response({"message": str(error)}, status=400)
+        given.apply(self.store)
+        live = sum(1 for token in self.store.issued if issued_to(self.store, token))
+        return web.json_response({"access_tokens": live, "refresh_tokens": len(self.store.refreshes)})
 
     async def reset(self, _: web.Request) -> web.Response:
         """Forget everything delivered and end all faults."""

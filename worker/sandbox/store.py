@@ -6,7 +6,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,6 +77,45 @@ class Page:
     attachments: dict[str, Attachment] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Issued:
+    """An access token of an authorization server: whose, for what, until when (seconds since the epoch)."""
+
+    vendor: str
+    client: str
+    scopes: tuple[str, ...]
+    expires: float
+
+    def ended(self) -> Issued:
+        """The same, ended."""
+        return replace(self, expires=0.0)
+
+
+@dataclass
+class Refresh:
+    """A refresh token. `family` is the login that it goes back to, `successors` what it was rotated to."""
+
+    vendor: str
+    client: str
+    scopes: tuple[str, ...]
+    family: str
+    rotated_at: float | None = None
+    successors: list[str] = field(default_factory=list)
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Code:
+    """An authorization code, with the challenge (PKCE) that its user has to answer."""
+
+    vendor: str
+    client: str
+    redirect_uri: str
+    challenge: str
+    scopes: tuple[str, ...]
+    at: float
+
+
 @dataclass
 class Store:
     """Everything delivered so far, and every request seen. `clock` gives seconds since the epoch."""
@@ -97,6 +136,12 @@ class Store:
     unseen_s: float = 0.0
     drops_messages: bool = False
     denied: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    issued: dict[str, Issued] = field(default_factory=dict)
+    refreshes: dict[str, Refresh] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    assertions: set[str] = field(default_factory=set)
+    certificates: dict[str, str] = field(default_factory=dict)
+    token_life_s: float | None = None
 
     def __post_init__(self) -> None:
         self.spaces = {key: str(FIRST_SPACE + i) for i, key in enumerate(self.space_keys)}
@@ -114,6 +159,9 @@ class Store:
             held.clear()
         self.requests.clear()
         self.denied.clear()
+        for given in (self.issued, self.refreshes, self.codes, self.assertions, self.certificates):
+            given.clear()
+        self.token_life_s = None
         self.drops_messages = False
         self.blind_until = self.index_lag_s = self.unseen_s = 0.0
         self._seed()

@@ -14,11 +14,32 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
+from tasks.credentials.kinds import (
+    Basic,
+    Certificate,
+    ClientCredentials,
+    Endpoints,
+    Login,
+    Renewable,
+    Token,
+    WorkloadIdentity,
+)
 from tasks.destinations.azure_devops.answers import dry_run, signed_in, work_item
 from tasks.destinations.azure_devops.verdict import DEACTIVATED, VERSION, verdict
-from tasks.destinations.contract import Destination, DestinationSettings, Needs, Prepared, Work, basic, identifier
+from tasks.destinations.contract import (
+    Destination,
+    DestinationSettings,
+    Needs,
+    Prepared,
+    Work,
+    basic,
+    endpoints_of,
+    identifier,
+    stored,
+)
 from tasks.errors import DestinationTrouble, Permanent, Transient
-from tasks.http.exchange import Http, Request, Response, checked_url
+from tasks.http.exchange import Http, Request, Response
+from tasks.http.origin import checked_url
 from tasks.markup import azure_devops, clean
 from tasks.model import Command, ConnectionStep, CreateAzureDevOpsWorkItem, Frozen, Issue, Link, Receipt
 
@@ -28,6 +49,9 @@ FIELD_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$")
 OURS = frozenset({"System.Tags", "System.Id", "System.Rev", "System.TeamProject", "System.WorkItemType"})
 SEVERITIES: Mapping[int, str] = {1: "1 - Critical", 2: "2 - High", 3: "3 - Medium", 4: "4 - Low"}
 LINK_COMMENT = "Afterword:"
+ENTRA = "https://login.microsoftonline.com"
+SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"  # Azure DevOps, whatever the client was granted there
+NO_SIGN_IN = {"X-TFS-FedAuthRedirect": "Suppress"}
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 
 
@@ -41,11 +65,29 @@ class AzureDevOpsSettings(DestinationSettings):
     body_format: Literal["html", "markdown"] = "html"
     api_version: str = Field(default="7.1", pattern=r"^[0-9]\.[0-9]$")
     write_lag_s: float = Field(default=30.0, ge=0, le=600)
+    auth: Basic | Token | ClientCredentials | Certificate | WorkloadIdentity | Login | None = Field(
+        default=None, discriminator="type"
+    )
+
+    @property
+    def login_lacks(self) -> str:
+        """The tenant, which is a part of Entra's addresses."""
+        missing = isinstance(self.auth, ClientCredentials | Login) and not self.auth.tenant and not self.auth.token_url
+        return f"`{self.auth.type}` needs `tenant`, the directory of the client" if missing and self.auth else ""
 
     @field_validator("org_url")
     @classmethod
     def _organisation(cls, value: str) -> str:
         return checked_url(value)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Microsoft Entra's v2.0 endpoints of the tenant."""
+        if not isinstance(self.auth, Renewable):
+            return super().endpoints
+        tenant = f"{self.vendors(ENTRA)}/{getattr(self.auth, 'tenant', None)}/oauth2/v2.0"
+        more = ("offline_access",) if isinstance(self.auth, Login) else ()
+        return endpoints_of(self.auth, f"{tenant}/token", (SCOPE, *more), authorize_url=f"{tenant}/authorize")
 
     @property
     def address(self) -> str:
@@ -78,11 +120,11 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an empty user and the PAT."""
-        if not secret:
-            raise DestinationTrouble(
-                "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
-            )
-        return basic("", secret) | {"X-TFS-FedAuthRedirect": "Suppress"}
+        return basic("", stored(secret)) | NO_SIGN_IN
+
+    def bearer(self, token: str) -> Mapping[str, str]:
+        """Entra's access token."""
+        return {**super().bearer(token), **NO_SIGN_IN}
 
     def prepare(self, work: Work) -> Prepared[WorkItemPlan]:
         """The work item's fields from the issue, with the job's overrides."""

@@ -13,17 +13,30 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
 from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
 from tasks.destinations.confluence.links import link_page
+from tasks.destinations.confluence.login import GATEWAY, endpoints
 from tasks.destinations.confluence.page import Keeper, untouched
 from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
 from tasks.destinations.confluence.verdict import verdict
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Preview, Work, basic
+from tasks.destinations.contract import (
+    Account,
+    Destination,
+    DestinationSettings,
+    Needs,
+    Prepared,
+    Preview,
+    Work,
+    basic,
+    stored,
+)
 from tasks.errors import DestinationTrouble, Permanent
-from tasks.http.exchange import Http, checked_url
+from tasks.http.exchange import Http
+from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
@@ -47,13 +60,20 @@ LOOKS = (
 
 
 class ConfluenceSettings(DestinationSettings):
-    """A Confluence site. `space` is the one that the connection test looks at."""
+    """A Confluence site. `space` is the one that the connection test looks at.
+
+    `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
+    site's there; without it, the site is asked for it.
+    """
 
     kind: Literal["confluence"] = "confluence"
     base_url: str
     email: Account | None = None
     space: str | None = None
     flavor: Literal["cloud", "datacenter"] = "cloud"
+    auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
+    through_gateway: bool | None = None
+    cloud_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     on_drift: Literal["keep", "overwrite", "hold"] = "hold"
     on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
     minor_edit: bool = False
@@ -74,6 +94,11 @@ class ConfluenceSettings(DestinationSettings):
         """`a,b` of a command line as well as a list."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @property
+    def login_lacks(self) -> str:
+        """The account, for Basic."""
+        return "`basic` needs `email`" if isinstance(self.auth, Basic) and not self.email else ""
+
     @field_validator("base_url")
     @classmethod
     def _site(cls, value: str) -> str:
@@ -84,6 +109,23 @@ class ConfluenceSettings(DestinationSettings):
         """Who logs in with Basic: Cloud's e-mail address (also through v1, below `/wiki`), Data Center's user name."""
         cloud = self.flavor == "cloud" or self.base_url.endswith("/wiki")
         return self.email if cloud or "@" not in (self.email or "") else None
+
+    @property
+    def account_name(self) -> str | None:
+        """The account."""
+        return self.email
+
+    @property
+    def gateway(self) -> str | None:
+        """Atlassian's gateway, where scoped tokens and OAuth work."""
+        return self.vendors(GATEWAY) if self.flavor == "cloud" and self.through_gateway is not False else None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Atlassian's authorization server, or the Data Center's own."""
+        if not isinstance(self.auth, ClientCredentials | Login):
+            return super().endpoints
+        return endpoints(self.auth, self.address, self.vendors, cloud=self.flavor == "cloud")
 
     @property
     def address(self) -> str:
@@ -102,11 +144,13 @@ class Confluence(Destination[ConfluenceSettings]):
         Data Center takes its personal access tokens as bearer only, whatever e-mail address stands beside them; there,
         a user name asks for Basic with a password.
         """
-        if not secret:
-            raise _no_secret()
-        if self.settings.account is None:
-            return {"Authorization": f"Bearer {secret}"}
-        return basic(self.settings.account, secret)
+        settings, secret = self.settings, stored(secret)
+        account = settings.account
+        if isinstance(settings.auth, Basic):
+            account = settings.email
+        elif isinstance(settings.auth, Token) and settings.flavor == "datacenter":
+            account = None
+        return self.bearer(secret) if account is None else basic(account, secret)
 
     def prepare(self, work: Work) -> Prepared[PagePlan]:
         """Render the document."""
@@ -242,10 +286,4 @@ def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> Rende
                 *page.warnings,
             ),
         }
-    )
-
-
-def _no_secret() -> DestinationTrouble:
-    return DestinationTrouble(
-        "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tasks.destinations.confluence.login import scope_of
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import GONE, READ_ONLY, Answer, Row, Verdict, judged
 
@@ -23,7 +26,10 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    return judged(answer, _said(answer), TABLE)
+    found = judged(answer, _said(answer), TABLE)
+    if found is not SCOPE or not (scope := scope_of(answer.operation)):
+        return found
+    return replace(found, message=f"The token lacks the scope `{scope}` for this call, or was refused")
 
 
 def _said(answer: Answer) -> str | None:

@@ -13,13 +13,36 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Work, basic, rows_of
+from tasks.credentials.kinds import (
+    ApiKey,
+    Basic,
+    ClientCredentials,
+    Endpoints,
+    JwtBearer,
+    Login,
+    Password,
+    Renewable,
+    Token,
+)
+from tasks.destinations.contract import (
+    Account,
+    Destination,
+    DestinationSettings,
+    Needs,
+    Prepared,
+    Work,
+    basic,
+    endpoints_of,
+    rows_of,
+    stored,
+)
 from tasks.destinations.servicenow.answers import as_strings, stored_incident
 from tasks.destinations.servicenow.verdict import verdict
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
-from tasks.http.exchange import Http, Request, checked_url
+from tasks.errors import AttemptFailed, Permanent
+from tasks.http.exchange import Http, Request
+from tasks.http.origin import checked_url
 from tasks.markup import clean, servicenow
 from tasks.markup.options import Attachment
 from tasks.model import (
@@ -52,12 +75,34 @@ class ServiceNowSettings(DestinationSettings):
     kind: Literal["servicenow"] = "servicenow"
     instance_url: str
     username: Account | None = None
+    auth: Basic | Token | ApiKey | ClientCredentials | Password | JwtBearer | Login | None = Field(
+        default=None, discriminator="type"
+    )
     attach_document: Literal["never", "when_cut", "always"] = "never"
 
     @field_validator("instance_url")
     @classmethod
     def _instance(cls, value: str) -> str:
         return checked_url(value)
+
+    @property
+    def login_lacks(self) -> str:
+        """The account, where a password goes with it."""
+        missing = isinstance(self.auth, Basic | Password) and not self.username
+        return f"`{self.auth.type}` needs `username`" if missing and self.auth else ""
+
+    @property
+    def account_name(self) -> str | None:
+        """The account."""
+        return self.username
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The instance's own: it is its own authorization server."""
+        if not isinstance(self.auth, Renewable):
+            return super().endpoints
+        site = self.instance_url
+        return endpoints_of(self.auth, f"{site}/oauth_token.do", authorize_url=f"{site}/oauth_auth.do")
 
     @property
     def address(self) -> str:
@@ -80,14 +125,13 @@ class ServiceNow(Destination[ServiceNowSettings]):
     judge = staticmethod(verdict)
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
-        """Basic with a user name and password, bearer with a token alone."""
-        if not secret:
-            raise DestinationTrouble(
-                "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
-            )
-        if self.settings.username:
+        """Basic with a user name and password, bearer with a token alone; an API key has a header of its own."""
+        secret, auth = stored(secret), self.settings.auth
+        if isinstance(auth, ApiKey):
+            return {"x-sn-apikey": secret}
+        if self.settings.username and not isinstance(auth, Token):
             return basic(self.settings.username, secret)
-        return {"Authorization": f"Bearer {secret}"}
+        return self.bearer(secret)
 
     def prepare(self, work: Work) -> Prepared[IncidentPlan]:
         """The incident's fields from the issue, with the job's overrides."""

@@ -22,6 +22,8 @@ ACTIVITY_OF_EVENT = {
     "destination.set": UPDATE,
     "destination.removed": DELETE,
     "credential.set": UPDATE,
+    "credential.renewed": UPDATE,
+    "credential.given": UPDATE,
     "document.put": UPDATE,
     "issue.put": UPDATE,
 }

@@ -35,6 +35,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "document": {None: "document"},
     "issue": {None: "issue"},
     "destination": {"secret": "credential", FIELD: "destination"},
+    "grant": {"held": "grant"},
     "apikey": {"sealed": "apikey", FIELD: "apikey"},
     "subject": {"tried": "tried"},
     "job": {"sealed_fields": "fields", "origin": "origin"},

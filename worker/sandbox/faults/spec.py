@@ -41,6 +41,7 @@ Name = Literal[
     "gzip_bomb",
     "latency",
 ]
+ATLASSIANS = ("/oauth/token", "/authorize")
 NAMES: tuple[str, ...] = get_args(Name)
 
 
@@ -128,9 +129,9 @@ def _fits(name: Name, vendor: Vendor, request: web.Request) -> bool:
 
 def vendor_of(path: str) -> Vendor:
     """The vendor that a path belongs to."""
-    if path.startswith(("/wiki", "/rest", "/_edge", "/download/")):
+    if path.startswith(("/wiki", "/rest", "/_edge", "/download/", "/ex/confluence/")) or path in ATLASSIANS:
         return "confluence"
-    return "servicenow" if path.startswith(("/api/now", "/oauth_token.do")) else "azure_devops"
+    return "servicenow" if path.startswith(("/api/now", "/oauth_token.do", "/oauth_auth.do")) else "azure_devops"
 
 
 def operation_of(request: web.Request) -> Operation:

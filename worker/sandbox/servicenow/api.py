@@ -1,4 +1,4 @@
-"""Simulated ServiceNow: the table API of `incident`, with its silences, attachments and tokens.
+"""Simulated ServiceNow: the table API of `incident`, with its silences, and attachments.
 
 Source: ServiceNow's Table API and Attachment API references.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.credentials import BAD, fault_of
+from worker.sandbox.credentials import fault_of
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.servicenow.incident import COLUMNS, LABELS, REFERENCES, insert, stamp, update
 from worker.sandbox.servicenow.query import select
@@ -60,21 +60,7 @@ class ServiceNow:
             web.delete(f"{FILES}/{{file}}", self.drop_file),
             web.route("*", "/api/now/{tail:.*}", self.nothing),
         ]
-        return [
-            *[web.route(r.method, r.path, _guarded(r.handler)) for r in found],
-            web.post("/oauth_token.do", self.token),
-        ]
-
-    async def token(self, request: web.Request) -> web.Response:
-        """An access token for one of the three grants."""
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        proof = {"password": "password", "refresh_token": "refresh_token", "client_credentials": "client_secret"}
-        secret = form.get(proof.get(form.get("grant_type", ""), ""), "").lower()
-        if not secret or any(word in secret for word in BAD):
-            return web.json_response({"error_description": "access_denied", "error": "server_error"}, status=401)
-        token = {"access_token": uuid.uuid4().hex, "scope": "useraccount", "token_type": "Bearer", "expires_in": 1799}
-        refresh = {} if form["grant_type"] == "client_credentials" else {"refresh_token": uuid.uuid4().hex}
-        return web.json_response(token | refresh)
+        return [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
 
     async def nothing(self, _: web.Request) -> web.Response:
         """No such API."""
