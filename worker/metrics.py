@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from tasks.authorization.status import CredentialStatus, status_of
 from tasks.state.jobs.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.jobs.overview import Count
 from tasks.state.look_first.flag import LookFirst
@@ -45,6 +46,7 @@ async def gather(services: Services) -> list[Metric]:
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
     health = [await services.destinations.health(name) for name in await services.destinations.names()]
+    credentials = {record.name: await status_of(services.core, record) for record in await services.destinations.list()}
     memory = await _memory(services)
     seen = await workers(services.redis, services.settings.prefix)
     return [
@@ -53,6 +55,7 @@ async def gather(services: Services) -> list[Metric]:
         *_attempts(figures),
         *_queues(figures),
         *_destinations(health),
+        *_credentials(credentials, figures.now_ms),
         *_workers(seen, figures.now_ms, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
         *_broker(await lengths),
@@ -199,6 +202,25 @@ def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
         "When something was last delivered there, as Unix time.",
         labels,
         [([found.name], found.last_success_ms / 1000) for found in health if found.last_success_ms],
+    )
+
+
+def _credentials(found: Mapping[str, CredentialStatus], now_ms: int) -> Iterable[Metric]:
+    yield gauge(
+        "afterword_credential_expires_seconds",
+        "Time until a credential ends for which somebody has to give a new one, below 0 once it has; only where that is known.",
+        ["destination"],
+        [([name], (status.ends_ms - now_ms) / 1000) for name, status in found.items() if status.ends_ms is not None],
+    )
+    yield gauge(
+        "afterword_access_token_expires_seconds",
+        "Time until an access token ends, which is renewed by itself; below 0 where nobody needed it since.",
+        ["destination"],
+        [
+            ([name], (status.token_expires_ms - now_ms) / 1000)
+            for name, status in found.items()
+            if status.token_expires_ms
+        ],
     )
 
 

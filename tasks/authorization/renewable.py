@@ -87,7 +87,6 @@ class RenewableToken:
         renewing = asyncio.ensure_future(self._renew(lease))
         try:
             self._use(await asyncio.shield(renewing))
-            self.renewed = True
         except Transient as trouble:
             if usable is None:
                 raise

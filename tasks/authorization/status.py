@@ -18,15 +18,18 @@ from tasks.state.grants.grants import Held
 class CredentialStatus(Frozen):
     """A credential without what is secret about it. Moments in epoch milliseconds.
 
-    `ends_ms` is when somebody has to do something: the day that the operator named, the certificate's end, or the grant's.
-    `token_expires_ms` is the end of an access token, which is renewed by itself.
+    `ends_ms` is when somebody has to do something: the day that the operator named, or the certificate's end.
+    `token_expires_ms` is the end of an access token, which is renewed by itself; `grant_expires_ms` that of a refresh token,
+    where the server told it: most servers put it off with each renewal.
     """
 
     type: str
     stored: bool
     client_id: str | None = None
     scopes: tuple[str, ...] = ()
+    token_obtained_ms: int | None = None
     token_expires_ms: int | None = None
+    grant_expires_ms: int | None = None
     ends_ms: int | None = None
     logged_in: bool | None = None
     through_gateway: bool = False
@@ -44,13 +47,15 @@ async def status_of(services: Services, record: DestinationRecord) -> Credential
         pass  # `doctor` tells of it; the settings can be told all the same
     grant = isinstance(auth, Grant)
     given = bool(held.refresh_token or parts.get("refresh_token"))
-    ends = [named_end_ms(settings), held.refresh_expires_ms, end_of_certificate_ms(parts)]
+    ends = [named_end_ms(settings), end_of_certificate_ms(parts)]
     return CredentialStatus(
         type=type_of(settings),
         stored=bool(parts) or not needs_secret(auth),
         client_id=auth.client_id if isinstance(auth, Grant) else None,
         scopes=held.scopes or (settings.endpoints.scopes if grant else ()),
+        token_obtained_ms=held.obtained_ms or None,
         token_expires_ms=held.expires_ms or None,
+        grant_expires_ms=held.refresh_expires_ms,
         ends_ms=min((end for end in ends if end is not None), default=None),
         logged_in=given if isinstance(auth, Login) else None,
         through_gateway=held.gateway,

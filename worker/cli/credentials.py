@@ -81,6 +81,8 @@ def credential_lines(status: CredentialStatus, revision: int, now_ms: int) -> li
         found.append(f"Login:         {'done' if status.logged_in else 'to be done: afterword destination login'}")
     if status.token_expires_ms:
         found.append(f"Access token:  until {moment(status.token_expires_ms)}, renewed by itself")
+    if status.grant_expires_ms:
+        found.append(f"Grant:         until {moment(status.grant_expires_ms)}, longer with each renewal")
     if status.ends_ms is not None:
         left_ms = status.ends_ms - now_ms
         when = f"in {duration(left_ms)}" if left_ms > 0 else f"{duration(-left_ms)} ago"

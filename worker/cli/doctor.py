@@ -16,10 +16,14 @@ from redis.exceptions import RedisError
 from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
+from tasks.authorization.status import status_of
+from tasks.credentials.kinds import WORDS
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
+from tasks.state.directory import DestinationRecord
 from tasks.state.journal import unavailable
 from tasks.state.workers import workers
+from worker.cli.health import duration
 from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 PROBE_TTL_MS = 60_000
 NEARLY_FULL = 0.9
+SOON_MS = 7 * 24 * 3600 * 1000
 Found = Callable[[str, bool, str], None]
 
 
@@ -100,6 +105,7 @@ async def _examine(found: Found, services: Services) -> None:
     found("workers", alive > 0 and not evicts, said)
     for record in await services.destinations.list():
         ok = record.state == "ready" and record.has_credential
+        await _credential(found, services, record)
         found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
 
 
@@ -142,6 +148,22 @@ def _memory(facts: Mapping[str, Any], evicts: StateUnavailable | None) -> tuple[
 
 def _megabytes(count: int) -> str:
     return f"{count / 1_000_000:.1f} MB"
+
+
+async def _credential(found: Found, services: Services, record: DestinationRecord) -> None:
+    """A credential whose end is known, and a login that nobody has done yet."""
+    status = await status_of(services.core, record)
+    if status.logged_in is False:
+        found(
+            f"credential {record.name}", False, f"nobody has logged in; run `afterword destination login {record.name}`"
+        )
+    if status.ends_ms is None:
+        return
+    left_ms = status.ends_ms - services.core.clock_ms()
+    said = f"ends in {duration(left_ms)}" if left_ms > 0 else f"ended {duration(-left_ms)} ago"
+    soon = left_ms <= SOON_MS
+    todo = f"; renew it and store it with `afterword destination set {record.name} …`" if soon else ""
+    found(f"credential {record.name}", not soon, f"{WORDS[status.type]}, {said}{todo}")
 
 
 async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
