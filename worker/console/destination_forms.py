@@ -7,6 +7,7 @@ from typing import Any
 from tasks.destinations import AnySettings, parse_settings
 from tasks.model import Frozen
 from tasks.state.directory import DestinationRecord
+from worker.console.credential_forms import auth_given, auth_values
 
 
 class Field(Frozen):
@@ -89,11 +90,15 @@ def values_of(record: DestinationRecord) -> dict[str, str]:
     """What the form of a stored destination shows. The secret is not among it and never leaves the vault."""
     settings = record.settings.model_dump(mode="json", exclude_none=True)
     given = {field.name: str(settings.get(field.name, "")) for field in KINDS[record.settings.kind].fields}
-    return given | {
-        "name": record.name,
-        "allow_http": "on" if record.settings.allow_http else "",
-        "allow_private": ", ".join(record.settings.allow_private),
-    }
+    return (
+        given
+        | auth_values(record.settings)
+        | {
+            "name": record.name,
+            "allow_http": "on" if record.settings.allow_http else "",
+            "allow_private": ", ".join(record.settings.allow_private),
+        }
+    )
 
 
 def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord | None) -> AnySettings:
@@ -102,4 +107,4 @@ def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord 
     given: dict[str, Any] = {field.name: values.get(field.name) or None for field in kind.fields}
     blocks = tuple(block for block in values.get("allow_private", "").replace(",", " ").split() if block)
     given |= {"kind": kind.name, "allow_http": bool(values.get("allow_http")), "allow_private": blocks}
-    return parse_settings(kept | given)
+    return parse_settings(kept | given | auth_given(values))

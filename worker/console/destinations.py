@@ -8,8 +8,14 @@ from typing import Any
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from tasks.authorization.status import status_of
+from tasks.credentials.kinds import WORDS
+from tasks.credentials.secret import needs_secret, parts_for
+from tasks.destinations import AnySettings
 from tasks.errors import AfterwordError, Refused
 from tasks.model import ConnectionReport, ConnectionStep, DestinationName, Frozen
+from tasks.state.directory import DestinationRecord
+from worker.console.credential_forms import FIELDS, SECRET_FIELDS, WAYS, secret_given, ways_of
 from worker.console.destination_forms import DEFAULTS, KINDS, Kind, settings_from, values_of
 from worker.console.visit import Route, Visit
 
@@ -37,10 +43,11 @@ async def overview(visit: Visit) -> web.StreamResponse:
             "kind": KINDS[record.settings.kind],
             "health": await visit.services.destinations.health(record.name),
             "test": await _last_test(visit, record.name),
+            "credential": await status_of(visit.services.core, record),
         }
         for record in records
     ]
-    return await visit.page("destinations.html", cards=cards, kinds=KINDS.values())
+    return await visit.page("destinations.html", cards=cards, kinds=KINDS.values(), ways=WORDS)
 
 
 async def new(visit: Visit) -> web.StreamResponse:
@@ -66,8 +73,6 @@ async def create(visit: Visit) -> web.StreamResponse:
         problem = "The name takes small letters, digits, _ and -, and begins with a letter."
     if await visit.services.destinations.get(name):
         problem = f"There is a destination {name} already. Choose another name."
-    if not visit.said("secret"):
-        problem = problem or f"The {kind.secret} is missing."
     if problem:
         return await _form(visit, kind, _given(visit), stored=False, problem=problem)
     return await _save(visit, kind, name, stored=False)
@@ -90,7 +95,8 @@ async def _save(visit: Visit, kind: Kind, name: str, *, stored: bool) -> web.Str
     before = await visit.services.destinations.get(name)
     try:
         settings = settings_from(kind, values, before)
-        await visit.services.destinations.set(name, settings, visit.said("secret") or None, visit.actor)
+        secret = _secret(visit, kind, settings, before)
+        await visit.services.destinations.set(name, settings, secret, visit.actor)
     except Refused as refused:
         return await _form(visit, kind, values | {"name": name}, stored=stored, problem=str(refused))
     await visit.services.redis.delete(_test_key(visit, name))
@@ -99,14 +105,27 @@ async def _save(visit: Visit, kind: Kind, name: str, *, stored: bool) -> web.Str
     return await visit.go(f"{HERE}#{name}", f"{name} is saved. Test the connection to see that it works.")
 
 
+def _secret(visit: Visit, kind: Kind, settings: AnySettings, before: DestinationRecord | None) -> str | None:
+    """The secret as it was filled in; None keeps the stored one. Raises `Refused` where a new destination has none."""
+    secret = secret_given(settings.auth, visit.said)
+    if secret is None and before is None and needs_secret(settings.auth):
+        words = " and the ".join(part.words for part in parts_for(settings.auth) if part.required)
+        missing = kind.secret if settings.auth is None else words
+        raise Refused(f"The {missing} is missing.", code="bad_secret", advice="Fill it in.")
+    return secret
+
+
 def _given(visit: Visit) -> dict[str, str]:
     """What the form holds, without the secret: it is never sent back to a page."""
-    return {name: visit.said(name) for name in visit.form if name not in ("csrf", "secret", "then")}
+    return {name: visit.said(name) for name in visit.form if name not in ("csrf", "then", *SECRET_FIELDS)}
 
 
 async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: bool, problem: str = "") -> web.Response:
-    blank = {"name": "", "allow_http": "", "allow_private": "", **{field.name: "" for field in kind.fields}}
+    names = [*(field.name for field in kind.fields), *(field.name for field in FIELDS[kind.name])]
+    blank = {"name": "", "allow_http": "", "allow_private": "", "auth": "", "credential_expires": ""}
+    blank |= dict.fromkeys(names, "")
     facts: dict[str, Any] = {"kind": kind, "values": blank | values, "stored": stored, "problem": problem}
+    facts |= {"ways": ways_of(kind.name), "login_fields": FIELDS[kind.name], "ways_by_name": WAYS[kind.name]}
     return await visit.page("destination.html", status=422 if problem else 200, **facts)
 
 
