@@ -73,14 +73,15 @@ def check_settings(settings: AnySettings) -> None:
     if lacks := settings.login_lacks:
         raise Refused(f"The way to log in is incomplete: {lacks}.", code="incomplete_login", advice="Add it.")
     asked = [settings.endpoints.token_url] if isinstance(settings.auth, Renewable) else []
-    for origin in (settings.origin, *map(settings.beside, asked)):
-        _check_http(origin)
+    _check_http(settings.origin, "The address")
+    for url in asked:
+        _check_http(settings.beside(url), "The token endpoint's address")
 
 
-def _check_http(origin: Origin) -> None:
+def _check_http(origin: Origin, what: str) -> None:
     if origin.base_url.startswith("http:") and not origin.allow_http:
         raise Refused(
-            f"The address {origin.base_url} is plain http: the credential would cross the network in the clear.",
+            f"{what} is plain http: the credential would cross the network in the clear.",
             code="http_refused",
             advice="Write https://, or permit http for this host: `--allow-http`, `allow_http` in the API, the tick under Advanced in the console.",
         )

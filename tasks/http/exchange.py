@@ -29,7 +29,7 @@ from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
 from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
 from tasks.http.sockets import SENDING, Sending, TimedConnector
-from tasks.http.verdict import MOST_BYTES, UNAUTHORIZED, Answer, Judge, by_status
+from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
 
 EXCERPT_LENGTH = 1000
@@ -191,12 +191,12 @@ class Http:
     async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
         """The answer, where its status is 2xx or in `accept`; raises the error of any other.
 
-        A request whose credential was refused is sent once more where that can be renewed: nothing of it was carried out.
+        One whose credential was refused is sent once more where that can be renewed, and where nothing of it was carried out.
         """
         try:
             return await self._send(request, accept)
         except DestinationTrouble as refused:
-            if not (refused.certain or refused.status == UNAUTHORIZED) or not await self._authorization.renew(refused):
+            if not refused.certain or not await self._authorization.renew(refused):
                 raise
         return await self._send(request, accept)
 
