@@ -326,7 +326,9 @@ class ServiceNow(Destination[ServiceNowSettings]):
         if not isinstance(answer, dict) or not isinstance(answer.get("result"), list):
             words = "the answer is not ServiceNow's; check the instance address"
             return [ConnectionStep(name="read access", ok=False, detail=words)]
-        name = self.settings.username or await self._whose(http)
+        # A client of OAuth, or an API key, may stand for another account than the one that is named beside it.
+        told = isinstance(self.settings.auth, Basic | Password | None)
+        name = (self.settings.username if told else None) or await self._whose(http)
         return [
             ConnectionStep(name="credential", ok=True, detail=f"accepted as {name}" if name else "accepted"),
             ConnectionStep(name="read access to incident", ok=True, detail="granted"),
