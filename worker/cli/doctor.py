@@ -16,18 +16,15 @@ from redis.exceptions import RedisError
 from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
-from tasks.authorization.status import status_of
-from tasks.credentials.kinds import WORDS
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
-from tasks.state.directory import DestinationRecord
 from tasks.state.journal import unavailable
 from tasks.state.workers import workers
-from worker.cli.health import duration
 from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
 
 if TYPE_CHECKING:
+    from tasks.state.directory import DestinationRecord
     from worker.runtime import Services
 
 PROBE_TTL_MS = 60_000
@@ -152,6 +149,11 @@ def _megabytes(count: int) -> str:
 
 async def _credential(found: Found, services: Services, record: DestinationRecord) -> None:
     """A credential whose end is known, and a login that nobody has done yet."""
+    # A worker's probe is a command of this file, too: it needs none of this, and has to be quick.
+    from tasks.authorization.status import status_of
+    from tasks.credentials.kinds import WORDS
+    from worker.cli.health import duration
+
     status = await status_of(services.core, record)
     if status.logged_in is False:
         found(
