@@ -85,6 +85,7 @@ class RenewableToken:
         """Renew it; where the server can't be asked now, one that is `usable` goes on."""
         # An attempt may be cancelled meanwhile: that must not leave behind a token that nobody stored.
         renewing = asyncio.ensure_future(self._renew(lease))
+        renewing.add_done_callback(lambda task: task.cancelled() or task.exception())  # nobody may be left to hear it
         try:
             self._use(await asyncio.shield(renewing))
         except Transient as trouble:

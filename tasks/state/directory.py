@@ -68,20 +68,8 @@ class Directory:
             )
         if secret is not None:
             secret = as_stored(settings.auth, secret)
-        elif before and before.has_credential:
-            if _logging_in(before.settings) != _logging_in(settings):
-                raise Refused(
-                    f"The way in which {name} logs in changes, and its stored secret belongs to the old one.",
-                    code="credential_bound",
-                    advice="Give the secret again.",
-                )
-            if before.settings.origin != settings.origin:
-                raise Refused(
-                    f"The address of {name} changes, and its stored credential belongs to the old one.",
-                    code="credential_bound",
-                    advice="Give the secret again.",
-                )
-            secret = self.secret(before)
+        elif before and before.has_credential and (secret := self.secret(before)) is not None:
+            _check_same_place(name, before.settings, settings)
         return await self._store(name, settings, secret, before, actor)
 
     async def _store(
@@ -344,6 +332,22 @@ class Directory:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"
+
+
+def _check_same_place(name: str, before: AnySettings, settings: AnySettings) -> None:
+    """Raise `Refused` where a stored secret would go elsewhere than it was given for, or as something else."""
+    if _logging_in(before) != _logging_in(settings):
+        raise Refused(
+            f"The way in which {name} logs in changes, and its stored secret belongs to the old one.",
+            code="credential_bound",
+            advice="Give the secret again.",
+        )
+    if before.origin != settings.origin:
+        raise Refused(
+            f"The address of {name} changes, and its stored credential belongs to the old one.",
+            code="credential_bound",
+            advice="Give the secret again.",
+        )
 
 
 def _logging_in(settings: AnySettings) -> object:

@@ -111,6 +111,9 @@ async def test_a_workload_needs_no_secret_but_its_platforms_token_file(cli, sand
     claims = {"aud": "api://AzureADTokenExchange", "exp": dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)}
     file.write_text(jwt.encode(claims, "a-key-of-the-platform-of-32-bytes", algorithm="HS256"))
     await asyncio.to_thread(cli, "destination", "test", "d")
+    how[how.index("contoso")] = "fabrikam"
+    await asyncio.to_thread(cli, "destination", "set", "d", *options(sandbox, "azure_devops"), *how)
+    await asyncio.to_thread(cli, "destination", "test", "d")
 
 
 @pytest.mark.parametrize(
