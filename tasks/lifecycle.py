@@ -200,8 +200,9 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
+    wrote = _wrote(services.vault, job, receipt)
     settled = Settlement(
-        JobState.DELIVERED, Event.DELIVERED, receipt=receipt, shown=shown, doubt="clear", sign="up", link=link
+        JobState.DELIVERED, Event.DELIVERED, receipt=receipt, shown=shown, wrote=wrote, doubt="clear", sign="up", link=link
     )
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
@@ -290,7 +291,8 @@ async def _load(
         issue=issue,
         previous=known.receipt,
         doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms, lost_ms) or None,
-        tried=_opened(services.vault, job.subject, known.tried),
+        tried=_opened(services.vault, job.subject, "tried", known.tried),
+        wrote=json.loads(_opened(services.vault, job.subject, "wrote", known.wrote) or "{}"),
         links=ties.links,
         released=job.released,
     )
@@ -319,12 +321,24 @@ def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Comman
     return command, document, issue
 
 
-def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
-    """What the write in doubt said to look for; a key that is gone makes the look-up poorer, not the job dead."""
+def _opened(vault: Vault, subject: str, purpose: str, sealed: str | None) -> str:
+    """What an earlier write left to look for; a key that is gone makes the look poorer, not the job dead."""
     try:
-        return vault.open(sealed, purpose="tried", owner=subject) if sealed else ""
+        return vault.open(sealed, purpose=purpose, owner=subject) if sealed else ""
     except KeyTrouble:
         return ""
+
+
+def _wrote(vault: Vault, job: Job, receipt: Receipt | None) -> dict[str, str] | None:
+    """What the receipt says of the object's fields, sealed for each subject that the object is known under; None where it
+    says nothing, so that what is known stays.
+    """
+    if receipt is None or receipt.wrote is None:
+        return None
+    page = isinstance(job.command, PublishToConfluence)
+    newest = job.subject if page else subject_of(job.command, job.destination, None)
+    subjects = dict.fromkeys((job.subject, newest))
+    return {subject: vault.seal(json.dumps(receipt.wrote), purpose="wrote", owner=subject) for subject in subjects}
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
@@ -374,7 +388,10 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     )
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     made = failure.receipt if decided.to is JobState.DEAD else None
-    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made))
+    wrote = _wrote(services.vault, job, made)
+    ended = await _settle(
+        services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made, wrote=wrote)
+    )
     if isinstance(ended, NotClaimed):
         return ended
     level = logging.WARNING if decided.counted else logging.INFO

@@ -65,8 +65,9 @@ class Work(Frozen):
 
     `previous` is the receipt of an earlier delivery of the subject. With `doubt_until_ms` set an earlier write may
     exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds). `tried` is what
-    that write said the object could be found by. `links` lead to the issue's other objects. `source` is the digest of all that
-    decides how the object looks.
+    that write said the object could be found by, or of a ticket what it would have set. `wrote` is what earlier deliveries
+    left in its fields, as their receipts said. `links` lead to the issue's other objects. `source` is the digest of all
+    that decides how the object looks.
     """
 
     job_id: str
@@ -77,6 +78,7 @@ class Work(Frozen):
     previous: Receipt | None = None
     doubt_until_ms: int | None = None
     tried: str = ""
+    wrote: Mapping[str, tuple[str, str]] = Field(default_factory=dict)
     links: tuple[Link, ...] = ()
     released: bool = False
     source: str = ""

@@ -23,6 +23,7 @@ class TicketConfig(Frozen):
     urgency: Level | None = None
     assignment_group: str | None = None
     if_exists: Literal["update", "skip", "new"] = "update"
+    on_drift: Literal["keep", "overwrite", "hold", "comment"] | None = None
     fields: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @field_validator("fields")

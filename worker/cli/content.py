@@ -148,7 +148,7 @@ def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None
 
 def _known_severity(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and parse_severity(value) not in get_args(Severity):
-        raise click.BadParameter(f"{value!r:.60}: name P1 to P4, or critical, high, medium or low")
+        raise click.BadParameter(f"{value!r:.60}: name P1 to P5, or critical, high, medium, low or info")
     return value
 
 
@@ -158,7 +158,7 @@ _wait = click.option(
 )
 _key = click.option("--idempotency-key", help="Idempotency key: submitting again with the same key gives the same job.")
 _field = click.option("--field", multiple=True, metavar="NAME=VALUE", help="Set a field of the ticket.")
-_severity = click.option("--severity", callback=_known_severity, help="P1 to P4, or critical to low.")
+_severity = click.option("--severity", callback=_known_severity, help="P1 to P5, or critical, high, medium, low, info.")
 
 
 @click.command()

@@ -36,7 +36,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "issue": {None: "issue"},
     "destination": {"secret": "credential", FIELD: "destination"},
     "apikey": {"sealed": "apikey", FIELD: "apikey"},
-    "subject": {"tried": "tried"},
+    "subject": {"tried": "tried", "wrote": "wrote"},
     "job": {"sealed_fields": "fields", "origin": "origin"},
     "aside": {"sealed": "aside"},
 }
