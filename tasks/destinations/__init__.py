@@ -7,7 +7,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tasks.destinations.azure_devops.destination import AzureDevOps, AzureDevOpsSettings
+from tasks.destinations.azure_devops.destination import AzureDevOps
+from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import Confluence, ConfluenceSettings
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
 from tasks.destinations.servicenow.destination import ServiceNow

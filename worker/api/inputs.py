@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from tasks.destinations import AnySettings, parse_settings
-from tasks.destinations.azure_devops.destination import AzureDevOpsSettings
+from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import ConfluenceSettings
 from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused

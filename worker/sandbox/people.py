@@ -27,3 +27,21 @@ def people() -> dict[str, list[dict[str, str]]]:
         for number, row in enumerate(found):
             row["sys_id"] = uuid.uuid5(NAMESPACE, f"{table}/{number}/{row['name']}").hex
     return rows
+
+
+def person(name: str) -> dict[str, str] | None:
+    """The user of that name, account or e-mail address, also as `Name <address>`."""
+    wanted = name.strip().casefold()
+    for row in people()["sys_user"]:
+        if wanted in (
+            *(row[key].casefold() for key in ("name", "user_name", "email")),
+            f"{row['name']} <{row['email']}>".casefold(),
+        ):
+            return row
+    return None
+
+
+def identity_of(row: dict[str, str]) -> dict[str, str]:
+    """A user as a field of Azure DevOps shows it."""
+    found = {"displayName": row["name"], "uniqueName": row["email"], "descriptor": f"aad.{row['user_name']}"}
+    return found | {"id": str(uuid.uuid5(NAMESPACE, row["email"])), "url": "", "imageUrl": ""}

@@ -41,6 +41,7 @@ class Keeper:
     http: Http
     now_ms: Callable[[], int]
     warnings: list[str] = field(default_factory=list)
+    said: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         moved = ("state", "close_code", "close_notes")
@@ -89,6 +90,7 @@ class Keeper:
         stage = move("open", plan.stage, "open")
         sent = fields | plan.once | plan.journals | (plan.states.get(stage, {}) if stage else {})
         marks = tries(self._content(fields) | plan.journals, FORMS, "")
+        self.said = {name: [FORMS.mark(name, text)] for name, text in plan.journals.items()}
         stored = await self.table.create(sent, marks)
         if stage and STAGES.get(stored.get("state", "")) != stage:
             self.warnings.append(f"the incident was not moved to {stage}: the instance left its state as it is")
@@ -104,7 +106,8 @@ class Keeper:
         stand = standing(content, present, FORMS, work.wrote, work.tried, self.policy, what=what)
         change = {name: fields[name] for name in stand.write}
         change |= self._moved(known)
-        change |= await self._entries(known["sys_id"], stand)
+        entries = await self._entries(known["sys_id"], stand)
+        change |= entries[0] if entries else {}
         self.warnings += stand.warnings
         if not change:
             wrote = self._remembered(fields, known, stand.kept)
@@ -113,6 +116,8 @@ class Keeper:
             return self._ended(known, change, what)
         marks = tries(self._content(fields) | plan.journals, FORMS, work.tried)
         stored = await self.table.change(known["sys_id"], change, marks)
+        for entry in entries[1:]:
+            stored = await self.table.change(known["sys_id"], entry, marks)
         wrote = self._remembered(fields, known | stored, stand.kept)
         return self._receipt(stored, "updated", fields, wrote=wrote)
 
@@ -142,33 +147,31 @@ class Keeper:
             return {}
         return self.plan.states[stage]
 
-    async def _entries(self, sys_id: str, stand: Standing) -> dict[str, str]:
-        """The journals' entries that are not there yet: each content is written once."""
-        wanted = dict(self.plan.journals)
+    async def _entries(self, sys_id: str, stand: Standing) -> list[dict[str, str]]:
+        """The journals' entries that are not there yet, in as many changes as they need: each content is written once."""
+        wanted = list(self.plan.journals.items())
         if stand.note and stand.kept:
             note = servicenow.without_code_tags("\n".join(note_of(stand.kept, lambda _, value: str(value))))
-            wanted["work_notes"] = "\n\n".join(
-                filter(None, (wanted.get("work_notes"), clean.cut(note, JOURNAL_LENGTH)))
-            )
-        new = {n: text for n, text in wanted.items() if self.work.wrote.get(n, ("", ""))[0] != FORMS.mark(n, text)}
-        if not new:
-            return {}
-        there = await self.table.journal(sys_id, new)
+            wanted.append(("work_notes", clean.cut(note, JOURNAL_LENGTH)))
+        for name, text in wanted:
+            self.said.setdefault(name, []).append(FORMS.mark(name, text))
+        known = {name: self.work.wrote.get(name, ("", ""))[0].split(",") for name, _ in wanted}
+        new = [(name, text) for name, text in wanted if FORMS.mark(name, text) not in known[name]]
+        there = await self.table.journal(sys_id, {name for name, _ in new}) if new else []
         if there is None and self.work.doubt_until_ms is not None:
             self.warnings.append("the journal can't be read: entries that may have been written were not repeated")
-            return {}
+            return []
         said = {(name, form(name, text)) for name, text in there or ()}
-        self._said = {name: FORMS.mark(name, text) for name, text in new.items()}
-        return {name: text for name, text in new.items() if (name, form(name, text)) not in said}
-
-    _said: dict[str, str] = field(default_factory=dict)
+        new = [(name, text) for name, text in new if (name, form(name, text)) not in said]
+        first = dict(reversed(new))
+        later = [{name: text} for name, text in new if first[name] != text]
+        return [first, *later] if first else []
 
     def _remembered(
         self, fields: Mapping[str, str], after: Mapping[str, str], kept: Mapping[str, object] | tuple[()]
     ) -> dict[str, tuple[str, str]]:
         found = remembered(self._content(fields), after, FORMS, self.work.wrote, list(kept))
-        entries = {name: FORMS.mark(name, text) for name, text in self.plan.journals.items()} | self._said
-        found |= {name: (said, said) for name, said in entries.items()}
+        found |= {name: (",".join(marks), "") for name, marks in self.said.items()}
         if self.plan.stage:
             found[STATUS] = (self.plan.stage, "")
         return found

@@ -79,8 +79,12 @@ class Rules:
 
     parts: tuple[Part, ...] = ()
 
-    def chosen(self, issue: Issue, links: tuple[Link, ...] = ()) -> Chosen:
-        """Every part whose conditions hold, a later one over an earlier one."""
+    def chosen(
+        self, issue: Issue, links: tuple[Link, ...] = (), quote: Callable[[str, str], str] | None = None
+    ) -> Chosen:
+        """Every part whose conditions hold, a later one over an earlier one. `quote` is given a value as it is written, and
+        what is filled in there, and says how that is to read.
+        """
         values: dict[str, str] = {}
         fields: dict[str, str] = {}
         for part in self.parts:
@@ -89,8 +93,8 @@ class Rules:
                 fields |= part.fields
         facts = _facts(issue, links)
         return Chosen(
-            {name: _filled(text, facts) for name, text in values.items()},
-            {name: _filled(text, facts) for name, text in fields.items()},
+            {name: _filled(text, facts, quote) for name, text in values.items()},
+            {name: _filled(text, facts, quote) for name, text in fields.items()},
         )
 
 
@@ -201,8 +205,11 @@ def _said(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _filled(text: str, facts: Mapping[str, str]) -> str:
+def _filled(text: str, facts: Mapping[str, str], quote: Callable[[str, str], str] | None) -> str:
     def one(match: re.Match[str]) -> str:
-        return match.group()[0] if match.group(1) is None else facts[match.group(1).strip()]
+        if match.group(1) is None:
+            return match.group()[0]
+        fact = facts[match.group(1).strip()]
+        return quote(text, fact) if quote else fact
 
     return _BRACES.sub(one, text).strip()
