@@ -15,6 +15,7 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import traceback
@@ -107,9 +108,12 @@ async def submit(
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
     the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
     """
+    asked = command
     try:
         record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
         destination, max_age_ms = record.name, int(record.settings.max_age_hours * 3600_000)
+        with contextlib.suppress(*([Refused] if adopt else [])):
+            command = record.settings.placed(command)
     except Refused:
         if not adopt:
             raise
@@ -122,7 +126,7 @@ async def submit(
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
-    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
     request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
@@ -254,7 +258,14 @@ async def _destination_of(services: Services, claimed: Claimed) -> DestinationRe
     """The job's destination, which takes such jobs; raises `Refused`."""
     job, kind = claimed.job, KIND_OF_COMMAND[claimed.job.command.command]
     if job.destination != undecided(job.command):
-        return await services.directory.choose(job.destination, kind, claimed.destination)
+        chosen = await services.directory.choose(job.destination, kind, claimed.destination)
+        if chosen.settings.placed(job.command) != job.command:
+            raise Refused(
+                "The message named no space or project, and its destination had none.",
+                code="no_place",
+                advice="Send it again under a new id: it goes to the one that is set now.",
+            )
+        return chosen
     only = await services.directory.choose(None, kind)
     raise Refused(
         "The message named no destination, and there wasn't exactly one that fits.",

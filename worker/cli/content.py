@@ -163,7 +163,7 @@ _severity = click.option("--severity", callback=_known_severity, help="P1 to P5,
 
 @click.command()
 @click.argument("doc_id")
-@click.option("--space", "space_key", required=True, help="Key of the Confluence space.")
+@click.option("--space", "space_key", help="Key of the Confluence space; the destination's by default.")
 @click.option("--parent", "parent_page_id", help="Id of the parent page.")
 @_to
 @_wait
@@ -203,7 +203,7 @@ def incident(
 
 @click.command()
 @click.argument("issue_id")
-@click.option("--project", required=True, help="Azure DevOps project.")
+@click.option("--project", help="Azure DevOps project; the destination's by default.")
 @click.option("--type", "work_item_type", help="Work item type; the destination's by default.")
 @_severity
 @_field

@@ -19,6 +19,7 @@ from worker.cli.health import lines, verdict
 from worker.connection_tests import ADDRESS_FIELD
 from worker.runtime import Services
 from worker.terminal.base import Context, F, actor, common, plain
+from worker.terminal.files import read_text
 
 
 @click.group()
@@ -89,13 +90,14 @@ def _one_line(text: str) -> str | None:
 @click.option(
     "--email", help="Confluence: the account of the API token; Data Center: a user name, to log in with a password"
 )
-@click.option("--space", help="Confluence: the space that the connection test checks")
+@click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it")
 @click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
 @click.option("--username", help="ServiceNow: the account")
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
-@click.option("--project", help="Azure DevOps: the project that the connection test checks")
+@click.option("--project", help="Azure DevOps: the project of jobs that name none; the connection test checks it")
 @click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
+@click.option("--mapping", help="Tickets: a TOML file that maps issues to fields, see docs/tickets.md.")
 @click.option(
     "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
 )
@@ -121,11 +123,16 @@ def set_(
         if not equals:
             raise click.BadParameter(f"{pair!r:.60} is not FIELD=VALUE", param_hint="--set")
         given[key] = value
+    if given["mapping"]:
+        given["mapping"] = read_text(given["mapping"])
     settings = parse_settings(given)
     check_address(settings)  # before anybody types a secret
     secret = read_secret(context, secret_file, stdin=secret_stdin)
     record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
     missing = "" if record.has_credential else " It has no credential yet."
+    pasted = next((given[field] for field in ADDRESS_FIELD.values() if given.get(field)), "")
+    if (taken := settings.origin.base_url) != pasted.strip().rstrip("/"):
+        missing += f" Of the address, {taken} was taken."
     context.show(
         describe(record),
         f"Destination {name} is stored (revision {record.revision}).{missing} Check it: afterword destination test {name}",

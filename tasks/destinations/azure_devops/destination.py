@@ -40,7 +40,7 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         """The project that the job writes to."""
         if not isinstance(work.command, CreateAzureDevOpsWorkItem):
             raise Permanent("Azure DevOps takes issues only.", code="wrong_kind")
-        return Items(http, self.settings.api_version, work.command.project)
+        return Items(http, self.settings.api_version, work.command.project or "")
 
     async def deliver(
         self, work: Work, prepared: Prepared[WorkItemPlan], http: Http, now_ms: Callable[[], int]

@@ -11,7 +11,9 @@ from pydantic import Field, field_validator
 from tasks.destinations.azure_devops.addresses import organisation_of
 from tasks.destinations.tickets.mapping import Keys
 from tasks.destinations.tickets.settings import TicketSettings
+from tasks.errors import Refused
 from tasks.http.exchange import checked_url
+from tasks.model import Command, CreateAzureDevOpsWorkItem
 
 TITLE_LENGTH = 255
 TAG_LENGTH = 400
@@ -56,6 +58,18 @@ class AzureDevOpsSettings(TicketSettings):
     @classmethod
     def _organisation(cls, value: str) -> str:
         return organisation_of(checked_url(value))
+
+    def placed(self, command: Command) -> Command:
+        """The command with its project."""
+        if not isinstance(command, CreateAzureDevOpsWorkItem) or command.project is not None:
+            return command
+        if self.project is None:
+            raise Refused(
+                "The job names no project, and neither does its destination.",
+                code="no_project",
+                advice="Name one (`--project`, `project`), or set `project` of the destination.",
+            )
+        return command.model_copy(update={"project": self.project})
 
     @property
     def address(self) -> str:

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
@@ -22,7 +23,7 @@ from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PageP
 from tasks.destinations.confluence.preview import preview_page
 from tasks.destinations.confluence.verdict import verdict
 from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Preview, Work, basic
-from tasks.errors import DestinationTrouble, Permanent
+from tasks.errors import DestinationTrouble, Permanent, Refused
 from tasks.http.exchange import Http, checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
@@ -47,12 +48,15 @@ LOOKS = (
 
 
 class ConfluenceSettings(DestinationSettings):
-    """A Confluence site. `space` is the one that the connection test looks at."""
+    """A Confluence site. `space` and `parent` (a page's id) are those of jobs that name no space; the connection test looks
+    at that space.
+    """
 
     kind: Literal["confluence"] = "confluence"
     base_url: str
     email: Account | None = None
     space: str | None = None
+    parent: str | None = Field(default=None, pattern=r"^[0-9]{1,20}$")
     flavor: Literal["cloud", "datacenter"] = "cloud"
     on_drift: Literal["keep", "overwrite", "hold"] = "hold"
     on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
@@ -77,7 +81,20 @@ class ConfluenceSettings(DestinationSettings):
     @field_validator("base_url")
     @classmethod
     def _site(cls, value: str) -> str:
-        return checked_url(value)
+        return site_of(checked_url(value))
+
+    def placed(self, command: Command) -> Command:
+        """The command with its space and parent page."""
+        if not isinstance(command, PublishToConfluence) or command.space_key is not None:
+            return command
+        if self.space is None:
+            raise Refused(
+                "The job names no space, and neither does its destination.",
+                code="no_space",
+                advice="Name one (`--space`, `space_key`), or set `space` of the destination.",
+            )
+        parent = command.parent_page_id or self.parent
+        return command.model_copy(update={"space_key": self.space, "parent_page_id": parent})
 
     @property
     def account(self) -> str | None:

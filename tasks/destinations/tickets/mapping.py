@@ -105,7 +105,9 @@ def read(text: str, keys: Keys) -> Rules:
     try:
         found = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadMapping(f"the mapping is not TOML: {error}") from None
+        last = f"line {text.count(chr(10)) + 1}, the last of the text"
+        words = str(error).replace("at end of document", last)
+        raise BadMapping(f"the mapping is not TOML: {words}") from None
     rules = found.pop("rule", [])
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
         raise BadMapping(_at(text, "rule", 0, "rules are written as [[rule]]"))
