@@ -206,7 +206,14 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
     wrote = _wrote(services.vault, job, receipt)
     settled = Settlement(
-        JobState.DELIVERED, Event.DELIVERED, receipt=receipt, shown=shown, wrote=wrote, doubt="clear", sign="up", link=link
+        JobState.DELIVERED,
+        Event.DELIVERED,
+        receipt=receipt,
+        shown=shown,
+        wrote=wrote,
+        doubt="clear",
+        sign="up",
+        link=link,
     )
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
