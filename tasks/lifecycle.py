@@ -15,6 +15,7 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import traceback
@@ -108,9 +109,12 @@ async def submit(
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
     the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
     """
+    asked = command
     try:
         record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
         destination, max_age_ms = record.name, int(record.settings.max_age_hours * 3600_000)
+        with contextlib.suppress(*([Refused] if adopt else [])):
+            command = record.settings.placed(command)
     except Refused:
         if not adopt:
             raise
@@ -123,7 +127,7 @@ async def submit(
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
-    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
     request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
@@ -201,8 +205,16 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
+    wrote = _wrote(services.vault, job, receipt)
     settled = Settlement(
-        JobState.DELIVERED, Event.DELIVERED, receipt=receipt, shown=shown, doubt="clear", sign="up", link=link
+        JobState.DELIVERED,
+        Event.DELIVERED,
+        receipt=receipt,
+        shown=shown,
+        wrote=wrote,
+        doubt="clear",
+        sign="up",
+        link=link,
     )
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
@@ -253,7 +265,14 @@ async def _destination_of(services: Services, claimed: Claimed) -> DestinationRe
     """The job's destination, which takes such jobs; raises `Refused`."""
     job, kind = claimed.job, KIND_OF_COMMAND[claimed.job.command.command]
     if job.destination != undecided(job.command):
-        return await services.directory.choose(job.destination, kind, claimed.destination)
+        chosen = await services.directory.choose(job.destination, kind, claimed.destination)
+        if chosen.settings.placed(job.command) != job.command:
+            raise Refused(
+                "The message named no space or project, and its destination had none.",
+                code="no_place",
+                advice="Send it again under a new id: it goes to the one that is set now.",
+            )
+        return chosen
     only = await services.directory.choose(None, kind)
     raise Refused(
         "The message named no destination, and there wasn't exactly one that fits.",
@@ -290,7 +309,8 @@ async def _load(
         issue=issue,
         previous=known.receipt,
         doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms, lost_ms) or None,
-        tried=_opened(services.vault, job.subject, known.tried),
+        tried=_opened(services.vault, job.subject, "tried", known.tried),
+        wrote=json.loads(_opened(services.vault, job.subject, "wrote", known.wrote) or "{}"),
         links=ties.links,
         released=job.released,
     )
@@ -319,12 +339,24 @@ def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Comman
     return command, document, issue
 
 
-def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
-    """What the write in doubt said to look for; a key that is gone makes the look-up poorer, not the job dead."""
+def _opened(vault: Vault, subject: str, purpose: str, sealed: str | None) -> str:
+    """What an earlier write left to look for; a key that is gone makes the look poorer, not the job dead."""
     try:
-        return vault.open(sealed, purpose="tried", owner=subject) if sealed else ""
+        return vault.open(sealed, purpose=purpose, owner=subject) if sealed else ""
     except KeyTrouble:
         return ""
+
+
+def _wrote(vault: Vault, job: Job, receipt: Receipt | None) -> dict[str, str] | None:
+    """What the receipt says of the object's fields, sealed for each subject that the object is known under; None where it
+    says nothing, so that what is known stays.
+    """
+    if receipt is None or receipt.wrote is None:
+        return None
+    page = isinstance(job.command, PublishToConfluence)
+    newest = job.subject if page else subject_of(job.command, job.destination, None)
+    subjects = dict.fromkeys((job.subject, newest))
+    return {subject: vault.seal(json.dumps(receipt.wrote), purpose="wrote", owner=subject) for subject in subjects}
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
@@ -374,7 +406,10 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     )
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     made = failure.receipt if decided.to is JobState.DEAD else None
-    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made))
+    wrote = _wrote(services.vault, job, made)
+    ended = await _settle(
+        services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made, wrote=wrote)
+    )
     if isinstance(ended, NotClaimed):
         return ended
     level = logging.WARNING if decided.counted else logging.INFO

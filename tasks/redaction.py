@@ -22,6 +22,7 @@ _FIELD, _FIELD_NAME, _CONFIG, _ID, _FILE, _INSIDE = (
     "file ",
     "inside file ",
 )
+SAID = ("category", "source", "status")  # what an issue says besides its words
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def _content_texts(work: Work) -> dict[str, str]:
         return {"title": work.document.title, "content_md": work.document.content_md, **ids, **names}
     if work.issue:
         tags = {_tag(number): tag for number, tag in enumerate(work.issue.tags)}
-        return {"title": work.issue.title, "description": work.issue.description, **tags, _ID + "issue": work.issue.id}
+        said = {name: getattr(work.issue, name) for name in SAID}
+        texts = {"title": work.issue.title, "description": work.issue.description, **said, **tags}
+        return texts | {_CONFIG + "assigned_to": work.issue.assigned_to, _ID + "issue": work.issue.id}
     return {}
 
 
@@ -150,6 +153,8 @@ def _redacted_issue(work: Work, clean: Mapping[str, str]) -> Work:
         "title": clean.get("title", issue.title),
         "description": clean.get("description", issue.description),
         "tags": tags,
+        "assigned_to": clean.get(_CONFIG + "assigned_to", issue.assigned_to),
+        **{name: clean.get(name, getattr(issue, name)) for name in SAID},
     }
     changed: dict[str, Any] = {"issue": issue.model_copy(update=texts)}
     if not isinstance(command, PublishToConfluence):

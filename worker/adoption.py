@@ -63,9 +63,17 @@ def _same(services: Services, job: Job, given: Mapping[str, Any]) -> bool:
     except Refused:
         return False
     try:
-        return command == services.ledger.command_of(job)
+        return command == _as_asked(services.ledger.command_of(job), command)
     except KeyTrouble:
-        return _without_fields(command) == _without_fields(job.command)
+        return _without_fields(command) == _without_fields(_as_asked(job.command, command))
+
+
+def _as_asked(stored: Command, asked: Command) -> Command:
+    """The stored command without the place that its destination gave it."""
+    given = [name for name in ("space_key", "project") if getattr(asked, name, "") is None and hasattr(stored, name)]
+    if "space_key" in given and getattr(asked, "parent_page_id", None) is None:
+        given.append("parent_page_id")
+    return stored.model_copy(update=dict.fromkeys(given))
 
 
 def _without_fields(command: Command) -> dict[str, Any]:

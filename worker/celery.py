@@ -173,7 +173,11 @@ def arguments_of(**given: Any) -> dict[str, Any]:
 
 @app.task(bind=True, name="publish_to_confluence")
 def publish_to_confluence(
-    self: Task, doc_id: str, space_key: str, parent_page_id: str | None = None, destination: str | None = None
+    self: Task,
+    doc_id: str,
+    space_key: str | None = None,
+    parent_page_id: str | None = None,
+    destination: str | None = None,
 ) -> None:
     """Put a document on a page of a Confluence space: `{"id", "url"}`."""
     given = arguments_of(doc_id=doc_id, space_key=space_key, parent_page_id=parent_page_id, destination=destination)
@@ -190,7 +194,11 @@ def create_servicenow_incident(
 
 @app.task(bind=True, name="create_azuredevops_workitem")
 def create_azuredevops_workitem(
-    self: Task, issue_id: str, project: str, config: dict[str, Any] | None = None, destination: str | None = None
+    self: Task,
+    issue_id: str,
+    project: str | None = None,
+    config: dict[str, Any] | None = None,
+    destination: str | None = None,
 ) -> None:
     """File an issue as a work item: `{"id", "ticket_number", "url"}`."""
     given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import os
 import random
@@ -27,7 +29,7 @@ from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Preview, destination_for
 from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.http.authorization import Authorization
-from tasks.http.exchange import Http, Limits, Recorder, open_session
+from tasks.http.exchange import Http, Limits, Recalled, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
 from tasks.operator.bulk import Progress, Verb
@@ -78,6 +80,7 @@ class Sessions:
 
     clock: Clock
     open: dict[tuple[str, float], aiohttp.ClientSession] = field(default_factory=dict)
+    recalled: dict[str, tuple[str, Recalled]] = field(default_factory=dict, repr=False)
 
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
@@ -86,7 +89,19 @@ class Sessions:
         key = (origin.model_dump_json(), limits.total_s)
         if key not in self.open:
             self.open[key] = open_session(origin, limits)
-        yield Http(self.open[key], origin, authorization, limits, recorder, self.clock.now_s, remote.judge)
+        account = hashlib.sha256(json.dumps(sorted(authorization.headers.items())).encode()).hexdigest()
+        if self.recalled.get(key[0], ("", None))[0] != account:  # another account may see other things
+            self.recalled[key[0]] = (account, Recalled())
+        yield Http(
+            self.open[key],
+            origin,
+            authorization,
+            limits,
+            recorder,
+            self.clock.now_s,
+            remote.judge,
+            self.recalled[key[0]][1],
+        )
 
     async def close(self) -> None:
         """Close every session."""

@@ -8,10 +8,12 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tasks.credentials.kinds import Renewable
-from tasks.destinations.azure_devops.destination import AzureDevOps, AzureDevOpsSettings
+from tasks.destinations.azure_devops.destination import AzureDevOps
+from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import Confluence, ConfluenceSettings
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
-from tasks.destinations.servicenow.destination import ServiceNow, ServiceNowSettings
+from tasks.destinations.servicenow.destination import ServiceNow
+from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused
 from tasks.http.origin import Origin
 from tasks.model import explain

@@ -61,6 +61,12 @@ class DestinationSettings(Frozen):
         """The address as the operator wrote it."""
         raise TypeError(type(self).__name__)
 
+    def placed(self, command: Command) -> Command:
+        """The command with the place that it goes to, from these settings where it names none; raises `Refused` where they
+        name none either.
+        """
+        return command
+
     @property
     def origin(self) -> Origin:
         """Where requests go, and what the operator permitted for that."""
@@ -106,8 +112,9 @@ class Work(Frozen):
 
     `previous` is the receipt of an earlier delivery of the subject. With `doubt_until_ms` set an earlier write may
     exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds). `tried` is what
-    that write said the object could be found by. `links` lead to the issue's other objects. `source` is the digest of all that
-    decides how the object looks.
+    that write said the object could be found by, or of a ticket what it would have set. `wrote` is what earlier deliveries
+    left in its fields, as their receipts said. `links` lead to the issue's other objects. `source` is the digest of all
+    that decides how the object looks.
     """
 
     job_id: str
@@ -118,6 +125,7 @@ class Work(Frozen):
     previous: Receipt | None = None
     doubt_until_ms: int | None = None
     tried: str = ""
+    wrote: Mapping[str, tuple[str, str]] = Field(default_factory=dict)
     links: tuple[Link, ...] = ()
     released: bool = False
     source: str = ""

@@ -15,7 +15,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 import aiohttp
@@ -153,6 +153,26 @@ def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     return session
 
 
+@dataclass
+class Recalled:
+    """Answers to reads that hold for a while, such as the id behind a name, for one account of a destination. Seconds."""
+
+    kept: dict[str, tuple[float, Response]] = field(default_factory=dict, repr=False)
+    most: int = 500
+
+    def get(self, question: str, now_s: float) -> Response | None:
+        """The answer, where it still holds."""
+        until_s, response = self.kept.get(question, (0.0, None))
+        return response if now_s < until_s else None
+
+    def keep(self, question: str, response: Response, until_s: float) -> None:
+        """Keep an answer; the oldest ones go where there are too many."""
+        self.kept.pop(question, None)
+        self.kept[question] = (until_s, response)
+        while len(self.kept) > self.most:
+            del self.kept[next(iter(self.kept))]
+
+
 class Http:
     """A destination's client for one attempt."""
 
@@ -165,7 +185,9 @@ class Http:
         recorder: Recorder,
         clock: Callable[[], float],
         judge: Judge = by_status,
+        recalled: Recalled | None = None,
     ) -> None:
+        self._recalled = recalled or Recalled()
         self._judge_answer = judge
         self._session = session
         self._origin = origin
@@ -187,6 +209,21 @@ class Http:
     @property
     def _at(self) -> Origin:
         return self._authorization.origin or self._origin
+
+    async def recall(
+        self, request: Request, holds: Callable[[Response], bool], *, for_s: float, accept: frozenset[int] = frozenset()
+    ) -> Response:
+        """The answer to a read, from `for_s` seconds ago at most. One that doesn't hold, such as that there is no such name,
+        is asked for anew each time.
+        """
+        question = json.dumps([request.method, request.path, sorted(request.params.items())])
+        known = self._recalled.get(question, self._clock())
+        if known is not None:
+            return known
+        response = await self.send(request, accept=accept)
+        if holds(response):
+            self._recalled.keep(question, replace(response, content=()), self._clock() + for_s)
+        return response
 
     async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
         """The answer, where its status is 2xx or in `accept`; raises the error of any other.

@@ -23,6 +23,7 @@ class TicketConfig(Frozen):
     urgency: Level | None = None
     assignment_group: str | None = None
     if_exists: Literal["update", "skip", "new"] = "update"
+    on_drift: Literal["keep", "overwrite", "hold", "comment"] | None = None
     fields: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @field_validator("fields")
@@ -43,11 +44,11 @@ class CommandName(StrEnum):
 
 
 class PublishToConfluence(Frozen):
-    """Put a document on a page of a Confluence space."""
+    """Put a document on a page of a Confluence space; the destination's own where none is named."""
 
     command: Literal[CommandName.PUBLISH] = CommandName.PUBLISH
     doc_id: Identifier
-    space_key: Annotated[str, StringConstraints(pattern=r"^[~A-Za-z0-9._-]{1,255}$")]
+    space_key: Annotated[str, StringConstraints(pattern=r"^[~A-Za-z0-9._-]{1,255}$")] | None = None
     parent_page_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = None
     destination: DestinationName | None = None
 
@@ -62,13 +63,16 @@ class CreateServiceNowIncident(Frozen):
 
 
 class CreateAzureDevOpsWorkItem(Frozen):
-    """File an issue as a work item of a project."""
+    """File an issue as a work item of a project; the destination's own where none is named."""
 
     command: Literal[CommandName.WORK_ITEM] = CommandName.WORK_ITEM
     issue_id: Identifier
-    project: Annotated[
-        str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")
-    ]
+    project: (
+        Annotated[
+            str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")
+        ]
+        | None
+    ) = None
     config: TicketConfig = TicketConfig()
     destination: DestinationName | None = None
 

@@ -31,7 +31,11 @@ TERMINAL = frozenset({JobState.DELIVERED, JobState.DEAD, JobState.CANCELLED, Job
 
 
 class Receipt(Frozen):
-    """What a delivery left on the remote side. `change` is created, updated, unchanged or found."""
+    """What a delivery left on the remote side. `change` is created, updated, unchanged or found.
+
+    `wrote` holds, for each field of a ticket, marks of what was sent and of what the remote side made of it. It is kept
+    sealed beside the subject and is no part of what is stored or shown of a receipt.
+    """
 
     id: str
     url: str
@@ -39,6 +43,7 @@ class Receipt(Frozen):
     change: Literal["created", "updated", "unchanged", "found", "skipped"] = "created"
     version: int | None = None
     warnings: tuple[str, ...] = ()
+    wrote: Mapping[str, tuple[str, str]] | None = Field(default=None, exclude=True, repr=False)
 
     def result(self) -> dict[str, str]:
         """The shape upstream expects as a task's result: a page, or a ticket with its number."""

@@ -24,6 +24,8 @@ from tasks.subjects import missing, subject_of
 async def preview(services: Services, command: PublishToConfluence) -> Preview:
     """What publishing the stored document would change. Raises what the job would end with, `Held` included."""
     record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
+    placed = record.settings.placed(command)
+    command = placed if isinstance(placed, PublishToConfluence) else command
     document = await services.contents.document(command.doc_id)
     if document is None:
         raise missing(command)

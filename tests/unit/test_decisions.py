@@ -249,8 +249,8 @@ def test_upstreams_shapes_are_taken_as_they_are():
 
 def test_bad_arguments_are_named_without_their_values():
     with pytest.raises(Refused) as refused:
-        parse_command({"command": "publish_to_confluence", "doc_id": "d", "password": "planted"})
-    assert "space_key" in str(refused.value)
+        parse_command({"command": "publish_to_confluence", "password": "planted"})
+    assert "doc_id" in str(refused.value)
     assert "planted" not in str(refused.value)
 
 

@@ -18,9 +18,10 @@ _DAY = (
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{3}|\.[0-9]{6})?)?"
 _ZONE = r"(Z| UTC|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
 _LEVEL = "(" + "|".join(
-    "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("critical", "high", "medium", "low")
+    "".join(f"[{letter.upper()}{letter}]" for letter in word)
+    for word in ("critical", "high", "major", "medium", "moderate", "low", "minor", "planning", "info", "informational")
 )
-_SEVERITY = rf"^(([Pp]|[Ss][Ee][Vv][- ]?)?[1-4]( ?-[^\r\n]*)?|{_LEVEL})|)$"
+_SEVERITY = rf"^(([Pp]|[Ss][Ee][Vv][- ]?)?[1-5]( ?-[^\r\n]*)?|{_LEVEL})|)$"
 
 Cidr = Annotated[str, StringConstraints(pattern=f"^({_IPV4}|{_IPV6})$")]
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -35,8 +36,10 @@ Rfc3339 = Annotated[
 ]
 ApiMoment = Milliseconds | TimeText | None
 ApiSeverity = (
-    Literal[1, 2, 3, 4]
-    | Annotated[str, StringConstraints(pattern=_SEVERITY), Field(description="P1 … P4, or critical, high, medium, low")]
+    Literal[1, 2, 3, 4, 5]
+    | Annotated[
+        str, StringConstraints(pattern=_SEVERITY), Field(description="P1 … P5, or critical, high, medium, low, info")
+    ]
     | None
 )
 Secret = Annotated[

@@ -21,9 +21,9 @@ from pydantic.config import JsonDict
 
 from tasks.credentials.secret import SECRET, parts_for
 from tasks.destinations import AnySettings, parse_settings
-from tasks.destinations.azure_devops.destination import AzureDevOpsSettings
+from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import ConfluenceSettings
-from tasks.destinations.servicenow.destination import ServiceNowSettings
+from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused
 from tasks.http.origin import Url
 from tasks.model import (

@@ -148,7 +148,7 @@ def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None
 
 def _known_severity(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and parse_severity(value) not in get_args(Severity):
-        raise click.BadParameter(f"{value!r:.60}: name P1 to P4, or critical, high, medium or low")
+        raise click.BadParameter(f"{value!r:.60}: name P1 to P5, or critical, high, medium, low or info")
     return value
 
 
@@ -158,12 +158,12 @@ _wait = click.option(
 )
 _key = click.option("--idempotency-key", help="Idempotency key: submitting again with the same key gives the same job.")
 _field = click.option("--field", multiple=True, metavar="NAME=VALUE", help="Set a field of the ticket.")
-_severity = click.option("--severity", callback=_known_severity, help="P1 to P4, or critical to low.")
+_severity = click.option("--severity", callback=_known_severity, help="P1 to P5, or critical, high, medium, low, info.")
 
 
 @click.command()
 @click.argument("doc_id")
-@click.option("--space", "space_key", required=True, help="Key of the Confluence space.")
+@click.option("--space", "space_key", help="Key of the Confluence space; the destination's by default.")
 @click.option("--parent", "parent_page_id", help="Id of the parent page.")
 @_to
 @_wait
@@ -203,7 +203,7 @@ def incident(
 
 @click.command()
 @click.argument("issue_id")
-@click.option("--project", required=True, help="Azure DevOps project.")
+@click.option("--project", help="Azure DevOps project; the destination's by default.")
 @click.option("--type", "work_item_type", help="Work item type; the destination's by default.")
 @_severity
 @_field

@@ -22,6 +22,7 @@ from worker.cli.secrets import read_secret, secret_options
 from worker.connection_tests import ADDRESS_FIELD
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
+from worker.terminal.files import read_text
 
 
 @click.group()
@@ -41,13 +42,14 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 @click.option(
     "--email", help="Confluence: the account of the API token; Data Center: a user name, to log in with a password"
 )
-@click.option("--space", help="Confluence: the space that the connection test checks")
+@click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it")
 @click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
 @click.option("--username", help="ServiceNow: the account")
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
-@click.option("--project", help="Azure DevOps: the project that the connection test checks")
+@click.option("--project", help="Azure DevOps: the project of jobs that name none; the connection test checks it")
 @click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
+@click.option("--mapping", help="Tickets: a TOML file that maps issues to fields, see docs/tickets.md.")
 @click.option(
     "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
 )
@@ -81,6 +83,8 @@ def set_(
         if not equals:
             raise click.BadParameter(f"{pair!r:.60} is not FIELD=VALUE", param_hint="--set")
         given[key] = value
+    if given["mapping"]:
+        given["mapping"] = read_text(given["mapping"])
     settings = parse_settings(given)
     check_settings(settings)  # before anybody types a secret
     secret = read_secret(context, secret_file, stdin=secret_stdin, auth=settings.auth, key_file=private_key_file)
@@ -88,6 +92,9 @@ def set_(
     missing = "" if record.has_credential else " It has no credential yet."
     then = "Log in now" if isinstance(settings.auth, Login) else "Check it"
     verb = "login" if isinstance(settings.auth, Login) else "test"
+    pasted = next((given[field] for field in ADDRESS_FIELD.values() if given.get(field)), "")
+    if (taken := settings.origin.base_url) != pasted.strip().rstrip("/"):
+        missing += f" Of the address, {taken} was taken."
     context.show(
         describe(record),
         f"Destination {name} is stored (revision {record.revision}).{missing} {then}: afterword destination {verb} {name}",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tasks.destinations.servicenow.destination import DESCRIPTION_LENGTH
+from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH
 from tasks.markup import azure_devops, clean, confluence, servicenow
 from tasks.markup.confluence import viewer
 from tasks.markup.parser.parse import parse_document

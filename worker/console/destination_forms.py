@@ -59,6 +59,14 @@ CONFLUENCE = Kind(
     ),
     steps=("credential", "space", "right to create pages"),
 )
+MAPPING = Field(
+    name="mapping",
+    label="Mapping",
+    example='assignment_group = "Service Desk"',
+    hint="TOML: defaults, fields and rules for tickets.",
+    type="lines",
+    required=False,
+)
 SERVICENOW = Kind(
     name="servicenow",
     purpose="Creates incidents from issues. Severity is mapped to impact and urgency.",
@@ -67,6 +75,7 @@ SERVICENOW = Kind(
     fields=(
         Field(name="instance_url", label="Instance URL", example="https://example.service-now.com", type="url"),
         Field(name="username", label="Username", example="afterword.bot", required=False),
+        MAPPING,
     ),
     steps=("credential", "read access to incident", "right to create incidents"),
 )
@@ -79,6 +88,7 @@ AZURE_DEVOPS = Kind(
         Field(name="org_url", label="Organization URL", example="https://dev.azure.com/example", type="url"),
         Field(name="project", label="Project", example="Operations", required=False),
         Field(name="work_item_type", label="Work Item Type", example="Bug"),
+        MAPPING,
     ),
     steps=("credential", "project", "work item type", "right to create work items"),
 )

@@ -57,7 +57,7 @@ def _given(command: Command, content: Document | Issue) -> dict[str, str]:
     """What the form shows first."""
     given = {"title": content.title, "space": "", "parent": ""}
     if isinstance(command, PublishToConfluence):
-        given |= {"space": command.space_key, "parent": command.parent_page_id or ""}
+        given |= {"space": command.space_key or "", "parent": command.parent_page_id or ""}
     return given | {"text": content.content_md if isinstance(content, Document) else content.description}
 
 

@@ -71,6 +71,7 @@ class Edit(BaseModel):
     title: str | None = None
     body: str | None = None
     status: str | None = None
+    fields: dict[str, Any] = Field(default_factory=dict)
 
 
 class Absence(BaseModel):
@@ -204,13 +205,13 @@ class Control:
             return page.version
         if given.vendor == "servicenow" and row:
             named = {"short_description": given.title, "description": given.body, "state": given.status}
-            update(self.store, row, {name: value for name, value in named.items() if value is not None})
+            update(self.store, row, {n: value for n, value in named.items() if value is not None} | given.fields)
             return int(row["sys_mod_count"])
         if given.vendor == "azure_devops" and item:
             bug = item["fields"]["System.WorkItemType"] == "Bug"
             body = "Microsoft.VSTS.TCM.ReproSteps" if bug else "System.Description"
             named = {"System.Title": given.title, body: given.body, "System.State": given.status}
-            item["fields"] |= {name: value for name, value in named.items() if value is not None}
+            item["fields"] |= {name: value for name, value in named.items() if value is not None} | given.fields
             item["rev"] += 1
             return int(item["rev"])
         return None

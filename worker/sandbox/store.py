@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from worker.sandbox.people import people
+
 SPACES = ("OPS", "ENG", "SRE", "DOCS", "KB")
 PROJECTS = {"Operations": "Agile", "Payments": "Agile", "Platform": "Scrum", "Starter": "Basic"}
 FIRST_SPACE = 98300
@@ -127,6 +129,7 @@ class Store:
     pages: dict[str, Page] = field(default_factory=dict)
     incidents: dict[str, dict[str, str]] = field(default_factory=dict)
     journals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    people: dict[str, list[dict[str, str]]] = field(default_factory=people)
     files: dict[str, Attachment] = field(default_factory=dict)
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -250,6 +253,7 @@ def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, 
         "priority": row["priority"],
         "status": row["state"],
         "journal": [{"field": name, "text": text} for name, text in journal],
+        "fields": dict(row),
         "body": row["description"],
     }
 
@@ -272,4 +276,6 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "status": fields["System.State"],
         "body": str(fields.get(name) or ""),
         "format": item["formats"].get(name, "html"),
+        "fields": dict(fields),
+        "history": list(item.get("history", ())),
     }

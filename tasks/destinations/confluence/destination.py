@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
+from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
@@ -34,7 +35,7 @@ from tasks.destinations.contract import (
     basic,
     stored,
 )
-from tasks.errors import DestinationTrouble, Permanent
+from tasks.errors import DestinationTrouble, Permanent, Refused
 from tasks.http.exchange import Http
 from tasks.http.origin import checked_url
 from tasks.markup import clean
@@ -60,7 +61,8 @@ LOOKS = (
 
 
 class ConfluenceSettings(DestinationSettings):
-    """A Confluence site. `space` is the one that the connection test looks at.
+    """A Confluence site. `space` and `parent` (a page's id) are those of jobs that name no space; the connection test looks
+    at that space.
 
     `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
     site's there; without it, the site is asked for it.
@@ -70,6 +72,7 @@ class ConfluenceSettings(DestinationSettings):
     base_url: str
     email: Account | None = None
     space: str | None = None
+    parent: str | None = Field(default=None, pattern=r"^[0-9]{1,20}$")
     flavor: Literal["cloud", "datacenter"] = "cloud"
     auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
     through_gateway: bool | None = None
@@ -102,7 +105,20 @@ class ConfluenceSettings(DestinationSettings):
     @field_validator("base_url")
     @classmethod
     def _site(cls, value: str) -> str:
-        return checked_url(value)
+        return site_of(checked_url(value))
+
+    def placed(self, command: Command) -> Command:
+        """The command with its space and parent page."""
+        if not isinstance(command, PublishToConfluence) or command.space_key is not None:
+            return command
+        if self.space is None:
+            raise Refused(
+                "The job names no space, and neither does its destination.",
+                code="no_space",
+                advice="Name one (`--space`, `space_key`), or set `space` of the destination.",
+            )
+        parent = command.parent_page_id or self.parent
+        return command.model_copy(update={"space_key": self.space, "parent_page_id": parent})
 
     @property
     def account(self) -> str | None:

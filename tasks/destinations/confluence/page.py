@@ -75,7 +75,7 @@ class Keeper:
     async def space(self) -> str:
         """What the API calls the job's space; raises `Permanent` where there is none."""
         if self._space is None:
-            self._space = await self.api.space(self.command.space_key)
+            self._space = await self.api.space(self.command.space_key or "")
         if self._space is None:
             raise Permanent(
                 f"There is no space {self.command.space_key!r}, or the account can't see it.",

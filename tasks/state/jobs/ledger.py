@@ -262,6 +262,7 @@ class Ledger(Reading):
             "last_error": error.model_dump_json() if error else None,
             "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
             "shown": settlement.shown.model_dump_json() if settlement.shown else None,
+            "wrote": settlement.wrote,
             "doubt": settlement.doubt,
             "sign": settlement.sign,
             "link": settlement.link.arguments() if settlement.link else None,

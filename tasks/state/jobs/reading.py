@@ -17,7 +17,7 @@ from tasks.state.jobs.records import job_of, text
 from tasks.state.jobs.transitions import Shown, Subject
 from tasks.state.journal import Journal
 
-SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown"]
+SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown", "wrote"]
 SHORTEST_BEGINNING = 4
 SHOWN = 5  # jobs that are named where a beginning fits several
 PART = 2000  # ids that Redis looks at in one go: about a millisecond
@@ -121,13 +121,14 @@ class Reading:
 
 def subject_of(raw: Sequence[Any]) -> Subject:
     """What is known of a subject, from its `SUBJECT_FIELDS`."""
-    receipt, doubt_until_ms, delivered_ms, tried, shown = raw
+    receipt, doubt_until_ms, delivered_ms, tried, shown, wrote = raw
     return Subject(
         receipt=Receipt.model_validate_json(receipt, extra="ignore") if receipt else None,
         doubt_until_ms=int(doubt_until_ms) if doubt_until_ms else None,
         delivered_ms=int(delivered_ms) if delivered_ms else None,
         tried=text(tried) if tried else None,
         shown=Shown.model_validate_json(shown, extra="ignore") if shown else Shown(),
+        wrote=text(wrote) if wrote else None,
     )
 
 

@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, shown?, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, shown?, wrote?: {subject: sealed}, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
 -- with traffic/decisions
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -28,6 +28,7 @@ if args.receipt then
   end
   local family = get(id, 'family')
   if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'delivered_ms', int(now)) end
+  for whose, sealed in pairs(args.wrote or {}) do redis.call('HSET', key('subject', whose), 'wrote', sealed) end
 end
 if args.link then
   redis.call('HSET', job_key(id), 'issue', args.link.issue)

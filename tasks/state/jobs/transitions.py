@@ -21,7 +21,7 @@ class Shown(Frozen):
 
 class Subject(Frozen):
     """What is known of the one remote object: its last receipt and when that came, until when an earlier write is in
-    doubt, (sealed) what that write said the object could be found by, and what it shows. Times in epoch milliseconds.
+    doubt, (sealed) what that write said the object could be found by, what it shows, and (sealed) what we wrote last. Times in epoch milliseconds.
     """
 
     receipt: Receipt | None = None
@@ -29,6 +29,7 @@ class Subject(Frozen):
     doubt_until_ms: int | None = None
     tried: str | None = None
     shown: Shown = Shown()
+    wrote: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Submission:
 @dataclass(frozen=True)
 class Settlement:
     """How an attempt ends. `doubt` is `clear`, `keep`, or the epoch milliseconds until which a write is in doubt.
-    `suspected` counts a refusal that was the job's own.
+    `suspected` counts a refusal that was the job's own. `wrote` is what the object's fields hold of ours, sealed for
+    each subject that it is kept with.
     """
 
     to: JobState
@@ -72,6 +74,7 @@ class Settlement:
     error: LastError | None = None
     receipt: Receipt | None = None
     shown: Shown | None = None
+    wrote: Mapping[str, str] | None = None
     doubt: str | int = "keep"
     suspected: bool = False
     sign: Sign | None = None

@@ -37,7 +37,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "destination": {"secret": "credential", FIELD: "destination"},
     "grant": {"held": "grant"},
     "apikey": {"sealed": "apikey", FIELD: "apikey"},
-    "subject": {"tried": "tried"},
+    "subject": {"tried": "tried", "wrote": "wrote"},
     "job": {"sealed_fields": "fields", "origin": "origin"},
     "aside": {"sealed": "aside"},
 }
