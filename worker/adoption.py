@@ -32,6 +32,8 @@ async def adopt(
 ) -> None:
     """Store the job of a message, or compare the message with the job that is there, which is told again where it has ended.
 
+    What hangs on a message whose job came without it, as a job of an earlier version did, follows that job.
+
     With `wakes` a worker of an earlier version offers a job of the ledger. Raises `Refused` for what makes no command, and
     `Permanent` for a wake-up whose job nobody knows.
     """
@@ -52,6 +54,8 @@ async def adopt(
     else:
         if not _same(services, job, given):
             await _note_conflict(services, job, given)
+        elif origin:
+            await services.ledger.hang(job_id, origin)
         if job.state in TERMINAL:
             await services.upkeep.tell_again(job_id)
 

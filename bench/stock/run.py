@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis.asyncio
@@ -52,7 +52,7 @@ def run(folder: Path, size: Size, seed: int) -> Outcome:
 async def _run(stage: Stage, size: Size, seed: int) -> Outcome:
     start = time.monotonic()
     await spoil(stage, random.Random(f"{seed}/faults"))
-    mischief = Mischief(stage, replace(size.pace, messages_s=None), str(seed))
+    mischief = Mischief(stage, size.pace, str(seed), {"messages", "outages"})
     running = asyncio.create_task(mischief.run())
     submissions = plan(size.jobs, size.over_s, random.Random(f"{seed}/load"), versions=(1,))
     try:

@@ -102,6 +102,24 @@ async def test_a_record_that_only_a_newer_version_can_read_is_left_alone_and_hol
     assert [job.id for job in (await services.ledger.list())[0]] == [plain.id]
 
 
+@pytest.mark.parametrize("spoilt", ["job", "subject"])
+async def test_a_job_whose_other_fields_cannot_be_read_is_given_back_uncounted(services, content, spoilt, caplog):
+    """Its command is known, so that it is claimed before the rest is seen."""
+    job = await services.submit(parse_command(INCIDENT), actor="test")
+    record = key(services, "job", job.id)
+    place = (record, "receipt") if spoilt == "job" else (key(services, "subject", job.subject), "receipt")
+    held = await services.redis.hget(*place)
+    await services.redis.hset(*place, "from the future")
+    assert (await lifecycle.attempt(services.core, job.id)).reason == "unreadable"
+    assert "can't be read" in caplog.text
+    assert await services.redis.hmget(record, "state", "attempts") == [b"retrying", b"0"]
+    due_ms = await services.redis.zscore(key(services, "due", "servicenow"), job.id)
+    assert due_ms > 1000 * (await services.redis.time())[0] + 30_000
+    await (services.redis.hset(*place, held) if held else services.redis.hdel(*place))
+    assert (await services.ledger.require(job.id)).last_error.code == "unreadable_record"
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
+
+
 async def test_what_producers_and_operators_give_stays_closed_to_unknown_fields(services):
     with pytest.raises(Refused, match="watchers"):
         parse_command({**PUBLISH, "watchers": ["a"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -38,9 +39,12 @@ from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement,
 from tasks.state.journal import Journal, Reply
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
 
+log = logging.getLogger(__name__)
+
 CRASH_LIMIT = 3
 MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
+UNREADABLE_MS = 60_000  # a job that this version can't read is left to others for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
@@ -148,10 +152,38 @@ class Ledger(Reading):
         if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
             reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.data:
-            return Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
+            try:
+                return Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
+            except (Refused, ValueError) as unreadable:
+                await self._leave(job_id, reply.data[0], unreadable)
+                return NotClaimed("unreadable")
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
         return NotClaimed(reply.reason, reply.detail)
+
+    async def _leave(self, job_id: str, record: Sequence[bytes], unreadable: Exception) -> None:
+        """Give back, uncounted and for a while, what was claimed before it was seen that this version can't read it."""
+        raw = dict(zip(record[::2], record[1::2], strict=True))
+        why = str(unreadable) if isinstance(unreadable, Refused) else f"({type(unreadable).__name__})"
+        log.error("job %s: its record can't be read here, and is left as it is: %s", job_id, why)
+        error = LastError(
+            code="unreadable_record",
+            message="The record of this job or of its subject can't be read.",
+            advice="A newer version of Afterword may have written it: upgrade the workers. Otherwise cancel the job.",
+        )
+        args: dict[str, Any] = {"id": job_id, "token": int(raw[b"token"]), "to": JobState.RETRYING}
+        args |= {"due_ms": self._journal.clock_ms() + UNREADABLE_MS, "counted": False, "doubt": "keep"}
+        args |= {"last_error": error.model_dump_json(), "suspected": False}
+        facts = {"job": job_id, "error": error.code}
+        reply = await self._journal.commit("jobs/settle", args, Event.WAITING, **facts)
+        if reply.reason == "newer":
+            args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
+            await self._journal.commit("jobs/settle", args, Event.SUPERSEDED, **facts, by=reply.detail)
+
+    async def hang(self, job_id: str, origin: Mapping[str, Any]) -> None:
+        """Let what hangs on a producer's message follow its job, which is there already, unless something did or does."""
+        sealed = sealed_origin(origin, self._journal.vault, job_id)
+        await self._journal.query("jobs/hang", {"id": job_id, "origin": sealed})
 
     async def _retire(self, job_id: str, by: str) -> None:
         args = {

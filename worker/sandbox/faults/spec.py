@@ -48,7 +48,7 @@ NAMES: tuple[str, ...] = get_args(Name)
 class FaultSpec(BaseModel):
     """One fault as it is asked for.
 
-    `vendor`, `operation`, `method` and `path` (a part of it) choose requests; of those the first `after` are spared, then
+    `vendor`, `operation`, `method`, `path` and `words` (a part of the path, and of the body) choose requests; of those the first `after` are spared, then
     `times` fail (once by default), or a `share` of them drawn with `seed`. `seconds` is the length of a delay, a blindness
     (`wiql_blind`: from now on; `wiql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
     A `status` comes in the vendor's shape with `message` (and `type_key` of Azure DevOps), or as a stranger's `body` of
@@ -62,6 +62,7 @@ class FaultSpec(BaseModel):
     operation: Literal["any", "create", "update", "lookup", "other"] = "any"
     method: str = ""
     path: str = ""
+    words: str = ""
     times: int | None = Field(default=None, ge=0)
     after: int = Field(default=0, ge=0)
     share: float | None = Field(default=None, ge=0, le=1)
@@ -95,14 +96,14 @@ class Fault:
             return None if self.spec.share is not None else max(1 - self.met, 0)
         return max(limit - self.met, 0)
 
-    def meets(self, vendor: Vendor, operation: Operation, request: web.Request) -> bool:
+    def meets(self, vendor: Vendor, operation: Operation, request: web.Request, body: bytes) -> bool:
         """Whether this request is to fail; counts it."""
         spec = self.spec
         if spec.vendor not in ("*", vendor) or spec.operation not in ("any", operation) or self.left == 0:
             return False
         if spec.method.upper() not in ("", request.method) or spec.path.lower() not in request.path.lower():
             return False
-        if not _fits(spec.fault, vendor, request):
+        if spec.words.encode() not in body or not _fits(spec.fault, vendor, request):
             return False
         if self.spared < spec.after:
             self.spared += 1
