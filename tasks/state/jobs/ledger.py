@@ -172,7 +172,7 @@ class Ledger(Reading):
             advice="A newer version of Afterword may have written it: upgrade the workers. Otherwise cancel the job.",
         )
         args: dict[str, Any] = {"id": job_id, "token": int(raw[b"token"]), "to": JobState.RETRYING}
-        args |= {"due_ms": self._journal.clock_ms() + UNREADABLE_MS, "counted": False, "doubt": "keep"}
+        args |= {"due_ms": self._journal.clock.now_ms() + UNREADABLE_MS, "counted": False, "doubt": "keep"}
         args |= {"last_error": error.model_dump_json(), "suspected": False}
         facts = {"job": job_id, "error": error.code}
         reply = await self._journal.commit("jobs/settle", args, Event.WAITING, **facts)
