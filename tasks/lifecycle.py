@@ -46,6 +46,7 @@ from tasks.errors import (
 from tasks.exchanges import LOOKS, WRITES, exchanging
 from tasks.model import (
     KIND_OF_COMMAND,
+    TERMINAL,
     Callback,
     Command,
     Document,
@@ -383,8 +384,11 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
     try:
         try:
             state = await asyncio.shield(settling)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             state = await settling
+            if cancelled.args == (REVOKED,) and state not in TERMINAL:
+                with contextlib.suppress(Refused):  # another attempt has begun: whoever revokes may ask again
+                    state = (await services.ledger.cancel(job.id, "celery", "revoked")).state
     except Fenced:
         return NotClaimed("fenced")
     return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)
