@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from bench.stock.app import TASKS, VISIBILITY_TIMEOUT_S, app
 from tests.chaos.load import PATIENCE_S, Submission, plan, play
 from tests.chaos.mischief import Mischief, spoil
-from tests.chaos.run import Size
+from tests.chaos.run import Size, end
 from tests.chaos.stage import Stage, staged
 
 QUIET_S = 3.0
@@ -59,8 +59,7 @@ async def _run(stage: Stage, size: Size, seed: int) -> Outcome:
         await submit_all(stage, submissions)
         await _rest(stage, start + size.over_s + size.mischief_s, size.jobs // 20)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end(running)
     await stage.ask_sandbox("DELETE", "faults")
     unfinished = await _rest(stage, start + size.limit_s, 0)
     state = await stage.ask_sandbox("GET", "state")

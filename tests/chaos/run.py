@@ -18,11 +18,13 @@ from tests.chaos.load import PLAIN, Accepted, Producers, plan
 from tests.chaos.mischief import Mischief, Pace, deny, spoil
 from tests.chaos.plain import Clients
 from tests.chaos.stage import KINDS, Stage, staged
+from worker.attempts import cancel_all
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import Services, open_services
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
 LOOK_EVERY_S = 1.0
+PATIENCE_S = 2.0
 TELL_S = 90.0  # an end that a worker died at telling is told by another one a minute later
 SAY_EVERY_S = 10.0
 
@@ -107,7 +109,7 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
             await producers.play(submissions)
             few = len(submissions) // 20
             await _rest(services, clients, start + size.over_s + size.mischief_s, few, running)
-            await _end(running)
+            await end(running)
             await stage.ask_sandbox("DELETE", "faults")
             if rights:
                 await deny(stage)
@@ -115,7 +117,7 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
             await clients.told(start + size.limit_s + TELL_S)
         finally:
             for task in (running, teller, watching):
-                await _end(task)
+                await end(task)
         state = await stage.ask_sandbox("GET", "state")
         verdict = await judge(services, accepted, state["objects"])
         verdict.other += await clients.judge()
@@ -162,6 +164,6 @@ async def _tell(services: Services, accepted: Accepted, mischief: Mischief, star
         )
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel it until it has ended: a single cancellation may get lost in redis-py (`asyncio.wait_for` before Python 3.12)."""
+    await cancel_all({task}, PATIENCE_S)
