@@ -24,7 +24,7 @@ from worker.runtime import Services, open_services
 
 UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.RETRYING)
 LOOK_EVERY_S = 1.0
-PATIENCE_S = 2.0
+PATIENCE_S = 10.0
 TELL_S = 90.0  # an end that a worker died at telling is told by another one a minute later
 SAY_EVERY_S = 10.0
 
