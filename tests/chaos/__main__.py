@@ -10,10 +10,8 @@ from typing import Any
 
 from tests.brokers.servers import rabbitmq, sentinels
 from tests.chaos.clocks import LIBRARY
-from tests.chaos.mischief import KNOWN
+from tests.chaos.mischief import KNOWN, NOT_YET
 from tests.chaos.run import Size, run
-
-NOT_YET = {"restore"}
 
 
 def main() -> int:
@@ -41,7 +39,9 @@ def main() -> int:
             from bench.stock.run import CONDITIONS
             from bench.stock.run import run as run_stock
 
-            print(f"\nThe same load, faults and kills for a stock Celery application ({CONDITIONS}):", flush=True)
+            print(
+                f"\nThe same load, vendors' faults and kills for a stock Celery application ({CONDITIONS}):", flush=True
+            )
             print(run_stock(Path(folder) / "stock", size, options.seed))
             print(f"Afterword:    {verdict.line}")
     return 0 if verdict.good else 1

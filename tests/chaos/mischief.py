@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from redis.exceptions import RedisError
 
@@ -54,6 +55,8 @@ KNOWN = {
     "prefork": "the last worker is `celery -A worker worker -P prefork`",
     "plain": "one producer in five is a plain Celery client, with callbacks and chains",
 }
+# Until the ledger notices by itself that it went back, a restore doubles what it forgot.
+NOT_YET = frozenset() if find_spec("tasks.state.look_first") else frozenset({"restore"})
 DENIED = {"confluence": "ENG", "azure_devops": "Payments"}  # ServiceNow's rules are of tables: there it is one record
 AWAY_S = (0.2, 1.0, 5.0)  # the longest is more than a producer's client bridges by itself
 QUEUES = ("celery", *KINDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.mischief import Pace
+from tests.chaos.mischief import NOT_YET, Pace
 from tests.chaos.run import Size, run
 from tests.chaos.versions import ROOT
 
@@ -27,7 +27,7 @@ SMALL = Size(
         restore_s=8.0,
         tcp_s=1.5,
     ),
-    without=frozenset({"restore"}),
+    without=NOT_YET,
 )
 
 

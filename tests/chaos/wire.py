@@ -83,7 +83,7 @@ class Wire:
 
     def _harm(self, harm: Harm, share: float, chance: random.Random) -> None:
         for line in self._lines:
-            if chance.random() < share:
+            if chance.random() < share and line.harm is None:
                 line.harm = harm
                 if harm == "silenced":
                     self.loop.call_later(SILENCE_S, line.abort)
