@@ -257,6 +257,14 @@ async def test_a_fault_meets_its_vendor_operation_method_and_path_only(live):
     assert (await live.ask("PUT", f"{path}/{row}", json={})).status == 503
 
 
+async def test_a_fault_meets_the_requests_whose_body_has_its_words_only(live):
+    """One record of a table can be refused so, with no limit to the number of tries."""
+    await live.fault(fault="status", vendor="servicenow", operation="create", status=403, words="forbidden", share=1.0)
+    path = "/api/now/table/incident"
+    for words, status in (("forbidden", 403), ("permitted", 201), ("still forbidden", 403)):
+        assert (await live.ask("POST", path, json={"short_description": words})).status == status
+
+
 @pytest.mark.parametrize(
     "spec", [{"fault": "nonsense"}, {"fault": "drop", "nope": 1}, {"fault": "status", "share": 2}, []]
 )
