@@ -12,6 +12,7 @@ from tests.chaos.load import Accepted, Subject
 from worker.runtime import Services
 
 SHOWN = 20
+GONE = "which is missing"
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Verdict:
     intents: int = 0
     audit_entries: int = 0
     open_tests: int = 0
+    missing: int = 0
     crashes: int = 0
     beside: dict[str, int] = field(default_factory=dict)
     plain: str = ""
@@ -67,6 +69,7 @@ class Verdict:
             f"audit: {self.audit_entries} entries, {self.intents} intents, each with one outcome{self._open()}"
             if not self.other
             else f"audit: {self.audit_entries} entries, {self.intents} intents; {len(self.other)} offences, see below",
+            *([f"the trail names {self.missing} entries that were lost by restores"] if self.missing else []),
             *([f"attempts by version: {self.beside}"] if self.beside else []),
             *([f"plain Celery clients: {self.plain}"] if self.plain else []),
             f"seconds {self.seconds:.0f}",
@@ -77,8 +80,10 @@ class Verdict:
         return "\n".join([*lines, *shown, *([f"… and {more} more"] if more > 0 else [])])
 
 
-async def judge(services: Services, accepted: Accepted, objects: list[dict[str, Any]]) -> Verdict:
-    """Hold everything against everything."""
+async def judge(
+    services: Services, accepted: Accepted, objects: list[dict[str, Any]], *, went_back: bool = False
+) -> Verdict:
+    """Hold everything against everything. Of a Redis that `went_back` the trail says so: entries are missing."""
     verdict = Verdict(accepted=len(accepted.jobs), refused=accepted.refused, objects=len(objects))
     forbidden = {job for given, job in accepted.jobs.items() if given.forbidden}
     jobs = {key: await services.ledger.get(key) for key in set(accepted.jobs.values())}
@@ -98,7 +103,7 @@ async def judge(services: Services, accepted: Accepted, objects: list[dict[str, 
     ]
     verdict.other += [f"two jobs for one Idempotency-Key: {words}" for words in accepted.two_jobs]
     await _judge_objects(services, verdict, newest, objects, _job_of(accepted, jobs))
-    await _judge_audit(services, verdict)
+    await _judge_audit(services, verdict, went_back=went_back)
     verdict.other += await _left_over(services, {job.subject for key in forbidden if (job := jobs[key])})
     return verdict
 
@@ -149,7 +154,7 @@ async def _judge_objects(
         verdict.duplicated.append(f"duplicated: {vendor} has {len(items)} objects {title!r} that nobody asked for")
 
 
-async def _judge_audit(services: Services, verdict: Verdict) -> None:
+async def _judge_audit(services: Services, verdict: Verdict, *, went_back: bool) -> None:
     """Every intent has exactly one outcome, and the trail verifies.
 
     A connection test that its worker died at is closed by another worker when no test can take so long: its intent may be
@@ -176,7 +181,10 @@ async def _judge_audit(services: Services, verdict: Verdict) -> None:
         if len(ended := outcomes.pop(reference, [])) != 1:
             verdict.other.append(f"audit: intent {reference} ({words}) has outcomes {ended}")
     verdict.other += [f"audit: an outcome of no intent: {reference} {ended}" for reference, ended in outcomes.items()]
-    verdict.other += [f"audit: {problem}" for problem in (await services.audit.verify()).problems]
+    problems = (await services.audit.verify()).problems
+    missing = [problem for problem in problems if went_back and GONE in problem]
+    verdict.missing = len(missing)
+    verdict.other += [f"audit: {problem}" for problem in problems if problem not in missing]
 
 
 async def _left_over(services: Services, dead: Collection[str]) -> list[str]:

@@ -143,7 +143,11 @@ class Mischief:
             "valkey": (pace.valkey_s if stage.valkey else None, self._restart_valkey),
             "failover": (pace.failover_s if stage.fail_over else None, self._fail_over),
             "outages": (pace.outages_s if stage.wires or stage.fail_over else None, self._refuse_writes),
-            "restore": (pace.restore_s if stage.valkey and self._producers else None, self._go_back),
+            # an earlier version beside ours notices nothing
+            "restore": (
+                pace.restore_s if stage.valkey and self._producers and not stage.beside else None,
+                self._go_back,
+            ),
             "listener": (pace.listener_s, self._restart_listener),
             "strangers": (pace.strangers_s if stage.wires else None, self._answer_for_a_vendor),
             "tcp": (pace.tcp_s if stage.wires else None, self._harm_connections),

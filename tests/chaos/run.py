@@ -119,7 +119,9 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
             for task in (running, teller, watching):
                 await end(task)
         state = await stage.ask_sandbox("GET", "state")
-        verdict = await judge(services, accepted, state["objects"])
+        verdict = await judge(
+            services, accepted, state["objects"], went_back=mischief.done.counts["Redis restored"] > 0
+        )
         verdict.other += await clients.judge()
         verdict.plain = ", ".join(f"{name} {count}" for name, count in clients.counts.items())
         if stage.beside:
