@@ -199,6 +199,16 @@ class Destination(ABC, Generic[SettingsT]):
         """How long a finished write may stay invisible to a look-up."""
         return self.settings.write_lag_s
 
+    @property
+    @abstractmethod
+    def vendor(self) -> str:
+        """What answers where `reach` passes, as people call it."""
+
+    @property
+    def signs_in_by_page(self) -> bool:
+        """Whether a refused credential is answered with a sign-in page."""
+        return False
+
     @staticmethod
     @abstractmethod
     def judge(answer: Answer) -> Verdict:

@@ -196,6 +196,7 @@ class Http:
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
+        self._tls = ""
 
     def keep_inside(self, content: Iterable[str]) -> None:
         """Name the texts that are sent from here on: an answer's words are told without them."""
@@ -205,6 +206,16 @@ class Http:
     def base_url(self) -> str:
         """The address that requests go to."""
         return self._at.base_url
+
+    @property
+    def where(self) -> str:
+        """Host and port that requests go to."""
+        return self._at.netloc
+
+    @property
+    def tls(self) -> str | None:
+        """The encryption of the newest connection, in words; None where the address is plain http."""
+        return (self._tls or "verified") if self._at.base_url.startswith("https:") else None
 
     @property
     def _at(self) -> Origin:
@@ -263,6 +274,7 @@ class Http:
             outcome = "unknown" if request.writes and sending.started else "failed"
             raise
         finally:
+            self._tls = sending.tls or self._tls
             exchange = Exchange(
                 outcome=outcome,
                 status=response.status if response else None,

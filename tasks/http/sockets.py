@@ -8,6 +8,7 @@ the moment is checked where bytes leave the process: in the socket.
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,12 +23,13 @@ from tasks.http.addresses import permitted
 @dataclass
 class Sending:
     """One request on its way: the seconds it may take, its `deadline` by the monotonic clock once its time runs, and
-    whether any byte of it has left.
+    whether any byte of it has left. `tls` tells of the encryption under it, for people.
     """
 
     total_s: float
     deadline: float = 0.0
     started: bool = False
+    tls: str = ""
 
     def begin(self) -> None:
         """Let its time run from now."""
@@ -83,4 +85,14 @@ class TimedConnector(aiohttp.TCPConnector):
         found = self._timed.get(transport.get_extra_info("socket").fileno()) if transport is not None else None
         if found is not None:
             found.sending = SENDING.get()
+        if transport is not None and (sending := SENDING.get()) is not None:
+            sending.tls = _encryption(transport.get_extra_info("ssl_object"))
         return connection
+
+
+def _encryption(tls: ssl.SSLObject | None) -> str:
+    """A connection's TLS in words; empty without any."""
+    if tls is None:
+        return ""
+    until = (tls.getpeercert() or {}).get("notAfter", "")
+    return f"{tls.version()}, certificate valid until {until}" if until else str(tls.version())

@@ -9,6 +9,8 @@ from tasks.model import Frozen
 from tasks.state.directory import DestinationRecord
 from worker.console.credential_forms import auth_given, auth_values
 
+WAY = ("reached", "TLS", "vendor", "credential")  # the steps of every test
+
 
 class Field(Frozen):
     """One field: its setting's name, the label that upstream uses, an example, and what to know."""
@@ -57,7 +59,7 @@ CONFLUENCE = Kind(
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
     ),
-    steps=("credential", "space", "right to create pages"),
+    steps=(*WAY, "space", "right to create pages"),
 )
 MAPPING = Field(
     name="mapping",
@@ -77,7 +79,7 @@ SERVICENOW = Kind(
         Field(name="username", label="Username", example="afterword.bot", required=False),
         MAPPING,
     ),
-    steps=("credential", "read access to incident", "right to create incidents"),
+    steps=(*WAY, "read access to incident", "right to create incidents"),
 )
 AZURE_DEVOPS = Kind(
     name="azure_devops",
@@ -90,7 +92,7 @@ AZURE_DEVOPS = Kind(
         Field(name="work_item_type", label="Work Item Type", example="Bug"),
         MAPPING,
     ),
-    steps=("credential", "project", "work item type", "right to create work items"),
+    steps=(*WAY, "project", "work item type", "right to create work items"),
 )
 KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS)}
 DEFAULTS = {"flavor": "cloud", "work_item_type": "Bug"}

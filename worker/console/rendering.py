@@ -35,7 +35,7 @@ STATE_WORDS = {
     "superseded": "Superseded",
 }
 KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
-SHARED_MACROS = ("icon", "kind_icon", "pill", "when", "csrf", "note", "findings")
+SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
