@@ -1,4 +1,4 @@
-"""A connection test in steps: address, TLS, proxy, vendor, credential, permissions, then what the jobs need. Writes nothing.
+"""A connection test in steps: proxy, address, TLS, vendor, credential, permissions, then what the jobs need. Writes nothing.
 
 Each step depends on those before it, so the first that fails is the one to mend: those before it have passed, and those after
 it were not looked at. What stopped a request says which step it was (`step_of`).
@@ -17,9 +17,9 @@ from tasks.http.exchange import Http
 from tasks.model import ConnectionReport, ConnectionStep
 
 REACHED, PROXY, TLS, VENDOR, CREDENTIAL, PERMISSIONS = "reached", "proxy", "TLS", "vendor", "credential", "permissions"
-ORDER = (REACHED, PROXY, TLS, VENDOR, CREDENTIAL, PERMISSIONS)
+ORDER = (PROXY, REACHED, TLS, VENDOR, CREDENTIAL, PERMISSIONS)
 STEP_OF_CODE = {
-    **dict.fromkeys(("no_such_host", "no_connection", "address_refused", "http_refused"), REACHED),
+    **dict.fromkeys(("no_such_host", "no_connection", "address_refused", "http_refused", "proxy_failed"), REACHED),
     **dict.fromkeys(("credential_refused", "no_credential", "login_refused", "not_logged_in"), CREDENTIAL),
     **dict.fromkeys(("not_permitted", "scope_missing"), PERMISSIONS),
 }
@@ -48,6 +48,11 @@ def without_credential(failure: AttemptFailed) -> Look:
     return Look((ConnectionStep(name=CREDENTIAL, ok=False, detail=str(failure)),), failure)
 
 
+def not_opened(destination: Destination[Any], failure: AttemptFailed) -> Look:
+    """The look of a test that had no client to ask with: a certificate's file can't be used."""
+    return Look((ConnectionStep(name=step_of(destination, failure), ok=False, detail=str(failure)),), failure)
+
+
 async def reach(destination: Destination[Any], http: Http) -> Look:
     """Whether the vendor itself answers, and as whom."""
     try:
@@ -71,14 +76,12 @@ async def rights(destination: Destination[Any], http: Http, needs: Needs) -> tup
 def step_of(destination: Destination[Any], failure: AttemptFailed) -> str:
     """The step that a failure speaks of."""
     code = failure.code
-    if code.startswith("proxy_"):
-        return PROXY
-    if code.startswith("tls_"):
-        return TLS
-    if code == "sign_in_page" and destination.signs_in_by_page:
-        return CREDENTIAL
     if code in STEP_OF_CODE:
         return STEP_OF_CODE[code]
+    if code.startswith(("proxy_", "tls_")):
+        return PROXY if code.startswith("proxy_") else TLS
+    if code == "sign_in_page" and destination.signs_in_by_page:
+        return CREDENTIAL
     if isinstance(failure, Permanent) or (isinstance(failure, DestinationTrouble) and failure.passing == "job"):
         return PERMISSIONS
     return VENDOR
@@ -98,6 +101,8 @@ def _before(step: str, destination: Destination[Any], http: Http) -> Sequence[Co
 def _way(http: Http) -> list[ConnectionStep]:
     """The steps below HTTP, as they are where an answer came."""
     way = [ConnectionStep(name=REACHED, ok=True, detail=http.where)]
+    if http.proxy:
+        way.insert(0, ConnectionStep(name=PROXY, ok=True, detail=http.proxy))
     if http.tls is None:
         plain = "not used: the address is plain http"
         return [*way, ConnectionStep(name=TLS, ok=None, detail=plain)]

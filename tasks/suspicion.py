@@ -12,7 +12,7 @@ import logging
 
 from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
-from tasks.connection import Look, reach, without_credential
+from tasks.connection import Look, not_opened, reach, without_credential
 from tasks.destinations import destination_for
 from tasks.destinations.contract import Needs
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, StateUnavailable, Transient
@@ -101,8 +101,11 @@ async def _look(services: Services, record: DestinationRecord) -> Look:
         authorization = await authorize(services, record)
     except AttemptFailed as failure:
         return without_credential(failure)
-    async with services.open_http(destination, authorization, _recorder(services, record)) as http:
-        return await reach(destination, http)
+    try:
+        async with services.open_http(destination, authorization, _recorder(services, record)) as http:
+            return await reach(destination, http)
+    except AttemptFailed as failure:
+        return not_opened(destination, failure)
 
 
 async def _allowed(services: Services, record: DestinationRecord, needs: Needs) -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
-from tasks.connection import Look, reach, rights, without_credential
+from tasks.connection import Look, not_opened, reach, rights, without_credential
 from tasks.destinations import Destination
 from tasks.errors import AttemptFailed, Refused
 from tasks.http.authorization import Fixed
@@ -91,6 +91,9 @@ async def _tested(
     except AttemptFailed as failure:
         return without_credential(failure), ()
     recorder = AuditedTest(services.ledger, services.vault, record)
-    async with services.open_http(destination, authorization, recorder) as http:
-        look = await reach(destination, http)
-        return look, await rights(destination, http, destination.needs(None)) if look.passed else ()
+    try:
+        async with services.open_http(destination, authorization, recorder) as http:
+            look = await reach(destination, http)
+            return look, await rights(destination, http, destination.needs(None)) if look.passed else ()
+    except AttemptFailed as failure:
+        return not_opened(destination, failure), ()

@@ -24,6 +24,8 @@ from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
 from worker.terminal.files import read_text
 
+PEM = click.Path(resolve_path=True)  # it is read by workers, which run elsewhere
+
 
 @click.group()
 def destination() -> None:
@@ -55,6 +57,11 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 )
 @click.option("--allow-http", is_flag=True, help="Allow plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Allow addresses in this private network (CIDR).")
+@click.option("--proxy-url", help="Send all requests through this HTTP proxy: http://proxy.example:3128")
+@click.option("--connect-to", metavar="HOST", help="Connect to this host or address instead of the address's own.")
+@click.option("--ca-file", type=PEM, help="Trust the certificate authorities in this PEM file, too.")
+@click.option("--client-cert-file", type=PEM, help="Show this client certificate (PEM) to a server that asks.")
+@click.option("--client-key-file", type=PEM, help="The key of the client certificate (PEM, no passphrase).")
 @auth_options
 @secret_options
 @common

@@ -16,7 +16,7 @@ from tasks.model import ConnectionStep, DestinationName
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.standing import LastTest
 from worker.console.credential_forms import FIELDS, SECRET_FIELDS, WAYS, secret_given, ways_of
-from worker.console.destination_forms import DEFAULTS, KINDS, Kind, settings_from, values_of
+from worker.console.destination_forms import DEFAULTS, KINDS, NETWORK, Kind, settings_from, values_of
 from worker.console.visit import Route, Visit
 
 HERE = "/settings/destinations"
@@ -111,11 +111,17 @@ def _given(visit: Visit) -> dict[str, str]:
 
 
 async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: bool, problem: str = "") -> web.Response:
-    names = [*(field.name for field in kind.fields), *(field.name for field in FIELDS[kind.name])]
+    names = [field.name for field in kind.fields]
+    names += [field.name for field in FIELDS[kind.name]] + [field.name for field in NETWORK]
     blank = {"name": "", "allow_http": "", "allow_private": "", "auth": "", "credential_expires": ""}
     blank |= dict.fromkeys(names, "")
     facts: dict[str, Any] = {"kind": kind, "values": blank | values, "stored": stored, "problem": problem}
-    facts |= {"ways": ways_of(kind.name), "login_fields": FIELDS[kind.name], "ways_by_name": WAYS[kind.name]}
+    facts |= {
+        "ways": ways_of(kind.name),
+        "login_fields": FIELDS[kind.name],
+        "network_fields": NETWORK,
+        "ways_by_name": WAYS[kind.name],
+    }
     return await visit.page("destination.html", status=422 if problem else 200, **facts)
 
 
