@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from worker.console.wording import worded
+
 ASSETS = {
     "base.css": "text/css",
     "parts.css": "text/css",
@@ -74,6 +76,7 @@ def environment() -> Environment:
         "part": part,
         "count": count,
         "milliseconds": milliseconds,
+        "worded": worded,
     }
     pages.globals |= {
         "asset": asset_address,
