@@ -26,6 +26,7 @@ _INSTEAD: tuple[tuple[str, str], ...] = (
     (r"`afterword job retry[^`]*`", "the button Retry"),
     (r"`afterword job list[^`]*` shows them", "the page Jobs shows them"),
     (r"see it with `afterword publish[^`]*--dry-run`", "see it in the preview of the page Publish"),
+    (r"`afterword render [^`]*` lists", "the preview of the page Publish lists"),
     (r"`afterword render [^`]*` prints", "the preview of the page Publish shows"),
     (r"store it first \(`afterword (document|issue) put[^`]*`\)", r"publish it here, or store the \1 first"),
     (r"with `--allow-private CIDR`", "in Allow private addresses, under Advanced of the destination"),
