@@ -28,7 +28,17 @@ from tasks.state.vault import Vault
 
 PATIENCE_S = 30.0  # for a request's turn
 OUTCOME_S = 120.0  # for a Redis that answers to take an outcome
-NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
+NO_ANSWER = frozenset(
+    {
+        "no_connection",
+        "no_such_host",
+        "timeout",
+        "connection_lost",
+        "tls_handshake",
+        "proxy_unreachable",
+        "proxy_failed",
+    }
+)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from tasks.state.jobs.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.jobs.overview import Count
 from tasks.state.look_first.flag import LookFirst
 from tasks.state.traffic.limiter import Breaker, Health
+from tasks.state.traffic.standing import STANDINGS
 from tasks.state.workers import WorkerState, workers
 from worker.broker.queues import QueueLengths, queue_lengths
 from worker.runtime import Services
@@ -172,6 +173,18 @@ def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
         "1 for the state that the destination is in: ready, paused by a person, suspended because of its credential or instance.",
         by_state,
         [((found.name, state), found.state == state) for found in health for state in DESTINATION_STATES],
+    )
+    yield gauge(
+        "afterword_destination_standing",
+        "1 for how the destination stands: untested, healthy, failing, throttled, suspended or paused.",
+        ["destination", "standing"],
+        [((found.name, name), found.standing.name == name) for found in health for name in STANDINGS],
+    )
+    yield gauge(
+        "afterword_destination_standing_timestamp_seconds",
+        "Since when the destination is healthy or failing, or until when it is throttled, as Unix time.",
+        ["destination", "standing"],
+        [((found.name, found.standing.name), at / 1000) for found in health if (at := found.standing.at_ms)],
     )
     yield gauge(
         "afterword_destination_breaker_state",

@@ -29,6 +29,7 @@ from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Preview, destination_for
 from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.http.authorization import Authorization
+from tasks.http.certificates import version_of
 from tasks.http.exchange import Http, Limits, Recalled, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
@@ -79,19 +80,20 @@ class Sessions:
     """One keep-alive session for each destination's origin, owned by the process and its loop."""
 
     clock: Clock
-    open: dict[tuple[str, float], aiohttp.ClientSession] = field(default_factory=dict)
+    open: dict[tuple[object, ...], aiohttp.ClientSession] = field(default_factory=dict)
     recalled: dict[str, tuple[str, Recalled]] = field(default_factory=dict, repr=False)
 
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
         """A client for one attempt over the remote side's shared session."""
         limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
-        key = (origin.model_dump_json(), limits.total_s)
+        address = origin.model_dump_json()
+        key = (address, limits.total_s, *version_of(origin))
         if key not in self.open:
             self.open[key] = open_session(origin, limits)
         account = hashlib.sha256(json.dumps(sorted(authorization.headers.items())).encode()).hexdigest()
-        if self.recalled.get(key[0], ("", None))[0] != account:  # another account may see other things
-            self.recalled[key[0]] = (account, Recalled())
+        if self.recalled.get(address, ("", None))[0] != account:  # another account may see other things
+            self.recalled[address] = (account, Recalled())
         yield Http(
             self.open[key],
             origin,
@@ -100,7 +102,7 @@ class Sessions:
             recorder,
             self.clock.now_s,
             remote.judge,
-            self.recalled[key[0]][1],
+            self.recalled[address][1],
         )
 
     async def close(self) -> None:

@@ -8,19 +8,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from tasks.credentials.kinds import AnyAuth, Endpoints, Renewable
 from tasks.errors import DestinationTrouble, Permanent, Unsettled
 from tasks.http.exchange import Http
-from tasks.http.origin import Origin
+from tasks.http.origin import Origin, checked_url
 from tasks.http.verdict import Answer, Verdict
 from tasks.markup.compare import Change
 from tasks.model import Command, ConnectionStep, Document, Frozen, Issue, Link, Receipt
 
+File = Annotated[str, StringConstraints(min_length=2, max_length=1000, pattern=r"^/[^\x00-\x1f]+$")]  # on each worker
 Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
 
 
@@ -31,6 +32,10 @@ class DestinationSettings(Frozen):
     of different jobs that fail in a row (0: never) open the breaker for `breaker_cooldown_s`. `probe_interval_s` is
     the pause before a suspended destination is tested again. `auth` says how it logs in; without it the secret is taken as
     this kind of destination takes it by default. `credential_expires` is the day on which it ends, where that is known.
+
+    `proxy_url` is a proxy that all requests go through, `connect_to` a host to connect to instead of the address's own. `ca_file`
+    adds certificate authorities, `client_cert_file` and `client_key_file` are shown to a server that asks: PEM files, by
+    absolute paths on the machines of workers and API.
     """
 
     allow_http: bool = False
@@ -48,6 +53,24 @@ class DestinationSettings(Frozen):
     probe_interval_s: float = Field(default=60.0, ge=1, le=86400)
     auth: AnyAuth | None = Field(default=None, discriminator="type")
     credential_expires: date | None = None
+    proxy_url: str | None = None
+    connect_to: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.:-]{1,253}$")
+    ca_file: File | None = None
+    client_cert_file: File | None = None
+    client_key_file: File | None = None
+
+    @field_validator("proxy_url")
+    @classmethod
+    def _proxy(cls, value: str | None) -> str | None:
+        return value and checked_url(value)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.proxy_url and self.connect_to:
+            raise ValueError("`proxy_url` and `connect_to` exclude each other: behind a proxy, the proxy connects")
+        if self.client_key_file and not self.client_cert_file:
+            raise ValueError("`client_key_file` belongs to a `client_cert_file`, which is missing")
+        return self
 
     @field_validator("allow_private")
     @classmethod
@@ -77,7 +100,16 @@ class DestinationSettings(Frozen):
         permitted for all of them; plain http only at the destination's own host.
         """
         same_host = urlsplit(address).hostname == urlsplit(self.address).hostname
-        return Origin(base_url=address, allow_http=self.allow_http and same_host, allow_private=self.allow_private)
+        return Origin(
+            base_url=address,
+            allow_http=self.allow_http and same_host,
+            allow_private=self.allow_private,
+            proxy_url=self.proxy_url,
+            connect_to=self.connect_to if same_host else None,
+            ca_file=self.ca_file,
+            client_cert_file=self.client_cert_file if same_host else None,
+            client_key_file=self.client_key_file if same_host else None,
+        )
 
     def vendors(self, address: str) -> str:
         """A service that the vendor runs for all its customers. A destination on plain http is a simulated one, which has
@@ -198,6 +230,16 @@ class Destination(ABC, Generic[SettingsT]):
     def write_lag_s(self) -> float:
         """How long a finished write may stay invisible to a look-up."""
         return self.settings.write_lag_s
+
+    @property
+    @abstractmethod
+    def vendor(self) -> str:
+        """What answers where `reach` passes, as people call it."""
+
+    @property
+    def signs_in_by_page(self) -> bool:
+        """Whether a refused credential is answered with a sign-in page."""
+        return False
 
     @staticmethod
     @abstractmethod

@@ -12,28 +12,43 @@ import binascii
 import contextlib
 import json
 import re
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
-from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble
 from tasks.http.authorization import Authorization
+from tasks.http.certificates import context_of, fault_of
 from tasks.http.echoes import RUN, Credential, without_credential, without_echoes
 from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
-from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
-from tasks.http.sockets import SENDING, Sending, TimedConnector
+from tasks.http.refusals import (
+    broken,
+    error_of,
+    no_connection,
+    not_json,
+    not_permitted,
+    odd_answer,
+    page_instead,
+    proxy_refused,
+    proxy_wants_login,
+    unreachable,
+)
+from tasks.http.sockets import SENDING, Elsewhere, Sending, TimedConnector, refuse_inside
 from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
 
 EXCERPT_LENGTH = 1000
 BEYOND = 4000
+PROXY_WANTS_LOGIN = 407
 REFUSALS = 400  # statuses from here on
 T = TypeVar("T")
 INTERRUPTED = "interrupted"
@@ -140,9 +155,12 @@ class Recorder(Protocol):
 
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
-    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
+    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies.
+
+    Raises `DestinationTrouble` where a certificate's file can't be used.
+    """
     session = aiohttp.ClientSession(
-        connector=TimedConnector(origin.allow_private, limit=64),
+        connector=TimedConnector(origin.allow_private, 64, context_of(origin), _resolver(origin)),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -173,6 +191,10 @@ class Recalled:
             del self.kept[next(iter(self.kept))]
 
 
+def _resolver(origin: Origin) -> Elsewhere | None:
+    return Elsewhere(urlsplit(origin.base_url).hostname or "", origin.connect_to) if origin.connect_to else None
+
+
 class Http:
     """A destination's client for one attempt."""
 
@@ -196,6 +218,7 @@ class Http:
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
+        self._tls = ""
 
     def keep_inside(self, content: Iterable[str]) -> None:
         """Name the texts that are sent from here on: an answer's words are told without them."""
@@ -205,6 +228,21 @@ class Http:
     def base_url(self) -> str:
         """The address that requests go to."""
         return self._at.base_url
+
+    @property
+    def where(self) -> str:
+        """Host and port that requests go to."""
+        return self._at.netloc
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that requests go through."""
+        return self._at.proxy_url
+
+    @property
+    def tls(self) -> str | None:
+        """The encryption of the newest connection, in words; None where the address is plain http."""
+        return (self._tls or "verified") if self._at.base_url.startswith("https:") else None
 
     @property
     def _at(self) -> Origin:
@@ -263,6 +301,7 @@ class Http:
             outcome = "unknown" if request.writes and sending.started else "failed"
             raise
         finally:
+            self._tls = sending.tls or self._tls
             exchange = Exchange(
                 outcome=outcome,
                 status=response.status if response else None,
@@ -293,6 +332,8 @@ class Http:
         own = self._authorization.headers
         headers |= {**request.headers, **own}
         credential = credential_of(own, self._authorization.secrets)
+        if at.proxy_url and await refuse_inside(urlsplit(at.base_url).hostname or "", at.allow_private):
+            raise not_permitted(at.netloc)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),
@@ -303,20 +344,28 @@ class Http:
                     data=request.body,
                     headers=headers,
                     allow_redirects=False,
+                    proxy=at.proxy_url,
                 ) as answer,
             ):
+                if at.proxy_url and answer.status == PROXY_WANTS_LOGIN:
+                    raise proxy_wants_login(at.proxy_url)
                 body = await self._read(answer)
                 source = f"{at.netloc} ({request.operation})"
                 return Response(answer.status, answer.headers, body, request.writes, credential, self._content, source)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise proxy_refused(at.proxy_url or "", error.status) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise unreachable(at.netloc) from None
+        except aiohttp.ClientOSError as error:
+            if isinstance(error.__cause__, ssl.SSLError) and "CERTIFICATE" in str(error.__cause__.reason):
+                raise fault_of(error.__cause__, at.netloc) from None
+            raise broken(at.netloc, certain=not (request.writes and sending.started)) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
-            late = isinstance(error, TimeoutError)
-            raise Transient(
-                f"{at.netloc} did not answer in time." if late else f"The connection to {at.netloc} broke.",
-                code="timeout" if late else "connection_lost",
-                certain=not (request.writes and sending.started),
-            ) from None
+            certain = not (request.writes and sending.started)
+            late, unshown = isinstance(error, TimeoutError), bool(sending.tls) and not at.client_cert_file
+            raise broken(at.netloc, certain=certain, late=late, unshown=unshown) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate")

@@ -19,11 +19,19 @@ Url = Annotated[str, StringConstraints(max_length=2000, pattern=_URL)]
 
 
 class Origin(Frozen):
-    """The one place a destination's requests go: scheme, host, port and base path."""
+    """The one place a destination's requests go: scheme, host, port and base path, and the way there.
+
+    `connect_to` is the host or address that is connected to instead of the one in the address, which TLS still verifies.
+    """
 
     base_url: str
     allow_http: bool = False
     allow_private: tuple[str, ...] = ()
+    proxy_url: str | None = None
+    connect_to: str | None = None
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
 
     @field_validator("base_url")
     @classmethod

@@ -154,12 +154,18 @@ class ConnectionReport(Frozen):
         return any(step.ok for step in self.steps) and not any(step.ok is False for step in self.steps)
 
     @property
+    def failure(self) -> ConnectionStep | None:
+        """The first step that failed."""
+        return next((step for step in self.steps if step.ok is False), None)
+
+    @property
     def message(self) -> str:
         """One line for a person: the failure where there is one, else what was checked and what could not be."""
-        failed = [step for step in self.steps if step.ok is False]
-        if failed:
-            return f"{failed[0].name}: {failed[0].detail}"
-        checked = ", ".join(step.name for step in self.steps if step.ok)
+        if failed := self.failure:
+            return f"{failed.name}: {failed.detail}"
+        checked = ", ".join(
+            f"{step.name} ({step.detail})" if step.detail else step.name for step in self.steps if step.ok
+        )
         unchecked = "; ".join(f"{step.name} ({step.detail})" for step in self.steps if step.ok is None)
         return f"Checked: {checked}." + (f" Could not check: {unchecked}." if unchecked else "")
 

@@ -14,7 +14,7 @@ from tasks.credentials.kinds import Renewable
 from tasks.credentials.secret import as_stored, needs_secret, parts_for
 from tasks.destinations import AnySettings, check_settings, parse_settings
 from tasks.errors import KeyTrouble, Refused
-from tasks.model import Frozen
+from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
@@ -311,6 +311,10 @@ class Directory:
     async def tested(self, record: DestinationRecord, *, passed: bool) -> None:
         """A test that `suspect` asked for has ended."""
         await self._limiter.tested(record.name, passed=passed)
+
+    async def report(self, record: DestinationRecord, report: ConnectionReport, actor: str) -> None:
+        """Keep what a connection test of exactly these settings found: the destination's standing follows from it."""
+        await self._limiter.report(record.name, record.revision, report, actor)
 
     async def recover(self, record: DestinationRecord, actor: str) -> bool:
         """End a suspension because a test of exactly these settings passed; True where it ended."""

@@ -13,6 +13,7 @@ from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastErro
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
+from tasks.state.traffic.standing import Standing
 
 
 class Stored(Frozen):
@@ -124,13 +125,14 @@ class DestinationView(Frozen):
     last_success_ms: int | None = None
     has_credential: bool
     credential: CredentialStatus
+    standing: Standing
     health: Health
 
     @classmethod
     def of(cls, record: DestinationRecord, health: Health, credential: CredentialStatus) -> DestinationView:
         """What an API client sees of a destination."""
         shown = {name: getattr(record, name) for name in cls.model_fields if hasattr(record, name)}
-        return cls(health=health, credential=credential, **shown)
+        return cls(health=health, standing=health.standing, credential=credential, **shown)
 
 
 class Destinations(Frozen):

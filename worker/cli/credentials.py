@@ -11,7 +11,8 @@ import click
 
 from tasks.authorization.status import CredentialStatus
 from tasks.credentials.kinds import TYPES, WORDS
-from worker.cli.health import duration, moment
+from tasks.state.traffic.standing import moment
+from worker.cli.health import duration
 from worker.terminal.base import F
 
 _FIELDS = ("client_id", "tenant", "token_url", "authorize_url", "subject", "key_id", "audience", "token_file")

@@ -16,13 +16,15 @@ from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
 from worker.cli.credentials import auth_options, credential_lines, take_auth, told
-from worker.cli.health import lines, verdict
+from worker.cli.health import lines
 from worker.cli.login import login
 from worker.cli.secrets import read_secret, secret_options
 from worker.connection_tests import ADDRESS_FIELD
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
 from worker.terminal.files import read_text
+
+PEM = click.Path(resolve_path=True)  # it is read by workers, which run elsewhere
 
 
 @click.group()
@@ -55,6 +57,11 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 )
 @click.option("--allow-http", is_flag=True, help="Allow plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Allow addresses in this private network (CIDR).")
+@click.option("--proxy-url", help="Send all requests through this HTTP proxy: http://proxy.example:3128")
+@click.option("--connect-to", metavar="HOST", help="Connect to this host or address instead of the address's own.")
+@click.option("--ca-file", type=PEM, help="Trust the certificate authorities in this PEM file, too.")
+@click.option("--client-cert-file", type=PEM, help="Show this client certificate (PEM) to a server that asks.")
+@click.option("--client-key-file", type=PEM, help="The key of the client certificate (PEM, no passphrase).")
 @auth_options
 @secret_options
 @common
@@ -101,24 +108,27 @@ def set_(
     )
 
 
+def _told(health: Health) -> dict[str, Any]:
+    """How it stands, for programs."""
+    return {"standing": health.standing.model_dump(mode="json"), "health": health.model_dump(mode="json")}
+
+
 @destination.command("list")
 @common
 def list_(context: Context) -> None:
     """List the destinations and their states."""
 
-    async def work(services: Services) -> tuple[list[tuple[DestinationRecord, Health]], int]:
+    async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
         records = await services.destinations.list()
-        found = [(record, await services.destinations.health(record.name)) for record in records]
-        return found, services.core.clock_ms()
+        return [(record, await services.destinations.health(record.name)) for record in records]
 
-    found, now_ms = context.run(work)
-    table = Table("Name", "Kind", "Address", "State", "Running", "Waiting", "Reason")
+    found = context.run(work)
+    table = Table("Name", "Kind", "Address", "State", "Running", "Waiting")
     for record, health in found:
-        state = verdict(health, now_ms)
-        cells = (record.name, record.settings.kind, record.settings.address, state)
-        table.add_row(*map(plain, (*cells, health.running, health.waiting, record.reason)))
+        cells = (record.name, record.settings.kind, record.settings.address, health.standing.words)
+        table.add_row(*map(plain, (*cells, health.running, health.waiting)))
     empty = "No destination yet. Add one: afterword destination set NAME --kind confluence --base-url URL --email E --space KEY"
-    rows = [describe(record) | {"health": health.model_dump(mode="json")} for record, health in found]
+    rows = [describe(record) | _told(health) for record, health in found]
     context.show(rows, table if found else empty)
 
 
@@ -141,7 +151,7 @@ def show(context: Context, name: str) -> None:
     ]
     settings = ["Settings:", *(f"  {key} = {json.dumps(value)}" for key, value in given.items())]
     text = "\n".join([*head, *lines(health, now_ms), *settings])
-    context.show(describe(record) | {"health": health.model_dump(mode="json"), "credential": told(status)}, text)
+    context.show(describe(record) | _told(health) | {"credential": told(status)}, text)
 
 
 @destination.command()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PROBE_TTL_MS = 60_000
 NEARLY_FULL = 0.9
 SOON_MS = 7 * 24 * 3600 * 1000
-Found = Callable[[str, bool, str], None]
+Found = Callable[[str, bool | None, str], None]
 
 
 @click.command()
@@ -38,9 +38,9 @@ Found = Callable[[str, bool, str], None]
 @common
 def doctor(context: Context, worker_only: bool) -> None:
     """Check settings, keys, Redis, broker, clock, workers and destinations, and say what to do."""
-    findings: list[dict[str, object]] = []
+    findings: list[dict[str, Any]] = []
 
-    def found(name: str, ok: bool, detail: str) -> None:
+    def found(name: str, ok: bool | None, detail: str) -> None:  # None where nobody knows
         findings.append({"check": name, "ok": ok, "detail": detail})
 
     strangers = [] if worker_only else unknown_variables(os.environ)
@@ -56,8 +56,9 @@ def doctor(context: Context, worker_only: bool) -> None:
         found("settings", False, str(error))
     except (AfterwordError, RedisError, OSError) as error:
         found("redis", False, str(error if isinstance(error, AfterwordError) else unavailable(error)))
-    lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
-    good = all(row["ok"] for row in findings)
+    marks = {True: "ok     ", False: "WRONG  ", None: "unknown"}
+    lines = [f"{marks[row['ok']]}  {row['check']}: {row['detail']}" for row in findings]
+    good = all(row["ok"] is not False for row in findings)
     context.show({"ok": good, "checks": findings}, "\n".join(lines))
     if not good:
         raise SystemExit(1)
@@ -101,9 +102,29 @@ async def _examine(found: Found, services: Services) -> None:
         said = f"{alive} alive; none can do anything until Redis is well: see above"
     found("workers", alive > 0 and not evicts, said)
     for record in await services.destinations.list():
-        ok = record.state == "ready" and record.has_credential
         await _credential(found, services, record)
-        found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
+        await _standing(found, services, record)
+
+
+async def _standing(found: Found, services: Services, record: DestinationRecord) -> None:
+    """How a destination stands, as every other surface says it; one that nobody tested is neither good nor bad."""
+    from tasks.credentials.secret import needs_secret
+
+    test = f"run `afterword destination test {record.name}`"
+    if not record.has_credential and needs_secret(record.settings.auth):
+        found(
+            f"destination {record.name}", False, f"has no credential; run `afterword destination set {record.name} …`"
+        )
+        return
+    standing = (await services.destinations.health(record.name)).standing
+    more = f": {standing.reason}" if standing.name == "failing" and standing.reason else ""
+    advice = f"; {test}" if standing.name in ("untested", "failing", "suspended") else ""
+    advice = (
+        f"; run `afterword destination resume {record.name}` to let its jobs go on"
+        if standing.name == "paused"
+        else advice
+    )
+    found(f"destination {record.name}", standing.good, f"{standing.words}{more}{advice}")
 
 
 async def _clocks(found: Found, services: Services) -> None:
@@ -234,7 +255,7 @@ async def _records(found: Found, services: Services) -> None:
 
 async def _ledger(found: Found, services: Services) -> None:
     """Whether Redis lost what some process had seen, and nobody has cleared that yet."""
-    from worker.cli.health import moment
+    from tasks.state.traffic.standing import moment
 
     flag = await services.look_first.read()
     if not flag.active:

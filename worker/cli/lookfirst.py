@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tasks.state.look_first.flag import LookFirst
-from worker.cli.health import moment
+from tasks.state.traffic.standing import moment
 from worker.terminal.base import Context, actor, common, plain
 
 reason = click.option("--reason", default="", help="Why, for the audit.")

@@ -9,6 +9,8 @@ from tasks.model import Frozen
 from tasks.state.directory import DestinationRecord
 from worker.console.credential_forms import auth_given, auth_values
 
+WAY = ("reached", "TLS", "vendor", "credential")  # the steps of every test
+
 
 class Field(Frozen):
     """One field: its setting's name, the label that upstream uses, an example, and what to know."""
@@ -57,7 +59,7 @@ CONFLUENCE = Kind(
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
     ),
-    steps=("credential", "space", "right to create pages"),
+    steps=(*WAY, "space", "right to create pages"),
 )
 MAPPING = Field(
     name="mapping",
@@ -77,7 +79,7 @@ SERVICENOW = Kind(
         Field(name="username", label="Username", example="afterword.bot", required=False),
         MAPPING,
     ),
-    steps=("credential", "read access to incident", "right to create incidents"),
+    steps=(*WAY, "read access to incident", "right to create incidents"),
 )
 AZURE_DEVOPS = Kind(
     name="azure_devops",
@@ -90,16 +92,40 @@ AZURE_DEVOPS = Kind(
         Field(name="work_item_type", label="Work Item Type", example="Bug"),
         MAPPING,
     ),
-    steps=("credential", "project", "work item type", "right to create work items"),
+    steps=(*WAY, "project", "work item type", "right to create work items"),
 )
 KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS)}
 DEFAULTS = {"flavor": "cloud", "work_item_type": "Bug"}
+
+
+NETWORK = (
+    Field(
+        name="proxy_url",
+        label="Proxy",
+        example="http://proxy.example:3128",
+        hint="All requests go through it. Its own address has to be public or permitted above.",
+    ),
+    Field(
+        name="connect_to",
+        label="Connect to",
+        hint="Another host or address than the address's own; TLS still verifies that.",
+    ),
+    Field(
+        name="ca_file",
+        label="Certificate authorities",
+        example="/etc/afterword/ca.pem",
+        hint="A PEM file on every worker and API server, trusted besides the public ones.",
+    ),
+    Field(name="client_cert_file", label="Client certificate", hint="A PEM file on every worker and API server."),
+    Field(name="client_key_file", label="Its key", hint="PEM, without a passphrase."),
+)
 
 
 def values_of(record: DestinationRecord) -> dict[str, str]:
     """What the form of a stored destination shows. The secret is not among it and never leaves the vault."""
     settings = record.settings.model_dump(mode="json", exclude_none=True)
     given = {field.name: str(settings.get(field.name, "")) for field in KINDS[record.settings.kind].fields}
+    given |= {field.name: str(settings.get(field.name, "")) for field in NETWORK}
     return (
         given
         | auth_values(record.settings)
@@ -114,7 +140,7 @@ def values_of(record: DestinationRecord) -> dict[str, str]:
 def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord | None) -> AnySettings:
     """The settings that a form means; those it doesn't show stay as they were. Raises `Refused` naming each bad field."""
     kept: dict[str, Any] = before.settings.model_dump(mode="json", exclude_none=True) if before else {}
-    given: dict[str, Any] = {field.name: values.get(field.name) or None for field in kind.fields}
+    given: dict[str, Any] = {field.name: values.get(field.name) or None for field in (*kind.fields, *NETWORK)}
     blocks = tuple(block for block in values.get("allow_private", "").replace(",", " ").split() if block)
     given |= {"kind": kind.name, "allow_http": bool(values.get("allow_http")), "allow_private": blocks}
     return parse_settings(kept | given | auth_given(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aiohttp import web
@@ -12,26 +11,17 @@ from tasks.authorization.status import status_of
 from tasks.credentials.kinds import WORDS
 from tasks.credentials.secret import needs_secret, parts_for
 from tasks.destinations import AnySettings
-from tasks.errors import AfterwordError, Refused
-from tasks.model import ConnectionReport, ConnectionStep, DestinationName, Frozen
+from tasks.errors import Refused
+from tasks.model import ConnectionStep, DestinationName
 from tasks.state.directory import DestinationRecord
+from tasks.state.traffic.standing import LastTest
 from worker.console.credential_forms import FIELDS, SECRET_FIELDS, WAYS, secret_given, ways_of
-from worker.console.destination_forms import DEFAULTS, KINDS, Kind, settings_from, values_of
+from worker.console.destination_forms import DEFAULTS, KINDS, NETWORK, Kind, settings_from, values_of
 from worker.console.visit import Route, Visit
 
 HERE = "/settings/destinations"
 BEFORE_0_2 = "/settings/integrations"
-REMEMBER_TEST_MS = 30 * 24 * 3600 * 1000
 _NAME: TypeAdapter[str] = TypeAdapter(DestinationName)
-
-
-class LastTest(Frozen):
-    """The newest connection test of a destination: who asked, when, and its steps, those not reached included."""
-
-    at_ms: int
-    actor: str
-    success: bool
-    steps: tuple[ConnectionStep, ...]
 
 
 async def overview(visit: Visit) -> web.StreamResponse:
@@ -41,11 +31,12 @@ async def overview(visit: Visit) -> web.StreamResponse:
         {
             "record": record,
             "kind": KINDS[record.settings.kind],
-            "health": await visit.services.destinations.health(record.name),
-            "test": await _last_test(visit, record.name),
+            "health": health,
+            "unreached": _unreached(KINDS[record.settings.kind], health.last_test),
             "credential": await status_of(visit.services.core, record),
         }
         for record in records
+        for health in [await visit.services.destinations.health(record.name)]
     ]
     return await visit.page("destinations.html", cards=cards, kinds=KINDS.values(), ways=WORDS)
 
@@ -99,7 +90,6 @@ async def _save(visit: Visit, kind: Kind, name: str, *, stored: bool) -> web.Str
         await visit.services.destinations.set(name, settings, secret, visit.actor)
     except Refused as refused:
         return await _form(visit, kind, values | {"name": name}, stored=stored, problem=str(refused))
-    await visit.services.redis.delete(_test_key(visit, name))
     if visit.said("then") == "test":
         return await _test(visit, name)
     return await visit.go(f"{HERE}#{name}", f"{name} is saved. Test the connection to see that it works.")
@@ -121,11 +111,17 @@ def _given(visit: Visit) -> dict[str, str]:
 
 
 async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: bool, problem: str = "") -> web.Response:
-    names = [*(field.name for field in kind.fields), *(field.name for field in FIELDS[kind.name])]
+    names = [field.name for field in kind.fields]
+    names += [field.name for field in FIELDS[kind.name]] + [field.name for field in NETWORK]
     blank = {"name": "", "allow_http": "", "allow_private": "", "auth": "", "credential_expires": ""}
     blank |= dict.fromkeys(names, "")
     facts: dict[str, Any] = {"kind": kind, "values": blank | values, "stored": stored, "problem": problem}
-    facts |= {"ways": ways_of(kind.name), "login_fields": FIELDS[kind.name], "ways_by_name": WAYS[kind.name]}
+    facts |= {
+        "ways": ways_of(kind.name),
+        "login_fields": FIELDS[kind.name],
+        "network_fields": NETWORK,
+        "ways_by_name": WAYS[kind.name],
+    }
     return await visit.page("destination.html", status=422 if problem else 200, **facts)
 
 
@@ -135,27 +131,16 @@ async def test(visit: Visit) -> web.StreamResponse:
 
 
 async def _test(visit: Visit, name: str) -> web.StreamResponse:
-    record = await visit.services.destinations.require(name)
-    try:
-        report = await visit.services.test_destination(name, visit.actor)
-    except AfterwordError as error:
-        report = ConnectionReport.failed("connection", str(error))
-    known = {step.name for step in report.steps}
-    unreached = [ConnectionStep(name=s, ok=None) for s in KINDS[record.settings.kind].steps if s not in known]
-    result = LastTest(at_ms=visit.now_ms, actor=visit.actor, success=report.success, steps=(*report.steps, *unreached))
-    await visit.services.redis.set(_test_key(visit, name), result.model_dump_json(), px=REMEMBER_TEST_MS)
+    report = await visit.services.test_destination(name, visit.actor)
     if report.success:
         return await visit.go(f"{HERE}#{name}", f"{name}: the connection test passed.")
     return await visit.go(f"{HERE}#{name}", f"{name}: the connection test failed. {report.message}", "bad")
 
 
-async def _last_test(visit: Visit, name: str) -> LastTest | None:
-    raw = await visit.services.redis.get(_test_key(visit, name))
-    return None if raw is None else LastTest.model_validate(json.loads(raw))
-
-
-def _test_key(visit: Visit, name: str) -> str:
-    return f"{visit.services.settings.prefix}:tested:{name}"
+def _unreached(kind: Kind, test: LastTest | None) -> list[ConnectionStep]:
+    """The steps that a test didn't come to."""
+    known = {step.name for step in test.steps} if test else set()
+    return [ConnectionStep(name=name, ok=None) for name in kind.steps if name not in known] if test else []
 
 
 async def pause(visit: Visit) -> web.StreamResponse:
@@ -181,7 +166,6 @@ async def remove(visit: Visit) -> web.StreamResponse:
     """Forget the destination and its credential."""
     name = visit.part("name")
     await visit.services.destinations.remove(name, visit.actor)
-    await visit.services.redis.delete(_test_key(visit, name))
     return await visit.go(HERE, f"{name} and its credential are removed.")
 
 

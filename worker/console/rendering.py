@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from worker.console.wording import worded
+
 ASSETS = {
     "base.css": "text/css",
     "parts.css": "text/css",
@@ -35,7 +37,7 @@ STATE_WORDS = {
     "superseded": "Superseded",
 }
 KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
-SHARED_MACROS = ("icon", "kind_icon", "pill", "when", "csrf", "note", "findings")
+SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
@@ -74,6 +76,7 @@ def environment() -> Environment:
         "part": part,
         "count": count,
         "milliseconds": milliseconds,
+        "worded": worded,
     }
     pages.globals |= {
         "asset": asset_address,

@@ -25,6 +25,16 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
 
     judge = staticmethod(verdict)
 
+    @property
+    def vendor(self) -> str:
+        """The service or a server, by the version of the API that it speaks."""
+        return f"Azure DevOps, API {self.settings.api_version}"
+
+    @property
+    def signs_in_by_page(self) -> bool:
+        """A bad PAT is answered so."""
+        return True
+
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an empty user and the PAT."""
         return basic("", stored(secret)) | NO_SIGN_IN

@@ -154,6 +154,12 @@ class Confluence(Destination[ConfluenceSettings]):
 
     judge = staticmethod(verdict)
 
+    @property
+    def vendor(self) -> str:
+        """Cloud or Data Center."""
+        cloud = self.settings.flavor == "cloud"
+        return "Confluence Cloud, API v2" if cloud else "Confluence Data Center, REST API v1"
+
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an account and its secret, bearer with a token alone.
 

@@ -23,6 +23,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
 
     judge = staticmethod(verdict)
 
+    @property
+    def vendor(self) -> str:
+        """An instance. It tells its release to administrators only."""
+        return "ServiceNow"
+
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with a user name and password, bearer with a token alone; an API key has a header of its own."""
         secret, auth = stored(secret), self.settings.auth
@@ -55,10 +60,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         """Rows of the table that every job writes to, then whose credential it is."""
         params = {"sysparm_limit": "1", "sysparm_fields": "sys_id"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-        answer = response.json()
-        if not isinstance(answer, dict) or not isinstance(answer.get("result"), list):
-            words = "the answer is not ServiceNow's; check the instance address"
-            return [ConnectionStep(name="read access", ok=False, detail=words)]
+        response.parsed(lambda answer: rows_of(answer, "result"))
         # A client of OAuth, or an API key, may stand for another account than the one that is named beside it.
         told = isinstance(self.settings.auth, Basic | Password | None)
         name = (self.settings.username if told else None) or await self._whose(http)

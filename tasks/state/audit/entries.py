@@ -69,6 +69,7 @@ class Event(StrEnum):
     DESTINATION_REMOVED = "destination.removed"
     DESTINATION_PAUSED = "destination.paused"
     DESTINATION_RESUMED = "destination.resumed"
+    DESTINATION_TESTED = "destination.tested"
     DESTINATION_SUSPENDED = "destination.suspended"
     DOCUMENT_PUT = "document.put"
     ISSUE_PUT = "issue.put"

@@ -62,6 +62,7 @@ local moved = weigh(destination, id, args.sign)
 if args.to == 'delivered' and redis.call('EXISTS', key('destination', destination)) == 1 then
   redis.call('HSET', key('destination', destination), 'last_success_ms', int(now))
   redis.call('HDEL', key('traffic', destination), 'probes')
+  prove(destination)
 end
 note(id, entry.event, {due_ms = args.due_ms, error = args.last_error, state = args.to})
 audit()
