@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.destinations import Destination
 from tasks.destinations.contract import Needs
-from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
+from tasks.errors import AttemptFailed, DestinationTrouble, KeyTrouble, Permanent
 from tasks.http.exchange import Http
 from tasks.model import ConnectionReport, ConnectionStep
 
@@ -43,8 +43,13 @@ class Look:
         return ConnectionReport(steps=self.steps)
 
 
-def without_credential(failure: AttemptFailed) -> Look:
+def without_credential(trouble: AttemptFailed | KeyTrouble) -> Look:
     """The look of a test that had no credential to send: nothing was asked."""
+    failure = (
+        DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice)
+        if isinstance(trouble, KeyTrouble)
+        else trouble
+    )
     return Look((ConnectionStep(name=CREDENTIAL, ok=False, detail=str(failure)),), failure)
 
 

@@ -15,7 +15,7 @@ from tasks.authorization.authorize import authorize
 from tasks.connection import Look, not_opened, reach, without_credential
 from tasks.destinations import destination_for
 from tasks.destinations.contract import Needs
-from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, StateUnavailable, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, KeyTrouble, StateUnavailable, Transient
 from tasks.model import Finding
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -99,8 +99,8 @@ async def _look(services: Services, record: DestinationRecord) -> Look:
     destination = destination_for(record.settings)
     try:
         authorization = await authorize(services, record)
-    except AttemptFailed as failure:
-        return without_credential(failure)
+    except (AttemptFailed, KeyTrouble) as trouble:
+        return without_credential(trouble)
     try:
         async with services.open_http(destination, authorization, _recorder(services, record)) as http:
             return await reach(destination, http)

@@ -161,10 +161,24 @@ async def test_after_clearing_first_attempts_write_straight_away(services, sandb
     assert (await services.look_first.read()).active
     cleared = await services.look_first.clear("cli:ada", "all is there")
     assert (cleared.active, cleared.cleared_by) == (False, "cli:ada")
+    await asyncio.sleep(0.002)  # the server's clock goes on
     await run(services, await submit(services, INCIDENT))
     assert await going_back.look_ups(sandbox) == 0
     assert await events(services, Event.LOOK_FIRST_SET) == [{"actor": "cli:ada", "reason": "restored on Monday"}]
     assert await events(services, Event.LOOK_FIRST_CLEARED) == [{"actor": "cli:ada", "reason": "all is there"}]
+
+
+async def test_a_job_that_waited_while_an_operator_cleared_still_looks_first(services, sandbox, content):
+    """Submitted again after a loss, it may be about an object that the ledger doesn't know any more."""
+    delivered = await run(services, await submit(services, INCIDENT))
+    await services.redis.delete(
+        *[key async for key in services.redis.scan_iter(f"{services.settings.prefix}:subject:*")]
+    )
+    await services.look_first.raise_by_hand("cli:ada")
+    waiting = await submit(services, INCIDENT)
+    await services.look_first.clear("cli:ada")
+    again = await run(services, waiting)
+    assert (again.state, again.receipt.id) == (JobState.DELIVERED, delivered.receipt.id)
 
 
 async def test_a_loss_after_clearing_raises_the_flag_again(services, content, copies):

@@ -6,13 +6,21 @@ local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end
 local destination = get(id, 'destination')
 
+-- Since when the ledger may lack what was delivered. A job that was submitted before an operator cleared that still looks first:
+-- its object may be one that the ledger lost.
+local function look_first()
+  local flag = redis.call('HMGET', key('look_first'), 'since_ms', 'cleared_ms')
+  if flag[1] and (not flag[2] or tonumber(get(id, 'created_ms')) <= tonumber(flag[2])) then return flag[1] end
+  return ''
+end
+
 -- the records of job and destination, what is known of its subject, its content, and the links of its issue
 local function everything()
   local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried', 'shown', 'wrote')
   local content, issue = get(id, 'content'), get(id, 'issue')
   return redis.call('HGETALL', job_key(id)), redis.call('HGETALL', key('destination', destination)), subject,
     content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {},
-    redis.call('HMGET', key('look_first'), 'since_ms', 'cleared_ms')
+    look_first()
 end
 
 if state == 'running' and get(id, 'claim') == args.claim then return {'exists', gate_of(destination).breaker.probe == id and 'probe' or '', '', everything()} end

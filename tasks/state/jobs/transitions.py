@@ -118,8 +118,8 @@ class Claimed:
         probe: bool = False,
     ) -> Claimed:
         """From the script's answer."""
-        record, destination, known, content, members, (since_ms, cleared_ms) = data
-        lost_ms = int(since_ms) if since_ms and not cleared_ms else None
+        record, destination, known, content, members, since_ms = data
+        lost_ms = int(since_ms) if since_ms else None
         return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe, lost_ms)
 
 
