@@ -205,6 +205,15 @@ def create_azuredevops_workitem(
     deliver(self, CommandName.WORK_ITEM, given)
 
 
+@app.task(bind=True, name="create_jira_issue")
+def create_jira_issue(
+    self: Task, issue_id: str, project: str, config: dict[str, Any] | None = None, destination: str | None = None
+) -> None:
+    """File an issue as an issue of a Jira project: `{"id", "ticket_number", "url"}`."""
+    given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)
+    deliver(self, CommandName.JIRA_ISSUE, given)
+
+
 def _test(kind: str, address: str, credentials: object, destination: str | None) -> dict[str, bool | str]:
     loop = app.running_loop()
     try:
@@ -236,6 +245,12 @@ def test_azuredevops_connection(
 ) -> dict[str, bool | str]:
     """Test an Azure DevOps address with a stored or sealed credential: `{"success", "message"}`."""
     return _test("azure_devops", org_url, credentials, destination)
+
+
+@app.task(name="test_jira_connection")
+def test_jira_connection(base_url: str, credentials: object, destination: str | None = None) -> dict[str, bool | str]:
+    """Test a Jira address with a stored or sealed credential: `{"success", "message"}`."""
+    return _test("jira", base_url, credentials, destination)
 
 
 @signals.setup_logging.connect

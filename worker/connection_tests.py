@@ -14,8 +14,8 @@ from tasks.state.directory import DestinationRecord
 from tasks.state.vault import PREFIX, unseal
 from worker.runtime import Services
 
-ADDRESS_FIELD = {"confluence": "base_url", "servicenow": "instance_url", "azure_devops": "org_url"}
-ACCOUNT_FIELD = {"confluence": "email", "servicenow": "username", "azure_devops": None}
+ADDRESS_FIELD = {"confluence": "base_url", "servicenow": "instance_url", "azure_devops": "org_url", "jira": "base_url"}
+ACCOUNT_FIELD = {"confluence": "email", "servicenow": "username", "azure_devops": None, "jira": "email"}
 ACCOUNT_KEYS = ("email", "username", "user")
 SECRET_KEYS = ("token", "api_token", "password", "pat", "secret", "personal_access_token")
 HOW_TO_SEAL = (

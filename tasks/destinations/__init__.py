@@ -14,20 +14,26 @@ from tasks.destinations.confluence.destination import Confluence, ConfluenceSett
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
 from tasks.destinations.servicenow.destination import ServiceNow
 from tasks.destinations.servicenow.settings import ServiceNowSettings
+from tasks.destinations.jira.destination import Jira, JiraSettings
 from tasks.errors import Refused
 from tasks.http.origin import Origin
 from tasks.model import explain
 
-AnySettings = Annotated[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings, Field(discriminator="kind")]
+AnySettings = Annotated[
+    ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings, Field(discriminator="kind")
+]
 KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
     "confluence": Confluence,
     "servicenow": ServiceNow,
     "azure_devops": AzureDevOps,
+    "jira": Jira,
 }
 _MODELS: Mapping[str, type[DestinationSettings]] = {
     model.model_fields["kind"].default: model for model in get_args(get_args(AnySettings)[0])
 }
-_SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
+_SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings] = TypeAdapter(
+    AnySettings
+)
 
 __all__ = [
     "KINDS",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
 from tasks.errors import Refused
 from tasks.model.content import AnySeverity, DestinationName, Frozen, Identifier, Level
@@ -15,7 +15,7 @@ WITHHELD = "[withheld]"  # what is shown in place of a field's value
 
 
 class TicketConfig(Frozen):
-    """What a producer may override for one incident or work item."""
+    """What a producer may override for one ticket. `work_item_type` is an issue's type in Jira."""
 
     work_item_type: str | None = Field(default=None, min_length=1, max_length=128)
     severity: AnySeverity = None
@@ -36,11 +36,12 @@ class TicketConfig(Frozen):
 
 
 class CommandName(StrEnum):
-    """The commands by the names of upstream's Celery tasks."""
+    """The commands by the names of their Celery tasks, upstream's where it has one."""
 
     PUBLISH = "publish_to_confluence"
     INCIDENT = "create_servicenow_incident"
     WORK_ITEM = "create_azuredevops_workitem"
+    JIRA_ISSUE = "create_jira_issue"
 
 
 class PublishToConfluence(Frozen):
@@ -77,15 +78,34 @@ class CreateAzureDevOpsWorkItem(Frozen):
     destination: DestinationName | None = None
 
 
+ProjectKey = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,254}$"), AfterValidator(str.upper)
+]  # Jira takes a key in any case, and all of them mean the same project
+
+
+class CreateJiraIssue(Frozen):
+    """File an issue as an issue of a Jira project."""
+
+    command: Literal[CommandName.JIRA_ISSUE] = CommandName.JIRA_ISSUE
+    issue_id: Identifier
+    project: ProjectKey
+    config: TicketConfig = TicketConfig()
+    destination: DestinationName | None = None
+
+
 Command = Annotated[
-    PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem, Field(discriminator="command")
+    PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue,
+    Field(discriminator="command"),
 ]
-_COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem] = TypeAdapter(Command)
+_COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue] = (
+    TypeAdapter(Command)
+)
 
 KIND_OF_COMMAND: Mapping[CommandName, str] = {
     CommandName.PUBLISH: "confluence",
     CommandName.INCIDENT: "servicenow",
     CommandName.WORK_ITEM: "azure_devops",
+    CommandName.JIRA_ISSUE: "jira",
 }
 
 
@@ -130,7 +150,8 @@ def explain(error: ValidationError) -> str:
     clauses = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
-        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], place, problem['msg'])}")
+        named = "jira_project" if place == "project" and {"jira", "create_jira_issue"} & {*problem["loc"]} else place
+        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], named, problem['msg'])}")
     return "; ".join(clauses)
 
 
@@ -139,6 +160,7 @@ _FORMS: Mapping[str, str] = {
     "parent_page_id": "must be a page's number, such as 123456, as in the page's address",
     "space_key": "must be a space's key, such as OPS, as in the space's address",
     "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
+    "jira_project": "must be a project's key, such as OPS, as in the numbers of its issues",
     "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
     "api_version": "must be a version such as 7.1",
 }

@@ -13,7 +13,7 @@ from tests.contract.sandbox_support import SECRET, basic, running
 from worker.sandbox.faults.spec import NAMES
 from worker.sandbox.serve import serve
 
-VENDORS = ("confluence", "servicenow", "azure_devops")
+VENDORS = ("confluence", "servicenow", "azure_devops", "jira")
 
 
 @pytest.fixture
@@ -23,7 +23,12 @@ async def live():
 
 
 async def create(live, vendor):
-    made = {"confluence": live.new_page, "servicenow": live.new_incident, "azure_devops": live.new_item}
+    made = {
+        "confluence": live.new_page,
+        "servicenow": live.new_incident,
+        "azure_devops": live.new_item,
+        "jira": live.new_issue,
+    }
     return await made[vendor]()
 
 
@@ -335,5 +340,7 @@ async def _once_back(session, url):
 
 
 def test_every_fault_is_shown_here():
-    text = Path(__file__).read_text() + Path(__file__).with_name("test_sandbox_servicenow.py").read_text()
+    text = Path(__file__).read_text() + "".join(
+        Path(__file__).with_name(f"test_sandbox_{name}.py").read_text() for name in ("servicenow", "jira")
+    )
     assert [name for name in NAMES if f'"{name}"' not in text] == []

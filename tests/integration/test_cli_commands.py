@@ -242,6 +242,39 @@ def test_the_list_says_what_each_job_is_about_and_how_old_it_is(with_content):
     assert age.endswith(" s")
 
 
+def test_a_ticket_is_what_the_destination_takes_with_its_own_project(with_content):
+    """One command for all kinds of tickets: the destination says which, and what it can't use is refused in words."""
+    cli = with_content
+    site = ("--base-url", "https://acme.example", "--email", "e@acme.example")
+    cli("destination", "set", "board", "--kind", "jira", *site, "--project", "ops", "--type", "Task", stdin=PLANTED)
+    cli("destination", "set", "bare", "--kind", "jira", *site, stdin=PLANTED)
+    ado = ("--org-url", "https://ado.example/x", "--project", "Operations")
+    cli("destination", "set", "ado", "--kind", "azure_devops", *ado, stdin=PLANTED)
+    shown = cli.json("destination", "show", "board")["settings"]
+    assert (shown["project"], shown["issue_type"], shown["flavor"]) == ("OPS", "Task", "cloud")
+
+    def made(*arguments):
+        job = cli.json("ticket", "inc-1", *arguments)["job_id"]
+        return cli.json("job", "show", job)["command"]
+
+    given = made("--to", "board", "--severity", "P2", "--field", "Region=eu", "--type", "bug")
+    assert (given["command"], given["project"]) == ("create_jira_issue", "OPS")
+    assert (given["config"]["severity"], given["config"]["work_item_type"]) == (2, "bug")
+    assert made("--to", "bare", "--project", "pay")["project"] == "PAY"
+    assert made("--to", "snow")["command"] == "create_servicenow_incident"
+    assert made("--to", "ado")["project"] == "Operations"
+    for arguments, words, status in (
+        (("--to", "bare"), "no project", 2),
+        (("--to", "board", "--project", "o p"), "project's key", 2),
+        (("--to", "snow", "--type", "Bug"), "neither project nor type", 2),
+        (("--to", "wiki"), "pages", 1),
+        (("--to", "nowhere"), "nowhere", 1),
+    ):
+        refused = cli.json("ticket", "inc-1", *arguments, status=status)
+        assert words in refused["error"]["message"]
+    cli("ticket", "inc-1", status=2)
+
+
 def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(with_content):
     cli = with_content
     one = cli.json("incident", "inc-1", "--idempotency-key", "k")["job_id"]

@@ -400,7 +400,13 @@ def test_a_guess_at_what_was_meant_ends_in_one_sign(run, arguments):
 
 
 @pytest.mark.parametrize(
-    ("kind", "missing"), [("confluence", "--base-url"), ("servicenow", "--instance-url"), ("azure_devops", "--org-url")]
+    ("kind", "missing"),
+    [
+        ("confluence", "--base-url"),
+        ("servicenow", "--instance-url"),
+        ("azure_devops", "--org-url"),
+        ("jira", "--base-url"),
+    ],
 )
 def test_a_destination_without_its_address_is_wrong_usage(run, kind, missing):
     shown = run("destination", "set", "here", "--kind", kind)

@@ -24,11 +24,13 @@ from tasks.destinations import AnySettings, parse_settings
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import ConfluenceSettings
 from tasks.destinations.servicenow.settings import ServiceNowSettings
+from tasks.destinations.jira.destination import JiraSettings
 from tasks.errors import Refused
 from tasks.http.origin import Url
 from tasks.model import (
     Command,
     CreateAzureDevOpsWorkItem,
+    CreateJiraIssue,
     CreateServiceNowIncident,
     Document,
     Identifier,
@@ -127,7 +129,7 @@ class IssueIn(Issue):
 
 
 class TicketConfigIn(TicketConfig):
-    """What may be overridden for one incident or work item."""
+    """What may be overridden for one ticket."""
 
     model_config = STRICT
 
@@ -178,7 +180,17 @@ class WorkItemIn(_JobFields, CreateAzureDevOpsWorkItem):
     issue: IssueIn | None = Field(default=None, description="The content; without it, the issue of issue_id")
 
 
-class JobIn(RootModel[Annotated[PublishIn | IncidentIn | WorkItemIn, Field(discriminator="command")]]):
+class JiraIssueIn(_JobFields, CreateJiraIssue):
+    """File an issue as an issue of a Jira project."""
+
+    model_config = STRICT
+
+    command: Literal["create_jira_issue"]  # type: ignore[assignment]
+    config: TicketConfigIn | None = None  # type: ignore[assignment]
+    issue: IssueIn | None = Field(default=None, description="The content; without it, the issue of issue_id")
+
+
+class JobIn(RootModel[Annotated[PublishIn | IncidentIn | WorkItemIn | JiraIssueIn, Field(discriminator="command")]]):
     """One job: the command by the name of upstream's task, its arguments, and the content where it comes along."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -283,7 +295,20 @@ class AzureDevOpsIn(_Settings, AzureDevOpsSettings):
     org_url: Url
 
 
-class DestinationIn(RootModel[Annotated[ConfluenceIn | ServiceNowIn | AzureDevOpsIn, Field(discriminator="kind")]]):
+class JiraIn(_Settings, JiraSettings):
+    """A Jira site."""
+
+    model_config = STRICT | _http_where_permitted("base_url")
+
+    kind: Literal["jira"]
+    base_url: Url
+    site_url: Url | None = None
+    labels: list[str] = Field(default_factory=list)  # type: ignore[assignment]
+
+
+class DestinationIn(
+    RootModel[Annotated[ConfluenceIn | ServiceNowIn | AzureDevOpsIn | JiraIn, Field(discriminator="kind")]]
+):
     """A destination's settings and, where it changes, its credential."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -341,7 +366,7 @@ class JobsQuery(_Address):
         description="an error's code, with its status behind a blank, such as `server_error 503`; of "
         "dead jobs where no state is named",
     )
-    kind: Literal["confluence", "servicenow", "azure_devops"] | None = None
+    kind: Literal["confluence", "servicenow", "azure_devops", "jira"] | None = None
     since: Rfc3339 | None = Field(default=None, description="submitted from this moment on (RFC 3339)")
     until: Rfc3339 | None = Field(default=None, description="submitted before this moment (RFC 3339)")
     cursor: Cursor | None = Field(default=None, description="`next` of the page before")

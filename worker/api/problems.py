@@ -152,7 +152,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 def _is_tag(part: object) -> bool:
     """Discriminators that pydantic puts into a location."""
-    return part in {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops"}
+    return part in {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops", "jira"}
 
 
 def _segment(part: object) -> str:

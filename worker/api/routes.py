@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tasks.state.access.keys import Scope
 from tasks.state.audit.verification import AuditReport
 from tasks.state.look_first.flag import LookFirst
@@ -78,7 +80,7 @@ ISSUE = {
     "description": "One request in three fails since 14:02 UTC.",
     "severity": "P1",
 }
-SUBMISSIONS = {
+SUBMISSIONS: dict[str, dict[str, Any]] = {
     "a page, with its document": {
         "command": "publish_to_confluence",
         "doc_id": "rca-42",
@@ -97,6 +99,7 @@ SUBMISSIONS = {
         "project": "Operations",
         "config": {"work_item_type": "Bug", "severity": "P2"},
     },
+    "an issue of a Jira project": {"command": "create_jira_issue", "issue_id": "inc-42", "project": "OPS"},
 }
 
 

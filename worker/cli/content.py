@@ -1,4 +1,4 @@
-"""Commands that bring content: document, issue, publish, incident, workitem."""
+"""Commands that bring content: document, issue, publish, incident, workitem, ticket."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any, get_args
 import click
 from pydantic import BaseModel, ValidationError
 
+from tasks.destinations.tickets.commands import ticket_command
 from tasks.errors import Refused
 from tasks.markup.title import title_of
-from tasks.model import CommandName, Document, Issue, Severity, explain, parse_command, parse_severity
+from tasks.model import Command, CommandName, Document, Issue, Job, Severity, explain, parse_command, parse_severity
 from worker.cli.preview import shown
+from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
 from worker.terminal.files import read_text
 from worker.terminal.watching import finish, wait_for
@@ -126,7 +128,14 @@ def issue_put(context: Context, file: str) -> None:
 def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:
     """Submit a command, and see it through where `--wait` asks for that."""
     command = parse_command(arguments)
-    job = context.run(lambda services: services.submit(command, actor=actor(), idempotency_key=key))
+    _follow(context, context.run(lambda services: _submitted(services, command, key)), wait=wait)
+
+
+async def _submitted(services: Services, command: Command, key: str | None) -> Job:
+    return await services.submit(command, actor=actor(), idempotency_key=key)
+
+
+def _follow(context: Context, job: Job, *, wait: bool) -> None:
     if not wait:
         text = f"Job {job.id} is {job.state.value}. Follow it: afterword job watch {job.id}"
         context.show({"job_id": job.id, "state": job.state.value}, text)
@@ -223,3 +232,34 @@ def workitem(
     """Create an Azure DevOps work item from an issue."""
     config = ticket_config(field, severity=severity, work_item_type=work_item_type)
     submit(context, {"command": CommandName.WORK_ITEM, "config": config, **given}, idempotency_key, wait)
+
+
+@click.command()
+@click.argument("issue_id")
+@click.option("--to", "destination", required=True, help="Name of the destination, of whatever kind of ticket.")
+@click.option("--project", help="Jira: the project's key; Azure DevOps: its name. The destination's by default.")
+@click.option("--type", "work_item_type", help="Type of the issue or work item; the destination's by default.")
+@_severity
+@_field
+@_wait
+@_key
+@common
+def ticket(
+    context: Context,
+    issue_id: str,
+    destination: str,
+    wait: bool,
+    idempotency_key: str | None,
+    field: tuple[str, ...],
+    project: str | None,
+    **given: Any,
+) -> None:
+    """Create the ticket of an issue: an incident, work item or Jira issue, as the destination takes it."""
+    config = ticket_config(field, **given)
+
+    async def work(services: Services) -> Job:
+        record = await services.destinations.require(destination)
+        command = ticket_command(record.name, record.settings, issue_id, project=project, config=config)
+        return await _submitted(services, command, idempotency_key)
+
+    _follow(context, context.run(work), wait=wait)

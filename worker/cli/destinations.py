@@ -39,18 +39,19 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 
 @destination.command("set")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops"]), required=True)
-@click.option("--base-url", help="Confluence: the site, https://example.atlassian.net")
+@click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops", "jira"]), required=True)
+@click.option("--base-url", help="Confluence, Jira: the site, https://example.atlassian.net")
 @click.option(
-    "--email", help="Confluence: the account of the API token; Data Center: a user name, to log in with a password"
+    "--email",
+    help="Confluence, Jira: the account of the API token; Data Center: a user name, to log in with a password",
 )
 @click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it")
-@click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
+@click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence, Jira: cloud (default) or datacenter")
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
 @click.option("--username", help="ServiceNow: the account")
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
-@click.option("--project", help="Azure DevOps: the project of jobs that name none; the connection test checks it")
-@click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
+@click.option("--project", help="Azure DevOps, Jira: the project of jobs that name none; the connection test checks it")
+@click.option("--type", "item_type", help="Azure DevOps: work item type, Bug by default; Jira: issue type")
 @click.option("--mapping", help="Tickets: a TOML file that maps issues to fields, see docs/tickets.md.")
 @click.option(
     "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
@@ -82,6 +83,7 @@ def set_(
     address = ADDRESS_FIELD[given["kind"]]
     if not given[address] and not any(pair.startswith(f"{address}=") for pair in extra):
         raise click.MissingParameter(param_type="option", param_hint=f"'--{address.replace('_', '-')}'")
+    given["issue_type" if given["kind"] == "jira" else "work_item_type"] = given.pop("item_type")
     given["allow_http"] = given["allow_http"] or None
     given["allow_private"] = given["allow_private"] or None
     take_auth(given)

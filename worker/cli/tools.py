@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from tasks.destinations.jira.destination import fitting
 from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH
-from tasks.markup import azure_devops, clean, confluence, servicenow
+from tasks.markup import azure_devops, clean, confluence, jira, servicenow
 from tasks.markup.confluence import viewer
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.title import title_of
@@ -27,7 +29,7 @@ PREVIEW = "Also write an HTML page that looks like the target, to be opened in a
 
 @click.command()
 @click.argument("file")
-@click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow"]), required=True)
+@click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow", "jira"]), required=True)
 @click.option("--attach", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), help=ATTACH)
 @click.option("--preview", type=click.Path(path_type=Path, dir_okay=False), help=PREVIEW)
 @click.option("--warnings", "only_warnings", is_flag=True, help=WARNINGS)
@@ -45,6 +47,8 @@ def render(
         title, body = page.title or title, page.body
     elif target == "azure_devops":
         body = azure_devops.render(text)
+    elif target == "jira":
+        body = json.dumps(fitting(jira.render(text)), ensure_ascii=False, indent=2)
     else:
         body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
     if preview is not None:
@@ -87,7 +91,7 @@ def _as_it_leaves(context: Context, text: str) -> str:
 
 def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
     """A page that looks like the target. Files of the page are inside it."""
-    if target == "servicenow":
+    if target in ("servicenow", "jira"):
         return viewer.document(title, f'<div class="page"><pre>{html.escape(body)}</pre></div>', viewer.WRAPPED)
     if target == "azure_devops":
         return viewer.document(title, f'<div class="page">{body}</div>')

@@ -18,7 +18,7 @@ from worker.console.rendering import marked
 from worker.console.visit import Visit
 from worker.display import as_html
 
-TITLES = ("title", "short_description", "System.Title")
+TITLES = ("title", "short_description", "System.Title", "summary")
 BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
 FIELDS = {"title": "Title", "content_md": "Document", "description": "Description"}
 MOST_SHOWN = 200

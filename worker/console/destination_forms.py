@@ -94,7 +94,33 @@ AZURE_DEVOPS = Kind(
     ),
     steps=(*WAY, "project", "work item type", "right to create work items"),
 )
-KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS)}
+JIRA = Kind(
+    name="jira",
+    purpose="Creates issues of a project from issues. Severity is mapped to priority.",
+    secret="API Token",
+    secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, or the password of the user named above.",
+    fields=(
+        Field(name="base_url", label="Base URL", example="https://example.atlassian.net", type="url"),
+        Field(
+            name="email",
+            label="Email",
+            example="bot@example.com",
+            hint="Data Center: a user name, for a password.",
+            required=False,
+        ),
+        Field(name="project", label="Project Key", example="OPS", required=False),
+        Field(
+            name="issue_type",
+            label="Issue Type",
+            example="Bug",
+            hint="Where it is left out: Bug, else Task.",
+            required=False,
+        ),
+        Field(name="flavor", label="Edition", choices=FLAVORS),
+    ),
+    steps=("credential", "project", "right to see issues", "right to create issues", "issue type"),
+)
+KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS, JIRA)}
 DEFAULTS = {"flavor": "cloud", "work_item_type": "Bug"}
 
 

@@ -36,12 +36,13 @@ STATE_WORDS = {
     "cancelled": "Cancelled",
     "superseded": "Superseded",
 }
-KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
+KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps", "jira": "Jira"}
 SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
     "create_azuredevops_workitem": "Create work item",
+    "create_jira_issue": "Create Jira issue",
 }
 
 

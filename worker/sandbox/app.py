@@ -1,4 +1,4 @@
-"""The sandbox's application: three vendors, a control interface, and pages that show what was delivered."""
+"""The sandbox's application: the vendors, a control interface, and pages that show what was delivered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.markup.jira import adf
 from worker.sandbox import pages
 from worker.sandbox.authority import issued_to
 from worker.sandbox.azure_devops.api import AzureDevOps
@@ -20,6 +21,7 @@ from worker.sandbox.confluence.rules import Pages, Refusal
 from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.middleware import failing
 from worker.sandbox.faults.register import Faults, Sleep
+from worker.sandbox.jira.api import Jira
 from worker.sandbox.listener import Listener
 from worker.sandbox.permissions import Denial, guarding
 from worker.sandbox.request_marks import OWN
@@ -48,7 +50,7 @@ def create_app(
         app.add_routes(authority.routes())
     for vendor in (ConfluenceComments(store), ConfluenceCloud(store), ConfluenceContent(store)):
         app.add_routes(through_gateway(vendor.routes()))
-    for other in (ServiceNow(store), AzureDevOps(store)):
+    for other in (Jira(store), ServiceNow(store), AzureDevOps(store)):
         app.add_routes(other.routes())
     return app
 
@@ -113,6 +115,7 @@ class Control:
             web.get("/wiki/pages/viewpage.action", self.page),
             web.get("/pages/viewpage.action", self.page),
             web.get("/nav_to.do", self.incident),
+            web.get("/browse/{key}", self.jira_issue),
             web.get("/{org}/{project}/_workitems/edit/{id}", self.work_item),
             web.get("/tfs/{org}/{project}/_workitems/edit/{id}", self.work_item),
         ]
@@ -186,7 +189,7 @@ class Control:
             await self.listener.close()
 
     async def edit(self, request: web.Request) -> web.Response:
-        """Change a page, incident or work item as a person would: one version on."""
+        """Change a page or ticket as a person would: one version on."""
         try:
             given = Edit.model_validate(await request.json())
         except (ValidationError, ValueError) as error:
@@ -207,6 +210,8 @@ class Control:
             named = {"short_description": given.title, "description": given.body, "state": given.status}
             update(self.store, row, {n: value for n, value in named.items() if value is not None} | given.fields)
             return int(row["sys_mod_count"])
+        if given.vendor == "jira" and given.id in self.store.issues:
+            return self._edited_issue(self.store.issues[given.id], given)
         if given.vendor == "azure_devops" and item:
             bug = item["fields"]["System.WorkItemType"] == "Bug"
             body = "Microsoft.VSTS.TCM.ReproSteps" if bug else "System.Description"
@@ -215,6 +220,14 @@ class Control:
             item["rev"] += 1
             return int(item["rev"])
         return None
+
+    def _edited_issue(self, issue: dict[str, Any], given: Edit) -> int:
+        issue["status"] = given.status or issue["status"]
+        body = None if given.body is None else adf.plain(given.body)
+        named = {"summary": given.title, "description": body}
+        issue["fields"] |= {name: value for name, value in named.items() if value is not None}
+        issue["rev"] += 1
+        return int(issue["rev"])
 
     async def archive(self, request: web.Request) -> web.Response:
         """Archive a page as a person would: `{"id"}`; it keeps its title."""
@@ -269,6 +282,11 @@ class Control:
     async def work_item(self, request: web.Request) -> web.Response:
         """One work item."""
         return await self._one("azure_devops", request.match_info["id"])
+
+    async def jira_issue(self, request: web.Request) -> web.Response:
+        """One issue of Jira."""
+        key = request.match_info["key"]
+        return await self._one("jira", next((n for n, row in self.store.issues.items() if row["key"] == key), ""))
 
     async def _one(self, vendor: str, number: str) -> web.Response:
         """One object, written in a thread: a long document must not hold up the answers to everybody else."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.markup import jira
 from worker.sandbox.people import people
 
 SPACES = ("OPS", "ENG", "SRE", "DOCS", "KB")
@@ -133,9 +134,12 @@ class Store:
     files: dict[str, Attachment] = field(default_factory=dict)
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
+    issues: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
     index_lag_s: float = 0.0
+    jql_blind_until: float = 0.0
+    jql_lag_s: float = 0.0
     unseen_s: float = 0.0
     drops_messages: bool = False
     denied: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
@@ -158,7 +162,7 @@ class Store:
 
     def reset(self) -> None:
         """Forget all that was delivered and all that was asked."""
-        for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled):
+        for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled, self.issues):
             held.clear()
         self.requests.clear()
         self.denied.clear()
@@ -167,6 +171,7 @@ class Store:
         self.token_life_s = None
         self.drops_messages = False
         self.blind_until = self.index_lag_s = self.unseen_s = 0.0
+        self.jql_blind_until = self.jql_lag_s = 0.0
         self._seed()
 
     def denies(self, vendor: str, target: str, action: str) -> bool:
@@ -195,7 +200,9 @@ class Store:
         objects = [_page(p) for p in self.delivered()]
         objects += [_incident(r, self.journals.get(r["sys_id"], [])) for r in self.incidents.values()]
         objects += [_item(i, project_id(i["fields"]["System.TeamProject"])) for i in self.items.values()]
+        objects += [_issue(row) for row in self.issues.values()]
         counts = {"pages": len(self.delivered()), "incidents": len(self.incidents), "work_items": len(self.items)}
+        counts["issues"] = len(self.issues)
         return {"counts": counts, "objects": objects, "requests": self.requests[-1000:]}
 
 
@@ -278,4 +285,27 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "format": item["formats"].get(name, "html"),
         "fields": dict(fields),
         "history": list(item.get("history", ())),
+    }
+
+
+def _issue(row: dict[str, Any]) -> dict[str, Any]:
+    fields = row["fields"]
+    described = fields.get("description")
+    return {
+        "vendor": "jira",
+        "kind": row["type"],
+        "id": row["id"],
+        "number": row["key"],
+        "title": fields["summary"],
+        "url": f"/browse/{row['key']}",
+        "version": row["rev"],
+        "key": next((label for label in fields["labels"] if label.startswith("aw-")), None),
+        "project": row["project"],
+        "labels": list(fields["labels"]),
+        "properties": row["properties"],
+        "links": [link["object"]["url"] for link in row["links"].values()],
+        "status": row["status"],
+        "priority": (fields.get("priority") or {}).get("name"),
+        "fields": fields,
+        "body": jira.words(described) if isinstance(described, dict) else str(described or ""),
     }

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-Vendor = Literal["confluence", "servicenow", "azure_devops"]
+Vendor = Literal["confluence", "servicenow", "azure_devops", "jira"]
 Operation = Literal["create", "update", "lookup", "other"]
 Name = Literal[
     "commit_then_drop",
@@ -28,6 +28,8 @@ Name = Literal[
     "bom",
     "wiql_blind",
     "wiql_lag",
+    "jql_blind",
+    "jql_lag",
     "page_404",
     "no_version_message",
     "conflict_409",
@@ -50,7 +52,7 @@ class FaultSpec(BaseModel):
 
     `vendor`, `operation`, `method`, `path` and `words` (a part of the path, and of the body) choose requests; of those the first `after` are spared, then
     `times` fail (once by default), or a `share` of them drawn with `seed`. `seconds` is the length of a delay, a blindness
-    (`wiql_blind`: from now on; `wiql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
+    (`wiql_blind`, `jql_blind`: from now on; `wiql_lag`, `jql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
     A `status` comes in the vendor's shape with `message` (and `type_key` of Azure DevOps), or as a stranger's `body` of
     `content_type`.
     """
@@ -58,7 +60,7 @@ class FaultSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fault: Name
-    vendor: Literal["*", "confluence", "servicenow", "azure_devops"] = "*"
+    vendor: Literal["*", "confluence", "servicenow", "azure_devops", "jira"] = "*"
     operation: Literal["any", "create", "update", "lookup", "other"] = "any"
     method: str = ""
     path: str = ""
@@ -129,7 +131,9 @@ def _fits(name: Name, vendor: Vendor, request: web.Request) -> bool:
 
 
 def vendor_of(path: str) -> Vendor:
-    """The vendor that a path belongs to."""
+    """The vendor that a path belongs to. Jira's API has a number, Confluence's older one has none."""
+    if "/rest/api/2/" in path or "/rest/api/3/" in path or path.startswith("/ex/jira/"):
+        return "jira"
     if path.startswith(("/wiki", "/rest", "/_edge", "/download/", "/ex/confluence/")) or path in ATLASSIANS:
         return "confluence"
     return "servicenow" if path.startswith(("/api/now", "/oauth_token.do", "/oauth_auth.do")) else "azure_devops"
@@ -140,9 +144,12 @@ def operation_of(request: web.Request) -> Operation:
     path = request.path.lower().rstrip("/")
     if path.endswith(("/token", "/oauth_token.do")):
         return "other"
-    reads = path.endswith(("/wiql", "/workitemsbatch")) or "validateonly=true" in request.query_string.lower()
+    reads = (
+        path.endswith(("/wiql", "/workitemsbatch", "/search", "/search/jql"))
+        or "validateonly=true" in request.query_string.lower()
+    )
     if reads or request.method in ("GET", "HEAD", "OPTIONS"):
         return "lookup"
-    if request.method == "POST" and path.endswith(("/pages", "/content", "/incident")):
+    if request.method == "POST" and path.endswith(("/pages", "/content", "/incident", "/issue")):
         return "create"
     return "create" if "/workitems/$" in path else "update"
