@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.markup import azure_devops, confluence, servicenow
+from tasks.markup import azure_devops, confluence, jira, servicenow
 from tasks.screening import scan
 
 # It needs every finder: patterns compile, and tables of countries are read, at their first use.
@@ -22,5 +22,5 @@ _TEXT = """# Ready
 def warm_up() -> None:
     """Have parser, patterns and the engine of screening in memory."""
     scan(_TEXT)
-    for target in (confluence, azure_devops, servicenow):
+    for target in (confluence, azure_devops, servicenow, jira):
         target.render(_TEXT)
