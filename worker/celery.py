@@ -207,7 +207,11 @@ def create_azuredevops_workitem(
 
 @app.task(bind=True, name="create_jira_issue")
 def create_jira_issue(
-    self: Task, issue_id: str, project: str, config: dict[str, Any] | None = None, destination: str | None = None
+    self: Task,
+    issue_id: str,
+    project: str | None = None,
+    config: dict[str, Any] | None = None,
+    destination: str | None = None,
 ) -> None:
     """File an issue as an issue of a Jira project: `{"id", "ticket_number", "url"}`."""
     given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)

@@ -12,9 +12,10 @@ from tasks.destinations.azure_devops.destination import AzureDevOps
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import Confluence, ConfluenceSettings
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
+from tasks.destinations.jira.destination import Jira
+from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.servicenow.destination import ServiceNow
 from tasks.destinations.servicenow.settings import ServiceNowSettings
-from tasks.destinations.jira.destination import Jira, JiraSettings
 from tasks.errors import Refused
 from tasks.http.origin import Origin
 from tasks.model import explain

@@ -84,11 +84,11 @@ ProjectKey = Annotated[
 
 
 class CreateJiraIssue(Frozen):
-    """File an issue as an issue of a Jira project."""
+    """File an issue as an issue of a Jira project; the destination's own where none is named."""
 
     command: Literal[CommandName.JIRA_ISSUE] = CommandName.JIRA_ISSUE
     issue_id: Identifier
-    project: ProjectKey
+    project: ProjectKey | None = None
     config: TicketConfig = TicketConfig()
     destination: DestinationName | None = None
 

@@ -264,7 +264,7 @@ def test_a_ticket_is_what_the_destination_takes_with_its_own_project(with_conten
     assert made("--to", "snow")["command"] == "create_servicenow_incident"
     assert made("--to", "ado")["project"] == "Operations"
     for arguments, words, status in (
-        (("--to", "bare"), "no project", 2),
+        (("--to", "bare"), "no project", 1),
         (("--to", "board", "--project", "o p"), "project's key", 2),
         (("--to", "snow", "--type", "Bug"), "neither project nor type", 2),
         (("--to", "wiki"), "pages", 1),

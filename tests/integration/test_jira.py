@@ -192,6 +192,43 @@ async def test_an_update_leaves_a_persons_labels_status_and_links_alone(services
     assert after["links"] == [theirs["url"]]
 
 
+@pytest.mark.parametrize(
+    ("policy", "state", "title"),
+    [
+        (None, JobState.DELIVERED, "Theirs"),
+        ("overwrite", JobState.DELIVERED, "Pool exhausted again"),
+        ("hold", JobState.HELD, "Theirs"),
+    ],
+)
+async def test_a_summary_that_a_person_changed_is_kept_unless_told_otherwise(services, sandbox, policy, state, title):
+    """What somebody else changed since the last delivery is theirs; the rest of the issue is brought up to date."""
+    await run(services, await submit(services, JIRA_ISSUE))
+    (made,) = await sandbox.objects("jira")
+    edit = {"vendor": "jira", "id": made["id"], "title": "Theirs"}
+    async with sandbox.session.post(f"{sandbox.url}/_sandbox/edit", json=edit) as answer:
+        assert answer.status == 200
+    await rewritten(services, title="Pool exhausted again", description="Newer")
+    config = {"config": {"on_drift": policy}} if policy else {}
+    ended = await run(services, await submit(services, JIRA_ISSUE | config))
+    (after,) = await sandbox.objects("jira")
+    assert (ended.state, after["title"]) == (state, title)
+    if state is JobState.DELIVERED:
+        assert after["body"] == "Newer"
+        assert bool(ended.receipt.warnings) == (policy is None)
+
+
+async def test_an_update_whose_answer_was_lost_is_not_taken_for_a_persons(services, sandbox):
+    """What a lost write would have set is remembered, so that the next job may change it again."""
+    await run(services, await submit(services, JIRA_ISSUE))
+    await rewritten(services, title="Second")
+    await sandbox.fault(vendor="jira", operation="update", fault="commit_then_drop")
+    await run(services, await submit(services, JIRA_ISSUE))
+    await rewritten(services, title="Third")
+    ended = await run(services, await submit(services, JIRA_ISSUE))
+    (after,) = await sandbox.objects("jira")
+    assert (after["title"], ended.receipt.warnings) == ("Third", ())
+
+
 @pytest.mark.parametrize(("if_exists", "change", "count"), [("skip", "skipped", 1), ("new", "created", 2)])
 async def test_an_issue_that_exists_is_kept_or_doubled_as_the_job_says(services, sandbox, if_exists, change, count):
     """`skip` leaves it as it is, `new` makes another one."""

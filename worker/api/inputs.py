@@ -23,8 +23,8 @@ from tasks.credentials.secret import SECRET, parts_for
 from tasks.destinations import AnySettings, parse_settings
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import ConfluenceSettings
+from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.servicenow.settings import ServiceNowSettings
-from tasks.destinations.jira.destination import JiraSettings
 from tasks.errors import Refused
 from tasks.http.origin import Url
 from tasks.model import (

@@ -46,7 +46,9 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
     help="Confluence, Jira: the account of the API token; Data Center: a user name, to log in with a password",
 )
 @click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it")
-@click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence, Jira: cloud (default) or datacenter")
+@click.option(
+    "--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence, Jira: cloud (default) or datacenter"
+)
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
 @click.option("--username", help="ServiceNow: the account")
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")

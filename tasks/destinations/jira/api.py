@@ -42,8 +42,10 @@ class JiraApi:
         request = Request("GET", self.base + path, f"GET {operation}", params=params or {})
         return await self.http.send(request, accept=accept)
 
-    async def _write(self, method: str, path: str, operation: str, body: object, accept: frozenset[int]) -> Response:
-        request = Request(method, self.base + path, f"{method} {operation}", json=body, writes=True)
+    async def _write(
+        self, method: str, path: str, operation: str, body: object, accept: frozenset[int], tries: str = ""
+    ) -> Response:
+        request = Request(method, self.base + path, f"{method} {operation}", json=body, writes=True, tries=tries)
         return await self.http.send(request, accept=accept)
 
     async def myself(self) -> str:
@@ -88,13 +90,13 @@ class JiraApi:
         request = Request("POST", self.base + path, f"POST {path}", json=query)
         return (await self.http.send(request)).parsed(hits)
 
-    async def create(self, body: dict[str, Any]) -> Response:
+    async def create(self, body: dict[str, Any], tries: str) -> Response:
         """Create an issue: 201, or a refusal."""
-        return await self._write("POST", "/issue", "/issue", body, REFUSED)
+        return await self._write("POST", "/issue", "/issue", body, REFUSED, tries)
 
-    async def change(self, number: str, body: dict[str, Any]) -> Response:
+    async def change(self, number: str, body: dict[str, Any], tries: str) -> Response:
         """Change an issue: 204, or a refusal."""
-        return await self._write("PUT", f"/issue/{quote(number)}", "/issue/{id}", body, REFUSED)
+        return await self._write("PUT", f"/issue/{quote(number)}", "/issue/{id}", body, REFUSED, tries)
 
     async def relink(self, number: str, links: tuple[Link, ...]) -> bool | None:
         """Make our links to elsewhere lead to these pages; a person's are left alone. True where that changed something,

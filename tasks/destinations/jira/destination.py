@@ -6,76 +6,38 @@ the right to browse is looked at before an empty answer counts. A copy that a pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
-
 from tasks.destinations.contract import (
-    Account,
     Destination,
-    DestinationSettings,
     Needs,
     Prepared,
     Work,
     basic,
+    stored,
 )
 from tasks.destinations.jira.answers import PROPERTY, IssueType, StoredIssue, refused_fields, stored_issue
 from tasks.destinations.jira.api import JiraApi, no_project
-from tasks.destinations.jira.fields import OURS, Value, holds, not_settable, shaped
+from tasks.destinations.jira.fields import FORMS, OURS, Value, not_settable, shaped
+from tasks.destinations.jira.settings import JiraSettings, label_of
 from tasks.destinations.jira.verdict import verdict
+from tasks.destinations.tickets.drift import Marks, OnDrift, remembered, standing, tries
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
-from tasks.http.exchange import Http, Response, checked_url
+from tasks.http.exchange import Http, Response
 from tasks.http.refusals import error_of
 from tasks.http.verdict import Answer
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
-from tasks.model import Command, ConnectionStep, CreateJiraIssue, Frozen, Link, ProjectKey, Receipt
+from tasks.model import Command, ConnectionStep, CreateJiraIssue, Frozen, Link, Receipt
 
 TITLE_LENGTH = 255
 DESCRIPTION_LENGTH = 32_767
-LABEL_LENGTH = 255
 PRIORITIES: Mapping[int, str] = {1: "Highest", 2: "High", 3: "Medium", 4: "Low", 5: "Lowest"}
 DEFAULT_TYPES = ("bug", "task")
 NO_PRIORITY = "priority was not set: it is not on the screen, or the project has no such priority"
 NO_WARNINGS: tuple[str, ...] = ()
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
-
-
-class JiraSettings(DestinationSettings):
-    """A Jira site. `project` is the one where a command names none; `site_url` is where people open issues, if elsewhere."""
-
-    kind: Literal["jira"] = "jira"
-    base_url: str
-    flavor: Literal["cloud", "datacenter"] = "cloud"
-    email: Account | None = None
-    project: ProjectKey | None = None
-    issue_type: str | None = Field(default=None, min_length=1, max_length=128)
-    labels: tuple[str, ...] = ()
-    site_url: str | None = None
-    write_lag_s: float = Field(default=30.0, ge=0, le=600)
-
-    @field_validator("base_url", "site_url")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        return value and checked_url(value)
-
-    @field_validator("labels")
-    @classmethod
-    def _labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(label != label_of(label) for label in value):
-            raise ValueError("a label has no spaces, and none begins with aw-")
-        return value
-
-    @property
-    def address(self) -> str:
-        """The site."""
-        return self.base_url
-
-    @property
-    def cloud(self) -> bool:
-        """Whether it is Jira Cloud."""
-        return self.flavor == "cloud"
 
 
 class IssuePlan(Frozen):
@@ -95,13 +57,8 @@ class Jira(Destination[JiraSettings]):
 
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an account, as for the Cloud's API tokens; bearer with a token alone."""
-        if not secret:
-            raise DestinationTrouble(
-                "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
-            )
-        if self.settings.email:
-            return basic(self.settings.email, secret)
-        return {"Authorization": f"Bearer {secret}"}
+        secret, account = stored(secret), self.settings.account_name
+        return self.bearer(secret) if account is None else basic(account, secret)
 
     def prepare(self, work: Work) -> Prepared[IssuePlan]:
         """The issue's fields, with the job's overrides."""
@@ -140,6 +97,7 @@ class Jira(Destination[JiraSettings]):
     ) -> Receipt:
         """Update the subject's issue, or create it; then its links."""
         command, api, plan = _command(work), self._api(http), prepared.plan
+        project = command.project or self.settings.project or ""
         known = await api.issue(work.previous.id) if work.previous else None
         found = False
         # "Not found" for an issue that was delivered may mean that it is out of sight: look by its label as well.
@@ -150,50 +108,62 @@ class Jira(Destination[JiraSettings]):
                 raise _hidden(f"Issue {work.previous.ticket_number} was deleted, or the account may not see it.")
             if known is None:
                 work.settle_doubt(now_ms())
-                if not await api.may(command.project, "BROWSE_PROJECTS"):
+                if not await api.may(project, "BROWSE_PROJECTS"):
                     raise _hidden("The issue may exist, but the account can't browse the project.")
         if known is None:
-            receipt = await self._create(api, command.project, plan, work.subject)
+            receipt = await self._create(api, project, plan, work.subject)
         elif command.config.if_exists == "skip":
             return self._receipt(known, "skipped")
         else:
-            receipt = await self._update(api, command.project, plan, known, "found" if found else "unchanged")
+            receipt = await self._update(api, work, plan, known, "found" if found else "unchanged")
         changed = receipt.change in ("created", "updated")
         return await self._linked(api, receipt, plan.links) if changed and plan.links else receipt
 
     async def _create(self, api: JiraApi, project: str, plan: IssuePlan, subject: str) -> Receipt:
         kind = await self._type(api, project, plan.item_type)
-        fields = plan.fields | {"labels": list(plan.labels)} | await self._extra(api, project, kind.id, plan)
-        fields |= {"project": {"key": project}, "issuetype": {"id": kind.id}}
+        content = plan.fields | await self._extra(api, project, kind.id, plan)
+        place = {"project": {"key": project}, "issuetype": {"id": kind.id}, "labels": list(plan.labels)}
+        fields = content | place
         body = {"fields": fields, "properties": [{"key": PROPERTY, "value": {"subject": subject}}]}
-        response, warnings = await api.create(body), NO_WARNINGS
+        marks = tries(content, FORMS, "")
+        response, warnings = await api.create(body, marks), NO_WARNINGS
         if _only_priority(response, plan):
             del fields["priority"]
-            response, warnings = await api.create(body), (NO_PRIORITY,)
+            response, warnings = await api.create(body, marks), (NO_PRIORITY,)
         if response.status >= 400:
             raise _refused(response, project)
-        return self._receipt(response.parsed(stored_issue), "created", warnings)
+        made = self._receipt(response.parsed(stored_issue), "created", warnings)
+        return await _remembering(api, made, content, {}, ())
 
     async def _update(
-        self, api: JiraApi, project: str, plan: IssuePlan, known: StoredIssue, otherwise: Change
+        self, api: JiraApi, work: Work, plan: IssuePlan, known: StoredIssue, otherwise: Change
     ) -> Receipt:
         kind = str((known.fields.get("issuetype") or {}).get("id", ""))
-        place = known.key.rpartition("-")[0] or project
+        place = known.key.rpartition("-")[0]
         wanted = plan.fields | await self._extra(api, place, kind, plan)
-        fields = {name: value for name, value in wanted.items() if not holds(known.fields.get(name), value)}
+        stand = standing(wanted, known.fields, FORMS, work.wrote, work.tried, self._policy(work), what=known.key)
+        fields, warnings = dict(stand.write), stand.warnings
         lacking = [label for label in plan.labels if label not in (known.fields.get("labels") or ())]
-        if not fields and not lacking:
-            return self._receipt(known, otherwise)
-        body: dict[str, Any] = {"fields": fields, "update": {"labels": [{"add": label} for label in lacking]}}
-        response, warnings = await api.change(known.id, body), NO_WARNINGS
-        if _only_priority(response, plan):
-            del fields["priority"]
-            if not fields and not lacking:
-                return self._receipt(known, otherwise, (NO_PRIORITY,))
-            response, warnings = await api.change(known.id, body), (NO_PRIORITY,)
-        if response.status >= 400:
-            raise _refused(response, project)
-        return self._receipt(known, "updated", warnings)
+        marks, change = tries(wanted, FORMS, work.tried), otherwise
+        if fields or lacking:
+            body: dict[str, Any] = {"fields": fields, "update": {"labels": [{"add": label} for label in lacking]}}
+            response: Response | None = await api.change(known.id, body, marks)
+            if response is not None and _only_priority(response, plan):
+                del fields["priority"]
+                warnings = (*warnings, NO_PRIORITY)
+                response = await api.change(known.id, body, marks) if fields or lacking else None
+            if response is not None and response.status >= 400:
+                raise _refused(response, place)
+            change = "updated" if response is not None else otherwise
+        receipt = self._receipt(known, change, warnings)
+        if change != "updated":
+            wrote = remembered(wanted, known.fields, FORMS, work.wrote, list(stand.kept))
+            return receipt.model_copy(update={"wrote": wrote})
+        return await _remembering(api, receipt, wanted, work.wrote, list(stand.kept))
+
+    def _policy(self, work: Work) -> OnDrift:
+        """What becomes of a field that somebody else changed. A comment is what Jira gets none of: the field is kept."""
+        return "overwrite" if work.released else _command(work).config.on_drift or self.settings.on_drift
 
     async def _extra(self, api: JiraApi, project: str, issue_type: str, plan: IssuePlan) -> dict[str, Any]:
         if not plan.extra:
@@ -287,12 +257,6 @@ def chosen_type(types: list[IssueType], wanted: str | None) -> IssueType | None:
     return next((named[name] for name in DEFAULT_TYPES if name in named), plain[0] if plain else None)
 
 
-def label_of(tag: str) -> str:
-    """A tag in the form of a label: without spaces; empty for one that could be taken for ours."""
-    label = "-".join(clean.plain_title(tag, LABEL_LENGTH).split())
-    return "" if label.lower().startswith("aw-") else label
-
-
 def plain_text(markdown: str) -> str:
     """The description for a Data Center: plain text in which nothing is markup, within the length of a field."""
     limit = DESCRIPTION_LENGTH
@@ -320,6 +284,21 @@ def _command(work: Work) -> CreateJiraIssue:
     if not isinstance(work.command, CreateJiraIssue):
         raise Permanent("Jira takes issues only.", code="wrong_kind")
     return work.command
+
+
+async def _remembering(
+    api: JiraApi, receipt: Receipt, wanted: Mapping[str, Any], wrote: Marks, kept: Collection[str]
+) -> Receipt:
+    """The receipt with the marks of the fields as Jira has them now. The issue stands, so a read that fails costs only
+    these: what isn't remembered counts as ours.
+    """
+    try:
+        issue = await api.issue(receipt.id)
+    except AttemptFailed:
+        return receipt
+    if issue is None:
+        return receipt
+    return receipt.model_copy(update={"wrote": remembered(wanted, issue.fields, FORMS, wrote, kept)})
 
 
 async def _look_up(api: JiraApi, subject: str) -> StoredIssue | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks.destinations.jira.answers import FieldShape
+from tasks.destinations.tickets.drift import Forms
 from tasks.errors import Permanent
 from tasks.markup.jira import adf
 
@@ -89,6 +91,20 @@ def holds(stored: object, sent: object) -> bool:
     return stored == sent
 
 
+def _form(_: str, value: object) -> str:
+    """A value in the form that is the same for all ways in which Jira may write it: an object by its name, value or id."""
+    if isinstance(value, list):
+        return json.dumps(sorted(_form("", row) for row in value))
+    if isinstance(value, dict) and value.get("type") != "doc":
+        named = next((value[key] for key in ("value", "name", "key", "accountId") if value.get(key)), "")
+        return str(named)
+    if isinstance(value, dict):
+        return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(float(value))
+    return str(value or "").replace("\r\n", "\n").strip()
+
+
 def _plain(node: object) -> object:
     """A document without what Jira adds by itself: ids of nodes, and empty attributes."""
     if isinstance(node, list):
@@ -97,3 +113,6 @@ def _plain(node: object) -> object:
         return node
     kept = {name: _plain(value) for name, value in node.items() if name != "localId" and value is not None}
     return {name: value for name, value in kept.items() if value not in ({}, []) or name == "content"}
+
+
+FORMS = Forms(form=_form, same=lambda _, stored, sent: holds(stored, sent))

@@ -27,7 +27,7 @@ def ticket_command(
 ) -> Command:
     """The command for the destination of that name; `project` is the settings' own by default.
 
-    Raises `Refused` where the destination takes no tickets, or where the project or an argument doesn't fit it.
+    Raises `Refused` where the destination takes no tickets, where there is no project, or where an argument doesn't fit.
     """
     kind = str(getattr(settings, "kind", ""))
     if kind not in TICKETS:
@@ -38,17 +38,11 @@ def ticket_command(
         )
     given: dict[str, Any] = {"command": TICKETS[kind], "issue_id": issue_id, "destination": name, "config": config}
     if kind in WITH_PROJECT:
-        given["project"] = project or getattr(settings, "project", None)
-        if not given["project"]:
-            raise Refused(
-                f"{name} has no project to create tickets in.",
-                code="bad_arguments",
-                advice="Name one (`--project`), or set one for the destination.",
-            )
+        given["project"] = project
     elif project or (config or {}).get("work_item_type"):
         raise Refused(
             f"{name} takes incidents, which have neither project nor type.",
             code="bad_arguments",
             advice="Leave out `--project` and `--type`.",
         )
-    return parse_command(given)
+    return settings.placed(parse_command(given))
