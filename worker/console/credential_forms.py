@@ -40,16 +40,19 @@ DEFAULT_WAY = {
     "confluence": "Email and API token, or a token alone",
     "servicenow": "Username and password",
     "azure_devops": "Personal access token",
+    "jira": "Email and API token, or a token alone",
 }
 WAYS: Mapping[str, tuple[str, ...]] = {
     "confluence": ("basic", "token", "client-credentials", "login"),
     "servicenow": ("basic", "token", "api-key", "client-credentials", "password", "jwt", "login"),
     "azure_devops": ("token", "client-credentials", "certificate", "workload-identity", "login"),
+    "jira": ("basic", "token"),
 }
 FIELDS: Mapping[str, tuple[LoginField, ...]] = {
     "confluence": (CLIENT, SCOPES, TOKEN_URL),
     "servicenow": (CLIENT, SCOPES, TOKEN_URL, SUBJECT, KEY_ID),
     "azure_devops": (CLIENT, TENANT, SCOPES, TOKEN_URL, TOKEN_FILE),
+    "jira": (),
 }
 
 

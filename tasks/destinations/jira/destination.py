@@ -55,6 +55,11 @@ class Jira(Destination[JiraSettings]):
 
     judge = staticmethod(verdict)
 
+    @property
+    def vendor(self) -> str:
+        """Cloud or Data Center."""
+        return "Jira Cloud, API v3" if self.settings.cloud else "Jira Data Center, REST API v2"
+
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an account, as for the Cloud's API tokens; bearer with a token alone."""
         secret, account = stored(secret), self.settings.account_name
