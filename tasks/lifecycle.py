@@ -227,6 +227,7 @@ async def _deliver(
     services: Services, claimed: Claimed, trail: Trail
 ) -> tuple[Receipt, Membership | None, Shown | None]:
     job = claimed.job
+    await _vouched(services, claimed)
     try:
         record = trail.record = await _destination_of(services, claimed)
         destination = destination_for(record.settings)
@@ -260,6 +261,20 @@ async def _deliver(
         receipt = await destination.deliver(work, prepared, http, services.clock_ms)
     shown = Shown(source=work.source, warnings=prepared.warnings)
     return receipt, ties.after(job, receipt, work.document), shown
+
+
+async def _vouched(services: Services, claimed: Claimed) -> None:
+    """Go on only with a job that is as it was submitted; that it isn't stands in the audit, as a forged receipt does."""
+    job, doubt = claimed.job, claimed.doubt
+    if claimed.forged:
+        facts = {"record": f"subject:{job.subject}", "reason": "tampered"}
+        await services.ledger.note(job, Event.RECORD_REFUSED, facts)
+    if doubt is None:
+        return
+    if doubt.code == "key_unavailable":  # it may come back
+        raise Transient(doubt.message, code=doubt.code, advice=doubt.advice)
+    await services.ledger.note(job, Event.RECORD_REFUSED, {"record": f"job:{job.id}", "reason": doubt.code})
+    raise Permanent(doubt.message, code=doubt.code, advice=doubt.advice)
 
 
 async def _destination_of(services: Services, claimed: Claimed) -> DestinationRecord:

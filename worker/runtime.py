@@ -39,7 +39,7 @@ from tasks.services import Services as Core
 from tasks.state.access.keys import Access
 from tasks.state.audit.outside import outside
 from tasks.state.audit.trail import Audit
-from tasks.state.canary import check_keys
+from tasks.state.canary import FORMER, SIGNED, check_keys, unsigned_until_ms
 from tasks.state.clock import Clock
 from tasks.state.contents import Contents
 from tasks.state.dead_list.messages import DeadList
@@ -276,7 +276,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     try:
         vault = Vault(ring)
         await _check_redis(redis)
-        signed = await check_keys(redis, vault, settings.prefix)
+        song = await check_keys(redis, vault, settings.prefix)
         newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
         worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         memory, replicas = Memory(newest, worker), settings.replicas_wanted()
@@ -306,9 +306,10 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         kept = outside(settings.checkpoints, settings.data / "checkpoints", instance)
         audit = Audit(redis, vault, settings.prefix, kept, journal.own)
         access = Access(redis, journal, vault, newest)
-        signing = Signing(redis, vault, settings.prefix, core.directory, access)
-        if not signed:
-            await signing.upgrade()
+        signing = Signing(redis, journal, core.directory, access)
+        if song in (FORMER, SIGNED):
+            song = await signing.upgrade(song)
+        core.ledger.unsigned_until_ms = unsigned_until_ms(song)
         services = Services(
             settings=settings,
             redis=redis,

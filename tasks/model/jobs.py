@@ -114,6 +114,7 @@ class Job(Frozen):
     superseded_by: str | None = None
     issue: str | None = None
     follows: str | None = None
+    family: str | None = Field(default=None, repr=False, description="the subject of its issue, for a job with its own")
     traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
     withheld: tuple[str, ...] = Field(default=(), description="names of the fields that the command sets")
     origin: str | None = Field(

@@ -9,6 +9,7 @@ import pytest
 from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
+from tasks.state.jobs import signatures
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
 from tests.integration.test_processes import settled
 
@@ -49,6 +50,8 @@ async def newer_job(services, command) -> str:
     record = key(services, "job", job.id)
     await services.redis.hset(record, mapping={"from_the_future": "1", "urgency_class": "gold"})
     await newer(services, record, "command", watchers=["a"], labels={"x": 1})
+    stored = {name.decode(): value.decode() for name, value in (await services.redis.hgetall(record)).items()}
+    await services.redis.hset(record, "signed", signatures.signature(services.vault, job.id, stored))
     await newer_destination(services, job.destination)
     return job.id
 
@@ -73,7 +76,11 @@ async def test_receipts_errors_and_events_of_the_next_version_are_read(services,
     record = key(services, "job", job.id)
     await newer(services, record, "receipt", etag="x", nested={"a": [1]})
     await services.redis.hset(record, "last_error", json.dumps({"code": "c", "message": "m", "hint_url": "u"}))
-    await newer(services, key(services, "subject", job.subject), "receipt", etag="x")
+    subject = key(services, "subject", job.subject)
+    await newer(services, subject, "receipt", etag="x")
+    receipt = (await services.redis.hget(subject, "receipt")).decode()
+    seal = signatures.receipt_signature(services.vault, job.subject, receipt)
+    await services.redis.hset(subject, "receipt_seal", seal)
     await services.redis.rpush(f"{record}:events", json.dumps({"event": "job.teleported", "at_ms": 1, "how": "fast"}))
     found = await services.ledger.require(job.id)
     assert found.receipt is not None

@@ -431,18 +431,6 @@ async def test_a_canary_from_before_the_upgrade_opens_nothing_once_the_keys_were
 # -- what isn't held, and said so --------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("destinations", "content")
-async def test_a_changed_job_goes_to_its_destinations_own_address_with_its_own_credential(services, sandbox):
-    job = await services.submit(parse_command(INCIDENT), actor="test")
-    other = ISSUE.model_copy(update={"id": "inc-2", "title": "Another one"})
-    await services.contents.put_issue(other, "test")
-    record = key(services, "job", job.id)
-    changed = json.loads(await services.redis.hget(record, "command")) | {"issue_id": "inc-2"}
-    await services.redis.hset(record, mapping={"command": json.dumps(changed), "content": "issue:inc-2"})
-    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
-    assert len(await sandbox.objects("servicenow")) == 1
-
-
 @pytest.mark.usefixtures("destinations")
 async def test_a_paused_destination_can_be_let_go_on_and_its_credential_goes_nowhere_else(services, sandbox):
     await services.destinations.pause("servicenow", "test")

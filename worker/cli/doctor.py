@@ -17,6 +17,7 @@ from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, StateUnavailable
+from tasks.model import JobState
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
 from tasks.state.journal import unavailable
 from tasks.state.workers import workers
@@ -251,6 +252,11 @@ async def _records(found: Found, services: Services) -> None:
     doubts = await services.signing.doubts()
     said = " ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
     found("records", not doubts, said if doubts else "destinations and API keys are as they were signed")
+    causes = await services.ledger.overview.causes(JobState.DEAD)
+    changed = [cause for cause in causes if cause.name == "tampered"]
+    said = ", ".join(f"{cause.count} ended because somebody without a key changed them" for cause in changed)
+    again = "`afterword job list --state dead --cause tampered` shows them"
+    found("jobs", not changed, f"{said}; {again}" if changed else "those that were taken are as they were submitted")
 
 
 async def _ledger(found: Found, services: Services) -> None:

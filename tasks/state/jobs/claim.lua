@@ -16,7 +16,7 @@ end
 
 -- the records of job and destination, what is known of its subject, its content, and the links of its issue
 local function everything()
-  local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried', 'shown', 'wrote')
+  local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried', 'shown', 'wrote', 'receipt_seal')
   local content, issue = get(id, 'content'), get(id, 'issue')
   return redis.call('HGETALL', job_key(id)), redis.call('HGETALL', key('destination', destination)), subject,
     content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {},

@@ -23,6 +23,7 @@ from tasks.model import (
     LastError,
 )
 from tasks.state.audit.entries import Event
+from tasks.state.jobs import signatures
 from tasks.state.jobs.overview import JobFilter, kind_word
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
 from tasks.state.jobs.records import (
@@ -33,6 +34,7 @@ from tasks.state.jobs.records import (
     opened,
     opened_origin,
     sealed_origin,
+    shown,
     text,
 )
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
@@ -55,6 +57,7 @@ class Ledger(Reading):
     def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
         super().__init__(redis, journal)
         self._crash_limit = crash_limit
+        self.unsigned_until_ms = 0  # until when jobs of the version before come without a signature
 
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
@@ -107,9 +110,11 @@ class Ledger(Reading):
         if wanted := submission.callback:
             fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
         kind, identifier = content_name(command).split(":", 1)
+        given = {name: str(value) for name, value in fields.items() if value is not None}
+        given[signatures.SIGNATURE] = signatures.signature(self._journal.vault, job_id, given)
         args = {
             "id": job_id,
-            "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
+            "fields": [part for pair in given.items() for part in pair],
             "idle": submission.follows is not None or None,
             "subject": subject,
             "waiting": text(waiting) if waiting else "",
@@ -153,10 +158,14 @@ class Ledger(Reading):
             reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.data:
             try:
-                return Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
+                claimed = Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
             except (Refused, ValueError) as unreadable:
                 await self._leave(job_id, reply.data[0], unreadable)
                 return NotClaimed("unreadable")
+            flat = [shown(part) for part in reply.data[0]]
+            record = dict(zip(flat[::2], flat[1::2], strict=True))
+            beside = self._journal.clock.now_ms() < self.unsigned_until_ms
+            return signatures.checked(claimed, job_id, record, self._journal.vault, unsigned=beside)
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
         return NotClaimed(reply.reason, reply.detail)
@@ -283,7 +292,8 @@ class Ledger(Reading):
 
     async def settle(self, job: Job, settlement: Settlement) -> JobState:
         """End an attempt; raises `Fenced`. A job that would wait while a newer one waits becomes superseded."""
-        error = settlement.error
+        error, made = settlement.error, settlement.receipt
+        receipt = made.model_dump_json() if made else None
         args: dict[str, Any] = {
             "id": job.id,
             "token": job.token,
@@ -292,7 +302,9 @@ class Ledger(Reading):
             "counted": settlement.counted,
             "suspected": settlement.suspected,
             "last_error": error.model_dump_json() if error else None,
-            "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
+            "receipt": receipt,
+            "receipt_seal": self._vouched(job.subject, receipt),
+            "family_seal": self._vouched(job.family, receipt),
             "shown": settlement.shown.model_dump_json() if settlement.shown else None,
             "wrote": settlement.wrote,
             "doubt": settlement.doubt,
@@ -320,6 +332,10 @@ class Ledger(Reading):
         _fence(reply, job)
         tell_of_breaker(job.destination, reply.reason)
         return settlement.to
+
+    def _vouched(self, subject: str | None, receipt: str | None) -> str | None:
+        """The signature of a subject's receipt, where there are both."""
+        return signatures.receipt_signature(self._journal.vault, subject, receipt) if subject and receipt else None
 
     async def lapsed(self, batch: int = 100) -> list[str]:
         """Ids of running jobs whose lease ran out or whose worker is silent."""
@@ -422,7 +438,7 @@ class Ledger(Reading):
         subject: str | None = None,
         max_age_ms: int = 72 * 3600_000,
     ) -> Job:
-        """Queue a dead job again, with its attempts and age reset."""
+        """Queue a dead job again, with its attempts and age reset; as another `subject` where its content changed that."""
         return await self._operate(
             job_id,
             (JobState.DEAD,),
@@ -431,8 +447,17 @@ class Ledger(Reading):
             actor=actor,
             reason=reason,
             subject=subject,
+            signed=await self._signed_anew(job_id, subject) if subject else None,
             max_age_ms=max_age_ms,
         )
+
+    async def _signed_anew(self, job_id: str, subject: str) -> str | None:
+        """The signature of a job that moves to another subject; None where it isn't as it was submitted."""
+        raw = await self._redis.hgetall(self._key("job", job_id))
+        record = {text(name): text(value) for name, value in raw.items()}
+        if signatures.doubt_of(self._journal.vault, job_id, record):
+            return None
+        return signatures.signature(self._journal.vault, job_id, record | {"subject": subject})
 
     async def cancel(self, job_id: str, actor: str, reason: str = "", *, superseded_by: str | None = None) -> Job:
         """End a job that isn't running; it may say which job took its place."""
@@ -456,6 +481,7 @@ class Ledger(Reading):
             actor=actor,
             reason=reason,
             released=True,
+            release_seal=signatures.release(self._journal.vault, job_id),
             max_age_ms=max_age_ms,
         )
 

@@ -17,7 +17,7 @@ from tasks.state.jobs.records import job_of, text
 from tasks.state.jobs.transitions import Shown, Subject
 from tasks.state.journal import Journal
 
-SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown", "wrote"]
+SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown", "wrote", "receipt_seal"]
 SHORTEST_BEGINNING = 4
 SHOWN = 5  # jobs that are named where a beginning fits several
 PART = 2000  # ids that Redis looks at in one go: about a millisecond
@@ -121,7 +121,7 @@ class Reading:
 
 def subject_of(raw: Sequence[Any]) -> Subject:
     """What is known of a subject, from its `SUBJECT_FIELDS`."""
-    receipt, doubt_until_ms, delivered_ms, tried, shown, wrote = raw
+    receipt, doubt_until_ms, delivered_ms, tried, shown, wrote, seal = raw
     return Subject(
         receipt=Receipt.model_validate_json(receipt, extra="ignore") if receipt else None,
         doubt_until_ms=int(doubt_until_ms) if doubt_until_ms else None,
@@ -129,6 +129,8 @@ def subject_of(raw: Sequence[Any]) -> Subject:
         tried=text(tried) if tried else None,
         shown=Shown.model_validate_json(shown, extra="ignore") if shown else Shown(),
         wrote=text(wrote) if wrote else None,
+        receipt_text=text(receipt) if receipt else None,
+        receipt_seal=text(seal) if seal else None,
     )
 
 

@@ -57,7 +57,7 @@ def job_of(stored: Mapping[Any, Any]) -> Job:
 
     Raises `Refused` for a record that needs more than that, such as an unknown state.
     """
-    raw = {text(k): text(v) for k, v in stored.items()}
+    raw = {shown(k): shown(v) for k, v in stored.items()}
     known: dict[str, Any] = {k: v for k, v in raw.items() if k in Job.model_fields}
     try:
         for name, model in (("last_error", LastError), ("receipt", Receipt)):
@@ -90,6 +90,11 @@ def readable(stored: Mapping[Any, Any]) -> Job | None:
     except Refused as unreadable:
         log.warning("%s", unreadable)
         return None
+
+
+def shown(value: object) -> str:
+    """The same of what somebody else may have written there: bytes that are no text are shown as such."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def text(value: object) -> str:

@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, shown?, wrote?: {subject: sealed}, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, receipt_seal?, family_seal?, shown?, wrote?: {subject: sealed}, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
 -- with traffic/decisions
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -20,14 +20,14 @@ if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms', 'tri
 elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', int(args.doubt)) end
 if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
-  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_ms', int(now))
+  redis.call('HSET', subject, 'receipt', args.receipt, 'receipt_seal', args.receipt_seal, 'delivered_ms', int(now))
   -- A job that only brings links up to date delivers no content: a job held before it may still be released.
   -- It leaves what the object shows of a content, too.
   if not get(id, 'follows') then
     redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id, 'shown', args.shown or '')
   end
   local family = get(id, 'family')
-  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'delivered_ms', int(now)) end
+  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'receipt_seal', args.family_seal or '', 'delivered_ms', int(now)) end
   for whose, sealed in pairs(args.wrote or {}) do redis.call('HSET', key('subject', whose), 'wrote', sealed) end
 end
 if args.link then

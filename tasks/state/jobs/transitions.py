@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Field
+
+from tasks.errors import KeyTrouble
 from tasks.model import Callback, Command, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit.entries import Event
 from tasks.state.followups.links import Membership
@@ -30,6 +33,8 @@ class Subject(Frozen):
     tried: str | None = None
     shown: Shown = Shown()
     wrote: str | None = None
+    receipt_text: str | None = Field(default=None, repr=False, description="the receipt as it is stored")
+    receipt_seal: str | None = Field(default=None, repr=False, description="its signature")
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ class Lease:
 class Claimed:
     """A job taken for one attempt, with what the attempt needs, read in the same moment: what is known of its subject, and
     as Redis has them its destination's record, its sealed content and the members of its issue. A `probe` tries whether a
-    destination that failed answers again. `look_first_ms` is since when (epoch milliseconds) the remote
+    destination that failed answers again. `doubt` says why the job isn't to be done as its record has it; `forged`, that its
+    subject's receipt was. `look_first_ms` is since when (epoch milliseconds) the remote
     side may hold objects that the ledger has lost; None where it may not.
     """
 
@@ -107,6 +113,8 @@ class Claimed:
     members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     probe: bool = False
     look_first_ms: int | None = None
+    doubt: KeyTrouble | None = None
+    forged: bool = False
 
     @classmethod
     def of(

@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
+from tasks.state.jobs import signatures
 from tasks.state.jobs.reading import is_timeline
 from tasks.state.journal import Journal
 from tasks.state.signed import FIELD
@@ -37,8 +38,13 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "destination": {"secret": "credential", FIELD: "destination"},
     "grant": {"held": "grant"},
     "apikey": {"sealed": "apikey", FIELD: "apikey"},
-    "subject": {"tried": "tried", "wrote": "wrote"},
-    "job": {"sealed_fields": "fields", "origin": "origin"},
+    "subject": {"tried": "tried", "wrote": "wrote", signatures.RECEIPT: signatures.RECEIPTS},
+    "job": {
+        "sealed_fields": "fields",
+        "origin": "origin",
+        signatures.SIGNATURE: signatures.PURPOSE,
+        signatures.RELEASE: signatures.PURPOSE,
+    },
     "aside": {"sealed": "aside"},
 }
 
