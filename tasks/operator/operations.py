@@ -11,7 +11,7 @@ from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
 from tasks.connection import Look, not_opened, reach, rights, without_credential
 from tasks.destinations import Destination
-from tasks.errors import AttemptFailed, KeyTrouble, Refused
+from tasks.errors import AttemptFailed, Refused
 from tasks.http.authorization import Fixed
 from tasks.model import ConnectionReport, ConnectionStep, Job
 from tasks.operator.bulk import Progress, Verb, act_on_each
@@ -88,8 +88,8 @@ async def _tested(
     """How far the vendor was reached, and what the account may do there."""
     try:
         authorization = await authorize(services, record) if record else Fixed(destination.authorization(secret))
-    except (AttemptFailed, KeyTrouble) as trouble:
-        return without_credential(trouble), ()
+    except AttemptFailed as failure:
+        return without_credential(failure), ()
     recorder = AuditedTest(services.ledger, services.vault, record)
     try:
         async with services.open_http(destination, authorization, recorder) as http:

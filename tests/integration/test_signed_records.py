@@ -371,7 +371,13 @@ async def test_an_instance_of_version_0_1_goes_on_and_is_signed_at_the_first_sta
         assert (await upgraded.access.authenticate(text)).scopes == (Scope.SUBMIT,)
         assert (await lifecycle.attempt(upgraded.core, job.id)).state is JobState.DELIVERED
         signed = await audited(upgraded, "record.signed")
-        assert {entry.get("destination") for entry in signed} == {"confluence", "servicenow", "azure_devops", None}
+        assert {entry.get("destination") for entry in signed} == {
+            "confluence",
+            "servicenow",
+            "azure_devops",
+            "jira",
+            None,
+        }
         assert (await upgraded.audit.verify()).ok
 
 

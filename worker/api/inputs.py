@@ -262,9 +262,12 @@ class _Settings(BaseModel):
 
 
 def _http_where_permitted(address: str) -> ConfigDict:
-    """The schema of settings whose address may only be plain http where `allow_http` says so."""
+    """The schema of settings whose address may only be plain http where `allow_http` says so, and whose key has a certificate."""
     permitted: JsonDict = {"properties": {"allow_http": {"const": True}}, "required": ["allow_http"]}
-    return ConfigDict(json_schema_extra={"anyOf": [{"properties": {address: {"pattern": "^https:"}}}, permitted]})
+    secure: JsonDict = {"anyOf": [{"properties": {address: {"pattern": "^https:"}}}, permitted]}
+    keyless: JsonDict = {"properties": {"client_key_file": {"type": "null"}}}
+    certified: JsonDict = {"properties": {"client_cert_file": {"type": "string"}}, "required": ["client_cert_file"]}
+    return ConfigDict(json_schema_extra={"allOf": [secure, {"anyOf": [keyless, certified]}]})
 
 
 class ConfluenceIn(_Settings, ConfluenceSettings):
