@@ -6,9 +6,9 @@ COPY . .
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim
-RUN useradd --uid 10001 --no-create-home afterword && install -d -m 0700 -o afterword /data
+RUN useradd --uid 10001 --no-create-home afterword && install -d -m 0700 -o afterword /data /checkpoints
 COPY --from=build /venv /venv
-# Nothing is written outside /data and /tmp: the root file system may be read-only.
+# Nothing is written outside /data, /checkpoints and /tmp: the root file system may be read-only.
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 AFTERWORD_DATA=/data HOME=/tmp
 USER 10001
 WORKDIR /data

@@ -80,6 +80,17 @@ class Settings(BaseSettings):
         default=3, ge=1, le=1000, description="a job that crashed this many workers in a row ends as dead (quarantined)"
     )
     drain_s: float = Field(default=25.0, ge=0, description="how long a stopping worker lets its attempts finish")
+    document_processes: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="processes in which each worker (and the API) renders and screens contents over 100 kB",
+    )
+    document_limit_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="how long rendering and screening such a content may take; then its job is held",
+    )
     look_first: bool = Field(
         default=False,
         description="look for a subject's object before the first one is created: for when Redis was lost or restored",
@@ -96,6 +107,14 @@ class Settings(BaseSettings):
     )
     checkpoint_interval_s: float = Field(
         default=3600.0, gt=0, description="time between two checkpoints of the audit in the workers' logs"
+    )
+    checkpoints: str | None = Field(
+        default=None,
+        description="where checkpoints of the audit are kept outside Redis: a folder (by default `checkpoints` in the data "
+        "folder), an address that fsspec knows such as s3://bucket/audit, syslog, syslog:SOCKET, syslog://HOST:PORT, or none",
+    )
+    checkpoint_every_s: float = Field(
+        default=300.0, gt=0, description="time between two checkpoints that are kept there, while there are new entries"
     )
     api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
     api_longest_wait_s: int = Field(

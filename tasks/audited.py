@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from tasks.destinations.contract import Needs
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
-from tasks.http.exchange import Exchange, Origin, Request
+from tasks.http.exchange import Exchange, Request
+from tasks.http.origin import Origin
 from tasks.model import Finding, Job
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
@@ -27,7 +28,17 @@ from tasks.state.vault import Vault
 
 PATIENCE_S = 30.0  # for a request's turn
 OUTCOME_S = 120.0  # for a Redis that answers to take an outcome
-NO_ANSWER = frozenset({"no_connection", "no_such_host", "timeout", "connection_lost"})
+NO_ANSWER = frozenset(
+    {
+        "no_connection",
+        "no_such_host",
+        "timeout",
+        "connection_lost",
+        "tls_handshake",
+        "proxy_unreachable",
+        "proxy_failed",
+    }
+)
 
 
 @dataclass
@@ -146,7 +157,9 @@ class AuditedRequests:
         name, guidance = self.record.name, exchange.guidance
         await self._not_counting(
             patiently(
-                lambda: self.ledger.conclude(self.job.id, intent, event, facts, destination=name, guidance=guidance),
+                lambda: self.ledger.conclude(
+                    self.job.id, intent, event, facts, job=self.job, destination=name, guidance=guidance
+                ),
                 OUTCOME_S,
             )
         )
@@ -202,13 +215,14 @@ class AuditedTest:
     """The recorder of a connection test: the same two entries around each request, without a job.
 
     A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
-    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups.
+    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups, and so are
+    requests to an authorization server, as logins: what those say about limits is about that server alone.
     """
 
     ledger: Ledger
     vault: Vault
     record: DestinationRecord | None
-    stage: Literal["test", "lookup"] = "test"
+    stage: Literal["test", "lookup", "login"] = "test"
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
@@ -224,6 +238,6 @@ class AuditedTest:
             intent,
             Event(f"{self.stage}.{exchange.outcome}"),
             exchange_facts(operation, exchange),
-            destination=self.record.name if self.record else None,
+            destination=self.record.name if self.record and self.stage != "login" else None,
             guidance=exchange.guidance,
         )

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from tasks.audited import exchange_facts
 from tasks.errors import Refused
-from tasks.http.exchange import Exchange, Origin, Request
+from tasks.http.exchange import Exchange, Request
+from tasks.http.origin import Origin
 from tasks.model import Callback, Frozen
 from tasks.retry import Backoff
 from tasks.state.audit.entries import Event

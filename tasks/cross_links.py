@@ -20,6 +20,7 @@ from tasks.model import (
     PAGE_TITLES,
     Command,
     CreateAzureDevOpsWorkItem,
+    CreateJiraIssue,
     CreateServiceNowIncident,
     Document,
     Issue,
@@ -113,6 +114,8 @@ def _title(command: Command, receipt: Receipt, document: Document | None) -> str
             return f"Incident {receipt.ticket_number or receipt.id}"
         case CreateAzureDevOpsWorkItem():
             return f"Work item {receipt.ticket_number or receipt.id}"
+        case CreateJiraIssue():
+            return f"Jira issue {receipt.ticket_number or receipt.id}"
     return PAGE_TITLES[document.doc_type if document else "rca"]
 
 

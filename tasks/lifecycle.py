@@ -15,20 +15,23 @@ place that acts on it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from tasks import cross_links, redaction
-from tasks.audited import PATIENCE_S, AuditedRequests, Trail, is_outage, overdue
+from tasks.audited import PATIENCE_S, Trail, is_outage
+from tasks.authorization.authorize import authorize
 from tasks.cross_links import Ties
-from tasks.destinations import Work, destination_for
+from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import (
     AttemptFailed,
     DestinationTrouble,
@@ -40,8 +43,10 @@ from tasks.errors import (
     StateUnavailable,
     Transient,
 )
+from tasks.exchanges import LOOKS, WRITES, exchanging
 from tasks.model import (
     KIND_OF_COMMAND,
+    TERMINAL,
     Callback,
     Command,
     Document,
@@ -56,24 +61,20 @@ from tasks.model import (
 from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
+from tasks.source import source_of
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.followups.links import Membership
-from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Shown, Submission
 from tasks.state.journal import patiently
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of, undecided
 from tasks.suspicion import TEST_S, TURN_S, examine
-from tasks.tracing import TracedRequests
 
 log = logging.getLogger(__name__)
 
-ATTEMPT_REQUESTS = 6
 REVOKED = "revoked"
-SHORT = 16_000  # characters and bytes that are screened or rendered in a few milliseconds
-P = ParamSpec("P")
-T = TypeVar("T")
-LEASE = Lease(requests=ATTEMPT_REQUESTS, margin_ms=int(1000 * (15 + TURN_S + TEST_S)))
+MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,12 @@ async def submit(
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
     the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
     """
+    asked = command
     try:
         record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
         destination, max_age_ms = record.name, int(record.settings.max_age_hours * 3600_000)
+        with contextlib.suppress(*([Refused] if adopt else [])):
+            command = record.settings.placed(command)
     except Refused:
         if not adopt:
             raise
@@ -129,7 +133,7 @@ async def submit(
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
     bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
-    parts = [command.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
     request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
@@ -163,8 +167,9 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
     Cancelling it gives the job back to the ledger at once, for any other worker; cancelling it as `REVOKED` cancels the job.
     """
     claim = uuid.uuid4().hex
+    lease = Lease(requests=LOOKS + WRITES, margin_ms=int(1000 * (MARGIN_S + services.processes.longest_s)))
     claiming = asyncio.ensure_future(
-        patiently(lambda: services.ledger.claim(job_id, services.worker, LEASE, claim), PATIENCE_S)
+        patiently(lambda: services.ledger.claim(job_id, services.worker, lease, claim), PATIENCE_S)
     )
     try:
         claimed = await asyncio.shield(claiming)
@@ -191,7 +196,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     job, trail = claimed.job, Trail(probe=claimed.probe)
     try:
         try:
-            receipt, link = await _deliver(services, claimed, trail)
+            receipt, link, shown = await _deliver(services, claimed, trail)
         except DestinationTrouble as trouble:
             if trail.record:
                 trail.finding = await examine(services, trail.record, trail.needs, trouble)
@@ -206,69 +211,89 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
-    settled = Settlement(JobState.DELIVERED, Event.DELIVERED, receipt=receipt, doubt="clear", sign="up", link=link)
+    wrote = _wrote(services.vault, job, receipt)
+    settled = Settlement(
+        JobState.DELIVERED,
+        Event.DELIVERED,
+        receipt=receipt,
+        shown=shown,
+        wrote=wrote,
+        doubt="clear",
+        sign="up",
+        link=link,
+    )
     ended = await _settle(services, job, settled)
     if isinstance(ended, Ended):
         log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
     return ended
 
 
-async def _deliver(services: Services, claimed: Claimed, trail: Trail) -> tuple[Receipt, Membership | None]:
+async def _deliver(
+    services: Services, claimed: Claimed, trail: Trail
+) -> tuple[Receipt, Membership | None, Shown | None]:
     job = claimed.job
+    await _vouched(services, claimed)
     try:
         record = trail.record = await _destination_of(services, claimed)
-        secret = services.directory.secret(record)
         destination = destination_for(record.settings)
-        authorization = destination.authorization(secret)
         trail.needs = destination.needs(job.command)
+        authorization = await authorize(services, record)
         work, ties = await _load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
         raise DestinationTrouble(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    if job.follows and not record.settings.cross_links:
-        raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
-    prepared = None
-    if not job.follows:
-        with services.tracing.span("screen", about(job)):
-            work = await _screen(services, job, work)
-        prepared = await _beside_the_loop(work, destination.prepare, work)
-        trail.needs = destination.needs(work.command, prepared.plan)
-        policy = services.policy.of(job.destination)
-        await _beside_the_loop(work, redaction.check_outgoing, prepared, policy, released=work.released)
+    exchange = partial(exchanging, services, job, trail, record, destination, authorization)
+    if job.follows:
+        if not record.settings.cross_links:
+            raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
+        async with exchange() as http:
+            receipt = await destination.link(work, http)
+        return receipt, ties.after(job, receipt, work.document), None
 
-    budget_s = record.settings.total_timeout_s
-    doubt_s = budget_s + destination.write_lag_s
-    try:
-        async with asyncio.timeout(budget_s * ATTEMPT_REQUESTS) as limit:
-            audited = AuditedRequests(
-                services.ledger,
-                services.vault,
-                services.clock_ms,
-                services.alive,
-                job,
-                record,
-                doubt_s,
-                trail,
-                limit,
-            )
-            recorder = TracedRequests(audited, services.tracing, about(job))
-            async with services.open_http(destination, authorization, recorder) as http:
-                if prepared is None:
-                    receipt = await destination.link(work, http)
-                else:
-                    http.keep_inside(prepared.texts.values())
-                    receipt = await destination.deliver(work, prepared, http, services.clock_ms)
-                return receipt, ties.after(job, receipt, work.document)
-    except TimeoutError:
-        raise overdue() from None
+    shown = claimed.subject.shown
+    if work.source and work.source == shown.source and claimed.subject.doubt_until_ms is None:
+        async with exchange(LOOKS) as http:
+            same = await destination.unchanged(work, http)
+        if same is not None:
+            receipt = same.model_copy(update={"warnings": shown.warnings})
+            return receipt, ties.after(job, receipt, work.document), shown
+    with services.tracing.span("screen", about(job)):
+        work, prepared = await _screened(services, job, work, record.settings)
+    trail.needs = destination.needs(work.command, prepared.plan)
+    async with exchange() as http:
+        http.keep_inside(prepared.texts.values())
+        receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+    shown = Shown(source=work.source, warnings=prepared.warnings)
+    return receipt, ties.after(job, receipt, work.document), shown
+
+
+async def _vouched(services: Services, claimed: Claimed) -> None:
+    """Go on only with a job that is as it was submitted; that it isn't stands in the audit, as a forged receipt does."""
+    job, doubt = claimed.job, claimed.doubt
+    if claimed.forged:
+        facts = {"record": f"subject:{job.subject}", "reason": "tampered"}
+        await services.ledger.note(job, Event.RECORD_REFUSED, facts)
+    if doubt is None:
+        return
+    if doubt.code == "key_unavailable":  # it may come back
+        raise Transient(doubt.message, code=doubt.code, advice=doubt.advice)
+    await services.ledger.note(job, Event.RECORD_REFUSED, {"record": f"job:{job.id}", "reason": doubt.code})
+    raise Permanent(doubt.message, code=doubt.code, advice=doubt.advice)
 
 
 async def _destination_of(services: Services, claimed: Claimed) -> DestinationRecord:
     """The job's destination, which takes such jobs; raises `Refused`."""
     job, kind = claimed.job, KIND_OF_COMMAND[claimed.job.command.command]
     if job.destination != undecided(job.command):
-        return await services.directory.choose(job.destination, kind, claimed.destination)
+        chosen = await services.directory.choose(job.destination, kind, claimed.destination)
+        if chosen.settings.placed(job.command) != job.command:
+            raise Refused(
+                "The message named no space or project, and its destination had none.",
+                code="no_place",
+                advice="Send it again under a new id: it goes to the one that is set now.",
+            )
+        return chosen
     only = await services.directory.choose(None, kind)
     raise Refused(
         "The message named no destination, and there wasn't exactly one that fits.",
@@ -283,13 +308,16 @@ async def _load(
     """The job's content and what is known of its subject.
 
     An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing. One
-    that the ledger has lost may be shown at any time: the doubt about it is as old as can be.
+    that the ledger has lost may be in flight at the moment at which that is noticed; where that was long ago, as an
+    operator's setting says, the doubt is as old as can be.
     """
     job, known = claimed.job, claimed.subject
     trail.doubt.before_ms = known.doubt_until_ms
     shown_ms = (known.delivered_ms or 0) + lag_ms
     hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
     lost_ms = int(services.look_first)
+    if claimed.look_first_ms is not None:
+        lost_ms = claimed.look_first_ms + int(1000 * record.settings.total_timeout_s) + lag_ms
     command, document, issue = _content(services, job, claimed.content)
     ties = await cross_links.ties_of(
         services.links, job, document, claimed.members, enabled=record.settings.cross_links
@@ -302,11 +330,14 @@ async def _load(
         issue=issue,
         previous=known.receipt,
         doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms, lost_ms) or None,
-        tried=_opened(services.vault, job.subject, known.tried),
+        tried=_opened(services.vault, job.subject, "tried", known.tried),
+        wrote=json.loads(_opened(services.vault, job.subject, "wrote", known.wrote) or "{}"),
         links=ties.links,
         released=job.released,
     )
-    return work, ties
+    policy = services.policy.of(job.destination)
+    source = source_of(work, record.settings, policy, services.vault)
+    return work.model_copy(update={"source": source}), ties
 
 
 def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Command, Document | None, Issue | None]:
@@ -329,34 +360,39 @@ def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Comman
     return command, document, issue
 
 
-def _opened(vault: Vault, subject: str, sealed: str | None) -> str:
-    """What the write in doubt said to look for; a key that is gone makes the look-up poorer, not the job dead."""
+def _opened(vault: Vault, subject: str, purpose: str, sealed: str | None) -> str:
+    """What an earlier write left to look for; a key that is gone makes the look poorer, not the job dead."""
     try:
-        return vault.open(sealed, purpose="tried", owner=subject) if sealed else ""
+        return vault.open(sealed, purpose=purpose, owner=subject) if sealed else ""
     except KeyTrouble:
         return ""
+
+
+def _wrote(vault: Vault, job: Job, receipt: Receipt | None) -> dict[str, str] | None:
+    """What the receipt says of the object's fields, sealed for each subject that the object is known under; None where it
+    says nothing, so that what is known stays.
+    """
+    if receipt is None or receipt.wrote is None:
+        return None
+    page = isinstance(job.command, PublishToConfluence)
+    newest = job.subject if page else subject_of(job.command, job.destination, None)
+    subjects = dict.fromkeys((job.subject, newest))
+    return {subject: vault.seal(json.dumps(receipt.wrote), purpose="wrote", owner=subject) for subject in subjects}
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
 
 
-async def _screen(services: Services, job: Job, work: Work) -> Work:
-    """The work with personal data redacted; raises `Held` where policy stops it. Audited when anything was found."""
-    verdicts = await _beside_the_loop(work, redaction.verdicts_of, work, services.policy.of(job.destination))
-    findings = sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings})
-    if findings:
-        actions = sorted({verdict.action for verdict in verdicts.values()})
-        await services.ledger.note(job.id, Event.SCREENED, {"findings": findings, "actions": actions})
-    return redaction.redacted(work, verdicts)
-
-
-async def _beside_the_loop(work: Work, step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """The step's result; a thread works on it where the content is long. A short one takes less time than the hand-over."""
-    content = work.document.content_md if work.document else work.issue.description if work.issue else ""
-    files = work.document.attachments if work.document else ()
-    if len(content) + sum(len(file.content) for file in files) <= SHORT:
-        return step(*given, **named)
-    return await asyncio.to_thread(step, *given, **named)
+async def _screened(services: Services, job: Job, work: Work, settings: AnySettings) -> tuple[Work, Prepared[Any]]:
+    """The work with personal data redacted, and rendered; raises `Held` where policy stops it. Audited when anything was found."""
+    size = redaction.size_of(work.document or work.issue)
+    ready = await services.processes.run(size, redaction.outgoing, work, settings, services.policy.of(job.destination))
+    if ready.findings:
+        facts = {"findings": ready.findings, "actions": ready.actions}
+        await services.ledger.note(job, Event.SCREENED, facts)
+    if isinstance(ready.outcome, AttemptFailed):
+        raise ready.outcome
+    return ready.outcome
 
 
 # -- settle ----------------------------------------------------------------------------------------------------------
@@ -368,8 +404,11 @@ async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended
     try:
         try:
             state = await asyncio.shield(settling)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             state = await settling
+            if cancelled.args == (REVOKED,) and state not in TERMINAL:
+                with contextlib.suppress(Refused):  # another attempt has begun: whoever revokes may ask again
+                    state = (await services.ledger.cancel(job.id, "celery", "revoked")).state
     except Fenced:
         return NotClaimed("fenced")
     return Ended(state, receipt=settlement.receipt, due_ms=settlement.due_ms)
@@ -391,7 +430,10 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     )
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     made = failure.receipt if decided.to is JobState.DEAD else None
-    ended = await _settle(services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made))
+    wrote = _wrote(services.vault, job, made)
+    ended = await _settle(
+        services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made, wrote=wrote)
+    )
     if isinstance(ended, NotClaimed):
         return ended
     level = logging.WARNING if decided.counted else logging.INFO

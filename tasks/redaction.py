@@ -1,16 +1,17 @@
-"""A job's content on its way out: each text of it screened, personal data redacted, secrets stopped. Pure."""
+"""A job's content on its way out: each text screened, personal data redacted, secrets stopped, the rest rendered. Pure."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.destinations import Prepared, Work
-from tasks.errors import Held
-from tasks.model import Document, DocumentFile, PublishToConfluence
+from tasks.destinations import AnySettings, Prepared, Work, destination_for
+from tasks.errors import AttemptFailed, Held
+from tasks.model import Document, DocumentFile, Issue, PublishToConfluence
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
-from tasks.screening.files import Said, said_by
+from tasks.screening.files import Said, is_packed, said_by
 
 # Parts of a text's name that say how its findings are treated.
 _FIELD, _FIELD_NAME, _CONFIG, _ID, _FILE, _INSIDE = (
@@ -21,6 +22,41 @@ _FIELD, _FIELD_NAME, _CONFIG, _ID, _FILE, _INSIDE = (
     "file ",
     "inside file ",
 )
+SAID = ("category", "source", "status")  # what an issue says besides its words
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What may leave of a job's content, redacted and rendered, or why nothing may. `findings` are the types of what screening
+    found, `actions` what is done about it.
+    """
+
+    outcome: tuple[Work, Prepared[Any]] | AttemptFailed
+    findings: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+def outgoing(work: Work, settings: AnySettings, policy: Policy) -> Outgoing:
+    """The content screened, rendered for the destination, and screened as rendered."""
+    verdicts = verdicts_of(work, policy)
+    findings = tuple(sorted({finding.type for verdict in verdicts.values() for finding in verdict.findings}))
+    actions = tuple(sorted({verdict.action for verdict in verdicts.values()}))
+    try:
+        clean = redacted(work, verdicts)
+        prepared = destination_for(settings).prepare(clean)
+        check_outgoing(prepared, policy, released=clean.released)
+    except AttemptFailed as failure:
+        return Outgoing(failure, findings, actions)
+    return Outgoing((clean, prepared), findings, actions)
+
+
+def size_of(content: Document | Issue | None) -> int:
+    """How much there is to work on, in characters and bytes. What is packed may hold more than anything else."""
+    if isinstance(content, Document):
+        if any(is_packed(file.content) for file in content.attachments):
+            return sys.maxsize
+        return len(content.content_md) + sum(len(file.content) for file in content.attachments)
+    return len(content.description) if content else 0
 
 
 def verdicts_of(work: Work, policy: Policy) -> dict[str, Verdict]:
@@ -46,7 +82,9 @@ def _content_texts(work: Work) -> dict[str, str]:
         return {"title": work.document.title, "content_md": work.document.content_md, **ids, **names}
     if work.issue:
         tags = {_tag(number): tag for number, tag in enumerate(work.issue.tags)}
-        return {"title": work.issue.title, "description": work.issue.description, **tags, _ID + "issue": work.issue.id}
+        said = {name: getattr(work.issue, name) for name in SAID}
+        texts = {"title": work.issue.title, "description": work.issue.description, **said, **tags}
+        return texts | {_CONFIG + "assigned_to": work.issue.assigned_to, _ID + "issue": work.issue.id}
     return {}
 
 
@@ -115,6 +153,8 @@ def _redacted_issue(work: Work, clean: Mapping[str, str]) -> Work:
         "title": clean.get("title", issue.title),
         "description": clean.get("description", issue.description),
         "tags": tags,
+        "assigned_to": clean.get(_CONFIG + "assigned_to", issue.assigned_to),
+        **{name: clean.get(name, getattr(issue, name)) for name in SAID},
     }
     changed: dict[str, Any] = {"issue": issue.model_copy(update=texts)}
     if not isinstance(command, PublishToConfluence):

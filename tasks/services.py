@@ -2,29 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
-from tasks.destinations import Destination
+from tasks.http.authorization import Authorization
 from tasks.http.exchange import Http, Recorder
+from tasks.http.origin import Origin
+from tasks.http.verdict import Judge
 from tasks.screening import Policy
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
+from tasks.state.grants.grants import Grants
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Remote(Protocol):
+    """Whom requests go to: a destination, or a server that it depends on."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where requests go."""
+        ...
+
+    @property
+    def total_timeout_s(self) -> float:
+        """The bound of one exchange."""
+        ...
+
+    @property
+    def judge(self) -> Judge:
+        """Whose trouble an answer tells of."""
+        ...
 
 
 class OpenHttp(Protocol):
     """Opens the guarded client of a destination: keep-alive sessions belong to the process, recorders to an attempt."""
 
     def __call__(
-        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
+        self, remote: Remote, authorization: Authorization, recorder: Recorder
     ) -> AbstractAsyncContextManager[Http]:
         """A client for the time of one attempt."""
+        ...
+
+
+class Processes(Protocol):
+    """Works on texts without keeping anything else waiting: short ones here, long ones in processes that can be ended."""
+
+    @property
+    def longest_s(self) -> float:
+        """The longest time until `run` returns or raises, in seconds."""
+        ...
+
+    async def run(self, size: int, step: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        """The result of a pure, picklable step over texts of that size, in characters and bytes.
+
+        Raises what the step raises, `Held` where it takes too long or ends the process, and `Throttled` where there is
+        no room for it.
+        """
         ...
 
 
@@ -39,11 +81,13 @@ class Services:
     ledger: Ledger
     contents: Contents
     directory: Directory
+    grants: Grants
     links: Links
     vault: Vault
     open_http: OpenHttp
     policy: Policy
     worker: str
+    processes: Processes
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True

@@ -12,8 +12,8 @@ def subject_of(command: Command, destination: str, content: Document | Issue | N
         identity = [command.doc_id]
         if isinstance(content, Document) and content.issue_id is not None:
             identity = [str(content.issue_id), content.doc_type]
-        return subject_key(destination, command.space_key, *identity)
-    return subject_key(destination, getattr(command, "project", ""), command.issue_id)
+        return subject_key(destination, command.space_key or "", *identity)
+    return subject_key(destination, getattr(command, "project", "") or "", command.issue_id)
 
 
 def own_subject(command: Command, family: str, job_id: str) -> str:

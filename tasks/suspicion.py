@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from tasks.audited import AuditedTest
-from tasks.destinations import Destination, destination_for
+from tasks.authorization.authorize import authorize
+from tasks.connection import Look, not_opened, reach, without_credential
+from tasks.destinations import destination_for
 from tasks.destinations.contract import Needs
-from tasks.errors import AfterwordError, DestinationTrouble, StateUnavailable, Transient
-from tasks.http.exchange import Http
-from tasks.model import ConnectionStep, Finding
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, KeyTrouble, StateUnavailable, Transient
+from tasks.model import Finding
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
 
@@ -26,6 +25,7 @@ log = logging.getLogger(__name__)
 TEST_S = 10.0
 TURN_S = 25.0  # for a test of one's own, or for another's
 LOOK_S = 0.1
+ACTOR = "worker"
 # What a destination's own words or a stranger's answer say of the moment: it may be over in seconds.
 PASSING_TROUBLE = frozenset(
     {
@@ -78,29 +78,44 @@ async def _turn(services: Services, record: DestinationRecord, trouble: Destinat
 
 
 async def _reached(services: Services, record: DestinationRecord, trouble: DestinationTrouble) -> Finding:
-    """Whether the destination answers as itself and takes the credential."""
+    """Whether the destination answers as itself and takes the credential; what was found is kept."""
     try:
         async with asyncio.timeout(TEST_S):
-            steps = await _with_client(services, record, lambda destination, http: destination.reach(http))
-    except StateUnavailable:
-        raise
+            look = await _look(services, record)
     except TimeoutError:
         return Finding("unclear")
-    except AfterwordError as failure:
-        if isinstance(failure, Transient) and failure.code not in PASSING_TROUBLE:
-            return Finding("unclear", str(failure))
+    await services.directory.report(record, look.report, ACTOR)
+    failed, failure = look.report.failure, look.failure
+    if failed is None:
+        return Finding("passed")
+    if isinstance(failure, Transient) and failure.code not in PASSING_TROUBLE:
+        return Finding("unclear", str(failure))
+    if failure is not None:
         return await _suspend(services, record, str(failure), soon=failure.code in PASSING_TROUBLE)
-    failed = next((step for step in steps if step.ok is False), None)
-    if failed is not None:
-        return await _suspend(services, record, f"{failed.name}: {failed.detail}. {trouble.advice}".strip())
-    return Finding("passed")
+    return await _suspend(services, record, f"{failed.name}: {failed.detail}. {trouble.advice}".strip())
+
+
+async def _look(services: Services, record: DestinationRecord) -> Look:
+    destination = destination_for(record.settings)
+    try:
+        authorization = await authorize(services, record)
+    except (AttemptFailed, KeyTrouble) as trouble:
+        return without_credential(trouble)
+    try:
+        async with services.open_http(destination, authorization, _recorder(services, record)) as http:
+            return await reach(destination, http)
+    except AttemptFailed as failure:
+        return not_opened(destination, failure)
 
 
 async def _allowed(services: Services, record: DestinationRecord, needs: Needs) -> Finding:
     """What reading tells of the rights that the job needs: words for people, because the trouble is the job's either way."""
+    destination = destination_for(record.settings)
     try:
         async with asyncio.timeout(TEST_S):
-            steps = await _with_client(services, record, lambda destination, http: destination.rights(http, needs))
+            authorization = await authorize(services, record)
+            async with services.open_http(destination, authorization, _recorder(services, record)) as http:
+                steps = await destination.rights(http, needs)
     except StateUnavailable:
         raise
     except (AfterwordError, TimeoutError):
@@ -109,16 +124,8 @@ async def _allowed(services: Services, record: DestinationRecord, needs: Needs) 
     return Finding("passed", f"{failed.name}: {failed.detail}" if failed else "")
 
 
-async def _with_client(
-    services: Services,
-    record: DestinationRecord,
-    look: Callable[[Destination[Any], Http], Awaitable[list[ConnectionStep]]],
-) -> list[ConnectionStep]:
-    destination = destination_for(record.settings)
-    authorization = destination.authorization(services.directory.secret(record))
-    recorder = AuditedTest(services.ledger, services.vault, record)
-    async with services.open_http(destination, authorization, recorder) as http:
-        return await look(destination, http)
+def _recorder(services: Services, record: DestinationRecord) -> AuditedTest:
+    return AuditedTest(services.ledger, services.vault, record)
 
 
 async def _suspend(services: Services, record: DestinationRecord, reason: str, *, soon: bool = False) -> Finding:

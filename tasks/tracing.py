@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tasks.http.exchange import Exchange, Origin, Recorder, Request
+from tasks.http.exchange import Exchange, Recorder, Request
+from tasks.http.origin import Origin
 
 Fact = str | int | bool | None
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

@@ -95,7 +95,7 @@ async def sandbox():
 
 @pytest.fixture
 async def destinations(services, sandbox):
-    """The sandbox's three destinations, with a short lag so that doubt is settled quickly."""
+    """The sandbox's destinations, with a short lag so that doubt is settled quickly."""
     for name, given in sandbox_destinations(sandbox.url).items():
         quick = {**given, "write_lag_s": 0.2, "total_timeout_s": 3}
         await services.destinations.set(name, parse_settings(quick), FAKE_SECRET, "test")
@@ -151,7 +151,7 @@ def _empty_queues(valkey):
     import redis
 
     client = redis.Redis.from_url(valkey.url)
-    for queue in ("celery", "confluence", "servicenow", "azure_devops", "unacked", "unacked_index"):
+    for queue in ("celery", "confluence", "servicenow", "azure_devops", "jira", "unacked", "unacked_index"):
         client.delete(queue)
     client.close()
 

@@ -32,6 +32,8 @@ async def adopt(
 ) -> None:
     """Store the job of a message, or compare the message with the job that is there, which is told again where it has ended.
 
+    What hangs on a message whose job came without it, as a job of an earlier version did, follows that job.
+
     With `wakes` a worker of an earlier version offers a job of the ledger. Raises `Refused` for what makes no command, and
     `Permanent` for a wake-up whose job nobody knows.
     """
@@ -52,6 +54,8 @@ async def adopt(
     else:
         if not _same(services, job, given):
             await _note_conflict(services, job, given)
+        elif origin:
+            await services.ledger.hang(job_id, origin)
         if job.state in TERMINAL:
             await services.upkeep.tell_again(job_id)
 
@@ -63,9 +67,17 @@ def _same(services: Services, job: Job, given: Mapping[str, Any]) -> bool:
     except Refused:
         return False
     try:
-        return command == services.ledger.command_of(job)
+        return command == _as_asked(services.ledger.command_of(job), command)
     except KeyTrouble:
-        return _without_fields(command) == _without_fields(job.command)
+        return _without_fields(command) == _without_fields(_as_asked(job.command, command))
+
+
+def _as_asked(stored: Command, asked: Command) -> Command:
+    """The stored command without the place that its destination gave it."""
+    given = [name for name in ("space_key", "project") if getattr(asked, name, "") is None and hasattr(stored, name)]
+    if "space_key" in given and getattr(asked, "parent_page_id", None) is None:
+        given.append("parent_page_id")
+    return stored.model_copy(update=dict.fromkeys(given))
 
 
 def _without_fields(command: Command) -> dict[str, Any]:
@@ -76,4 +88,4 @@ async def _note_conflict(services: Services, job: Job, given: Mapping[str, Any])
     log.error("job %s: a second message was set aside: %s.", job.id, WORDS)
     raw = json.dumps({"id": job.id, **given}, default=repr).encode()
     await services.dead_list.keep(raw, kind="conflict", words=WORDS, task_id=job.id)
-    await services.ledger.note(job.id, Event.CONFLICT, {"reason": WORDS})
+    await services.ledger.note(job, Event.CONFLICT, {"reason": WORDS})

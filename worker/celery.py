@@ -29,17 +29,17 @@ from config.settings import ConfigError, settings_for
 from tasks import progress
 from tasks.destinations import KINDS
 from tasks.errors import AfterwordError, Refused, StateUnavailable
-from tasks.markup import azure_devops, confluence, servicenow
 from tasks.model import CommandName
-from tasks.screening import scan
 from tasks.tracing import checked_traceparent
 from worker import control
 from worker.adoption import adopt
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
+from worker.processes.warm import warm_up
 from worker.rounds.callbacks import Callbacks
-from worker.rounds.checkpoints import log_checkpoints
+from worker.rounds.checkpoints import keep_checkpoints
+from worker.rounds.endings import tell_of_ends
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
@@ -173,7 +173,11 @@ def arguments_of(**given: Any) -> dict[str, Any]:
 
 @app.task(bind=True, name="publish_to_confluence")
 def publish_to_confluence(
-    self: Task, doc_id: str, space_key: str, parent_page_id: str | None = None, destination: str | None = None
+    self: Task,
+    doc_id: str,
+    space_key: str | None = None,
+    parent_page_id: str | None = None,
+    destination: str | None = None,
 ) -> None:
     """Put a document on a page of a Confluence space: `{"id", "url"}`."""
     given = arguments_of(doc_id=doc_id, space_key=space_key, parent_page_id=parent_page_id, destination=destination)
@@ -190,11 +194,28 @@ def create_servicenow_incident(
 
 @app.task(bind=True, name="create_azuredevops_workitem")
 def create_azuredevops_workitem(
-    self: Task, issue_id: str, project: str, config: dict[str, Any] | None = None, destination: str | None = None
+    self: Task,
+    issue_id: str,
+    project: str | None = None,
+    config: dict[str, Any] | None = None,
+    destination: str | None = None,
 ) -> None:
     """File an issue as a work item: `{"id", "ticket_number", "url"}`."""
     given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)
     deliver(self, CommandName.WORK_ITEM, given)
+
+
+@app.task(bind=True, name="create_jira_issue")
+def create_jira_issue(
+    self: Task,
+    issue_id: str,
+    project: str | None = None,
+    config: dict[str, Any] | None = None,
+    destination: str | None = None,
+) -> None:
+    """File an issue as an issue of a Jira project: `{"id", "ticket_number", "url"}`."""
+    given = arguments_of(issue_id=issue_id, project=project, config=config, destination=destination)
+    deliver(self, CommandName.JIRA_ISSUE, given)
 
 
 def _test(kind: str, address: str, credentials: object, destination: str | None) -> dict[str, bool | str]:
@@ -230,6 +251,12 @@ def test_azuredevops_connection(
     return _test("azure_devops", org_url, credentials, destination)
 
 
+@app.task(name="test_jira_connection")
+def test_jira_connection(base_url: str, credentials: object, destination: str | None = None) -> dict[str, bool | str]:
+    """Test a Jira address with a stored or sealed credential: `{"success", "message"}`."""
+    return _test("jira", base_url, credentials, destination)
+
+
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:
     configure_logging(settings_for(), progress.facts)
@@ -258,14 +285,6 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
     app.asked_concurrency = options.get("concurrency") if asked else None
 
 
-def warm_up() -> None:
-    """Have parser, patterns and the engine of screening in memory before the first attempt needs them."""
-    text = "# Ready\n\nCall +44 20 7946 0000 or write to a@example.com about `password=<yours>`."
-    scan(text)
-    for target in (confluence, azure_devops, servicenow):
-        target.render(text)
-
-
 @signals.worker_ready.connect
 def _begin(sender: Any, **_: object) -> None:
     """Run jobs, now that messages are taken: `sender` is Celery's consumer."""
@@ -289,7 +308,8 @@ def _begin(sender: Any, **_: object) -> None:
         teller.run(),
         runner.run(),
         Sweeper(services, capacity).run(),
-        log_checkpoints(services),
+        keep_checkpoints(services),
+        tell_of_ends(services),
         Callbacks(services).run(),
     ):
         loop.spawn(work)

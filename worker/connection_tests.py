@@ -14,8 +14,8 @@ from tasks.state.directory import DestinationRecord
 from tasks.state.vault import PREFIX, unseal
 from worker.runtime import Services
 
-ADDRESS_FIELD = {"confluence": "base_url", "servicenow": "instance_url", "azure_devops": "org_url"}
-ACCOUNT_FIELD = {"confluence": "email", "servicenow": "username", "azure_devops": None}
+ADDRESS_FIELD = {"confluence": "base_url", "servicenow": "instance_url", "azure_devops": "org_url", "jira": "base_url"}
+ACCOUNT_FIELD = {"confluence": "email", "servicenow": "username", "azure_devops": None, "jira": "email"}
 ACCOUNT_KEYS = ("email", "username", "user")
 SECRET_KEYS = ("token", "api_token", "password", "pat", "secret", "personal_access_token")
 HOW_TO_SEAL = (
@@ -62,7 +62,8 @@ async def test_by_message(
         raise Refused("The sealed credential doesn't open here.", code="not_sealed", advice=HOW_TO_SEAL) from trouble
     account, secret = _parts(content, credentials)
     ours = await _as_configured(services, kind, address)
-    settings = ours | {"kind": kind, ADDRESS_FIELD[kind]: address}
+    # What was sealed is an account's secret, however a destination at this address logs in itself.
+    settings = ours | {"kind": kind, ADDRESS_FIELD[kind]: address, "auth": None}
     account_field = ACCOUNT_FIELD[kind]
     if account and account_field:
         settings[account_field] = account

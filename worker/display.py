@@ -24,7 +24,7 @@ _PICTURE = re.compile(r'<img\b[^>]*?src="([^"]*)"[^>]*>', re.IGNORECASE)
 
 def as_html(vendor: str, text: str, address: Callable[[str], str | None] = lambda _: None) -> str:
     """What a vendor would show of this body, as markup that is safe in any page. `address` is where a page's file is."""
-    if vendor == "servicenow":
+    if vendor in ("servicenow", "jira"):
         return f"<pre>{html.escape(text)}</pre>"
     if vendor == "confluence":
         return viewer.to_html(text, address)

@@ -18,9 +18,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from tasks.authorization.status import CredentialStatus, status_of
 from tasks.state.jobs.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.jobs.overview import Count
+from tasks.state.look_first.flag import LookFirst
 from tasks.state.traffic.limiter import Breaker, Health
+from tasks.state.traffic.standing import STANDINGS
 from tasks.state.workers import WorkerState, workers
 from worker.broker.queues import QueueLengths, queue_lengths
 from worker.runtime import Services
@@ -44,6 +47,7 @@ async def gather(services: Services) -> list[Metric]:
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
     health = [await services.destinations.health(name) for name in await services.destinations.names()]
+    credentials = {record.name: await status_of(services.core, record) for record in await services.destinations.list()}
     memory = await _memory(services)
     seen = await workers(services.redis, services.settings.prefix)
     return [
@@ -52,11 +56,13 @@ async def gather(services: Services) -> list[Metric]:
         *_attempts(figures),
         *_queues(figures),
         *_destinations(health),
+        *_credentials(credentials, figures.now_ms),
         *_workers(seen, figures.now_ms, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
         *_broker(await lengths),
         *_set_aside(await services.dead_list.held(), await services.dead_list.counts()),
         *_redis(memory),
+        *_look_first(await services.look_first.read()),
     ]
 
 
@@ -169,6 +175,18 @@ def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
         [((found.name, state), found.state == state) for found in health for state in DESTINATION_STATES],
     )
     yield gauge(
+        "afterword_destination_standing",
+        "1 for how the destination stands: untested, healthy, failing, throttled, suspended or paused.",
+        ["destination", "standing"],
+        [((found.name, name), found.standing.name == name) for found in health for name in STANDINGS],
+    )
+    yield gauge(
+        "afterword_destination_standing_timestamp_seconds",
+        "Since when the destination is healthy or failing, or until when it is throttled, as Unix time.",
+        ["destination", "standing"],
+        [((found.name, found.standing.name), at / 1000) for found in health if (at := found.standing.at_ms)],
+    )
+    yield gauge(
         "afterword_destination_breaker_state",
         "1 for the state of the destination's breaker; an open one lets nothing through but a probe.",
         by_state,
@@ -197,6 +215,25 @@ def _destinations(health: Sequence[Health]) -> Iterable[Metric]:
         "When something was last delivered there, as Unix time.",
         labels,
         [([found.name], found.last_success_ms / 1000) for found in health if found.last_success_ms],
+    )
+
+
+def _credentials(found: Mapping[str, CredentialStatus], now_ms: int) -> Iterable[Metric]:
+    yield gauge(
+        "afterword_credential_expires_seconds",
+        "Time until a credential ends for which somebody has to give a new one, below 0 once it has; only where that is known.",
+        ["destination"],
+        [([name], (status.ends_ms - now_ms) / 1000) for name, status in found.items() if status.ends_ms is not None],
+    )
+    yield gauge(
+        "afterword_access_token_expires_seconds",
+        "Time until an access token ends, which is renewed by itself; below 0 where nobody needed it since.",
+        ["destination"],
+        [
+            ([name], (status.token_expires_ms - now_ms) / 1000)
+            for name, status in found.items()
+            if status.token_expires_ms
+        ],
     )
 
 
@@ -264,6 +301,21 @@ def _set_aside(held: int, counts: Mapping[str, int]) -> Iterable[Metric]:
         "Messages that were set aside, by what was wrong with them.",
         ["kind"],
         [([kind], count) for kind, count in counts.items()],
+    )
+
+
+def _look_first(flag: LookFirst) -> Iterable[Metric]:
+    yield gauge(
+        "afterword_look_first",
+        "1 while attempts look at the remote side before they write, because the ledger went back in time.",
+        [],
+        [([], flag.active)],
+    )
+    yield gauge(
+        "afterword_ledger_went_back_timestamp_seconds",
+        "When it was last noticed that the ledger went back in time, as Unix time.",
+        [],
+        [([], flag.since_ms / 1000)] if flag.since_ms else [],
     )
 
 

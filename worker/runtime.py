@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import os
 import random
@@ -24,25 +26,32 @@ from config.keys import follow_key_ring, refuse_guessable
 from config.settings import ConfigError, Settings
 from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
-from tasks.destinations import Destination, Preview, destination_for
-from tasks.errors import Refused, StateUnavailable
-from tasks.http.exchange import Http, Limits, Recorder, open_session
+from tasks.destinations import Preview, destination_for
+from tasks.errors import KeyTrouble, Refused, StateUnavailable
+from tasks.http.authorization import Authorization
+from tasks.http.certificates import version_of
+from tasks.http.exchange import Http, Limits, Recalled, Recorder, open_session
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
 from tasks.operator.bulk import Progress, Verb
+from tasks.services import Remote
 from tasks.services import Services as Core
 from tasks.state.access.keys import Access
+from tasks.state.audit.outside import outside
 from tasks.state.audit.trail import Audit
-from tasks.state.canary import check_keys
+from tasks.state.canary import FORMER, SIGNED, check_keys, unsigned_until_ms
 from tasks.state.clock import Clock
 from tasks.state.contents import Contents
 from tasks.state.dead_list.messages import DeadList
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
 from tasks.state.followups.outbox import Outbox
+from tasks.state.grants.grants import Grants
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal, unavailable
+from tasks.state.look_first.flag import LookFirstFlag
+from tasks.state.memory import Memory
 from tasks.state.newest import NewestOnDisk
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation
@@ -53,6 +62,7 @@ from worker.attempts import Attempts, cancel_all
 from worker.connections import ANSWER_S, certificate_trouble, open_redis
 from worker.eviction import Eviction
 from worker.policy import screening_policy
+from worker.processes import Processes
 from worker.tracing import open_tracing
 
 log = logging.getLogger(__name__)
@@ -61,6 +71,7 @@ OLDEST_REDIS = (6, 2)
 FIRST_ANSWER_S = 5.0
 PATIENCE_S = 5.0  # a little more than saying goodbye may take
 REDIS_PAUSE_S = 1.0
+LAST_CHECKPOINT_S = 3.0
 T = TypeVar("T")
 
 
@@ -69,19 +80,29 @@ class Sessions:
     """One keep-alive session for each destination's origin, owned by the process and its loop."""
 
     clock: Clock
-    open: dict[tuple[str, float], aiohttp.ClientSession] = field(default_factory=dict)
+    open: dict[tuple[object, ...], aiohttp.ClientSession] = field(default_factory=dict)
+    recalled: dict[str, tuple[str, Recalled]] = field(default_factory=dict, repr=False)
 
     @asynccontextmanager
-    async def http(
-        self, destination: Destination[Any], authorization: Mapping[str, str], recorder: Recorder
-    ) -> AsyncIterator[Http]:
-        """A client for one attempt over the destination's shared session."""
-        limits = Limits(total_s=destination.total_timeout_s)
-        key = (destination.origin.model_dump_json(), limits.total_s)
+    async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
+        """A client for one attempt over the remote side's shared session."""
+        limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
+        address = origin.model_dump_json()
+        key = (address, limits.total_s, *version_of(origin))
         if key not in self.open:
-            self.open[key] = open_session(destination.origin, limits)
+            self.open[key] = open_session(origin, limits)
+        account = hashlib.sha256(json.dumps(sorted(authorization.headers.items())).encode()).hexdigest()
+        if self.recalled.get(address, ("", None))[0] != account:  # another account may see other things
+            self.recalled[address] = (account, Recalled())
         yield Http(
-            self.open[key], destination.origin, authorization, limits, recorder, self.clock.now_s, destination.judge
+            self.open[key],
+            origin,
+            authorization,
+            limits,
+            recorder,
+            self.clock.now_s,
+            remote.judge,
+            self.recalled[address][1],
         )
 
     async def close(self) -> None:
@@ -130,6 +151,7 @@ class Services:
     dead_list: DeadList
     signing: Signing
     outbox: Outbox
+    look_first: LookFirstFlag
     callbacks: CallbackPolicy
     core: Core
     pulse: Pulse
@@ -209,6 +231,31 @@ class Services:
             raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
         return await dry_run.preview(self.core, command)
 
+    async def keep_checkpoint(self) -> bool:
+        """Keep a checkpoint of the audit outside Redis; False where nothing is kept, or a failover could still undo what it
+        says. Raises `OSError` or Redis' errors.
+        """
+        place = self.audit.outside
+        if place is None:
+            return False
+        made = await (self.audit.checkpoint() if place.names_heads else self.audit.checkpoint(0))
+        if not await self.journal.confirmed():
+            return False
+        await asyncio.to_thread(place.write, made)
+        return True
+
+    async def keep_last_checkpoint(self) -> None:
+        """One at the end of a process that wrote to the audit, as every command does that changes something: nobody can
+        remove its entries later. It costs no command its success.
+        """
+        if self.journal.own() is None:
+            return
+        try:
+            async with asyncio.timeout(LAST_CHECKPOINT_S):
+                await self.keep_checkpoint()
+        except (RedisError, OSError, KeyTrouble) as trouble:
+            log.warning("no checkpoint of the audit was kept: %s", trouble)
+
     def callback(self, url: str, apikey: str) -> Callback:
         """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
         return self.callbacks.callback(url, apikey)
@@ -216,8 +263,7 @@ class Services:
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
         record = await self.destinations.require(name)
-        secret = self.destinations.secret(record)
-        return await operations.test_connection(self.core, destination_for(record.settings), secret, record, actor)
+        return await operations.test_connection(self.core, destination_for(record.settings), None, record, actor)
 
 
 @asynccontextmanager
@@ -233,14 +279,17 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     eviction = Eviction(redis)
     clock = Clock()
     sessions = Sessions(clock)
+    processes = Processes(settings.document_processes, settings.document_limit_s, clock.now_ms)
     tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)
         await _check_redis(redis)
-        signed = await check_keys(redis, vault, settings.prefix)
+        song = await check_keys(redis, vault, settings.prefix)
         newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
+        worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        memory, replicas = Memory(newest, worker), settings.replicas_wanted()
         journal = Journal(
-            redis, vault, settings.prefix, replicas=settings.replicas_wanted(), clock=clock, answer_s=answer_s
+            redis, vault, settings.prefix, replicas=replicas, clock=clock, memory=memory, answer_s=answer_s
         )
         await journal.server_ms()
         pulse = Pulse(settings.heartbeat_ttl_s)
@@ -249,21 +298,27 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault, newest),
             links=Links(redis, journal),
+            grants=Grants(journal, vault),
             vault=vault,
             open_http=sessions.http,
             policy=screening_policy(settings),
-            worker=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}",
+            worker=worker,
             clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
+            processes=processes,
             tracing=tracing,
             look_first=settings.look_first,
         )
-        audit, access = Audit(redis, vault, settings.prefix), Access(redis, journal, vault, newest)
-        signing = Signing(redis, vault, settings.prefix, core.directory, access)
-        if not signed:
-            await signing.upgrade()
-        yield Services(
+        instance = f"{settings.instance_name()}-{settings.prefix}"
+        kept = outside(settings.checkpoints, settings.data / "checkpoints", instance)
+        audit = Audit(redis, vault, settings.prefix, kept, journal.own)
+        access = Access(redis, journal, vault, newest)
+        signing = Signing(redis, journal, core.directory, access)
+        if song in (FORMER, SIGNED):
+            song = await signing.upgrade(song)
+        core.ledger.unsigned_until_ms = unsigned_until_ms(song)
+        services = Services(
             settings=settings,
             redis=redis,
             vault=vault,
@@ -275,12 +330,18 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             dead_list=DeadList(redis, journal, vault),
             signing=signing,
             outbox=Outbox(journal),
+            look_first=LookFirstFlag(redis, journal),
             callbacks=policy,
             core=core,
             pulse=pulse,
             eviction=eviction,
         )
+        try:
+            yield services
+        finally:
+            await services.keep_last_checkpoint()
     finally:
+        await processes.close()
         await sessions.close()
         await redis.aclose()
         await asyncio.to_thread(tracing.close)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis.asyncio
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from bench.stock.app import TASKS, VISIBILITY_TIMEOUT_S, app
 from tests.chaos.load import PATIENCE_S, Submission, plan, play
 from tests.chaos.mischief import Mischief, spoil
-from tests.chaos.run import Size
+from tests.chaos.run import Size, end
 from tests.chaos.stage import Stage, staged
 
 QUIET_S = 3.0
@@ -52,15 +52,14 @@ def run(folder: Path, size: Size, seed: int) -> Outcome:
 async def _run(stage: Stage, size: Size, seed: int) -> Outcome:
     start = time.monotonic()
     await spoil(stage, random.Random(f"{seed}/faults"))
-    mischief = Mischief(stage, replace(size.pace, messages_s=None), str(seed))
+    mischief = Mischief(stage, size.pace, str(seed), {"messages", "outages"})
     running = asyncio.create_task(mischief.run())
     submissions = plan(size.jobs, size.over_s, random.Random(f"{seed}/load"), versions=(1,))
     try:
         await submit_all(stage, submissions)
         await _rest(stage, start + size.over_s + size.mischief_s, size.jobs // 20)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end(running)
     await stage.ask_sandbox("DELETE", "faults")
     unfinished = await _rest(stage, start + size.limit_s, 0)
     state = await stage.ask_sandbox("GET", "state")

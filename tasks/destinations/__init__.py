@@ -7,23 +7,34 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from tasks.destinations.azure_devops.destination import AzureDevOps, AzureDevOpsSettings
+from tasks.credentials.kinds import Renewable
+from tasks.destinations.azure_devops.destination import AzureDevOps
+from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import Confluence, ConfluenceSettings
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
-from tasks.destinations.servicenow.destination import ServiceNow, ServiceNowSettings
+from tasks.destinations.jira.destination import Jira
+from tasks.destinations.jira.settings import JiraSettings
+from tasks.destinations.servicenow.destination import ServiceNow
+from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused
+from tasks.http.origin import Origin
 from tasks.model import explain
 
-AnySettings = Annotated[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings, Field(discriminator="kind")]
+AnySettings = Annotated[
+    ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings, Field(discriminator="kind")
+]
 KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
     "confluence": Confluence,
     "servicenow": ServiceNow,
     "azure_devops": AzureDevOps,
+    "jira": Jira,
 }
 _MODELS: Mapping[str, type[DestinationSettings]] = {
     model.model_fields["kind"].default: model for model in get_args(get_args(AnySettings)[0])
 }
-_SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings] = TypeAdapter(AnySettings)
+_SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings] = TypeAdapter(
+    AnySettings
+)
 
 __all__ = [
     "KINDS",
@@ -32,7 +43,7 @@ __all__ = [
     "Prepared",
     "Preview",
     "Work",
-    "check_address",
+    "check_settings",
     "destination_for",
     "parse_settings",
 ]
@@ -64,11 +75,22 @@ def _known(error: ValidationError, kind: str) -> str:
     return f"A destination of kind {kind} has these settings: {names}."
 
 
-def check_address(settings: AnySettings) -> None:
-    """Raise `Refused` for a plain http address that the operator didn't permit: no request would ever be made to it."""
-    if settings.origin.base_url.startswith("http:") and not settings.allow_http:
+def check_settings(settings: AnySettings) -> None:
+    """Raise `Refused` for a plain http address, also of the token endpoint, that the operator didn't
+    permit, and for a way to log in that lacks something: no request would ever be made.
+    """
+    if lacks := settings.login_lacks:
+        raise Refused(f"The way to log in is incomplete: {lacks}.", code="incomplete_login", advice="Add it.")
+    asked = [settings.endpoints.token_url] if isinstance(settings.auth, Renewable) else []
+    _check_http(settings.origin, "The address")
+    for url in asked:
+        _check_http(settings.beside(url), "The token endpoint's address")
+
+
+def _check_http(origin: Origin, what: str) -> None:
+    if origin.base_url.startswith("http:") and not origin.allow_http:
         raise Refused(
-            "The address is plain http: the credential would cross the network in the clear.",
+            f"{what} is plain http: the credential would cross the network in the clear.",
             code="http_refused",
             advice="Write https://, or permit http for this host: `--allow-http`, `allow_http` in the API, the tick under Advanced in the console.",
         )

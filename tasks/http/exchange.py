@@ -12,66 +12,48 @@ import binascii
 import contextlib
 import json
 import re
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
-from pydantic import field_validator
 from yarl import URL
 
-from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, Transient
+from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble
+from tasks.http.authorization import Authorization
+from tasks.http.certificates import context_of, fault_of
 from tasks.http.echoes import RUN, Credential, without_credential, without_echoes
+from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
-from tasks.http.refusals import error_of, no_connection, not_json, odd_answer, page_instead
-from tasks.http.sockets import SENDING, Sending, TimedConnector
+from tasks.http.refusals import (
+    broken,
+    error_of,
+    no_connection,
+    not_json,
+    not_permitted,
+    odd_answer,
+    page_instead,
+    proxy_refused,
+    proxy_wants_login,
+    unreachable,
+)
+from tasks.http.sockets import SENDING, Elsewhere, Sending, TimedConnector, refuse_inside
 from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
 
 EXCERPT_LENGTH = 1000
 BEYOND = 4000
+PROXY_WANTS_LOGIN = 407
 REFUSALS = 400  # statuses from here on
 T = TypeVar("T")
 INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
-
-
-class Origin(Frozen):
-    """The one place a destination's requests go: scheme, host, port and base path."""
-
-    base_url: str
-    allow_http: bool = False
-    allow_private: tuple[str, ...] = ()
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        return checked_url(value)
-
-    @property
-    def netloc(self) -> str:
-        """Host and port."""
-        return urlsplit(self.base_url).netloc
-
-
-def checked_url(value: str) -> str:
-    """The URL without a trailing slash; raises `ValueError` saying what is wrong with it."""
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address such as https://example.com")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password; give the credential as the secret")
-    if parts.query or parts.fragment:
-        raise ValueError("must not hold a query or fragment")
-    if _CONTROL.search(value):
-        raise ValueError("must not hold control characters")
-    _ = parts.port
-    return f"{parts.scheme}://{value.strip().partition('://')[2].rstrip('/')}"
 
 
 class Limits(Frozen):
@@ -173,9 +155,12 @@ class Recorder(Protocol):
 
 
 def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
-    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies."""
+    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies.
+
+    Raises `DestinationTrouble` where a certificate's file can't be used.
+    """
     session = aiohttp.ClientSession(
-        connector=TimedConnector(origin.allow_private, limit=64),
+        connector=TimedConnector(origin.allow_private, 64, context_of(origin), _resolver(origin)),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -186,6 +171,30 @@ def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
     return session
 
 
+@dataclass
+class Recalled:
+    """Answers to reads that hold for a while, such as the id behind a name, for one account of a destination. Seconds."""
+
+    kept: dict[str, tuple[float, Response]] = field(default_factory=dict, repr=False)
+    most: int = 500
+
+    def get(self, question: str, now_s: float) -> Response | None:
+        """The answer, where it still holds."""
+        until_s, response = self.kept.get(question, (0.0, None))
+        return response if now_s < until_s else None
+
+    def keep(self, question: str, response: Response, until_s: float) -> None:
+        """Keep an answer; the oldest ones go where there are too many."""
+        self.kept.pop(question, None)
+        self.kept[question] = (until_s, response)
+        while len(self.kept) > self.most:
+            del self.kept[next(iter(self.kept))]
+
+
+def _resolver(origin: Origin) -> Elsewhere | None:
+    return Elsewhere(urlsplit(origin.base_url).hostname or "", origin.connect_to) if origin.connect_to else None
+
+
 class Http:
     """A destination's client for one attempt."""
 
@@ -193,21 +202,23 @@ class Http:
         self,
         session: aiohttp.ClientSession,
         origin: Origin,
-        authorization: Mapping[str, str],
+        authorization: Authorization,
         limits: Limits,
         recorder: Recorder,
         clock: Callable[[], float],
         judge: Judge = by_status,
+        recalled: Recalled | None = None,
     ) -> None:
+        self._recalled = recalled or Recalled()
         self._judge_answer = judge
         self._session = session
         self._origin = origin
-        self._authorization = dict(authorization)
-        self._credential = credential_of(authorization)
+        self._authorization = authorization
         self._content: tuple[str, ...] = ()
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
+        self._tls = ""
 
     def keep_inside(self, content: Iterable[str]) -> None:
         """Name the texts that are sent from here on: an answer's words are told without them."""
@@ -215,15 +226,59 @@ class Http:
 
     @property
     def base_url(self) -> str:
-        """The origin's address."""
-        return self._origin.base_url
+        """The address that requests go to."""
+        return self._at.base_url
+
+    @property
+    def where(self) -> str:
+        """Host and port that requests go to."""
+        return self._at.netloc
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that requests go through."""
+        return self._at.proxy_url
+
+    @property
+    def tls(self) -> str | None:
+        """The encryption of the newest connection, in words; None where the address is plain http."""
+        return (self._tls or "verified") if self._at.base_url.startswith("https:") else None
+
+    @property
+    def _at(self) -> Origin:
+        return self._authorization.origin or self._origin
+
+    async def recall(
+        self, request: Request, holds: Callable[[Response], bool], *, for_s: float, accept: frozenset[int] = frozenset()
+    ) -> Response:
+        """The answer to a read, from `for_s` seconds ago at most. One that doesn't hold, such as that there is no such name,
+        is asked for anew each time.
+        """
+        question = json.dumps([request.method, request.path, sorted(request.params.items())])
+        known = self._recalled.get(question, self._clock())
+        if known is not None:
+            return known
+        response = await self.send(request, accept=accept)
+        if holds(response):
+            self._recalled.keep(question, replace(response, content=()), self._clock() + for_s)
+        return response
 
     async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
         """The answer, where its status is 2xx or in `accept`; raises the error of any other.
 
-        Every call leaves an intent in the audit before the request and exactly one outcome after it.
+        One whose credential was refused is sent once more where that can be renewed, and where nothing of it was carried out.
         """
-        if self._origin.base_url.startswith("http:") and not self._origin.allow_http:
+        try:
+            return await self._send(request, accept)
+        except DestinationTrouble as refused:
+            if not refused.certain or not await self._authorization.renew(refused):
+                raise
+        return await self._send(request, accept)
+
+    async def _send(self, request: Request, accept: frozenset[int]) -> Response:
+        """Every call leaves an intent in the audit before the request and exactly one outcome after it."""
+        at = self._at
+        if at.base_url.startswith("http:") and not at.allow_http:
             raise DestinationTrouble(
                 "The destination's address is plain http.",
                 code="http_refused",
@@ -231,11 +286,11 @@ class Http:
             )
         sending = Sending(self._limits.total_s)
         SENDING.set(sending)
-        mark = await self._recorder.before(request, self._origin, sending.begin)
+        mark = await self._recorder.before(request, at, sending.begin)
         began, response, detail = time.monotonic(), None, INTERRUPTED
         outcome: Outcome = "unknown" if request.writes else "failed"
         try:
-            response = await self._exchange(request, sending)
+            response = await self._exchange(request, at, sending)
             self._judge(request, response, accept)
             outcome, detail = "ok", ""
             return response
@@ -246,6 +301,7 @@ class Http:
             outcome = "unknown" if request.writes and sending.started else "failed"
             raise
         finally:
+            self._tls = sending.tls or self._tls
             exchange = Exchange(
                 outcome=outcome,
                 status=response.status if response else None,
@@ -270,10 +326,14 @@ class Http:
     def _guidance(self, response: Response) -> Guidance:
         return guidance_of(response.status, response.headers, self._clock())
 
-    async def _exchange(self, request: Request, sending: Sending) -> Response:
-        url = URL(self._origin.base_url + request.path, encoded=True)
+    async def _exchange(self, request: Request, at: Origin, sending: Sending) -> Response:
+        url = URL(at.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
-        headers |= {**request.headers, **self._authorization}
+        own = self._authorization.headers
+        headers |= {**request.headers, **own}
+        credential = credential_of(own, self._authorization.secrets)
+        if at.proxy_url and await refuse_inside(urlsplit(at.base_url).hostname or "", at.allow_private):
+            raise not_permitted(at.netloc)
         try:
             async with (
                 asyncio.timeout_at(_on_loop(sending.deadline)),
@@ -284,24 +344,28 @@ class Http:
                     data=request.body,
                     headers=headers,
                     allow_redirects=False,
+                    proxy=at.proxy_url,
                 ) as answer,
             ):
+                if at.proxy_url and answer.status == PROXY_WANTS_LOGIN:
+                    raise proxy_wants_login(at.proxy_url)
                 body = await self._read(answer)
-                source = f"{self._origin.netloc} ({request.operation})"
-                return Response(
-                    answer.status, answer.headers, body, request.writes, self._credential, self._content, source
-                )
+                source = f"{at.netloc} ({request.operation})"
+                return Response(answer.status, answer.headers, body, request.writes, credential, self._content, source)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
+        except aiohttp.ClientHttpProxyError as error:
+            raise proxy_refused(at.proxy_url or "", error.status) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise unreachable(at.netloc) from None
+        except aiohttp.ClientOSError as error:
+            if isinstance(error.__cause__, ssl.SSLError) and "CERTIFICATE" in str(error.__cause__.reason):
+                raise fault_of(error.__cause__, at.netloc) from None
+            raise broken(at.netloc, certain=not (request.writes and sending.started)) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
-            late = isinstance(error, TimeoutError)
-            raise Transient(
-                f"{self._origin.netloc} did not answer in time."
-                if late
-                else f"The connection to {self._origin.netloc} broke.",
-                code="timeout" if late else "connection_lost",
-                certain=not (request.writes and sending.started),
-            ) from None
+            certain = not (request.writes and sending.started)
+            late, unshown = isinstance(error, TimeoutError), bool(sending.tls) and not at.client_cert_file
+            raise broken(at.netloc, certain=certain, late=late, unshown=unshown) from None
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate")
@@ -325,7 +389,7 @@ class Http:
         )
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
             raise page_instead(status, response.words(), certain=not request.writes)
-        verdict = self._judge_answer(Answer(status, response.headers, response.body))
+        verdict = self._judge_answer(Answer(status, response.headers, response.body, request.operation))
         if verdict.whose == "nobody" or (
             status in accept and (verdict.whose != "destination" or verdict.passing == "job")
         ):
@@ -339,9 +403,9 @@ def _on_loop(deadline: float) -> float:
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
 
 
-def credential_of(authorization: Mapping[str, str]) -> Credential:
-    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes."""
-    secrets, pairs = set(), set()
+def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
+    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes; and `more`."""
+    secrets, pairs = set(more), set[str]()
     for value in authorization.values():
         scheme, _, sent = value.rpartition(" ")
         pairs.add(value)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 import aiohttp
 
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
+from tasks.http.certificates import fault_of
 from tasks.http.verdict import Verdict
 
-SERVER_ERROR = 500
+SERVER_ERROR, PROXY_WANTS_LOGIN = 500, 407
 
 
 def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
@@ -76,16 +78,78 @@ def not_json(status: int, source: str, *, wrote: bool) -> AttemptFailed:
     )
 
 
+def broken(host: str, *, certain: bool, late: bool = False, unshown: bool = False) -> Transient:
+    """The error of a connection that broke, or of an answer that is late.
+
+    TLS 1.3 lets a server that misses a client certificate close the connection after the handshake: with `unshown`, none was shown.
+    """
+    said = f"{host} did not answer in time." if late else f"The connection to {host} broke."
+    advice = "If it stays like this, ask whether it wants a client certificate (`client_cert_file`)."
+    code = "timeout" if late else "connection_lost"
+    return Transient(said, code=code, advice=advice if unshown and not late else "", certain=certain)
+
+
+def unreachable(host: str) -> Transient:
+    """The error of an address where nobody answers."""
+    return Transient(f"{host} can't be reached.", code="no_connection", advice="Check address and network.")
+
+
+def proxy_wants_login(proxy: str) -> DestinationTrouble:
+    """The error of a proxy that asks who we are."""
+    return DestinationTrouble(
+        f"The proxy {proxy} asks for a login (407).",
+        code="proxy_wants_login",
+        advice="Let it permit this machine without one, or set another `proxy_url`.",
+        status=407,
+        answered=True,
+    )
+
+
+def proxy_refused(proxy: str, status: int) -> AttemptFailed:
+    """The error of a proxy that opens no tunnel: its own trouble (5xx), or a rule of it."""
+    if status == PROXY_WANTS_LOGIN:
+        return proxy_wants_login(proxy)
+    if status >= SERVER_ERROR:
+        return Transient(
+            f"The proxy {proxy} can't reach the destination ({status}).",
+            code="proxy_failed",
+            advice="Check the address, and what the proxy can reach.",
+            status=status,
+        )
+    return DestinationTrouble(
+        f"The proxy {proxy} doesn't let us to the destination ({status}).",
+        code="proxy_refused",
+        advice="Have its owner permit the destination's host and port.",
+        status=status,
+        answered=True,
+    )
+
+
+def not_permitted(host: str, code: str = "address_refused") -> DestinationTrouble:
+    """The error of an address inside a network that the operator didn't permit."""
+    return DestinationTrouble(
+        f"{host} leads to a private or reserved address, which is not permitted.",
+        code=code,
+        advice="Allow its network with `--allow-private CIDR` if it is yours.",
+    )
+
+
 def no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
     """The error of a connection that could not be opened."""
-    if "not permitted" in str(error.os_error):
-        return DestinationTrouble(
-            f"{error.host} leads to a private or reserved address, which is not permitted.",
-            code="address_refused",
-            advice="Allow its network with `--allow-private CIDR` if it is yours.",
+    if isinstance(error, ssl.SSLError):
+        shown = (
+            error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error.os_error
         )
+        return fault_of(shown if isinstance(shown, ssl.SSLError) else error, f"{error.host}:{error.port}")
+    proxied = isinstance(error, aiohttp.ClientProxyConnectionError)
+    if "not permitted" in str(error.os_error):
+        return not_permitted(error.host, code="proxy_not_permitted" if proxied else "address_refused")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Transient(f"The name {error.host} can't be resolved.", code="no_such_host", advice="Check the address.")
-    return Transient(
-        f"{error.host}:{error.port} can't be reached.", code="no_connection", advice="Check address and network."
-    )
+    if proxied:
+        return Transient(
+            f"The proxy {error.host}:{error.port} can't be reached.",
+            code="proxy_unreachable",
+            advice="Check `proxy_url`.",
+        )
+    return unreachable(f"{error.host}:{error.port}")

@@ -21,11 +21,12 @@ MOST_BYTES = 200_000  # an error that is longer is none of a vendor's
 
 @dataclass(frozen=True)
 class Answer:
-    """What a verdict is found by."""
+    """What a verdict is found by. `operation` is what was asked, as the audit names it."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    operation: str = ""
 
     def json(self) -> object:
         """The body as JSON; None where it is none."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
 
 from tasks.errors import Refused
 from tasks.model.content import AnySeverity, DestinationName, Frozen, Identifier, Level
@@ -15,7 +15,7 @@ WITHHELD = "[withheld]"  # what is shown in place of a field's value
 
 
 class TicketConfig(Frozen):
-    """What a producer may override for one incident or work item."""
+    """What a producer may override for one ticket. `work_item_type` is an issue's type in Jira."""
 
     work_item_type: str | None = Field(default=None, min_length=1, max_length=128)
     severity: AnySeverity = None
@@ -23,6 +23,7 @@ class TicketConfig(Frozen):
     urgency: Level | None = None
     assignment_group: str | None = None
     if_exists: Literal["update", "skip", "new"] = "update"
+    on_drift: Literal["keep", "overwrite", "hold", "comment"] | None = None
     fields: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @field_validator("fields")
@@ -35,19 +36,20 @@ class TicketConfig(Frozen):
 
 
 class CommandName(StrEnum):
-    """The commands by the names of upstream's Celery tasks."""
+    """The commands by the names of their Celery tasks, upstream's where it has one."""
 
     PUBLISH = "publish_to_confluence"
     INCIDENT = "create_servicenow_incident"
     WORK_ITEM = "create_azuredevops_workitem"
+    JIRA_ISSUE = "create_jira_issue"
 
 
 class PublishToConfluence(Frozen):
-    """Put a document on a page of a Confluence space."""
+    """Put a document on a page of a Confluence space; the destination's own where none is named."""
 
     command: Literal[CommandName.PUBLISH] = CommandName.PUBLISH
     doc_id: Identifier
-    space_key: Annotated[str, StringConstraints(pattern=r"^[~A-Za-z0-9._-]{1,255}$")]
+    space_key: Annotated[str, StringConstraints(pattern=r"^[~A-Za-z0-9._-]{1,255}$")] | None = None
     parent_page_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = None
     destination: DestinationName | None = None
 
@@ -62,26 +64,48 @@ class CreateServiceNowIncident(Frozen):
 
 
 class CreateAzureDevOpsWorkItem(Frozen):
-    """File an issue as a work item of a project."""
+    """File an issue as a work item of a project; the destination's own where none is named."""
 
     command: Literal[CommandName.WORK_ITEM] = CommandName.WORK_ITEM
     issue_id: Identifier
-    project: Annotated[
-        str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")
-    ]
+    project: (
+        Annotated[
+            str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\\/:*?\"<>|;#$%{},+=\[\]\x00-\x1f]+$")
+        ]
+        | None
+    ) = None
+    config: TicketConfig = TicketConfig()
+    destination: DestinationName | None = None
+
+
+ProjectKey = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,254}$"), AfterValidator(str.upper)
+]  # Jira takes a key in any case, and all of them mean the same project
+
+
+class CreateJiraIssue(Frozen):
+    """File an issue as an issue of a Jira project; the destination's own where none is named."""
+
+    command: Literal[CommandName.JIRA_ISSUE] = CommandName.JIRA_ISSUE
+    issue_id: Identifier
+    project: ProjectKey | None = None
     config: TicketConfig = TicketConfig()
     destination: DestinationName | None = None
 
 
 Command = Annotated[
-    PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem, Field(discriminator="command")
+    PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue,
+    Field(discriminator="command"),
 ]
-_COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem] = TypeAdapter(Command)
+_COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue] = (
+    TypeAdapter(Command)
+)
 
 KIND_OF_COMMAND: Mapping[CommandName, str] = {
     CommandName.PUBLISH: "confluence",
     CommandName.INCIDENT: "servicenow",
     CommandName.WORK_ITEM: "azure_devops",
+    CommandName.JIRA_ISSUE: "jira",
 }
 
 
@@ -126,7 +150,8 @@ def explain(error: ValidationError) -> str:
     clauses = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
-        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], place, problem['msg'])}")
+        named = "jira_project" if place == "project" and {"jira", "create_jira_issue"} & {*problem["loc"]} else place
+        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], named, problem['msg'])}")
     return "; ".join(clauses)
 
 
@@ -135,6 +160,7 @@ _FORMS: Mapping[str, str] = {
     "parent_page_id": "must be a page's number, such as 123456, as in the page's address",
     "space_key": "must be a space's key, such as OPS, as in the space's address",
     "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
+    "jira_project": "must be a project's key, such as OPS, as in the numbers of its issues",
     "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
     "api_version": "must be a version such as 7.1",
 }

@@ -26,7 +26,7 @@ from pydantic import (
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 DestinationName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-Severity = Literal[1, 2, 3, 4]
+Severity = Literal[1, 2, 3, 4, 5]
 
 
 class Frozen(BaseModel):
@@ -53,17 +53,28 @@ def _moment(value: object) -> object:
     return None if value == "" else value
 
 
-_SEVERITIES = {"critical": 1, "high": 2, "medium": 3, "low": 4}
+_SEVERITIES = {
+    "critical": 1,
+    "high": 2,
+    "major": 2,
+    "medium": 3,
+    "moderate": 3,
+    "low": 4,
+    "minor": 4,
+    "planning": 5,
+    "info": 5,
+    "informational": 5,
+}
 
 
 def parse_severity(value: object) -> object:
-    """`P1`, `P1 - Critical`, `critical`, `1 - Critical` or 1, in any case, all mean severity 1."""
+    """`P1`, `P1 - Critical`, `critical`, `1 - Critical` or 1, in any case, all mean severity 1; `info` means 5."""
     if not isinstance(value, str):
         return value
     text = value.strip().lower()
     if not text:
         return None
-    if found := re.match(r"^(?:p|sev[- ]?)?([1-4])\b", text):
+    if found := re.match(r"^(?:p|sev[- ]?)?([1-5])\b", text):
         return int(found.group(1))
     return _SEVERITIES.get(text, value)
 
@@ -94,7 +105,7 @@ Level = Annotated[
 
 
 class Issue(Upstream):
-    """One incident as upstream describes it. `severity` is 1 (critical) to 4 (low), None where unknown."""
+    """One incident as upstream describes it. `severity` is 1 (critical) to 5 (planning, information), None where unknown."""
 
     id: Identifier
     title: Annotated[str, StringConstraints(min_length=1, max_length=4000)]

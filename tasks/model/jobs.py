@@ -31,7 +31,11 @@ TERMINAL = frozenset({JobState.DELIVERED, JobState.DEAD, JobState.CANCELLED, Job
 
 
 class Receipt(Frozen):
-    """What a delivery left on the remote side. `change` is created, updated, unchanged or found."""
+    """What a delivery left on the remote side. `change` is created, updated, unchanged or found.
+
+    `wrote` holds, for each field of a ticket, marks of what was sent and of what the remote side made of it. It is kept
+    sealed beside the subject and is no part of what is stored or shown of a receipt.
+    """
 
     id: str
     url: str
@@ -39,6 +43,7 @@ class Receipt(Frozen):
     change: Literal["created", "updated", "unchanged", "found", "skipped"] = "created"
     version: int | None = None
     warnings: tuple[str, ...] = ()
+    wrote: Mapping[str, tuple[str, str]] | None = Field(default=None, exclude=True, repr=False)
 
     def result(self) -> dict[str, str]:
         """The shape upstream expects as a task's result: a page, or a ticket with its number."""
@@ -109,6 +114,7 @@ class Job(Frozen):
     superseded_by: str | None = None
     issue: str | None = None
     follows: str | None = None
+    family: str | None = Field(default=None, repr=False, description="the subject of its issue, for a job with its own")
     traceparent: str | None = Field(default=None, description="W3C trace context that the attempts continue")
     withheld: tuple[str, ...] = Field(default=(), description="names of the fields that the command sets")
     origin: str | None = Field(
@@ -149,12 +155,18 @@ class ConnectionReport(Frozen):
         return any(step.ok for step in self.steps) and not any(step.ok is False for step in self.steps)
 
     @property
+    def failure(self) -> ConnectionStep | None:
+        """The first step that failed."""
+        return next((step for step in self.steps if step.ok is False), None)
+
+    @property
     def message(self) -> str:
         """One line for a person: the failure where there is one, else what was checked and what could not be."""
-        failed = [step for step in self.steps if step.ok is False]
-        if failed:
-            return f"{failed[0].name}: {failed[0].detail}"
-        checked = ", ".join(step.name for step in self.steps if step.ok)
+        if failed := self.failure:
+            return f"{failed.name}: {failed.detail}"
+        checked = ", ".join(
+            f"{step.name} ({step.detail})" if step.detail else step.name for step in self.steps if step.ok
+        )
         unchecked = "; ".join(f"{step.name} ({step.detail})" for step in self.steps if step.ok is None)
         return f"Checked: {checked}." + (f" Could not check: {unchecked}." if unchecked else "")
 

@@ -6,15 +6,16 @@ out: its intent is refused.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks import cross_links, redaction
 from tasks.audited import AuditedTest
+from tasks.authorization.authorize import authorize
 from tasks.destinations import Preview, Work, destination_for
-from tasks.errors import KeyTrouble, Permanent, Refused
-from tasks.http.exchange import Exchange, Origin, Request
+from tasks.errors import AttemptFailed, KeyTrouble, Permanent, Refused
+from tasks.http.exchange import Exchange, Request
+from tasks.http.origin import Origin
 from tasks.model import KIND_OF_COMMAND, PublishToConfluence
 from tasks.services import Services
 from tasks.subjects import missing, subject_of
@@ -23,6 +24,8 @@ from tasks.subjects import missing, subject_of
 async def preview(services: Services, command: PublishToConfluence) -> Preview:
     """What publishing the stored document would change. Raises what the job would end with, `Held` included."""
     record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
+    placed = record.settings.placed(command)
+    command = placed if isinstance(placed, PublishToConfluence) else command
     document = await services.contents.document(command.doc_id)
     if document is None:
         raise missing(command)
@@ -40,13 +43,15 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
     )
     destination = destination_for(record.settings)
     try:
-        authorization = destination.authorization(services.directory.secret(record))
+        authorization = await authorize(services, record)
     except KeyTrouble as trouble:
         raise Refused(trouble.message, code=trouble.code, advice=trouble.advice) from None
-    verdicts = await asyncio.to_thread(redaction.verdicts_of, work, services.policy.of(record.name))
-    work = redaction.redacted(work, verdicts)
-    prepared = await asyncio.to_thread(destination.prepare, work)
-    await asyncio.to_thread(redaction.check_outgoing, prepared, services.policy.of(record.name), released=False)
+    ready = await services.processes.run(
+        redaction.size_of(document), redaction.outgoing, work, record.settings, services.policy.of(record.name)
+    )
+    if isinstance(ready.outcome, AttemptFailed):
+        raise ready.outcome
+    work, prepared = ready.outcome
     recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
     async with services.open_http(destination, authorization, recorder) as http:
         return await destination.preview(work, prepared, http)

@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tasks.audited import AuditedTest
+from tasks.authorization.authorize import authorize
+from tasks.connection import Look, not_opened, reach, rights, without_credential
 from tasks.destinations import Destination
-from tasks.errors import AfterwordError, Refused
+from tasks.errors import AttemptFailed, Refused
+from tasks.http.authorization import Fixed
 from tasks.model import ConnectionReport, ConnectionStep, Job, PublishToConfluence
 from tasks.operator.bulk import Progress, Verb, act_on_each
 from tasks.services import Services
@@ -65,20 +68,33 @@ async def act_on_all(
 async def test_connection(
     services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None, actor: str
 ) -> ConnectionReport:
-    """Test a destination step by step; where it answers as itself and takes the credential, a suspended one goes on."""
-    recorder = AuditedTest(services.ledger, services.vault, record)
-    steps: list[ConnectionStep] = []
-    reached = False
+    """Test a destination step by step, a stored one by its record and any other with the secret.
+
+    What the test of a stored one found is kept; where it answers as itself and takes the credential, a suspended one goes on.
+    Raises `StateUnavailable` and `KeyTrouble`, which say nothing about the destination.
+    """
+    look, more = await _tested(services, destination, secret, record)
+    report = ConnectionReport(steps=(*look.steps, *more))
+    if record is not None:
+        await services.directory.report(record, report, actor)
+        # A right that is missing in the configured space or project stops the jobs for that alone: they end with those words.
+        if look.passed and await services.directory.recover(record, actor):
+            log.warning("destination %s passed its test: its jobs go on", record.name)
+    return report
+
+
+async def _tested(
+    services: Services, destination: Destination[Any], secret: str | None, record: DestinationRecord | None
+) -> tuple[Look, tuple[ConnectionStep, ...]]:
+    """How far the vendor was reached, and what the account may do there."""
     try:
-        authorization = destination.authorization(secret)
+        authorization = await authorize(services, record) if record else Fixed(destination.authorization(secret))
+    except AttemptFailed as failure:
+        return without_credential(failure), ()
+    recorder = AuditedTest(services.ledger, services.vault, record)
+    try:
         async with services.open_http(destination, authorization, recorder) as http:
-            steps += await destination.reach(http)
-            reached = all(step.ok is not False for step in steps)
-            if reached:
-                steps += await destination.rights(http, destination.needs(None))
-    except AfterwordError as error:
-        steps.append(ConnectionStep(name="connection", ok=False, detail=str(error)))
-    # A right that is missing in the configured space or project stops the jobs for that alone: they end with those words.
-    if reached and record is not None and await services.directory.recover(record, actor):
-        log.warning("destination %s passed its test: its jobs go on", record.name)
-    return ConnectionReport(steps=tuple(steps))
+            look = await reach(destination, http)
+            return look, await rights(destination, http, destination.needs(None)) if look.passed else ()
+    except AttemptFailed as failure:
+        return not_opened(destination, failure), ()

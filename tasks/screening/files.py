@@ -1,4 +1,4 @@
-"""What an attached file says: its text in whatever charset, and the texts inside archives and office files.
+"""What an attached file says: its text in whatever charset, and the texts inside archives, office files and PDFs.
 
 Bounded: an archive is unpacked up to `UNPACKED_BYTES` and `DEPTH` deep; what is larger, locked or of an unknown form is unreadable.
 A picture holds no text to screen but what stands in its metadata.
@@ -19,9 +19,13 @@ from typing import IO, cast
 
 from charset_normalizer import from_bytes
 
+from tasks.screening.pdf import UnreadablePdf, said_in
+
 UNPACKED_BYTES = 32_000_000
 ENTRIES = 500
 DEPTH = 3
+_PDF = b"%PDF-"
+_ARCHIVES = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
 _SAMPLE = 64_000  # bytes that a charset is told from
 _PICTURES = (
     b"\x89PNG\r\n\x1a\n",
@@ -61,11 +65,7 @@ class _Unreadable(Exception):
 
 def said_by(content: bytes) -> Said:
     """What the file says; `readable` is False where some of it can't be told."""
-    if (
-        not content.startswith((b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
-        and not _is_picture(content)
-        and (found := _decoded(content))
-    ):
+    if not content.startswith((*_ARCHIVES, _PDF)) and not _is_picture(content) and (found := _decoded(content)):
         text, charset = found
         return Said((text,), charset)
     texts: list[str] = []
@@ -73,6 +73,7 @@ def said_by(content: bytes) -> Said:
         texts.extend(_inside(content, _Budget(), 0))
     except (
         _Unreadable,
+        UnreadablePdf,
         OSError,
         EOFError,
         ValueError,
@@ -87,18 +88,26 @@ def said_by(content: bytes) -> Said:
     return Said(tuple(texts))
 
 
+def is_packed(content: bytes) -> bool:
+    """Whether a file may hold far more than its size says: an archive, an office file or a PDF."""
+    return content.startswith((*_ARCHIVES, _PDF)) or content[257:262] == b"ustar"
+
+
 @dataclass
 class _Budget:
     left: int = UNPACKED_BYTES
     entries: int = ENTRIES
 
     def read(self, stream: IO[bytes]) -> bytes:
-        self.entries -= 1
-        content = stream.read(self.left + 1)
-        self.left -= len(content or b"")
+        content = stream.read(self.left + 1) or b""
+        self.spend(len(content))
+        return content
+
+    def spend(self, size: int, *, entries: int = 1) -> None:
+        self.entries -= entries
+        self.left -= size
         if self.left < 0 or self.entries < 0:
             raise _Unreadable
-        return content or b""
 
 
 def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
@@ -111,6 +120,13 @@ def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
     elif content.startswith(b"\x1f\x8b"):
         with gzip.open(io.BytesIO(content)) as unzipped:
             yield from _inside(budget.read(cast("IO[bytes]", unzipped)), budget, depth + 1)
+    elif content.startswith(_PDF):
+        for part in said_in(content):
+            budget.spend(len(part), entries=isinstance(part, bytes))
+            if isinstance(part, str):
+                yield part
+            else:
+                yield from _inside(part, budget, depth + 1)
     elif content.startswith(b"\xfd7zXZ"):
         with lzma.open(io.BytesIO(content)) as unpacked:
             yield from _inside(budget.read(unpacked), budget, depth + 1)
@@ -167,7 +183,7 @@ def _decoded(content: bytes) -> tuple[str, str] | None:
             content.decode("utf-8", "ignore").isascii() is False and _mostly(content)
         ):
             return content.decode("utf-8", "replace"), "utf-8"
-    if content.startswith(b"%PDF") or _controls(content[:_SAMPLE]):
+    if content.startswith(_PDF) or _controls(content[:_SAMPLE]):
         return None
     best = from_bytes(content[:_SAMPLE]).best()
     charset = best.encoding if best else "latin-1"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 
 from stdnum import iban, luhn
 
+from tasks.screening.before import Before
 from tasks.screening.finding import Finding
 from tasks.screening.view import compiled
 
@@ -33,38 +35,58 @@ _SSN_CONTEXT = re.compile(
     r"\b(?:ssn|ssns|social[ -]security|social[ -]sec|sozialversicherung|tax[ -]?id|taxpayer)\b", re.IGNORECASE
 )
 _IN_URL = re.compile(r"(?:://|www\.)[^\s?]*$")
+_DIGIT = re.compile(rb"\d")
+_NO_DIGIT = re.compile(r"\D")
+_WITHOUT_GAPS = str.maketrans("", "", " -")
+_AS_DIGITS = {ord("A") + number: str(10 + number) for number in range(26)}
 
 
-def card(value: str, context: str) -> int:
-    """The length of the payment card number that `value` begins with: by issuer (ISO/IEC 7812), length and check digit,
-    never in a URL's path; 0 where there is none.
-    """
-    grouped = _GROUPED.match(value)
-    shown = grouped.group() if grouped else _PLAIN_CARD.match(value)
-    if shown is None:
-        return 0
-    shown = shown if isinstance(shown, str) else shown.group()
-    digits = re.sub(r"\D", "", shown)
-    if len(set(digits)) == 1 or not luhn.is_valid(digits):
-        return 0
-    named = bool(_CARD_CONTEXT.search(context))
-    if not (_CARD.fullmatch(digits) or named):
-        return 0
-    if _IN_URL.search(context) or (not named and not grouped and _NO_CARD.search(context)):
-        return 0
-    return len(shown)
+class Cards:
+    """Payment card numbers in one text, asked for from its start to its end."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._named = Before(text, _CARD_CONTEXT)
+
+    def find(self, at: int, value: str) -> int:
+        """The length of the number at `at`, which `value` begins with: by issuer (ISO/IEC 7812), length and check digit, never
+        in a URL's path; 0 where there is none.
+        """
+        grouped = _GROUPED.match(value)
+        shown = grouped or _PLAIN_CARD.match(value)
+        if shown is None:
+            return 0
+        digits = _NO_DIGIT.sub("", shown.group())
+        named = self._named.end(at) is not None
+        if not (named or _CARD.fullmatch(digits)) or len(set(digits)) == 1 or not luhn.is_valid(digits):
+            return 0
+        if _IN_URL.search(self._text, max(at - 60, 0), at):
+            return 0
+        if not named and not grouped and _NO_CARD.search(self._text, max(at - 30, 0), at):
+            return 0
+        return shown.end()
 
 
-def ssn(value: str, context: str) -> int:
-    """The length of the US social security number that `value` begins with: one that can have been issued, with dashes
-    or named as one; 0 where there is none.
-    """
-    found = _DASHED_SSN.match(value) or (_ANY_SSN.match(value) if _SSN_CONTEXT.search(context) else None)
-    if not found or context.endswith(("-", "+", ".", "/")):
-        return 0
-    digits = re.sub(r"\D", "", found.group())
-    area, group, serial = digits[:3], digits[3:5], digits[5:]
-    return found.end() if area not in ("000", "666") and area < "900" and group != "00" and serial != "0000" else 0
+class SocialNumbers:
+    """US social security numbers in one text, asked for from its start to its end."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._named = Before(text, _SSN_CONTEXT)
+
+    def find(self, at: int, value: str) -> int:
+        """The length of the number at `at`, which `value` begins with: one that can have been issued, with dashes or named as
+        one; 0 where there is none.
+        """
+        found = _DASHED_SSN.match(value) or _ANY_SSN.match(value)
+        if not found or self._text.endswith(("-", "+", ".", "/"), 0, at):
+            return 0
+        if found.re is _ANY_SSN and self._named.end(at) is None:
+            return 0
+        digits = _NO_DIGIT.sub("", found.group())
+        area, group, serial = digits[:3], digits[3:5], digits[5:]
+        issued = area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
+        return found.end() if issued else 0
 
 
 def iban_length(value: str) -> int:
@@ -73,10 +95,17 @@ def iban_length(value: str) -> int:
         if (
             value[end - 1] not in " -"
             and (end == len(value) or value[end] in " -")
+            and _divides(value[:end])
             and iban.is_valid(value[:end], check_country=False)
         ):
             return end
     return 0
+
+
+def _divides(value: str) -> bool:
+    """Whether the check digits (ISO 7064, MOD 97-10) are right: what the library finds out as well, later."""
+    number = value.translate(_WITHOUT_GAPS)
+    return int((number[4:] + number[:4]).translate(_AS_DIGITS)) % 97 == 1
 
 
 # Identity numbers of persons that python-stdnum can check: those of the largest countries, and of Europe.
@@ -96,8 +125,9 @@ _CONTEXT = (
     r"nit|sin|social insurance|bsn|burgerservicenummer|rijksregister\w*|personnummer|f\xf8dselsnummer|fodselsnummer|cpr|hetu|henkil\xf6tunnus|cnp|tfn|tax file|nric|rut|mst|"
     r"cccd|cmnd|rntrc|itin|atin|ptin|tin|ssn|ahv|sozialversicherungs\w*|tax ?(?:payer)?(?:[ -]?(?:id|identification|number|no))|"
     r"(?:national|identity|identification|citizen|personal|resident|id)[ -]?(?:identity|identification|id|insurance|tax|code|card|registration)?[ -]?(?:id|card|number|no|nr|code)\b|"
-    r"national[ -]id\w*|identity|passport|id[ -]?(?:card|number|no)|citizenship|ric|personal id|government id)\b|[\xff]{2,})[^\n]{0,40}$"
+    r"national[ -]id\w*|identity|passport|id[ -]?(?:card|number|no)|citizenship|ric|personal id|government id)\b|[\xff]{2,})"
 )
+_WITHIN = 40  # characters between what names a number and the number
 _CANDIDATE = r"\b(?:[A-Z]{1,6}[ ./-]?)?[0-9](?:[ ./-]?[0-9A-Za-z]){4,22}\b"
 
 
@@ -116,7 +146,7 @@ def is_identity(value: str) -> bool:
 _MENTIONED = (
     r"(?i)(?:\bid\b|identi|national|aadha|voter|epic|\bpan\b|cpf|curp|rfc|\bnik\b|ktp|npwp|cnic|\binn\b|number|kimlik|tckn|vkn|steuer|idn|ausweis|nhs|nino|insur|utr|insee|"
     r"\bnir\b|s[\xe9e]curit|fiscal|dni|\bnie\b|\bnif\b|rrn|resident|pesel|\bnip\b|cui[tl]|dula|\bnit\b|\bsin\b|bsn|burger|rijks|nummer|cpr|hetu|cnp|tfn|tax|nric|\brut\b|\bmst\b|"
-    r"cccd|cmnd|rntrc|itin|\btin\b|passport|citizen|tunnus|\xff\xff)"
+    r"cccd|cmnd|rntrc|itin|\btin\b|passport|citizen|tunnus|\xff{2,})"
 )
 # So many are checked in one text; what is named as one behind that is taken for one: no text takes long.
 CHECKED = 400
@@ -126,20 +156,41 @@ def in_context(raw: bytes, text: str) -> Iterator[Finding]:
     """National identity numbers that are named as such within the forty characters before them."""
     last = -1
     left = CHECKED
+    names = _Names(raw)
     for mention in compiled(_MENTIONED).finditer(raw):
-        if mention.end() <= last:
+        behind = mention.end()
+        if behind <= last:
             continue
-        line = raw.find(b"\n", mention.end())
-        stop = min(mention.end() + 100, line if line >= 0 else len(raw))
-        for found in compiled(_CANDIDATE).finditer(raw, max(mention.end(), last), stop):
+        line = raw.find(b"\n", behind, behind + 100)
+        stop = line if line >= 0 else min(behind + 100, len(raw))
+        if not _DIGIT.search(raw, behind, stop):
+            continue
+        for found in compiled(_CANDIDATE).finditer(raw, max(behind, last), stop):
             start, end = found.span()
-            if left > 0 and not compiled(_CONTEXT).search(raw[max(start - 60, 0) : start]):
+            if left > 0 and not names.before(start):
                 continue
             left -= 1
             length = _identity_length(text[start:end], listed=left < 0)
             if length:
                 last = start + length
                 yield Finding("NationalId", start, last, "high", "personal")
+
+
+class _Names:
+    """Where a text names such numbers, found in one pass once somebody asks."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._ends: list[int] | None = None
+
+    def before(self, at: int) -> bool:
+        """Whether a number at this place is named, in its line."""
+        if self._ends is None:
+            self._ends = [found.end() for found in compiled(_CONTEXT).finditer(self._raw)]
+        place = bisect_right(self._ends, at)
+        if place == 0 or at - (end := self._ends[place - 1]) > _WITHIN:
+            return False
+        return self._raw.find(b"\n", end, at) < 0
 
 
 def _identity_length(value: str, *, listed: bool) -> int:

@@ -15,6 +15,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote
 
 from tasks.screening.view import INVISIBLE, compiled, view
@@ -79,6 +80,10 @@ class _Writer:
         if end > start:
             assert self._reading.before is not None  # noqa: S101 - a writer's reading has one
             self._add(self._reading.before.text[start:end], (start, end, True))
+
+    def replace(self, plain: str, start: int) -> None:
+        """`plain` in the place of as many characters from `start` on, each for its own."""
+        self._add(plain, (start, start + len(plain), True))
 
     def put(self, plain: str, start: int, end: int) -> None:
         """`plain` in the place of the characters from `start` to `end`: any part of it stands for all of them."""
@@ -156,8 +161,17 @@ def _surroundings(text: str, raw: bytes) -> Iterator[tuple[int, int]]:
 
 def _compose(writer: _Writer, run: str, start: int) -> None:
     """A run of characters beyond ASCII, in NFKC and without invisible ones."""
-    for offset, char in enumerate(run, start):
-        writer.put("" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char), offset, offset + 1)
+    plain = list(map(_composed, run))
+    if all(len(one) == 1 for one in plain):
+        writer.replace("".join(plain), start)
+        return
+    for offset, one in enumerate(plain, start):
+        writer.put(one, offset, offset + 1)
+
+
+@lru_cache(maxsize=4096)
+def _composed(char: str) -> str:
+    return "" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char)
 
 
 def _plain(piece: str) -> str:

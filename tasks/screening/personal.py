@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tasks.screening import identities
 from tasks.screening.addresses import ipv4_kind, ipv6_kind, is_mac
-from tasks.screening.finding import Category, Finding, Severity
+from tasks.screening.finding import Category, Finding
 from tasks.screening.phones import Phones
 from tasks.screening.view import compiled
 
@@ -44,14 +44,15 @@ _VERSION = re.compile(
 )
 _MORE_PARTS = re.compile(rb"\.\d|-[A-Za-z]|[+]\d|\w")
 SHORTEST, LONGEST = 8, 40  # characters of one number
-_MOMENT = re.compile(
+_MOMENT = (
     r"(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.][0-3]?\d(?!\d)|\d{1,3}(?:\.\d{1,3}){3}(?!\d)|[0-3]?\d[/.-][0-3]?\d[/.-](?:19|20)\d\d(?!\d)|"
     r"1[5-9]\d{8}(?:\d{3}){0,3}(?!\d)|20[0-3]\d{5}(?:\d{6})?(?!\d)"
 )
-_SMALL = re.compile(r"[1-9]\d?(?!\d)(?! ?\()")
-_DIGITS = re.compile(r"[+(]*\d+")
-_HEAD = re.compile(rb"[+(]*\d+[ ).\-/]*")
-_SEPARATORS = re.compile(rb"[ ).\-/]*")
+_SMALL = r"[1-9]\d?(?!\d)(?! ?\()"
+_SEPARATORS = r"[ ).\-/]*"
+_OTHER = re.compile(rf"(?:(?:{_MOMENT}|{_SMALL}){_SEPARATORS}){{1,200}}")
+_GROUP = re.compile(rf"[+(]*\d+{_SEPARATORS}")
+_GAP = re.compile(_SEPARATORS)
 _PERSONAL: Category = "personal"
 
 
@@ -117,40 +118,44 @@ def _address(kind: str, name: str, start: int, end: int) -> Finding:
 
 def _numbers(raw: bytes) -> Iterator[Finding]:
     """Cards, phones and social security numbers among the runs of digits; account numbers among letters and digits."""
-    phones = Phones()
+    runs = _Runs(raw)
     for found in compiled(NUMBER).finditer(raw):
-        start, end = found.span()
-        yield from _number(raw, start, end, phones)
+        yield from runs.numbers(*found.span())
     for found in compiled(IBAN).finditer(raw):
         start = found.start()
         if length := identities.iban_length(found.group().decode("latin-1")):
             yield Finding("IBAN", start, start + length, "high", _PERSONAL)
 
 
-def _number(raw: bytes, start: int, end: int, phones: Phones) -> Iterator[Finding]:
-    """What stands in one run of digits and separators, which may hold many numbers one after the other."""
-    before, behind = raw[max(start - 1, 0) : start], raw[end : end + 1]
-    finders: tuple[tuple[str, Severity, Callable[[str, str], int]], ...] = (
-        ("CreditCard", "high", identities.card),
-        ("SSN", "high", identities.ssn),
-        ("Phone", "medium", phones.find),
-    )
-    at = start
-    if before.isalpha() or before in (b"_", b"#"):  # the end of a word such as `v2` or `#1234`
-        at += _HEAD.match(raw, start, end).end() - start  # type: ignore[union-attr]
-    if behind.isalpha() or behind == b"_":  # the beginning of one
-        end = start + len(raw[start:end].rstrip(b"0123456789"))
-    while end - at >= SHORTEST:
-        value = raw[at : min(at + LONGEST, end)].decode("latin-1")
-        if other := _MOMENT.match(value) or _SMALL.match(value):
-            at += other.end()
-        else:
-            context = raw[max(at - 60, 0) : at].decode("latin-1")
-            for name, severity, find in finders:
-                if found := find(value, context):
-                    yield Finding(name, at, at + found, severity, _PERSONAL)
-                    at += found
-                    break
+class _Runs:
+    """The runs of digits and separators in a text, one after the other; each may hold many numbers."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._text = raw.decode("latin-1")
+        self._cards = identities.Cards(self._text)
+        self._socials = identities.SocialNumbers(self._text)
+        self._phones = Phones(self._text)
+
+    def numbers(self, start: int, end: int) -> Iterator[Finding]:
+        """What stands in the run between these places."""
+        text, at = self._text, start
+        before, behind = text[max(start - 1, 0) : start], text[end : end + 1]
+        if before.isalpha() or before in ("_", "#"):  # the end of a word such as `v2` or `#1234`
+            at = _GROUP.match(text, start, end).end()  # type: ignore[union-attr]
+        if behind.isalpha() or behind == "_":  # the beginning of one
+            end = start + len(text[start:end].rstrip("0123456789"))
+        while end - at >= SHORTEST:
+            if other := _OTHER.match(text, at, end):
+                at = other.end()
+                continue
+            value = text[at : min(at + LONGEST, end)]
+            if length := self._cards.find(at, value):
+                yield Finding("CreditCard", at, at + length, "high", _PERSONAL)
+            elif length := self._socials.find(at, value):
+                yield Finding("SSN", at, at + length, "high", _PERSONAL)
+            elif length := self._phones.find(at, value):
+                yield Finding("Phone", at, at + length, "medium", _PERSONAL)
             else:
-                at += _DIGITS.match(value).end()  # type: ignore[union-attr]
-        at += _SEPARATORS.match(raw[at : at + 8]).end()  # type: ignore[union-attr]
+                at = _GROUP.match(text, at, end).end()  # type: ignore[union-attr]
+                continue
+            at = _GAP.match(text, at + length, end).end()  # type: ignore[union-attr]

@@ -6,23 +6,27 @@ import re
 
 import phonenumbers
 
+from tasks.screening.before import Before
+
+_WITHIN = 40  # characters between what names a number and the number
 # Checking a number against every plan takes some 50 µs. A text with more than this many is one long list of them: the
 # rest is taken for what it looks like, so that no text takes longer than a second or two.
 CHECKED = 4000
 _CONTEXT = re.compile(
     r"\b(?:phone|tel|telephone|tele|mobile|mob|cell|cellphone|call|calls|called|calling|fax|whatsapp|sms|text|contact|dial|reach|hotline|ring|pager|"
-    r"handy|telefon|tlf|t[\xe9e]l[\xe9e]phone|m[\xf3o]vil|celular|telefone|landline|extension|number|numbers|ph|mob\.|on-call)\b[^\n]{0,40}$",
+    r"handy|telefon|tlf|t[\xe9e]l[\xe9e]phone|m[\xf3o]vil|celular|telefone|landline|extension|number|numbers|ph|mob\.|on-call)\b",
     re.IGNORECASE,
 )
 _OTHER_NUMBER = re.compile(
     r"\b(?:order|ticket|invoice|case|serial|tracking|account|acct|build|run|job|request|id|ids|commit|version|part|model|incident|issue|bug|pr|card|routing|"
-    r"epoch|timestamp|port|pid)s?(?: (?:number|no|id))?\W{0,4}$",
+    r"epoch|timestamp|port|pid)s?(?: (?:number|no|id))?",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"(?:19|20)\d\d[-/. ](?:0?[1-9]|1[0-2])[-/. ]\d|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d")
 _AMERICAN = re.compile(r"(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}|1[ .-]\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
 _NATIONAL = re.compile(r"0[1-9](?:[ .]\d\d){4}|\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}")
 _DOUBLE_ZERO = re.compile(r"00[1-9]")
+_NO_WORDS = re.compile(r"\W{0,4}")
 _NO_DIGITS = re.compile(r"\D")
 _GAP = re.compile(r"[ ()./-]+")
 _ZERO = ("FR", "GB", "DE", "AU", "IT", "IN")
@@ -70,14 +74,17 @@ _REGIONS = (
 
 
 class Phones:
-    """Finds the numbers of one text."""
+    """Telephone numbers in one text, asked for from its start to its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._named = Before(text, _CONTEXT)
+        self._others = Before(text, _OTHER_NUMBER)
         self._left = CHECKED
 
-    def find(self, value: str, context: str) -> int:
-        """The length of the telephone number that `value`, a run of digits and separators, begins with; 0 without one."""
-        if context.endswith(("/", "=", ".", "-")) or _DATE.match(value) or _OTHER_NUMBER.search(context):
+    def find(self, at: int, value: str) -> int:
+        """The length of the number at `at` that `value`, a run of digits and separators, begins with; 0 without one."""
+        if self._text.endswith(("/", "=", ".", "-"), 0, at) or _DATE.match(value) or self._is_other(at):
             return 0
         lead = value.lstrip("(")
         if lead.startswith("+") or _DOUBLE_ZERO.match(lead):
@@ -93,7 +100,12 @@ class Phones:
             and (found := self._longest(national.group(), _ZERO))
         ):
             return found
-        return self._longest(value, _REGIONS) if _CONTEXT.search(context) else 0
+        return self._longest(value, _REGIONS) if self._named.in_line(at, _WITHIN) else 0
+
+    def _is_other(self, at: int) -> bool:
+        """Whether what stands right before the number says that it is another one, such as an order's."""
+        end = self._others.end(at)
+        return end is not None and _NO_WORDS.fullmatch(self._text, end, at) is not None
 
     def _longest(self, value: str, regions: tuple[str | None, ...]) -> int:
         """The length of the number with all its groups, or without those behind it that don't belong to it."""

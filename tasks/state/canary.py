@@ -12,12 +12,16 @@ from tasks.state.journal import unavailable
 from tasks.state.vault import Vault
 
 FORMER = "afterword"  # as version 0.1 sang it, which signed no records
-SONG = "afterword, signed"
+SIGNED = "afterword, signed"  # as version 0.2 sang it, which signed destinations and API keys
+SONG = "afterword, signed, with its jobs"
+BESIDE_MS = 24 * 3600_000  # for so long after an upgrade, processes of the version before may submit jobs
 
 
-async def check_keys(redis: Redis, vault: Vault, prefix: str) -> bool:
-    """Leave a canary at first use; afterwards raise `KeyTrouble` where it doesn't open. True where it says that what is
-    stored was signed: one of version 0.1 says that it wasn't yet, and nobody without a key can make such a one.
+async def check_keys(redis: Redis, vault: Vault, prefix: str) -> str:
+    """Leave a canary at first use and return its song; afterwards raise `KeyTrouble` where it doesn't open.
+
+    The song says what of the stored records was signed: `FORMER`, `SIGNED` or `SONG`, and after an upgrade since when. Nobody
+    without a key can make one.
 
     Nothing is written where one is there already: who starts while Redis takes no writes can still read, and wait.
     Raises `StateUnavailable` where Redis can't be read, or can't take the first one.
@@ -31,7 +35,7 @@ async def check_keys(redis: Redis, vault: Vault, prefix: str) -> bool:
     except (RedisError, OSError) as error:
         raise unavailable(error) from None
     try:
-        return vault.open(record.decode(), purpose="canary", owner=prefix) != FORMER
+        return vault.open(record.decode(), purpose="canary", owner=prefix)
     except KeyTrouble as trouble:
         raise KeyTrouble(
             "The key ring doesn't fit this Redis: what is stored there was sealed with another key.",
@@ -40,10 +44,18 @@ async def check_keys(redis: Redis, vault: Vault, prefix: str) -> bool:
         ) from trouble
 
 
-async def renew(redis: Redis, vault: Vault, prefix: str) -> None:
-    """Have the canary say that what is stored is signed; raises `StateUnavailable`."""
+def unsigned_until_ms(song: str) -> int:
+    """Until when a job without a signature may be one of the version before (epoch milliseconds); 0: it can't."""
+    since = song.removeprefix(SONG).strip()
+    return int(since) + BESIDE_MS if since.isdecimal() else 0
+
+
+async def renew(redis: Redis, vault: Vault, prefix: str, now_ms: int) -> str:
+    """Have the canary say that what is stored is signed since now; returns its song. Raises `StateUnavailable`."""
+    song = f"{SONG} {now_ms}"
     client: Any = redis
     try:
-        await client.set(f"{prefix}:canary", vault.seal(SONG, purpose="canary", owner=prefix))
+        await client.set(f"{prefix}:canary", vault.seal(song, purpose="canary", owner=prefix))
     except (RedisError, OSError) as error:
         raise unavailable(error) from None
+    return song

@@ -10,9 +10,11 @@ from typing import Any, Literal
 from pydantic import Field
 from redis.asyncio import Redis
 
-from tasks.destinations import AnySettings, check_address, parse_settings
+from tasks.credentials.kinds import Renewable
+from tasks.credentials.secret import as_stored, needs_secret, parts_for
+from tasks.destinations import AnySettings, check_settings, parse_settings
 from tasks.errors import KeyTrouble, Refused
-from tasks.model import Frozen
+from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
@@ -51,12 +53,12 @@ class Directory:
         self._parsed: dict[str, tuple[str, AnySettings]] = {}
 
     async def set(self, name: str, settings: AnySettings, secret: str | None, actor: str) -> DestinationRecord:
-        """Store a destination. Without a secret the stored one stays, as long as it would go to the same host.
+        """Store a destination. Without a secret the stored one stays, as long as it would go to the same place.
 
-        Raises `Refused` for an address that no request could go to, and where another kind of destination has the name:
+        Raises `Refused` for a secret that this kind of credential can't be made of, for an address that no request could go to, and where another kind of destination has the name:
         its jobs would wait for what they can't be delivered to.
         """
-        check_address(settings)
+        check_settings(settings)
         before = await self.get(name)
         if before and before.settings.kind != settings.kind:
             raise Refused(
@@ -64,14 +66,10 @@ class Directory:
                 code="kind_changes",
                 advice=f"Choose another name, or remove it first: `afterword destination remove {name}`.",
             )
-        if secret is None and before and before.has_credential:
-            if before.settings.origin != settings.origin:
-                raise Refused(
-                    f"The address of {name} changes, and its stored credential belongs to the old one.",
-                    code="credential_bound",
-                    advice="Give the secret again.",
-                )
-            secret = self.secret(before)
+        if secret is not None:
+            secret = as_stored(settings.auth, secret)
+        elif before and before.has_credential and (secret := self.secret(before)) is not None:
+            _check_same_place(name, before.settings, settings)
         return await self._store(name, settings, secret, before, actor)
 
     async def _store(
@@ -177,7 +175,7 @@ class Directory:
             name=name,
             settings=settings,
             revision=number(raw.get("revision")),
-            has_credential=known.has_secret if known else "secret" in raw,
+            has_credential=(known.has_secret if known else "secret" in raw) or not needs_secret(settings.auth),
             stored=raw,
             doubt=doubt,
             **_state(raw),
@@ -264,12 +262,16 @@ class Directory:
         """
         if record.doubt is not None:
             raise record.doubt.trouble()
-        return self._signer.whole(record.name, record.stored).secret if record.has_credential else None
+        return self._signer.whole(record.name, record.stored).secret
 
     async def remove(self, name: str, actor: str) -> None:
         """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
         await self.require(name)
-        args = {"remove": [f"destination:{name}", f"traffic:{name}"], "take": {"destinations": name}, "wake": True}
+        args = {
+            "remove": [f"destination:{name}", f"traffic:{name}", f"grant:{name}"],
+            "take": {"destinations": name},
+            "wake": True,
+        }
         await self._journal.commit("lua/record", args, Event.DESTINATION_REMOVED, destination=name, actor=actor)
 
     async def pause(self, name: str, actor: str) -> DestinationRecord:
@@ -310,6 +312,10 @@ class Directory:
         """A test that `suspect` asked for has ended."""
         await self._limiter.tested(record.name, passed=passed)
 
+    async def report(self, record: DestinationRecord, report: ConnectionReport, actor: str) -> None:
+        """Keep what a connection test of exactly these settings found: the destination's standing follows from it."""
+        await self._limiter.report(record.name, record.revision, report, actor)
+
     async def recover(self, record: DestinationRecord, actor: str) -> bool:
         """End a suspension because a test of exactly these settings passed; True where it ended."""
         seen = ("suspended", record.revision)
@@ -330,6 +336,30 @@ class Directory:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"
+
+
+def _check_same_place(name: str, before: AnySettings, settings: AnySettings) -> None:
+    """Raise `Refused` where a stored secret would go elsewhere than it was given for, or as something else."""
+    if _logging_in(before) != _logging_in(settings):
+        raise Refused(
+            f"The way in which {name} logs in changes, and its stored secret belongs to the old one.",
+            code="credential_bound",
+            advice="Give the secret again.",
+        )
+    if before.origin != settings.origin:
+        raise Refused(
+            f"The address of {name} changes, and its stored credential belongs to the old one.",
+            code="credential_bound",
+            advice="Give the secret again.",
+        )
+
+
+def _logging_in(settings: AnySettings) -> object:
+    """What decides where a secret goes and as what."""
+    auth = settings.auth
+    if not isinstance(auth, Renewable):
+        return parts_for(auth), auth and auth.type
+    return auth.type, auth.client_id, settings.endpoints.token_url
 
 
 def _text_of(stored: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -6,6 +6,8 @@ the transition and the head stand or fall together. Entries of one process go ou
 script refuses its transition the entry stays out, and those behind it are signed again.
 
 A connection that breaks mid-pipeline leaves no doubt either: the head says which entries were taken.
+
+A ledger that went back in time refuses every transition; the one that raises the flag (look first) goes before them then.
 """
 
 from __future__ import annotations
@@ -27,11 +29,18 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
+from tasks.state.audit.checkpoint import Checkpoint
 from tasks.state.audit.entries import Event, sign
+from tasks.state.audit.heads import position
+from tasks.state.audit.opening import opened, standing
+from tasks.state.audit.verification import Own
 from tasks.state.clock import Clock
+from tasks.state.memory import Memory, arguments
+from tasks.state.newest import Newest
 from tasks.state.vault import Vault
 
 GROUP = 64
+WENT_BACK = "look_first/went_back"
 T = TypeVar("T")
 REPLICA_LIMIT_MS = 3000
 OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
@@ -82,16 +91,24 @@ def load(name: str) -> str:
 
 @dataclass
 class Chain:
-    """Where this process's chain stands: the number and MAC of the last entry that Redis took."""
+    """Where this process's chain stands: the number, MAC and time of the last entry that Redis took. `after` is the chain
+    that this process wrote before, where Redis lost that.
+    """
 
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
     seq: int = 0
     mac: str = ""
+    at_ms: int = 0
+    after: tuple[str, int, int] | None = None
 
     @property
     def head(self) -> str:
         """The head as the script compares it; empty before the first entry."""
         return f"{self.seq}:{self.mac}" if self.seq else ""
+
+    def restarted(self) -> Chain:
+        """The chain to write where Redis knows another head: it says which entry was written last."""
+        return Chain(after=(self.name, self.seq, self.at_ms) if self.seq else self.after)
 
 
 class Journal:
@@ -109,10 +126,12 @@ class Journal:
         *,
         replicas: int = 0,
         clock: Clock | None = None,
+        memory: Memory | None = None,
         answer_s: float | None = None,
     ) -> None:
         self._replicas = replicas
         self._answer_s = answer_s
+        self.memory = memory or Memory(Newest(), "")
         self._redis = redis
         self.vault = vault
         self.prefix = prefix
@@ -125,8 +144,7 @@ class Journal:
     async def commit(self, script: str, args: Mapping[str, Any], event: Event, **data: Any) -> Reply:
         """Run `script` and append `event`; `data` is what the audit shows (never a body or a secret)."""
         loop = asyncio.get_running_loop()
-        text = json.dumps({k: v for k, v in data.items() if v is not None}, separators=(",", ":"), sort_keys=True)
-        pending = Pending(script, args, event, text, loop.create_future())
+        pending = Pending(script, args, event, _text(data), loop.create_future())
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
             self._flusher = loop.create_task(self._flush())
@@ -137,6 +155,15 @@ class Journal:
             if pending in self._queue:
                 self._queue.remove(pending)
             raise unavailable(RedisTimeoutError()) from None
+
+    def known(self) -> dict[str, Any]:
+        """What a heartbeat compares with the ledger: the newest entry that was seen, and this process's own."""
+        return {"seen": self.memory.seen, "chain": self._chain.name, "entry": self._chain.seq}
+
+    async def went_back(self) -> None:
+        """Raise the flag: the ledger is older than what this process has seen."""
+        facts = self.memory.lose(self._chain.at_ms)
+        self._told(await self.commit(WENT_BACK, arguments(facts), Event.WENT_BACK, **facts))
 
     async def query(self, script: str, args: Mapping[str, Any]) -> Any:
         """Run a script that writes no audit entry."""
@@ -149,6 +176,17 @@ class Journal:
             return await self._evaluate(self._redis, script, "", args)
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
+
+    def own(self) -> Own | None:
+        """What this process knows of its own chain; None before its first entry."""
+        chain = self._chain
+        return Own(chain.name, chain.head, chain.at_ms) if chain.seq else None
+
+    async def confirmed(self) -> bool:
+        """Whether the replicas that are asked for have everything that was written before this call."""
+        pipeline = self._redis.pipeline(transaction=False)
+        self._ask_replicas(pipeline)
+        return not self._replicas or self._too_few(await pipeline.execute(raise_on_error=False)) is None
 
     async def server_ms(self) -> int:
         """The Redis server's clock, in milliseconds since the epoch, as it says now; raises `StateUnavailable`."""
@@ -193,15 +231,23 @@ class Journal:
 
     async def _send(self, group: list[Pending]) -> list[Pending]:
         """One pipeline; returns those that have to be signed again."""
+        group = sorted(group, key=lambda pending: pending.script != WENT_BACK)  # nothing else passes before it
+        if self.memory.loss and group[0].script != WENT_BACK:
+            group = [self._first_of_all(self.memory.loss), *group]
         await self._prepare({pending.script for pending in group})
+        telling = group[0].event is Event.WENT_BACK  # what comes behind it needn't say it again
         pipeline = self._redis.pipeline(transaction=False)
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
+        seen = None if seq else await standing(self._redis, self.prefix)
         for pending in group:
             seq += 1
             pending.at_ms, pending.seq = self.clock.now_ms(), seq
-            entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, pending.data, previous=mac)
+            if pending.event is Event.WENT_BACK and self.memory.loss:
+                pending.data = _text(self.memory.loss)
+            data = opened(pending.data, seen, self._chain.after) if seen and seq == 1 else pending.data
+            entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, data, previous=mac)
             pending.mac = mac = entry["mac"]
-            entry["prev"] = head
+            entry |= {"prev": head} if telling else {"prev": head, "seen": self.memory.seen}
             head = f"{seq}:{mac}"
             await self._evaluate(pipeline, pending.script, json.dumps(entry), pending.args)
         self._ask_replicas(pipeline)
@@ -222,18 +268,26 @@ class Journal:
         With `trouble` the transitions stand on the primary alone: callers hear that, because a failover would undo
         what they are about to rely on.
         """
-        broken = any(not isinstance(reply, Exception) and reply[0] == b"chain" for reply in replies)
+        refusals = {reply[0] for reply in replies if not isinstance(reply, Exception)}
+        broken = b"chain" in refusals
+        if b"older" in refusals:
+            self.memory.lose(self._chain.at_ms)
         head = await self._known_head() if broken else ""
         # A client that sent the pipeline twice sees "chain" for entries that its first try had brought in.
         taken = _index_of(group, head)
         again: list[Pending] = []
+        # Nothing passes before it is told that the ledger went back; where Redis doesn't take that, nobody waits for it here.
+        first = replies[0] if group[0].script == WENT_BACK else None
+        untold = first if isinstance(first, Exception) and not isinstance(first, NoScriptError) else None
         for index, (pending, reply) in enumerate(zip(group, replies, strict=True)):
             if not isinstance(reply, Exception) and reply[0] == b"chain" and index <= taken:
                 self._accept(pending)
-            elif isinstance(reply, NoScriptError) or (not isinstance(reply, Exception) and reply[0] == b"chain"):
+            elif isinstance(reply, NoScriptError) or (
+                not isinstance(reply, Exception) and reply[0] in (b"chain", b"older") and not untold
+            ):
                 again.append(pending)
-            elif isinstance(reply, Exception):
-                self._resolve(pending, unavailable(reply))
+            elif isinstance(reply, Exception) or untold:
+                self._resolve(pending, unavailable(untold or reply))
             else:
                 status, reason, detail, data = _parts(reply)
                 if status == "ok":
@@ -241,14 +295,40 @@ class Journal:
                 else:
                     self._resolve(pending, Reply(status, reason, detail, data=data))
         if broken and again and head != self._chain.head:
-            self._chain = Chain()  # Redis knows another head: it was restored or emptied; begin a new chain
+            if position(head) < self._chain.seq and not await self._trimmed():
+                lost = self._chain
+                self.memory.lose(lost.at_ms, chain=lost.name, entry=lost.seq, found=position(head))
+            self._chain = self._chain.restarted()  # Redis knows another head: begin a new chain
         return again
+
+    def _first_of_all(self, loss: Mapping[str, Any]) -> Pending:
+        """The transition that raises the flag, before everything else that waits."""
+        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(lambda end: None if end.exception() else self._told(end.result()))
+        return Pending(WENT_BACK, arguments(loss), Event.WENT_BACK, _text(loss), done)
+
+    def _told(self, reply: Reply) -> None:
+        """The flag is raised; where the answer was lost it is asked for again."""
+        if reply.ok and reply.data:
+            newest_ms, since_ms, by, after_ms = reply.data
+            self.memory.told(int(newest_ms), int(since_ms), by.decode(), int(after_ms))
+
+    async def _trimmed(self) -> bool:
+        """Whether our newest entry was exported and trimmed, and our head with it: a trim names it, or went on past it."""
+        raw = await self._redis.get(f"{self.prefix}:audit:base")
+        try:
+            base = Checkpoint.model_validate_json(raw or b"")
+            cut_ms = int(base.last_id.partition("-")[0])
+        except ValueError:  # none, or one that `audit verify` names
+            return False
+        named = position(base.heads.get(self._chain.name, "")) >= self._chain.seq
+        return named or self._chain.at_ms < cut_ms
 
     def _accept(
         self, pending: Pending, trouble: StateUnavailable | None = None, told: str = "", data: tuple[Any, ...] = ()
     ) -> None:
         """The entry is in. What the script told besides is lost where the connection broke before its answer."""
-        self._chain.seq, self._chain.mac = pending.seq, pending.mac
+        self._chain.seq, self._chain.mac, self._chain.at_ms = pending.seq, pending.mac, pending.at_ms
         self._resolve(pending, trouble or Reply("ok", told, intent=f"{self._chain.name}/{pending.seq}", data=data))
 
     def _resolve(self, pending: Pending, result: Reply | Exception) -> None:
@@ -305,6 +385,11 @@ class Journal:
             await self._prepare({script})
         result = target.evalsha(self._shas[script], 0, self.prefix, entry, json.dumps(args))
         return await result if hasattr(result, "__await__") and target is self._redis else result
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    """What the audit shows, as it is signed."""
+    return json.dumps({k: v for k, v in data.items() if v is not None}, separators=(",", ":"), sort_keys=True)
 
 
 def _parts(reply: list[Any]) -> tuple[str, str, str, tuple[Any, ...]]:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,10 @@ class Newest:
     def learn(self, record: str, signed_ms: int) -> None:
         """Remember a moment, where it is later than what was seen."""
         self._seen[record] = max(signed_ms, self._seen.get(record, 0))
+
+    def restart(self, record: str, signed_ms: int) -> None:
+        """Remember a moment even where it is earlier: what was later is gone, and that was told."""
+        self._seen[record] = signed_ms
 
 
 class NewestOnDisk(Newest):
@@ -54,9 +59,17 @@ class NewestOnDisk(Newest):
         if signed_ms <= self.of(record):
             return
         super().learn(record, signed_ms)
+        self._keep()
+
+    def restart(self, record: str, signed_ms: int) -> None:
+        """Remember a moment even where it is earlier, also for the other processes."""
+        self._keep({record: signed_ms})
+
+    def _keep(self, anew: Mapping[str, int] | None = None) -> None:
         try:
-            self._write()
+            self._write(anew or {})
         except OSError as trouble:
+            self._seen |= anew or {}
             if not self._told:
                 log.warning(
                     "%s can't be written (%s): what was seen is forgotten at the end of this process",
@@ -83,7 +96,7 @@ class NewestOnDisk(Newest):
             super().learn(str(record), int(signed_ms))
         return instances
 
-    def _write(self) -> None:
+    def _write(self, anew: Mapping[str, int]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+") as lock:
@@ -92,6 +105,7 @@ class NewestOnDisk(Newest):
                 instances = self._take(self._path.read_text("utf-8"))
             except (FileNotFoundError, ValueError, TypeError):
                 instances = {}
+            self._seen |= anew
             fresh = self._path.with_suffix(".new")
             fresh.unlink(missing_ok=True)
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -114,11 +114,14 @@ class Vault:
 
     def mac(self, purpose: str, message: bytes, key_id: str | None = None) -> bytes:
         """HMAC-SHA-256 of `message` under the purpose's own key; raises `KeyTrouble` when the key is gone."""
-        named = key_id or self.key_id
-        key = self._keys.get(named)
+        return hmac.digest(self.mac_key(purpose, key_id or self.key_id), message, "sha256")
+
+    def mac_key(self, purpose: str, key_id: str) -> bytes:
+        """The purpose's own key, for many MACs in a row; raises `KeyTrouble` when the key is gone."""
+        key = self._keys.get(key_id)
         if key is None:
             raise KeyTrouble(f"Key {key_id!r} is not on the key ring.", code="key_unavailable", advice="Put it back.")
-        return hmac.digest(self._derived(named, key, purpose), message, "sha256")
+        return self._derived(key_id, key, purpose)
 
     def _derived(self, key_id: str, key: bytes, purpose: str) -> bytes:
         """A purpose's own key, derived once for each key of the ring."""

@@ -130,7 +130,7 @@ def test_rabbitmq_carries_the_messages_of_plain_clients_and_the_sweeper_in_quoru
         lengths = queue_lengths(stack.own_settings)
         counted = objects_per_subject(stack)
     assert lengths.reachable
-    assert set(lengths.messages) == {"celery", "confluence", "servicenow", "azure_devops"}
+    assert set(lengths.messages) == {"celery", "confluence", "servicenow", "azure_devops", "jira"}
     assert len(counted) == 3 * SUBJECTS + 1
     assert set(counted.values()) == {1}
 

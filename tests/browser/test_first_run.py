@@ -61,7 +61,7 @@ def test_connecting_shows_a_failing_test_and_then_a_passing_one(fresh, open_page
     page.get_by_label("API Token").fill("sandbox-not-a-secret")
     page.get_by_role("button", name="Save and test connection").click()
     expect(card.get_by_text("passed", exact=True)).to_be_visible()
-    expect(card.locator(".step-good")).to_have_count(3)
+    expect(card.locator(".step-good")).to_have_count(5)
     assert "not-a-secret" not in page.content()
 
 

@@ -75,11 +75,12 @@ def test_a_held_job_is_looked_at_and_released_with_a_reason(instance, open_page)
 
     page.get_by_role("link", name="See it in the text").click()
     expect(page.locator("mark")).to_contain_text("Tr0ub4dor-and-3-horses")
-    assert instance.events("content.viewed")[-1] == {"job": job, "actor": "Omar"}
+    assert {"job": job, "actor": "Omar"}.items() <= instance.events("content.viewed")[-1].items()
     page.get_by_label("Reason").fill("Rotated an hour ago")
     page.get_by_role("button", name="Release").click()
     expect(page.get_by_role("link", name="Open it")).to_be_visible()
-    assert instance.events("job.released")[-1] == {"job": job, "actor": "Omar", "reason": "Rotated an hour ago"}
+    released = {"job": job, "actor": "Omar", "reason": "Rotated an hour ago"}
+    assert released.items() <= instance.events("job.released")[-1].items()
 
 
 def test_all_dead_jobs_of_a_destination_are_retried_at_once(instance, open_page):
@@ -117,15 +118,15 @@ def test_a_destination_is_paused_and_goes_on(instance, open_page):
     page = log_in(open_page(), instance, "Omar", "/settings/destinations")
     card = page.locator("#azure_devops")
     card.get_by_role("button", name="Pause").click()
-    expect(card.locator(".pill")).to_have_text("Paused")
+    expect(card.locator(".pill")).to_have_text("Paused by Omar")
     expect(card).to_contain_text("Paused by Omar", ignore_case=True)
     job = instance.file("Waits", command="create_azuredevops_workitem", project="Operations")
     page.goto(f"{instance.url}/jobs/{job}")
     expect(page.locator(".state")).to_contain_text("azure_devops is paused")
     page.goto(f"{instance.url}/settings/destinations")
     card.get_by_role("button", name="Resume").click()
-    expect(card.locator(".pill")).to_have_text("Healthy")
     instance.await_state(job, JobState.DELIVERED)
+    expect(card.locator(".pill")).to_contain_text("Healthy since")
 
 
 def test_an_incident_is_filed_from_the_console(instance, open_page):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from tests.chaos.load import Accepted, Subject
 from worker.runtime import Services
 
 SHOWN = 20
+GONE = "which is missing"
 
 
 @dataclass
@@ -29,8 +30,11 @@ class Verdict:
     other: list[str] = field(default_factory=list)
     intents: int = 0
     audit_entries: int = 0
+    open_tests: int = 0
+    missing: int = 0
     crashes: int = 0
     beside: dict[str, int] = field(default_factory=dict)
+    plain: str = ""
     mischief: str = ""
     seconds: float = 0.0
 
@@ -49,6 +53,12 @@ class Verdict:
         """The one line that counts."""
         return f"lost {len(self.lost)} duplicated {len(self.duplicated)} stale {len(self.stale)}"
 
+    def _open(self) -> str:
+        """Words about tests that are not closed yet, where there are any."""
+        return f" (but {self.open_tests} connection tests whose worker died less than ten minutes ago)" * bool(
+            self.open_tests
+        )
+
     def __str__(self) -> str:
         states = ", ".join(f"{state} {count}" for state, count in sorted(self.states.items()))
         lines = [
@@ -56,10 +66,12 @@ class Verdict:
             f"accepted {self.accepted} (and {self.refused} submissions refused while Redis was away, then made again)",
             f"ended as: {states}; attempts ended by a crash {self.crashes}",
             f"subjects {self.subjects}, remote objects {self.objects}",
-            f"audit: {self.audit_entries} entries, {self.intents} intents, each with one outcome"
+            f"audit: {self.audit_entries} entries, {self.intents} intents, each with one outcome{self._open()}"
             if not self.other
             else f"audit: {self.audit_entries} entries, {self.intents} intents; {len(self.other)} offences, see below",
+            *([f"the trail names {self.missing} entries that were lost by restores"] if self.missing else []),
             *([f"attempts by version: {self.beside}"] if self.beside else []),
+            *([f"plain Celery clients: {self.plain}"] if self.plain else []),
             f"seconds {self.seconds:.0f}",
             self.line,
         ]
@@ -68,9 +80,12 @@ class Verdict:
         return "\n".join([*lines, *shown, *([f"… and {more} more"] if more > 0 else [])])
 
 
-async def judge(services: Services, accepted: Accepted, objects: list[dict[str, Any]]) -> Verdict:
-    """Hold everything against everything."""
+async def judge(
+    services: Services, accepted: Accepted, objects: list[dict[str, Any]], *, went_back: bool = False
+) -> Verdict:
+    """Hold everything against everything. Of a Redis that `went_back` the trail says so: entries are missing."""
     verdict = Verdict(accepted=len(accepted.jobs), refused=accepted.refused, objects=len(objects))
+    forbidden = {job for given, job in accepted.jobs.items() if given.forbidden}
     jobs = {key: await services.ledger.get(key) for key in set(accepted.jobs.values())}
     newest = accepted.newest()
     verdict.subjects = len(newest)
@@ -79,18 +94,30 @@ async def judge(services: Services, accepted: Accepted, objects: list[dict[str, 
     verdict.lost = [
         await _told(services, f"lost: job {key} is {job.state.value if job else 'unknown to the ledger'}", job)
         for key, job in jobs.items()
-        if not _delivered(job, jobs)
+        if key not in forbidden and not _delivered(job, jobs)
+    ]
+    verdict.other += [
+        await _told(services, f"a job without rights, {key}, is {job.state.value if job else 'unknown'}", job)
+        for key, job in jobs.items()
+        if key in forbidden and not _refused(job)
     ]
     verdict.other += [f"two jobs for one Idempotency-Key: {words}" for words in accepted.two_jobs]
     await _judge_objects(services, verdict, newest, objects, _job_of(accepted, jobs))
-    await _judge_audit(services, verdict)
-    verdict.other += await _left_over(services)
+    await _judge_audit(services, verdict, went_back=went_back)
+    verdict.other += await _left_over(services, {job.subject for key in forbidden if (job := jobs[key])})
     return verdict
 
 
 def _job_of(accepted: Accepted, jobs: Mapping[str, Job | None]) -> dict[Subject, Job | None]:
     """The job of each subject's newest version."""
     return {given.subject: jobs[key] for given, key in sorted(accepted.jobs.items(), key=lambda row: row[0].version)}
+
+
+def _refused(job: Job | None) -> bool:
+    """Ended by the vendor's own word."""
+    return (
+        job is not None and job.state is JobState.DEAD and job.last_error is not None and job.last_error.status == 403
+    )
 
 
 def _delivered(job: Job | None, jobs: Mapping[str, Job | None]) -> bool:
@@ -127,8 +154,12 @@ async def _judge_objects(
         verdict.duplicated.append(f"duplicated: {vendor} has {len(items)} objects {title!r} that nobody asked for")
 
 
-async def _judge_audit(services: Services, verdict: Verdict) -> None:
-    """Every intent has exactly one outcome, and the trail verifies."""
+async def _judge_audit(services: Services, verdict: Verdict, *, went_back: bool) -> None:
+    """Every intent has exactly one outcome, and the trail verifies.
+
+    A connection test that its worker died at is closed by another worker when no test can take so long: its intent may be
+    open still, where the ledger knows of it.
+    """
     intents: dict[str, str] = {}
     outcomes: defaultdict[str, list[str]] = defaultdict(list)
     position = "-"
@@ -141,15 +172,26 @@ async def _judge_audit(services: Services, verdict: Verdict) -> None:
                 outcomes[entry.data["intent"]].append(entry.event)
         position = entries[-1].id
     verdict.intents = len(intents)
+    open_still = {key.decode() for key in await services.redis.zrange(f"{services.settings.prefix}:intents", 0, -1)}
+    tests = {reference for reference in open_still if intents.get(reference, "").startswith("test.")}
+    verdict.open_tests = len(tests - set(outcomes))
     for reference, words in intents.items():
+        if reference in tests and reference not in outcomes:
+            continue
         if len(ended := outcomes.pop(reference, [])) != 1:
             verdict.other.append(f"audit: intent {reference} ({words}) has outcomes {ended}")
     verdict.other += [f"audit: an outcome of no intent: {reference} {ended}" for reference, ended in outcomes.items()]
-    verdict.other += [f"audit: {problem}" for problem in (await services.audit.verify()).problems]
+    problems = (await services.audit.verify()).problems
+    missing = [problem for problem in problems if went_back and GONE in problem]
+    verdict.missing = len(missing)
+    verdict.other += [f"audit: {problem}" for problem in problems if problem not in missing]
 
 
-async def _left_over(services: Services) -> list[str]:
-    """What must be empty when every job has ended: places of waiting, leases, and what subjects hold."""
+async def _left_over(services: Services, dead: Collection[str]) -> list[str]:
+    """What must be empty when every job has ended: places of waiting, leases, and what subjects hold.
+
+    Only a `dead` subject may keep its doubt: an answer of its first attempt was cut off.
+    """
     prefix, found = services.settings.prefix, []
     for pattern in ("due:*", "sent:*", "running:*", "leases", "worker:*:jobs", "waiting"):
         async for key in services.redis.scan_iter(match=f"{prefix}:{pattern}", count=1000):
@@ -160,7 +202,8 @@ async def _left_over(services: Services) -> list[str]:
         if held := await services.redis.zcard(f"{prefix}:state:{state.value}"):
             found.append(f"left over: {held} jobs stand as {state.value}")
     async for key in services.redis.scan_iter(match=f"{prefix}:subject:*", count=1000):
-        held = await services.redis.hmget(key, ["running", "waiting", "doubt_until_ms"])
+        doubt = [] if key.decode().partition(":subject:")[2] in dead else ["doubt_until_ms"]
+        held = await services.redis.hmget(key, ["running", "waiting", *doubt])
         found += [f"left over: {key.decode()} still holds {held}"] if any(held) else []
     return found
 

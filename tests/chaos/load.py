@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tasks.errors import StateUnavailable
-from tasks.model import Command, Document, Issue, Job, parse_command
+from tasks.model import Command, Document, Issue, parse_command
 from worker.runtime import Services
 
 KINDS = ("confluence", "servicenow", "azure_devops")
 VERSIONS = (1, 1, 1, 1, 1, 1, 2, 2, 2, 3)
 TWICE = 0.05
 PUT_APART = 0.3
+PLAIN = 0.2
 PATIENCE_S = 0.2
+FORBIDDEN = 0  # the number of the subject of each kind that the account has no right to create
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,12 @@ class Submission:
     version: int
     twice: bool
     put_apart: bool
+    plain: bool = False  # by a Celery client without our code
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether the vendor refuses it, in its own words."""
+        return self.subject.number == FORBIDDEN
 
     @property
     def key(self) -> str:
@@ -72,15 +82,28 @@ class Accepted:
     two_jobs: list[str] = field(default_factory=list)
 
     def newest(self) -> dict[Subject, int]:
-        """The newest acknowledged version of every subject."""
+        """The newest acknowledged version of every subject that may have an object."""
         newest: dict[Subject, int] = {}
         for submission in self.jobs:
+            if submission.forbidden:
+                continue
             newest[submission.subject] = max(submission.version, newest.get(submission.subject, 0))
         return newest
 
 
-def plan(jobs: int, over_s: float, chance: random.Random, *, versions: tuple[int, ...] = VERSIONS) -> list[Submission]:
-    """At least `jobs` submissions over `over_s` seconds; later versions follow at once or some seconds on."""
+def plan(
+    jobs: int,
+    over_s: float,
+    chance: random.Random,
+    *,
+    versions: tuple[int, ...] = VERSIONS,
+    plain: float = 0.0,
+    forbidden: bool = False,
+) -> list[Submission]:
+    """At least `jobs` submissions over `over_s` seconds; later versions follow at once or some seconds on.
+
+    A share of `plain` comes from Celery clients; `forbidden` adds one of each kind that the vendor refuses.
+    """
     submissions: list[Submission] = []
     number = 0
     while len(submissions) < jobs:
@@ -89,8 +112,13 @@ def plan(jobs: int, over_s: float, chance: random.Random, *, versions: tuple[int
         at = chance.uniform(0, over_s)
         for version in range(1, chance.choice(versions) + 1):
             twice, put_apart = chance.random() < TWICE, chance.random() < PUT_APART
-            submissions.append(Submission(at, subject, version, twice, put_apart))
+            by_client = chance.random() < plain
+            submissions.append(Submission(at, subject, version, twice, put_apart, by_client))
             at += chance.choice((0.0, 0.1, 1.0, 3.0, 8.0)) * chance.random()
+    if forbidden:
+        submissions += [
+            Submission(chance.uniform(0, over_s), Subject(kind, FORBIDDEN), 1, False, False) for kind in KINDS
+        ]
     return sorted(submissions, key=lambda given: (given.at, given.version))
 
 
@@ -99,60 +127,114 @@ async def play(
 ) -> None:
     """Submit each at its moment; the versions of one subject one after the other, in order."""
     start = clock()
-    per_subject: dict[Subject, list[Submission]] = {}
-    for submission in submissions:
-        per_subject.setdefault(submission.subject, []).append(submission)
 
     async def one(versions: list[Submission]) -> None:
         for submission in versions:
             await asyncio.sleep(max(start + submission.at - clock(), 0))
             await submit(submission)
 
-    await asyncio.gather(*(one(versions) for versions in per_subject.values()))
+    await asyncio.gather(*(one(versions) for versions in by_subject(submissions).values()))
+
+
+def by_subject(submissions: Iterable[Submission]) -> dict[Subject, list[Submission]]:
+    """The submissions of each subject, in their order."""
+    found: dict[Subject, list[Submission]] = {}
+    for submission in submissions:
+        found.setdefault(submission.subject, []).append(submission)
+    return found
 
 
 Submit = Callable[[Submission], Awaitable[str]]
 
 
-async def produce(
-    services: Services, submissions: list[Submission], accepted: Accepted, other: Submit | None = None
-) -> None:
-    """Play the plan through our own interface, and every second submission of it through the `other`, where there is one.
+class Producers:
+    """Those who submit, each through its own way in: our interface, another version's API, or a plain Celery client.
 
-    A producer that gets an error tries again with the same key.
+    A producer that gets an error makes the same submission again with the same key.
     """
 
-    async def ours(submission: Submission) -> str:
-        return (await _submit(services, submission)).id
+    def __init__(
+        self, services: Services, accepted: Accepted, other: Submit | None = None, plain: Submit | None = None
+    ) -> None:
+        self._services = services
+        self._accepted = accepted
+        self._other = other
+        self._plain = plain
+        self._open = asyncio.Event()
+        self._open.set()
+        self._under_way = 0
 
-    async def submit(submission: Submission) -> None:
-        way = other if other and (submission.subject.number + submission.version) % 2 else ours
-        ids = [await _acknowledged(way, submission, accepted) for _ in range(2 if submission.twice else 1)]
-        accepted.jobs[submission] = ids[0]
+    async def play(self, submissions: list[Submission]) -> None:
+        """Submit each at its moment."""
+        await play(submissions, self._when_open, time.monotonic)
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Nothing is submitted meanwhile: what was acknowledged before is in the ledger, or in a queue."""
+        self._open.clear()
+        try:
+            while self._under_way:
+                await asyncio.sleep(0.02)
+            yield
+        finally:
+            self._open.set()
+
+    async def again(self, submissions: list[Submission]) -> None:
+        """Make these submissions once more, those of one subject in order, as after the loss of what was acknowledged."""
+        await asyncio.gather(*(self._each(versions) for versions in by_subject(submissions).values()))
+
+    async def _each(self, versions: list[Submission]) -> None:
+        for submission in versions:
+            await self._submit(submission)
+
+    async def _when_open(self, submission: Submission) -> None:
+        while not self._open.is_set():
+            await self._open.wait()
+        self._under_way += 1
+        try:
+            await self._submit(submission)
+        finally:
+            self._under_way -= 1
+
+    async def _submit(self, submission: Submission) -> None:
+        way: Submit = self._through_ours
+        if submission.plain and self._plain:
+            way = self._plain
+        elif self._other and (submission.subject.number + submission.version) % 2:
+            way = self._other
+        times = 2 if submission.twice else 1
+        ids = [await acknowledged(way, submission, self._accepted) for _ in range(times)]
+        self._accepted.jobs[submission] = ids[0]
         if len(set(ids)) > 1:
-            accepted.two_jobs.append(f"{submission.key}: {ids}")
+            self._accepted.two_jobs.append(f"{submission.key}: {ids}")
 
-    await play(submissions, submit, time.monotonic)
+    async def _through_ours(self, submission: Submission) -> str:
+        document, issue = content(submission)
+        if submission.put_apart:
+            await put(self._services, submission)
+        inline = {} if submission.put_apart else {"document": document, "issue": issue}
+        asked = command(submission.subject)
+        job = await self._services.submit(asked, actor="chaos", idempotency_key=submission.key, **inline)
+        return job.id
 
 
-async def _acknowledged(submit: Submit, submission: Submission, accepted: Accepted) -> str:
+async def acknowledged(submit: Submit, submission: Submission, accepted: Accepted) -> str:
+    """The job of a submission, made again until it is acknowledged."""
     while True:
         try:
             return await submit(submission)
-        except (StateUnavailable, RedisError):
+        except (StateUnavailable, RedisError, OperationalError, OSError):
             accepted.refused += 1
             await asyncio.sleep(PATIENCE_S)
 
 
-async def _submit(services: Services, submission: Submission) -> Job:
-    """Hand the content over with the job, or put it first, as producers do."""
+async def put(services: Services, submission: Submission) -> None:
+    """Store the content by itself."""
     document, issue = content(submission)
-    if submission.put_apart and document:
+    if document:
         await services.contents.put_document(document, "chaos")
-    if submission.put_apart and issue:
+    if issue:
         await services.contents.put_issue(issue, "chaos")
-    inline = {} if submission.put_apart else {"document": document, "issue": issue}
-    return await services.submit(command(submission.subject), actor="chaos", idempotency_key=submission.key, **inline)
 
 
 def content(submission: Submission) -> tuple[Document | None, Issue | None]:
@@ -164,14 +246,22 @@ def content(submission: Submission) -> tuple[Document | None, Issue | None]:
 
 
 def command(subject: Subject) -> Command:
-    """What is asked for."""
-    arguments: dict[str, dict[str, str]] = {
-        "confluence": {"command": "publish_to_confluence", "doc_id": subject.name, "space_key": "OPS"},
-        "servicenow": {"command": "create_servicenow_incident", "issue_id": subject.name},
-        "azure_devops": {
-            "command": "create_azuredevops_workitem",
-            "issue_id": subject.name,
-            "project": "Operations",
-        },
-    }
-    return parse_command(arguments[subject.kind])
+    """What is asked for; a forbidden one in a space or project of its own."""
+    return parse_command({"command": TASKS[subject.kind], **arguments(subject)})
+
+
+TASKS = {
+    "confluence": "publish_to_confluence",
+    "servicenow": "create_servicenow_incident",
+    "azure_devops": "create_azuredevops_workitem",
+}
+
+
+def arguments(subject: Subject) -> dict[str, str]:
+    """The arguments of its task."""
+    forbidden = subject.number == FORBIDDEN
+    if subject.kind == "confluence":
+        return {"doc_id": subject.name, "space_key": "ENG" if forbidden else "OPS"}
+    if subject.kind == "servicenow":
+        return {"issue_id": subject.name}
+    return {"issue_id": subject.name, "project": "Payments" if forbidden else "Operations"}

@@ -12,6 +12,9 @@ Reads commands from standard input, one a line, and answers each with a line:
 
 When its input ends, so do all workers.
 
+A worker whose name begins with `prefork` is Celery's own command with its pool of processes; any other is `afterword worker`.
+Under libfaketime each worker's clock is that of the file LOGS/NAME.clock.
+
 It runs as a script, so that the code that it imports may be another checkout's (its third argument): a version beside which
 ours has to work. It therefore asks little of that code: `worker.celery`, `worker.cli.main`, `worker.machine.orphans`.
 """
@@ -20,25 +23,36 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+PREFORK = ("celery", "-A", "worker", "worker", "-P", "prefork", "-c", "3", "--loglevel", "INFO")
 
-def entry(kind: str) -> Callable[[], object]:
-    """What a worker of that kind runs, imported now."""
+
+def entry(kind: str) -> Callable[[str], object]:
+    """What a worker of that kind runs, by its name, imported now."""
     if kind == "stock":
         stock = importlib.import_module("bench.stock.app").app
-        return lambda: stock.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
+        return lambda _: stock.worker_main(["worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"])
     importlib.import_module("worker.celery")
     importlib.import_module("tasks.screening")  # without a scan: the engine doesn't outlive a fork
-    afterword: Callable[[], object] = importlib.import_module("worker.cli").main
-    return afterword
+    afterword = importlib.import_module("worker.cli").main
+    celery = importlib.import_module("celery.__main__").main
+
+    def run(name: str) -> object:
+        prefork = name.startswith("prefork")
+        sys.argv = list(PREFORK) if prefork else ["afterword", "worker"]
+        return celery() if prefork else afterword()
+
+    return run
 
 
-def start(run: Callable[[], object], log: Path) -> int:
+def start(run: Callable[[str], object], name: str, logs: Path) -> int:
     """Fork one worker; its output goes to a file. Returns its process id."""
     sys.stdout.flush()
     die = importlib.import_module("worker.machine.orphans").dies_with_parent(signal.SIGKILL)
@@ -49,12 +63,12 @@ def start(run: Callable[[], object], log: Path) -> int:
         os.setpgid(0, 0)
         if die:
             die()
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.environ["FAKETIME_TIMESTAMP_FILE"] = str(logs / f"{name}.clock")
+        output = os.open(logs / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        sys.argv = ["afterword", "worker"]
-        run()
+        run(name)
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
@@ -68,7 +82,7 @@ def start(run: Callable[[], object], log: Path) -> int:
 class Nursery:
     """The workers by name."""
 
-    def __init__(self, run: Callable[[], object], logs: Path) -> None:
+    def __init__(self, run: Callable[[str], object], logs: Path) -> None:
         self.run = run
         self.logs = logs
         self.workers: dict[str, int] = {}
@@ -76,7 +90,7 @@ class Nursery:
     def obey(self, verb: str, name: str = "", number: str = "") -> str:
         """Carry out one command; returns the answer."""
         if verb == "start":
-            pid = start(self.run, self.logs / f"{name}.log")
+            pid = start(self.run, name, self.logs)
             with_group(pid)
             self.workers[name] = pid
             return str(pid)
@@ -104,9 +118,20 @@ def with_group(pid: int) -> None:
         return
 
 
+def _sleep(seconds: float) -> None:
+    """`time.sleep`, which fails under libfaketime 0.9.10: it takes Python's absolute monotonic moments for something else."""
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        select.select([], [], [], left)
+
+
 def main(kind: str, logs: Path, root: Path) -> None:
     """Serve until the input ends; raises `RuntimeError` where the code that was found isn't that of `root`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "faketime" in os.environ.get("LD_PRELOAD", ""):
+        time.sleep = _sleep
     found = Path(str(importlib.import_module("worker").__file__)).resolve().parent.parent
     if found != root.resolve():
         raise RuntimeError(f"The workers' code comes from {found}, not from {root}.")

@@ -15,13 +15,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from config.keys import create_key_file
 from config.settings import Settings
+from tests.chaos import clocks
 from tests.chaos.versions import ROOT, Beside, Version, nursery, standing_beside
+from tests.chaos.wire import Wire, wired
 from worker.machine.embedded import EmbeddedValkey, free_port
 
 READY_S = 60.0
+KINDS = ("confluence", "servicenow", "azure_devops")
+REDIS = "redis"
 
 
 @dataclass
@@ -29,7 +34,8 @@ class Stage:
     """What stands on the stage, and the means to hurt it. `valkey` is None where the Redis is somebody else's.
 
     Workers whose names begin with `beside` are of another version: the one in `beside`, with a nursery and an API of its
-    own. `fail_over` kills a primary and brings it back as a replica; its argument is for how many seconds it stays away.
+    own. `wires` lead from the workers to Redis, where it has one address, and to each kind of destination; with `has_clocks`
+    the workers' clocks can be set. `fail_over` kills a primary and brings it back as a replica; its argument is for how many seconds it stays away.
     """
 
     settings: Settings
@@ -39,12 +45,24 @@ class Stage:
     nursery: subprocess.Popen[str]
     fail_over: Callable[[float], None] | None = None
     beside: Beside | None = None
+    wires: Mapping[str, Wire] = field(default_factory=dict)
+    has_clocks: bool = False
     workers: dict[str, int] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=dict)
     since: dict[str, float] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     ever: dict[int, str] = field(default_factory=dict)
+
+    def address_of(self, kind: str) -> str:
+        """Where workers reach the sandbox's vendor of that kind."""
+        wire = self.wires.get(kind)
+        return f"http://127.0.0.1:{wire.near_port}" if wire else self.sandbox_url
+
+    @property
+    def names(self) -> list[str]:
+        """All workers of this version that were started, whatever became of them."""
+        return [name for name in self.workers if not name.startswith("beside")]
 
     @property
     def broker_is_redis(self) -> bool:
@@ -146,6 +164,13 @@ def _ask(method: str, url: str, body: object) -> Any:
     return json.loads(text) if text else None
 
 
+def _through(url: str, wire: Wire) -> str:
+    """The address by way of a wire."""
+    parts = urlsplit(url)
+    account, mark, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{account}{mark}127.0.0.1:{wire.near_port}"))
+
+
 @contextlib.contextmanager
 def staged(
     folder: Path,
@@ -157,37 +182,49 @@ def staged(
     *,
     fail_over: Callable[[float], None] | None = None,
     beside: Path | None = None,
+    wrong_clocks: bool = False,
+    prefork: bool = False,
 ) -> Iterator[Stage]:
     """Put everything up in `folder`; at the end nothing that was started is left.
 
     `kind` is `afterword` or `stock`; `quick` are settings of ours (AFTERWORD_*) that the workers run with. With
     `redis_url` no Valkey is started, and the run can't restart it. `beside` is a checkout of another version, of which as
-    many workers run, and its API.
+    many workers run, and its API. With `prefork` the last worker is Celery's own command with its pool of processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     create_key_file(folder / "keys")
     with contextlib.ExitStack() as closing:
         valkey = None if redis_url else closing.enter_context(EmbeddedValkey(folder / "valkey"))
         address = redis_url or (valkey.url if valkey else "")
-        variables = {"AFTERWORD_DATA": str(folder), "AFTERWORD_REDIS_URL": address, **quick}
+        port = free_port()
+        servers = dict.fromkeys(KINDS, ("127.0.0.1", port)) if kind == "afterword" else {}
+        if servers and address.startswith("redis://"):
+            parts = urlsplit(address)
+            servers[REDIS] = (str(parts.hostname), parts.port or 6379)
+        wires = closing.enter_context(wired(servers))
+        near = _through(address, wires[REDIS]) if REDIS in wires else address
+        variables = {"AFTERWORD_DATA": str(folder), "AFTERWORD_REDIS_URL": near, **quick}
         variables |= {"AFTERWORD_BROKER_URL": broker_url} if broker_url else {}
         settings = Settings(data=folder, redis_url=address, broker_url=broker_url, keys_file=None, keys=None)
-        port = free_port()
         environment = os.environ | variables | {"STOCK_SANDBOX_URL": f"http://127.0.0.1:{port}"}
         ours = Version(ROOT, folder, environment)
         closing.enter_context(ours.child("sandbox", "-m", "worker", "sandbox", "--port", str(port)))
+        faked = clocks.environment() if wrong_clocks else {}
         stage = Stage(
             settings,
             broker_url or address,
             valkey,
             f"http://127.0.0.1:{port}",
-            closing.enter_context(nursery(ours, "nursery", kind)),
+            closing.enter_context(nursery(Version(ROOT, folder, environment | faked), "nursery", kind)),
             fail_over,
             closing.enter_context(standing_beside(Version(beside, folder, environment))) if beside else None,
+            wires,
+            bool(faked),
         )
         asyncio.run(stage.ask_sandbox("GET", "state"))
         for number in range(workers):
-            stage.start(f"worker-{number}")
+            last = prefork and number == workers - 1
+            stage.start(f"{'prefork' if last else 'worker'}-{number}")
             if beside:
                 stage.start(f"beside-{number}")
         yield stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.mischief import Pace
+from tests.chaos.mischief import NOT_YET, Pace
 from tests.chaos.run import Size, run
 from tests.chaos.versions import ROOT
 
@@ -14,7 +14,20 @@ SMALL = Size(
     mischief_s=8.0,
     limit_s=150.0,
     workers=2,
-    pace=Pace(kill_s=1.5, stop_s=6.0, stopped_s=7.0, valkey_s=5.0, listener_s=6.0, messages_s=0.3),
+    pace=Pace(
+        kill_s=1.5,
+        stop_s=6.0,
+        stopped_s=7.0,
+        valkey_s=5.0,
+        listener_s=6.0,
+        messages_s=0.3,
+        clocks_s=3.0,
+        strangers_s=5.0,
+        outages_s=6.0,
+        restore_s=8.0,
+        tcp_s=1.5,
+    ),
+    without=NOT_YET,
 )
 
 

@@ -87,6 +87,15 @@ class Live:
         path = f"/contoso/{project}/_apis/wit/workitems/${kind}?api-version=7.1{query}"
         return await self.ask("POST", path, data=json.dumps(operations), headers=JSON_PATCH)
 
+    async def new_issue(self, where: str = "OPS", kind: str = "Task", version: int = 3, **fields: Any) -> Answer:
+        given = {"project": {"key": where}, "issuetype": {"name": kind}, "summary": "Down"} | fields
+        return await self.ask("POST", f"/rest/api/{version}/issue", json={"fields": given})
+
+    async def jql(self, query: str) -> list[str]:
+        found = await self.ask("POST", "/rest/api/3/search/jql", json={"jql": query, "fields": ["id"]})
+        assert found.status == 200, found.body
+        return [row["key"] for row in found.json["issues"]]
+
     async def wiql(self, where: str, project: str = "Operations") -> list[int]:
         query = {"query": f"SELECT [System.Id] FROM WorkItems WHERE {where}"}
         found = await self.ask("POST", f"/contoso/{project}/_apis/wit/wiql?api-version=7.1", json=query)

@@ -13,7 +13,7 @@ from tests.contract.sandbox_support import SECRET, basic, running
 from worker.sandbox.faults.spec import NAMES
 from worker.sandbox.serve import serve
 
-VENDORS = ("confluence", "servicenow", "azure_devops")
+VENDORS = ("confluence", "servicenow", "azure_devops", "jira")
 
 
 @pytest.fixture
@@ -23,7 +23,12 @@ async def live():
 
 
 async def create(live, vendor):
-    made = {"confluence": live.new_page, "servicenow": live.new_incident, "azure_devops": live.new_item}
+    made = {
+        "confluence": live.new_page,
+        "servicenow": live.new_incident,
+        "azure_devops": live.new_item,
+        "jira": live.new_issue,
+    }
     return await made[vendor]()
 
 
@@ -257,6 +262,14 @@ async def test_a_fault_meets_its_vendor_operation_method_and_path_only(live):
     assert (await live.ask("PUT", f"{path}/{row}", json={})).status == 503
 
 
+async def test_a_fault_meets_the_requests_whose_body_has_its_words_only(live):
+    """One record of a table can be refused so, with no limit to the number of tries."""
+    await live.fault(fault="status", vendor="servicenow", operation="create", status=403, words="forbidden", share=1.0)
+    path = "/api/now/table/incident"
+    for words, status in (("forbidden", 403), ("permitted", 201), ("still forbidden", 403)):
+        assert (await live.ask("POST", path, json={"short_description": words})).status == status
+
+
 @pytest.mark.parametrize(
     "spec", [{"fault": "nonsense"}, {"fault": "drop", "nope": 1}, {"fault": "status", "share": 2}, []]
 )
@@ -327,5 +340,7 @@ async def _once_back(session, url):
 
 
 def test_every_fault_is_shown_here():
-    text = Path(__file__).read_text() + Path(__file__).with_name("test_sandbox_servicenow.py").read_text()
+    text = Path(__file__).read_text() + "".join(
+        Path(__file__).with_name(f"test_sandbox_{name}.py").read_text() for name in ("servicenow", "jira")
+    )
     assert [name for name in NAMES if f'"{name}"' not in text] == []

@@ -119,7 +119,7 @@ async def test_the_state_tells_what_was_delivered_and_asked_and_no_secret(live):
     await live.new_incident(correlation_id="k1")
     await live.new_item(System__Tags="rca; aw-1")
     state = await live.ask("GET", "/_sandbox/state")
-    assert state.json["counts"] == {"pages": 1, "incidents": 1, "work_items": 1}
+    assert state.json["counts"] == {"pages": 1, "incidents": 1, "work_items": 1, "issues": 0}
     assert [row["key"] for row in state.json["objects"]] == ["s1", "k1", "aw-1"]
     asked = [(row["vendor"], row["operation"], row["status"]) for row in state.json["requests"]]
     assert asked == [
@@ -155,5 +155,9 @@ async def test_a_reset_forgets_everything(live):
     await live.fault(fault="drop", times=9)
     await live.ask("POST", "/_sandbox/reset")
     state = (await live.ask("GET", "/_sandbox/state")).json
-    assert state == {"counts": {"pages": 0, "incidents": 0, "work_items": 0}, "objects": [], "requests": []}
+    assert state == {
+        "counts": {"pages": 0, "incidents": 0, "work_items": 0, "issues": 0},
+        "objects": [],
+        "requests": [],
+    }
     assert (await live.new_page()).status == 200

@@ -8,12 +8,14 @@ import sys
 import pytest
 from celery import Celery, chain, chord, group
 from celery.contrib.testing.worker import start_worker as start_thread_worker
-from celery.exceptions import TaskRevokedError
+from celery.exceptions import Retry, TaskRevokedError
 
+from tasks import lifecycle
 from tasks.model import JobState, parse_command
 from tests.conftest import ROOT, environment, stop, until
 from tests.integration.test_lifecycle import INCIDENT, PUBLISH, WORK_ITEM
 from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
+from worker.rounds.teller import mark_as_retry
 
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
@@ -125,6 +127,41 @@ async def test_what_hangs_on_a_job_of_a_paused_destination_waits_for_its_deliver
     ticket = await result_of(result)
     await until(lambda: _any(somebody.calls), what="the callback")
     assert somebody.calls == [ticket]
+
+
+async def test_what_hangs_on_a_message_follows_a_job_that_was_there_without_it(
+    services, sandbox, start_worker, somebody
+):
+    """As after an upgrade: the earlier version kept the message, and its job went on without what hung on it."""
+    job = await services.submit(parse_command({"command": INCIDENT["command"], **KWARGS}), actor="celery")
+    waits = await services.submit(parse_command(WORK_ITEM | KWARGS), actor="celery")
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
+    item = somebody.app.signature("create_azuredevops_workitem", kwargs=KWARGS | {"project": "Operations"})
+    for _ in range(2):
+        somebody.incident().apply_async(task_id=job.id, link=somebody.note)
+        item.apply_async(task_id=waits.id, link=somebody.note)
+    start_worker()
+    await until(lambda: _called(somebody, 2), what="both callbacks")
+    somebody.incident().apply_async(task_id=job.id, link=somebody.note)
+    somebody.incident().apply_async(link=somebody.note)
+    await until(lambda: _called(somebody, 3), what="the callback of another job")
+    assert await services.redis.hget(f"{services.settings.prefix}:job:{job.id}", "origin") is None
+    assert len(somebody.calls) == 3
+
+
+async def _called(somebody, times):
+    return len(somebody.calls) >= times
+
+
+async def test_a_late_word_of_a_wait_leaves_the_end_that_was_told(services, somebody):
+    """The worker of an earlier attempt may speak after the one that told the end."""
+    waits = Retry("later")
+    mark_as_retry(somebody.app.backend, "waits", waits)
+    assert somebody.app.AsyncResult("waits").state == "RETRY"
+    for end in ("FAILURE", "REVOKED", "SUCCESS"):
+        somebody.app.backend.store_result(end, Exception("over") if end != "SUCCESS" else {"id": "1"}, end)
+        mark_as_retry(somebody.app.backend, end, waits)
+        assert somebody.app.AsyncResult(end).state == end
 
 
 async def test_a_revoked_job_that_waits_is_cancelled_for_good(services, sandbox, start_worker, somebody):

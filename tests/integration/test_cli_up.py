@@ -122,7 +122,12 @@ def test_other_commands_find_the_instance_and_sigterm_leaves_nothing_running(sta
     up = start("--sandbox", "--port", "0")
     facts = up.ready()
     assert facts["new_keys"] is True
-    assert [row["name"] for row in up.json("destination", "list")] == ["azure_devops", "confluence", "servicenow"]
+    assert [row["name"] for row in up.json("destination", "list")] == [
+        "azure_devops",
+        "confluence",
+        "jira",
+        "servicenow",
+    ]
     receipt = deliver(up, "rca-1")["receipt"]
     assert receipt["url"].startswith(facts["sandbox_url"])
     assert up.json("doctor")["ok"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from tasks.model import Document, Issue, parse_command
 from tasks.state.audit.export import verify_export
 from tests.conftest import until
 from worker.console.rendering import ago, safe_url, span, visible
+from worker.verifications import VERIFICATIONS
 
 
 async def audited(services, event: str) -> list[dict]:
@@ -277,7 +279,8 @@ async def test_an_exported_trail_verifies_and_a_searched_one_holds_what_was_sear
     answer = await client.get("/audit/export.jsonl?event=session.opened&since=2020-01-01T00:00")
     assert "attachment" in answer.headers["Content-Disposition"]
     assert len((await answer.text()).splitlines()) == 1
-    assert (await client.get("/audit/export.jsonl?until=2020-01-01T00:00")).status == 200
+    nothing = await client.get("/audit/export.jsonl?until=2020-01-01T00:00")
+    assert (nothing.status, await nothing.text()) == (200, "")
     assert [entry["actor"] for entry in await audited(services, "audit.exported")] == ["viewer"] * 3
 
 
@@ -321,3 +324,28 @@ async def test_the_addresses_of_the_page_before_it_was_renamed_lead_to_the_new_o
     for rest in ("", "/confluence", "/confluence/remove", "?a=b"):
         answer = await client.get(f"/settings/integrations{rest}", allow_redirects=False)
         assert (answer.status, answer.headers["Location"]) == (301, f"/settings/destinations{rest}")
+
+
+async def test_a_verification_is_followed_on_its_page(services, client, log_in, monkeypatch):
+    """It runs in the background; the page says how far it is, then what was found."""
+    gate, whole = asyncio.Event(), services.audit.verify
+
+    async def slow(*, tell):
+        tell(5, 10)
+        await gate.wait()
+        return await whole(tell=tell)
+
+    monkeypatch.setattr(services.audit, "verify", slow)
+    monkeypatch.setattr("worker.console.audit.FIRST_WAIT_S", 0)
+    csrf = await log_in("viewer")
+    answer = await client.post("/audit/verify", data={"csrf": csrf})
+    page = await answer.text()
+    assert "Verifying" in page
+    assert "5 of 10 entries" in page
+    assert 'data-topic="audit:' in page
+    gate.set()
+    run = client.app[VERIFICATIONS].find(answer.url.query["run"])
+    assert await run.wait(30)
+    page = await (await client.get(answer.url.path_qs)).text()
+    assert "The audit trail is intact." in page
+    assert "complete since" in page

@@ -224,6 +224,7 @@ async def test_the_token_of_another_session_is_refused(services, client, log_in)
 
 ACTIONS = {
     "/jobs/x/edit": "operate",
+    "/lookfirst/clear": "operate",
     "/jobs/x/retry": "operate",
     "/jobs/x/cancel": "operate",
     "/jobs/x/release": "operate",

@@ -20,7 +20,8 @@ ISSUE = Issue(id="inc-1", title="Pool exhausted", description="# What\n\n`a|b` <
 PUBLISH = {"command": "publish_to_confluence", "doc_id": "doc-1", "space_key": "OPS"}
 INCIDENT = {"command": "create_servicenow_incident", "issue_id": "inc-1"}
 WORK_ITEM = {"command": "create_azuredevops_workitem", "issue_id": "inc-1", "project": "Operations"}
-EVERY = [("confluence", PUBLISH), ("servicenow", INCIDENT), ("azure_devops", WORK_ITEM)]
+JIRA_ISSUE = {"command": "create_jira_issue", "issue_id": "inc-1", "project": "OPS"}
+EVERY = [("confluence", PUBLISH), ("servicenow", INCIDENT), ("azure_devops", WORK_ITEM), ("jira", JIRA_ISSUE)]
 
 pytestmark = pytest.mark.usefixtures("destinations")
 

@@ -175,6 +175,7 @@ async def test_a_429_that_names_no_time_makes_a_short_pause_that_grows(services,
 
 
 async def test_after_a_429_fewer_jobs_run_at_once_until_it_answers_well_again(services, sandbox):
+    await configure(services, sandbox, concurrency=8)
     jobs = await pages(services, 9)
     running = [await claim(services, job) for job in jobs[:8]]
     intent = await services.ledger.intend(running[0], Event.LOOKUP_INTENT, writes=False, doubt_until_ms=0, facts={})

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 
+import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -52,6 +53,36 @@ async def test_an_attempt_begins_no_request_after_its_deadline(services, sandbox
     assert ended.state is JobState.RETRYING
     assert ended.error.code == "attempt_timeout"
     assert not (await sandbox.state())["requests"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("reason", [None, lifecycle.REVOKED])
+async def test_an_attempt_that_is_cut_short_while_it_settles_leaves_nothing_running(
+    services, sandbox, destinations, monkeypatch, fails, reason
+):
+    """What was done is what the ledger says in the end, whether the cut comes before or after it is stored."""
+    await services.contents.put_issue(ISSUE, "test")
+    if fails:
+        await sandbox.fault(vendor="servicenow", operation="create", fault="status", status=503)
+    job = await submit(services, INCIDENT)
+    settle, settles, go_on = services.ledger.settle, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*given):
+        settles.set()
+        await go_on.wait()
+        return await settle(*given)
+
+    monkeypatch.setattr(services.ledger, "settle", slowly)
+    attempt = asyncio.create_task(lifecycle.attempt(services.core, job.id))
+    await settles.wait()
+    attempt.cancel(reason)
+    go_on.set()
+    ended = await attempt
+    waits = JobState.CANCELLED if reason else JobState.RETRYING
+    assert ended.state is (waits if fails else JobState.DELIVERED)
+    stored = await services.ledger.require(job.id)
+    assert stored.state is ended.state
+    assert len(await sandbox.objects("servicenow")) == (0 if fails else 1)
 
 
 async def test_posting_callbacks_stops(services, monkeypatch):

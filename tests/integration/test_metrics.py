@@ -98,7 +98,7 @@ async def test_messages_in_the_brokers_queues_are_counted_and_a_broker_that_is_a
     with redis.Redis.from_url(valkey.url) as client:
         client.lpush("confluence", "a", "b")
     lengths = queues.queue_lengths(settings)
-    assert lengths.messages == {"celery": 0, "confluence": 2, "servicenow": 0, "azure_devops": 0}
+    assert lengths.messages == {"celery": 0, "confluence": 2, "servicenow": 0, "azure_devops": 0, "jira": 0}
     away = settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{unused_tcp_port}/0"})
     found = await samples(replace(services, settings=away))
     assert value(found, "afterword_broker_up") == 0

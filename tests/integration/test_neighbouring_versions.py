@@ -9,6 +9,7 @@ import pytest
 from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
+from tasks.state.jobs import signatures
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
 from tests.integration.test_processes import settled
 
@@ -49,6 +50,8 @@ async def newer_job(services, command) -> str:
     record = key(services, "job", job.id)
     await services.redis.hset(record, mapping={"from_the_future": "1", "urgency_class": "gold"})
     await newer(services, record, "command", watchers=["a"], labels={"x": 1})
+    stored = {name.decode(): value.decode() for name, value in (await services.redis.hgetall(record)).items()}
+    await services.redis.hset(record, "signed", signatures.signature(services.vault, job.id, stored))
     await newer_destination(services, job.destination)
     return job.id
 
@@ -73,7 +76,11 @@ async def test_receipts_errors_and_events_of_the_next_version_are_read(services,
     record = key(services, "job", job.id)
     await newer(services, record, "receipt", etag="x", nested={"a": [1]})
     await services.redis.hset(record, "last_error", json.dumps({"code": "c", "message": "m", "hint_url": "u"}))
-    await newer(services, key(services, "subject", job.subject), "receipt", etag="x")
+    subject = key(services, "subject", job.subject)
+    await newer(services, subject, "receipt", etag="x")
+    receipt = (await services.redis.hget(subject, "receipt")).decode()
+    seal = signatures.receipt_signature(services.vault, job.subject, receipt)
+    await services.redis.hset(subject, "receipt_seal", seal)
     await services.redis.rpush(f"{record}:events", json.dumps({"event": "job.teleported", "at_ms": 1, "how": "fast"}))
     found = await services.ledger.require(job.id)
     assert found.receipt is not None
@@ -100,6 +107,24 @@ async def test_a_record_that_only_a_newer_version_can_read_is_left_alone_and_hol
     assert (await settled(services, plain.id)).state is JobState.DELIVERED
     assert await services.redis.hget(record, "state") == b"queued"
     assert [job.id for job in (await services.ledger.list())[0]] == [plain.id]
+
+
+@pytest.mark.parametrize("spoilt", ["job", "subject"])
+async def test_a_job_whose_other_fields_cannot_be_read_is_given_back_uncounted(services, content, spoilt, caplog):
+    """Its command is known, so that it is claimed before the rest is seen."""
+    job = await services.submit(parse_command(INCIDENT), actor="test")
+    record = key(services, "job", job.id)
+    place = (record, "receipt") if spoilt == "job" else (key(services, "subject", job.subject), "receipt")
+    held = await services.redis.hget(*place)
+    await services.redis.hset(*place, "from the future")
+    assert (await lifecycle.attempt(services.core, job.id)).reason == "unreadable"
+    assert "can't be read" in caplog.text
+    assert await services.redis.hmget(record, "state", "attempts") == [b"retrying", b"0"]
+    due_ms = await services.redis.zscore(key(services, "due", "servicenow"), job.id)
+    assert due_ms > 1000 * (await services.redis.time())[0] + 30_000
+    await (services.redis.hset(*place, held) if held else services.redis.hdel(*place))
+    assert (await services.ledger.require(job.id)).last_error.code == "unreadable_record"
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
 
 
 async def test_what_producers_and_operators_give_stays_closed_to_unknown_fields(services):

@@ -111,7 +111,7 @@ async def test_an_answer_is_kept_for_as_long_as_its_worker_lives(own, sandbox, m
     server, services = own
     for name in ("tasks.lifecycle.PATIENCE_S", "tasks.audited.OUTCOME_S"):
         monkeypatch.setattr(name, 0.1)
-    monkeypatch.setattr("tasks.lifecycle.ATTEMPT_REQUESTS", 0.5)  # an attempt has 1.5 s
+    monkeypatch.setattr("tasks.exchanges.WRITES", 0.5)  # an attempt has 1.5 s
     await sandbox.fault(vendor="servicenow", operation="create", fault="slow_headers", seconds=0.5)
     (job_id,) = await submit_many(services, 1)
     attempt = asyncio.create_task(lifecycle.attempt(services.core, job_id))

@@ -58,7 +58,7 @@ async def test_submitted_jobs_are_delivered_by_a_worker_process(services, sandbo
     jobs = [await services.submit(parse_command(c), actor="test") for c in (PUBLISH, INCIDENT, WORK_ITEM)]
     for job in jobs:
         assert (await settled(services, job.id)).state is JobState.DELIVERED
-    assert (await sandbox.state())["counts"] == {"pages": 1, "incidents": 1, "work_items": 1}
+    assert (await sandbox.state())["counts"] == {"pages": 1, "incidents": 1, "work_items": 1, "issues": 0}
     assert (await services.audit.verify()).ok
 
 
@@ -107,13 +107,18 @@ async def test_a_plain_celery_client_gets_upstreams_results(services, sandbox, c
     item = plain.send_task(
         "create_azuredevops_workitem", args=["inc-1", "Operations"], kwargs={"config": {"work_item_type": "Task"}}
     )
+    issue = plain.send_task("create_jira_issue", args=["inc-1", "OPS"], kwargs={"config": {"work_item_type": "task"}})
     await settled(services, identifier)
     assert set(page.get(timeout=READY_S)) == {"id", "url"}
     assert set(ticket.get(timeout=READY_S)) == {"id", "ticket_number", "url"}
     assert item.get(timeout=READY_S)["ticket_number"]
     assert (await services.ledger.require(identifier)).state is JobState.DELIVERED
-    (made,) = await sandbox.objects("azure_devops")
-    assert made["kind"] == "Task"
+    for vendor in ("azure_devops", "jira"):
+        assert [made["kind"] for made in await sandbox.objects(vendor)] == ["Task"]
+    done = issue.get(timeout=READY_S)
+    assert (done["ticket_number"], done["url"]) == ("OPS-1", f"{sandbox.url}/browse/OPS-1")
+    tested = plain.send_task("test_jira_connection", args=[sandbox.url, "jira"]).get(timeout=READY_S)
+    assert tested["success"], tested["message"]
 
 
 async def test_the_same_task_id_twice_is_one_job_and_one_object(services, sandbox, content, start_worker, plain):
@@ -184,7 +189,9 @@ async def test_a_sealed_credential_tests_a_connection_and_a_wrong_one_says_so(sa
     assert refused["success"] is False
     assert "401" in refused["message"]
     stored = send("test_confluence_connection", args=[sandbox.url, "confluence"]).get(timeout=READY_S)
-    assert stored == {"success": True, "message": "Checked: credential, space, right to create pages."}
+    assert stored["success"] is True
+    for step in ("credential (accepted as Sandbox)", "space (OPS)", "right to create pages (granted)"):
+        assert step in stored["message"]
     elsewhere = send("test_confluence_connection", args=["https://evil.example", "confluence"]).get(timeout=READY_S)
     assert elsewhere["success"] is False
 
@@ -302,7 +309,7 @@ async def test_the_command_line_does_the_main_job(services, sandbox, start_worke
         done = cli(settings, *command, "--json")
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         json.loads(done.stdout)
-    assert (await sandbox.state())["counts"] == {"pages": 1, "incidents": 1, "work_items": 1}
+    assert (await sandbox.state())["counts"] == {"pages": 1, "incidents": 1, "work_items": 1, "issues": 0}
 
 
 async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_path):

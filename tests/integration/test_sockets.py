@@ -15,7 +15,9 @@ from collections.abc import Callable
 import pytest
 
 from tasks.errors import StateUnavailable, Transient
-from tasks.http.exchange import Exchange, Http, Limits, Origin, Request, open_session
+from tasks.http.authorization import Fixed
+from tasks.http.exchange import Exchange, Http, Limits, Request, open_session
+from tasks.http.origin import Origin
 
 LIMIT_S = 1.5  # of one request; a busy machine answers within that, too
 
@@ -93,7 +95,7 @@ async def http(peer):
     origin = Origin(base_url=f"http://127.0.0.1:{peer.port}", allow_http=True, allow_private=("127.0.0.0/8",))
     limits = Limits(total_s=LIMIT_S)
     session = open_session(origin, limits)
-    yield Http(session, origin, {}, limits, Recorder(), time.time)
+    yield Http(session, origin, Fixed(), limits, Recorder(), time.time)
     await session.close()
 
 

@@ -11,6 +11,7 @@ from config.keys import add_key
 from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
+from tasks.state.jobs.signatures import sign_stored
 from tests.api.conftest import api  # noqa: F401 - a fixture
 from tests.conftest import until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM, run, submit
@@ -48,7 +49,8 @@ async def stored_in_clear(services, command) -> str:
     job = await submit(services, command)
     record = f"{services.settings.prefix}:job:{job.id}"
     await services.redis.hset(record, "command", parse_command(command).model_dump_json(exclude_none=True))
-    await services.redis.hdel(record, "sealed_fields")
+    await services.redis.hdel(record, "sealed_fields", "signed")
+    await sign_stored(services.redis, services.journal)
     return job.id
 
 

@@ -400,7 +400,13 @@ def test_a_guess_at_what_was_meant_ends_in_one_sign(run, arguments):
 
 
 @pytest.mark.parametrize(
-    ("kind", "missing"), [("confluence", "--base-url"), ("servicenow", "--instance-url"), ("azure_devops", "--org-url")]
+    ("kind", "missing"),
+    [
+        ("confluence", "--base-url"),
+        ("servicenow", "--instance-url"),
+        ("azure_devops", "--org-url"),
+        ("jira", "--base-url"),
+    ],
 )
 def test_a_destination_without_its_address_is_wrong_usage(run, kind, missing):
     shown = run("destination", "set", "here", "--kind", kind)
@@ -419,3 +425,15 @@ def test_a_port_that_is_taken_is_named_as_that(run):
         shown = run("sandbox", "--port", taken.getsockname()[1])
     assert shown.exit_code == 1
     assert shown.stderr == "afterword: The port is already in use. Choose another with --port; 0 takes a free one.\n"
+
+
+def test_render_lists_what_does_not_look_as_written(run, tmp_path):
+    """Also for tickets, and all of them: a receipt holds twenty."""
+    file = tmp_path / "a.md"
+    file.write_text("# T\n\n" + "{{< note >}}\n\n" * 30)
+    for target in ("confluence", "azure_devops", "servicenow"):
+        shown = run("render", file, "--for", target, "--warnings")
+        assert shown.stdout.splitlines()[0] == "line 3: a shortcode of Hugo is shown as typed"
+        assert len(shown.stdout.splitlines()) == 30
+        told = json.loads(run("render", file, "--for", target, "--warnings", "--json").stdout)
+        assert len(told["warnings"]) == 30

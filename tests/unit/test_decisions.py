@@ -13,7 +13,7 @@ from config.settings import ConfigError
 from tasks.audited import Doubt, Trail
 from tasks.errors import DestinationTrouble, Held, KeyTrouble, Permanent, Refused, Throttled, Transient, Unsettled
 from tasks.http.addresses import permitted
-from tasks.http.exchange import Origin
+from tasks.http.origin import Origin
 from tasks.http.quota import parse_retry_after
 from tasks.model import Document, Finding, Issue, Job, JobState, parse_command
 from tasks.retry import Backoff, settlement_of
@@ -249,8 +249,8 @@ def test_upstreams_shapes_are_taken_as_they_are():
 
 def test_bad_arguments_are_named_without_their_values():
     with pytest.raises(Refused) as refused:
-        parse_command({"command": "publish_to_confluence", "doc_id": "d", "password": "planted"})
-    assert "space_key" in str(refused.value)
+        parse_command({"command": "publish_to_confluence", "password": "planted"})
+    assert "doc_id" in str(refused.value)
     assert "planted" not in str(refused.value)
 
 

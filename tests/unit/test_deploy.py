@@ -130,6 +130,31 @@ def test_only_the_one_shot_service_may_write_keys():
                 assert volume.endswith(":ro"), name
 
 
+@pytest.mark.parametrize("name", ["worker-1", "worker-2", "api"])
+def test_checkpoints_of_the_audit_are_kept_in_a_volume_of_their_own(name):
+    """Not in Redis' volume: whoever can change that must not reach the evidence. The image has the folder for its user."""
+    service = COMPOSE[name]
+    place = service["environment"]["AFTERWORD_CHECKPOINTS"]
+    (volume,) = [each for each in service["volumes"] if each.endswith(f":{place}")]
+    assert volume.split(":")[0] not in {each.split(":")[0] for each in COMPOSE["redis"]["volumes"]}
+    assert re.search(rf"install -d -m 0700 -o afterword .*{place}\b", DOCKERFILE)
+
+
+def test_kubernetes_keeps_checkpoints_in_a_claim_that_every_pod_mounts():
+    """A pod's own folder would go with the pod."""
+    (shared,) = [item["data"] for item in KUBERNETES if item["kind"] == "ConfigMap"]
+    (claim,) = [item for item in KUBERNETES if item["kind"] == "PersistentVolumeClaim"]
+    for item in deployments():
+        spec = pod(item)
+        names = {
+            each["name"]
+            for each in spec["volumes"]
+            if each.get("persistentVolumeClaim") == {"claimName": claim["metadata"]["name"]}
+        }
+        mounts = {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
+        assert mounts[shared["AFTERWORD_CHECKPOINTS"]] in names
+
+
 def test_redis_is_durable_and_its_default_user_is_off():
     conf = (DEPLOY / "redis" / "redis.conf").read_text()
     for line in ("appendonly yes", "appendfsync always", "maxmemory-policy noeviction"):

@@ -207,3 +207,33 @@ def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
     body = confluence.render("<details>\n<summary>Title\n\nwords\n\n</details>\n\nafter")
     assert '<ac:parameter ac:name="title">Title</ac:parameter>' in body
     assert body.endswith("<p>after</p>")
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("---\ntitle: T\n---\n\n{{< note >}}", "line 5: a shortcode of Hugo is shown as typed"),
+        ("!!! note\n    words\n\n[[Page]]", "line 4: a link of a wiki has no place here; its words are shown"),
+        ("one\ntwo\n{% include x %}", "line 3: a tag of Liquid or Jinja is shown as typed"),
+        ("!!! odd\n    words", "line 1: an admonition of an unknown kind is shown as typed"),
+        ("a\n\n==marked words==", "line 3: a highlight between equals signs is shown as typed"),
+        ("words[^1]", "line 1: a reference to a footnote that is missing is shown as typed"),
+        ("*[HTML]: language", "line 1: an abbreviation is shown as typed"),
+        ("term\n: what it is", "line 2: a definition list is shown as typed"),
+        ("words {: .class}", "line 1: a list of attributes is shown as typed"),
+        ("a\n\n<Widget>words</Widget>", "line 3: the tag <Widget> has no place here and is shown as typed"),
+        ("a\n\n<?php echo\n", "line 3: a processing instruction without an end is shown as typed"),
+        ("a\n\n- x ![p](a.png)", "line 3: image a.png was not handed over; its text stands in its place"),
+    ],
+)
+def test_what_is_shown_as_typed_is_told_with_its_line(source, told):
+    """The line is that of the file, whatever stands above it: front matter, or what is read as a container."""
+    assert told in render_page(source).warnings
+
+
+@pytest.mark.parametrize(
+    "source", ["a == b and c == d", "Set <name> in `{% x %}`", "at 10: 30", "[^1]\n\n[^1]: words", "x: y"]
+)
+def test_ordinary_words_are_not_warned_of(source):
+    """A warning that is wrong makes people read none."""
+    assert render_page(source).warnings == ()

@@ -9,11 +9,14 @@ import tarfile
 import zipfile
 
 import pytest
+from pypdf import PdfWriter
+from pypdf.annotations import FreeText
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from tasks.destinations import Work
 from tasks.errors import Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, parse_command
-from tasks.redaction import redacted, verdicts_of
+from tasks.redaction import redacted, size_of, verdicts_of
 from tasks.screening import Policy
 
 SECRET = "password=hunter" + "2-Xy99"
@@ -83,6 +86,29 @@ def tarred(content: bytes) -> bytes:
     return into.getvalue()
 
 
+def pdf(words: str, *, properties=None, files=None, note="", password="") -> bytes:
+    """A PDF of one page."""
+    writer = PdfWriter()
+    leaf = writer.add_blank_page(595, 842)
+    named = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    font = writer._add_object(DictionaryObject({NameObject(k): NameObject(v) for k, v in named.items()}))
+    fonts = DictionaryObject({NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})})
+    leaf[NameObject("/Resources")] = fonts
+    drawn = DecodedStreamObject()
+    drawn.set_data(b"BT /F1 12 Tf 72 700 Td (" + words.encode() + b") Tj ET")
+    leaf[NameObject("/Contents")] = writer._add_object(drawn.flate_encode())
+    writer.add_metadata(properties or {})
+    for name, content in (files or {}).items():
+        writer.add_attachment(name, content)
+    if note:
+        writer.add_annotation(0, FreeText(text=note, rect=(50, 550, 200, 650)))
+    if password:
+        writer.encrypt(password)
+    into = io.BytesIO()
+    writer.write(into)
+    return into.getvalue()
+
+
 SAID = f"caf\u00e9 cr\u00e8me, {SECRET}\n" * 3
 WORD = f"<w:document><w:p><w:r><w:t>pass</w:t></w:r><w:r><w:t>{SECRET[4:]}</w:t></w:r></w:p></w:document>"
 FILES = {
@@ -97,6 +123,11 @@ FILES = {
     "a name in a zip": zipped(SECRET, b"nothing"),
     "tar.gz": tarred(SAID.encode()),
     "a Word file": zipped("word/document.xml", WORD.encode()),
+    "PDF": pdf(f"Use {SECRET} now"),
+    "properties of a PDF": pdf("nothing", properties={"/Subject": SAID}),
+    "file inside a PDF": pdf("nothing", files={"a.log": SAID.encode()}),
+    "note in a PDF": pdf("nothing", note=SAID),
+    "PDF in an archive": zipped("a.pdf", pdf(f"Use {SECRET} now")),
     "metadata of a picture": b"\x89PNG\r\n\x1a\n\x00\x00tEXtComment\x00"
     + SECRET.encode()
     + b" and some more words\x00",
@@ -123,6 +154,8 @@ def test_a_secret_in_an_archive_stays_stopped_after_a_release():
 UNREADABLE = {
     "binary": bytes(range(256)) * 4,
     "pdf": b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n\x00\x01",
+    "locked pdf": pdf("nothing", password="x"),
+    "pdf without letters": pdf("\x01\x02\x03\x04"),
     "cut zip": FILES["zip"][:-30],
     "bz2": bz2.compress(b"x"),
     "bomb": gzip.compress(bytes(80_000_000)),
@@ -134,6 +167,17 @@ def test_what_nobody_can_read_is_held_unless_policy_lets_it_pass(content):
     with pytest.raises(Held, match="can't be read"):
         leaving(page("a.bin", content))
     verdicts_of(page("a.bin", content), Policy(unreadable_attachments="allow"))
+
+
+def test_a_pdf_without_findings_passes():
+    assert leaving(page("a.pdf", pdf("The pool was exhausted"))).document.attachments[0].name == "a.pdf"
+
+
+@pytest.mark.parametrize("content", [FILES["PDF"], FILES["zip"], FILES["tar.gz"]])
+def test_what_may_hold_more_than_it_shows_is_worked_on_where_it_can_be_ended(content):
+    """A few kB of an archive or a PDF can hold megabytes, or take minutes."""
+    assert size_of(page("a.bin", content).document) > 1_000_000
+    assert size_of(page("a.log", FILES["Latin-1"]).document) < 1_000
 
 
 def test_a_picture_passes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import signal
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.screening import Policy, ScreeningFailed, engine, policy_in, scan, screen
+from tasks.screening.before import Before
 from tests.corpus import people, secrets
 
 P = "hunter" + "2-Xy99"
@@ -283,3 +285,31 @@ def test_policy_is_stated_in_a_file():
     for wrong in ("types = 3", 'allow = ["re:("]', "[types]\nIPv4 = 'perhaps'", "= 1", "colour = 'red'"):
         with pytest.raises(ValueError, match=r"\w"):
             policy_in(wrong)
+
+
+class Searched:
+    """A pattern that writes down where it was asked to search."""
+
+    def __init__(self, pattern):
+        self.pattern, self.places = pattern, []
+
+    def finditer(self, text, begin, end):
+        self.places.append((begin, end))
+        return self.pattern.finditer(text, begin, end)
+
+
+NAMED = re.compile(r"\b(?:card|phone)\b")
+
+
+@given(st.lists(st.sampled_from(["card ", "phone ", "4111 ", "x", "\n", ". ", "ordinary words "]), max_size=60))
+def test_what_stands_before_each_number_is_found_and_no_text_is_searched_twice(parts):
+    """As one search of the sixty characters before each number would find it, whose time grew with the numbers."""
+    text = "".join(parts)
+    words = Searched(NAMED)
+    before = Before(text, words)
+    for at in (found.start() for found in re.finditer("4111", text)):
+        nearest = [found for found in NAMED.finditer(text, 0, at) if found.start() >= at - 60]
+        assert before.end(at) == (nearest[-1].end() if nearest else None)
+        between = nearest and at - nearest[-1].end() <= 40 and "\n" not in text[nearest[-1].end() : at]
+        assert before.in_line(at, 40) == bool(between)
+    assert all(begin >= end for (_, end), (begin, _) in pairwise(p for p in words.places if p[0] < p[1]))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.destinations.azure_devops.verdict import verdict as azure_devops
 from tasks.destinations.confluence.verdict import verdict as confluence
+from tasks.destinations.jira.verdict import verdict as jira
 from tasks.destinations.servicenow.verdict import verdict as servicenow
 from tasks.errors import DestinationTrouble, Permanent, Transient
 from tasks.http.exchange import Response
@@ -17,7 +18,7 @@ from tasks.http.reasons import reasons_of
 from tasks.http.refusals import error_of
 from tasks.http.verdict import Answer, Verdict
 
-JUDGES = {"confluence": confluence, "servicenow": servicenow, "azure_devops": azure_devops}
+JUDGES = {"confluence": confluence, "servicenow": servicenow, "azure_devops": azure_devops, "jira": jira}
 JSON, TEXT, HTML = ({"Content-Type": kind} for kind in ("application/json", "text/plain", "text/html"))
 
 
@@ -42,6 +43,10 @@ def ado(message, key="", **more):
         "typeKey": key,
         "errorCode": 0,
     } | more
+
+
+def jira_error(*messages, **fields):
+    return {"errorMessages": list(messages), "errors": fields}
 
 
 TITLE = "A page with this title already exists: A page already exists with the same TITLE in this space"
@@ -129,6 +134,43 @@ KNOWN = [
     ("azure_devops", 412, ado("VS403351: Test Operation for path /rev failed."), "job", "refused"),
 ]
 
+KNOWN += [
+    ("jira", 400, jira_error(summary="You must specify a summary of the issue."), "job", "refused"),
+    ("jira", 400, jira_error(priority="Field 'priority' cannot be set. It is not on the screen."), "job", "refused"),
+    ("jira", 400, {"errors": {"project": "Specify a valid project ID or key"}}, "job", "refused"),
+    ("jira", 400, jira_error("INVALID_INPUT"), "job", "refused"),
+    ("jira", 400, jira_error(project="You cannot create issues in this project."), "destination", "not_permitted"),
+    (
+        "jira",
+        400,
+        jira_error(project="Anonymous users do not have permission to create issues in this project."),
+        "destination",
+        "credential_refused",
+    ),
+    (
+        "jira",
+        401,
+        {"message": "Client must be authenticated to access this resource.", "status-code": 401},
+        "destination",
+        "credential_refused",
+    ),
+    ("jira", 401, {"code": 401, "message": "Unauthorized; scope does not match"}, "destination", "scope_missing"),
+    ("jira", 403, jira_error("You do not have permission to edit issues."), "destination", "not_permitted"),
+    ("jira", 404, jira_error("Issue does not exist or you do not have permission to see it."), "job", "refused"),
+    (
+        "jira",
+        404,
+        {"message": "null for uri: https://x/rest/api/3/x", "status-code": 404},
+        "destination",
+        "no_such_api",
+    ),
+    ("jira", 409, jira_error("The issue is being changed."), "transient", "conflict"),
+    ("jira", 410, jira_error("The requested API has been removed."), "destination", "no_such_api"),
+    ("jira", 413, jira_error("The request is too large."), "job", "too_large"),
+    ("jira", 429, jira_error("Rate limit exceeded"), "throttled", "throttled"),
+    ("jira", 503, jira_error("Jira is starting."), "transient", "remote_failure"),
+]
+
 
 @pytest.mark.parametrize(("vendor", "status", "body", "whose", "code"), KNOWN)
 def test_each_known_answer_of_a_vendor_has_its_verdict(vendor, status, body, whose, code):
@@ -158,6 +200,13 @@ def test_a_login_that_failed_at_data_center_is_its_own_though_it_comes_as_a_page
     headers = HTML | {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
     found = confluence(Answer(401, headers, b"<html>Basic Authentication Failure</html>"))
     assert (found.code, found.passing) == ("credential_refused", "job")
+
+
+def test_jiras_own_login_page_is_its_own_and_a_login_that_went_well_says_nothing():
+    """The header says why a login failed; `OK` stands on every other answer, a proxy's copy too."""
+    failed = HTML | {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
+    assert jira(Answer(401, failed, b"<html>Basic Authentication Failure</html>")).code == "credential_refused"
+    assert jira(Answer(403, HTML | {"X-Seraph-LoginReason": "OK"}, b"<html>no</html>")).code == "not_the_vendor"
 
 
 STRANGERS = [
@@ -211,6 +260,7 @@ def test_any_validation_error_in_a_vendors_own_shape_is_the_jobs(status, reason)
         ("confluence", v1(status, reason)),
         ("servicenow", snow(reason, reason)),
         ("azure_devops", ado(reason, "RuleValidationException")),
+        ("jira", jira_error(summary=reason)),
     ):
         assert JUDGES[vendor](Answer(status, JSON, json.dumps(body).encode())).whose == "job"
 

@@ -16,8 +16,11 @@ from worker.api.openapi import document_of
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
 from worker.api.route import SERVICES, WAKES, Answer, Call, Route
 from worker.api.routes import ROUTES
+from worker.attempts import cancel_all
 from worker.console import attach
+from worker.rounds.checkpoints import keep_checkpoints
 from worker.runtime import Services
+from worker.verifications import VERIFICATIONS, Verifications
 from worker.wakes import Wakes
 
 log = logging.getLogger(__name__)
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 ANSWER_S = 3.5  # for whatever Redis is asked, so that a request has an answer within 5 s
 ADMISSION_S = 4.0  # for all that it is asked before a request is let in, however many wait
 OWN_PATHS = ("/v1", "/openapi.json", "/healthz", "/readyz", "/metrics")
+PATIENCE_S = 1.0
 KEY: web.RequestKey[ApiKey] = web.RequestKey("apikey", ApiKey)
 
 
@@ -33,7 +37,9 @@ def build(services: Services) -> web.Application:
     app = web.Application(middlewares=[_problems])
     app[SERVICES] = services
     app[WAKES] = Wakes(services.redis, services.settings.prefix)
+    app[VERIFICATIONS] = Verifications(services.audit)
     app.cleanup_ctx.append(_listen)
+    app.cleanup_ctx.append(_checkpoints)
     for route in ROUTES:
         app.router.add_route(route.method, route.address, _serve(route))
     attach(app, services, document_of(ROUTES))
@@ -43,6 +49,14 @@ def build(services: Services) -> web.Application:
 async def _listen(app: web.Application) -> AsyncIterator[None]:
     async with app[WAKES].listening():
         yield
+
+
+async def _checkpoints(app: web.Application) -> AsyncIterator[None]:
+    """An instance without a worker of this machine keeps checkpoints as well."""
+    keeping = asyncio.create_task(keep_checkpoints(app[SERVICES]))
+    yield
+    await cancel_all({keeping}, PATIENCE_S)
+    await app[VERIFICATIONS].stop()
 
 
 def ours(path: str) -> bool:

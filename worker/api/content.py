@@ -13,6 +13,7 @@ from worker.api.inputs import (
     IncidentIn,
     IssueIn,
     IssuePath,
+    JiraIssueIn,
     JobIn,
     PublishIn,
     WorkItemIn,
@@ -67,7 +68,7 @@ async def submit_job(call: Call) -> Answer:
     )
 
 
-def _content(given: PublishIn | IncidentIn | WorkItemIn) -> tuple[Document | None, Issue | None]:
+def _content(given: PublishIn | IncidentIn | WorkItemIn | JiraIssueIn) -> tuple[Document | None, Issue | None]:
     if isinstance(given, PublishIn):
         if given.document is None:
             return None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import cast
 
+from tasks.authorization.status import status_of
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
 from worker.api.inputs import DestinationIn, DestinationPath
@@ -29,8 +30,7 @@ async def get_destination(call: Call) -> Answer:
 async def put_destination(call: Call) -> Answer:
     """Store a destination. Without a secret the stored one stays, as long as it would go to the same address."""
     given = cast(DestinationIn, call.body).root
-    secret = given.secret.get_secret_value() if given.secret else None
-    record = await call.services.destinations.set(_name(call), given.settings(), secret, call.actor)
+    record = await call.services.destinations.set(_name(call), given.settings(), given.given(), call.actor)
     return Answer(await _view(call, record))
 
 
@@ -57,7 +57,8 @@ async def resume_destination(call: Call) -> Answer:
 
 
 async def _view(call: Call, record: DestinationRecord) -> DestinationView:
-    return DestinationView.of(record, await call.services.destinations.health(record.name))
+    health = await call.services.destinations.health(record.name)
+    return DestinationView.of(record, health, await status_of(call.services.core, record))
 
 
 def _name(call: Call) -> str:

@@ -8,9 +8,6 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from tasks.model import DestinationName
 
-_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_HOST = "[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-_URL = f"^https?://{_HOST}(:{_PORT})?(/[A-Za-z0-9._~%!&'()*,;=:@-]+)*/?$"
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"({_OCTET}\.){{3}}{_OCTET}/(3[0-2]|[12]?[0-9])"
 _IPV6 = "(([0-9a-fA-F]{1,4}:){1,7}:|::[0-9a-fA-F]{0,4})/(12[0-8]|1[01][0-9]|[1-9]?[0-9])"
@@ -21,11 +18,11 @@ _DAY = (
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{3}|\.[0-9]{6})?)?"
 _ZONE = r"(Z| UTC|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
 _LEVEL = "(" + "|".join(
-    "".join(f"[{letter.upper()}{letter}]" for letter in word) for word in ("critical", "high", "medium", "low")
+    "".join(f"[{letter.upper()}{letter}]" for letter in word)
+    for word in ("critical", "high", "major", "medium", "moderate", "low", "minor", "planning", "info", "informational")
 )
-_SEVERITY = rf"^(([Pp]|[Ss][Ee][Vv][- ]?)?[1-4]( ?-[^\r\n]*)?|{_LEVEL})|)$"
+_SEVERITY = rf"^(([Pp]|[Ss][Ee][Vv][- ]?)?[1-5]( ?-[^\r\n]*)?|{_LEVEL})|)$"
 
-Url = Annotated[str, StringConstraints(max_length=2000, pattern=_URL)]
 Cidr = Annotated[str, StringConstraints(pattern=f"^({_IPV4}|{_IPV6})$")]
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 Milliseconds = Annotated[int, Field(ge=0, le=253_402_300_799_999, description="Milliseconds since 1970 (UTC)")]
@@ -39,8 +36,10 @@ Rfc3339 = Annotated[
 ]
 ApiMoment = Milliseconds | TimeText | None
 ApiSeverity = (
-    Literal[1, 2, 3, 4]
-    | Annotated[str, StringConstraints(pattern=_SEVERITY), Field(description="P1 … P4, or critical, high, medium, low")]
+    Literal[1, 2, 3, 4, 5]
+    | Annotated[
+        str, StringConstraints(pattern=_SEVERITY), Field(description="P1 … P5, or critical, high, medium, low, info")
+    ]
     | None
 )
 Secret = Annotated[

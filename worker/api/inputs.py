@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    SecretStr,
     StringConstraints,
     ValidationError,
     field_validator,
@@ -17,14 +19,18 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from tasks.credentials.secret import SECRET, parts_for
 from tasks.destinations import AnySettings, parse_settings
-from tasks.destinations.azure_devops.destination import AzureDevOpsSettings
+from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.destination import ConfluenceSettings
-from tasks.destinations.servicenow.destination import ServiceNowSettings
+from tasks.destinations.jira.settings import JiraSettings
+from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused
+from tasks.http.origin import Url
 from tasks.model import (
     Command,
     CreateAzureDevOpsWorkItem,
+    CreateJiraIssue,
     CreateServiceNowIncident,
     Document,
     Identifier,
@@ -50,7 +56,6 @@ from worker.api.fields import (
     Rfc3339,
     Secret,
     StreamId,
-    Url,
 )
 
 STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -124,7 +129,7 @@ class IssueIn(Issue):
 
 
 class TicketConfigIn(TicketConfig):
-    """What may be overridden for one incident or work item."""
+    """What may be overridden for one ticket."""
 
     model_config = STRICT
 
@@ -175,7 +180,17 @@ class WorkItemIn(_JobFields, CreateAzureDevOpsWorkItem):
     issue: IssueIn | None = Field(default=None, description="The content; without it, the issue of issue_id")
 
 
-class JobIn(RootModel[Annotated[PublishIn | IncidentIn | WorkItemIn, Field(discriminator="command")]]):
+class JiraIssueIn(_JobFields, CreateJiraIssue):
+    """File an issue as an issue of a Jira project."""
+
+    model_config = STRICT
+
+    command: Literal["create_jira_issue"]  # type: ignore[assignment]
+    config: TicketConfigIn | None = None  # type: ignore[assignment]
+    issue: IssueIn | None = Field(default=None, description="The content; without it, the issue of issue_id")
+
+
+class JobIn(RootModel[Annotated[PublishIn | IncidentIn | WorkItemIn | JiraIssueIn, Field(discriminator="command")]]):
     """One job: the command by the name of upstream's task, its arguments, and the content where it comes along."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -189,27 +204,70 @@ class Reason(BaseModel):
     reason: Line = ""
 
 
+def _fit_for_a_header(value: SecretStr | None) -> SecretStr | None:
+    """The secret; raises `ValueError` for what a header can't carry."""
+    if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
+        raise ValueError("must be one line of printable ASCII without spaces around it")
+    return value
+
+
+class SecretsIn(BaseModel):
+    """The parts of a secret that has several, or is a key: what each kind of `auth` takes is in docs/credentials.md."""
+
+    model_config = STRICT
+
+    client_secret: Secret | None = None
+    password: Secret | None = None
+    refresh_token: Secret | None = None
+    private_key: Annotated[
+        SecretStr | None, Field(max_length=20_000, description="PEM; with the certificate for `certificate`")
+    ] = None
+
+    @field_validator("client_secret", "password", "refresh_token", mode="after")
+    @classmethod
+    def _one_line(cls, value: Any) -> Any:
+        return _fit_for_a_header(value)
+
+    def joined(self) -> str:
+        """All parts in one text."""
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        return json.dumps({name: part.get_secret_value() for name, part in parts.items() if part is not None})
+
+
 class _Settings(BaseModel):
     allow_private: tuple[Cidr, ...] = Field(default=(), description="Private networks that may be connected to")
     secret: Secret | None = None
+    secrets: SecretsIn | None = None
 
     @field_validator("secret", mode="after")
     @classmethod
     def _one_line(cls, value: Any) -> Any:
-        """A header can't carry anything else."""
-        if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
-            raise ValueError("must be one line of printable ASCII without spaces around it")
-        return value
+        return _fit_for_a_header(value)
 
     def settings(self) -> AnySettings:
         """The settings without the secret."""
-        return parse_settings(self.model_dump(exclude={"secret"}, exclude_none=True))
+        return parse_settings(self.model_dump(exclude={"secret", "secrets"}, exclude_none=True))
+
+    def given(self) -> str | None:
+        """The secret, or its parts, as `tasks.credentials.secret.as_stored` takes them; raises `Refused` for both."""
+        if self.secrets is None:
+            return self.secret.get_secret_value() if self.secret else None
+        if self.secret or parts_for(self.settings().auth) == (SECRET,):
+            raise Refused(
+                "`secrets` are the parts of another kind of credential.",
+                code="bad_secret",
+                advice="Give `secret` alone.",
+            )
+        return self.secrets.joined()
 
 
 def _http_where_permitted(address: str) -> ConfigDict:
-    """The schema of settings whose address may only be plain http where `allow_http` says so."""
+    """The schema of settings whose address may only be plain http where `allow_http` says so, and whose key has a certificate."""
     permitted: JsonDict = {"properties": {"allow_http": {"const": True}}, "required": ["allow_http"]}
-    return ConfigDict(json_schema_extra={"anyOf": [{"properties": {address: {"pattern": "^https:"}}}, permitted]})
+    secure: JsonDict = {"anyOf": [{"properties": {address: {"pattern": "^https:"}}}, permitted]}
+    keyless: JsonDict = {"properties": {"client_key_file": {"type": "null"}}}
+    certified: JsonDict = {"properties": {"client_cert_file": {"type": "string"}}, "required": ["client_cert_file"]}
+    return ConfigDict(json_schema_extra={"allOf": [secure, {"anyOf": [keyless, certified]}]})
 
 
 class ConfluenceIn(_Settings, ConfluenceSettings):
@@ -240,7 +298,20 @@ class AzureDevOpsIn(_Settings, AzureDevOpsSettings):
     org_url: Url
 
 
-class DestinationIn(RootModel[Annotated[ConfluenceIn | ServiceNowIn | AzureDevOpsIn, Field(discriminator="kind")]]):
+class JiraIn(_Settings, JiraSettings):
+    """A Jira site."""
+
+    model_config = STRICT | _http_where_permitted("base_url")
+
+    kind: Literal["jira"]
+    base_url: Url
+    site_url: Url | None = None
+    labels: list[str] = Field(default_factory=list)  # type: ignore[assignment]
+
+
+class DestinationIn(
+    RootModel[Annotated[ConfluenceIn | ServiceNowIn | AzureDevOpsIn | JiraIn, Field(discriminator="kind")]]
+):
     """A destination's settings and, where it changes, its credential."""
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -298,15 +369,34 @@ class JobsQuery(_Address):
         description="an error's code, with its status behind a blank, such as `server_error 503`; of "
         "dead jobs where no state is named",
     )
-    kind: Literal["confluence", "servicenow", "azure_devops"] | None = None
+    kind: Literal["confluence", "servicenow", "azure_devops", "jira"] | None = None
     since: Rfc3339 | None = Field(default=None, description="submitted from this moment on (RFC 3339)")
     until: Rfc3339 | None = Field(default=None, description="submitted before this moment (RFC 3339)")
     cursor: Cursor | None = Field(default=None, description="`next` of the page before")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
+Sought = Annotated[str, StringConstraints(max_length=200)]
+
+
 class AuditQuery(_Address):
-    """Where to go on reading."""
+    """Which entries, and where to go on reading."""
 
     after: StreamId | None = Field(default=None, description="`next` of the page before; from the start without it")
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
+    event: Sought = Field(default="", description="an event such as `job.dead`, or a group such as `delivery`")
+    job: Sought = Field(default="", description="a job's id, or a part of it")
+    destination: Sought = Field(default="", description="a destination's name")
+    actor: Sought = Field(default="", description="a part of who acted: a key's name or id, an account")
+    about: Sought = Field(default="", description="the id of a document or an issue")
+
+
+class VerifyQuery(_Address):
+    """Which verification, and how long to wait for its report."""
+
+    run: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="", description="`run` of an answer before; a new verification without it"
+    )
+    wait: Annotated[
+        int, Field(ge=0, le=300, description="Seconds to wait for the report; the operator may set a lower limit")
+    ] = 10

@@ -7,11 +7,13 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from tasks.authorization.status import CredentialStatus
 from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
+from tasks.state.traffic.standing import Standing
 
 
 class Stored(Frozen):
@@ -122,13 +124,15 @@ class DestinationView(Frozen):
     not_before_ms: int = 0
     last_success_ms: int | None = None
     has_credential: bool
+    credential: CredentialStatus
+    standing: Standing
     health: Health
 
     @classmethod
-    def of(cls, record: DestinationRecord, health: Health) -> DestinationView:
+    def of(cls, record: DestinationRecord, health: Health, credential: CredentialStatus) -> DestinationView:
         """What an API client sees of a destination."""
         shown = {name: getattr(record, name) for name in cls.model_fields if hasattr(record, name)}
-        return cls(health=health, **shown)
+        return cls(health=health, standing=health.standing, credential=credential, **shown)
 
 
 class Destinations(Frozen):
@@ -150,6 +154,14 @@ class AuditPage(Frozen):
 
     entries: tuple[AuditEntry, ...]
     next: str | None = None
+
+
+class AuditProgress(Frozen):
+    """A verification of the audit that still runs: how many entries are checked, of how many."""
+
+    run: str
+    entries: int
+    of: int
 
 
 class Alive(Frozen):

@@ -33,6 +33,9 @@ _STATUS = {
     "idempotency_conflict": 409,
     "credential_bound": 409,
     "kind_changes": 409,
+    "incomplete_login": 409,
+    "http_refused": 409,
+    "bad_secret": 409,
     "callback_refused": 403,
     "wrong_state": 409,
     "bad_content": 409,
@@ -149,7 +152,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 def _is_tag(part: object) -> bool:
     """Discriminators that pydantic puts into a location."""
-    return part in {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops"}
+    return part in {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops", "jira"}
 
 
 def _segment(part: object) -> str:

@@ -30,8 +30,8 @@ class Call:
 
     @property
     def actor(self) -> str:
-        """Who calls, for the audit."""
-        return f"apikey:{self.key.id}" if self.key else "api"
+        """Who calls, for the audit: the key's id, which is the same for ever, and its name, which people look for."""
+        return f"apikey:{self.key.id} {self.key.name}" if self.key else "api"
 
 
 @dataclass(frozen=True)

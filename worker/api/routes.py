@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tasks.state.access.keys import Scope
 from tasks.state.audit.verification import AuditReport
+from tasks.state.look_first.flag import LookFirst
 from worker.api.content import LONGEST_IDEMPOTENCY_KEY, put_document, put_issue, submit_job
 from worker.api.destinations import (
     delete_destination,
@@ -26,6 +29,7 @@ from worker.api.inputs import (
     JobPath,
     JobsQuery,
     Reason,
+    VerifyQuery,
     WaitQuery,
 )
 from worker.api.jobs import cancel_job, get_job, job_events, list_jobs, release_job, retry_job
@@ -34,6 +38,7 @@ from worker.api.outputs import (
     Accepted,
     Alive,
     AuditPage,
+    AuditProgress,
     ConnectionAnswer,
     Destinations,
     DestinationView,
@@ -45,7 +50,17 @@ from worker.api.outputs import (
     Timeline,
 )
 from worker.api.route import Answer, Call, Route
-from worker.api.watch import healthz, metrics, read_audit, readyz, verify_audit
+from worker.api.watch import (
+    begin_verification,
+    clear_look_first,
+    get_look_first,
+    healthz,
+    metrics,
+    read_audit,
+    readyz,
+    set_look_first,
+    verify_audit,
+)
 
 SUBMIT, READ, OPERATE, ADMIN = (Scope.SUBMIT,), (Scope.READ,), (Scope.OPERATE,), (Scope.ADMIN,)
 IDEMPOTENCY = {
@@ -65,7 +80,7 @@ ISSUE = {
     "description": "One request in three fails since 14:02 UTC.",
     "severity": "P1",
 }
-SUBMISSIONS = {
+SUBMISSIONS: dict[str, dict[str, Any]] = {
     "a page, with its document": {
         "command": "publish_to_confluence",
         "doc_id": "rca-42",
@@ -84,6 +99,7 @@ SUBMISSIONS = {
         "project": "Operations",
         "config": {"work_item_type": "Bug", "severity": "P2"},
     },
+    "an issue of a Jira project": {"command": "create_jira_issue", "issue_id": "inc-42", "project": "OPS"},
 }
 
 
@@ -239,7 +255,43 @@ def _destinations() -> tuple[Route, ...]:
 def _watch() -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/audit", read_audit, "Read the audit", READ, query=AuditQuery, answers={200: AuditPage}),
-        Route("GET", "/v1/audit/verify", verify_audit, "Verify the audit", READ, answers={200: AuditReport}),
+        Route(
+            "GET",
+            "/v1/audit/verify",
+            verify_audit,
+            "Verify the audit",
+            READ,
+            query=VerifyQuery,
+            answers={200: AuditReport, 202: AuditProgress},
+            problems=(404,),
+        ),
+        Route(
+            "POST",
+            "/v1/audit/verify",
+            begin_verification,
+            "Begin to verify the audit",
+            READ,
+            answers={200: AuditReport, 202: AuditProgress},
+        ),
+        Route(
+            "GET", "/v1/lookfirst", get_look_first, "See whether attempts look first", READ, answers={200: LookFirst}
+        ),
+        *(
+            Route(
+                "POST",
+                f"/v1/lookfirst/{verb}",
+                handler,
+                summary,
+                OPERATE,
+                body=Reason,
+                body_optional=True,
+                answers={200: LookFirst},
+            )
+            for verb, handler, summary in (
+                ("set", set_look_first, "Have attempts look first"),
+                ("clear", clear_look_first, "End looking first"),
+            )
+        ),
         Route("GET", "/healthz", healthz, "The process is running", answers={200: Alive}),
         Route("GET", "/readyz", readyz, "Jobs can be taken and delivered", answers={200: Readiness, 503: Readiness}),
         Route("GET", "/metrics", metrics, "Prometheus metrics", answers={200: "text/plain"}, problems=(503,)),

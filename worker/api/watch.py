@@ -9,28 +9,85 @@ from redis.exceptions import RedisError
 
 from config.settings import ConfigError
 from tasks.errors import AfterwordError, StateUnavailable
+from tasks.state.audit.search import Search, following
 from tasks.state.canary import check_keys
 from tasks.state.journal import unavailable
-from worker.api.inputs import AuditQuery
-from worker.api.outputs import Alive, AuditPage, Check, Readiness
+from worker.api.inputs import AuditQuery, Reason, VerifyQuery
+from worker.api.outputs import Alive, AuditPage, AuditProgress, Check, Readiness
+from worker.api.problems import ProblemError
 from worker.api.route import Answer, Call
 from worker.metrics import CONTENT_TYPE, render
 from worker.runtime import Services
+from worker.verifications import VERIFICATIONS, Run
 
 PROBE_TTL_MS = 60_000
 READY_S = 1.5  # for Redis to answer all of it
+LOOKED_AT = 20_000
 
 
 async def read_audit(call: Call) -> Answer:
-    """Audit entries after a position, oldest first."""
+    """Audit entries that fit, after a position, oldest first.
+
+    With a filter a page looks at a bounded number of entries, so it may be short, or empty, before the end: it is the end where
+    `next` is the `after` of the question.
+    """
     query = cast(AuditQuery, call.query)
-    entries = await call.services.audit.after(query.after or "-", query.limit)
-    return Answer(AuditPage(entries=tuple(entries), next=entries[-1].id if entries else query.after))
+    search = Search(**query.model_dump(include=set(Search.model_fields)))
+    services = call.services
+    entries, position = await following(
+        services.audit, search, services.ledger.about, after=query.after or "-", count=query.limit, most=LOOKED_AT
+    )
+    return Answer(AuditPage(entries=tuple(entries), next=query.after if position == "-" else position))
 
 
 async def verify_audit(call: Call) -> Answer:
-    """Check every entry, chain and head of the audit trail."""
-    return Answer(await call.services.audit.verify())
+    """Check every entry, chain and head of the audit trail, and compare them with what is known outside Redis.
+
+    Begins a verification, or follows the `run` that is named. The report comes where it ends within `wait` seconds;
+    otherwise 202 with the progress and, in `Location`, where to ask on. 200 says that there is a report, not that all is well:
+    see `verdict`.
+    """
+    query = cast(VerifyQuery, call.query)
+    runs = call.request.app[VERIFICATIONS]
+    run = runs.find(query.run) if query.run else runs.begin()
+    if run is None:
+        raise ProblemError(404, "not_found", "There is no such verification.", "Begin one without `run`.")
+    await run.wait(min(query.wait, call.services.settings.api_longest_wait_s))
+    return _of_run(run)
+
+
+async def begin_verification(call: Call) -> Answer:
+    """Begin to verify the audit trail in the background, where none is being verified; `Location` is where to ask on."""
+    return _of_run(call.request.app[VERIFICATIONS].begin())
+
+
+def _of_run(run: Run) -> Answer:
+    if run.task.done():
+        return Answer(run.task.result())
+    content = AuditProgress(run=run.id, entries=run.progress.entries, of=run.progress.of)
+    headers = {"Location": f"/v1/audit/verify?run={run.id}", "Retry-After": "1"}
+    return Answer(content, status=202, headers=headers)
+
+
+async def get_look_first(call: Call) -> Answer:
+    """Whether every attempt looks at the remote side before it writes, because the ledger went back in time. Times are epoch
+    milliseconds: what Redis stored between `after_ms` and `until_ms` may be missing.
+    """
+    return Answer(await call.services.look_first.read())
+
+
+async def set_look_first(call: Call) -> Answer:
+    """Have every attempt look first, for a loss of Redis' data that no process could notice."""
+    return Answer(await call.services.look_first.raise_by_hand(call.actor, _reason(call)))
+
+
+async def clear_look_first(call: Call) -> Answer:
+    """Let first attempts write straight away again, once nothing is missing any more."""
+    return Answer(await call.services.look_first.clear(call.actor, _reason(call)))
+
+
+def _reason(call: Call) -> str:
+    return cast(Reason, call.body).reason if call.body else ""
 
 
 async def healthz(_: Call) -> Answer:

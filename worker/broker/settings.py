@@ -12,7 +12,7 @@ from config.settings import Settings
 from worker.broker.options import asked_for_prefork
 from worker.connections import backend_settings, broker_options, celery_address, tls_options, transport_options
 
-QUEUES = ("celery", "confluence", "servicenow", "azure_devops")
+QUEUES = ("celery", "confluence", "servicenow", "azure_devops", "jira")
 VISIBILITY_TIMEOUT_S = 300
 MESSAGE_THREADS = 8  # a message is handled in milliseconds: its job goes into the ledger, or a connection is tested
 

@@ -23,11 +23,19 @@ COMMANDS = Places(
         "issue": ("worker.cli.content:issue", "Store issues."),
         "job": ("worker.cli.jobs:job", "List, show, watch, retry, cancel and release jobs."),
         "key": ("worker.cli.keys:key", "Make, inspect and rotate keys; seal a credential for a message."),
+        "lookfirst": (
+            "worker.cli.lookfirst:lookfirst",
+            "See, set and clear that attempts look first.",
+        ),
         "message": ("worker.cli.messages:message", "List, open and drop messages that were set aside."),
         "publish": ("worker.cli.content:publish", "Publish a document as a Confluence page."),
         "render": ("worker.cli.tools:render", "Print what would be sent for a Markdown FILE."),
-        "sandbox": ("worker.cli.parts:sandbox", "Run the simulated Confluence, ServiceNow and Azure DevOps."),
+        "sandbox": ("worker.cli.parts:sandbox", "Run the simulated Confluence, ServiceNow, Azure DevOps and Jira."),
         "screen": ("worker.cli.tools:screen_", "Show what screening finds in FILE; exit 3 where policy would stop it."),
+        "ticket": (
+            "worker.cli.content:ticket",
+            "Create the ticket of an issue, of the kind that the destination takes.",
+        ),
         "up": ("worker.cli.parts:up", "Run everything on this machine, until Ctrl-C."),
         "worker": ("worker.cli.parts:worker", "Run a worker, the same as `celery -A worker worker`."),
         "workitem": ("worker.cli.content:workitem", "Create an Azure DevOps work item from an issue."),
@@ -57,4 +65,4 @@ def show_version(context: click.Context, _: click.Parameter, wanted: bool) -> No
 @json_option
 @data_option
 def root(**_: Any) -> None:
-    """Delivers what is written after an incident: Confluence pages, ServiceNow incidents, Azure DevOps work items."""
+    """Delivers what is written after an incident: Confluence pages, ServiceNow incidents, work items, Jira issues."""

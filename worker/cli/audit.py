@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 
 from config.settings import ConfigError
+from tasks.errors import Refused
 from tasks.state.audit import export as trail
 from tasks.state.audit.checkpoint import Checkpoint, read_checkpoints
 from tasks.state.audit.entries import AuditEntry, Event
-from tasks.state.audit.verification import AuditReport
+from tasks.state.audit.ocsf import api_activity, line_of
+from tasks.state.audit.opening import AFTER, SEEN
+from tasks.state.audit.search import Search, newest, oldest
+from tasks.state.audit.verification import UNCOUNTED, AuditReport
 from tasks.state.upkeep.trimming import trim
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
+from worker.terminal.root import FAILED, UNKNOWN
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"
-GROUP = 1000
+MOST_TOLD = 20
 DOCUMENT = '{"lines": ['
 
 
@@ -31,33 +38,47 @@ def audit() -> None:
     """Read, verify and export the audit trail."""
 
 
+def searching(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which entries; the command gets them as one `Search`."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **given: Any) -> Any:
+        sought = {name: given.pop(name) or "" for name in ("event", "job", "destination", "actor", "about")}
+        return command(*args, search=Search(**sought), **given)
+
+    for option in (
+        click.option("--about", help="Only about this document or issue, by its id."),
+        click.option("--actor", help="Only by this key, account or worker; a part of the name will do."),
+        click.option("--destination", help="Only of this destination."),
+        click.option("--job", help="Only of this job; a part of its id will do."),
+        click.option("--event", help="Only of this event, such as job.dead, or of a group, such as delivery."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 @audit.command()
 @click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--job", "job_id", help="Only entries of this job.")
 @common
-def tail(context: Context, count: int, job_id: str | None) -> None:
-    """Show the newest entries."""
-    entries = context.run(lambda services: _newest(services, count, job_id))
+@searching
+def tail(context: Context, count: int, search: Search) -> None:
+    """Show the newest entries, or the newest that fit, however far back they are; oldest first."""
+
+    async def find(services: Services) -> list[AuditEntry]:
+        if search == Search():
+            return await services.audit.tail(count)
+        found, _ = await newest(services.audit, search, services.ledger.about, before=None, count=count)
+        return found[::-1]
+
+    entries = context.run(find)
     rows = [entry.model_dump(mode="json") for entry in entries]
-    context.show(rows, "\n".join(map(_line, entries)) or "No entry yet.")
-
-
-async def _newest(services: Services, count: int, job_id: str | None) -> list[AuditEntry]:
-    """The newest entries, or the newest of one job, however far back they are; oldest first."""
-    if job_id is None:
-        return await services.audit.tail(count)
-    job_id = await services.ledger.whole_id(job_id)
-    found: list[AuditEntry] = []
-    position: str | None = None
-    while len(found) < count and (entries := await services.audit.before(position, GROUP)):
-        found += [entry for entry in entries if entry.data.get("job") == job_id]
-        position = entries[-1].id
-    return found[:count][::-1]
+    nothing = "No entry yet." if search == Search() else "No entry fits."
+    context.show(rows, "\n".join(map(_line, entries)) or nothing)
 
 
 def _line(entry: AuditEntry) -> str:
     at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-    facts = " ".join(f"{k}={v}" for k, v in entry.data.items())
+    facts = " ".join(f"{k}={v}" for k, v in entry.data.items() if k not in (SEEN, AFTER))
     return f"{at:%Y-%m-%d %H:%M:%S} {entry.event:18} {facts}"
 
 
@@ -66,9 +87,12 @@ def _line(entry: AuditEntry) -> str:
 @click.option("--export", "exported", type=click.Path(path_type=Path), help="Verify an export instead of the trail.")
 @common
 def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> None:
-    """Verify every entry and chain, and compare them with checkpoints; exit 1 if anything is wrong.
+    """Verify every entry and chain, and compare them with what is known outside Redis.
 
-    Checkpoints in the data folder are used without being named.
+    Exit 0: complete since the moment it says. Exit 1: something was changed or is missing. Exit 4: nothing is wrong, but
+    whether entries are missing can't be known, because nothing outside Redis was found to compare them with.
+
+    Checkpoints that are kept (AFTERWORD_CHECKPOINTS) or in the data folder are used without being named.
     """
     own = context.settings.data / CHECKPOINTS
     points = [point for file in (*files, *([own] if own.exists() else [])) for point in read_checkpoints(_lines(file))]
@@ -76,15 +100,69 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
     async def check(services: Services) -> AuditReport:
         if exported is not None:
             return trail.verify_export(services.vault, _exported(exported))
-        return await services.audit.verify(points)
+        with context.progress("Verifying") as tell:
+            return await services.audit.verify(points, tell)
 
     report = context.run(check)
-    against = f", compared with {report.checkpoints} checkpoints" if report.checkpoints else ""
-    good = f"The audit trail is intact: {report.entries} entries in {report.chains} chains{against}."
-    bad = "\n".join(("The audit trail is not intact.", *report.problems))
-    context.show(report.model_dump(mode="json"), good if report.ok else bad)
-    if not report.ok:
-        raise SystemExit(1)
+    context.show(report.model_dump(mode="json"), _told(report))
+    if report.verdict != "complete":
+        raise SystemExit(FAILED if report.verdict == "broken" else UNKNOWN)
+
+
+@audit.command()
+@click.option("--reason", required=True, help="What happened; the audit records it.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@common
+def accept(context: Context, reason: str, yes: bool) -> None:
+    """Take a broken trail as it is, once you know why: after a restored backup, or a failover that lost entries.
+
+    What is wrong now stays in the trail, with who accepted it and why. `audit verify` counts from here on.
+    """
+
+    async def look(services: Services) -> AuditReport:
+        with context.progress("Verifying") as tell:
+            return await services.audit.verify(tell=tell)
+
+    report = context.run(look)
+    if report.verdict != "broken":
+        raise Refused("Nothing is wrong with the trail.", code="audit_not_broken", advice="There is nothing to accept.")
+    context.tell("\n".join(report.problems))
+    if not yes:
+        click.confirm("Accept the trail as it is?", abort=True, err=True)
+    facts = {
+        "problems": list(report.problems[:MOST_TOLD]),
+        UNCOUNTED: report.uncounted or None,
+        "reason": reason[:500],
+        "actor": actor(),
+    }
+    context.run(lambda services: services.ledger.record(Event.AUDIT_ACCEPTED, facts))
+    context.show({"accepted": len(report.problems)}, "The trail is accepted as it is; it counts from here on.")
+
+
+def _told(report: AuditReport) -> str:
+    """The verdict for people."""
+    count = f"{report.entries} entries in {report.chains} chains"
+    if report.verdict == "broken":
+        return "\n".join(("The audit trail is not intact.", *report.problems))
+    if report.verdict == "unknown":
+        return (
+            f"Whether the audit trail is complete can't be known before {_moment(report.unknown_before_ms)}: nothing outside "
+            f"Redis shows what it held. Nothing is wrong with the {count} that are there."
+        )
+    compared = (
+        f"The newest of {report.checkpoints} checkpoints" if report.checkpoints else "What is known outside Redis"
+    )
+    lines = [
+        f"The audit trail is intact: {count}, complete since {_moment(report.since_ms)}.",
+        f"{compared} is of {_moment(report.compared_ms)}; what was written later is chained to it.",
+    ]
+    if report.unknown_before_ms is not None:
+        lines.append(f"Whether entries before {_moment(report.unknown_before_ms)} are missing can't be known.")
+    return "\n".join(lines)
+
+
+def _moment(at_ms: int | None) -> str:
+    return f"{datetime.fromtimestamp((at_ms or 0) / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 @audit.command()
@@ -98,8 +176,9 @@ def checkpoint(context: Context, out: Path | None) -> None:
     made: Checkpoint = context.run(lambda services: services.audit.checkpoint())
     file = out or context.settings.data / CHECKPOINTS
     if str(file) != "-":
-        _append(file, made.model_dump_json() + "\n")
-    human = made.model_dump_json() if str(file) == "-" else f"{len(made.heads)} chains have a checkpoint in {file}."
+        _append(file, made.line() + "\n")
+    count = made.total.chains if made.total else len(made.heads)
+    human = made.line() if str(file) == "-" else f"{count} chains have a checkpoint in {file}."
     context.show(made.model_dump(mode="json") | {"file": str(file)}, human)
 
 
@@ -110,18 +189,27 @@ def checkpoint(context: Context, out: Path | None) -> None:
     "--trim-days", type=click.IntRange(1), help="After the export, delete entries older than this many days from Redis."
 )
 @common
-def export(context: Context, out: Path | None, after: str, trim_days: int | None) -> None:
+@searching
+def export(context: Context, out: Path | None, after: str, trim_days: int | None, search: Search) -> None:
     """Export the trail as JSON lines (OCSF API Activity). The last line is a checkpoint.
+
+    With a filter it is the entries that fit, and no checkpoint: `audit verify --export` is for the whole trail.
 
     Without --out the lines go to standard output. With --json they are the `lines` of one JSON document.
 
     With --trim-days the file is on disk before anything is deleted, and the rest of the trail can still be verified.
     """
-    if trim_days and (out is None or after != "-"):
-        raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after).")
+    if trim_days and (out is None or after != "-" or search != Search()):
+        raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after, no filter).")
+    product = metadata.version("afterword")
+
+    async def fitting(services: Services) -> AsyncIterator[str]:
+        async for identifier, fields in oldest(services.audit, search, services.ledger.about, after=after):
+            yield line_of(api_activity(identifier, fields, product))
 
     async def whole(services: Services) -> tuple[int, int]:
-        found = trail.lines(services.audit, services.vault, metadata.version("afterword"), after=after)
+        everything = trail.lines(services.audit, services.vault, product, after=after)
+        found = everything if search == Search() else fitting(services)
         count = await (_write_document(found) if context.as_json and out is None else _write(out, found))
         dropped = 0
         facts = {"entries": count, "after": None if after == "-" else after, "actor": actor()}
@@ -175,7 +263,7 @@ async def _write(out: Path | None, lines: AsyncIterator[str]) -> int:
 def _append(file: Path, line: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as opened:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as opened:
             opened.write(line)
             opened.flush()
             os.fsync(opened.fileno())

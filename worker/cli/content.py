@@ -1,4 +1,4 @@
-"""Commands that bring content: document, issue, publish, incident, workitem."""
+"""Commands that bring content: document, issue, publish, incident, workitem, ticket."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any, get_args
 import click
 from pydantic import BaseModel, ValidationError
 
+from tasks.destinations.tickets.commands import ticket_command
 from tasks.errors import Refused
 from tasks.markup.title import title_of
-from tasks.model import CommandName, Document, Issue, Severity, explain, parse_command, parse_severity
+from tasks.model import Command, CommandName, Document, Issue, Job, Severity, explain, parse_command, parse_severity
 from worker.cli.preview import shown
+from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
 from worker.terminal.files import read_text
 from worker.terminal.watching import finish, wait_for
@@ -126,7 +128,14 @@ def issue_put(context: Context, file: str) -> None:
 def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:
     """Submit a command, and see it through where `--wait` asks for that."""
     command = parse_command(arguments)
-    job = context.run(lambda services: services.submit(command, actor=actor(), idempotency_key=key))
+    _follow(context, context.run(lambda services: _submitted(services, command, key)), wait=wait)
+
+
+async def _submitted(services: Services, command: Command, key: str | None) -> Job:
+    return await services.submit(command, actor=actor(), idempotency_key=key)
+
+
+def _follow(context: Context, job: Job, *, wait: bool) -> None:
     if not wait:
         text = f"Job {job.id} is {job.state.value}. Follow it: afterword job watch {job.id}"
         context.show({"job_id": job.id, "state": job.state.value}, text)
@@ -148,7 +157,7 @@ def ticket_config(field: tuple[str, ...], **given: Any) -> dict[str, Any] | None
 
 def _known_severity(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and parse_severity(value) not in get_args(Severity):
-        raise click.BadParameter(f"{value!r:.60}: name P1 to P4, or critical, high, medium or low")
+        raise click.BadParameter(f"{value!r:.60}: name P1 to P5, or critical, high, medium, low or info")
     return value
 
 
@@ -158,12 +167,12 @@ _wait = click.option(
 )
 _key = click.option("--idempotency-key", help="Idempotency key: submitting again with the same key gives the same job.")
 _field = click.option("--field", multiple=True, metavar="NAME=VALUE", help="Set a field of the ticket.")
-_severity = click.option("--severity", callback=_known_severity, help="P1 to P4, or critical to low.")
+_severity = click.option("--severity", callback=_known_severity, help="P1 to P5, or critical, high, medium, low, info.")
 
 
 @click.command()
 @click.argument("doc_id")
-@click.option("--space", "space_key", required=True, help="Key of the Confluence space.")
+@click.option("--space", "space_key", help="Key of the Confluence space; the destination's by default.")
 @click.option("--parent", "parent_page_id", help="Id of the parent page.")
 @_to
 @_wait
@@ -203,7 +212,7 @@ def incident(
 
 @click.command()
 @click.argument("issue_id")
-@click.option("--project", required=True, help="Azure DevOps project.")
+@click.option("--project", help="Azure DevOps project; the destination's by default.")
 @click.option("--type", "work_item_type", help="Work item type; the destination's by default.")
 @_severity
 @_field
@@ -223,3 +232,34 @@ def workitem(
     """Create an Azure DevOps work item from an issue."""
     config = ticket_config(field, severity=severity, work_item_type=work_item_type)
     submit(context, {"command": CommandName.WORK_ITEM, "config": config, **given}, idempotency_key, wait)
+
+
+@click.command()
+@click.argument("issue_id")
+@click.option("--to", "destination", required=True, help="Name of the destination, of whatever kind of ticket.")
+@click.option("--project", help="Jira: the project's key; Azure DevOps: its name. The destination's by default.")
+@click.option("--type", "work_item_type", help="Type of the issue or work item; the destination's by default.")
+@_severity
+@_field
+@_wait
+@_key
+@common
+def ticket(
+    context: Context,
+    issue_id: str,
+    destination: str,
+    wait: bool,
+    idempotency_key: str | None,
+    field: tuple[str, ...],
+    project: str | None,
+    **given: Any,
+) -> None:
+    """Create the ticket of an issue: an incident, work item or Jira issue, as the destination takes it."""
+    config = ticket_config(field, **given)
+
+    async def work(services: Services) -> Job:
+        record = await services.destinations.require(destination)
+        command = ticket_command(record.name, record.settings, issue_id, project=project, config=config)
+        return await _submitted(services, command, idempotency_key)
+
+    _follow(context, context.run(work), wait=wait)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-import stat
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
-from tasks.destinations import check_address, parse_settings
+from tasks.authorization.status import CredentialStatus, status_of
+from tasks.credentials.kinds import Login
+from tasks.destinations import check_settings, parse_settings
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
-from worker.cli.health import lines, verdict
+from worker.cli.credentials import auth_options, credential_lines, take_auth, told
+from worker.cli.health import lines
+from worker.cli.login import login
+from worker.cli.secrets import read_secret, secret_options
 from worker.connection_tests import ADDRESS_FIELD
 from worker.runtime import Services
-from worker.terminal.base import Context, F, actor, common, plain
+from worker.terminal.base import Context, actor, common, plain
+from worker.terminal.files import read_text
+
+PEM = click.Path(resolve_path=True)  # it is read by workers, which run elsewhere
 
 
 @click.group()
@@ -31,80 +37,45 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
     return record.model_dump(mode="json")
 
 
-HOW_TO_GIVE = (
-    "A secret is never an argument: it would be visible in the shell's history and in the process list. "
-    "Leave it out and type it at the prompt, or use --secret-file FILE, or pipe it in with --secret-stdin."
-)
-
-
-def secret_options(function: F) -> F:
-    """The ways to give a secret, and a refusal of the others that doesn't repeat what was given."""
-
-    def refuse(_: click.Context, __: click.Parameter, value: object) -> None:
-        if value:
-            raise click.UsageError(HOW_TO_GIVE)
-
-    names = ("--secret", "--token", "--api-token", "--password", "--pat")
-    file = click.option("--secret-file", type=click.Path(path_type=Path), help="Read the secret from this file.")
-    stdin = click.option("--secret-stdin", is_flag=True, help="Read the secret from stdin, also from a terminal.")
-    bare = click.option(*names, "bare", hidden=True, expose_value=False, callback=refuse)
-    more = click.argument("more", nargs=-1, metavar="", expose_value=False, callback=refuse)
-    return file(stdin(bare(more(function))))
-
-
-def read_secret(context: Context, file: Path | None, *, stdin: bool) -> str | None:
-    """The secret from a file, from stdin where that is asked for or no terminal, else from a prompt.
-
-    Raises `Refused` for a file that can't be read, without repeating its name: it might be the secret itself.
-    """
-    if file is not None:
-        if stdin:
-            raise click.UsageError("--secret-file and --secret-stdin can't be used together.")
-        try:
-            if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-                context.tell("The secret file can be read by others; run `chmod 600` on it.")
-            return _one_line(file.read_text("utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise Refused(
-                f"The file of --secret-file can't be read: {words}.", code="unreadable", advice="Check its path."
-            ) from None
-    if stdin or not sys.stdin.isatty():
-        return _one_line(sys.stdin.read())
-    prompt = "Secret (token, password or PAT; empty keeps the stored one)"
-    return click.prompt(prompt, hide_input=True, default="", show_default=False, err=True) or None
-
-
-def _one_line(text: str) -> str | None:
-    secret = text.strip()
-    if "\n" in secret:
-        raise Refused("The secret has several lines.", code="bad_secret", advice="Give the token or password alone.")
-    return secret or None
-
-
 @destination.command("set")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops"]), required=True)
-@click.option("--base-url", help="Confluence: the site, https://example.atlassian.net")
+@click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops", "jira"]), required=True)
+@click.option("--base-url", help="Confluence, Jira: the site, https://example.atlassian.net")
 @click.option(
-    "--email", help="Confluence: the account of the API token; Data Center: a user name, to log in with a password"
+    "--email",
+    help="Confluence, Jira: the account of the API token; Data Center: a user name, to log in with a password",
 )
-@click.option("--space", help="Confluence: the space that the connection test checks")
-@click.option("--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence: cloud (default) or datacenter")
+@click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it")
+@click.option(
+    "--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence, Jira: cloud (default) or datacenter"
+)
 @click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
 @click.option("--username", help="ServiceNow: the account")
 @click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
-@click.option("--project", help="Azure DevOps: the project that the connection test checks")
-@click.option("--type", "work_item_type", help="Azure DevOps: work item type, Bug by default")
+@click.option("--project", help="Azure DevOps, Jira: the project of jobs that name none; the connection test checks it")
+@click.option("--type", "item_type", help="Azure DevOps: work item type, Bug by default; Jira: issue type")
+@click.option("--mapping", help="Tickets: a TOML file that maps issues to fields, see docs/tickets.md.")
 @click.option(
     "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
 )
 @click.option("--allow-http", is_flag=True, help="Allow plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Allow addresses in this private network (CIDR).")
+@click.option("--proxy-url", help="Send all requests through this HTTP proxy: http://proxy.example:3128")
+@click.option("--connect-to", metavar="HOST", help="Connect to this host or address instead of the address's own.")
+@click.option("--ca-file", type=PEM, help="Trust the certificate authorities in this PEM file, too.")
+@click.option("--client-cert-file", type=PEM, help="Show this client certificate (PEM) to a server that asks.")
+@click.option("--client-key-file", type=PEM, help="The key of the client certificate (PEM, no passphrase).")
+@auth_options
 @secret_options
 @common
 def set_(
-    context: Context, name: str, extra: tuple[str, ...], secret_file: Path | None, secret_stdin: bool, **given: Any
+    context: Context,
+    name: str,
+    extra: tuple[str, ...],
+    secret_file: Path | None,
+    secret_stdin: bool,
+    private_key_file: Path | None,
+    **given: Any,
 ) -> None:
     """Store a destination. The secret comes from a prompt, --secret-file or stdin, never from an argument."""
     if any(character not in "abcdefghijklmnopqrstuvwxyz0123456789_-" for character in name) or not name[:1].isalpha():
@@ -114,22 +85,36 @@ def set_(
     address = ADDRESS_FIELD[given["kind"]]
     if not given[address] and not any(pair.startswith(f"{address}=") for pair in extra):
         raise click.MissingParameter(param_type="option", param_hint=f"'--{address.replace('_', '-')}'")
+    given["issue_type" if given["kind"] == "jira" else "work_item_type"] = given.pop("item_type")
     given["allow_http"] = given["allow_http"] or None
     given["allow_private"] = given["allow_private"] or None
+    take_auth(given)
     for pair in extra:
         key, equals, value = pair.partition("=")
         if not equals:
             raise click.BadParameter(f"{pair!r:.60} is not FIELD=VALUE", param_hint="--set")
         given[key] = value
+    if given["mapping"]:
+        given["mapping"] = read_text(given["mapping"])
     settings = parse_settings(given)
-    check_address(settings)  # before anybody types a secret
-    secret = read_secret(context, secret_file, stdin=secret_stdin)
+    check_settings(settings)  # before anybody types a secret
+    secret = read_secret(context, secret_file, stdin=secret_stdin, auth=settings.auth, key_file=private_key_file)
     record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
     missing = "" if record.has_credential else " It has no credential yet."
+    then = "Log in now" if isinstance(settings.auth, Login) else "Check it"
+    verb = "login" if isinstance(settings.auth, Login) else "test"
+    pasted = next((given[field] for field in ADDRESS_FIELD.values() if given.get(field)), "")
+    if (taken := settings.origin.base_url) != pasted.strip().rstrip("/"):
+        missing += f" Of the address, {taken} was taken."
     context.show(
         describe(record),
-        f"Destination {name} is stored (revision {record.revision}).{missing} Check it: afterword destination test {name}",
+        f"Destination {name} is stored (revision {record.revision}).{missing} {then}: afterword destination {verb} {name}",
     )
+
+
+def _told(health: Health) -> dict[str, Any]:
+    """How it stands, for programs."""
+    return {"standing": health.standing.model_dump(mode="json"), "health": health.model_dump(mode="json")}
 
 
 @destination.command("list")
@@ -137,19 +122,17 @@ def set_(
 def list_(context: Context) -> None:
     """List the destinations and their states."""
 
-    async def work(services: Services) -> tuple[list[tuple[DestinationRecord, Health]], int]:
+    async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
         records = await services.destinations.list()
-        found = [(record, await services.destinations.health(record.name)) for record in records]
-        return found, services.core.clock_ms()
+        return [(record, await services.destinations.health(record.name)) for record in records]
 
-    found, now_ms = context.run(work)
-    table = Table("Name", "Kind", "Address", "State", "Running", "Waiting", "Reason")
+    found = context.run(work)
+    table = Table("Name", "Kind", "Address", "State", "Running", "Waiting")
     for record, health in found:
-        state = verdict(health, now_ms)
-        cells = (record.name, record.settings.kind, record.settings.address, state)
-        table.add_row(*map(plain, (*cells, health.running, health.waiting, record.reason)))
+        cells = (record.name, record.settings.kind, record.settings.address, health.standing.words)
+        table.add_row(*map(plain, (*cells, health.running, health.waiting)))
     empty = "No destination yet. Add one: afterword destination set NAME --kind confluence --base-url URL --email E --space KEY"
-    rows = [describe(record) | {"health": health.model_dump(mode="json")} for record, health in found]
+    rows = [describe(record) | _told(health) for record, health in found]
     context.show(rows, table if found else empty)
 
 
@@ -159,19 +142,20 @@ def list_(context: Context) -> None:
 def show(context: Context, name: str) -> None:
     """Show one destination: its settings, state and limits."""
 
-    async def work(services: Services) -> tuple[DestinationRecord, Health, int]:
+    async def work(services: Services) -> tuple[DestinationRecord, Health, CredentialStatus, int]:
         record = await services.destinations.require(name)
-        return record, await services.destinations.health(name), services.core.clock_ms()
+        health = await services.destinations.health(name)
+        return record, health, await status_of(services.core, record), services.core.clock_ms()
 
-    record, health, now_ms = context.run(work)
+    record, health, status, now_ms = context.run(work)
     given = record.settings.model_dump(mode="json", exclude_none=True)
     head = [
         f"Destination:   {record.name} ({record.settings.kind}), {record.settings.address}",
-        f"Credential:    {'stored' if record.has_credential else 'none'}, revision {record.revision}",
+        *credential_lines(status, record.revision, now_ms),
     ]
     settings = ["Settings:", *(f"  {key} = {json.dumps(value)}" for key, value in given.items())]
     text = "\n".join([*head, *lines(health, now_ms), *settings])
-    context.show(describe(record) | {"health": health.model_dump(mode="json")}, text)
+    context.show(describe(record) | _told(health) | {"credential": told(status)}, text)
 
 
 @destination.command()
@@ -189,6 +173,9 @@ def test(context: Context, name: str) -> None:
     )
     if not report.success:
         raise SystemExit(1)
+
+
+destination.add_command(login)
 
 
 @destination.command()

@@ -17,6 +17,7 @@ from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, StateUnavailable
+from tasks.model import JobState
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
 from tasks.state.journal import unavailable
 from tasks.state.workers import workers
@@ -24,11 +25,13 @@ from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
 
 if TYPE_CHECKING:
+    from tasks.state.directory import DestinationRecord
     from worker.runtime import Services
 
 PROBE_TTL_MS = 60_000
 NEARLY_FULL = 0.9
-Found = Callable[[str, bool, str], None]
+SOON_MS = 7 * 24 * 3600 * 1000
+Found = Callable[[str, bool | None, str], None]
 
 
 @click.command()
@@ -36,9 +39,9 @@ Found = Callable[[str, bool, str], None]
 @common
 def doctor(context: Context, worker_only: bool) -> None:
     """Check settings, keys, Redis, broker, clock, workers and destinations, and say what to do."""
-    findings: list[dict[str, object]] = []
+    findings: list[dict[str, Any]] = []
 
-    def found(name: str, ok: bool, detail: str) -> None:
+    def found(name: str, ok: bool | None, detail: str) -> None:  # None where nobody knows
         findings.append({"check": name, "ok": ok, "detail": detail})
 
     strangers = [] if worker_only else unknown_variables(os.environ)
@@ -54,8 +57,9 @@ def doctor(context: Context, worker_only: bool) -> None:
         found("settings", False, str(error))
     except (AfterwordError, RedisError, OSError) as error:
         found("redis", False, str(error if isinstance(error, AfterwordError) else unavailable(error)))
-    lines = [f"{'ok    ' if row['ok'] else 'WRONG '}  {row['check']}: {row['detail']}" for row in findings]
-    good = all(row["ok"] for row in findings)
+    marks = {True: "ok     ", False: "WRONG  ", None: "unknown"}
+    lines = [f"{marks[row['ok']]}  {row['check']}: {row['detail']}" for row in findings]
+    good = all(row["ok"] is not False for row in findings)
     context.show({"ok": good, "checks": findings}, "\n".join(lines))
     if not good:
         raise SystemExit(1)
@@ -90,15 +94,38 @@ async def _examine(found: Found, services: Services) -> None:
     await _broker(found, services)
     await _messages(found, services)
     await _records(found, services)
+    await _ledger(found, services)
     await _clocks(found, services)
+    found("checkpoints", *await _checkpoints(services))
     alive = len(await _alive(services.redis, services.settings.prefix))
     said = f"{alive} alive" if alive else "none is alive; start `afterword worker`"
     if refused or evicts:
         said = f"{alive} alive; none can do anything until Redis is well: see above"
     found("workers", alive > 0 and not evicts, said)
     for record in await services.destinations.list():
-        ok = record.state == "ready" and record.has_credential
-        found(f"destination {record.name}", ok, record.state + (f": {record.reason}" if record.reason else ""))
+        await _credential(found, services, record)
+        await _standing(found, services, record)
+
+
+async def _standing(found: Found, services: Services, record: DestinationRecord) -> None:
+    """How a destination stands, as every other surface says it; one that nobody tested is neither good nor bad."""
+    from tasks.credentials.secret import needs_secret
+
+    test = f"run `afterword destination test {record.name}`"
+    if not record.has_credential and needs_secret(record.settings.auth):
+        found(
+            f"destination {record.name}", False, f"has no credential; run `afterword destination set {record.name} …`"
+        )
+        return
+    standing = (await services.destinations.health(record.name)).standing
+    more = f": {standing.reason}" if standing.name == "failing" and standing.reason else ""
+    advice = f"; {test}" if standing.name in ("untested", "failing", "suspended") else ""
+    advice = (
+        f"; run `afterword destination resume {record.name}` to let its jobs go on"
+        if standing.name == "paused"
+        else advice
+    )
+    found(f"destination {record.name}", standing.good, f"{standing.words}{more}{advice}")
 
 
 async def _clocks(found: Found, services: Services) -> None:
@@ -142,6 +169,27 @@ def _megabytes(count: int) -> str:
     return f"{count / 1_000_000:.1f} MB"
 
 
+async def _credential(found: Found, services: Services, record: DestinationRecord) -> None:
+    """A credential whose end is known, and a login that nobody has done yet."""
+    # A worker's probe is a command of this file, too: it needs none of this, and has to be quick.
+    from tasks.authorization.status import status_of
+    from tasks.credentials.kinds import WORDS
+    from worker.cli.health import duration
+
+    status = await status_of(services.core, record)
+    if status.logged_in is False:
+        found(
+            f"credential {record.name}", False, f"nobody has logged in; run `afterword destination login {record.name}`"
+        )
+    if status.ends_ms is None:
+        return
+    left_ms = status.ends_ms - services.core.clock_ms()
+    said = f"ends in {duration(left_ms)}" if left_ms > 0 else f"ended {duration(-left_ms)} ago"
+    soon = left_ms <= SOON_MS
+    todo = f"; renew it and store it with `afterword destination set {record.name} …`" if soon else ""
+    found(f"credential {record.name}", not soon, f"{WORDS[status.type]}, {said}{todo}")
+
+
 async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
     if not aof:
         return (
@@ -156,6 +204,21 @@ async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
     return sync == "always", f"append-only file is on, appendfsync {sync}" + (
         "" if sync == "always" else "; use always"
     )
+
+
+async def _checkpoints(services: Services) -> tuple[bool, str]:
+    """Whether evidence of the audit is kept outside Redis, as far as this account and machine see."""
+    place = services.audit.outside
+    if place is None:
+        return True, "none are kept (AFTERWORD_CHECKPOINTS=none): `audit verify` can't know whether entries are missing"
+    try:
+        newest_ms = await asyncio.to_thread(place.newest_ms)
+    except OSError as trouble:
+        return False, f"can't be read ({type(trouble).__name__}); correct AFTERWORD_CHECKPOINTS or its rights"
+    if not newest_ms:
+        return True, "none is kept yet that can be read from here"
+    minutes = (await services.journal.server_ms() - newest_ms) // 60_000
+    return True, f"the newest one is {minutes} min old"
 
 
 def _replicas(services: Services, connected: int) -> tuple[bool, str]:
@@ -189,6 +252,26 @@ async def _records(found: Found, services: Services) -> None:
     doubts = await services.signing.doubts()
     said = " ".join(record.why for record in doubts[:5]) + " `afterword key sign --dry-run` shows them all"
     found("records", not doubts, said if doubts else "destinations and API keys are as they were signed")
+    causes = await services.ledger.overview.causes(JobState.DEAD)
+    changed = [cause for cause in causes if cause.name == "tampered"]
+    said = ", ".join(f"{cause.count} ended because somebody without a key changed them" for cause in changed)
+    again = "`afterword job list --state dead --cause tampered` shows them"
+    found("jobs", not changed, f"{said}; {again}" if changed else "those that were taken are as they were submitted")
+
+
+async def _ledger(found: Found, services: Services) -> None:
+    """Whether Redis lost what some process had seen, and nobody has cleared that yet."""
+    from tasks.state.traffic.standing import moment
+
+    flag = await services.look_first.read()
+    if not flag.active:
+        found("ledger", True, "didn't go back in time" + (", or that is cleared" if flag.since_ms else ""))
+        return
+    why = f"{flag.by} says that it went back in time"
+    if flag.until_ms:
+        since = moment(flag.after_ms) if flag.after_ms else "the beginning"
+        why = f"went back in time: what was submitted from {since} until {moment(flag.until_ms)} may be missing"
+    found("ledger", False, f"{why}; all attempts look first until `afterword lookfirst clear`")
 
 
 async def _messages(found: Found, services: Services) -> None:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from tasks.state.traffic.limiter import Health
-
-
-def moment(ms: int) -> str:
-    """A moment as people read it, in UTC."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+from tasks.state.traffic.standing import moment
 
 
 def duration(ms: int) -> str:
@@ -21,22 +15,14 @@ def duration(ms: int) -> str:
     return f"{seconds} s"
 
 
-def verdict(health: Health, now_ms: int) -> str:
-    """In a few words whether jobs go out now."""
-    if health.state != "ready":
-        return health.state
-    if health.breaker == "open":
-        return f"failing, next try in {duration(health.not_before_ms - now_ms)}"
-    if health.breaker == "half_open":
-        return "failing, one job is trying it"
-    if health.not_before_ms > now_ms:
-        return f"asked us to wait {duration(health.not_before_ms - now_ms)}"
-    return "ready"
-
-
 def lines(health: Health, now_ms: int) -> list[str]:
     """What an operator asks of a destination, one fact a line."""
-    found = [f"State:         {verdict(health, now_ms)}" + (f" ({health.reason})" if health.reason else "")]
+    standing, test = health.standing, health.last_test
+    found = [f"State:         {standing.words}"]
+    if standing.name == "failing" and standing.reason:
+        found.append(f"Reason:        {standing.reason}")
+    result = "passed" if test and test.passed else "failed"
+    found.append(f"Last test:     {f'{result} at {moment(test.at_ms)}, by {test.actor}' if test else 'none yet'}")
     if health.next_probe_ms:
         found.append(f"Next test:     {moment(health.next_probe_ms)}")
     since = f", the oldest for {duration(now_ms - health.oldest_waiting_ms)}" if health.oldest_waiting_ms else ""

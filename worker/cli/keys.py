@@ -14,7 +14,7 @@ from config.settings import ConfigError
 from tasks.state.audit.entries import Event
 from tasks.state.upkeep.rotation import KeyUse, Resealed
 from tasks.state.vault import seal
-from worker.cli.destinations import read_secret, secret_options
+from worker.cli.secrets import read_secret, secret_options
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
 from worker.terminal.root import Failure

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 
 from tasks.state.audit.entries import Event
-from worker.cli.health import moment
+from tasks.state.traffic.standing import moment
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from tasks.destinations.servicenow.destination import DESCRIPTION_LENGTH
-from tasks.markup import azure_devops, clean, confluence, servicenow
+from tasks.destinations.jira.destination import fitting
+from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH
+from tasks.markup import azure_devops, clean, confluence, jira, servicenow
 from tasks.markup.confluence import viewer
+from tasks.markup.parser.parse import parse_document
 from tasks.markup.title import title_of
 from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
 from worker.policy import screening_policy
@@ -20,16 +23,20 @@ from worker.terminal.files import read_text
 from worker.terminal.root import STOPPED, Failure
 
 ATTACH = "A file handed over with the document, such as a picture it shows; may be repeated."
+WARNINGS = "List what doesn't look as it was written, each with its line, instead of what would be sent."
 PREVIEW = "Also write an HTML page that looks like the target, to be opened in a browser."
 
 
 @click.command()
 @click.argument("file")
-@click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow"]), required=True)
+@click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow", "jira"]), required=True)
 @click.option("--attach", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), help=ATTACH)
 @click.option("--preview", type=click.Path(path_type=Path, dir_okay=False), help=PREVIEW)
+@click.option("--warnings", "only_warnings", is_flag=True, help=WARNINGS)
 @common
-def render(context: Context, file: str, target: str, attach: tuple[Path, ...], preview: Path | None) -> None:
+def render(
+    context: Context, file: str, target: str, attach: tuple[Path, ...], preview: Path | None, only_warnings: bool
+) -> None:
     """Print what would be sent for a Markdown FILE, personal data and secrets redacted."""
     text = _as_it_leaves(context, read_text(file))
     files = {path.name: path.read_bytes() for path in attach}
@@ -40,17 +47,23 @@ def render(context: Context, file: str, target: str, attach: tuple[Path, ...], p
         title, body = page.title or title, page.body
     elif target == "azure_devops":
         body = azure_devops.render(text)
+    elif target == "jira":
+        body = json.dumps(fitting(jira.render(text)), ensure_ascii=False, indent=2)
     else:
         body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
     if preview is not None:
         preview.write_text(_preview(target, clean.plain_title(title), body, page.attachments), "utf-8")
         context.tell(f"{preview} shows how it would look.")
-    found: dict[str, object] = {"target": target, "title": title, "body": body}
+    warnings = list(page.warnings if target == "confluence" else parse_document(text).warnings)
+    found: dict[str, object] = {"target": target, "title": title, "body": body, "warnings": warnings}
     if target == "confluence":
         named = [{"name": a.name, "media_type": a.media_type, "bytes": len(a.content)} for a in page.attachments]
-        found |= {"labels": list(page.labels), "attachments": named, "warnings": list(page.warnings)}
-        for warning in page.warnings:
-            context.tell(f"Warning: {warning}")
+        found |= {"labels": list(page.labels), "attachments": named}
+    if only_warnings:
+        context.show({"target": target, "warnings": warnings}, "\n".join(warnings) or "No warnings.")
+        return
+    for warning in warnings:
+        context.tell(f"Warning: {warning}")
     if context.as_json:
         context.show(found)
     else:
@@ -78,7 +91,7 @@ def _as_it_leaves(context: Context, text: str) -> str:
 
 def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
     """A page that looks like the target. Files of the page are inside it."""
-    if target == "servicenow":
+    if target in ("servicenow", "jira"):
         return viewer.document(title, f'<div class="page"><pre>{html.escape(body)}</pre></div>', viewer.WRAPPED)
     if target == "azure_devops":
         return viewer.document(title, f'<div class="page">{body}</div>')

@@ -5,21 +5,20 @@ Nobody is shown more than the destination would get, but for operators who look 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 from markupsafe import Markup
 
 from tasks.destinations import AnySettings, Work, destination_for
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, AttemptFailed
 from tasks.model import Command, Document, Frozen, Issue, PublishToConfluence, subject_key
-from tasks.redaction import readable_files
+from tasks.redaction import readable_files, size_of
 from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
 from worker.console.visit import Visit
 from worker.display import as_html
 
-TITLES = ("title", "short_description", "System.Title")
+TITLES = ("title", "short_description", "System.Title", "summary")
 BODIES = ("body", "description", "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
 FIELDS = {"title": "Title", "content_md": "Document", "description": "Description"}
 MOST_SHOWN = 200
@@ -74,11 +73,16 @@ def fields_of(command: Command) -> dict[str, str]:
 
 
 async def screened(visit: Visit, content: Document | Issue) -> Screened:
-    """What screening says of this content."""
-    return await asyncio.to_thread(_screened, texts_of(content), visit.services.core.policy)
+    """What screening says of this content; what it can't be looked at for would hold the job as well."""
+    core = visit.services.core
+    try:
+        return await core.processes.run(size_of(content), _screened, content, core.policy)
+    except AttemptFailed as failure:
+        return Screened(action="hold", trouble=str(failure))
 
 
-def _screened(texts: Mapping[str, str], policy: Policy) -> Screened:
+def _screened(content: Document | Issue, policy: Policy) -> Screened:
+    texts = texts_of(content)
     found: list[Found] = []
     strictest = "pass"
     order = ("pass", "redact", "hold", "block")
@@ -108,9 +112,13 @@ def _place(field: str, text: str, finding: Finding, policy: Policy) -> Found:
     )
 
 
-async def preview(settings: AnySettings, command: Command, content: Document | Issue, policy: Policy) -> Preview:
+async def preview(visit: Visit, settings: AnySettings, command: Command, content: Document | Issue) -> Preview:
     """What the destination would show: screened as after a release, rendered, and cleaned."""
-    return await asyncio.to_thread(_preview, settings, command, content, policy)
+    core = visit.services.core
+    try:
+        return await core.processes.run(size_of(content), _preview, settings, command, content, core.policy)
+    except AttemptFailed as failure:
+        return Preview(trouble=str(failure))
 
 
 def _preview(settings: AnySettings, command: Command, content: Document | Issue, policy: Policy) -> Preview:
@@ -138,14 +146,22 @@ def _clean(texts: Mapping[str, str], policy: Policy) -> dict[str, str]:
     return {name: screen(text, policy, released=True).text for name, text in texts.items()}
 
 
-async def marked_texts(visit: Visit, texts: Mapping[str, str]) -> list[tuple[str, Markup]]:
-    """Each text as it was submitted, with every finding marked; only for those who decide about it."""
-    policy = visit.services.core.policy
+async def marked_texts(visit: Visit, content: Document | Issue, fields: Mapping[str, str]) -> list[tuple[str, Markup]]:
+    """Each text as it was submitted, with every finding marked; only for those who decide about it.
 
-    def mark() -> list[tuple[str, Markup]]:
-        return [(_named(name), _marked(text, policy)) for name, text in texts.items()]
+    Without the marks where screening takes too long: what is held for that has to be decided about, too.
+    """
+    core = visit.services.core
+    try:
+        return await core.processes.run(size_of(content), _marked_texts, content, fields, core.policy)
+    except AttemptFailed:
+        texts = {name: text for name in FIELDS if isinstance(text := getattr(content, name, None), str)}
+        return [(_named(name), Markup.escape(text)) for name, text in (texts | dict(fields)).items()]
 
-    return await asyncio.to_thread(mark)
+
+def _marked_texts(content: Document | Issue, fields: Mapping[str, str], policy: Policy) -> list[tuple[str, Markup]]:
+    texts = {**texts_of(content), **fields}
+    return [(_named(name), _marked(text, policy)) for name, text in texts.items()]
 
 
 def _marked(text: str, policy: Policy) -> Markup:

@@ -7,6 +7,9 @@ from typing import Any
 from tasks.destinations import AnySettings, parse_settings
 from tasks.model import Frozen
 from tasks.state.directory import DestinationRecord
+from worker.console.credential_forms import auth_given, auth_values
+
+WAY = ("reached", "TLS", "vendor", "credential")  # the steps of every test
 
 
 class Field(Frozen):
@@ -56,7 +59,15 @@ CONFLUENCE = Kind(
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
     ),
-    steps=("credential", "space", "right to create pages"),
+    steps=(*WAY, "space", "right to create pages"),
+)
+MAPPING = Field(
+    name="mapping",
+    label="Mapping",
+    example='assignment_group = "Service Desk"',
+    hint="TOML: defaults, fields and rules for tickets.",
+    type="lines",
+    required=False,
 )
 SERVICENOW = Kind(
     name="servicenow",
@@ -66,8 +77,9 @@ SERVICENOW = Kind(
     fields=(
         Field(name="instance_url", label="Instance URL", example="https://example.service-now.com", type="url"),
         Field(name="username", label="Username", example="afterword.bot", required=False),
+        MAPPING,
     ),
-    steps=("credential", "read access to incident", "right to create incidents"),
+    steps=(*WAY, "read access to incident", "right to create incidents"),
 )
 AZURE_DEVOPS = Kind(
     name="azure_devops",
@@ -78,28 +90,83 @@ AZURE_DEVOPS = Kind(
         Field(name="org_url", label="Organization URL", example="https://dev.azure.com/example", type="url"),
         Field(name="project", label="Project", example="Operations", required=False),
         Field(name="work_item_type", label="Work Item Type", example="Bug"),
+        MAPPING,
     ),
-    steps=("credential", "project", "work item type", "right to create work items"),
+    steps=(*WAY, "project", "work item type", "right to create work items"),
 )
-KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS)}
+JIRA = Kind(
+    name="jira",
+    purpose="Creates issues of a project from issues. Severity is mapped to priority.",
+    secret="API Token",
+    secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, or the password of the user named above.",
+    fields=(
+        Field(name="base_url", label="Base URL", example="https://example.atlassian.net", type="url"),
+        Field(
+            name="email",
+            label="Email",
+            example="bot@example.com",
+            hint="Data Center: a user name, for a password.",
+            required=False,
+        ),
+        Field(name="project", label="Project Key", example="OPS", required=False),
+        Field(
+            name="issue_type",
+            label="Issue Type",
+            example="Bug",
+            hint="Where it is left out: Bug, else Task.",
+            required=False,
+        ),
+        Field(name="flavor", label="Edition", choices=FLAVORS),
+    ),
+    steps=("credential", "project", "right to see issues", "right to create issues", "issue type"),
+)
+KINDS = {kind.name: kind for kind in (CONFLUENCE, SERVICENOW, AZURE_DEVOPS, JIRA)}
 DEFAULTS = {"flavor": "cloud", "work_item_type": "Bug"}
+
+
+NETWORK = (
+    Field(
+        name="proxy_url",
+        label="Proxy",
+        example="http://proxy.example:3128",
+        hint="All requests go through it. Its own address has to be public or permitted above.",
+    ),
+    Field(
+        name="connect_to",
+        label="Connect to",
+        hint="Another host or address than the address's own; TLS still verifies that.",
+    ),
+    Field(
+        name="ca_file",
+        label="Certificate authorities",
+        example="/etc/afterword/ca.pem",
+        hint="A PEM file on every worker and API server, trusted besides the public ones.",
+    ),
+    Field(name="client_cert_file", label="Client certificate", hint="A PEM file on every worker and API server."),
+    Field(name="client_key_file", label="Its key", hint="PEM, without a passphrase."),
+)
 
 
 def values_of(record: DestinationRecord) -> dict[str, str]:
     """What the form of a stored destination shows. The secret is not among it and never leaves the vault."""
     settings = record.settings.model_dump(mode="json", exclude_none=True)
     given = {field.name: str(settings.get(field.name, "")) for field in KINDS[record.settings.kind].fields}
-    return given | {
-        "name": record.name,
-        "allow_http": "on" if record.settings.allow_http else "",
-        "allow_private": ", ".join(record.settings.allow_private),
-    }
+    given |= {field.name: str(settings.get(field.name, "")) for field in NETWORK}
+    return (
+        given
+        | auth_values(record.settings)
+        | {
+            "name": record.name,
+            "allow_http": "on" if record.settings.allow_http else "",
+            "allow_private": ", ".join(record.settings.allow_private),
+        }
+    )
 
 
 def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord | None) -> AnySettings:
     """The settings that a form means; those it doesn't show stay as they were. Raises `Refused` naming each bad field."""
     kept: dict[str, Any] = before.settings.model_dump(mode="json", exclude_none=True) if before else {}
-    given: dict[str, Any] = {field.name: values.get(field.name) or None for field in kind.fields}
+    given: dict[str, Any] = {field.name: values.get(field.name) or None for field in (*kind.fields, *NETWORK)}
     blocks = tuple(block for block in values.get("allow_private", "").replace(",", " ").split() if block)
     given |= {"kind": kind.name, "allow_http": bool(values.get("allow_http")), "allow_private": blocks}
-    return parse_settings(kept | given)
+    return parse_settings(kept | given | auth_given(values))

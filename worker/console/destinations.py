@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.errors import AfterwordError, Refused
-from tasks.model import ConnectionReport, ConnectionStep, DestinationName, Frozen
-from worker.console.destination_forms import DEFAULTS, KINDS, Kind, settings_from, values_of
+from tasks.authorization.status import status_of
+from tasks.credentials.kinds import WORDS
+from tasks.credentials.secret import needs_secret, parts_for
+from tasks.destinations import AnySettings
+from tasks.errors import Refused
+from tasks.model import ConnectionStep, DestinationName
+from tasks.state.directory import DestinationRecord
+from tasks.state.traffic.standing import LastTest
+from worker.console.credential_forms import FIELDS, SECRET_FIELDS, WAYS, secret_given, ways_of
+from worker.console.destination_forms import DEFAULTS, KINDS, NETWORK, Kind, settings_from, values_of
 from worker.console.visit import Route, Visit
 
 HERE = "/settings/destinations"
 BEFORE_0_2 = "/settings/integrations"
-REMEMBER_TEST_MS = 30 * 24 * 3600 * 1000
 _NAME: TypeAdapter[str] = TypeAdapter(DestinationName)
-
-
-class LastTest(Frozen):
-    """The newest connection test of a destination: who asked, when, and its steps, those not reached included."""
-
-    at_ms: int
-    actor: str
-    success: bool
-    steps: tuple[ConnectionStep, ...]
 
 
 async def overview(visit: Visit) -> web.StreamResponse:
@@ -35,12 +31,14 @@ async def overview(visit: Visit) -> web.StreamResponse:
         {
             "record": record,
             "kind": KINDS[record.settings.kind],
-            "health": await visit.services.destinations.health(record.name),
-            "test": await _last_test(visit, record.name),
+            "health": health,
+            "unreached": _unreached(KINDS[record.settings.kind], health.last_test),
+            "credential": await status_of(visit.services.core, record),
         }
         for record in records
+        for health in [await visit.services.destinations.health(record.name)]
     ]
-    return await visit.page("destinations.html", cards=cards, kinds=KINDS.values())
+    return await visit.page("destinations.html", cards=cards, kinds=KINDS.values(), ways=WORDS)
 
 
 async def new(visit: Visit) -> web.StreamResponse:
@@ -66,8 +64,6 @@ async def create(visit: Visit) -> web.StreamResponse:
         problem = "The name takes small letters, digits, _ and -, and begins with a letter."
     if await visit.services.destinations.get(name):
         problem = f"There is a destination {name} already. Choose another name."
-    if not visit.said("secret"):
-        problem = problem or f"The {kind.secret} is missing."
     if problem:
         return await _form(visit, kind, _given(visit), stored=False, problem=problem)
     return await _save(visit, kind, name, stored=False)
@@ -90,23 +86,42 @@ async def _save(visit: Visit, kind: Kind, name: str, *, stored: bool) -> web.Str
     before = await visit.services.destinations.get(name)
     try:
         settings = settings_from(kind, values, before)
-        await visit.services.destinations.set(name, settings, visit.said("secret") or None, visit.actor)
+        secret = _secret(visit, kind, settings, before)
+        await visit.services.destinations.set(name, settings, secret, visit.actor)
     except Refused as refused:
         return await _form(visit, kind, values | {"name": name}, stored=stored, problem=str(refused))
-    await visit.services.redis.delete(_test_key(visit, name))
     if visit.said("then") == "test":
         return await _test(visit, name)
     return await visit.go(f"{HERE}#{name}", f"{name} is saved. Test the connection to see that it works.")
 
 
+def _secret(visit: Visit, kind: Kind, settings: AnySettings, before: DestinationRecord | None) -> str | None:
+    """The secret as it was filled in; None keeps the stored one. Raises `Refused` where a new destination has none."""
+    secret = secret_given(settings.auth, visit.said)
+    if secret is None and before is None and needs_secret(settings.auth):
+        words = " and the ".join(part.words for part in parts_for(settings.auth) if part.required)
+        missing = kind.secret if settings.auth is None else words
+        raise Refused(f"The {missing} is missing.", code="bad_secret", advice="Fill it in.")
+    return secret
+
+
 def _given(visit: Visit) -> dict[str, str]:
     """What the form holds, without the secret: it is never sent back to a page."""
-    return {name: visit.said(name) for name in visit.form if name not in ("csrf", "secret", "then")}
+    return {name: visit.said(name) for name in visit.form if name not in ("csrf", "then", *SECRET_FIELDS)}
 
 
 async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: bool, problem: str = "") -> web.Response:
-    blank = {"name": "", "allow_http": "", "allow_private": "", **{field.name: "" for field in kind.fields}}
+    names = [field.name for field in kind.fields]
+    names += [field.name for field in FIELDS[kind.name]] + [field.name for field in NETWORK]
+    blank = {"name": "", "allow_http": "", "allow_private": "", "auth": "", "credential_expires": ""}
+    blank |= dict.fromkeys(names, "")
     facts: dict[str, Any] = {"kind": kind, "values": blank | values, "stored": stored, "problem": problem}
+    facts |= {
+        "ways": ways_of(kind.name),
+        "login_fields": FIELDS[kind.name],
+        "network_fields": NETWORK,
+        "ways_by_name": WAYS[kind.name],
+    }
     return await visit.page("destination.html", status=422 if problem else 200, **facts)
 
 
@@ -116,27 +131,16 @@ async def test(visit: Visit) -> web.StreamResponse:
 
 
 async def _test(visit: Visit, name: str) -> web.StreamResponse:
-    record = await visit.services.destinations.require(name)
-    try:
-        report = await visit.services.test_destination(name, visit.actor)
-    except AfterwordError as error:
-        report = ConnectionReport.failed("connection", str(error))
-    known = {step.name for step in report.steps}
-    unreached = [ConnectionStep(name=s, ok=None) for s in KINDS[record.settings.kind].steps if s not in known]
-    result = LastTest(at_ms=visit.now_ms, actor=visit.actor, success=report.success, steps=(*report.steps, *unreached))
-    await visit.services.redis.set(_test_key(visit, name), result.model_dump_json(), px=REMEMBER_TEST_MS)
+    report = await visit.services.test_destination(name, visit.actor)
     if report.success:
         return await visit.go(f"{HERE}#{name}", f"{name}: the connection test passed.")
     return await visit.go(f"{HERE}#{name}", f"{name}: the connection test failed. {report.message}", "bad")
 
 
-async def _last_test(visit: Visit, name: str) -> LastTest | None:
-    raw = await visit.services.redis.get(_test_key(visit, name))
-    return None if raw is None else LastTest.model_validate(json.loads(raw))
-
-
-def _test_key(visit: Visit, name: str) -> str:
-    return f"{visit.services.settings.prefix}:tested:{name}"
+def _unreached(kind: Kind, test: LastTest | None) -> list[ConnectionStep]:
+    """The steps that a test didn't come to."""
+    known = {step.name for step in test.steps} if test else set()
+    return [ConnectionStep(name=name, ok=None) for name in kind.steps if name not in known] if test else []
 
 
 async def pause(visit: Visit) -> web.StreamResponse:
@@ -162,7 +166,6 @@ async def remove(visit: Visit) -> web.StreamResponse:
     """Forget the destination and its credential."""
     name = visit.part("name")
     await visit.services.destinations.remove(name, visit.actor)
-    await visit.services.redis.delete(_test_key(visit, name))
     return await visit.go(HERE, f"{name} and its credential are removed.")
 
 

@@ -20,7 +20,7 @@ FIELDS = ("title", "text", "space", "parent")
 async def edit(visit: Visit) -> web.StreamResponse:
     """The form with the job's own text; that somebody looked at it is audited."""
     job, content = await _job(visit)
-    await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
+    await visit.services.ledger.note(job, Event.CONTENT_VIEWED, {"actor": visit.actor})
     command = visit.services.ledger.command_of(job)
     return await _page(visit, job, _given(command, content), await _look(visit, job, command, content))
 
@@ -57,7 +57,7 @@ def _given(command: Command, content: Document | Issue) -> dict[str, str]:
     """What the form shows first."""
     given = {"title": content.title, "space": "", "parent": ""}
     if isinstance(command, PublishToConfluence):
-        given |= {"space": command.space_key, "parent": command.parent_page_id or ""}
+        given |= {"space": command.space_key or "", "parent": command.parent_page_id or ""}
     return given | {"text": content.content_md if isinstance(content, Document) else content.description}
 
 
@@ -90,7 +90,7 @@ async def _replace(visit: Visit, job: Job, command: Command, content: Document |
 
 async def _look(visit: Visit, job: Job, command: Command, content: Document | Issue) -> dict[str, Any]:
     record = await visit.services.destinations.require(job.destination)
-    shown = await preview(record.settings, command, content, visit.services.core.policy)
+    shown = await preview(visit, record.settings, command, content)
     return {"screened": await screened(visit, content), "preview": shown}
 
 

@@ -16,7 +16,6 @@ from worker.console.content import (
     marked_texts,
     preview,
     screened,
-    texts_of,
 )
 from worker.console.rendering import asset_address, part
 from worker.console.visit import Route, Visit
@@ -203,7 +202,7 @@ async def paper(visit: Visit) -> web.StreamResponse:
     record = await visit.services.destinations.get(job.destination)
     if content is None or record is None:
         raise web.HTTPNotFound
-    shown = await preview(record.settings, job.shown, content, visit.services.core.policy)
+    shown = await preview(visit, record.settings, job.shown, content)
     response = await visit.page("paper.html", preview=shown, sheet=asset_address("paper.css"))
     response.headers["Content-Security-Policy"] = PAPER_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
@@ -217,8 +216,8 @@ async def text(visit: Visit) -> web.StreamResponse:
     if content is None:
         raise Refused("The content is no longer stored.", code="unknown_document", advice="Store it again.")
     fields = fields_of(visit.services.ledger.command_of(job))
-    await visit.services.ledger.note(job.id, Event.CONTENT_VIEWED, {"actor": visit.actor})
-    texts = await marked_texts(visit, texts_of(content) | fields)
+    await visit.services.ledger.note(job, Event.CONTENT_VIEWED, {"actor": visit.actor})
+    texts = await marked_texts(visit, content, fields)
     return await visit.page("text.html", job=job, texts=texts, screened=await screened(visit, content), content=content)
 
 

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from worker.console import bulk
 from worker.console.visit import Route, Visit
+from worker.verifications import VERIFICATIONS
 
 LOOK_EVERY_S = 1.0
 SILENCE_S = 15.0
@@ -21,7 +22,7 @@ MOST_STREAMS = 500
 
 
 async def live(visit: Visit) -> web.StreamResponse:
-    """A stream of `change` events for the topic `job:ID`, `bulk:ID` or everything, for a quarter of an hour; browsers come again."""
+    """A stream of `change` events for the topic `job:ID`, `bulk:ID`, `audit:RUN` or everything, for a quarter of an hour; browsers come again."""
     console = visit.console
     if console.streams >= MOST_STREAMS:
         raise web.HTTPServiceUnavailable
@@ -70,6 +71,9 @@ async def fingerprint(visit: Visit) -> tuple[object, ...]:
         return (job.updated_ms if job else 0, len(events), events[-1]["at_ms"] if events else 0)
     if kind == "bulk":
         return (await bulk.find(visit, identifier),)
+    if kind == "audit":
+        run = visit.request.app[VERIFICATIONS].find(identifier)
+        return (run and (run.progress.entries, run.task.done()),)
     newest = await visit.services.audit.tail(1)
     alive = await visit.services.redis.zcard(f"{visit.services.settings.prefix}:workers")
     return (newest[0].id if newest else "", alive)

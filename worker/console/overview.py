@@ -86,13 +86,14 @@ async def _needs(visit: Visit, rows: list[Row]) -> list[Need]:
     if not await all_workers(services.redis, services.settings.prefix):
         needs.append(Need(kind="bad", words="No worker is running: nothing is delivered.", address="/workers"))
     for row in rows:
-        place = f"/settings/destinations#{row.record.name}"
+        place, standing = f"/settings/destinations#{row.record.name}", row.health.standing
         if row.health.state == "suspended":
             words = f"{row.record.name} is suspended; {row.health.waiting} jobs wait."
             needs.append(Need(kind="bad", words=words, address=place, more=row.health.reason or ""))
-        elif row.health.breaker != "closed":
-            words = f"{row.record.name} is failing; {row.health.waiting} jobs wait."
-            needs.append(Need(kind="bad", words=words, address=place))
+        elif standing.name == "failing":
+            at = f" at step {standing.step}" if standing.step else ""
+            words = f"{row.record.name} is failing{at}; {row.health.waiting} jobs wait."
+            needs.append(Need(kind="bad", words=words, address=place, more=standing.reason))
         elif not row.record.has_credential:
             needs.append(Need(kind="warn", words=f"{row.record.name} has no credential.", address=place))
         elif row.health.state == "paused":

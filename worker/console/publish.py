@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 from pydantic import BaseModel, ValidationError
 
+from tasks.destinations.tickets.commands import TICKETS, WITH_PROJECT, ticket_command
 from tasks.errors import Refused
 from tasks.markup.title import title_of
 from tasks.model import Command, CommandName, Document, Issue, explain, parse_command
@@ -22,6 +23,7 @@ LONGEST_FILE = 4_000_000
 SENT_BEFORE = "idempotency_conflict"
 SAME_TITLE = "same_title"
 DOCUMENT = ("title", "id", "issue_id", "doc_type", "content", "destination", "space", "parent")
+TICKET_KINDS = tuple(TICKETS)
 ISSUE = ("title", "id", "severity", "description", "destination", "work_item_type")
 
 
@@ -34,7 +36,7 @@ async def publish(visit: Visit) -> web.StreamResponse:
 async def issue(visit: Visit) -> web.StreamResponse:
     """The form for an incident or work item."""
     given = {name: visit.asked(name) for name in ISSUE}
-    return await _page(visit, "issue.html", given, ("servicenow", "azure_devops"))
+    return await _page(visit, "issue.html", given, TICKET_KINDS)
 
 
 async def publish_document(visit: Visit) -> web.StreamResponse:
@@ -64,13 +66,13 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
 async def file_issue(visit: Visit) -> web.StreamResponse:
     """Preview the ticket, or submit it."""
     given = {name: visit.said(name) for name in ISSUE}
-    kinds = ("servicenow", "azure_devops")
+    kinds = TICKET_KINDS
     try:
         given["id"] = given["id"] or slug(given["title"])
         fields = {name: given[name] for name in ("id", "title", "description", "severity")}
         content = checked(Issue, {name: value for name, value in fields.items() if value}, "description")
         record = await visit.services.destinations.require(given["destination"])
-        command = parse_command(_ticket(record, content.id, given))
+        command = _ticket(record, content.id, given)
         if visit.said("then") == "submit":
             return await _submit(visit, command, issue=content)
     except Refused as refused:
@@ -104,20 +106,11 @@ def _page_of(record: DestinationRecord, doc_id: str, given: dict[str, str]) -> d
     }
 
 
-def _ticket(record: DestinationRecord, issue_id: str, given: dict[str, str]) -> dict[str, Any]:
-    """The command that files an issue with this destination."""
-    common = {"issue_id": issue_id, "destination": record.name}
-    if record.settings.kind == "servicenow":
-        return common | {"command": CommandName.INCIDENT}
-    project = getattr(record.settings, "project", None)
-    if record.settings.kind != "azure_devops" or not project:
-        raise Refused(
-            f"{record.name} has no project to create work items in.",
-            code="bad_arguments",
-            advice="An admin can set one under Destinations.",
-        )
-    config = {"work_item_type": given["work_item_type"]} if given["work_item_type"] else {}
-    return common | {"command": CommandName.WORK_ITEM, "project": project, "config": config}
+def _ticket(record: DestinationRecord, issue_id: str, given: dict[str, str]) -> Command:
+    """The command that files an issue with this destination; the form's type is for those that have types."""
+    typed = given["work_item_type"] and record.settings.kind in WITH_PROJECT
+    config = {"work_item_type": given["work_item_type"]} if typed else None
+    return ticket_command(record.name, record.settings, issue_id, config=config)
 
 
 async def _submit(
@@ -141,10 +134,9 @@ async def _submit(
 
 
 async def _look(visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue) -> dict[str, Any]:
-    policy = visit.services.core.policy
     return {
         "screened": await screened(visit, content),
-        "preview": await preview(record.settings, command, content, policy),
+        "preview": await preview(visit, record.settings, command, content),
     }
 
 

@@ -14,6 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from worker.console.wording import worded
+
 ASSETS = {
     "base.css": "text/css",
     "parts.css": "text/css",
@@ -37,12 +39,13 @@ STATE_WORDS = {
     "cancelled": "Cancelled",
     "superseded": "Superseded",
 }
-KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
-SHARED_MACROS = ("icon", "kind_icon", "pill", "when", "csrf", "note", "findings")
+KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps", "jira": "Jira"}
+SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
     "create_azuredevops_workitem": "Create work item",
+    "create_jira_issue": "Create Jira issue",
 }
 
 
@@ -78,6 +81,7 @@ def environment() -> Environment:
         "count": count,
         "milliseconds": milliseconds,
         "coded": coded,
+        "worded": worded,
     }
     pages.globals |= {
         "asset": asset_address,

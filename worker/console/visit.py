@@ -11,6 +11,7 @@ from aiohttp import web
 from jinja2 import Environment
 from multidict import MultiDict, MultiDictProxy
 
+from tasks.state.look_first.flag import LookFirst
 from worker.console.addresses import client_address
 from worker.console.sessions import Session, Sessions
 from worker.runtime import Services
@@ -90,6 +91,7 @@ class Visit:
         """What the frame around every page shows."""
         someone = self.someone
         counts = await self.services.ledger.counts() if someone else {}
+        flag = await self.services.look_first.read() if someone else LookFirst()
         notes = await self.console.sessions.take_notes(someone) if someone else []
         return {
             "session": someone,
@@ -99,6 +101,7 @@ class Visit:
             "now_ms": self.now_ms,
             "counts": counts,
             "notes": notes,
+            "look_first": flag,
         }
 
     async def go(self, path: str, text: str = "", kind: Literal["good", "bad"] = "good") -> NoReturn:

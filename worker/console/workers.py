@@ -1,4 +1,4 @@
-"""Workers: which are alive, what they do, which version they run."""
+"""Workers: which are alive, what they do, which version they run; and the end of looking first."""
 
 from __future__ import annotations
 
@@ -16,4 +16,10 @@ async def workers(visit: Visit) -> web.StreamResponse:
     return await visit.page("workers.html", workers=found, in_words=in_words)
 
 
-ROUTES = (Route("GET", "/workers", workers),)
+async def clear_look_first(visit: Visit) -> web.StreamResponse:
+    """Somebody has checked what is missing since the ledger went back: first attempts write straight away again."""
+    await visit.services.look_first.clear(visit.actor)
+    return await visit.go("/workers", "Cleared. First attempts write straight away again.")
+
+
+ROUTES = (Route("GET", "/workers", workers), Route("POST", "/lookfirst/clear", clear_look_first, "operate"))

@@ -36,6 +36,7 @@ COMMANDS: tuple[dict[str, Any], ...] = (
     {"command": CommandName.INCIDENT, "issue_id": "demo"},
     {"command": CommandName.WORK_ITEM, "issue_id": "demo", "project": "Operations"},
 )
+MADE = ("pages", "incidents", "work_items")
 
 
 def run_demo(context: Context, document: Path | None) -> int:
@@ -66,7 +67,7 @@ async def _deliver(context: Context, stack: Stack, title: str, text: str) -> int
         ended = await _watch(context, services, [job.id for job in jobs])
         report = await services.audit.verify()
     state = json.loads(await asyncio.to_thread(_get, f"{address}/_sandbox/state"))
-    return _tell(context, ended, state["counts"], report)
+    return _tell(context, ended, {name: state["counts"][name] for name in MADE}, report)
 
 
 async def _watch(context: Context, services: Services, ids: list[str]) -> list[Job]:

@@ -293,7 +293,7 @@ def stop_signals_wait() -> contextlib.AbstractContextManager[None]:
 
 
 def sandbox_destinations(sandbox_url: str) -> dict[str, dict[str, object]]:
-    """The three destinations of the sandbox, by name. It shows a write at once, so doubt is short."""
+    """The destinations of the sandbox, by name. It shows a write at once, so doubt is short."""
     local: dict[str, object] = {"allow_http": True, "allow_private": ("127.0.0.0/8",)}
     return {
         "confluence": {
@@ -317,11 +317,19 @@ def sandbox_destinations(sandbox_url: str) -> dict[str, dict[str, object]]:
             "write_lag_s": 5,
             **local,
         },
+        "jira": {
+            "kind": "jira",
+            "base_url": sandbox_url,
+            "email": "sandbox@example.com",
+            "project": "OPS",
+            "write_lag_s": 5,
+            **local,
+        },
     }
 
 
 async def add_sandbox_destinations(settings: Settings, sandbox_url: str) -> None:
-    """Configure the sandbox's three destinations with a credential that is no secret."""
+    """Configure the sandbox's destinations with a credential that is no secret."""
     async with open_services(settings) as services:
         for name, given in sandbox_destinations(sandbox_url).items():
             before = await services.destinations.get(name)

@@ -10,7 +10,9 @@ from redis.exceptions import RedisError
 
 from tasks.callbacks import LEASE_MS, POST_LIMIT_S, AuditedPost, request_of
 from tasks.errors import AfterwordError, AttemptFailed
-from tasks.http.exchange import Http, Limits, Origin, open_session
+from tasks.http.authorization import Fixed
+from tasks.http.exchange import Http, Limits, open_session
+from tasks.http.origin import Origin
 from tasks.state.audit.entries import Event
 from tasks.state.followups.outbox import Outcome
 from worker.attempts import cancel_all
@@ -83,7 +85,7 @@ class Callbacks:
             await recorder.failed(Event.CALLBACK_FAILED, None, {"detail": trouble.code})
             return
         request = request_of(outcome, secret, services.core.clock_ms())
-        http = Http(self._session(origin), origin, {}, LIMITS, recorder, services.journal.clock.now_s)
+        http = Http(self._session(origin), origin, Fixed(), LIMITS, recorder, services.journal.clock.now_s)
         try:
             await http.send(request, accept=ANY_SUCCESS)
         except AttemptFailed as failure:

@@ -17,6 +17,7 @@ from celery import Celery
 from celery.app.task import Context
 from celery.canvas import signature
 from celery.exceptions import Retry, TaskRevokedError
+from celery.states import READY_STATES, RETRY
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -101,7 +102,7 @@ class Teller:
         """In a thread, because Celery's own calls block. Returns what is told: by id, when its record changed last."""
         for note in notes:
             if note.waits is not None:
-                self._app.backend.mark_as_retry(note.job.id, note.waits)
+                mark_as_retry(self._app.backend, note.job.id, note.waits)
             self._event(note.event, note.job, **note.fields)
         told = {}
         for job in jobs:
@@ -166,3 +167,23 @@ class Teller:
         if chain := list(request.chain or ()):
             following = signature(chain.pop(), app=self._app)
             request.children.append(following.apply_async((result,), chain=chain, **facts))
+
+
+def mark_as_retry(backend: Any, job_id: str, waits: Retry) -> None:
+    """Store that a job waits for its next attempt, unless its end is stored: another worker may have told that meanwhile.
+
+    Celery's own `mark_as_retry` looks before it writes, in two steps, and only spares a success. `backend` is a result
+    backend in Redis.
+    """
+    key = backend.get_key_for_task(job_id)
+    meta = backend._get_result_meta(backend.encode_result(waits, RETRY), RETRY, None, None)  # noqa: SLF001 - Celery has no public way
+    value = backend.encode(meta | {"task_id": job_id})
+
+    def store(pipe: Any) -> None:
+        held = pipe.get(key)
+        pipe.multi()
+        if held is None or backend.decode(held)["status"] not in READY_STATES:
+            pipe.setex(key, backend.expires, value)
+            pipe.publish(key, value)
+
+    backend.client.transaction(store, key)

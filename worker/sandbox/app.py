@@ -1,4 +1,4 @@
-"""The sandbox's application: three vendors, a control interface, and pages that show what was delivered."""
+"""The sandbox's application: the vendors, a control interface, and pages that show what was delivered."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.markup.jira import adf
 from worker.sandbox import pages
+from worker.sandbox.authority import issued_to
 from worker.sandbox.azure_devops.api import AzureDevOps
+from worker.sandbox.azure_devops.authority import EntraAuthority
+from worker.sandbox.confluence.authority import ConfluenceAuthority, through_gateway
 from worker.sandbox.confluence.cloud import ConfluenceCloud
 from worker.sandbox.confluence.comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence.datacenter import ConfluenceContent
@@ -17,12 +21,15 @@ from worker.sandbox.confluence.rules import Pages, Refusal
 from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.middleware import failing
 from worker.sandbox.faults.register import Faults, Sleep
+from worker.sandbox.jira.api import Jira
 from worker.sandbox.listener import Listener
 from worker.sandbox.permissions import Denial, guarding
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow.api import ServiceNow
+from worker.sandbox.servicenow.authority import ServiceNowAuthority
 from worker.sandbox.servicenow.incident import update
 from worker.sandbox.store import Store
+from worker.sandbox.tokens import TokenRules, reading_tokens
 
 BODY_LIMIT = 20 * 2**20
 
@@ -34,17 +41,17 @@ def create_app(
     store = store or Store()
     faults = Faults(store, sleep)
     control = Control(store, faults, listener)
-    app = web.Application(middlewares=[_mark_own, failing(faults), guarding(store)], client_max_size=BODY_LIMIT)
+    app = web.Application(
+        middlewares=[_mark_own, reading_tokens(store), failing(faults), guarding(store)], client_max_size=BODY_LIMIT
+    )
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)
-    for vendor in (
-        ConfluenceComments(store),
-        ConfluenceCloud(store),
-        ConfluenceContent(store),
-        ServiceNow(store),
-        AzureDevOps(store),
-    ):
-        app.add_routes(vendor.routes())
+    for authority in (ConfluenceAuthority(store), ServiceNowAuthority(store), EntraAuthority(store)):
+        app.add_routes(authority.routes())
+    for vendor in (ConfluenceComments(store), ConfluenceCloud(store), ConfluenceContent(store)):
+        app.add_routes(through_gateway(vendor.routes()))
+    for other in (Jira(store), ServiceNow(store), AzureDevOps(store)):
+        app.add_routes(other.routes())
     return app
 
 
@@ -66,6 +73,7 @@ class Edit(BaseModel):
     title: str | None = None
     body: str | None = None
     status: str | None = None
+    fields: dict[str, Any] = Field(default_factory=dict)
 
 
 class Absence(BaseModel):
@@ -95,6 +103,7 @@ class Control:
             web.delete("/_sandbox/faults", self.clear_faults),
             web.post("/_sandbox/permissions", self.deny),
             web.delete("/_sandbox/permissions", self.permit),
+            web.post("/_sandbox/tokens", self.tokens),
             web.post("/_sandbox/reset", self.reset),
             web.post("/_sandbox/listener", self.restart_listener),
             web.post("/_sandbox/edit", self.edit),
@@ -106,6 +115,7 @@ class Control:
             web.get("/wiki/pages/viewpage.action", self.page),
             web.get("/pages/viewpage.action", self.page),
             web.get("/nav_to.do", self.incident),
+            web.get("/browse/{key}", self.jira_issue),
             web.get("/{org}/{project}/_workitems/edit/{id}", self.work_item),
             web.get("/tfs/{org}/{project}/_workitems/edit/{id}", self.work_item),
         ]
@@ -145,6 +155,16 @@ class Control:
         self.store.denied.clear()
         return web.Response(status=204)
 
+    async def tokens(self, request: web.Request) -> web.Response:
+        """Change what becomes of tokens: 200, or 400 with what isn't understood."""
+        try:
+            given = TokenRules.model_validate(await request.json())
+        except ValueError as error:
+            return web.json_response({"message": str(error)}, status=400)
+        given.apply(self.store)
+        live = sum(1 for token in self.store.issued if issued_to(self.store, token))
+        return web.json_response({"access_tokens": live, "refresh_tokens": len(self.store.refreshes)})
+
     async def reset(self, _: web.Request) -> web.Response:
         """Forget everything delivered and end all faults."""
         self.faults.clear()
@@ -169,7 +189,7 @@ class Control:
             await self.listener.close()
 
     async def edit(self, request: web.Request) -> web.Response:
-        """Change a page, incident or work item as a person would: one version on."""
+        """Change a page or ticket as a person would: one version on."""
         try:
             given = Edit.model_validate(await request.json())
         except (ValidationError, ValueError) as error:
@@ -188,16 +208,26 @@ class Control:
             return page.version
         if given.vendor == "servicenow" and row:
             named = {"short_description": given.title, "description": given.body, "state": given.status}
-            update(self.store, row, {name: value for name, value in named.items() if value is not None})
+            update(self.store, row, {n: value for n, value in named.items() if value is not None} | given.fields)
             return int(row["sys_mod_count"])
+        if given.vendor == "jira" and given.id in self.store.issues:
+            return self._edited_issue(self.store.issues[given.id], given)
         if given.vendor == "azure_devops" and item:
             bug = item["fields"]["System.WorkItemType"] == "Bug"
             body = "Microsoft.VSTS.TCM.ReproSteps" if bug else "System.Description"
             named = {"System.Title": given.title, body: given.body, "System.State": given.status}
-            item["fields"] |= {name: value for name, value in named.items() if value is not None}
+            item["fields"] |= {name: value for name, value in named.items() if value is not None} | given.fields
             item["rev"] += 1
             return int(item["rev"])
         return None
+
+    def _edited_issue(self, issue: dict[str, Any], given: Edit) -> int:
+        issue["status"] = given.status or issue["status"]
+        body = None if given.body is None else adf.plain(given.body)
+        named = {"summary": given.title, "description": body}
+        issue["fields"] |= {name: value for name, value in named.items() if value is not None}
+        issue["rev"] += 1
+        return int(issue["rev"])
 
     async def archive(self, request: web.Request) -> web.Response:
         """Archive a page as a person would: `{"id"}`; it keeps its title."""
@@ -252,6 +282,11 @@ class Control:
     async def work_item(self, request: web.Request) -> web.Response:
         """One work item."""
         return await self._one("azure_devops", request.match_info["id"])
+
+    async def jira_issue(self, request: web.Request) -> web.Response:
+        """One issue of Jira."""
+        key = request.match_info["key"]
+        return await self._one("jira", next((n for n, row in self.store.issues.items() if row["key"] == key), ""))
 
     async def _one(self, vendor: str, number: str) -> web.Response:
         """One object, written in a thread: a long document must not hold up the answers to everybody else."""

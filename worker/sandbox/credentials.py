@@ -7,6 +7,8 @@ import binascii
 
 from aiohttp import web
 
+from worker.sandbox.request_marks import TOKEN_ENDED
+
 BAD = ("wrong", "invalid", "expired", "revoked")
 
 
@@ -23,6 +25,8 @@ def secret_of(request: web.Request) -> str:
 
 def fault_of(request: web.Request) -> str | None:
     """Why a vendor would refuse the credential: `missing`, or the word of `BAD` in it. None where it would not."""
+    if request.get(TOKEN_ENDED):
+        return "expired"
     secret = secret_of(request).lower()
     return next((word for word in BAD if word in secret), None) if secret else "missing"
 

@@ -36,7 +36,7 @@ HEADERS = {
 }
 FILE_HEADERS = HEADERS | {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
 PICTURES = frozenset(["image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"])
-NAMES = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps"}
+NAMES = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps", "jira": "Jira"}
 FACTS = ("kind", "number", "space", "project", "parent", "status", "priority", "key", "labels", "tags", "attachments")
 
 

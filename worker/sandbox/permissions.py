@@ -14,12 +14,15 @@ from pydantic import BaseModel, ConfigDict
 
 from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.spec import Vendor, operation_of, vendor_of
+from worker.sandbox.jira.api import NO_ISSUE
+from worker.sandbox.jira.api import refusal as jira_refusal
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.store import Store, project_id
 
 Action = Literal["read", "create", "update", "label", "attachment"]
 NO_AREA = "TF237111: The current user does not have permissions to save work items under the specified area path."
 NO_PROJECT = "TF400813: The user is not authorized to access this resource."
+NO_EDIT = "You do not have permission to edit issues in this project."
 NO_SPACE = "The account is not permitted to do this in the space"
 
 
@@ -71,6 +74,8 @@ async def _target(store: Store, vendor: Vendor, request: web.Request) -> str:
         depth = 2 if parts and parts[0].lower() == "tfs" else 1
         named = parts[depth] if len(parts) > depth and parts[depth] != "_apis" else after.get("projects", "")
         return next((known for known in store.projects if named.lower() in (known.lower(), project_id(known))), named)
+    if vendor == "jira":
+        return await _jira_project(store, after, request)
     page = store.pages.get(after.get("pages") or after.get("content", ""))
     if page is not None:
         return page.space
@@ -86,12 +91,30 @@ async def _target(store: Store, vendor: Vendor, request: web.Request) -> str:
     return store.space_of(str(given.get("spaceId"))) or "" if isinstance(given, dict) else ""
 
 
+async def _jira_project(store: Store, after: dict[str, str], request: web.Request) -> str:
+    """The key of the project of a request to Jira; the search and the list of permissions say it themselves."""
+    name = after.get("issue", "").upper()
+    if name and name != "CREATEMETA":
+        return next((row["project"] for row in store.issues.values() if name in (row["id"], row["key"])), "")
+    if request.method == "POST" and request.path.endswith("/issue"):
+        try:
+            given = json.loads(await request.read() or b"{}")
+            return str(given["fields"]["project"]["key"])
+        except (ValueError, LookupError, TypeError):
+            return ""
+    return (after.get("createmeta") or after.get("project", "")).upper()
+
+
 def _refusal(vendor: Vendor, action: Action, request: web.Request) -> web.Response:
     if vendor == "servicenow":
         detail = "ACL Exception Insert Failed due to security constraints"
         return web.json_response(
             {"error": {"message": "Operation Failed", "detail": detail}, "status": "failure"}, status=403
         )
+    if vendor == "jira" and action == "create":
+        return jira_refusal(400, project="You cannot create issues in this project.")
+    if vendor == "jira":
+        return jira_refusal(*(404, NO_ISSUE) if action == "read" else (403, NO_EDIT))
     if vendor == "azure_devops":
         text = NO_PROJECT if action == "read" else NO_AREA
         kind = {"typeName": "", "typeKey": "UnauthorizedAccessException", "errorCode": 0, "eventId": 3000}

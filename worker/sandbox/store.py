@@ -6,9 +6,12 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from tasks.markup import jira
+from worker.sandbox.people import people
 
 SPACES = ("OPS", "ENG", "SRE", "DOCS", "KB")
 PROJECTS = {"Operations": "Agile", "Payments": "Agile", "Platform": "Scrum", "Starter": "Basic"}
@@ -77,6 +80,45 @@ class Page:
     attachments: dict[str, Attachment] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Issued:
+    """An access token of an authorization server: whose, for what, until when (seconds since the epoch)."""
+
+    vendor: str
+    client: str
+    scopes: tuple[str, ...]
+    expires: float
+
+    def ended(self) -> Issued:
+        """The same, ended."""
+        return replace(self, expires=0.0)
+
+
+@dataclass
+class Refresh:
+    """A refresh token. `family` is the login that it goes back to, `successors` what it was rotated to."""
+
+    vendor: str
+    client: str
+    scopes: tuple[str, ...]
+    family: str
+    rotated_at: float | None = None
+    successors: list[str] = field(default_factory=list)
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Code:
+    """An authorization code, with the challenge (PKCE) that its user has to answer."""
+
+    vendor: str
+    client: str
+    redirect_uri: str
+    challenge: str
+    scopes: tuple[str, ...]
+    at: float
+
+
 @dataclass
 class Store:
     """Everything delivered so far, and every request seen. `clock` gives seconds since the epoch."""
@@ -88,15 +130,25 @@ class Store:
     pages: dict[str, Page] = field(default_factory=dict)
     incidents: dict[str, dict[str, str]] = field(default_factory=dict)
     journals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    people: dict[str, list[dict[str, str]]] = field(default_factory=people)
     files: dict[str, Attachment] = field(default_factory=dict)
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
+    issues: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
     index_lag_s: float = 0.0
+    jql_blind_until: float = 0.0
+    jql_lag_s: float = 0.0
     unseen_s: float = 0.0
     drops_messages: bool = False
     denied: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    issued: dict[str, Issued] = field(default_factory=dict)
+    refreshes: dict[str, Refresh] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    assertions: set[str] = field(default_factory=set)
+    certificates: dict[str, str] = field(default_factory=dict)
+    token_life_s: float | None = None
 
     def __post_init__(self) -> None:
         self.spaces = {key: str(FIRST_SPACE + i) for i, key in enumerate(self.space_keys)}
@@ -110,12 +162,16 @@ class Store:
 
     def reset(self) -> None:
         """Forget all that was delivered and all that was asked."""
-        for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled):
+        for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled, self.issues):
             held.clear()
         self.requests.clear()
         self.denied.clear()
+        for given in (self.issued, self.refreshes, self.codes, self.assertions, self.certificates):
+            given.clear()
+        self.token_life_s = None
         self.drops_messages = False
         self.blind_until = self.index_lag_s = self.unseen_s = 0.0
+        self.jql_blind_until = self.jql_lag_s = 0.0
         self._seed()
 
     def denies(self, vendor: str, target: str, action: str) -> bool:
@@ -144,7 +200,9 @@ class Store:
         objects = [_page(p) for p in self.delivered()]
         objects += [_incident(r, self.journals.get(r["sys_id"], [])) for r in self.incidents.values()]
         objects += [_item(i, project_id(i["fields"]["System.TeamProject"])) for i in self.items.values()]
+        objects += [_issue(row) for row in self.issues.values()]
         counts = {"pages": len(self.delivered()), "incidents": len(self.incidents), "work_items": len(self.items)}
+        counts["issues"] = len(self.issues)
         return {"counts": counts, "objects": objects, "requests": self.requests[-1000:]}
 
 
@@ -202,6 +260,7 @@ def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, 
         "priority": row["priority"],
         "status": row["state"],
         "journal": [{"field": name, "text": text} for name, text in journal],
+        "fields": dict(row),
         "body": row["description"],
     }
 
@@ -224,4 +283,29 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "status": fields["System.State"],
         "body": str(fields.get(name) or ""),
         "format": item["formats"].get(name, "html"),
+        "fields": dict(fields),
+        "history": list(item.get("history", ())),
+    }
+
+
+def _issue(row: dict[str, Any]) -> dict[str, Any]:
+    fields = row["fields"]
+    described = fields.get("description")
+    return {
+        "vendor": "jira",
+        "kind": row["type"],
+        "id": row["id"],
+        "number": row["key"],
+        "title": fields["summary"],
+        "url": f"/browse/{row['key']}",
+        "version": row["rev"],
+        "key": next((label for label in fields["labels"] if label.startswith("aw-")), None),
+        "project": row["project"],
+        "labels": list(fields["labels"]),
+        "properties": row["properties"],
+        "links": [link["object"]["url"] for link in row["links"].values()],
+        "status": row["status"],
+        "priority": (fields.get("priority") or {}).get("name"),
+        "fields": fields,
+        "body": jira.words(described) if isinstance(described, dict) else str(described or ""),
     }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
 import json
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH_WITHOUT_TERMINAL = 200
 WIDTH_FOR_TABLES = 120
+PROGRESS_LINE = 100_000
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,6 +51,28 @@ class Context:
     def tell(self, line: str) -> None:
         """Progress, on stderr."""
         self.err.print(plain(line))
+
+    @contextlib.contextmanager
+    def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """How far a long piece of work is, on stderr: a bar on a terminal, else a line now and then. What it gives takes how
+        many are done, and of how many.
+        """
+        if self.err.is_terminal:
+            from rich.progress import Progress
+
+            with Progress(console=self.err, transient=True) as bar:
+                task = bar.add_task(what)
+                yield lambda done, of: bar.update(task, completed=done, total=of)
+            return
+        said = 0
+
+        def tell(done: int, of: int) -> None:
+            nonlocal said
+            if done - said >= PROGRESS_LINE:
+                said = done
+                self.tell(f"{what}: {done} of {of}")
+
+        yield tell
 
     def run(self, work: Callable[[Services], Awaitable[T]]) -> T:
         """Run one piece of work on open services."""

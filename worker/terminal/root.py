@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 3
+DONE, FAILED, USAGE, STOPPED, UNKNOWN = 0, 1, 2, 3, 4
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 data_option = click.option(

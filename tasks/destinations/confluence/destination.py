@@ -13,22 +13,37 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
+from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
 from tasks.destinations.confluence.links import link_page
-from tasks.destinations.confluence.page import Keeper
+from tasks.destinations.confluence.login import GATEWAY, endpoints
+from tasks.destinations.confluence.page import Keeper, untouched
 from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
 from tasks.destinations.confluence.verdict import verdict
-from tasks.destinations.contract import Account, Destination, DestinationSettings, Needs, Prepared, Preview, Work, basic
-from tasks.errors import DestinationTrouble, Permanent
-from tasks.http.exchange import Http, checked_url
+from tasks.destinations.contract import (
+    Account,
+    Destination,
+    DestinationSettings,
+    Needs,
+    Prepared,
+    Preview,
+    Work,
+    basic,
+    stored,
+)
+from tasks.errors import DestinationTrouble, Permanent, Refused
+from tasks.http.exchange import Http
+from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
+MOST_WARNINGS = 20  # that a receipt holds
 WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
@@ -46,13 +61,22 @@ LOOKS = (
 
 
 class ConfluenceSettings(DestinationSettings):
-    """A Confluence site. `space` is the one that the connection test looks at."""
+    """A Confluence site. `space` and `parent` (a page's id) are those of jobs that name no space; the connection test looks
+    at that space.
+
+    `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
+    site's there; without it, the site is asked for it.
+    """
 
     kind: Literal["confluence"] = "confluence"
     base_url: str
     email: Account | None = None
     space: str | None = None
+    parent: str | None = Field(default=None, pattern=r"^[0-9]{1,20}$")
     flavor: Literal["cloud", "datacenter"] = "cloud"
+    auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
+    through_gateway: bool | None = None
+    cloud_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
     on_drift: Literal["keep", "overwrite", "hold"] = "hold"
     on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
     minor_edit: bool = False
@@ -73,16 +97,51 @@ class ConfluenceSettings(DestinationSettings):
         """`a,b` of a command line as well as a list."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @property
+    def login_lacks(self) -> str:
+        """The account, for Basic."""
+        return "`basic` needs `email`" if isinstance(self.auth, Basic) and not self.email else ""
+
     @field_validator("base_url")
     @classmethod
     def _site(cls, value: str) -> str:
-        return checked_url(value)
+        return site_of(checked_url(value))
+
+    def placed(self, command: Command) -> Command:
+        """The command with its space and parent page."""
+        if not isinstance(command, PublishToConfluence) or command.space_key is not None:
+            return command
+        if self.space is None:
+            raise Refused(
+                "The job names no space, and neither does its destination.",
+                code="no_space",
+                advice="Name one (`--space`, `space_key`), or set `space` of the destination.",
+            )
+        parent = command.parent_page_id or self.parent
+        return command.model_copy(update={"space_key": self.space, "parent_page_id": parent})
 
     @property
     def account(self) -> str | None:
         """Who logs in with Basic: Cloud's e-mail address (also through v1, below `/wiki`), Data Center's user name."""
         cloud = self.flavor == "cloud" or self.base_url.endswith("/wiki")
         return self.email if cloud or "@" not in (self.email or "") else None
+
+    @property
+    def account_name(self) -> str | None:
+        """The account."""
+        return self.email
+
+    @property
+    def gateway(self) -> str | None:
+        """Atlassian's gateway, where scoped tokens and OAuth work."""
+        return self.vendors(GATEWAY) if self.flavor == "cloud" and self.through_gateway is not False else None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Atlassian's authorization server, or the Data Center's own."""
+        if not isinstance(self.auth, ClientCredentials | Login):
+            return super().endpoints
+        return endpoints(self.auth, self.address, self.vendors, cloud=self.flavor == "cloud")
 
     @property
     def address(self) -> str:
@@ -95,17 +154,25 @@ class Confluence(Destination[ConfluenceSettings]):
 
     judge = staticmethod(verdict)
 
+    @property
+    def vendor(self) -> str:
+        """Cloud or Data Center."""
+        cloud = self.settings.flavor == "cloud"
+        return "Confluence Cloud, API v2" if cloud else "Confluence Data Center, REST API v1"
+
     def authorization(self, secret: str | None) -> Mapping[str, str]:
         """Basic with an account and its secret, bearer with a token alone.
 
         Data Center takes its personal access tokens as bearer only, whatever e-mail address stands beside them; there,
         a user name asks for Basic with a password.
         """
-        if not secret:
-            raise _no_secret()
-        if self.settings.account is None:
-            return {"Authorization": f"Bearer {secret}"}
-        return basic(self.settings.account, secret)
+        settings, secret = self.settings, stored(secret)
+        account = settings.account
+        if isinstance(settings.auth, Basic):
+            account = settings.email
+        elif isinstance(settings.auth, Token) and settings.flavor == "datacenter":
+            account = None
+        return self.bearer(secret) if account is None else basic(account, secret)
 
     def prepare(self, work: Work) -> Prepared[PagePlan]:
         """Render the document."""
@@ -128,7 +195,7 @@ class Confluence(Destination[ConfluenceSettings]):
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
-        warnings = page.warnings
+        warnings = _first(page.warnings)
         if settings.minor_edit and settings.flavor == "cloud":
             warnings += ("Cloud's API has no minor edit: watchers hear of this version.",)
         plan = PagePlan(
@@ -140,7 +207,7 @@ class Confluence(Destination[ConfluenceSettings]):
             appearance=page.appearance,
             warnings=warnings,
         )
-        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan)
+        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan, warnings)
 
     def dialect(self, http: Http) -> Dialect:
         """The API this site speaks."""
@@ -149,6 +216,10 @@ class Confluence(Destination[ConfluenceSettings]):
     def _keeper(self, work: Work, plan: PagePlan, http: Http, now_ms: Callable[[], int]) -> Keeper:
         policy = Policy(**self.settings.model_dump(include=set(Policy.model_fields)))
         return Keeper(self.dialect(http), work, plan, policy, now_ms)
+
+    async def unchanged(self, work: Work, http: Http) -> Receipt | None:
+        """The page's receipt, if its property names this source and the version that the page still has."""
+        return await untouched(self.dialect(http), work)
 
     async def deliver(self, work: Work, prepared: Prepared[PagePlan], http: Http, now_ms: Callable[[], int]) -> Receipt:
         """Update the subject's page, or create it."""
@@ -204,6 +275,13 @@ class Confluence(Destination[ConfluenceSettings]):
         return steps
 
 
+def _first(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """As many as a receipt holds, and how many more there are."""
+    more = len(warnings) - MOST_WARNINGS
+    rest = (f"and {more} more: `afterword render FILE --for confluence --warnings` lists them",) if more > 0 else ()
+    return (*warnings[:MOST_WARNINGS], *rest)
+
+
 def _sent_bytes(body: str) -> int:
     """A body's length in a request, where JSON escapes it."""
     return len(json.dumps(body))
@@ -226,14 +304,8 @@ def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> Rende
             "body": page.body + end,
             "attachments": (*page.attachments, whole),
             "warnings": (
-                *page.warnings,
                 f"The document is too long for a page: it was cut, and attached whole as {WHOLE}.",
+                *page.warnings,
             ),
         }
-    )
-
-
-def _no_secret() -> DestinationTrouble:
-    return DestinationTrouble(
-        "No credential is stored.", code="no_credential", advice="Store one with `afterword destination set`."
     )

@@ -24,7 +24,8 @@ _MESSAGE = re.compile(rf"^Afterword ([0-9a-f]{{{DIGITS}}})\b")
 class Mark(Upstream):
     """The content property `afterword`. `title` is the document's, `shown` the page's (numbered where it was taken);
     `asked` are the labels of the last delivery, `labels` those of them that we added ourselves, `files` the hashes of what
-    we uploaded, `links` what the panel shows, `appearance` the page's width as we set it.
+    we uploaded, `links` what the panel shows, `appearance` the page's width as we set it. `source` is the digest of all that decided how the
+    page looks.
     """
 
     subject: str = ""
@@ -39,6 +40,7 @@ class Mark(Upstream):
     files: dict[str, str] = Field(default_factory=dict)
     links: tuple[str, ...] = ()
     appearance: dict[str, str] = Field(default_factory=dict)
+    source: str = ""
 
 
 def parse_mark(value: dict[str, Any]) -> Mark:

@@ -75,7 +75,7 @@ class Keeper:
     async def space(self) -> str:
         """What the API calls the job's space; raises `Permanent` where there is none."""
         if self._space is None:
-            self._space = await self.api.space(self.command.space_key)
+            self._space = await self.api.space(self.command.space_key or "")
         if self._space is None:
             raise Permanent(
                 f"There is no space {self.command.space_key!r}, or the account can't see it.",
@@ -86,12 +86,7 @@ class Keeper:
 
     async def known(self) -> Found | None:
         """The page of the last receipt, unless it is gone, archived or in the trash."""
-        page = await self.api.page(self.work.previous.id) if self.work.previous else None
-        return await self._found(page) if page is not None and page.status == "current" else None
-
-    async def _found(self, page: Page) -> Found:
-        held = await self.api.mark(page.id)
-        return Found(page, parse_mark(held[0]), held[1]) if held else Found(page, None, None)
+        return await _known(self.api, self.work)
 
     async def ours(self, title: str) -> Found | None:
         """The current page of that title, if it carries our property or our anchor."""
@@ -102,7 +97,7 @@ class Keeper:
             page = await self.api.page(row.id) if row.status == "current" else None
             if page is None:
                 continue
-            found = await self._found(page)
+            found = await _found(self.api, page)
             by_anchor = anchor_digest(page.body, self.work.subject) is not None
             if found.mark.subject == self.work.subject if found.mark else by_anchor:
                 return found
@@ -164,7 +159,7 @@ class Keeper:
             if page is not None:
                 self.notes.append("A page of this title that was not ours was adopted.")
                 self.adopted = True
-                return await self._found(page)
+                return await _found(self.api, page)
         status = holders[0].status if holders else "hidden from this account"
         where = f" ({holders[0].url})" if holders else ""
         whose = " that is not ours" if status == "current" else ""
@@ -202,8 +197,7 @@ class Keeper:
 
     def moves(self, page: Page) -> bool:
         """Whether the job names another parent than the page has."""
-        parent = self.command.parent_page_id
-        return parent is not None and page.parent_id != parent
+        return _moves(self.work, page)
 
     def shows_all(self, found: Found) -> bool:
         """Whether an earlier delivery of this content came to its end."""
@@ -328,6 +322,7 @@ class Keeper:
             files=mark.files | {file.name: file.sha for file in self.plan.files},
             links=tuple(link.key for link in self.work.links) or mark.links,
             appearance=dict(self.plan.appearance),
+            source=self.work.source,
         )
         await self.api.set_mark(page.id, value.model_dump(mode="json"), found.mark_version)
         return self._receipt(page, change)
@@ -354,3 +349,30 @@ class Keeper:
     def _receipt(self, page: Page, change: Change, *warnings: str) -> Receipt:
         said = (*self.plan.warnings, *self.notes, *warnings)
         return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said)
+
+
+async def untouched(api: Dialect, work: Work) -> Receipt | None:
+    """The receipt of a page whose last delivery had this very source, and that has the same version and place since."""
+    found = await _known(api, work)
+    if found is None or found.mark is None or _moves(work, found.page):
+        return None
+    page, mark = found.page, found.mark
+    if not work.source or (mark.subject, mark.source, mark.version) != (work.subject, work.source, page.version):
+        return None
+    return Receipt(id=page.id, url=page.url, change="unchanged", version=page.version)
+
+
+async def _known(api: Dialect, work: Work) -> Found | None:
+    page = await api.page(work.previous.id) if work.previous else None
+    return await _found(api, page) if page is not None and page.status == "current" else None
+
+
+async def _found(api: Dialect, page: Page) -> Found:
+    held = await api.mark(page.id)
+    return Found(page, parse_mark(held[0]), held[1]) if held else Found(page, None, None)
+
+
+def _moves(work: Work, page: Page) -> bool:
+    """Whether the job names another parent than the page has."""
+    parent = work.command.parent_page_id if isinstance(work.command, PublishToConfluence) else None
+    return parent is not None and page.parent_id != parent

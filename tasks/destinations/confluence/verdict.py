@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tasks.destinations.confluence.login import scope_of
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import GONE, READ_ONLY, Answer, Row, Verdict, judged
 
@@ -13,17 +16,27 @@ SCOPE = Verdict(
     "gateway's address only. Then run `afterword destination test`.",
     passing="job",
 )
+NO_CLOUD = Verdict(
+    "destination",
+    "wrong_cloud_id",
+    "Atlassian's gateway knows no such site, or doesn't let this client to it",
+    "Check `cloud_id`, or leave it out: then the site itself is asked. A client of OAuth has to be granted the site, too.",
+)
 LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
 TABLE = (
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((404,), r"null for uri", GONE),
+    Row((404,), r"^No message available$", NO_CLOUD),
     Row((403, 405), r"READ_ONLY|(?i:read.only mode)|ReadOnlyException", READ_ONLY),
 )
 
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    return judged(answer, _said(answer), TABLE)
+    found = judged(answer, _said(answer), TABLE)
+    if found is not SCOPE or not (scope := scope_of(answer.operation)):
+        return found
+    return replace(found, message=f"The token lacks the scope `{scope}` for this call, or was refused")
 
 
 def _said(answer: Answer) -> str | None:

@@ -48,6 +48,7 @@ class Blocks(Inlines):
         tokens, blocks, position, last = self.tokens, self._WRITERS, skip, len(self.tokens)
         while position < last:
             token = tokens[position]
+            self.line = token.line or self.line
             writer = blocks.get(token.type)
             if writer is None:
                 self._other(token)

@@ -28,14 +28,19 @@ class Inlines:
         self.options = options
         self.files = files
         self.out = Writer()
-        self.warnings: dict[str, None] = {}
+        self.warnings: dict[str, int] = {}
+        self.line = 0
         self.wanted = wanted_slugs(tokens)
         self.slugs = slugs_of(tokens) if self.wanted else {}
         self._places = frozenset(self.slugs.values()) | _places(tokens, self.wanted)
 
     def warn(self, text: str) -> None:
-        """Keep a warning, once."""
-        self.warnings[text] = None
+        """Keep a warning, once, with the line where it is first met."""
+        self.warnings.setdefault(text, self.line)
+
+    def told(self) -> list[str]:
+        """The warnings, each with its line where that is known."""
+        return [f"line {line}: {text}" if line else text for text, line in self.warnings.items()]
 
     def heading(self, tag: str) -> str:
         """A heading's tag on this page."""

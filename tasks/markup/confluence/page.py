@@ -17,8 +17,6 @@ from tasks.markup.slugs import heading_text
 
 __all__ = ["Attachment", "PageOptions", "RenderedPage", "render", "render_page"]
 
-MOST_WARNINGS = 20
-
 
 def render(markdown: str) -> str:
     """The document in storage format."""
@@ -31,7 +29,6 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
     document = parse_document(markdown)
     files = Files(options.files)
     page = Blocks(document.tokens, options, files)
-    page.warnings |= dict.fromkeys(document.warnings)
     skipped = _title_heading(document.tokens, options.drop_title_heading)
     if skipped and (slug := page.slugs.get(0)) in page.wanted:
         # A link to the heading leads to where it would stand: the top.
@@ -49,7 +46,7 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
         labels=tuple(shown(label) for label in labels),
         properties={k: v for k, v in fields.items() if k.lower() not in (*front_matter.LABEL_FIELDS, "title")},
         appearance=_appearance(options),
-        warnings=_warnings(page.warnings),
+        warnings=(*document.warnings, *page.told()),
     )
 
 
@@ -87,9 +84,3 @@ def _appearance(options: PageOptions) -> dict[str, str]:
     if options.page_width is None:
         return {}
     return dict.fromkeys(("content-appearance-published", "content-appearance-draft"), options.page_width)
-
-
-def _warnings(found: dict[str, None]) -> tuple[str, ...]:
-    listed = list(found)
-    more = len(listed) - MOST_WARNINGS
-    return (*listed[:MOST_WARNINGS], f"and {more} more of this kind") if more > 0 else tuple(listed)

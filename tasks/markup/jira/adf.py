@@ -61,6 +61,23 @@ def plain(text: str) -> Node:
     return {"version": 1, "type": "doc", "content": lines}
 
 
+def words(document: Node) -> str:
+    """Every text in a document that a reader or a program gets to see: words, titles and where links lead."""
+    return "\n".join(line for node in document.get("content", ()) for line in _lines(node))
+
+
+def _lines(node: Node) -> Iterable[str]:
+    attrs = node.get("attrs", {})
+    yield from (str(attrs[name]) for name in ("title", "language") if attrs.get(name))
+    content = node.get("content", ())
+    if any(child["type"] in ("text", "hardBreak") for child in content):
+        yield "".join("\n" if child["type"] == "hardBreak" else child["text"] for child in content)
+        yield from (mark["attrs"]["href"] for child in content for mark in child.get("marks", ()) if "attrs" in mark)
+        return
+    for child in content:
+        yield from _lines(child)
+
+
 @dataclass
 class _Block:
     """A container that is open: what it becomes, and its blocks so far."""

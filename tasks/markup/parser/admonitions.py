@@ -15,14 +15,21 @@ DEEPEST = 12
 
 def as_containers(text: str) -> str:
     """The text with each admonition of a known kind between colons, more of them than anywhere else in the text."""
+    return with_origins(text)[0]
+
+
+def with_origins(text: str) -> tuple[str, list[int]]:
+    """The same, and of each of its lines the number of the line that it was, from 1; no numbers where all are the same."""
     if "!!!" not in text and "???" not in text:
-        return text
+        return text, []
     longest = max((len(found) for found in _COLONS.findall(text)), default=2)
-    return "\n".join(_lines(text.split("\n"), longest + DEEPEST))
+    lines, origins = _lines(text.split("\n"), longest + DEEPEST)
+    return "\n".join(lines), origins
 
 
-def _lines(lines: list[str], colons: int) -> list[str]:
+def _lines(lines: list[str], colons: int) -> tuple[list[str], list[int]]:
     out: list[str] = []
+    origins: list[int] = []
     open_ones: list[str] = []  # what the lines of each open admonition begin with
     fenced = ""
 
@@ -33,8 +40,9 @@ def _lines(lines: list[str], colons: int) -> list[str]:
             while last and not out[last - 1].strip("> \t"):
                 last -= 1
             out.insert(last, prefix + ":" * (colons - len(open_ones)))
+            origins.insert(last, origins[last - 1] if last else 1)
 
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         inside, kept = line, 0
         if line.strip("> \t"):
             while kept < len(open_ones) and (rest := _within(inside, open_ones[kept])) is not None:
@@ -47,13 +55,15 @@ def _lines(lines: list[str], colons: int) -> list[str]:
             title = found[3].capitalize() if found[4] is None else found[4]
             kind = (FOLDING if found[2].startswith("?") else "") + found[3].lower()
             open_ones.append(found[1])
+            origins.append(number)
             out.append(f'{found[1]}{":" * (colons - len(open_ones) + 1)}{kind} "{title}"')
             continue
         if mark := _FENCE.match(inside):
             fenced = "" if fenced and mark[1].startswith(fenced) else fenced or mark[1]
+        origins.append(number)
         out.append(inside)
     end(0)
-    return out
+    return out, origins
 
 
 def _within(line: str, prefix: str) -> str | None:

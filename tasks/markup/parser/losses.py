@@ -10,12 +10,13 @@ import comrak
 _CELL_END = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 # The kinds of raw HTML that end with a sign of their own, by the number that the specification gives them.
 _ENDS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
+_CALLED = {2: "a comment", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}
 _CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, comrak.Alert, comrak.BlockDirective, comrak.FootnoteDefinition)  # fmt: skip
 
 
-def mended(document: Any, lines: list[str]) -> list[str] | None:
-    """Change the lines so that nothing is lost, and say what was done; None where nothing has to be."""
-    warnings: list[str] = []
+def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
+    """Change the lines so that nothing is lost, and say in which line what was done; None where nothing has to be."""
+    warnings: list[tuple[int, str]] = []
     changed = False
     waiting = [document]
     while waiting:
@@ -27,7 +28,7 @@ def mended(document: Any, lines: list[str]) -> list[str] | None:
                 place = row.sourcepos.start
                 if (line := _joined(lines[place.line - 1], place.column, value.value.num_columns)) is not None:
                     lines[place.line - 1], changed = line, True
-                    warnings.append(f"line {place.line}: cells beyond the table's columns are joined to the last one")
+                    warnings.append((place.line, "cells beyond the table's columns are joined to the last one"))
         elif kind is comrak.HtmlBlock:
             end = _ENDS.get(value.value.block_type)
             place = node.sourcepos.start
@@ -36,6 +37,7 @@ def mended(document: Any, lines: list[str]) -> list[str] | None:
                 at = line.find("<", len(line.encode()[: place.column - 1].decode("utf-8", "ignore")))
                 if at >= 0:
                     lines[place.line - 1], changed = line[:at] + "\\" + line[at:], True
+                    warnings.append((place.line, f"{_CALLED[value.value.block_type]} without an end is shown as typed"))
         elif kind in _CONTAINERS or node is document:
             waiting += node.children
     return warnings if changed else None

@@ -36,8 +36,10 @@ def parse_document(markdown: str) -> Parsed:
     """The document. Nesting beyond any reader's patience is shown as text rather than followed."""
     text = xml_text(markdown.replace("\r\n", "\n").replace("\r", "\n")).removeprefix("\ufeff")
     front = front_matter.split(text)
-    text = depth.limited(admonitions.as_containers(front.rest), _xml)
-    warnings = dict.fromkeys(front.warnings)
+    above = text.count("\n", 0, len(text) - len(front.rest))
+    text, origins = admonitions.with_origins(front.rest)
+    text = depth.limited(text, _xml)
+    warnings: dict[tuple[int, str], None] = {}
     for _ in range(MOST_ROUNDS):
         document = _tree(text)
         lines = text.split("\n")
@@ -50,9 +52,15 @@ def parse_document(markdown: str) -> Parsed:
     else:
         document = _tree(text)
         lines = text.split("\n")
-    tree = Tree(lines, Names(text))
+
+    def origin(line: int) -> int:
+        return above + (origins[min(line, len(origins)) - 1] if origins else line)
+
+    tree = Tree(lines, Names(text), origin)
     tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
-    return Parsed(tokens, front.fields or {}, tuple(warnings | tree.warnings))
+    found_at = sorted({(origin(line), words) for line, words in warnings} | tree.warnings.keys())
+    told = tuple(f"line {line}: {words}" for line, words in found_at)
+    return Parsed(tokens, front.fields or {}, (*front.warnings, *told))
 
 
 @lru_cache(maxsize=1)

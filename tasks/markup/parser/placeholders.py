@@ -48,6 +48,12 @@ class Names:
         meant = any(part in self._opened for part in _HOLDS.get(name, ()))
         return meant or (name not in _WITHIN_A_BLOCK and "=" in found["rest"])
 
+    def meant(self, tag: str) -> str:
+        """The name of a tag that is shown as words; empty for a placeholder such as `<name>`, which wasn't meant as one."""
+        found = PIECE.fullmatch(tag)
+        meant = found is not None and (found["name"].lower() in self._ended or "=" in found["rest"])
+        return found["name"] if found and meant else ""
+
     def as_words(self, children: list[Token]) -> list[Token]:
         """The pieces of a block, with tags that can be none as the words they are."""
         opened: dict[str, list[int]] = {}

@@ -13,7 +13,8 @@ class Token(NamedTuple):
     """The start (`nesting` 1) or end (-1) of a container, or a piece by itself (0).
 
     `type` says which: `heading_open`, `inline`, `fence` and so on. An `inline` token holds the words of a block in its
-    `children`. `attrs` are what HTML would have (`href`, `src`, `style`, `start`); `meta` what it has no place for.
+    `children`. `attrs` are what HTML would have (`href`, `src`, `style`, `start`); `meta` what it has no place for. `line` is the line of the
+    document where a block of words or code begins; 0 where that isn't told.
     """
 
     type: str
@@ -25,3 +26,4 @@ class Token(NamedTuple):
     info: str = ""
     meta: Mapping[str, Any] = NOTHING
     hidden: bool = False
+    line: int = 0

@@ -21,7 +21,20 @@ from tasks.markup.words import PANELS
 _TOC = re.compile(r"\[(?:\[_TOC_\]|TOC)\]\s*\Z", re.IGNORECASE)
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
 _WIKI_LINK = re.compile(r"\[\[(?![\s\[])([^\[\]|\n]{1,300}?)(?:\|([^\[\]|\n]{1,300}))?(?<!\s)\]\]")
-_SHORTCODE = re.compile(r"\{\{[<%].{1,200}?[>%]\}\}")
+# What other dialects have and this one shows as it was typed: by name, how it is called and what it looks like.
+_CONSTRUCTS = {
+    "shortcode": ("a shortcode of Hugo", r"\{\{[<%].{1,200}?[>%]\}\}"),
+    "template": ("a tag of Liquid or Jinja", r"\{%.{1,200}?%\}"),
+    "admonition": ("an admonition of an unknown kind", r"\A(?:!!!|\?\?\?\+?)[ \t]*[A-Za-z]"),
+    "highlight": ("a highlight between equals signs", r"(?<![=\w])==[^\s=](?:[^=]{0,200}[^\s=])?==(?![=\w])"),
+    "note": ("a reference to a footnote that is missing", r"\[\^[^\]\s]{1,60}\]"),
+    "abbreviation": ("an abbreviation", r"\A\*\[[^\]]{1,60}\]:"),
+    "definition": ("a definition list", r"\A:[ \t]+\S"),
+    "attributes": ("a list of attributes", r"\{:[^}]{1,200}\}\s*\Z"),
+}
+_DIALECTS = {name: called for name, (called, _) in _CONSTRUCTS.items()}
+_AS_TYPED = re.compile("|".join(f"(?P<{name}>{shape})" for name, (_, shape) in _CONSTRUCTS.items()))
+_STARTS = ("!!!", "???", "*[", ":")
 _DIRECTIVE = re.compile(r"\s*\{?\s*\.?([A-Za-z]+)\b\s*([^}]*?)\s*\}?\s*\Z")
 _QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
 _UNSAFE_IN_ADDRESS = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
@@ -54,11 +67,12 @@ class Notes:
 class Tree:
     """One document on its way from nodes to tokens."""
 
-    def __init__(self, lines: Sequence[str], names: Names) -> None:
+    def __init__(self, lines: Sequence[str], names: Names, origin: Callable[[int], int]) -> None:
         self.lines = lines
         self.names = names
         self.notes = Notes()
-        self.warnings: dict[str, None] = {}
+        self.warnings: dict[tuple[int, str], None] = {}
+        self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
 
@@ -192,10 +206,18 @@ class Tree:
             out.append(Token("tbody_close", "tbody", -1))
         out.append(Token("table_close", "table", -1))
 
-    def _code(self, _node: Any, value: Any, _tight: bool) -> None:
+    def _code(self, node: Any, value: Any, _tight: bool) -> None:
         code = value.value
         name = "fence" if code.fenced else "code_block"
-        self._out.append(Token(name, "code", content=xml_text(code.literal), info=xml_text(code.info)))
+        self._out.append(
+            Token(
+                name,
+                "code",
+                content=xml_text(code.literal),
+                info=xml_text(code.info),
+                line=self._origin(node.sourcepos.start.line),
+            )
+        )
 
     def _html(self, _node: Any, value: Any, _tight: bool) -> None:
         self._out.append(Token("html_block", content=mended(xml_text(value.value.literal), self.names)))
@@ -216,8 +238,19 @@ class Tree:
         children = node.children
         if len(children) == 1 and type(value := children[0].node_value) is comrak.Text:
             children[0].parent = None
-            return Token("inline", children=self._words(value.value, line))
-        return Token("inline", children=self.names.as_words(self._pieces(children, line)))
+            return Token("inline", children=self._words(value.value, line), line=self._origin(line))
+        pieces = self._pieces(children, line)
+        shown = self.names.as_words(pieces)
+        if shown is not pieces:
+            self._warn_of_tags(pieces, shown, line)
+        return Token("inline", children=shown, line=self._origin(line))
+
+    def _warn_of_tags(self, pieces: Sequence[Token], shown: Sequence[Token], line: int) -> None:
+        """Warn of tags that became words although they were meant as tags: they have an end or attributes."""
+        for piece, word in zip(pieces, shown, strict=True):
+            line += piece.type in ("softbreak", "hardbreak")
+            if piece.type != word.type and (name := self.names.meant(piece.content)):
+                self._warn(line, f"the tag <{name[:40]}> has no place here and is shown as typed")
 
     def _pieces(self, nodes: Sequence[Any], line: int) -> list[Token]:
         out: list[Token] = []
@@ -269,8 +302,9 @@ class Tree:
         if "[[" in text and _WIKI_LINK.search(text):
             self._warn(line, "a link of a wiki has no place here; its words are shown")
             text = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] else m[0], text)
-        if "{{" in text and _SHORTCODE.search(text):
-            self._warn(line, "a shortcode of Hugo is shown as typed")
+        signed = "{" in text or "==" in text or "[^" in text or text.startswith(_STARTS)
+        if signed and (found := _AS_TYPED.search(text)):
+            self._warn(line, f"{_DIALECTS[found.lastgroup or '']} is shown as typed")
         return [Token("text", content=text)]
 
     def _image(self, node: Any, image: Any, line: int) -> Token:
@@ -285,7 +319,7 @@ class Tree:
         return Token("footnote_ref", meta={"id": reference.ix - 1, "subId": reference.ref_num - 1})
 
     def _warn(self, line: int, text: str) -> None:
-        self.warnings[f"line {line}: {text}"] = None
+        self.warnings[self._origin(line), text] = None
 
     _BLOCKS: ClassVar[Mapping[type, Callable[[Tree, Any, Any, bool], None]]] = {
         comrak.Paragraph: _paragraph,

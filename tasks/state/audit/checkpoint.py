@@ -2,14 +2,13 @@
 
 Somebody who can write to Redis and rolls the whole trail back, heads included, leaves chains that hold in themselves. A
 checkpoint that was written elsewhere before shows what is gone. The base is the same statement inside Redis: how far each
-chain was exported before its older entries were trimmed.
+chain was exported before its older entries were trimmed. Beside it stands what is known of the chains that went as a whole.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-import struct
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -17,19 +16,22 @@ from pydantic import ValidationError
 
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen
+from tasks.state.audit.heads import HeadSum, Total, packed
 from tasks.state.vault import Vault
 
 
 class Checkpoint(Frozen):
     """The head (`number:MAC`) of every chain at one moment (epoch milliseconds by the server's clock).
 
-    `last_id` is the newest entry then; for a base it is the first entry that is kept.
+    `last_id` is the newest entry then; for a base it is the first entry that is kept. `total` stands for all heads, those of
+    trimmed chains as well; beside it `heads` may name only some. Version 0.1 wrote all heads and no total.
     """
 
     kind: Literal["checkpoint", "base"] = "checkpoint"
     at_ms: int
     last_id: str
     heads: Mapping[str, str]
+    total: Total | None = None
     key: str
     mac: str = ""
 
@@ -41,41 +43,56 @@ class Checkpoint(Frozen):
         """Whether this was signed with a key of the ring and not changed since; raises `KeyTrouble` where it is gone."""
         return hmac.compare_digest(vault.mac("checkpoint", self._message(), self.key).hex(), self.mac)
 
+    def line(self) -> str:
+        """As JSON on one line; without a total it is what older versions read."""
+        return self.model_dump_json(exclude_none=True)
+
     def _message(self) -> bytes:
         heads = [part for pair in sorted(self.heads.items()) for part in pair]
-        return packed(self.kind, str(self.at_ms), self.last_id, self.key, *heads)
+        # A chain always has a name: what follows an empty one is no head.
+        total = ["", str(self.total.entries), str(self.total.chains), self.total.digest] if self.total else []
+        return packed(self.kind, str(self.at_ms), self.last_id, self.key, *heads, *total)
 
 
-def packed(*fields: str) -> bytes:
-    """The fields, each behind its length in bytes, so that no two lists of fields give the same message."""
-    parts = [field.encode("utf-8", "surrogatepass") for field in fields]
-    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
+class Gone(Frozen):
+    """What the trimmed part held that the base doesn't name: the sum over the chains that went as a whole, and how many
+    jobs were submitted. It belongs to one base, by its MAC.
+    """
 
+    base: str
+    entries: int = 0
+    chains: int = 0
+    value: str = "0"
+    submitted: int = 0
+    key: str
+    mac: str = ""
 
-def position(head: str) -> int:
-    """The number of the entry that a head names; 0 for none."""
-    return int(head.split(":", 1)[0] or 0) if head else 0
+    def signed(self, vault: Vault) -> Gone:
+        """The same statement with its MAC."""
+        return self.model_copy(update={"mac": vault.mac("checkpoint", self._message(), self.key).hex()})
 
+    def genuine(self, vault: Vault) -> bool:
+        """Whether this was signed with a key of the ring and not changed since; raises `KeyTrouble` where it is gone."""
+        return hmac.compare_digest(vault.mac("checkpoint", self._message(), self.key).hex(), self.mac)
 
-def head_of(fields: Mapping[str, str]) -> str:
-    """The head of a chain whose last entry has these fields."""
-    return f"{fields['seq']}:{fields['mac']}"
+    def sum(self) -> HeadSum:
+        """The sum over the chains that went."""
+        return HeadSum(self.entries, self.chains, int(self.value, 16))
 
-
-def order(identifier: str) -> tuple[int, int]:
-    """An entry's id as a value that sorts."""
-    milliseconds, _, sequence = identifier.partition("-")
-    return int(milliseconds), int(sequence or 0)
+    def _message(self) -> bytes:
+        figures = (self.entries, self.chains, self.submitted)
+        return packed("gone", self.base, *map(str, figures), self.value, self.key)
 
 
 def read_checkpoints(lines: Iterable[str]) -> list[Checkpoint]:
-    """The checkpoints among the lines of a file: of its own, or of an export that ends with one. Raises `Refused`."""
+    """The checkpoints among the lines of a file: of its own, of a log, or of an export. Raises `Refused`."""
     found = []
     for number, line in enumerate(lines, 1):
-        if '"heads"' not in line:
+        start = line.find("{")
+        if start < 0 or '"heads"' not in line:
             continue
         try:
-            content = json.loads(line)
+            content = json.loads(line[start:])
             found.append(Checkpoint.model_validate(content.get("checkpoint", content)))
         except (ValueError, ValidationError, AttributeError):
             raise Refused(
@@ -86,10 +103,11 @@ def read_checkpoints(lines: Iterable[str]) -> list[Checkpoint]:
     return found
 
 
-def problems_of(checkpoint: Checkpoint, vault: Vault) -> list[str]:
-    """Why a checkpoint can't be believed, if so."""
+def problems_of(statement: Checkpoint | Gone, vault: Vault) -> list[str]:
+    """Why a signed statement can't be believed, if so."""
+    name = f"{statement.kind} of {statement.at_ms}" if isinstance(statement, Checkpoint) else "the trimmed part"
     try:
-        genuine = checkpoint.genuine(vault)
+        genuine = statement.genuine(vault)
     except KeyTrouble as trouble:
-        return [f"{checkpoint.kind} of {checkpoint.at_ms}: {trouble.message}"]
-    return [] if genuine else [f"{checkpoint.kind} of {checkpoint.at_ms}: it was changed or forged"]
+        return [f"{name}: {trouble.message}"]
+    return [] if genuine else [f"{name}: it was changed or forged"]

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from tasks.model import Frozen
-from tasks.state.audit.checkpoint import packed
+from tasks.state.audit.heads import packed
 from tasks.state.vault import Vault
 
 SIGNED = ("chain", "seq", "at", "event", "data", "key")
@@ -55,13 +55,21 @@ class Event(StrEnum):
     BULK_CANCELLED = "jobs.cancelled"
     BULK_RELEASED = "jobs.released"
     TRIMMED = "retention.trimmed"
+    LOGIN_INTENT = "login.intent"
+    LOGIN_OK = "login.ok"
+    LOGIN_FAILED = "login.failed"
+    LOGIN_UNKNOWN = "login.unknown"
     CREDENTIAL_SET = "credential.set"
+    CREDENTIAL_RENEWED = "credential.renewed"
+    CREDENTIAL_GIVEN = "credential.given"
+    CREDENTIAL_EXPIRING = "credential.expiring"
     DESTINATION_SET = "destination.set"
     RECORD_SIGNED = "record.signed"
     RECORD_REFUSED = "record.refused"
     DESTINATION_REMOVED = "destination.removed"
     DESTINATION_PAUSED = "destination.paused"
     DESTINATION_RESUMED = "destination.resumed"
+    DESTINATION_TESTED = "destination.tested"
     DESTINATION_SUSPENDED = "destination.suspended"
     DOCUMENT_PUT = "document.put"
     ISSUE_PUT = "issue.put"
@@ -71,6 +79,7 @@ class Event(StrEnum):
     KEYS_RETIRED = "key.retired"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_TRIMMED = "audit.trimmed"
+    AUDIT_ACCEPTED = "audit.accepted"
     CONTENT_VIEWED = "content.viewed"
     LOGGED_IN = "session.opened"
     LOGGED_OUT = "session.closed"
@@ -85,6 +94,9 @@ class Event(StrEnum):
     MESSAGES_DROPPED = "messages.dropped"
     APIKEY_CREATED = "apikey.created"
     APIKEY_REVOKED = "apikey.revoked"
+    WENT_BACK = "ledger.went_back"
+    LOOK_FIRST_SET = "lookfirst.set"
+    LOOK_FIRST_CLEARED = "lookfirst.cleared"
 
 
 class AuditEntry(Frozen):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.errors import Refused
-from tasks.state.audit.checkpoint import Checkpoint, head_of, order, packed
-from tasks.state.audit.ocsf import api_activity, is_copy, stored_entry
+from tasks.state.audit.checkpoint import Checkpoint
+from tasks.state.audit.heads import head_of, order, packed
+from tasks.state.audit.ocsf import api_activity, is_copy, line_of, stored_entry
 from tasks.state.audit.trail import Audit
 from tasks.state.audit.verification import AuditReport, Verification
 from tasks.state.vault import Vault
@@ -26,13 +27,17 @@ async def lines(
     heads = await _heads_at(audit, after)
     last_id, written = "0-0" if after == "-" else after, _Lines()
     if heads:
-        yield written.add(_line({"checkpoint": (await _signed(audit, vault, "base", last_id, heads)).model_dump()}))
+        yield written.add(
+            line_of({"checkpoint": (await _signed(audit, vault, "base", last_id, heads)).model_dump(exclude_none=True)})
+        )
     async for identifier, fields in audit.rows(after, before_ms):
-        yield written.add(_line(api_activity(identifier, fields, product_version)))
+        yield written.add(line_of(api_activity(identifier, fields, product_version)))
         heads[fields["chain"]] = head_of(fields)
         last_id = identifier
     end = await _signed(audit, vault, "checkpoint", last_id, heads)
-    yield _line({"checkpoint": end.model_dump(), "lines": vault.digest("export", written.message(end))})
+    yield line_of(
+        {"checkpoint": end.model_dump(exclude_none=True), "lines": vault.digest("export", written.message(end))}
+    )
 
 
 @dataclass
@@ -66,12 +71,12 @@ async def _heads_at(audit: Audit, place: str) -> dict[str, str]:
 async def _signed(
     audit: Audit, vault: Vault, kind: Literal["checkpoint", "base"], last_id: str, heads: Mapping[str, str]
 ) -> Checkpoint:
-    at_ms = (await audit.checkpoint()).at_ms
+    at_ms = (await audit.standing()).at_ms
     return Checkpoint(kind=kind, at_ms=at_ms, last_id=last_id, heads=heads, key=vault.key_id).signed(vault)
 
 
-def _line(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
 
 
 def verify_export(vault: Vault, exported: Iterable[str]) -> AuditReport:
@@ -88,7 +93,8 @@ def verify_export(vault: Vault, exported: Iterable[str]) -> AuditReport:
             content: Any = json.loads(line)
             if "checkpoint" not in content:
                 walk = walk or Verification(vault, (), base)
-                walk.take(*stored_entry(content))
+                identifier, fields = stored_entry(content)
+                walk.take(_bytes(identifier), {_bytes(name): _bytes(value) for name, value in fields.items()})
                 if not is_copy(content):
                     changed.append(f"line {number}: its fields are not those of its entry")
                 read.add(line)

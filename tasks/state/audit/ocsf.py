@@ -22,6 +22,8 @@ ACTIVITY_OF_EVENT = {
     "destination.set": UPDATE,
     "destination.removed": DELETE,
     "credential.set": UPDATE,
+    "credential.renewed": UPDATE,
+    "credential.given": UPDATE,
     "document.put": UPDATE,
     "issue.put": UPDATE,
 }
@@ -62,6 +64,11 @@ def api_activity(identifier: str, fields: Mapping[str, str], product_version: st
         },
         "unmapped": dict(fields),
     }
+
+
+def line_of(event: Mapping[str, Any]) -> str:
+    """An exported event, or a statement beside the events, as one line."""
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
 def is_copy(event: Mapping[str, Any]) -> bool:

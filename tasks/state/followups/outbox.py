@@ -63,7 +63,13 @@ class Outbox:
 
     async def announce(self, outcome: Outcome, facts: Mapping[str, Any]) -> str:
         """Make the intent of a post durable; returns its reference."""
-        facts = {"job": outcome.job, "message": outcome.message, "attempt": outcome.attempts, **facts}
+        facts = {
+            "job": outcome.job,
+            "destination": outcome.destination,
+            "message": outcome.message,
+            "attempt": outcome.attempts,
+            **facts,
+        }
         args = {"id": "", "stage": "callback"}
         reply = await self._journal.commit("lua/intent", args, Event.CALLBACK_INTENT, **facts)
         return reply.intent
@@ -84,7 +90,14 @@ class Outbox:
         }
         args |= {} if due_ms is None else {"due_ms": due_ms}
         args |= {} if intent is None else {"intent": intent}
-        told = {"job": outcome.job, "message": outcome.message, "attempt": outcome.attempts, "intent": intent, **facts}
+        told = {
+            "job": outcome.job,
+            "destination": outcome.destination,
+            "message": outcome.message,
+            "attempt": outcome.attempts,
+            "intent": intent,
+            **facts,
+        }
         await self._journal.commit("followups/settle_callback", args, event, **told)
 
 

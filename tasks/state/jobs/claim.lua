@@ -1,16 +1,26 @@
 -- claim(args: id, worker, claim, lease_ms?, lease, silent_ms, commands): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
 -- with traffic/decisions
+-- with look_first/server
 local id = args.id
 local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end
 local destination = get(id, 'destination')
 
+-- Since when the ledger may lack what was delivered. A job that was submitted before an operator cleared that still looks first:
+-- its object may be one that the ledger lost.
+local function look_first()
+  local flag = redis.call('HMGET', key('look_first'), 'since_ms', 'cleared_ms')
+  if flag[1] and (not flag[2] or tonumber(get(id, 'created_ms')) <= tonumber(flag[2])) then return flag[1] end
+  return ''
+end
+
 -- the records of job and destination, what is known of its subject, its content, and the links of its issue
 local function everything()
-  local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried')
+  local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried', 'shown', 'wrote', 'receipt_seal')
   local content, issue = get(id, 'content'), get(id, 'issue')
   return redis.call('HGETALL', job_key(id)), redis.call('HGETALL', key('destination', destination)), subject,
-    content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {}
+    content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {},
+    look_first()
 end
 
 if state == 'running' and get(id, 'claim') == args.claim then return {'exists', gate_of(destination).breaker.probe == id and 'probe' or '', '', everything()} end
@@ -27,6 +37,7 @@ local function later(reason, due_ms)
   wait_until(id, math.ceil(due_ms))
   return {'refused', reason, int(math.ceil(due_ms))}
 end
+if settling() then return later('settling', now + 500) end
 if gate.state ~= 'ready' then return later('destination', now) end
 if gate.breaker.until_ms > now then return later('breaker', gate.breaker.until_ms) end
 if gate.breaker.until_ms > 0 and probing(destination, gate) then return later('breaker', now + 1000) end
@@ -61,7 +72,8 @@ stop_waiting(id)
 if redis.call('HGET', subject, 'waiting') == id then redis.call('HDEL', subject, 'waiting') end
 redis.call('HSET', subject, 'running', id)
 enter(id, 'running')
-local token = redis.call('HINCRBY', job_key(id), 'token', 1)
+-- a token that was given out before the ledger went back is never given out again
+redis.call('HSET', job_key(id), 'token', int(math.max(tonumber(get(id, 'token') or 0) + 1, tonumber(redis.call('HGET', key('look_first'), 'since_ms') or 0))))
 local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
 redis.call('ZADD', key('workers'), 'NX', int(now + args.silent_ms), args.worker)

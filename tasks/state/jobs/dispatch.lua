@@ -1,5 +1,7 @@
 -- dispatch(args: resend_ms, batch, kinds?): the jobs whose time has come and for which destination and workers have room, in turns
 -- with traffic/decisions
+-- with look_first/server
+if settling() then return {} end
 local lanes, wanted = {}, {}
 for _, kind in ipairs(args.kinds or {}) do wanted[kind] = true end
 local function ours(due)

@@ -1,5 +1,12 @@
--- heartbeat(args: worker, ttl_ms, capacity, about?, stalled): this worker is alive for another `ttl_ms`, with threads for `capacity` attempts; returns the jobs that were taken from it while it lived
+-- heartbeat(args: worker, ttl_ms, capacity, about?, stalled, seen, chain, entry): this worker is alive for another `ttl_ms`, with threads for `capacity` attempts; tells the newest audit entry's moment and the jobs that were taken from it while it lived, or that the ledger is older than what this worker has seen
 -- with jobs/silence
+-- with look_first/server
+settling()
+local head = redis.call('HGET', key('audit', 'heads'), args.chain)
+local fewer = tonumber(head and string.match(head, '^%d+') or 0) < args.entry
+if lost(args.seen) or (fewer and (head or redis.call('EXISTS', key('audit', 'base')) == 0)) then return {'older'} end
+redis.call('HSET', key('ledger'), 'ttl_ms', int(args.ttl_ms))
+redis.call('SREM', key('ledger', 'unheard'), args.worker)
 heard(args.ttl_ms)
 local silent = redis.call('ZRANGEBYSCORE', key('workers'), '-inf', int(now - 24 * 3600 * 1000), 'LIMIT', 0, 20)
 for _, name in ipairs(silent) do
@@ -25,4 +32,4 @@ end
 redis.call('SET', key('capacity'), total)
 local taken = key('worker', args.worker, 'taken')
 if args.stalled then redis.call('DEL', taken) end
-return {'ok', int(now), redis.call('HKEYS', taken)}
+return {'ok', int(now), int(newest_ms()), redis.call('HKEYS', taken)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,19 +21,32 @@ from tasks.model import (
     Job,
     JobState,
     LastError,
-    PublishToConfluence,
 )
 from tasks.state.audit.entries import Event
+from tasks.state.jobs import signatures
 from tasks.state.jobs.overview import JobFilter, kind_word
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
-from tasks.state.jobs.records import command_fields, job_of, opened, opened_origin, sealed_origin, text
+from tasks.state.jobs.records import (
+    about,
+    command_fields,
+    content_name,
+    job_of,
+    opened,
+    opened_origin,
+    sealed_origin,
+    shown,
+    text,
+)
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
 from tasks.state.journal import Journal, Reply
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
 
+log = logging.getLogger(__name__)
+
 CRASH_LIMIT = 3
 MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
+UNREADABLE_MS = 60_000  # a job that this version can't read is left to others for so long
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
@@ -43,6 +57,7 @@ class Ledger(Reading):
     def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
         super().__init__(redis, journal)
         self._crash_limit = crash_limit
+        self.unsigned_until_ms = 0  # until when jobs of the version before come without a signature
 
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
@@ -94,9 +109,12 @@ class Ledger(Reading):
             fields["origin"] = sealed_origin(submission.origin, self._journal.vault, job_id)
         if wanted := submission.callback:
             fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
+        kind, identifier = content_name(command).split(":", 1)
+        given = {name: str(value) for name, value in fields.items() if value is not None}
+        given[signatures.SIGNATURE] = signatures.signature(self._journal.vault, job_id, given)
         args = {
             "id": job_id,
-            "fields": [part for pair in fields.items() if pair[1] is not None for part in pair],
+            "fields": [part for pair in given.items() for part in pair],
             "idle": submission.follows is not None or None,
             "subject": subject,
             "waiting": text(waiting) if waiting else "",
@@ -118,6 +136,7 @@ class Ledger(Reading):
             command=command.command.value,
             destination=submission.destination,
             subject=subject,
+            **{kind: identifier},
             actor=submission.actor,
             supersedes=args["waiting"] or None,
         )
@@ -138,10 +157,42 @@ class Ledger(Reading):
         if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
             reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.data:
-            return Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
+            try:
+                claimed = Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
+            except (Refused, ValueError) as unreadable:
+                await self._leave(job_id, reply.data[0], unreadable)
+                return NotClaimed("unreadable")
+            flat = [shown(part) for part in reply.data[0]]
+            record = dict(zip(flat[::2], flat[1::2], strict=True))
+            beside = self._journal.clock.now_ms() < self.unsigned_until_ms
+            return signatures.checked(claimed, job_id, record, self._journal.vault, unsigned=beside)
         if reply.reason == "stale":
             await self._retire(job_id, reply.detail)
         return NotClaimed(reply.reason, reply.detail)
+
+    async def _leave(self, job_id: str, record: Sequence[bytes], unreadable: Exception) -> None:
+        """Give back, uncounted and for a while, what was claimed before it was seen that this version can't read it."""
+        raw = dict(zip(record[::2], record[1::2], strict=True))
+        why = str(unreadable) if isinstance(unreadable, Refused) else f"({type(unreadable).__name__})"
+        log.error("job %s: its record can't be read here, and is left as it is: %s", job_id, why)
+        error = LastError(
+            code="unreadable_record",
+            message="The record of this job or of its subject can't be read.",
+            advice="A newer version of Afterword may have written it: upgrade the workers. Otherwise cancel the job.",
+        )
+        args: dict[str, Any] = {"id": job_id, "token": int(raw[b"token"]), "to": JobState.RETRYING}
+        args |= {"due_ms": self._journal.clock.now_ms() + UNREADABLE_MS, "counted": False, "doubt": "keep"}
+        args |= {"last_error": error.model_dump_json(), "suspected": False}
+        facts = {"job": job_id, "error": error.code}
+        reply = await self._journal.commit("jobs/settle", args, Event.WAITING, **facts)
+        if reply.reason == "newer":
+            args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
+            await self._journal.commit("jobs/settle", args, Event.SUPERSEDED, **facts, by=reply.detail)
+
+    async def hang(self, job_id: str, origin: Mapping[str, Any]) -> None:
+        """Let what hangs on a producer's message follow its job, which is there already, unless something did or does."""
+        sealed = sealed_origin(origin, self._journal.vault, job_id)
+        await self._journal.query("jobs/hang", {"id": job_id, "origin": sealed})
 
     async def _retire(self, job_id: str, by: str) -> None:
         args = {
@@ -150,7 +201,8 @@ class Ledger(Reading):
             "to": JobState.SUPERSEDED,
             "superseded_by": by,
         }
-        await self._journal.commit("jobs/operate", args, Event.SUPERSEDED, job=job_id, by=by)
+        facts = (await self.about([job_id]))[job_id]
+        await self._journal.commit("jobs/operate", args, Event.SUPERSEDED, job=job_id, by=by, **facts)
 
     def command_of(self, job: Job) -> Command:
         """The job's command with the fields that it sets, which nobody but its delivery needs; raises `KeyTrouble`."""
@@ -181,7 +233,9 @@ class Ledger(Reading):
         args |= {"doubt_until_ms": doubt_until_ms, "paid": paid, "patience_ms": patience_ms}
         if tried is not None:
             args["tried"] = tried
-        reply = await self._journal.commit("lua/intent", args, event, job=job.id, attempt=job.attempts, **facts)
+        reply = await self._journal.commit(
+            "lua/intent", args, event, job=job.id, attempt=job.attempts, **{**about(job), **facts}
+        )
         if reply.reason == "slot":
             return Turn(wait_s=int(reply.detail) / 1000)
         if reply.reason == "throttled":
@@ -196,6 +250,7 @@ class Ledger(Reading):
         event: Event,
         facts: Mapping[str, Any],
         *,
+        job: Job | None = None,
         destination: str | None = None,
         guidance: Guidance | None = None,
     ) -> None:
@@ -207,7 +262,8 @@ class Ledger(Reading):
         args: dict[str, Any] = {"id": job_id, "intent": intent, "detail": detail}
         if destination and guidance and (learned := lesson(guidance, self._journal.clock.now_ms())):
             args |= {"destination": destination, "learned": learned}
-        await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **facts)
+        told = {"destination": destination, **(about(job) if job else {}), **facts}
+        await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **told)
 
     async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
         """Make the intent of a request that belongs to no job durable; returns its reference."""
@@ -229,15 +285,15 @@ class Ledger(Reading):
         }
         await self.record(event, facts)
 
-    async def note(self, job_id: str, event: Event, facts: Mapping[str, Any]) -> None:
+    async def note(self, job: Job, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
-        await self._journal.commit(
-            "lua/outcome", {"id": job_id, "intent": "", "detail": dict(facts)}, event, job=job_id, **facts
-        )
+        args = {"id": job.id, "intent": "", "detail": dict(facts)}
+        await self._journal.commit("lua/outcome", args, event, job=job.id, **about(job), **facts)
 
     async def settle(self, job: Job, settlement: Settlement) -> JobState:
         """End an attempt; raises `Fenced`. A job that would wait while a newer one waits becomes superseded."""
-        error = settlement.error
+        error, made = settlement.error, settlement.receipt
+        receipt = made.model_dump_json() if made else None
         args: dict[str, Any] = {
             "id": job.id,
             "token": job.token,
@@ -246,7 +302,11 @@ class Ledger(Reading):
             "counted": settlement.counted,
             "suspected": settlement.suspected,
             "last_error": error.model_dump_json() if error else None,
-            "receipt": settlement.receipt.model_dump_json() if settlement.receipt else None,
+            "receipt": receipt,
+            "receipt_seal": self._vouched(job.subject, receipt),
+            "family_seal": self._vouched(job.family, receipt),
+            "shown": settlement.shown.model_dump_json() if settlement.shown else None,
+            "wrote": settlement.wrote,
             "doubt": settlement.doubt,
             "sign": settlement.sign,
             "link": settlement.link.arguments() if settlement.link else None,
@@ -254,6 +314,7 @@ class Ledger(Reading):
         }
         facts = {
             "job": job.id,
+            **about(job),
             "attempt": job.attempts,
             "error": error.code if error else None,
             "status": error.status if error else None,
@@ -271,6 +332,10 @@ class Ledger(Reading):
         _fence(reply, job)
         tell_of_breaker(job.destination, reply.reason)
         return settlement.to
+
+    def _vouched(self, subject: str | None, receipt: str | None) -> str | None:
+        """The signature of a subject's receipt, where there are both."""
+        return signatures.receipt_signature(self._journal.vault, subject, receipt) if subject and receipt else None
 
     async def lapsed(self, batch: int = 100) -> list[str]:
         """Ids of running jobs whose lease ran out or whose worker is silent."""
@@ -304,7 +369,7 @@ class Ledger(Reading):
             "share": share,
             "last_error": error.model_dump_json(),
         }
-        facts = {"job": job_id, "worker": job.worker, "crashes": job.crashes + 1}
+        facts = {"job": job_id, **about(job), "worker": job.worker, "crashes": job.crashes + 1}
         reply = await self._journal.commit("jobs/take_over", args, Event.TAKEN_OVER, **facts)
         if reply.reason == "newer":
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
@@ -320,7 +385,7 @@ class Ledger(Reading):
     async def expire(self, job: Job, error: LastError) -> bool:
         """End a waiting job whose time is over; False where it doesn't wait any more, or was given more time."""
         args = {"id": job.id, "last_error": error.model_dump_json()}
-        facts = {"job": job.id, "error": error.code, "status": error.status}
+        facts = {"job": job.id, **about(job), "error": error.code, "status": error.status}
         return (await self._journal.commit("jobs/expire", args, Event.DEAD, **facts)).ok
 
     async def dispatch(self, resend_ms: int, batch: int, kinds: Sequence[str] | None = None) -> list[str]:
@@ -338,15 +403,21 @@ class Ledger(Reading):
         """Say that this worker lives for another `ttl_ms`, how many attempts it can run at once, and what it is. Returns the
         jobs that were taken from it though it lived, which are to be forgiven; none where it had `stalled`.
 
-        `about` is the JSON of `tasks.state.workers.About`.
+        `about` is the JSON of `tasks.state.workers.About`. It is also how a worker notices that the ledger went back in time.
         """
         facts = {"worker": worker, "ttl_ms": ttl_ms, "capacity": capacity, "about": about, "stalled": stalled}
         clock = self._journal.clock
-        asked = clock.asking()
-        _, now_ms, taken = await self._journal.query(
-            "jobs/heartbeat", {k: v for k, v in facts.items() if v is not None}
-        )
+        while True:
+            known, asked = self._journal.known(), clock.asking()
+            args = {k: v for k, v in facts.items() if v is not None} | known
+            reply = await self._journal.query("jobs/heartbeat", args)
+            if text(reply[0]) != "older":
+                break
+            if known == self._journal.known():  # a transition under way may have told it meanwhile
+                await self._journal.went_back()
+        _, now_ms, newest_ms, taken = reply
         clock.heard(int(now_ms) / 1000, asked)
+        self._journal.memory.saw(int(newest_ms))
         return [text(job_id) for job_id in taken]
 
     async def forgive(self, job_id: str, worker: str) -> None:
@@ -367,7 +438,7 @@ class Ledger(Reading):
         subject: str | None = None,
         max_age_ms: int = 72 * 3600_000,
     ) -> Job:
-        """Queue a dead job again, with its attempts and age reset."""
+        """Queue a dead job again, with its attempts and age reset; as another `subject` where its content changed that."""
         return await self._operate(
             job_id,
             (JobState.DEAD,),
@@ -376,8 +447,17 @@ class Ledger(Reading):
             actor=actor,
             reason=reason,
             subject=subject,
+            signed=await self._signed_anew(job_id, subject) if subject else None,
             max_age_ms=max_age_ms,
         )
+
+    async def _signed_anew(self, job_id: str, subject: str) -> str | None:
+        """The signature of a job that moves to another subject; None where it isn't as it was submitted."""
+        raw = await self._redis.hgetall(self._key("job", job_id))
+        record = {text(name): text(value) for name, value in raw.items()}
+        if signatures.doubt_of(self._journal.vault, job_id, record):
+            return None
+        return signatures.signature(self._journal.vault, job_id, record | {"subject": subject})
 
     async def cancel(self, job_id: str, actor: str, reason: str = "", *, superseded_by: str | None = None) -> Job:
         """End a job that isn't running; it may say which job took its place."""
@@ -401,6 +481,7 @@ class Ledger(Reading):
             actor=actor,
             reason=reason,
             released=True,
+            release_seal=signatures.release(self._journal.vault, job_id),
             max_age_ms=max_age_ms,
         )
 
@@ -419,7 +500,8 @@ class Ledger(Reading):
         args |= {k: v for k, v in extra.items() if v is not None}
         if is_timeline(job_id):
             await self.require(job_id)
-        reply = await self._journal.commit("jobs/operate", args, event, job=job_id, actor=actor, reason=reason or None)
+        facts = (await self.about([job_id]))[job_id] | {"job": job_id, "actor": actor, "reason": reason or None}
+        reply = await self._journal.commit("jobs/operate", args, event, **facts)
         if not reply.ok:
             code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
             raise Refused(*_why_not(job_id, reply, states), code=code)
@@ -439,13 +521,6 @@ def _remembered(submission: Submission) -> str | None:
     """What an idempotency key is remembered by."""
     key = submission.idempotency_key
     return hashlib.sha256(key.encode()).hexdigest() if key else None
-
-
-def content_name(command: Command) -> str:
-    """The key of the document or issue that a command is about."""
-    if isinstance(command, PublishToConfluence):
-        return f"document:{command.doc_id}"
-    return f"issue:{command.issue_id}"
 
 
 def quarantined(blame: float, crashes: int, limit: int) -> bool:

@@ -1,4 +1,4 @@
--- operate(args: id, from, to, actor?, reason?, released?, subject?, max_age_ms?, superseded_by?): an operator's or the ledger's own decision about a resting job
+-- operate(args: id, from, to, actor?, reason?, released?, release_seal?, subject?, signed?, max_age_ms?, superseded_by?): an operator's or the ledger's own decision about a resting job
 local id = args.id
 local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end
@@ -19,11 +19,12 @@ if args.to == 'queued' then
   if moved then
     local order = redis.call('HINCRBY', subject, 'order', 1)
     redis.call('HSET', job_key(id), 'subject', args.subject, 'order', order)
+    if args.signed then redis.call('HSET', job_key(id), 'signed', args.signed) end
     forget_facts(id)
   end
   redis.call('HSET', subject, 'waiting', id)
   redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'suspicions', 0, 'expires_ms', int(now + args.max_age_ms))
-  if args.released then redis.call('HSET', job_key(id), 'released', '1') end
+  if args.released then redis.call('HSET', job_key(id), 'released', '1', 'release_seal', args.release_seal) end
   redis.call('ZREM', key('finished', 'dead'), id)
   need(id)
 else

@@ -14,10 +14,10 @@ from tasks.errors import Refused
 from tasks.model import Job, JobState, Receipt
 from tasks.state.jobs.overview import Count, JobFilter, Overview
 from tasks.state.jobs.records import job_of, text
-from tasks.state.jobs.transitions import Subject
+from tasks.state.jobs.transitions import Shown, Subject
 from tasks.state.journal import Journal
 
-SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried"]
+SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown", "wrote", "receipt_seal"]
 SHORTEST_BEGINNING = 4
 SHOWN = 5  # jobs that are named where a beginning fits several
 PART = 2000  # ids that Redis looks at in one go: about a millisecond
@@ -59,17 +59,6 @@ class Reading:
             )
         return await self.require(found[0] if found else beginning)
 
-    async def whole_id(self, beginning: str) -> str:
-        """The whole id of the job that `find` finds; what was given where no such job is stored any more. Raises `Refused`
-        where several begin so.
-        """
-        try:
-            return (await self.find(beginning)).id
-        except Refused as refused:
-            if refused.code != "unknown_job":
-                raise
-            return beginning
-
     async def _beginning_with(self, beginning: str) -> builtins.list[str]:
         """Ids that begin so. Only people type beginnings, so Redis walks through the index, a part at a time."""
         pattern = _SPECIAL.sub(r"\\\g<0>", beginning) + "*"
@@ -110,6 +99,18 @@ class Reading:
         """A job's timeline, oldest first."""
         return [json.loads(raw) for raw in await self._redis.lrange(self._key("job", job_id, TIMELINE), 0, -1)]
 
+    async def about(self, job_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """What these jobs are about, by id: `destination`, and `document` or `issue`; nothing of those that are forgotten."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for job_id in job_ids:
+            pipeline.hmget(self._key("job", job_id), ["destination", "content"])
+        found = {}
+        for job_id, (destination, content) in zip(job_ids, await pipeline.execute(), strict=True):
+            kind, _, identifier = text(content or b"").partition(":")
+            facts = {"destination": text(destination or b""), kind: identifier}
+            found[job_id] = {name: value for name, value in facts.items() if name and value}
+        return found
+
     async def subject(self, subject: str) -> Subject:
         """What is known of a subject's remote object."""
         return subject_of(await self._redis.hmget(self._key("subject", subject), SUBJECT_FIELDS))
@@ -120,12 +121,16 @@ class Reading:
 
 def subject_of(raw: Sequence[Any]) -> Subject:
     """What is known of a subject, from its `SUBJECT_FIELDS`."""
-    receipt, doubt_until_ms, delivered_ms, tried = raw
+    receipt, doubt_until_ms, delivered_ms, tried, shown, wrote, seal = raw
     return Subject(
         receipt=Receipt.model_validate_json(receipt, extra="ignore") if receipt else None,
         doubt_until_ms=int(doubt_until_ms) if doubt_until_ms else None,
         delivered_ms=int(delivered_ms) if delivered_ms else None,
         tried=text(tried) if tried else None,
+        shown=Shown.model_validate_json(shown, extra="ignore") if shown else Shown(),
+        wrote=text(wrote) if wrote else None,
+        receipt_text=text(receipt) if receipt else None,
+        receipt_seal=text(seal) if seal else None,
     )
 
 

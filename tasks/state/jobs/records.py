@@ -57,7 +57,7 @@ def job_of(stored: Mapping[Any, Any]) -> Job:
 
     Raises `Refused` for a record that needs more than that, such as an unknown state.
     """
-    raw = {text(k): text(v) for k, v in stored.items()}
+    raw = {shown(k): shown(v) for k, v in stored.items()}
     known: dict[str, Any] = {k: v for k, v in raw.items() if k in Job.model_fields}
     try:
         for name, model in (("last_error", LastError), ("receipt", Receipt)):
@@ -92,6 +92,24 @@ def readable(stored: Mapping[Any, Any]) -> Job | None:
         return None
 
 
+def shown(value: object) -> str:
+    """The same of what somebody else may have written there: bytes that are no text are shown as such."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 def text(value: object) -> str:
     """A reply of Redis as text."""
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def about(job: Job) -> dict[str, str]:
+    """What people look for a job's audit entries by, beside its id."""
+    kind, identifier = content_name(job.command).split(":", 1)
+    return {"destination": job.destination, kind: identifier}
+
+
+def content_name(command: Command) -> str:
+    """The key of the document or issue that a command is about."""
+    if isinstance(command, PublishToConfluence):
+        return f"document:{command.doc_id}"
+    return f"issue:{command.issue_id}"

@@ -1,4 +1,4 @@
--- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
+-- settle(args: id, token, to, due_ms?, counted, suspected, last_error?, receipt?, receipt_seal?, family_seal?, shown?, wrote?: {subject: sealed}, doubt, sign?, link?: {issue, entry?}, superseded_by?, terms?): end an attempt
 -- with traffic/decisions
 local id = args.id
 if get(id, 'state') ~= 'running' or tonumber(get(id, 'token')) ~= args.token then return {'refused', 'fenced'} end
@@ -20,11 +20,15 @@ if args.doubt == 'clear' then redis.call('HDEL', subject, 'doubt_until_ms', 'tri
 elseif args.doubt ~= 'keep' then redis.call('HSET', subject, 'doubt_until_ms', int(args.doubt)) end
 if args.receipt then
   redis.call('HSET', job_key(id), 'receipt', args.receipt)
-  redis.call('HSET', subject, 'receipt', args.receipt, 'delivered_ms', int(now))
+  redis.call('HSET', subject, 'receipt', args.receipt, 'receipt_seal', args.receipt_seal, 'delivered_ms', int(now))
   -- A job that only brings links up to date delivers no content: a job held before it may still be released.
-  if not get(id, 'follows') then redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id) end
+  -- It leaves what the object shows of a content, too.
+  if not get(id, 'follows') then
+    redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id, 'shown', args.shown or '')
+  end
   local family = get(id, 'family')
-  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'delivered_ms', int(now)) end
+  if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'receipt_seal', args.family_seal or '', 'delivered_ms', int(now)) end
+  for whose, sealed in pairs(args.wrote or {}) do redis.call('HSET', key('subject', whose), 'wrote', sealed) end
 end
 if args.link then
   redis.call('HSET', job_key(id), 'issue', args.link.issue)
@@ -58,6 +62,7 @@ local moved = weigh(destination, id, args.sign)
 if args.to == 'delivered' and redis.call('EXISTS', key('destination', destination)) == 1 then
   redis.call('HSET', key('destination', destination), 'last_success_ms', int(now))
   redis.call('HDEL', key('traffic', destination), 'probes')
+  prove(destination)
 end
 note(id, entry.event, {due_ms = args.due_ms, error = args.last_error, state = args.to})
 audit()

@@ -6,21 +6,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Field
+
+from tasks.errors import KeyTrouble
 from tasks.model import Callback, Command, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit.entries import Event
 from tasks.state.followups.links import Membership
 from tasks.state.traffic.limiter import Sign
 
 
+class Shown(Frozen):
+    """The content that was delivered last, by the digest of all that decides how it looks, and what was warned of then."""
+
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 class Subject(Frozen):
     """What is known of the one remote object: its last receipt and when that came, until when an earlier write is in
-    doubt, and (sealed) what that write said the object could be found by. Times in epoch milliseconds.
+    doubt, (sealed) what that write said the object could be found by, what it shows, and (sealed) what we wrote last. Times in epoch milliseconds.
     """
 
     receipt: Receipt | None = None
     delivered_ms: int | None = None
     doubt_until_ms: int | None = None
     tried: str | None = None
+    shown: Shown = Shown()
+    wrote: str | None = None
+    receipt_text: str | None = Field(default=None, repr=False, description="the receipt as it is stored")
+    receipt_seal: str | None = Field(default=None, repr=False, description="its signature")
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,8 @@ class Submission:
 @dataclass(frozen=True)
 class Settlement:
     """How an attempt ends. `doubt` is `clear`, `keep`, or the epoch milliseconds until which a write is in doubt.
-    `suspected` counts a refusal that was the job's own.
+    `suspected` counts a refusal that was the job's own. `wrote` is what the object's fields hold of ours, sealed for
+    each subject that it is kept with.
     """
 
     to: JobState
@@ -63,6 +78,8 @@ class Settlement:
     counted: bool = True
     error: LastError | None = None
     receipt: Receipt | None = None
+    shown: Shown | None = None
+    wrote: Mapping[str, str] | None = None
     doubt: str | int = "keep"
     suspected: bool = False
     sign: Sign | None = None
@@ -84,7 +101,9 @@ class Lease:
 class Claimed:
     """A job taken for one attempt, with what the attempt needs, read in the same moment: what is known of its subject, and
     as Redis has them its destination's record, its sealed content and the members of its issue. A `probe` tries whether a
-    destination that failed answers again.
+    destination that failed answers again. `doubt` says why the job isn't to be done as its record has it; `forged`, that its
+    subject's receipt was. `look_first_ms` is since when (epoch milliseconds) the remote
+    side may hold objects that the ledger has lost; None where it may not.
     """
 
     job: Job
@@ -93,6 +112,9 @@ class Claimed:
     content: bytes | None = field(default=None, repr=False)
     members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     probe: bool = False
+    look_first_ms: int | None = None
+    doubt: KeyTrouble | None = None
+    forged: bool = False
 
     @classmethod
     def of(
@@ -104,8 +126,9 @@ class Claimed:
         probe: bool = False,
     ) -> Claimed:
         """From the script's answer."""
-        record, destination, known, content, members = data
-        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe)
+        record, destination, known, content, members, since_ms = data
+        lost_ms = int(since_ms) if since_ms else None
+        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe, lost_ms)
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
@@ -114,8 +137,8 @@ def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
 
 @dataclass(frozen=True)
 class NotClaimed:
-    """Why a job can't be run now: `unknown`, `state`, `unreadable` (only a newer version can read it), `destination`,
-    `breaker`, `throttled`, `busy`, `full` or `stale`.
+    """Why a job can't be run now: `unknown`, `state`, `unreadable` (only a newer version can read it), `settling` (a server
+    that may have lost what some worker saw), `destination`, `breaker`, `throttled`, `busy`, `full` or `stale`.
     """
 
     reason: str

@@ -1,4 +1,4 @@
--- prelude(ARGV: prefix, entry, args): what every transition shares; an entry that isn't its chain's next is refused
+-- prelude(ARGV: prefix, entry, args): what every transition shares; an entry that isn't its chain's next is refused, and one of a process that has seen more than is here
 local prefix = ARGV[1]
 local entry = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or nil
 local args = cjson.decode(ARGV[3])
@@ -25,6 +25,15 @@ local function get(id, field)
   return facts[id][place]
 end
 
+-- whether what a process has seen (an audit entry, by its moment) isn't here any more, and wasn't trimmed either
+local function lost(seen)
+  if not seen or seen == '0' or #redis.call('XRANGE', key('audit'), seen, seen, 'COUNT', 1) > 0 then return false end
+  local first = redis.call('XRANGE', key('audit'), '-', '+', 'COUNT', 1)[1]
+  local trimmed = first and tonumber(string.match(first[1], '^%d+')) > tonumber(seen)
+  return not (trimmed and redis.call('EXISTS', key('audit', 'base')) == 1)
+end
+
+if entry and lost(entry.seen) then return {'older'} end
 if entry and (redis.call('HGET', key('audit', 'heads'), entry.chain) or '') ~= entry.prev then
   return {'chain'}
 end

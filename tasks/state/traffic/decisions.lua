@@ -163,6 +163,14 @@ local function learn(destination, seen)
   if seen.quota then redis.call('HSET', traffic, 'quota_at_ms', int(now)) end
 end
 
+-- what a connection test or a delivery showed: the destination works, or fails at a step; the moment is that of the change
+local function prove(destination, failed_at)
+  local traffic, is = key('traffic', destination), failed_at and 'failing' or 'healthy'
+  local was = redis.call('HMGET', traffic, 'proved', 'proved_step')
+  if was[1] ~= is then redis.call('HSET', traffic, 'proved', is, 'proved_ms', int(now)) end
+  if was[2] ~= (failed_at or '') then redis.call('HSET', traffic, 'proved_step', failed_at or '') end
+end
+
 -- an attempt's end weighs on the breaker, and widens again what throttling made narrow; returns `opened`, `closed` or ''
 local function weigh(destination, job, sign)
   local record, traffic = key('destination', destination), key('traffic', destination)
@@ -183,7 +191,12 @@ local function weigh(destination, job, sign)
       else redis.call('HSET', traffic, 'room', string.format('%.3f', wider)) end
     end
   end
-  if was.until_ms == 0 and is.until_ms > 0 then return 'opened' end
+  local failing = redis.call('HGET', traffic, 'proved') == 'failing'
+  if was.until_ms == 0 and is.until_ms > 0 then
+    if not failing then prove(destination, 'delivery') end
+    return 'opened'
+  end
+  if failing and sign == 'up' and redis.call('HGET', traffic, 'proved_step') == 'delivery' then prove(destination) end
   if was.until_ms == 0 or is.until_ms > 0 then return '' end
   go_on(destination)
   return 'closed'

@@ -4,7 +4,8 @@ local name = args.name
 local gate = gate_of(name)
 local record = redis.call('HMGET', key('destination', name), 'reason', 'last_success_ms', 'rate_per_s')
 local seen = redis.call('HMGET', key('traffic', name), 'pace_ms', 'pace_until_ms', 'quota_limit', 'quota_remaining',
-  'quota_reset_ms', 'quota_reason', 'quota_at_ms', 'room', 'next_probe_ms')
+  'quota_reset_ms', 'quota_reason', 'quota_at_ms', 'room', 'next_probe_ms', 'proved', 'proved_ms', 'proved_step',
+  'test', 'test_at_ms')
 local breaker = 'closed'
 if gate.breaker.until_ms > 0 then breaker = gate.breaker.until_ms > now and 'open' or 'half_open' end
 local oldest
@@ -22,4 +23,6 @@ return cjson.encode({
   next_probe_ms = gate.state == 'suspended' and tonumber(seen[9] or '') or nil,
   running = redis.call('ZCARD', key('running', name)), waiting = redis.call('ZCARD', key('due', name)),
   oldest_waiting_ms = oldest, last_success_ms = tonumber(record[2] or ''),
+  now_ms = math.floor(now), proved = seen[10] or '', proved_ms = number(seen[11], 0), proved_step = seen[12] or '',
+  test = seen[13] or nil, test_at_ms = number(seen[14], 0),
 })

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tasks.http.quota import Guidance
-from tasks.model import Frozen
+from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
+from tasks.state.traffic.standing import Evidence, LastTest, Standing, standing_of
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class Health(Frozen):
 
     `not_before_ms` is the end of the pause that throttling or the open breaker imposes, 0 without one. `rate_per_s` is
     the operator's limit, `learned_per_s` a slower one that the destination asked for, `room` how many jobs may run at
-    once while throttling keeps that below the setting. The quota is what the last answer said of it.
+    once while throttling keeps that below the setting. The quota is what the last answer said of it. `standing` is all of
+    it in one word; `last_test` the newest connection test of the present settings.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Health(Frozen):
     waiting: int = 0
     oldest_waiting_ms: int | None = None
     last_success_ms: int | None = None
+    standing: Standing = Standing()
+    last_test: LastTest | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,11 @@ class Limiter:
         raw = json.loads(await self._journal.query("traffic/health", {"name": name}))
         for rate in ("rate_per_s", "learned_per_s", "room"):
             raw[rate] = raw[rate] or None
-        return Health.model_validate({"name": name} | raw)
+        test = _last_test(raw.pop("test", None), raw.pop("test_at_ms"))
+        evidence = {key: raw.pop(key) for key in ("now_ms", "proved", "proved_ms", "proved_step")}
+        shared = {key: raw[key] for key in ("state", "reason", "failures", "not_before_ms")}
+        known = Evidence.model_validate(evidence | shared | {"breaker_open": raw["breaker"] != "closed", "test": test})
+        return Health.model_validate({"name": name, "standing": standing_of(known), "last_test": test} | raw)
 
     async def switch(
         self,
@@ -114,6 +122,22 @@ class Limiter:
         """The test that `suspect` gave to the caller has ended."""
         await self._journal.query("traffic/tested", {"name": name, "passed": passed})
 
+    async def report(self, name: str, revision: int, report: ConnectionReport, actor: str) -> bool:
+        """Keep what a connection test found, with its audit entry; False where the destination was configured anew since."""
+        steps = [step.model_dump() for step in report.steps]
+        failing = report.failure.name if report.failure else ""
+        args = {
+            "name": name,
+            "revision": revision,
+            "passed": report.success,
+            "step": failing,
+            "test": json.dumps({"actor": actor, "passed": report.success, "steps": steps}),
+        }
+        facts = {"outcome": "passed" if report.success else "failed", "step": failing or None}
+        event = Event.DESTINATION_TESTED
+        reply = await self._journal.commit("traffic/report", args, event, destination=name, actor=actor, **facts)
+        return reply.ok
+
     async def due_probes(self) -> list[str]:
         """Suspended destinations that the caller, and nobody else, is to test now."""
         return [name.decode() for name in await self._journal.query("traffic/probes", {})]
@@ -121,6 +145,14 @@ class Limiter:
     async def upcoming_s(self, within_s: float) -> float:
         """Seconds until the next moment at which a waiting job could start, at most `within_s`."""
         return int(await self._journal.query("traffic/upcoming", {"within_ms": int(1000 * within_s)})) / 1000
+
+
+def _last_test(stored: str | None, at_ms: int) -> LastTest | None:
+    """The test as it was kept; None where there is none that this version can read."""
+    try:
+        return LastTest.model_validate(json.loads(stored) | {"at_ms": at_ms}) if stored else None
+    except (ValueError, TypeError):
+        return None
 
 
 def tell_of_breaker(destination: str, moved: str) -> None:

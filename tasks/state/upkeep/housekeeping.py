@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
+from tasks.state.jobs.reading import Reading
 from tasks.state.jobs.records import text
 from tasks.state.journal import Journal
 
@@ -45,6 +46,7 @@ class Upkeep:
     def __init__(self, redis: Redis, journal: Journal) -> None:
         self._redis: Any = redis  # redis-py's types for sets allow for a client that doesn't wait
         self._journal = journal
+        self._jobs = Reading(redis, journal)
 
     async def close_orphans(self) -> int:
         """Close as unknown each intent whose attempt is over without an outcome, and return how many there were."""
@@ -52,13 +54,19 @@ class Upkeep:
         for intent, job_id, stage in ([text(part) for part in row] for row in orphans):
             detail = "no outcome was recorded"
             args = {"id": job_id, "intent": intent, "detail": {"detail": detail}}
-            facts = {"job": job_id or None, "intent": intent, "detail": detail}
+            facts = (await self._jobs.about([job_id]))[job_id] | {
+                "job": job_id or None,
+                "intent": intent,
+                "detail": detail,
+            }
             await self._journal.commit("lua/outcome", args, Event(f"{stage}.unknown"), **facts)
         return len(orphans)
 
     async def goodbye(self, worker: str) -> None:
-        """Take a worker that ends out of the list of those that live."""
-        await self._journal.query("upkeep/goodbye", {"worker": worker})
+        """Take a worker that ends out of the list of those that live; the next one on this machine knows what it saw last."""
+        memory = self._journal.memory
+        reply = await self._journal.query("upkeep/goodbye", {"worker": worker, "seen": memory.seen})
+        memory.saw(int(reply[1]))
 
     async def unsend(self, job_id: str) -> None:
         """Offer a job again at once, whose wake-up reached a worker that takes no more."""

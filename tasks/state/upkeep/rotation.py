@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
+from tasks.state.jobs import signatures
 from tasks.state.jobs.reading import is_timeline
 from tasks.state.journal import Journal
 from tasks.state.signed import FIELD
@@ -34,9 +36,15 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "document": {None: "document"},
     "issue": {None: "issue"},
     "destination": {"secret": "credential", FIELD: "destination"},
+    "grant": {"held": "grant"},
     "apikey": {"sealed": "apikey", FIELD: "apikey"},
-    "subject": {"tried": "tried"},
-    "job": {"sealed_fields": "fields", "origin": "origin"},
+    "subject": {"tried": "tried", "wrote": "wrote", signatures.RECEIPT: signatures.RECEIPTS},
+    "job": {
+        "sealed_fields": "fields",
+        "origin": "origin",
+        signatures.SIGNATURE: signatures.PURPOSE,
+        signatures.RELEASE: signatures.PURPOSE,
+    },
     "aside": {"sealed": "aside"},
 }
 
@@ -183,7 +191,8 @@ class Rotation:
         return key[len(self._prefix) + 1 :].split(":", 1)[0]
 
     async def _audit_keys(self) -> Counter[str]:
-        counts: Counter[str] = Counter()
+        base = await self._redis.get(f"{self._prefix}:audit:base")  # signed at the last trim
+        counts: Counter[str] = Counter([str(json.loads(base)["key"])] if base else [])
         position = "-"
         while rows := await self._redis.xrange(f"{self._prefix}:audit", position, count=1000):
             counts.update(fields[b"key"].decode() for _, fields in rows if b"key" in fields)

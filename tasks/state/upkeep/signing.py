@@ -14,9 +14,10 @@ from redis.asyncio import Redis
 from tasks.errors import AfterwordError, KeyTrouble
 from tasks.model import Frozen
 from tasks.state.access.keys import Access
-from tasks.state.canary import renew
+from tasks.state.canary import FORMER, renew
 from tasks.state.directory import Directory
-from tasks.state.vault import Vault
+from tasks.state.jobs.signatures import sign_stored
+from tasks.state.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -33,22 +34,28 @@ class InDoubt(Frozen):
 
 
 class Signing:
-    """Signs destinations and API keys."""
+    """Signs destinations and API keys, and after an upgrade jobs."""
 
-    def __init__(self, redis: Redis, vault: Vault, prefix: str, directory: Directory, access: Access) -> None:
+    def __init__(self, redis: Redis, journal: Journal, directory: Directory, access: Access) -> None:
         self._redis = redis
-        self._vault = vault
-        self._prefix = prefix
+        self._journal = journal
         self._directory = directory
         self._access = access
 
-    async def upgrade(self) -> None:
-        """Sign every record of version 0.1 as it stands, and say which; what can't be opened stays in doubt."""
-        for name in await self._directory.names():
-            await self._adopt("destination", name, self._directory.adopt)
-        for key in await self._access.ids():
-            await self._adopt("API key", key, self._access.adopt)
-        await renew(self._redis, self._vault, self._prefix)
+    async def upgrade(self, song: str) -> str:
+        """Sign as it stands what the version of that song didn't sign, and say what; what can't be opened stays in doubt.
+
+        Returns the new song.
+        """
+        if song == FORMER:
+            for name in await self._directory.names():
+                await self._adopt("destination", name, self._directory.adopt)
+            for key in await self._access.ids():
+                await self._adopt("API key", key, self._access.adopt)
+        if jobs := await sign_stored(self._redis, self._journal):
+            log.warning("%d jobs of an older version were signed as they stood.", jobs)
+        now_ms = await self._journal.server_ms()
+        return await renew(self._redis, self._journal.vault, self._journal.prefix, now_ms)
 
     async def _adopt(self, kind: str, name: str, adopt: Adopt) -> None:
         try:

@@ -58,7 +58,7 @@ class AzureDevOps:
     def __init__(self, store: Store) -> None:
         self.store = store
         routes: tuple[tuple[str, str, Handler], ...] = (
-            ("OPTIONS", r"", self.locations),
+            ("OPTIONS", r"(?:[a-z]+)?", self.locations),
             ("GET", r"resourceareas", self.areas),
             ("GET", r"connectiondata", self.connection),
             ("GET", r"projects", self.projects),
@@ -70,6 +70,7 @@ class AzureDevOps:
             ("POST", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("PATCH", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("GET", r"wit/workitems/(?P<id>\d+)", self.item),
+            ("GET", r"wit/workitems/(?P<id>\d+)/updates", self.updates),
             ("PATCH", r"wit/workitems/(?P<id>\d+)", self.change),
             ("DELETE", r"wit/workitems/(?P<id>\d+)", self.delete),
             ("GET", r"wit/recyclebin/(?P<id>\d+)", self.recycled),
@@ -177,7 +178,15 @@ class AzureDevOps:
         now = iso(self.store.clock())
         fields = {"System.AreaPath": project, "System.TeamProject": project, "System.IterationPath": project}
         fields |= {"System.WorkItemType": kind, "System.CreatedDate": now, "System.ChangedDate": now}
-        item: dict[str, Any] = {"id": 0, "rev": 0, "org": call.org, "comments": 0, "formats": {}, "relations": []}
+        item: dict[str, Any] = {
+            "id": 0,
+            "rev": 0,
+            "org": call.org,
+            "comments": 0,
+            "history": [],
+            "formats": {},
+            "relations": [],
+        }
         item["fields"] = {**fields, **process.defaults(kind), "Microsoft.VSTS.Common.StateChangeDate": now}
         item = patched(item, await call.json(), process)
         if call.request.query.get("validateOnly", "").lower() != "true":
@@ -208,6 +217,13 @@ class AzureDevOps:
         if call.request.query.get("validateOnly", "").lower() != "true":
             self.store.items[item["id"]] = done
         return shapes.work_item(done, call.base, expand="relations", only=[], single=True)
+
+    async def updates(self, call: Call) -> Any:
+        """The item's discussion, as updates."""
+        item, query = self._item(call), call.request.query
+        skip, top = (int(query.get(name, default)) for name, default in (("$skip", "0"), ("$top", "200")))
+        rows = [shapes.update(item, number, text, call.base) for number, text in enumerate(item["history"], start=1)]
+        return _list(rows[skip : skip + top])
 
     async def delete(self, call: Call) -> Any:
         """To the recycle bin: gone for GET and WIQL."""
@@ -326,7 +342,7 @@ def _json(request: web.Request, body: Any) -> web.Response:
 
 
 def _error(refused: Refused) -> web.Response:
-    body = {
+    body: dict[str, Any] = {
         "$id": "1",
         "innerException": None,
         "message": refused.message,
@@ -335,4 +351,7 @@ def _error(refused: Refused) -> web.Response:
         "errorCode": 0,
         "eventId": 3000,
     }
+    if refused.fields:
+        rows = [{"fieldReferenceName": name, "errorMessage": refused.message} for name in refused.fields]
+        body["customProperties"] = {"RuleValidationErrors": rows}
     return web.json_response(body, status=refused.status)

@@ -6,7 +6,8 @@ import copy
 import re
 from typing import Any
 
-from worker.sandbox.azure_devops.process import PRIORITIES, READ_ONLY, SEVERITIES, TREES, Process, known
+from worker.sandbox.azure_devops.process import PRIORITIES, READ_ONLY, SEVERITIES, TREES, Process, field_type, known
+from worker.sandbox.people import identity_of, person
 
 TEXT_LENGTH = 1_000_000
 TITLE_LENGTH = 255
@@ -17,15 +18,17 @@ Item = dict[str, Any]
 class Refused(Exception):
     """The vendor says no: status, type key and message."""
 
-    def __init__(self, status: int, type_key: str, message: str) -> None:
+    def __init__(self, status: int, type_key: str, message: str, fields: tuple[str, ...] = ()) -> None:
         super().__init__(message)
-        self.status, self.type_key, self.message = status, type_key, message
+        self.status, self.type_key, self.message, self.fields = status, type_key, message, fields
 
 
 def rule(field: str, code: str) -> Refused:
     """A field rule that the value breaks."""
     name = field.rpartition(".")[2]
-    return Refused(400, "RuleValidationException", f"TF401320: Rule Error for field {name}. Error code: {code}.")
+    return Refused(
+        400, "RuleValidationException", f"TF401320: Rule Error for field {name}. Error code: {code}.", (field,)
+    )
 
 
 def patched(item: Item, operations: object, process: Process) -> Item:
@@ -77,10 +80,33 @@ def _field(item: Item, verb: str, given: str, value: Any) -> None:
         raise Refused(400, "RuleValidationException", f"TF401326: Invalid field status 'ReadOnly' for field '{name}'.")
     if name == "System.History":
         item["comments"] += 1
+        item["history"].append(normalised(str(value)))
     elif verb == "remove" or value in (None, ""):
         item["fields"].pop(name, None)
     else:
-        item["fields"][name] = _tags(str(value)) if name == "System.Tags" else value
+        item["fields"][name] = _stored(name, value)
+
+
+def _stored(name: str, value: Any) -> Any:
+    """The value as the server keeps it: tags once each, people as identities, moments in UTC, HTML in its own form."""
+    if name == "System.Tags":
+        return _tags(str(value))
+    if name == "System.AssignedTo":
+        found = person(str(value))
+        if found is None:
+            words = f"The identity value '{value}' for field 'Assigned To' is an unknown identity."
+            raise Refused(400, "RuleValidationException", f"TF401320: {words}", (name,))
+        return identity_of(found)
+    if field_type(name) == "html":
+        return normalised(str(value))
+    return value
+
+
+def normalised(text: str) -> str:
+    """HTML as the server writes it: no scripts, double quotes, no space between tags, breaks and characters spelt out."""
+    text = re.sub(r"(?is)<(script|style)\b.*?</\1\s*>|\son\w+\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
+    text = re.sub(r"='([^'\"]*)'", r'="\1"', text)
+    return re.sub(r">\s+<", "><", text).replace("<br/>", "<br>").replace("\u00a0", "&nbsp;").strip()
 
 
 def _tags(value: str) -> str:

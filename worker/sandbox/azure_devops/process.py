@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 AGILE = ("Bug", "Epic", "Feature", "Issue", "Task", "Test Case", "User Story")
@@ -40,10 +39,12 @@ MICROSOFT = frozenset(
     "Scheduling.StoryPoints Scheduling.OriginalEstimate Scheduling.RemainingWork Scheduling.CompletedWork "
     "Scheduling.StartDate Scheduling.FinishDate Scheduling.DueDate Scheduling.TargetDate".split()
 )
-FIELD_NAMES = frozenset({f"System.{n}" for n in SYSTEM} | {f"Microsoft.VSTS.{n}" for n in MICROSOFT} | READ_ONLY)
+CUSTOM = ("Custom.Team", "Custom.Impact", "Custom.Source", "Custom.Notes", "Custom.Count")
+FIELD_NAMES = frozenset(
+    {*CUSTOM} | {f"System.{n}" for n in SYSTEM} | {f"Microsoft.VSTS.{n}" for n in MICROSOFT} | READ_ONLY
+)
 DATED = (".ActivatedDate", ".ClosedDate", ".ResolvedDate", ".CreatedDate", ".ChangedDate")
 LONG = ("System.Description", "System.History", "Microsoft.VSTS.TCM.ReproSteps", "Microsoft.VSTS.TCM.SystemInfo")
-_CUSTOM = re.compile(r"^Custom\.[A-Za-z0-9_]+$")
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,7 @@ class Process:
 
 
 def known(field: str) -> str | None:
-    """The field's own spelling; None for one that doesn't exist. Every `Custom.…` field is taken to be defined."""
-    if _CUSTOM.match(field):
-        return field
+    """The field's own spelling; None for one that doesn't exist."""
     return next((name for name in FIELD_NAMES if name.lower() == field.lower()), None)
 
 

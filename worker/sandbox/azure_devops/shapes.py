@@ -150,6 +150,13 @@ def states(name: str, process: Process) -> list[dict[str, str]]:
     return [{"name": state, "color": "b2b2b2", "category": category} for state, category in process.states(name)]
 
 
+def update(item: dict[str, Any], number: int, text: str, base: str) -> dict[str, Any]:
+    """One update of a work item that added to its discussion."""
+    url = f"{base}/_apis/wit/workItems/{item['id']}/updates/{number}"
+    row = {"id": number, "workItemId": item["id"], "rev": number, "revisedBy": identity(base), "revisedDate": iso(0)}
+    return row | {"fields": {"System.History": {"newValue": text}}, "url": url}
+
+
 def column(reference: str, base: str) -> dict[str, Any]:
     """A field as a query names it."""
     name = reference.rpartition(".")[2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ from aiohttp import web
 
 from worker.sandbox.confluence.cloud import ACCOUNT, Handler, listed, sent
 from worker.sandbox.confluence.rules import Pages, Refusal, storage_of, version_of
-from worker.sandbox.credentials import BAD, by_nobody, by_oauth, fault_of
+from worker.sandbox.credentials import by_nobody, by_oauth, fault_of
 from worker.sandbox.store import Attachment, Page, Property, Store, iso
 
 CLOUD, DATA_CENTER = "/wiki/rest/api", "/rest/api"
@@ -59,19 +58,7 @@ class ConfluenceContent:
             ]
         for base in ("/wiki", ""):
             found.append(web.get(f"{base}/download/attachments/{{id}}/{{name}}", self.download))
-        routes = [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
-        return [*routes, web.post("/rest/oauth2/latest/token", self.token)]
-
-    async def token(self, request: web.Request) -> web.Response:
-        """Data Center's client credentials."""
-        form = await request.post()
-        secret = str(form.get("client_secret") or "").lower()
-        if form.get("grant_type") != "client_credentials":
-            return web.json_response({"error": "unsupported_grant_type"}, status=400)
-        if not secret or any(word in secret for word in BAD):
-            return web.json_response({"error": "invalid_client"}, status=401)
-        token = {"access_token": uuid.uuid4().hex, "token_type": "bearer", "expires_in": 3600, "scope": "WRITE"}
-        return web.json_response(token)
+        return [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
 
     async def nothing(self, request: web.Request) -> web.Response:
         """No such path."""

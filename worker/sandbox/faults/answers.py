@@ -112,6 +112,8 @@ def refusal(vendor: Vendor, status: int, message: str, *, plain: bool = False, t
                 "message": "Operation Failed",
                 "detail": "ACL Exception Insert Failed due to security constraints",
             }
+    elif vendor == "jira":
+        body = {"errorMessages": [message], "errors": {}}
     elif vendor == "azure_devops":
         body = {
             "$id": "1",
@@ -139,6 +141,8 @@ def _throttled(spec: FaultSpec, vendor: Vendor, store: Store) -> web.Response:
     if vendor == "confluence":
         headers |= {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": iso(reset)}
         headers["RateLimit-Reason"] = "confluence-burst-based"
+    elif vendor == "jira":
+        headers |= {"X-RateLimit-NearLimit": "true", "RateLimit-Reason": "jira-burst-based"}
     elif vendor == "azure_devops":
         headers |= {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(reset))}
         headers["X-RateLimit-Resource"] = "Core"

@@ -25,7 +25,8 @@ def failing(faults: Faults) -> Any:
         seen: dict[str, Any] = {"vendor": vendor, "operation": operation, "method": request.method}
         seen |= {"path": request.path, "status": None}
         faults.store.requests.append(seen)
-        fault = next((f for f in faults.active if f.meets(vendor, operation, request)), None)
+        body = await request.read() if any(fault.spec.words for fault in faults.active) else b""
+        fault = next((f for f in faults.active if f.meets(vendor, operation, request, body)), None)
         if fault is None:
             response = await handler(request)
         else:

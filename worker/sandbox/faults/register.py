@@ -29,6 +29,10 @@ class Faults:
             self.store.blind_until = self.store.clock() + spec.seconds
         elif spec.fault == "wiql_lag":
             self.store.index_lag_s = spec.seconds
+        elif spec.fault == "jql_blind":
+            self.store.jql_blind_until = self.store.clock() + spec.seconds
+        elif spec.fault == "jql_lag":
+            self.store.jql_lag_s = spec.seconds
         elif spec.fault == "page_404":
             self.store.unseen_s = spec.seconds
         elif spec.fault == "no_version_message":
@@ -41,6 +45,7 @@ class Faults:
         """End all faults."""
         self.active.clear()
         self.store.blind_until = self.store.index_lag_s = self.store.unseen_s = 0.0
+        self.store.jql_blind_until = self.store.jql_lag_s = 0.0
         self.store.drops_messages = False
 
     def listed(self) -> list[dict[str, Any]]:
@@ -52,6 +57,10 @@ class Faults:
             rows.append({"fault": "wiql_blind", "vendor": "azure_devops", "until": self.store.blind_until})
         if self.store.index_lag_s:
             rows.append({"fault": "wiql_lag", "vendor": "azure_devops", "seconds": self.store.index_lag_s})
+        if self.store.clock() < self.store.jql_blind_until:
+            rows.append({"fault": "jql_blind", "vendor": "jira", "until": self.store.jql_blind_until})
+        if self.store.jql_lag_s:
+            rows.append({"fault": "jql_lag", "vendor": "jira", "seconds": self.store.jql_lag_s})
         if self.store.unseen_s:
             rows.append({"fault": "page_404", "vendor": "confluence", "seconds": self.store.unseen_s})
         if self.store.drops_messages:

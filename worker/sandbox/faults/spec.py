@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-Vendor = Literal["confluence", "servicenow", "azure_devops"]
+Vendor = Literal["confluence", "servicenow", "azure_devops", "jira"]
 Operation = Literal["create", "update", "lookup", "other"]
 Name = Literal[
     "commit_then_drop",
@@ -28,6 +28,8 @@ Name = Literal[
     "bom",
     "wiql_blind",
     "wiql_lag",
+    "jql_blind",
+    "jql_lag",
     "page_404",
     "no_version_message",
     "conflict_409",
@@ -41,15 +43,16 @@ Name = Literal[
     "gzip_bomb",
     "latency",
 ]
+ATLASSIANS = ("/oauth/token", "/authorize")
 NAMES: tuple[str, ...] = get_args(Name)
 
 
 class FaultSpec(BaseModel):
     """One fault as it is asked for.
 
-    `vendor`, `operation`, `method` and `path` (a part of it) choose requests; of those the first `after` are spared, then
+    `vendor`, `operation`, `method`, `path` and `words` (a part of the path, and of the body) choose requests; of those the first `after` are spared, then
     `times` fail (once by default), or a `share` of them drawn with `seed`. `seconds` is the length of a delay, a blindness
-    (`wiql_blind`: from now on; `wiql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
+    (`wiql_blind`, `jql_blind`: from now on; `wiql_lag`, `jql_lag`: of each item, from its creation) or a wait; `retry_after` is sent as it is, but for the names `date`, `negative`, `absurd` and `absent`.
     A `status` comes in the vendor's shape with `message` (and `type_key` of Azure DevOps), or as a stranger's `body` of
     `content_type`.
     """
@@ -57,10 +60,11 @@ class FaultSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fault: Name
-    vendor: Literal["*", "confluence", "servicenow", "azure_devops"] = "*"
+    vendor: Literal["*", "confluence", "servicenow", "azure_devops", "jira"] = "*"
     operation: Literal["any", "create", "update", "lookup", "other"] = "any"
     method: str = ""
     path: str = ""
+    words: str = ""
     times: int | None = Field(default=None, ge=0)
     after: int = Field(default=0, ge=0)
     share: float | None = Field(default=None, ge=0, le=1)
@@ -94,14 +98,14 @@ class Fault:
             return None if self.spec.share is not None else max(1 - self.met, 0)
         return max(limit - self.met, 0)
 
-    def meets(self, vendor: Vendor, operation: Operation, request: web.Request) -> bool:
+    def meets(self, vendor: Vendor, operation: Operation, request: web.Request, body: bytes) -> bool:
         """Whether this request is to fail; counts it."""
         spec = self.spec
         if spec.vendor not in ("*", vendor) or spec.operation not in ("any", operation) or self.left == 0:
             return False
         if spec.method.upper() not in ("", request.method) or spec.path.lower() not in request.path.lower():
             return False
-        if not _fits(spec.fault, vendor, request):
+        if spec.words.encode() not in body or not _fits(spec.fault, vendor, request):
             return False
         if self.spared < spec.after:
             self.spared += 1
@@ -127,10 +131,12 @@ def _fits(name: Name, vendor: Vendor, request: web.Request) -> bool:
 
 
 def vendor_of(path: str) -> Vendor:
-    """The vendor that a path belongs to."""
-    if path.startswith(("/wiki", "/rest", "/_edge", "/download/")):
+    """The vendor that a path belongs to. Jira's API has a number, Confluence's older one has none."""
+    if "/rest/api/2/" in path or "/rest/api/3/" in path or path.startswith("/ex/jira/"):
+        return "jira"
+    if path.startswith(("/wiki", "/rest", "/_edge", "/download/", "/ex/confluence/")) or path in ATLASSIANS:
         return "confluence"
-    return "servicenow" if path.startswith(("/api/now", "/oauth_token.do")) else "azure_devops"
+    return "servicenow" if path.startswith(("/api/now", "/oauth_token.do", "/oauth_auth.do")) else "azure_devops"
 
 
 def operation_of(request: web.Request) -> Operation:
@@ -138,9 +144,12 @@ def operation_of(request: web.Request) -> Operation:
     path = request.path.lower().rstrip("/")
     if path.endswith(("/token", "/oauth_token.do")):
         return "other"
-    reads = path.endswith(("/wiql", "/workitemsbatch")) or "validateonly=true" in request.query_string.lower()
+    reads = (
+        path.endswith(("/wiql", "/workitemsbatch", "/search", "/search/jql"))
+        or "validateonly=true" in request.query_string.lower()
+    )
     if reads or request.method in ("GET", "HEAD", "OPTIONS"):
         return "lookup"
-    if request.method == "POST" and path.endswith(("/pages", "/content", "/incident")):
+    if request.method == "POST" and path.endswith(("/pages", "/content", "/incident", "/issue")):
         return "create"
     return "create" if "/workitems/$" in path else "update"

@@ -1,4 +1,4 @@
-"""Simulated ServiceNow: the table API of `incident`, with its silences, attachments and tokens.
+"""Simulated ServiceNow: the table API of `incident` and of what it refers to, with its silences, attachments and tokens.
 
 Source: ServiceNow's Table API and Attachment API references.
 """
@@ -8,14 +8,25 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.credentials import BAD, fault_of
+from worker.sandbox.credentials import fault_of
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
-from worker.sandbox.servicenow.incident import COLUMNS, LABELS, REFERENCES, insert, stamp, update
+from worker.sandbox.servicenow.incident import (
+    COLUMNS,
+    ENTRY,
+    LABELS,
+    REFERENCES,
+    ended,
+    entries,
+    insert,
+    stamp,
+    unfinished,
+    update,
+)
 from worker.sandbox.servicenow.query import select
 from worker.sandbox.store import Attachment, Store
 
@@ -60,21 +71,7 @@ class ServiceNow:
             web.delete(f"{FILES}/{{file}}", self.drop_file),
             web.route("*", "/api/now/{tail:.*}", self.nothing),
         ]
-        return [
-            *[web.route(r.method, r.path, _guarded(r.handler)) for r in found],
-            web.post("/oauth_token.do", self.token),
-        ]
-
-    async def token(self, request: web.Request) -> web.Response:
-        """An access token for one of the three grants."""
-        form = {name: str(value) for name, value in (await request.post()).items()}
-        proof = {"password": "password", "refresh_token": "refresh_token", "client_credentials": "client_secret"}
-        secret = form.get(proof.get(form.get("grant_type", ""), ""), "").lower()
-        if not secret or any(word in secret for word in BAD):
-            return web.json_response({"error_description": "access_denied", "error": "server_error"}, status=401)
-        token = {"access_token": uuid.uuid4().hex, "scope": "useraccount", "token_type": "Bearer", "expires_in": 1799}
-        refresh = {} if form["grant_type"] == "client_credentials" else {"refresh_token": uuid.uuid4().hex}
-        return web.json_response(token | refresh)
+        return [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
 
     async def nothing(self, _: web.Request) -> web.Response:
         """No such API."""
@@ -82,22 +79,34 @@ class ServiceNow:
 
     async def find(self, request: web.Request) -> web.Response:
         """Rows of a query. Rows hidden by a read ACL (fault `read_acl`) are counted all the same."""
-        _table(request)
         try:
             limit = int(request.query.get("sysparm_limit", "10000"))
             offset = int(request.query.get("sysparm_offset", "0"))
         except ValueError:
             limit, offset = 10000, 0
         query = "" if request.get(QUERY_IGNORED) else request.query.get("sysparm_query", "")
-        rows = select(self.store.incidents.values(), query, COLUMNS)
+        held, columns = self._table(request)
+        rows = select(held, query, columns)
         headers = {"X-Total-Count": str(len(rows))} | _next(request, offset, limit, len(rows))
         shown = [] if request.get(READ_ACL) else rows[offset : offset + limit]
         return web.json_response({"result": [_shown(row, request) for row in shown]}, headers=headers)
 
+    def _table(self, request: web.Request) -> tuple[Iterable[Row], Iterable[str]]:
+        """The rows of a table that can be read, and its columns."""
+        table = request.match_info["table"]
+        if table == "sys_journal_field":
+            return entries(self.store), ENTRY
+        if table in self.store.people:
+            rows = self.store.people[table]
+            return rows, rows[0]
+        _table(request)
+        return self.store.incidents.values(), COLUMNS
+
     async def create(self, request: web.Request) -> web.Response:
         """Create: 201 and where it is; what the table doesn't take is dropped without a word."""
         _table(request)
-        row = insert(self.store, await _sent(request))
+        self._ruled({"state": "1"}, given := await _sent(request))
+        row = insert(self.store, given)
         where = f"{request.scheme}://{request.host}{request.path}/{row['sys_id']}"
         return web.json_response({"result": _shown(row, request)}, status=201, headers={"Location": where})
 
@@ -115,8 +124,17 @@ class ServiceNow:
     async def change(self, request: web.Request) -> web.Response:
         """Change columns."""
         row = self._row(request)
-        update(self.store, row, await _sent(request))
+        if reason := ended(row):
+            raise No(403, "Operation Failed", reason)
+        self._ruled(row, given := await _sent(request))
+        update(self.store, row, given)
         return web.json_response({"result": _shown(row, request)})
+
+    def _ruled(self, row: Row, given: dict[str, Any]) -> None:
+        """Refuse what the data policy of a fresh instance refuses: an end without its code and notes."""
+        if lacking := unfinished(row, given):
+            text = f"Data Policy Exception: The following fields are mandatory: {', '.join(lacking)}"
+            raise No(403, "Operation Failed", text)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete an incident."""

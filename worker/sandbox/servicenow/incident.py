@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +60,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "hold_reason": ("", "1", "3", "4", "5"),
 }
 JOURNALS = ("work_notes", "comments")
+ENTRY = ("sys_id", "name", "element_id", "element", "value", "sys_created_on")
+_SYS_ID = re.compile(r"^[0-9a-f]{32}$")
 LABELS = {
     "impact": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
     "urgency": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
@@ -106,7 +109,7 @@ def insert(store: Store, given: dict[str, Any]) -> dict[str, str]:
     row = dict.fromkeys(COLUMNS, "") | DEFAULTS
     row |= {"sys_id": uuid.uuid4().hex, "number": number, "task_effective_number": number}
     row |= {"opened_at": now, "sys_created_on": now, "sys_updated_on": now}
-    _take(store, row, given)
+    _take(store, row, given, new=True)
     store.incidents[row["sys_id"]] = row
     return row
 
@@ -120,7 +123,7 @@ def update(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
         row["sys_updated_on"] = stamp(store.clock())
 
 
-def _take(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
+def _take(store: Store, row: dict[str, str], given: dict[str, Any], *, new: bool = False) -> None:
     """Unknown columns, read-only ones and values outside a choice list are dropped without a word; texts are cut."""
     for name, value in given.items():
         text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -129,11 +132,53 @@ def _take(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
                 store.journals.setdefault(row["sys_id"], []).append((name, text))
         elif name in TEXTS:
             row[name] = text[: TEXTS[name]]
-        elif (name in CHOICES and text in CHOICES[name]) or name in REFERENCES:
+        elif name in REFERENCES:
+            row[name] = _reference(store, REFERENCES[name], text)
+        elif (name in CHOICES and text in CHOICES[name]) or (name == "opened_at" and new and text):
             row[name] = text
     row["incident_state"] = row["state"]
     row["active"] = "false" if row["state"] in ("7", "8") else "true"
     row["priority"] = str(int(row["impact"]) + int(row["urgency"]) - 1)
+
+
+def _reference(store: Store, table: str, text: str) -> str:
+    """The id of the record of that id or name; empty where there is none, without a word. Tables that aren't simulated
+    take any id.
+    """
+    if table not in store.people:
+        return text if _SYS_ID.match(text) else ""
+    names = ("sys_id", "user_name", "email", "name")
+    return (
+        next((row["sys_id"] for row in store.people[table] if text in [row.get(n) for n in names]), "") if text else ""
+    )
+
+
+def ended(row: dict[str, str]) -> str:
+    """Why an incident takes no change; empty where it does."""
+    return "ACL Exception Update Failed due to security constraints" if row["state"] in ("7", "8") else ""
+
+
+def unfinished(row: dict[str, str], given: dict[str, Any]) -> list[str]:
+    """What is missing of an incident that is resolved or closed by this change."""
+    if str(given.get("state")) not in ("6", "7") or row["state"] in ("6", "7"):
+        return []
+    names = {"close_code": "Resolution code", "close_notes": "Resolution notes"}
+    return [label for name, label in names.items() if not (given.get(name) or row.get(name))]
+
+
+def entries(store: Store) -> list[dict[str, str]]:
+    """All journal entries as rows of `sys_journal_field`, which are never changed."""
+    return [
+        {
+            "sys_id": f"{sys_id[:24]}{number:08x}",
+            "name": "incident",
+            "element_id": sys_id,
+            "element": name,
+            "value": text,
+        }
+        for sys_id, journal in store.journals.items()
+        for number, (name, text) in enumerate(journal)
+    ]
 
 
 def stamp(moment: float) -> str:

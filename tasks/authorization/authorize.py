@@ -1,0 +1,52 @@
+"""Where the lifecycle, connection tests and logins ask for a destination's credential."""
+
+from __future__ import annotations
+
+from tasks.authorization.asking import Asking
+from tasks.authorization.renewable import RenewableToken, own_lease
+from tasks.authorization.way import SiteOrGateway
+from tasks.credentials.grants import Visit, asked_with_code
+from tasks.credentials.kinds import Login, Renewable
+from tasks.credentials.secret import opened
+from tasks.destinations import destination_for
+from tasks.http.authorization import Authorization, Fixed
+from tasks.services import Services
+from tasks.state.audit.entries import Event
+from tasks.state.directory import DestinationRecord
+from tasks.state.grants.grants import Look, bound_to
+
+
+async def authorize(services: Services, record: DestinationRecord) -> Authorization:
+    """What the destination's requests are sent with.
+
+    Raises `KeyTrouble`, `DestinationTrouble` where there is no credential or its renewal is refused, and `Transient` or
+    `Throttled` where it can't be had now.
+    """
+    secret = services.directory.secret(record)
+    if isinstance(record.settings.auth, Renewable):
+        token = RenewableToken(Asking(services, record, secret))
+        await token.acquire()
+        return token
+    headers = destination_for(record.settings).authorization(secret)
+    if record.settings.gateway is None:
+        return Fixed(headers)
+    way = SiteOrGateway(Asking(services, record, secret), headers)
+    await way.look()
+    return way
+
+
+async def look_at(services: Services, record: DestinationRecord) -> Look:
+    """What is held for a destination, and the moment of that look; nothing is asked for. Raises `KeyTrouble`."""
+    secret = services.directory.secret(record)
+    return await services.grants.look(record.name, bound_to(record.settings, secret))
+
+
+async def accept_code(services: Services, record: DestinationRecord, visited: Visit, code: str, actor: str) -> None:
+    """Make a login in the browser the destination's grant, in the place of any that it had."""
+    auth, secret = record.settings.auth, services.directory.secret(record)
+    if not isinstance(auth, Login):
+        raise TypeError(record.name)
+    asking = Asking(services, record, secret)
+    lease = await own_lease(asking)
+    what = asked_with_code(auth, opened(auth, secret), visited, code)
+    await RenewableToken(asking).exchange(lease, what, actor, Event.CREDENTIAL_GIVEN)

@@ -1,0 +1,1 @@
+"""Jira: an issue as an issue of a project."""

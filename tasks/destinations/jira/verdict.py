@@ -1,0 +1,55 @@
+"""What a refusal of Jira means. Sources: Atlassian's descriptions of v2 and v3, and reports of their habits."""
+
+from __future__ import annotations
+
+from tasks.http.reasons import reasons_of
+from tasks.http.verdict import CREDENTIAL, GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
+
+SCOPE = Verdict(
+    "destination",
+    "scope_missing",
+    "The token lacks a scope for this call, or was refused",
+    "Give the token the scopes read:jira-work, write:jira-work and read:jira-user; a scoped token works at the gateway's "
+    "address only. Then run `afterword destination test`.",
+    passing="job",
+)
+LOGIN_HEADERS = ("x-seraph-loginreason", "x-authentication-denied-reason")
+TABLE = (
+    Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
+    Row((400, 401, 403), r"(?i)anonymous users do(es)? not have permission|must be authenticated", CREDENTIAL),
+    Row(
+        (400, 403),
+        r"(?i)(cannot|(do|does) not have( the)? permission to|not permitted to) (create|edit|link)\b.{0,60}",
+        NOT_PERMITTED,
+    ),
+    Row((404,), r"null for uri", GONE),
+)
+
+
+def verdict(answer: Answer) -> Verdict:
+    """Whose trouble an answer tells of."""
+    return judged(answer, _said(answer), TABLE)
+
+
+def _said(answer: Answer) -> str | None:
+    """The words of an answer that is Jira's own: `errorMessages` and `errors`, the older `status-code`, or the gateway's
+    `code`. A login that failed is told by a header; its body may be a page.
+    """
+    content = answer.json()
+    named = {name.lower(): value for name, value in answer.headers.items()}
+    login = " ".join(named.get(name, "") for name in LOGIN_HEADERS).strip()
+    if answer.status in (401, 403) and login and login != "OK":
+        return " / ".join(reasons_of(content)) or "login"
+    if not isinstance(content, dict):
+        return None
+    messages, fields = content.get("errorMessages"), content.get("errors")
+    named_fields = isinstance(fields, dict) and all(isinstance(text, str) for text in fields.values())
+    told = isinstance(messages, list) and (fields is None or named_fields)
+    told = told or (messages is None and named_fields and bool(fields))
+    older = _is_number(content.get("status-code")) and isinstance(content.get("message"), str | None)
+    gateway = content.keys() == {"code", "message"} and _is_number(content["code"])
+    return " / ".join(reasons_of(content)) if told or older or gateway else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

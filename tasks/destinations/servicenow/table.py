@@ -1,0 +1,146 @@
+"""The requests about one instance's incidents.
+
+The table API accepts anything: unknown or protected fields are dropped with a 201, a query part it can't parse is ignored,
+and rows that the account may not read look like no rows. So values are read back, keys hold nothing that a query could trip
+over, and a count that contradicts an empty list stops the job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from tasks.destinations.contract import rows_of
+from tasks.destinations.servicenow.answers import as_strings, stored_incident
+from tasks.errors import AttemptFailed, Permanent
+from tasks.http.exchange import Http, Request, Response
+from tasks.markup.options import Attachment
+
+TABLE = "/api/now/table/incident"
+JOURNAL = "/api/now/table/sys_journal_field"
+FILES = "/api/now/attachment"
+MOST_ENTRIES = 500
+
+
+@dataclass(frozen=True)
+class Incidents:
+    """Incidents over one client; `columns` are what answers are to show."""
+
+    http: Http
+    columns: tuple[str, ...]
+
+    @property
+    def _params(self) -> dict[str, str]:
+        names = dict.fromkeys(("sys_id", "number", "priority", "state", *self.columns))
+        return {"sysparm_fields": ",".join(names), "sysparm_exclude_reference_link": "true"}
+
+    async def record(self, sys_id: str) -> dict[str, str] | None:
+        """The incident of that id; None where there is none to be seen."""
+        path = f"{TABLE}/{quote(sys_id)}"
+        request = Request("GET", path, "GET /table/incident/{sys_id}", params=self._params)
+        response = await self.http.send(request, accept=frozenset({404}))
+        return None if response.status == 404 else stored_incident(response)
+
+    async def look_up(self, key: str) -> dict[str, str] | None:
+        """The incident with our key; raises `Permanent` where the answer can't tell whether there is one.
+
+        That is an empty list beside a count above nought (a read ACL), and rows without our key (a field ACL on
+        `correlation_id`, or an instance that ignored the query).
+        """
+        params = self._params | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
+        response = await self.http.send(Request("GET", TABLE, "GET /table/incident", params=params))
+        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        matching = [row for row in rows if row.get("correlation_id") == key]
+        if matching:
+            return response.parsed(lambda _: as_strings(matching[0]))
+        if rows:
+            raise _hidden(
+                "the look-up by correlation_id answered with incidents that don't show it.", "incident.correlation_id"
+            )
+        if _counted(response):
+            raise _hidden("the account can't read it (rows are counted and not shown).", "incident")
+        return None
+
+    async def create(self, fields: Mapping[str, str], tries: str) -> dict[str, str]:
+        """A new incident, as it was stored."""
+        return await self._write("POST", TABLE, "POST /table/incident", fields, tries)
+
+    async def change(self, sys_id: str, fields: Mapping[str, str], tries: str = "") -> dict[str, str]:
+        """The incident as it is after a change of these fields."""
+        return await self._write("PATCH", f"{TABLE}/{quote(sys_id)}", "PATCH /table/incident/{sys_id}", fields, tries)
+
+    async def _write(
+        self, method: str, path: str, operation: str, fields: Mapping[str, str], tries: str
+    ) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        request = Request(
+            method, path, operation, params=self._params, headers=headers, json=dict(fields), writes=True, tries=tries
+        )
+        return stored_incident(await self.http.send(request))
+
+    async def journal(self, sys_id: str, names: Iterable[str]) -> list[tuple[str, str]] | None:
+        """The entries of these journals, by name and text; None where the account may not read them."""
+        params = {
+            "sysparm_query": f"element_id={sys_id}^elementIN{','.join(names)}^ORDERBYDESCsys_created_on",
+            "sysparm_fields": "element,element_id,value",
+            "sysparm_limit": str(MOST_ENTRIES),
+        }
+        try:
+            response = await self.http.send(Request("GET", JOURNAL, "GET /table/sys_journal_field", params=params))
+        except AttemptFailed as refused:
+            if getattr(refused, "status", None) in (400, 401, 403, 404):
+                return None
+            raise
+        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        if not rows and _counted(response):
+            return None
+        return [
+            (str(row.get("element")), str(row.get("value", "")))
+            for row in rows
+            if row.get("element_id", sys_id) == sys_id
+        ]
+
+    async def attach(self, sys_id: str, file: Attachment) -> None:
+        """Upload the file, unless the incident has one of its name and content."""
+        query = f"table_sys_id={sys_id}^file_name={file.name}"
+        response = await self.http.send(
+            Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
+        )
+        present = response.parsed(lambda answer: rows_of(answer, "result"))
+        digest = hashlib.sha256(file.content).hexdigest()
+        if any(_is_copy(row, file, digest) for row in present):
+            return
+        await self.http.send(
+            Request(
+                "POST",
+                f"{FILES}/file",
+                "POST /attachment/file",
+                params={"table_name": "incident", "table_sys_id": sys_id, "file_name": file.name},
+                headers={"Content-Type": file.media_type},
+                body=file.content,
+                writes=True,
+            )
+        )
+
+
+def _counted(response: Response) -> bool:
+    """Whether rows are counted, also where none is shown."""
+    return response.headers.get("X-Total-Count", "0").strip() not in ("", "0")
+
+
+def _hidden(words: str, table: str) -> Permanent:
+    return Permanent(
+        f"The incident may exist, but {words}",
+        code="hidden",
+        advice=f"Give the account read access to {table}, then `afterword job retry`.",
+    )
+
+
+def _is_copy(row: Mapping[str, Any], file: Attachment, digest: str) -> bool:
+    """The instance's hash decides; where it gives none, the size has to."""
+    if row.get("file_name") != file.name:
+        return False
+    return row["hash"] == digest if row.get("hash") else str(row.get("size_bytes")) == str(len(file.content))

@@ -1,0 +1,217 @@
+"""The operator's mapping of issues to tickets: one TOML text of defaults and rules. Values are filled in, nothing is run.
+
+assignment_group = "Service Desk"
+
+[fields]
+u_source = "{issue.source}"
+
+[[rule]]
+when = { severity = ["P1", "P2"], tag = "database" }
+assignment_group = "Database on call"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tasks.model import Issue, Link
+
+LONGEST = 50_000  # characters of a mapping
+CONDITIONS = frozenset({"severity", "category", "service", "tag", "source", "status"})
+ISSUE = (
+    "id",
+    "title",
+    "description",
+    "severity",
+    "status",
+    "category",
+    "source",
+    "assigned_to",
+    "tags",
+    "created_at",
+    "updated_at",
+    "resolved_at",
+)
+PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in ISSUE), "document.title", "document.url"})
+_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+class BadMapping(ValueError):
+    """A mapping that can't be read: the line, and what is wrong there."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a mapping for one kind of ticket may hold: its plain keys, and which fields can be set by name (the reason why
+    not, or empty).
+    """
+
+    plain: frozenset[str]
+    refusal: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Values and fields that are set together, under its conditions; none always."""
+
+    when: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, str]
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the mapping says of one issue, filled in. A value that is empty is meant to be: nothing is set then."""
+
+    values: Mapping[str, str]
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A mapping that was read: its defaults, then its rules in order."""
+
+    parts: tuple[Part, ...] = ()
+
+    def chosen(
+        self, issue: Issue, links: tuple[Link, ...] = (), quote: Callable[[str, str], str] | None = None
+    ) -> Chosen:
+        """Every part whose conditions hold, a later one over an earlier one. `quote` is given a value as it is written, and
+        what is filled in there, and says how that is to read.
+        """
+        values: dict[str, str] = {}
+        fields: dict[str, str] = {}
+        for part in self.parts:
+            if _holds(part.when, issue):
+                values |= part.values
+                fields |= part.fields
+        facts = _facts(issue, links)
+        return Chosen(
+            {name: _filled(text, facts, quote) for name, text in values.items()},
+            {name: _filled(text, facts, quote) for name, text in fields.items()},
+        )
+
+
+def read(text: str, keys: Keys) -> Rules:
+    """The rules in a mapping's text; raises `BadMapping` naming the line and what is wrong there."""
+    if len(text) > LONGEST:
+        raise BadMapping(f"the mapping is longer than {LONGEST} characters")
+    try:
+        found = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        last = f"line {text.count(chr(10)) + 1}, the last of the text"
+        words = str(error).replace("at end of document", last)
+        raise BadMapping(f"the mapping is not TOML: {words}") from None
+    rules = found.pop("rule", [])
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise BadMapping(_at(text, "rule", 0, "rules are written as [[rule]]"))
+    heads = [match.start() for match in re.finditer(r"(?m)^\s*\[\[\s*rule\s*\]\]", text)]
+    parts = [_part(found, text, 0, keys)]
+    for number, rule in enumerate(rules):
+        start = heads[number] if number < len(heads) else 0
+        when = rule.pop("when", {})
+        parts.append(_part(rule, text, start, keys, _when(when, text, start)))
+    return Rules(tuple(parts))
+
+
+def _part(
+    found: dict[str, Any], text: str, start: int, keys: Keys, when: Mapping[str, tuple[str, ...]] | None = None
+) -> Part:
+    fields = found.pop("fields", {})
+    if not isinstance(fields, dict):
+        raise BadMapping(_at(text, "fields", start, "fields are written as a table"))
+    for name in found:
+        if name not in keys.plain:
+            known = ", ".join(sorted({*keys.plain, "fields", "rule"}))
+            raise BadMapping(_at(text, name, start, f"{name!r:.60} is not known here; known are: {known}"))
+    for name in fields:
+        if reason := keys.refusal(name):
+            raise BadMapping(_at(text, name, start, f"{name!r:.60} {reason}"))
+    return Part(when or {}, *({n: _text(n, v, text, start) for n, v in given.items()} for given in (found, fields)))
+
+
+def _when(given: object, text: str, start: int) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, dict):
+        raise BadMapping(_at(text, "when", start, 'when is written as a table, such as { severity = "P1" }'))
+    for name, value in given.items():
+        if name not in CONDITIONS:
+            known = ", ".join(sorted(CONDITIONS))
+            raise BadMapping(_at(text, name, start, f"{name!r:.60} is no condition; known are: {known}"))
+        if not isinstance(value, str | int | list) or isinstance(value, bool) or value == []:
+            raise BadMapping(_at(text, name, start, f"the condition {name} takes a text or a list of texts"))
+    return {name: tuple(map(str, v)) if isinstance(v, list) else (str(v),) for name, v in given.items()}
+
+
+def _text(name: str, value: object, text: str, start: int) -> str:
+    """A value as a text with its placeholders checked; a list is joined by commas."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = ", ".join(value)
+    if not isinstance(value, str | int | float):
+        raise BadMapping(_at(text, name, start, f"{name!r:.60} must be a text or a number"))
+    for match in _BRACES.finditer(str(value)):
+        if match.group() in ("{{", "}}"):
+            continue
+        if match.group(1) is None:
+            raise BadMapping(_at(text, name, start, f"{name!r:.60} holds a lone brace; write {{{{ or }}}} for one"))
+        if match.group(1).strip() not in PLACEHOLDERS:
+            known = ", ".join(sorted(PLACEHOLDERS))
+            words = f"{name!r:.60} names {match.group()!r:.60}, which is nothing to fill in; known are: {known}"
+            raise BadMapping(_at(text, name, start, words))
+    return str(value)
+
+
+def _at(text: str, name: str, start: int, words: str) -> str:
+    """The words with the line that `name` stands in, looked for from `start`."""
+    key = re.compile(rf"(?m)(?:^|[\s,{{\[.])(?:{re.escape(name)}|\"{re.escape(name)}\"|'{re.escape(name)}')\s*[=\].]")
+    found = key.search(text, start) or key.search(text)
+    at = found.start() + (found.group()[:1] == "\n") if found else start
+    return f"mapping, line {text.count(chr(10), 0, at) + 1}: {words}"
+
+
+def _holds(when: Mapping[str, tuple[str, ...]], issue: Issue) -> bool:
+    level = f"P{issue.severity}" if issue.severity else ""
+    held: dict[str, tuple[str, ...]] = {
+        "severity": (level,),
+        "category": (issue.category,),
+        "service": (issue.category,),
+        "tag": issue.tags,
+        "source": (issue.source,),
+        "status": (issue.status,),
+    }
+    return all(
+        any(fnmatchcase(value.casefold(), wanted.casefold()) for value in held[name] for wanted in several)
+        for name, several in when.items()
+    )
+
+
+def _facts(issue: Issue, links: tuple[Link, ...]) -> dict[str, str]:
+    facts = {f"issue.{name}": _said(getattr(issue, name)) for name in ISSUE}
+    facts["issue.severity"] = f"P{issue.severity}" if issue.severity else ""
+    page = next((link for link in links if link.kind == "confluence"), None)
+    return facts | {"document.title": page.title if page else "", "document.url": page.url if page else ""}
+
+
+def _said(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _filled(text: str, facts: Mapping[str, str], quote: Callable[[str, str], str] | None) -> str:
+    def one(match: re.Match[str]) -> str:
+        if match.group(1) is None:
+            return match.group()[0]
+        fact = facts[match.group(1).strip()]
+        return quote(text, fact) if quote else fact
+
+    return _BRACES.sub(one, text).strip()

@@ -1,0 +1,39 @@
+"""What every destination of tickets can be told."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from tasks.destinations.contract import DestinationSettings
+from tasks.destinations.tickets.drift import OnDrift
+from tasks.destinations.tickets.mapping import LONGEST, Keys, Rules, read
+from tasks.destinations.tickets.status import Follow
+
+
+class TicketSettings(DestinationSettings):
+    """`on_drift` decides about fields that somebody else changed, `unknown_reference` about a name that the vendor doesn't
+    know. `follow_status` says whether a ticket is resolved, or closed as well, with its issue. `mapping` is the text of the
+    operator's mapping.
+    """
+
+    keys: ClassVar[Keys]
+
+    on_drift: OnDrift = "keep"
+    unknown_reference: Literal["refuse", "warn"] = "refuse"
+    follow_status: Follow = "resolve"
+    mapping: str = Field(default="", max_length=LONGEST)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The mapping, read once."""
+        return read(self.mapping, self.keys)
+
+    @field_validator("mapping")
+    @classmethod
+    def _mapping_is_read(cls, value: str) -> str:
+        """A mapping that can't be read is refused when it is set, and not by the first job."""
+        read(value, cls.keys)
+        return value

@@ -1,0 +1,1 @@
+"""What renewable credentials have come to: tokens, sealed, renewed by one process at a time."""

@@ -1,0 +1,228 @@
+"""Every kind of credential from the command line, against the sandbox's strict servers."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from tests.integration.test_cli_commands import Cli, stored
+from tests.integration.test_renewing import tokens
+from worker.cli.login import Callback
+
+PARTS = {"client_secret": "planted-client-77", "password": "planted-pass-77", "refresh_token": "planted-refresh-77"}
+
+
+@pytest.fixture
+def cli(settings, monkeypatch):
+    """The command line as this test's instance."""
+    from tests.conftest import environment
+
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    return Cli()
+
+
+def pem(days: int = 200) -> tuple[str, str]:
+    """A fresh key with its certificate, and the certificate alone."""
+    key, now = rsa.generate_private_key(65537, 2048), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "afterword")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(7).not_valid_before(now - dt.timedelta(1)).not_valid_after(now + dt.timedelta(days))
+    certificate = made.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode() + certificate, certificate
+
+
+def options(sandbox, kind: str) -> list[str]:
+    """What names a destination of the sandbox."""
+    local = ["--allow-http", "--allow-private", "127.0.0.0/8", "--set", "total_timeout_s=3"]
+    named = {
+        "confluence": ["--base-url", sandbox.url, "--space", "OPS"],
+        "datacenter": ["--base-url", sandbox.url, "--space", "OPS", "--flavor", "datacenter"],
+        "servicenow": ["--instance-url", sandbox.url, "--username", "bot"],
+        "azure_devops": ["--org-url", f"{sandbox.url}/contoso", "--project", "Operations"],
+    }[kind]
+    return ["--kind", kind.replace("datacenter", "confluence"), *named, *local]
+
+
+CASES = [
+    ("confluence", ["--auth", "basic", "--email", "bot@example.com"], "planted-77"),
+    ("confluence", ["--auth", "token", "--email", "bot@example.com"], "planted-scoped-77"),
+    ("confluence", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
+    ("datacenter", ["--auth", "token"], "planted-77"),
+    ("datacenter", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
+    ("servicenow", ["--auth", "api-key"], "planted-77"),
+    ("servicenow", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
+    (
+        "servicenow",
+        ["--auth", "password", "--client-id", "afterword"],
+        f"{PARTS['client_secret']}\n{PARTS['password']}\n",
+    ),
+    ("servicenow", ["--auth", "jwt", "--client-id", "afterword"], PARTS["client_secret"] + "\nPEM"),
+    ("azure_devops", ["--auth", "token"], "planted-77"),
+    (
+        "azure_devops",
+        ["--auth", "client-credentials", "--client-id", "afterword", "--tenant", "contoso"],
+        PARTS["client_secret"],
+    ),
+    ("azure_devops", ["--auth", "certificate", "--client-id", "afterword", "--tenant", "contoso"], "PEM"),
+]
+
+
+@pytest.mark.parametrize(("kind", "how", "secret"), CASES, ids=lambda part: part if isinstance(part, str) else part[1])
+async def test_each_kind_of_credential_passes_its_test_and_no_part_of_it_is_stored_or_shown(
+    cli, settings, sandbox, kind, how, secret
+):
+    """A client, its certificate, a person's token: each from a file or stdin, and none of it comes out again."""
+    key, certificate = pem()
+    await tokens(sandbox, certificates={"afterword": certificate})
+    secret = secret.replace("PEM", key)
+    set_ = ("destination", "set", "d", *options(sandbox, kind), *how)
+    await asyncio.to_thread(cli, *set_, stdin=secret)
+    await asyncio.to_thread(cli, "destination", "test", "d")
+    shown = await asyncio.to_thread(cli, "destination", "show", "d")
+    told = await asyncio.to_thread(cli.json, "destination", "show", "d")
+    assert told["credential"]["type"] == how[1]
+    assert ("Access token:" in shown.stdout) == ("--client-id" in how)
+    await asyncio.to_thread(cli, "audit", "tail")
+    for hidden in (*secret.split("\n"), "sbxat-", "sbxrt-"):
+        if len(hidden) > 5 and "-----" not in hidden:
+            assert hidden not in cli.said
+            assert hidden not in stored(settings)
+
+
+async def test_a_workload_needs_no_secret_but_its_platforms_token_file(cli, sandbox, tmp_path):
+    """Kubernetes or a pipeline keeps the token; each renewal reads it again."""
+    import jwt
+
+    file = tmp_path / "token"
+    how = ["--auth", "workload-identity", "--client-id", "afterword", "--tenant", "contoso", "--token-file", file]
+    await asyncio.to_thread(cli, "destination", "set", "d", *options(sandbox, "azure_devops"), *how)
+    failed = await asyncio.to_thread(cli, "destination", "test", "d", status=1)
+    assert "token file" in failed.stdout
+    claims = {"aud": "api://AzureADTokenExchange", "exp": dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)}
+    file.write_text(jwt.encode(claims, "a-key-of-the-platform-of-32-bytes", algorithm="HS256"))
+    await asyncio.to_thread(cli, "destination", "test", "d")
+    how[how.index("contoso")] = "fabrikam"
+    await asyncio.to_thread(cli, "destination", "set", "d", *options(sandbox, "azure_devops"), *how)
+    await asyncio.to_thread(cli, "destination", "test", "d")
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("confluence", []), ("servicenow", []), ("azure_devops", ["--tenant", "contoso"])]
+)
+async def test_a_login_in_a_browser_comes_back_and_goes_on_by_its_refresh_token(cli, sandbox, kind, more):
+    """The address that is printed leads a person there and back; after that the token is renewed without them."""
+    how = ["--auth", "login", "--client-id", "afterword", *more]
+    await asyncio.to_thread(cli, "destination", "set", "d", *options(sandbox, kind), *how)
+    failed = await asyncio.to_thread(cli, "destination", "test", "d", status=1)
+    assert "destination login" in failed.stdout
+    done = await asyncio.to_thread(log_in, cli, sandbox)
+    assert "Its connection test passes" in done.stdout
+    await tokens(sandbox, expire=True)
+    await asyncio.to_thread(cli, "destination", "test", "d")
+    assert (await asyncio.to_thread(cli.json, "destination", "show", "d"))["credential"]["logged_in"] is True
+
+
+def log_in(cli, sandbox):
+    """Run the command, and open the printed address as a browser does: following where it is sent."""
+    import threading
+    import urllib.request
+
+    from worker.terminal.base import Context
+
+    opened: list[threading.Thread] = []
+    tell = Context.tell
+
+    def follow(context, line):
+        tell(context, line)
+        if found := re.search(r"http\S+", line):
+            opened.append(threading.Thread(target=lambda: urllib.request.urlopen(found[0]).read()))
+            opened[-1].start()
+
+    Context.tell = follow
+    try:
+        return cli("destination", "login", "d", "--no-browser", "--callback", "http://127.0.0.1:0/callback")
+    finally:
+        Context.tell = tell
+        for thread in opened:
+            thread.join()
+
+
+async def test_an_answer_without_the_state_is_not_the_one_that_is_awaited():
+    """Any page that a browser has open may call a port of this machine."""
+    async with Callback("http://127.0.0.1:0/callback", "the-state") as back, aiohttp.ClientSession() as session:
+        waiting = asyncio.ensure_future(back.code(30))
+        for bad in ("?code=stolen", "?code=stolen&state=another", "?error=access_denied"):
+            async with session.get(back.address + bad) as answer:
+                assert answer.status == 400
+        assert not waiting.done()
+        async with session.get(f"{back.address}?code=ours&state=the-state") as answer:
+            assert answer.status == 200
+        assert await waiting == "ours"
+
+
+@pytest.mark.parametrize(
+    ("how", "secret", "said"),
+    [
+        (["--auth", "client-credentials"], "x", "client_id"),
+        (["--client-id", "afterword"], "x", "--auth"),
+        (["--auth", "api-key"], "planted-a\nplanted-b", "several lines"),
+        (["--auth", "password", "--client-id", "c"], "planted-a", "password of the account is missing"),
+        (["--auth", "password", "--client-id", "c"], '{"planted-a": "b"}', "parts"),
+        (["--auth", "jwt", "--client-id", "c"], "planted-a", "private key (PEM) is missing"),
+        (["--auth", "certificate", "--client-id", "c"], "planted-a", "auth"),
+        (
+            ["--auth", "client-credentials", "--client-id", "c", "--token-url", "http://other.example/t"],
+            "x",
+            "plain http",
+        ),
+        (["--auth", "client-credentials", "--client-id", "c", "--scope", 'a"b'], "x", "scope"),
+    ],
+)
+def test_a_credential_that_can_t_work_is_refused_at_once_and_not_repeated(cli, how, secret, said):
+    """What is wrong is told by name, and never with the secret."""
+    base = [
+        "destination",
+        "set",
+        "d",
+        "--kind",
+        "servicenow",
+        "--instance-url",
+        "https://acme.example",
+        "--username",
+        "u",
+    ]
+    failed = cli(*base, *how, stdin=secret, status=2 if "--auth" not in how else 1)
+    assert said in failed.output
+    assert "planted" not in failed.output
+
+
+def test_another_way_to_log_in_asks_for_the_secret_again(cli):
+    """A stored secret goes nowhere but where it was given for."""
+    base = [
+        "destination",
+        "set",
+        "d",
+        "--kind",
+        "servicenow",
+        "--instance-url",
+        "https://acme.example",
+        "--username",
+        "u",
+    ]
+    cli(*base, stdin="planted")
+    failed = cli(*base, "--auth", "client-credentials", "--client-id", "c", stdin="", status=1)
+    assert "Give the secret again" in failed.output
+    cli(*base, "--auth", "client-credentials", "--client-id", "c", stdin="planted-2")
+    moved = ("--token-url", "https://evil.example/token")
+    failed = cli(*base, "--auth", "client-credentials", "--client-id", "c", *moved, stdin="", status=1)
+    assert "Give the secret again" in failed.output

@@ -1,0 +1,266 @@
+"""The way to a destination: a proxy, private certificate authorities, a client certificate, another host to connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import ssl
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tasks.destinations import parse_settings
+from tasks.errors import Refused
+from worker.machine.stack import FAKE_SECRET
+
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
+
+
+class Authority:
+    """A certificate authority of our own, in a folder."""
+
+    def __init__(self, folder, name="Test CA"):
+        self.folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.file = str(folder / f"{name.replace(' ', '-')}.pem")
+        made = self._made(self.name, self.key.public_key(), authority=True)
+        (folder / self.file).write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+    def _made(self, name, key, *, host=None, authority=False, until=DAY):
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self.name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - 30 * DAY)
+            .not_valid_after(NOW + until)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )
+        if host:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def issue(self, host, *, until=DAY, alone=False):
+        """Files of a certificate for that host and its key; signed by itself where `alone`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        signer = self
+        if alone:
+            signer = object.__new__(Authority)
+            signer.key, signer.name = key, name
+        made = signer._made(name, key.public_key(), host=host, until=until)
+        cert, secret = self.folder / f"{host}.pem", self.folder / f"{host}.key"
+        cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        plain = serialization.NoEncryption()
+        secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+        return str(cert), str(secret)
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A fresh authority."""
+    return Authority(tmp_path)
+
+
+@asynccontextmanager
+async def instance(cert, key, client_ca=None):
+    """A ServiceNow of a few lines, over TLS; returns its port."""
+
+    async def rows(_):
+        return web.json_response({"result": []})
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    if client_ca:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    app = web.Application()
+    app.router.add_get("/api/now/table/{table}", rows)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port := unused_port(), ssl_context=context)
+    await site.start()
+    try:
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def proxy(status=200, to=None):
+    """A proxy that answers CONNECT with that status and connects to `to` (a port of this machine); yields port and what it was asked."""
+    asked = []
+
+    async def carry(reader, writer):
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b"\r\n")[0].decode())
+        if status != 200:
+            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+            writer.close()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", to)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(carry(reader, back), carry(there, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], asked
+
+
+async def answer_of(services, **given):
+    """The report of a test of a ServiceNow with these settings."""
+    settings = {"kind": "servicenow", "username": "afterword", "allow_private": ["127.0.0.0/8", "::1/128"], **given}
+    await services.destinations.set("snow", parse_settings(settings), FAKE_SECRET, "test")
+    return await services.test_destination("snow", "test")
+
+
+async def test_a_private_authority_is_trusted_where_the_operator_names_it(services, authority):
+    """Without its file the certificate's fault is named, and TLS is the step that fails; with it the test passes."""
+    async with instance(*authority.issue("localhost")) as port:
+        address = f"https://localhost:{port}"
+        report = await answer_of(services, instance_url=address)
+        assert [(step.name, step.ok) for step in report.steps] == [("reached", True), ("TLS", False)]
+        assert "authority" in report.message
+        report = await answer_of(services, instance_url=address, ca_file=authority.file)
+        assert report.success, report.message
+        assert "TLSv1.3" in next(step.detail for step in report.steps if step.name == "TLS")
+
+
+@pytest.mark.parametrize(
+    ("host", "given", "says"),
+    [
+        ("localhost", {"until": -DAY}, "has expired"),
+        ("other.example", {}, "another host name"),
+        ("localhost", {"alone": True}, "self-signed"),
+    ],
+)
+async def test_the_fault_of_a_certificate_is_named(services, authority, host, given, says):
+    """Nobody has to guess what `can't be reached` means."""
+    async with instance(*authority.issue(host, **given)) as port:
+        report = await answer_of(services, instance_url=f"https://localhost:{port}", ca_file=authority.file)
+    assert report.failure.name == "TLS"
+    assert says in report.failure.detail
+    assert (await services.destinations.health("snow")).standing.step == "TLS"
+
+
+async def test_a_port_without_tls_is_told_from_one_that_is_closed(services, sandbox):
+    """The sandbox speaks plain http."""
+    report = await answer_of(
+        services, instance_url=sandbox.url.replace("http:", "https:").replace("127.0.0.1", "localhost")
+    )
+    assert report.failure.name == "TLS"
+    assert "doesn't speak TLS" in report.failure.detail
+
+
+async def test_a_client_certificate_is_shown_to_a_server_that_asks(services, authority):
+    """Without one, the advice names the setting. TLS 1.3 tells it after the handshake, as a connection that breaks."""
+    client_cert, client_key = authority.issue("client")
+    async with instance(*authority.issue("localhost"), client_ca=authority.file) as port:
+        given = {"instance_url": f"https://localhost:{port}", "ca_file": authority.file}
+        report = await answer_of(services, **given)
+        assert not report.success
+        assert "client_cert_file" in report.failure.detail
+        report = await answer_of(services, **given, client_cert_file=client_cert, client_key_file=client_key)
+        assert report.success, report.message
+
+
+async def test_a_file_that_cant_be_used_is_named_and_not_shown(services, authority, tmp_path):
+    """What is in a file that is no certificate stays there."""
+    (tmp_path / "secret.txt").write_text("plain words")
+    for name, says in (("missing.pem", "isn't there"), ("secret.txt", "can't be used")):
+        given = {"instance_url": "https://localhost:1", "ca_file": str(tmp_path / name)}
+        report = await answer_of(services, **given)
+        assert report.failure.name == "TLS"
+        assert says in report.failure.detail
+        assert "plain words" not in report.message
+
+
+async def test_another_host_is_connected_to_under_the_old_name(services, authority):
+    """TLS verifies the name in the address, whatever is connected to."""
+    async with instance(*authority.issue("snow.example")) as port:
+        given = {"instance_url": f"https://snow.example:{port}", "ca_file": authority.file}
+        report = await answer_of(services, **given, connect_to="127.0.0.1")
+        assert report.success, report.message
+        report = await answer_of(services, **given, connect_to="127.0.0.1", allow_private=[])
+        assert (report.failure.name, report.success) == ("reached", False)
+        assert "not permitted" in report.failure.detail
+
+
+async def test_all_requests_go_through_the_proxy(services, authority):
+    """The proxy is asked for the destination's host and port, and TLS reaches from end to end."""
+    async with instance(*authority.issue("snow.example")) as port, proxy(to=port) as (at, asked):
+        report = await answer_of(
+            services,
+            instance_url="https://snow.example",
+            ca_file=authority.file,
+            proxy_url=f"http://127.0.0.1:{at}",
+        )
+    assert report.success, report.message
+    assert [step.name for step in report.steps][:3] == ["proxy", "reached", "TLS"]
+    assert set(asked) == {"CONNECT snow.example:443 HTTP/1.1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "step", "says"),
+    [(407, "proxy", "asks for a login"), (403, "proxy", "doesn't let us"), (502, "reached", "can't reach")],
+)
+async def test_what_a_proxy_refuses_is_told_as_its_own(services, status, step, says):
+    """A 407 isn't the vendor's 401."""
+    async with proxy(status) as (at, _):
+        report = await answer_of(services, instance_url="https://snow.example", proxy_url=f"http://127.0.0.1:{at}")
+    assert report.failure.name == step
+    assert says in report.failure.detail
+
+
+async def test_a_proxy_is_permitted_by_the_operator_and_opens_no_private_network(services, authority):
+    """Its own address has to be permitted, and an address inside stays refused behind it, too."""
+    async with proxy(403) as (at, asked):
+        inside = {"proxy_url": f"http://127.0.0.1:{at}"}
+        report = await answer_of(services, instance_url="https://snow.example", allow_private=[], **inside)
+        assert report.failure.name == "proxy"
+        report = await answer_of(services, instance_url="https://10.1.2.3", **inside)
+        assert report.failure.name == "reached"
+        assert "not permitted" in report.failure.detail
+        assert asked == []
+
+
+async def test_nobody_listens_where_the_proxy_should_be(services):
+    """The proxy is the step that fails, and nothing else is told as passed."""
+    report = await answer_of(services, instance_url="https://snow.example", proxy_url="http://127.0.0.1:9")
+    assert [(step.name, step.ok) for step in report.steps] == [("proxy", False)]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"proxy_url": "http://user:word@proxy.example:3128"},
+        {"proxy_url": "socks5://proxy.example"},
+        {"proxy_url": "http://proxy.example", "connect_to": "10.0.0.1"},
+        {"client_key_file": "/k.pem"},
+        {"ca_file": "relative.pem"},
+    ],
+)
+def test_settings_that_cant_work_or_show_a_password_are_refused(given):
+    """No password stands in an address, and no half of a certificate is taken."""
+    with pytest.raises(Refused) as refused:
+        parse_settings({"kind": "servicenow", "instance_url": "https://x.example", **given})
+    assert "word@" not in str(refused.value)

@@ -1,0 +1,401 @@
+"""Simulated Jira: issues of a Cloud site (v3, with documents) and of a Data Center (v2, with wiki markup), JQL, permissions,
+and links to elsewhere. Also below `/ex/jira/{cloudId}`, as Atlassian's gateway serves it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from worker.sandbox.credentials import fault_of
+from worker.sandbox.jira.jql import BadQuery, parse
+from worker.sandbox.jira.project import PROJECTS, FieldRule, Project, faults_of, project_of, type_id, type_of
+from worker.sandbox.store import Store, iso
+
+PREFIXES = ("", "/ex/jira/{cloud}")
+GONE = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
+NO_ISSUE = "Issue does not exist or you do not have permission to see it."
+PERMISSIONS = {
+    "BROWSE_PROJECTS": "read",
+    "CREATE_ISSUES": "create",
+    "EDIT_ISSUES": "update",
+    "LINK_ISSUES": "update",
+    "CREATE_ATTACHMENTS": "attachment",
+}
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class No(Exception):
+    """Jira says no: messages, and what is wrong with single fields."""
+
+    def __init__(self, status: int, *messages: str, **errors: str) -> None:
+        super().__init__(*messages)
+        self.status, self.messages, self.errors = status, messages, errors
+
+
+class Jira:
+    """Handlers over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes of both versions; a path that isn't there is a 404."""
+        found: list[web.RouteDef] = []
+        for prefix in PREFIXES:
+            for base in (f"{prefix}/rest/api/2", f"{prefix}/rest/api/3"):
+                issue = f"{base}/issue/{{issue}}"
+                types = f"{base}/issue/createmeta/{{project}}/issuetypes"
+                found += [
+                    web.get(f"{base}/serverInfo", self.server),
+                    web.get(f"{base}/myself", self.myself),
+                    web.get(f"{base}/mypermissions", self.permissions),
+                    web.get(f"{base}/project/{{project}}", self.project),
+                    web.get(types, self.types),
+                    web.get(f"{types}/{{type}}", self.fields),
+                    web.post(f"{base}/issue", self.create),
+                    web.get(issue, self.issue),
+                    web.put(issue, self.change),
+                    web.delete(issue, self.delete),
+                    web.get(f"{issue}/properties/{{key}}", self.property),
+                    web.get(f"{issue}/remotelink", self.links),
+                    web.post(f"{issue}/remotelink", self.add_link),
+                    web.delete(f"{issue}/remotelink", self.drop_link),
+                    web.route("*", f"{base}/search", self.search),
+                    web.route("*", f"{base}/search/jql", self.search_jql),
+                    web.route("*", f"{base}/{{tail:.*}}", self.nothing),
+                ]
+        return [web.route(route.method, route.path, _guarded(route.handler)) for route in found]
+
+    async def nothing(self, request: web.Request) -> web.Response:
+        """No such API."""
+        text = f"null for uri: {request.url}"
+        return web.json_response({"message": text, "status-code": 404}, status=404)
+
+    async def server(self, request: web.Request) -> web.Response:
+        """What this is."""
+        cloud = _is_cloud(request)
+        version = {"version": "1001.0.0" if cloud else "9.12.0", "deploymentType": "Cloud" if cloud else "Server"}
+        return web.json_response({"baseUrl": _site(request), "serverTitle": "Sandbox", **version})
+
+    async def myself(self, request: web.Request) -> web.Response:
+        """Whose the credential is."""
+        name = (
+            {"accountId": "5b10ac8d82e05b22cc7d4ef5"} if _is_cloud(request) else {"key": "sandbox", "name": "sandbox"}
+        )
+        who = {
+            "displayName": "Sandbox Bot",
+            "emailAddress": "sandbox@example.com",
+            "active": True,
+            "timeZone": "Etc/UTC",
+        }
+        return web.json_response(name | who)
+
+    async def permissions(self, request: web.Request) -> web.Response:
+        """Whether the account may do something in a project."""
+        names = [name for name in request.query.get("permissions", "").split(",") if name]
+        if not names and _is_cloud(request):
+            raise No(400, "The permissions query parameter is required.")
+        unknown = [name for name in names if name not in PERMISSIONS]
+        if unknown:
+            raise No(400, f"Unrecognized permission {unknown[0]}")
+        key = request.query.get("projectKey", "")
+        if key and key.upper() not in PROJECTS:
+            raise No(404, f"No project could be found with key '{key}'.")
+        rows = {
+            name: {
+                "id": str(place),
+                "key": name,
+                "name": name.replace("_", " ").title(),
+                "type": "PROJECT",
+                "description": "",
+                "havePermission": not self.store.denies("jira", key.upper() or "*", PERMISSIONS[name]),
+            }
+            for place, name in enumerate(names or PERMISSIONS, start=10)
+        }
+        return web.json_response({"permissions": rows})
+
+    def _project(self, request: web.Request, status: int = 404) -> Project:
+        name = request.match_info["project"]
+        found = project_of({"key": name, "id": name})
+        if found is None or self.store.denies("jira", found.key, "read"):
+            raise No(status, f"No project could be found with key '{name}'.")
+        return found
+
+    async def project(self, request: web.Request) -> web.Response:
+        """One project."""
+        found = self._project(request)
+        types = [_type(name, request) for name in found.types]
+        return web.json_response(_named_project(found, request) | {"issueTypes": types, "style": "classic"})
+
+    async def types(self, request: web.Request) -> web.Response:
+        """What can be created in a project."""
+        found = self._project(request)
+        rows = [_type(name, request) for name in found.types]
+        return web.json_response(_listed("issueTypes", rows, request))
+
+    async def fields(self, request: web.Request) -> web.Response:
+        """What an issue of a type is created with."""
+        found = self._project(request)
+        if type_of(found, {"id": request.match_info["type"]}) is None:
+            raise No(404, "The issue type was not found.")
+        return web.json_response(_listed("fields", [_field(rule) for rule in found.fields], request))
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Create: 201, only numbers; every field that is refused is named, and nothing is kept then."""
+        given = await _sent(request)
+        fields = _fields(given)
+        project = project_of(fields.pop("project", None))
+        if project is None:
+            raise No(400, project="Specify a valid project ID or key")
+        kind = type_of(project, fields.pop("issuetype", None))
+        if kind is None:
+            raise No(400, issuetype="Specify a valid issue type")
+        faults = faults_of(project, fields, adf=_is_cloud(request), whole=True)
+        properties = _properties(given)
+        if faults:
+            raise No(400, **faults)
+        number, now = self.store.next_id(), self.store.clock()
+        key = f"{project.key}-{sum(row['project'] == project.key for row in self.store.issues.values()) + 1}"
+        usual: dict[str, Any] = {"description": None, "labels": []}
+        usual |= {"priority": {"name": "Medium"}} if any(f.id == "priority" for f in project.fields) else {}
+        row: dict[str, Any] = {"id": number, "key": key, "project": project.key, "type": kind, "status": "To Do"}
+        row |= {
+            "fields": usual | fields,
+            "properties": properties,
+            "links": {},
+            "rev": 1,
+            "created": now,
+            "updated": now,
+        }
+        self.store.issues[number] = row
+        shown = {"id": number, "key": key, "self": _self(request, number)}
+        return web.json_response(shown, status=201)
+
+    def _issue(self, request: web.Request) -> dict[str, Any]:
+        name = request.match_info["issue"]
+        found = next((row for row in self.store.issues.values() if name.upper() in (row["id"], row["key"])), None)
+        if found is None:
+            raise No(404, NO_ISSUE)
+        return found
+
+    async def issue(self, request: web.Request) -> web.Response:
+        """One issue."""
+        wanted = request.query.get("fields", "*all").split(",")
+        return web.json_response(_shown(self._issue(request), wanted, request.query.get("properties", ""), request))
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Change fields, all or none: 204."""
+        row, given = self._issue(request), await _sent(request)
+        fields = _fields(given)
+        for name, operations in (given.get("update") or {}).items():
+            if name in fields:
+                raise No(400, **{name: f"Field with id '{name}' and name is in both fields and update."})
+            fields[name] = _operated(row["fields"].get(name), operations)
+        if faults := faults_of(PROJECTS[row["project"]], fields, adf=_is_cloud(request), whole=False):
+            raise No(400, **faults)
+        changed = {name: value for name, value in fields.items() if row["fields"].get(name) != value}
+        row["fields"] |= changed
+        row["properties"] |= _properties(given)
+        if changed:
+            row["rev"], row["updated"] = row["rev"] + 1, self.store.clock()
+        return web.Response(status=204)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete an issue for good: there is no recycle bin."""
+        del self.store.issues[self._issue(request)["id"]]
+        return web.Response(status=204)
+
+    async def property(self, request: web.Request) -> web.Response:
+        """One property of an issue."""
+        key = request.match_info["key"]
+        held = self._issue(request)["properties"]
+        if key not in held:
+            raise No(404, "The property with the given key does not exist.")
+        return web.json_response({"key": key, "value": held[key]})
+
+    async def links(self, request: web.Request) -> web.Response:
+        """The links to elsewhere."""
+        return web.json_response(list(self._issue(request)["links"].values()))
+
+    async def add_link(self, request: web.Request) -> web.Response:
+        """Set a link by its global id: 201 for a new one, 200 for one that was there."""
+        row, given = self._issue(request), await _sent(request)
+        shown = given.get("object")
+        if not isinstance(shown, dict) or not shown.get("url") or not shown.get("title"):
+            raise No(400, url="'url' is required.", title="'title' is required.")
+        name = str(given.get("globalId") or self.store.next_id())
+        before = row["links"].get(name)
+        number = before["id"] if before else int(self.store.next_id())
+        where = f"{_self(request, row['id'])}/remotelink/{number}"
+        row["links"][name] = {"id": number, "self": where, "globalId": name, "object": shown}
+        return web.json_response({"id": number, "self": where}, status=200 if before else 201)
+
+    async def drop_link(self, request: web.Request) -> web.Response:
+        """Drop a link by its global id."""
+        row, name = self._issue(request), request.query.get("globalId", "")
+        if row["links"].pop(name, None) is None:
+            raise No(404, "The remote issue link was not found.")
+        return web.Response(status=204)
+
+    async def search(self, request: web.Request) -> web.Response:
+        """The search of a Data Center; the Cloud has removed it."""
+        if _is_cloud(request):
+            raise No(410, GONE)
+        rows, shown = await self._found(request, bounded=False)
+        page = {"expand": "schema,names", "startAt": 0, "maxResults": 50, "total": len(rows)}
+        return web.json_response(page | {"issues": shown})
+
+    async def search_jql(self, request: web.Request) -> web.Response:
+        """The search of the Cloud; a Data Center has none of the kind."""
+        if not _is_cloud(request):
+            return await self.nothing(request)
+        _, shown = await self._found(request, bounded=True)
+        return web.json_response({"issues": shown, "isLast": True})
+
+    async def _found(self, request: web.Request, *, bounded: bool) -> tuple[list[Any], list[Any]]:
+        """What the index knows and the account may see. It lags on request: blind for a while, or to new issues."""
+        given: dict[str, Any] = dict(request.query) if request.method == "GET" else await _sent(request)
+        try:
+            test, down = parse(str(given.get("jql", "")), bounded=bounded)
+        except BadQuery as bad:
+            raise No(400, str(bad)) from None
+        store, now = self.store, self.store.clock()
+        blind = now < store.jql_blind_until
+        indexed = [r for r in store.issues.values() if not blind and r["created"] <= now - store.jql_lag_s]
+        rows = [row for row in indexed if not store.denies("jira", row["project"], "read") and test(row)]
+        rows.sort(key=lambda row: int(row["id"]), reverse=down)
+        fields = given.get("fields") or (["id"] if _is_cloud(request) else ["*all"])
+        wanted = fields.split(",") if isinstance(fields, str) else [str(name) for name in fields]
+        limit = int(given.get("maxResults") or 50)
+        return rows, [_shown(row, wanted, "", request) for row in rows[:limit]]
+
+
+def _guarded(handler: Any) -> Handler:
+    async def guarded(request: web.Request) -> web.Response:
+        if fault_of(request):
+            return _no_entry(request)
+        try:
+            return await handler(request)  # type: ignore[no-any-return]
+        except No as no:
+            return refusal(no.status, *no.messages, **no.errors)
+
+    return guarded
+
+
+def refusal(status: int, *messages: str, **errors: str) -> web.Response:
+    """An error as Jira writes it."""
+    return web.json_response({"errorMessages": list(messages), "errors": errors}, status=status)
+
+
+def _no_entry(request: web.Request) -> web.Response:
+    """401: the gateway says it its own way."""
+    if "/ex/jira/" in request.path:
+        return web.json_response({"code": 401, "message": "Unauthorized; scope does not match"}, status=401)
+    headers = {"WWW-Authenticate": 'OAuth realm="https%3A%2F%2Fexample.atlassian.net"'}
+    headers["X-Seraph-LoginReason"] = "AUTHENTICATED_FAILED"
+    body = {"message": "Client must be authenticated to access this resource.", "status-code": 401}
+    return web.json_response(body, status=401, headers=headers)
+
+
+async def _sent(request: web.Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise No(415, "Unsupported Media Type")
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        raise No(400, "There was an error parsing JSON. Check that your request body is valid.") from None
+    return (
+        body if isinstance(body, dict) else _raise(400, "Invalid request payload. Refer to the REST API documentation.")
+    )
+
+
+def _raise(status: int, message: str) -> Any:
+    raise No(status, message)
+
+
+def _fields(given: dict[str, Any]) -> dict[str, Any]:
+    fields = given.get("fields") or {}
+    if not isinstance(fields, dict):
+        raise No(400, "Invalid request payload. Refer to the REST API documentation.")
+    return dict(fields)
+
+
+def _properties(given: dict[str, Any]) -> dict[str, Any]:
+    rows = given.get("properties") or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("key") for row in rows):
+        raise No(400, "Invalid request payload. Refer to the REST API documentation.")
+    return {str(row["key"]): row.get("value") for row in rows}
+
+
+def _operated(held: Any, operations: Any) -> Any:
+    """A list after `add` and `remove`, or what `set` says."""
+    value = list(held) if isinstance(held, list) else held
+    for operation in operations if isinstance(operations, list) else ():
+        if "set" in operation:
+            value = operation["set"]
+        elif "add" in operation and operation["add"] not in (value or []):
+            value = [*(value or []), operation["add"]]
+        elif "remove" in operation:
+            value = [row for row in value or [] if row != operation["remove"]]
+    return value
+
+
+def _is_cloud(request: web.Request) -> bool:
+    return "/rest/api/3" in request.path
+
+
+def _site(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+def _self(request: web.Request, number: str) -> str:
+    return f"{_site(request)}{request.path.partition('/rest/')[0]}/rest/api/{3 if _is_cloud(request) else 2}/issue/{number}"
+
+
+def _listed(name: str, rows: list[Any], request: web.Request) -> dict[str, Any]:
+    """A list as the Cloud names it, and as a Data Center does."""
+    page = {"startAt": 0, "maxResults": 50, "total": len(rows)}
+    return page | ({name: rows} if _is_cloud(request) else {"values": rows, "isLast": True})
+
+
+def _named_project(project: Project, request: web.Request) -> dict[str, Any]:
+    where = f"{_site(request)}/rest/api/3/project/{project.id}"
+    return {"self": where, "id": project.id, "key": project.key, "name": project.name, "projectTypeKey": "software"}
+
+
+def _type(name: str, request: web.Request) -> dict[str, Any]:
+    number = type_id(name)
+    where = f"{_site(request)}/rest/api/3/issuetype/{number}"
+    return {"self": where, "id": number, "name": name, "untranslatedName": name, "subtask": name == "Subtask"}
+
+
+def _field(rule: FieldRule) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": rule.kind, **({"items": rule.items} if rule.items else {})}
+    schema |= (
+        {"custom": rule.custom, "customId": int(rule.id.rpartition("_")[2])} if rule.custom else {"system": rule.id}
+    )
+    shown = {"required": rule.required, "schema": schema, "name": rule.name, "key": rule.id, "fieldId": rule.id}
+    return shown | (
+        {"allowedValues": [{"name": value, "value": value} for value in rule.values]} if rule.values else {}
+    )
+
+
+def _shown(row: dict[str, Any], wanted: list[str], properties: str, request: web.Request) -> dict[str, Any]:
+    project = PROJECTS[row["project"]]
+    fields = row["fields"] | {
+        "project": _named_project(project, request),
+        "issuetype": _type(row["type"], request),
+        "status": {"name": row["status"]},
+        "created": iso(row["created"]),
+        "updated": iso(row["updated"]),
+    }
+    every = not {"*all", "*navigable"}.isdisjoint(wanted)
+    shown = {"expand": "renderedFields,names", "id": row["id"], "self": _self(request, row["id"]), "key": row["key"]}
+    held = {name: value for name, value in fields.items() if every or name in wanted}
+    names = [name for name in properties.split(",") if name]
+    found = {name: row["properties"][name] for name in names if name in row["properties"]}
+    return shown | ({"fields": held} if held else {}) | ({"properties": found} if names else {})

@@ -1,0 +1,58 @@
+"""Looks at the access tokens that requests carry, and lets tests end, revoke and shorten those that were given out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.sandbox.authority import PREFIX, issued_to
+from worker.sandbox.credentials import secret_of
+from worker.sandbox.faults.answers import Handler
+from worker.sandbox.faults.spec import vendor_of
+from worker.sandbox.request_marks import OWN, TOKEN, TOKEN_ENDED
+from worker.sandbox.store import Store
+
+
+class TokenRules(BaseModel):
+    """What is to happen to tokens: all access tokens end, all refresh tokens are revoked, those given out from now on live for
+    `life_s`, assertions of a client are verified by its certificate (PEM).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expire: bool = False
+    revoke: bool = False
+    life_s: float | None = Field(default=None, gt=0)
+    certificates: dict[str, str] = Field(default_factory=dict)
+
+    def apply(self, store: Store) -> None:
+        """Let it happen."""
+        if self.expire:
+            ended = {token: issued.ended() for token, issued in store.issued.items()}
+            store.issued.update(ended)
+        if self.revoke:
+            for held in store.refreshes.values():
+                held.revoked = True
+        if self.life_s is not None:
+            store.token_life_s = self.life_s
+        store.certificates.update(self.certificates)
+
+
+def reading_tokens(store: Store) -> Any:
+    """Middleware that notes what a request's access token is good for. A bearer of another form was pasted, and is taken."""
+
+    @web.middleware
+    async def read(request: web.Request, handler: Handler) -> web.StreamResponse:
+        token = secret_of(request)
+        if not request.get(OWN) and token.startswith(PREFIX):
+            issued = issued_to(store, token)
+            here = "datacenter" if request.path.startswith("/rest/") else vendor_of(request.path)
+            if issued is not None and issued.vendor == here:
+                request[TOKEN] = issued
+            else:
+                request[TOKEN_ENDED] = True
+        return await handler(request)
+
+    return read
