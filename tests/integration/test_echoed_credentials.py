@@ -17,6 +17,14 @@ KINDS = {
     "confluence": {"address": "base_url", "email": "planted@example.com", "space": "OPS"},
     "servicenow": {"address": "instance_url", "username": "planted"},
     "azure_devops": {"address": "org_url", "project": "Operations"},
+    "jira": {"address": "base_url", "email": "planted@example.com", "project": "OPS"},
+}
+FOUND = {
+    "results": [{"id": "1", "key": "OPS"}],
+    "workItems": [],
+    "value": [],
+    "issueTypes": [{"id": "1", "name": "Bug"}],
+    "issues": [],
 }
 
 
@@ -29,7 +37,7 @@ async def echo():
 
     async def answer(request: web.Request) -> web.Response:
         if request.method == "GET" or "wiql" in request.path:
-            return web.json_response({"results": [{"id": "1", "key": "OPS"}], "workItems": [], "value": []})
+            return web.json_response(FOUND)
         sent = request.headers["Authorization"].rpartition(" ")[2]
         words = f"the account {base64.b64decode(sent).decode()} ({sent}) failed on {CONTENT}"
         body = {"message": words, "errors": [{"title": words}], "error": {"message": words, "detail": "ACL"}}

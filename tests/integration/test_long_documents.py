@@ -139,6 +139,14 @@ async def test_the_result_is_the_step_s_own_and_so_is_its_error(processes):
         await processes.run(LONG, raises, Held("It was edited by hand.", code="drift"))
 
 
+async def test_what_the_worker_itself_took_counts_for_no_process(processes):
+    """Linux hands the worker's peak down to the programs that it starts: a worker that once took much could read no long text."""
+    taken = bytearray(450_000_000)
+    taken[::4096] = b"x" * len(taken[::4096])
+    assert await processes.run(LONG, abs, -1) == 1
+    del taken
+
+
 async def test_a_fault_is_told_without_its_words(processes, caplog):
     """What an error of Python's says may be the document's own words."""
     with pytest.raises(Transient) as fault:

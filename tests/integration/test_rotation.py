@@ -60,8 +60,8 @@ async def test_every_record_moves_to_the_new_key_and_stays_readable(services, se
     old = services.vault.key_id
     new = add_key(settings.data / "keys")
     assert services.vault.key_id == new, "a running process follows the file"
-    assert await moved(services) == 20 + 2 * 3 + 1, (
-        "documents, three destinations signed as a whole and as version 0.1 reads them, the canary"
+    assert await moved(services) == 20 + 2 * 4 + 1, (
+        "documents, four destinations signed as a whole and as version 0.1 reads them, the canary"
     )
     assert old not in {key for key, records in (await named(services)).items() if records}
     assert (await services.contents.document("d7")).content_md == "words 7"

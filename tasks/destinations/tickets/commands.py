@@ -34,7 +34,7 @@ def ticket_command(
         raise Refused(
             f"{name} takes pages and no tickets.",
             code="wrong_kind",
-            advice="Name a destination of another kind; `afterword destination list` shows them.",
+            advice="Name a destination of another kind.",
         )
     given: dict[str, Any] = {"command": TICKETS[kind], "issue_id": issue_id, "destination": name, "config": config}
     if kind in WITH_PROJECT:

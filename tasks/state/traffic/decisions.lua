@@ -122,12 +122,18 @@ local function room(destination, gate, running, flying)
   return free
 end
 
--- who holds the threads of all live workers, and what is kept free for those that hold less than their share
+-- who holds the threads of all live workers, and what is kept free for those that are ready and hold less than their share
 local function threads(sent)
   local capacity = number(redis.call('GET', key('capacity')), 0)
-  local names = redis.call('SMEMBERS', key('destinations'))
   local all = {free = capacity > 0 and capacity or 1000000, reserved = 0, lanes = {}}
-  local share = math.max(1, math.floor(all.free / math.max(#names, 1)))
+  local found, ready = {}, 0
+  for _, name in ipairs(redis.call('SMEMBERS', key('destinations'))) do
+    local facts = redis.call('HMGET', key('destination', name), 'state', 'concurrency')
+    local state = facts[1] or 'ready'
+    if state == 'ready' then ready = ready + 1 end
+    found[#found + 1] = {name = name, concurrency = number(facts[2], 8), state = state}
+  end
+  local share = math.max(1, math.floor(all.free / math.max(ready, 1)))
   function all.lane(name, concurrency, state)
     local used = redis.call('ZCARD', key('running', name))
     if sent then used = used + redis.call('ZCOUNT', key('sent', name), '(' .. int(now), '+inf') end
@@ -137,10 +143,7 @@ local function threads(sent)
     all.lanes[name] = lane
     return lane
   end
-  for _, name in ipairs(names) do
-    local facts = redis.call('HMGET', key('destination', name), 'state', 'concurrency')
-    all.lane(name, number(facts[2], 8), facts[1] or 'ready')
-  end
+  for _, one in ipairs(found) do all.lane(one.name, one.concurrency, one.state) end
   return all
 end
 
