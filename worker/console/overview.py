@@ -9,7 +9,7 @@ from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
 from tasks.state.workers import workers as all_workers
 from worker.console.history import STEPS_MS, Figures, points, polyline
-from worker.console.rendering import query
+from worker.console.rendering import count, query
 from worker.console.visit import Route, Visit
 
 WIDTH, HEIGHT = 120, 28  # of a destination's line, in pixels
@@ -87,17 +87,18 @@ async def _needs(visit: Visit, rows: list[Row]) -> list[Need]:
         needs.append(Need(kind="bad", words="No worker is running: nothing is delivered.", address="/workers"))
     for row in rows:
         place, standing = f"/settings/destinations#{row.record.name}", row.health.standing
+        waiting = "1 job waits" if row.health.waiting == 1 else f"{count(row.health.waiting)} jobs wait"
         if row.health.state == "suspended":
-            words = f"{row.record.name} is suspended; {row.health.waiting} jobs wait."
+            words = f"{row.record.name} is suspended; {waiting}."
             needs.append(Need(kind="bad", words=words, address=place, more=row.health.reason or ""))
         elif standing.name == "failing":
             at = f" at step {standing.step}" if standing.step else ""
-            words = f"{row.record.name} is failing{at}; {row.health.waiting} jobs wait."
+            words = f"{row.record.name} is failing{at}; {waiting}."
             needs.append(Need(kind="bad", words=words, address=place, more=standing.reason))
         elif not row.record.has_credential:
             needs.append(Need(kind="warn", words=f"{row.record.name} has no credential.", address=place))
         elif row.health.state == "paused":
-            words = f"{row.record.name} is paused; {row.health.waiting} jobs wait."
+            words = f"{row.record.name} is paused; {waiting}."
             needs.append(Need(kind="warn", words=words, address=place, more=row.health.reason or ""))
     for state, said in ((JobState.HELD, "held for a decision"), (JobState.DEAD, "dead")):
         for cause in (await services.ledger.overview.causes(state))[:5]:
