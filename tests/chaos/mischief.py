@@ -19,6 +19,7 @@ from tests.chaos.load import FORBIDDEN, Accepted, Producers, Subject
 from tests.chaos.redis_trouble import OUTAGES, Copy, takes_no_writes
 from tests.chaos.stage import KINDS, Stage
 from tests.chaos.wire import HARMS, STRANGERS
+from worker.attempts import cancel_all
 from worker.connections import open_redis
 
 FAULTS: tuple[dict[str, object], ...] = (
@@ -58,6 +59,7 @@ KNOWN = {
 # Until the ledger notices by itself that it went back, a restore doubles what it forgot.
 NOT_YET = frozenset() if find_spec("tasks.state.look_first") else frozenset({"restore"})
 DENIED = {"confluence": "ENG", "azure_devops": "Payments"}  # ServiceNow's rules are of tables: there it is one record
+PATIENCE_S = 10.0
 AWAY_S = (0.2, 1.0, 5.0)  # the longest is more than a producer's client bridges by itself
 QUEUES = ("celery", *KINDS)
 _DOUBLE = "local m = redis.call('LINDEX', KEYS[1], ARGV[1]); return m and redis.call('LPUSH', KEYS[1], m) or 0"
@@ -154,13 +156,16 @@ class Mischief:
             "clocks": (pace.clocks_s if stage.has_clocks else None, self._set_a_clock),
             "messages": (pace.messages_s if stage.broker_is_redis else None, self._double_messages),
         }
+        tasks = {
+            asyncio.create_task(self._now_and_then(name, pause_s, act))
+            for name, (pause_s, act) in acts.items()
+            if name not in self._without and pause_s is not None
+        } | {asyncio.create_task(self._supervise())}
         try:
-            async with asyncio.TaskGroup() as group:
-                for name, (pause_s, act) in acts.items():
-                    if name not in self._without and pause_s is not None:
-                        group.create_task(self._now_and_then(name, pause_s, act))
-                group.create_task(self._supervise())
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ended.pop().result()
         finally:
+            await cancel_all(tasks, PATIENCE_S)  # a task group cancels once, which redis-py may lose
             for name in list(self.stage.stopped):
                 self.stage.resume(name)
             for wire in self.stage.wires.values():
