@@ -155,9 +155,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self):
-        for job_id in self.do(self.ledger.lapsed()):
-            self.do(self.ledger.take_over(job_id))
+        self.do(self._take_over())
         self.do(self.upkeep.close_orphans())
+
+    async def _take_over(self) -> None:
+        """What a sweeper does that heard workers all along, however long this machine paused between two steps."""
+        await self.redis.delete(f"{self.prefix}:beats")
+        for job_id in await self.ledger.lapsed():
+            await self.ledger.take_over(job_id)
 
     @rule()
     def dispatch(self):
@@ -295,8 +300,7 @@ class LedgerMachine(RuleBasedStateMachine):
         try:
             for worker in WORKERS:
                 await self.ledger.heartbeat(worker, 0, 8)
-            for job_id in await self.ledger.lapsed():
-                await self.ledger.take_over(job_id)
+            await self._take_over()
             assert await self.ledger.lapsed() == []
             await self.upkeep.close_orphans()
             assert await self.redis.exists(f"{self.prefix}:intents", f"{self.prefix}:intents:of") == 0
