@@ -78,13 +78,14 @@ def _answer(request: urllib.request.Request) -> Any:
 
 async def judge_beside(beside: Beside, attempts: Counter[str]) -> list[str]:
     """What is wrong between the versions: one that did no attempt, or a trail that the other doesn't verify."""
-    idle = [f"no attempt was made by {version}" for version in ("worker", "beside") if not attempts[version]]
+    made = {"this version": attempts["worker"] + attempts["prefork"], "the other version": attempts["beside"]}
+    idle = [f"no attempt was made by {version}" for version, count in made.items() if not count]
     said = await asyncio.to_thread(beside.verified)
     return [*idle, *([f"the other version's `audit verify` says: {said}"] if said else [])]
 
 
 async def attempts_by_version(stage: Stage, services: Services) -> Counter[str]:
-    """How many attempts were begun by workers of ours (`worker`) and of the other version (`beside`), after the trail."""
+    """How many attempts were begun by workers of ours (`worker`, `prefork`) and of the other version (`beside`), after the trail."""
     found: Counter[str] = Counter()
     position = "-"
     while entries := await services.audit.after(position, 1000):
