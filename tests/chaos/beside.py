@@ -42,7 +42,8 @@ class Door:
         place, given = ("documents", document) if document else ("issues", issue)
         assert given
         shown = _json(given)
-        body = _json(command(submission.subject))
+        asked = command(submission.subject)
+        body = {"command": asked.command, **_json(asked)}
         if submission.put_apart:
             await self._ask("PUT", f"/v1/{place}/{shown['id']}", shown)
         else:
@@ -67,8 +68,8 @@ class Door:
 
 
 def _json(model: BaseModel) -> dict[str, Any]:
-    """What a producer would write: the fields that were given."""
-    return {name: value for name, value in model.model_dump(mode="json").items() if value not in (None, [], {})}
+    """What a producer of either version would write: nothing that a default says."""
+    return model.model_dump(mode="json", exclude_defaults=True)
 
 
 def _answer(request: urllib.request.Request) -> Any:
