@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     checkpoint_every_s: float = Field(
         default=300.0, gt=0, description="time between two checkpoints that are kept there, while there are new entries"
     )
-    api_rate_per_minute: int = Field(default=3000, ge=1, description="requests that one API key may make in a minute")
+    api_rate_per_minute: int = Field(default=30_000, ge=1, description="requests that one API key may make in a minute")
     api_longest_wait_s: int = Field(
         default=60,
         ge=0,

@@ -132,9 +132,11 @@ async def submit(
     family = subject_of(command, destination, content)
     subject = own_subject(command, family, job_id)
     contents = services.contents.sealed(document, issue)
-    bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
-    parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
-    request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
+    request = b""
+    if idempotency_key is not None:
+        bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
+        parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+        request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -145,7 +147,7 @@ async def submit(
             actor=actor,
             job_id=job_id,
             idempotency_key=idempotency_key,
-            fingerprint=services.vault.digest("idempotency", request),
+            fingerprint=services.vault.digest("idempotency", request) if request else "",
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
             contents=contents,
             issue=cross_links.issue_of(command, content),

@@ -102,6 +102,17 @@ async def test_requests_that_lack_the_scope_count_against_the_rate(services, api
     assert [answer.status for answer in answers] == [403, 429, 429]
 
 
+async def test_who_guesses_at_a_key_uses_up_nobodys_rate(services, api):
+    quick = services.settings.model_copy(update={"api_rate_per_minute": 2})
+    object.__setattr__(services, "settings", quick)
+    reader = await api.with_scopes("read")
+    guess = reader.key[:-1] + ("A" if reader.key[-1] != "A" else "B")
+    assert (await reader.get("/v1/jobs")).status == 200
+    assert [(await api.with_key(guess).get("/v1/jobs")).status for _ in range(4)] == [401] * 4
+    assert (await reader.get("/v1/jobs")).status == 200
+    assert (await reader.get("/v1/jobs")).status == 429
+
+
 async def test_the_last_use_is_noted(api, services):
     await api.get("/v1/jobs")
     key = await services.access.get(api.key.partition(".")[0])

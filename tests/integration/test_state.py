@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from tasks.errors import Fenced, Refused, StateUnavailable
-from tasks.model import Document, Job, JobState, Receipt, parse_command
+from tasks.model import Document, Issue, Job, JobState, Receipt, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Claimed, NotClaimed, Settlement
 from tests.conftest import until
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH
+from worker.runtime import open_services
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -44,6 +45,38 @@ async def test_a_newer_job_supersedes_one_that_waits(services):
     old, new = await submit(services), await submit(services)
     assert (await services.ledger.require(old.id)).superseded_by == new.id
     assert (await services.ledger.require(old.id)).state is JobState.SUPERSEDED
+
+
+async def test_jobs_for_one_subject_that_are_submitted_at_once_leave_one_that_waits(services):
+    """Each is superseded by the next, the audit says so of each, and a job of another subject is none of them."""
+    one_more = {"command": "create_servicenow_incident", "issue_id": "inc-9"}
+    issue = Issue(id="inc-9", title="Another")
+    submitted = await asyncio.gather(*(submit(services) for _ in range(6)), submit(services, one_more, issue=issue))
+    jobs = [await services.ledger.require(job.id) for job in submitted]
+    assert [job.state for job in jobs].count(JobState.QUEUED) == 2
+    assert jobs[-1].state is JobState.QUEUED
+    entries = [entry for entry in await services.audit.tail(50) if entry.event == "job.submitted"]
+    told = {entry.data["supersedes"]: entry.data["job"] for entry in entries if "supersedes" in entry.data}
+    assert told == {job.id: job.superseded_by for job in jobs if job.superseded_by}
+    assert len(told) == 5
+
+
+async def test_a_submission_returns_the_job_as_the_ledger_holds_it(services):
+    job = await submit(services, traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert job == await services.ledger.require(job.id)
+
+
+async def test_a_destination_that_another_process_stored_or_removed_is_seen_at_once(services, settings):
+    names = [record.name for record in await services.destinations.list()]
+    async with open_services(settings) as another:
+        settings_of_it = (await another.destinations.require("confluence")).settings
+        await another.destinations.set("zz-second", settings_of_it, "fake-secret", "test")
+        seen = await asyncio.gather(*(services.destinations.list() for _ in range(8)))
+        assert [[record.name for record in records] for records in seen] == [[*names, "zz-second"]] * 8
+        with pytest.raises(Refused, match="zz-second"):
+            await submit(services, PUBLISH | {"destination": None})
+        await another.destinations.remove("zz-second", "test")
+    assert [record.name for record in await services.destinations.list()] == names
 
 
 async def test_an_older_job_never_overwrites_a_newer_one(services):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from tasks.state.access.keys import ApiKey, Scope
+from tasks.state.access.keys import Admission, ApiKey, Scope
 from worker.api.bodies import read_json
 from worker.api.openapi import document_of
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
@@ -123,9 +123,8 @@ def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse
 
 async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, ...]) -> ApiKey:
     """The caller's key; raises 401, 429, or 403 naming the scope. What is refused for its scope counts as well."""
-    key = await identify(services, request)
+    key, admission = await identify(services, request)
     request[KEY] = key
-    admission = await services.access.admit(key, services.settings.api_rate_per_minute)
     if admission.retry_after_s:
         raise ProblemError(
             429,
@@ -146,10 +145,11 @@ async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, 
     return key
 
 
-async def identify(services: Services, request: web.Request) -> ApiKey:
-    """The key in the Authorization header; raises 401, the same for every reason."""
+async def identify(services: Services, request: web.Request) -> tuple[ApiKey, Admission]:
+    """The key in the Authorization header, and this request counted against its rate; raises 401, the same for every reason."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    key = await services.access.authenticate(text.strip()) if scheme.lower() == "bearer" else None
+    given = text.strip() if scheme.lower() == "bearer" else ""
+    key, admission = await services.access.enter(given, services.settings.api_rate_per_minute)
     if key is None:
         missing = "Authorization" not in request.headers
         raise ProblemError(
@@ -159,7 +159,7 @@ async def identify(services: Services, request: web.Request) -> ApiKey:
             "Send `Authorization: Bearer KEY`; `afterword apikey new` makes one.",
             headers={"WWW-Authenticate": "Bearer" if missing else 'Bearer error="invalid_token"'},
         )
-    return key
+    return key, admission
 
 
 def _path(request: web.Request, route: Route) -> BaseModel | None:

@@ -57,6 +57,7 @@ class Ledger(Reading):
     def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
         super().__init__(redis, journal)
         self._crash_limit = crash_limit
+        self._superseding = False
         self.unsigned_until_ms = 0  # until when jobs of the version before come without a signature
 
     async def submit(self, submission: Submission) -> Job:
@@ -70,28 +71,38 @@ class Ledger(Reading):
             raise Refused(
                 f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
             )
-        reply = await self._submit(job_id, submission)
+        # Few subjects have a job that waits. So it is asked for only after one had: a refusal costs no more than asking, but
+        # whatever waits behind it has to be signed again.
+        waiting = await self._waiting(submission.subject) if self._superseding and not submission.follows else ""
+        reply = await self._submit(job_id, submission, waiting)
         if submission.follows and reply.reason in ("moved", "busy"):
             raise Fenced("The subject has work of its own.", code="busy")
         while reply.reason == "moved":
-            reply = await self._submit(job_id, submission)
+            waiting = reply.detail
+            reply = await self._submit(job_id, submission, waiting)
+        self._superseding = bool(waiting)
         if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
             raise Refused(
                 f"This Idempotency-Key already made job {reply.detail}, from another request.",
                 code="idempotency_conflict",
                 advice="Use a new key for a new request.",
             )
+        if reply.ok and reply.data:
+            flat = reply.data[0]
+            return job_of(dict(zip(flat[::2], flat[1::2], strict=True)))
         return await self.require(reply.detail or reply.reason or job_id)
 
     async def _fingerprint(self, submission: Submission) -> str:
         stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
         return text(stored or b"")
 
-    async def _submit(self, job_id: str, submission: Submission) -> Reply:
+    async def _waiting(self, subject: str) -> str:
+        """The job that waits for that subject; empty where none does."""
+        return text(await self._redis.hget(self._key("subject", subject), "waiting") or b"")
+
+    async def _submit(self, job_id: str, submission: Submission, waiting: str) -> Reply:
+        """Store it in place of the job that waits for its subject, if that is the one."""
         command, subject = submission.command, submission.subject
-        waiting = None
-        if not submission.follows:
-            waiting = await self._redis.hget(self._key("subject", subject), "waiting")
         fields = {
             **command_fields(command, self._journal.vault, job_id),
             "destination": submission.destination,
@@ -117,7 +128,7 @@ class Ledger(Reading):
             "fields": [part for pair in given.items() for part in pair],
             "idle": submission.follows is not None or None,
             "subject": subject,
-            "waiting": text(waiting) if waiting else "",
+            "waiting": waiting,
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
             "contents": dict(submission.contents or {}) or None,
@@ -138,7 +149,7 @@ class Ledger(Reading):
             subject=subject,
             **{kind: identifier},
             actor=submission.actor,
-            supersedes=args["waiting"] or None,
+            supersedes=waiting or None,
         )
 
     async def claim(

@@ -54,4 +54,4 @@ redis.call('SADD', key('known'), get(id, 'destination'))
 note(id, 'job.submitted', {actor = args.actor})
 audit()
 wake()
-return {'ok'}
+return {'ok', '', '', redis.call('HGETALL', job_key(id))}
