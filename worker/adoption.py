@@ -2,23 +2,114 @@
 
 A producer can't be refused any more when its message arrives, and one id has one result, which tells of the first message's
 job. A second one with other content is therefore set aside, logged, counted, and shown in the job's timeline and the audit.
+
+Messages are adopted on the worker's loop, those that wait together, and acknowledged once the ledger has their jobs: no
+thread, no task and no exception of Celery's is needed for that. Only a message that can't be adopted becomes a call of its
+task, which says why in Celery's own way.
 """
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from celery.worker.state import task_accepted, task_ready
+
 from tasks.errors import KeyTrouble, Permanent, Refused
-from tasks.model import TERMINAL, Command, Job, parse_command
+from tasks.model import TERMINAL, Command, CommandName, Job, parse_command
 from tasks.state.audit.entries import Event
-from worker.runtime import Services
+from tasks.tracing import checked_traceparent
+from worker.runtime import Loop, Services
 
 log = logging.getLogger(__name__)
 
 WORDS = "it has the id of another message and says something else"
+# What of a message the teller needs when its job has ended.
+ORIGIN = (
+    "callbacks",
+    "errbacks",
+    "chain",
+    "chord",
+    "group",
+    "group_index",
+    "root_id",
+    "parent_id",
+    "reply_to",
+    "correlation_id",
+    "ignore_result",
+    "stamps",
+    "stamped_headers",
+)
+WAKES = "afterword_wakes"  # the header of an earlier version's message about a job that the ledger knows
+COMMANDS = frozenset(CommandName)
+
+
+class Reception:
+    """Takes the messages that Celery's consumer hands on, in place of its pool. `loop` gives the worker's loop."""
+
+    def __init__(self, consumer: Any, loop: Callable[[], Loop]) -> None:
+        self._call_soon = consumer.call_soon
+        self._to_pool: Callable[[Any], None] = consumer.on_task_request
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._waiting: list[Any] = []
+        self._adopting = False
+
+    def take(self, request: Any) -> None:
+        """Adopt the request soon if it asks for a job; everything else runs in the pool. Called by the consumer's thread."""
+        if request.type not in COMMANDS:
+            self._to_pool(request)
+            return
+        if request.revoked():  # while it waited for its moment; Celery has told and acknowledged it
+            return
+        task_accepted(request)
+        with self._lock:
+            self._waiting.append(request)
+            begins, self._adopting = not self._adopting, True
+        if begins:
+            self._loop().spawn(self._adopt_all())
+
+    async def _adopt_all(self) -> None:
+        """Adopt what waits until nothing does. What is cut short isn't acknowledged: its message comes again."""
+        while requests := self._next():
+            await asyncio.gather(*map(self._adopt, requests))
+
+    def _next(self) -> list[Any]:
+        with self._lock:
+            requests, self._waiting = self._waiting, []
+            self._adopting = bool(requests)
+        return requests
+
+    async def _adopt(self, request: Any) -> None:
+        try:
+            call = inspect.signature(request.task.run).bind(*request.args, **request.kwargs)
+            given = {"command": CommandName(request.type), **arguments_of(**call.arguments)}
+            await adopt(self._loop().services, str(request.id), given, **ties_of(request._context))  # noqa: SLF001 - Celery has no public way
+        except Exception as trouble:  # its task meets the same, and tells its producer
+            log.debug("message %s: %s", request.id, type(trouble).__name__)
+            self._call_soon(self._to_pool, request)
+            return
+        task_ready(request)
+        request.acknowledge()
+
+
+def arguments_of(**given: Any) -> dict[str, Any]:
+    """The arguments that a message really gave."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def ties_of(context: Any) -> dict[str, Any]:
+    """What a message says besides its arguments, as `adopt` takes it; `context` is Celery's of its request."""
+    return {
+        "wakes": getattr(context, WAKES, None) == context.id,
+        "origin": {name: value for name in ORIGIN if (value := getattr(context, name, None))},
+        "traceparent": checked_traceparent(getattr(context, "traceparent", None)),
+    }
 
 
 async def adopt(

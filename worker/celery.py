@@ -30,9 +30,8 @@ from tasks import progress
 from tasks.destinations import KINDS
 from tasks.errors import AfterwordError, Refused, StateUnavailable
 from tasks.model import CommandName
-from tasks.tracing import checked_traceparent
 from worker import control
-from worker.adoption import adopt
+from worker.adoption import Reception, adopt, arguments_of, ties_of
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
@@ -47,23 +46,6 @@ from worker.runtime import Loop
 
 log = logging.getLogger(__name__)
 
-# What of a message the teller needs when its job has ended.
-ORIGIN = (
-    "callbacks",
-    "errbacks",
-    "chain",
-    "chord",
-    "group",
-    "group_index",
-    "root_id",
-    "parent_id",
-    "reply_to",
-    "correlation_id",
-    "ignore_result",
-    "stamps",
-    "stamped_headers",
-)
-WAKES = "afterword_wakes"  # the header of an earlier version's message about a job that the ledger knows
 TESTS_SHARE = 2  # of the threads that handle messages, every second one may test a connection
 REQUEUE_PAUSE_S = 1.0  # a broker that is well while Redis is away must not spin
 
@@ -107,6 +89,10 @@ class Afterword(Celery):
             self.loop = loop
         return self.loop
 
+    def reception(self, consumer: Any) -> Reception:
+        """What takes the messages of that consumer of Celery's."""
+        return Reception(consumer, self.running_loop)
+
     def prepare(self) -> None:
         """Set up logging and open the loop, before the first message is taken; raises what opening it raises.
 
@@ -136,18 +122,15 @@ app = Afterword("afterword", loader=Loader, task_cls=Delivery, set_as_current=Fa
 def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> None:
     """Put the job of a message into the ledger, which tells of everything that becomes of it; its id is the task's id.
 
+    Messages come here only where `Reception` couldn't adopt them: so that Celery tells their producers why.
+
     Raises `Ignore` once it is there, so that the message is acknowledged and no result is stored yet; a typed error where
     the message asks for what can't be, or `Reject` where the ledger can't be reached.
     """
     request = task.request
     try:
         loop = app.running_loop()
-        given = {"command": command, **arguments}
-        known = checked_traceparent(getattr(request, "traceparent", None))
-        wakes = getattr(request, WAKES, None) == request.id
-        loop.run(
-            adopt(loop.services, str(request.id), given, wakes=wakes, origin=origin_of(request), traceparent=known)
-        )
+        loop.run(adopt(loop.services, str(request.id), {"command": command, **arguments}, **ties_of(request)))
     except (StateUnavailable, RedisError, OSError) as trouble:
         log.error("job %s: %s", request.id, trouble)
         time.sleep(REQUEUE_PAUSE_S)
@@ -159,16 +142,6 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> N
         log.error("job %s: %s", request.id, refused)
         raise
     raise Ignore("the ledger has it")
-
-
-def origin_of(request: Any) -> dict[str, Any]:
-    """What hangs on a message, and where its result goes."""
-    return {name: value for name in ORIGIN if (value := getattr(request, name, None))}
-
-
-def arguments_of(**given: Any) -> dict[str, Any]:
-    """The arguments that a message really gave."""
-    return {name: value for name, value in given.items() if value is not None}
 
 
 @app.task(bind=True, name="publish_to_confluence")

@@ -36,11 +36,11 @@ def test_a_message_that_was_not_adopted_yet_goes_back_to_the_queue_when_its_work
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
-    running = []
+    running = Future()
 
     def run(work):
-        running.append(asyncio.run_coroutine_threadsafe(work, loop))
-        return running[-1].result(60)
+        running.set_result(asyncio.run_coroutine_threadsafe(work, loop))
+        return running.result().result(60)
 
     services = SimpleNamespace(ledger=ledger)
     monkeypatch.setattr(app, "running_loop", lambda: SimpleNamespace(run=run, services=services))
@@ -49,7 +49,7 @@ def test_a_message_that_was_not_adopted_yet_goes_back_to_the_queue_when_its_work
             deliver, SimpleNamespace(request=SimpleNamespace(id="job-1")), CommandName.INCIDENT, {"issue_id": "inc-1"}
         )
         until_asked(ledger, delivery)
-        running[-1].cancel()  # as the loop does when it ends
+        running.result(60).cancel()  # as the loop does when it ends
         with pytest.raises(Reject) as rejected:
             delivery.result()
     assert rejected.value.requeue

@@ -85,6 +85,7 @@ class GuardedConsumer(Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         bound_compression()
         super().__init__(*args, **options)
+        self.on_task_request = self.app.reception(self).take
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         """A Redis that answers and takes no writes, such as a full one, is asked again after a pause."""

@@ -6,7 +6,7 @@ from celery.concurrency.thread import TaskPool
 
 
 class ThreadPool(TaskPool):
-    """Threads for messages: each adopts a job, or tests a connection. Attempts run on the worker's loop, not here."""
+    """Threads for connection tests. Adoptions and attempts run on the worker's loop, not here."""
 
     def grow(self, n: int = 1) -> None:
         """Let `n` more messages be handled at once."""

@@ -14,7 +14,8 @@ from worker.connections import backend_settings, broker_options, celery_address,
 
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops", "jira")
 VISIBILITY_TIMEOUT_S = 300
-MESSAGE_THREADS = 8  # a message is handled in milliseconds: its job goes into the ledger, or a connection is tested
+MESSAGE_THREADS = 8  # for connection tests, and for messages that can't be adopted
+PREFETCH = 4  # times the threads: messages that wait together are adopted together
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "worker_send_task_events": True,
         "worker_pool": "prefork" if asked_for_prefork(sys.argv) else "worker.broker.pool:ThreadPool",
         "worker_concurrency": MESSAGE_THREADS,
-        "worker_prefetch_multiplier": 1,
+        "worker_prefetch_multiplier": PREFETCH,
         "worker_hijack_root_logger": False,
         "worker_consumer": "worker.broker.guard:GuardedConsumer",
         "worker_cancel_long_running_tasks_on_connection_loss": False,
