@@ -61,6 +61,11 @@ class Asking:
         return bound_to(self.settings, self.secret)
 
     @property
+    def proxy_password(self) -> str:
+        """The password at the destination's proxy."""
+        return self.services.directory.proxy_password(self.record)
+
+    @property
     def parts(self) -> dict[str, str]:
         """The parts of the secret."""
         return opened(self.settings.auth, self.secret)
@@ -79,7 +84,7 @@ class Asking:
         """One request to the authorization server. It counts as a write: it may use up what it was made with."""
         address = urlsplit(self.settings.endpoints.token_url)
         server = self._server(self.settings.beside(f"{address.scheme}://{address.netloc}"), answers.verdict)
-        fixed = Fixed(secrets=(*what.secrets, *self.secrets(held)))
+        fixed = Fixed(secrets=(*what.secrets, *self.secrets(held)), proxy_password=self.proxy_password)
         body = what.form.encode()
         request = Request("POST", address.path or "/", "POST token", headers=FORM, body=body, writes=True)
         async with self.services.open_http(server, fixed, self._recorder()) as http:
@@ -90,14 +95,14 @@ class Asking:
         if known := getattr(self.settings, "cloud_id", None):
             return str(known)
         destination = destination_for(self.settings)
-        async with self.services.open_http(destination, Fixed(), self._recorder()) as http:
+        async with self.services.open_http(destination, Fixed(proxy_password=self.proxy_password), self._recorder()) as http:
             response = await http.send(Request("GET", "/_edge/tenant_info", "GET tenant_info"))
         return response.parsed(_cloud_id)
 
     async def probe(self, origin: Origin, headers: Mapping[str, str]) -> None:
         """Ask for something small there with the credential; raises what the answer means."""
         server = self._server(origin, destination_for(self.settings).judge)
-        fixed = Fixed(headers, self.secrets(Held()))
+        fixed = Fixed(headers, self.secrets(Held()), proxy_password=self.proxy_password)
         async with self.services.open_http(server, fixed, self._recorder()) as http:
             await http.send(Request("GET", "/wiki/api/v2/spaces", "GET /spaces", params={"limit": "1"}))
 

@@ -29,7 +29,7 @@ async def authorize(services: Services, record: DestinationRecord) -> Authorizat
         return token
     headers = destination_for(record.settings).authorization(secret)
     if record.settings.gateway is None:
-        return Fixed(headers)
+        return Fixed(headers, proxy_password=services.directory.proxy_password(record))
     way = SiteOrGateway(Asking(services, record, secret), headers)
     await way.look()
     return way

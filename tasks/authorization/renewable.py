@@ -46,6 +46,11 @@ class RenewableToken:
         return self.asking.secrets(self.held)
 
     @property
+    def proxy_password(self) -> str:
+        """The password at the destination's proxy."""
+        return self.asking.proxy_password
+
+    @property
     def origin(self) -> Origin | None:
         """The gateway's, where the vendor has one."""
         return self.asking.gateway(self.held)

@@ -30,6 +30,11 @@ class SiteOrGateway:
         return ()
 
     @property
+    def proxy_password(self) -> str:
+        """The password at the destination's proxy."""
+        return self.asking.proxy_password
+
+    @property
     def origin(self) -> Origin | None:
         """The gateway's, where that is the way."""
         return self.asking.gateway(self.held)

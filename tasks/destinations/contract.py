@@ -15,11 +15,12 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from tasks.credentials.kinds import AnyAuth, Endpoints, Renewable
 from tasks.errors import DestinationTrouble, Permanent, Unsettled
-from tasks.http.exchange import Http
+from tasks.http.exchange import Http, Request
 from tasks.http.origin import Origin, checked_url
 from tasks.http.verdict import Answer, Verdict
 from tasks.markup.compare import Change
 from tasks.model import Command, ConnectionStep, Document, Frozen, Issue, Link, Receipt
+from tasks.model.remote import Observed
 
 File = Annotated[str, StringConstraints(min_length=2, max_length=1000, pattern=r"^/[^\x00-\x1f]+$")]  # on each worker
 Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
@@ -33,7 +34,8 @@ class DestinationSettings(Frozen):
     the pause before a suspended destination is tested again. `auth` says how it logs in; without it the secret is taken as
     this kind of destination takes it by default. `credential_expires` is the day on which it ends, where that is known.
 
-    `proxy_url` is a proxy that all requests go through, `connect_to` a host to connect to instead of the address's own. `ca_file`
+    `proxy_url` is a proxy that all requests go through, `proxy_username` our name there, whose password is sealed with the
+    record. `connect_to` is a host to connect to instead of the address's own. `ca_file`
     adds certificate authorities, `client_cert_file` and `client_key_file` are shown to a server that asks: PEM files, by
     absolute paths on the machines of workers and API.
     """
@@ -54,6 +56,7 @@ class DestinationSettings(Frozen):
     auth: AnyAuth | None = Field(default=None, discriminator="type")
     credential_expires: date | None = None
     proxy_url: str | None = None
+    proxy_username: Account | None = None
     connect_to: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.:-]{1,253}$")
     ca_file: File | None = None
     client_cert_file: File | None = None
@@ -68,6 +71,8 @@ class DestinationSettings(Frozen):
     def _one_way(self) -> Self:
         if self.proxy_url and self.connect_to:
             raise ValueError("`proxy_url` and `connect_to` exclude each other: behind a proxy, the proxy connects")
+        if self.proxy_username and not self.proxy_url:
+            raise ValueError("`proxy_username` belongs to a `proxy_url`, which is missing")
         if self.client_key_file and not self.client_cert_file:
             raise ValueError("`client_key_file` belongs to a `client_cert_file`, which is missing")
         return self
@@ -105,6 +110,7 @@ class DestinationSettings(Frozen):
             allow_http=self.allow_http and same_host,
             allow_private=self.allow_private,
             proxy_url=self.proxy_url,
+            proxy_username=self.proxy_username,
             connect_to=self.connect_to if same_host else None,
             ca_file=self.ca_file,
             client_cert_file=self.client_cert_file if same_host else None,
@@ -130,7 +136,7 @@ class DestinationSettings(Frozen):
 
     @property
     def gateway(self) -> str | None:
-        """The vendor's gateway, where tokens work that the site refuses; None where there is none."""
+        """Where the vendor's gateway has the sites of this kind, for tokens that the site refuses; None where there is none."""
         return None
 
     @property
@@ -237,6 +243,11 @@ class Destination(ABC, Generic[SettingsT]):
         """What answers where `reach` passes, as people call it."""
 
     @property
+    def probe(self) -> Request:
+        """A small question that no anonymous visitor gets an answer to: whether a credential works at the vendor's gateway."""
+        raise TypeError(type(self).__name__)
+
+    @property
     def signs_in_by_page(self) -> bool:
         """Whether a refused credential is answered with a sign-in page."""
         return False
@@ -272,6 +283,10 @@ class Destination(ABC, Generic[SettingsT]):
     @abstractmethod
     async def link(self, work: Work, http: Http) -> Receipt:
         """Bring the links of the delivered object up to date, and leave all else on it alone."""
+
+    async def observe(self, tickets: Mapping[str, Receipt], http: Http) -> Mapping[str, Observed]:
+        """Delivered tickets as they read now, by subject, in as few requests as can be; those not to be seen are missing."""
+        return {}
 
     async def preview(self, work: Work, prepared: Prepared[Any], http: Http) -> Preview:
         """What `deliver` would change now, found out by reading only; raises `Permanent` where it can't be told."""

@@ -26,6 +26,11 @@ class Authorization(Protocol):
         ...
 
     @property
+    def proxy_password(self) -> str:
+        """The password at the destination's proxy; empty where it has none."""
+        ...
+
+    @property
     def origin(self) -> Origin | None:
         """Where it works; None for the destination's own address."""
         ...
@@ -42,6 +47,7 @@ class Fixed:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     origin: Origin | None = None
+    proxy_password: str = field(default="", repr=False)
 
     async def renew(self, _: AttemptFailed) -> bool:
         """It can't be."""

@@ -331,7 +331,10 @@ class Http:
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         own = self._authorization.headers
         headers |= {**request.headers, **own}
-        credential = credential_of(own, self._authorization.secrets)
+        login = self._proxy_login(at)
+        if at.base_url.startswith("http:"):  # the proxy reads the request itself; otherwise it reads CONNECT only
+            headers |= login
+        credential = credential_of({**own, **login}, self._authorization.secrets)
         if at.proxy_url and await refuse_inside(urlsplit(at.base_url).hostname or "", at.allow_private):
             raise not_permitted(at.netloc)
         try:
@@ -345,17 +348,18 @@ class Http:
                     headers=headers,
                     allow_redirects=False,
                     proxy=at.proxy_url,
+                    proxy_headers=login or None,
                 ) as answer,
             ):
                 if at.proxy_url and answer.status == PROXY_WANTS_LOGIN:
-                    raise proxy_wants_login(at.proxy_url)
+                    raise proxy_wants_login(at.proxy_url, at.proxy_username)
                 body = await self._read(answer)
                 source = f"{at.netloc} ({request.operation})"
                 return Response(answer.status, answer.headers, body, request.writes, credential, self._content, source)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
         except aiohttp.ClientHttpProxyError as error:
-            raise proxy_refused(at.proxy_url or "", error.status) from None
+            raise proxy_refused(at.proxy_url or "", error.status, at.proxy_username) from None
         except aiohttp.ConnectionTimeoutError:
             raise unreachable(at.netloc) from None
         except aiohttp.ClientOSError as error:
@@ -366,6 +370,12 @@ class Http:
             certain = not (request.writes and sending.started)
             late, unshown = isinstance(error, TimeoutError), bool(sending.tls) and not at.client_cert_file
             raise broken(at.netloc, certain=certain, late=late, unshown=unshown) from None
+
+    def _proxy_login(self, at: Origin) -> dict[str, str]:
+        """The header that says who we are at the proxy; none where nobody asks."""
+        if not at.proxy_url or not at.proxy_username:
+            return {}
+        return {"Proxy-Authorization": aiohttp.encode_basic_auth(at.proxy_username, self._authorization.proxy_password)}
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate")

@@ -28,6 +28,7 @@ class Origin(Frozen):
     allow_http: bool = False
     allow_private: tuple[str, ...] = ()
     proxy_url: str | None = None
+    proxy_username: str | None = None
     connect_to: str | None = None
     ca_file: str | None = None
     client_cert_file: str | None = None

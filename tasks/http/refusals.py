@@ -94,21 +94,27 @@ def unreachable(host: str) -> Transient:
     return Transient(f"{host} can't be reached.", code="no_connection", advice="Check address and network.")
 
 
-def proxy_wants_login(proxy: str) -> DestinationTrouble:
-    """The error of a proxy that asks who we are."""
+def proxy_wants_login(proxy: str, username: str | None) -> DestinationTrouble:
+    """The error of a proxy that asks who we are, or refuses what we said."""
+    if username:
+        words, code = f"The proxy {proxy} refuses the login of {username} (407).", "proxy_login_refused"
+        advice = "Check `proxy_username`, and store the password again (`--proxy-secret-file`)."
+    else:
+        words, code = f"The proxy {proxy} asks for a login (407).", "proxy_wants_login"
+        advice = "Set `proxy_username` and its password, or let the proxy permit this machine without them."
     return DestinationTrouble(
-        f"The proxy {proxy} asks for a login (407).",
-        code="proxy_wants_login",
-        advice="Let it permit this machine without one, or set another `proxy_url`.",
+        words,
+        code=code,
+        advice=advice,
         status=407,
         answered=True,
     )
 
 
-def proxy_refused(proxy: str, status: int) -> AttemptFailed:
+def proxy_refused(proxy: str, status: int, username: str | None) -> AttemptFailed:
     """The error of a proxy that opens no tunnel: its own trouble (5xx), or a rule of it."""
     if status == PROXY_WANTS_LOGIN:
-        return proxy_wants_login(proxy)
+        return proxy_wants_login(proxy, username)
     if status >= SERVER_ERROR:
         return Transient(
             f"The proxy {proxy} can't reach the destination ({status}).",

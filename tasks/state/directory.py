@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 from redis.asyncio import Redis
@@ -24,6 +24,11 @@ from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
 
+_NO_PROXY_LOGIN: Mapping[str, str] = {
+    "code": "bad_secret",
+    "advice": "Give both: `--proxy-username` and its password at the prompt or as `--proxy-secret-file`.",
+}
+
 
 class DestinationRecord(Frozen):
     """One destination. `revision` counts changes of its settings or credential; `not_before_ms` is the end of a pause that throttling imposed."""
@@ -40,6 +45,13 @@ class DestinationRecord(Frozen):
     doubt: Doubt | None = Field(default=None, exclude=True)
 
 
+class Secrets(NamedTuple):
+    """What is sealed with a destination: its credential, and the password at its proxy."""
+
+    own: str | None = None
+    proxy: str | None = None
+
+
 class Directory:
     """Destinations by name."""
 
@@ -53,8 +65,11 @@ class Directory:
         self._parsed: dict[str, tuple[str, AnySettings]] = {}
         self._known: list[str] = []
 
-    async def set(self, name: str, settings: AnySettings, secret: str | None, actor: str) -> DestinationRecord:
-        """Store a destination. Without a secret the stored one stays, as long as it would go to the same place.
+    async def set(
+        self, name: str, settings: AnySettings, secret: str | None, actor: str, *, proxy_password: str | None = None
+    ) -> DestinationRecord:
+        """Store a destination. Without a secret the stored one stays, as long as it would go to the same place; and so does
+        the password at its proxy.
 
         Raises `Refused` for a secret that this kind of credential can't be made of, for an address that no request could go to, and where another kind of destination has the name:
         its jobs would wait for what they can't be delivered to.
@@ -71,14 +86,25 @@ class Directory:
             secret = as_stored(settings.auth, secret)
         elif before and before.has_credential and (secret := self.secret(before)) is not None:
             _check_same_place(name, before.settings, settings)
-        return await self._store(name, settings, secret, before, actor)
+        if settings.proxy_username is None and proxy_password:
+            raise Refused("There is a password for the proxy, and no user name.", **_NO_PROXY_LOGIN)
+        if settings.proxy_username is not None and not proxy_password:
+            same = before and (before.settings.proxy_url, before.settings.proxy_username) == (
+                settings.proxy_url,
+                settings.proxy_username,
+            )
+            proxy_password = self.proxy_password(before) if before and same else None
+            if not proxy_password:
+                raise Refused(f"The password of {settings.proxy_username} at the proxy is missing.", **_NO_PROXY_LOGIN)
+        return await self._store(name, settings, Secrets(secret, proxy_password), before, actor)
 
     async def _store(
-        self, name: str, settings: AnySettings, secret: str | None, before: DestinationRecord | None, actor: str
+        self, name: str, settings: AnySettings, secrets: Secrets, before: DestinationRecord | None, actor: str
     ) -> DestinationRecord:
         revision = (before.revision if before else 0) + 1
         text = settings.model_dump_json(exclude_none=True)
-        signed = self._signer.sign(name, revision, {"settings": text}, secret, await self._journal.server_ms())
+        secret, now_ms = secrets.own, await self._journal.server_ms()
+        signed = self._signer.sign(name, revision, {"settings": text}, secret, now_ms, secrets.proxy)
         fields = {
             "settings": text,
             FIELD: signed.token,
@@ -115,18 +141,18 @@ class Directory:
         Raises `Refused` where there is none of that name, and `KeyTrouble` where its credential can't be opened.
         """
         raw = await self._raw(name)
-        settings, secret = self._to_be_signed(name, raw)
+        settings, secrets = self._to_be_signed(name, raw)
         before = DestinationRecord(name=name, settings=settings, revision=number(raw.get("revision")), **_state(raw))
-        return await self._store(name, settings, secret, before, actor)
+        return await self._store(name, settings, secrets, before, actor)
 
     async def adopt(self, name: str) -> bool:
         """Sign a record of version 0.1 as it stands; False where it is signed. Raises `KeyTrouble` as `sign`."""
         raw = await self._raw(name)
         if FIELD in raw or "settings" not in raw:
             return False
-        _, secret = self._to_be_signed(name, raw)
+        _, secrets = self._to_be_signed(name, raw)
         facts, revision = {"settings": raw["settings"]}, number(raw.get("revision"))
-        signed = self._signer.sign(name, revision, facts, secret, await self._journal.server_ms())
+        signed = self._signer.sign(name, revision, facts, secrets.own, await self._journal.server_ms())
         args = {"hash": {f"destination:{name}": [FIELD, signed.token]}}
         await self._journal.commit("lua/record", args, Event.RECORD_SIGNED, destination=name, revision=revision)
         return True
@@ -134,22 +160,22 @@ class Directory:
     async def in_words(self, name: str) -> str:
         """What signing a record would make hold: where the destination's credential goes."""
         try:
-            settings, secret = self._to_be_signed(name, await self._raw(name))
+            settings, secrets = self._to_be_signed(name, await self._raw(name))
         except (KeyTrouble, Refused, ValueError) as trouble:
             return f"can't be signed: {trouble}"
-        return f"{settings.kind} at {settings.address}{'' if secret else ', without a credential'}"
+        return f"{settings.kind} at {settings.address}{'' if secrets.own else ', without a credential'}"
 
-    def _to_be_signed(self, name: str, raw: Mapping[str, str]) -> tuple[AnySettings, str | None]:
+    def _to_be_signed(self, name: str, raw: Mapping[str, str]) -> tuple[AnySettings, Secrets]:
         try:
             whole = self._signer.whole(name, raw)
-            return _parsed(whole.facts["settings"]), whole.secret
+            return _parsed(whole.facts["settings"]), Secrets(whole.secret, whole.proxy_password)
         except (KeyTrouble, KeyError, ValueError):
             settings = self._settings_of(name, raw.get("settings", ""))
         if "secret" not in raw:
-            return settings, None
+            return settings, Secrets()
         revision = number(raw.get("revision"))
         opened = self._vault.open(raw["secret"], purpose="credential", owner=name, field="secret", revision=revision)
-        return settings, opened
+        return settings, Secrets(opened)
 
     async def get(self, name: str) -> DestinationRecord | None:
         """The destination of that name, or None."""
@@ -277,11 +303,19 @@ class Directory:
             raise record.doubt.trouble()
         return self._signer.whole(record.name, record.stored).secret
 
+    def proxy_password(self, record: DestinationRecord) -> str:
+        """The password at the destination's proxy, empty where it has none; raises `KeyTrouble` as `secret`."""
+        if record.settings.proxy_username is None:
+            return ""
+        if record.doubt is not None:
+            raise record.doubt.trouble()
+        return self._signer.whole(record.name, record.stored).proxy_password or ""
+
     async def remove(self, name: str, actor: str) -> None:
         """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
         await self.require(name)
         args = {
-            "remove": [f"destination:{name}", f"traffic:{name}", f"grant:{name}"],
+            "remove": [f"destination:{name}", f"traffic:{name}", f"grant:{name}", f"followed:{name}"],
             "take": {"destinations": name},
             "wake": True,
         }

@@ -46,15 +46,18 @@ class Doubt(Frozen):
 
 
 class Whole(Frozen):
-    """What the sealed half says: the record's facts, its secret, and when it was signed (milliseconds)."""
+    """What the sealed half says: the record's facts, its secret, the password of its proxy, and when it was signed
+    (milliseconds).
+    """
 
     facts: dict[str, Any]
     secret: str | None = Field(default=None, repr=False)
+    proxy_password: str | None = Field(default=None, repr=False)
     signed_ms: int
 
 
 class Known(Frozen):
-    """The same without the secret, which is kept nowhere."""
+    """The same without the secrets, which are kept nowhere."""
 
     facts: dict[str, Any]
     has_secret: bool
@@ -70,10 +73,19 @@ class Signer:
         self._kind = kind
         self._known: dict[str, tuple[str, str, Known]] = {}
 
-    def sign(self, owner: str, revision: int, facts: Mapping[str, Any], secret: str | None, now_ms: int) -> Signed:
+    def sign(
+        self,
+        owner: str,
+        revision: int,
+        facts: Mapping[str, Any],
+        secret: str | None,
+        now_ms: int,
+        proxy_password: str | None = None,
+    ) -> Signed:
         """The sealed half. Its moment is later than that of any version of the record that was seen before."""
         signed_ms = max(now_ms, self._newest.of(self._name(owner)) + 1)
-        text = Whole(facts=dict(facts), secret=secret, signed_ms=signed_ms).model_dump_json()
+        whole = Whole(facts=dict(facts), secret=secret, proxy_password=proxy_password, signed_ms=signed_ms)
+        text = whole.model_dump_json(exclude_none=True)
         token = self._vault.seal(text, purpose=self._kind, owner=owner, field=FIELD, revision=revision)
         return Signed(token, signed_ms)
 

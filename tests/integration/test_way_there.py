@@ -7,6 +7,7 @@ import datetime as dt
 import ssl
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from config.keys import add_key
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
 from worker.machine.stack import FAKE_SECRET
@@ -71,10 +73,12 @@ def authority(tmp_path):
 
 
 @asynccontextmanager
-async def instance(cert, key, client_ca=None):
+async def instance(cert, key, client_ca=None, seen=None):
     """A ServiceNow of a few lines, over TLS; returns its port."""
 
-    async def rows(_):
+    async def rows(request):
+        if seen is not None:
+            seen.append(dict(request.headers))
         return web.json_response({"result": []})
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -95,8 +99,11 @@ async def instance(cert, key, client_ca=None):
 
 
 @asynccontextmanager
-async def proxy(status=200, to=None):
-    """A proxy that answers CONNECT with that status and connects to `to` (a port of this machine); yields port and what it was asked."""
+async def proxy(status=200, to=None, login=None):
+    """A proxy that answers CONNECT with that status and connects to `to` (a port of this machine); yields port and what it was
+    asked. With `login` (user, password) it asks everybody else for one.
+    """
+    wanted = login and aiohttp.encode_basic_auth(*login)
     asked = []
 
     async def carry(reader, writer):
@@ -112,8 +119,9 @@ async def proxy(status=200, to=None):
     async def serve(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         asked.append(head.split(b"\r\n")[0].decode())
-        if status != 200:
-            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+        refused = wanted and f"Proxy-Authorization: {wanted}" not in head.decode().split("\r\n")
+        if status != 200 or refused:
+            writer.write(f"HTTP/1.1 {407 if refused else status} No\r\nContent-Length: 0\r\n\r\n".encode())
             await writer.drain()
             writer.close()
             return
@@ -126,10 +134,17 @@ async def proxy(status=200, to=None):
         yield server.sockets[0].getsockname()[1], asked
 
 
-async def answer_of(services, **given):
+async def everything(redis):
+    """All that Redis holds, as one text of bytes."""
+    await redis.config_set("rdbcompression", "no")
+    found = [await redis.dump(name) for name in await redis.keys("*")]
+    return b"".join(found)
+
+
+async def answer_of(services, password=None, **given):
     """The report of a test of a ServiceNow with these settings."""
     settings = {"kind": "servicenow", "username": "afterword", "allow_private": ["127.0.0.0/8", "::1/128"], **given}
-    await services.destinations.set("snow", parse_settings(settings), FAKE_SECRET, "test")
+    await services.destinations.set("snow", parse_settings(settings), FAKE_SECRET, "test", proxy_password=password)
     return await services.test_destination("snow", "test")
 
 
@@ -229,6 +244,55 @@ async def test_what_a_proxy_refuses_is_told_as_its_own(services, status, step, s
         report = await answer_of(services, instance_url="https://snow.example", proxy_url=f"http://127.0.0.1:{at}")
     assert report.failure.name == step
     assert says in report.failure.detail
+
+
+async def test_a_proxy_gets_the_name_and_password_that_were_sealed_for_it(services, authority, settings):
+    """Nobody but the proxy sees them: not the vendor, no record, no audit entry; a new key opens them, too."""
+    login = ("worker", "pröxy:pass-word-1")
+    seen = []
+    async with instance(*authority.issue("snow.example"), seen=seen) as port, proxy(to=port, login=login) as (at, _):
+        given = {"instance_url": f"https://snow.example:{port}", "ca_file": authority.file}
+        given |= {"proxy_url": f"http://127.0.0.1:{at}", "proxy_username": login[0]}
+        report = await answer_of(services, password=login[1], **given)
+        assert [step.name for step in report.steps][:3] == ["proxy", "reached", "TLS"], report.steps
+        assert report.steps[2].ok
+        add_key(settings.data / "keys")
+        async for _ in services.rotation.reseal("test"):
+            pass
+        record = await services.destinations.require("snow")
+        await services.destinations.set("snow", record.settings, None, "test")
+        assert (await services.test_destination("snow", "test")).steps[2].ok, "both secrets stay with the same way"
+    assert seen
+    assert all("Proxy-Authorization" not in headers for headers in seen)
+    stored = await everything(services.redis)
+    encoded = aiohttp.encode_basic_auth(*login).partition(" ")[2]
+    assert all(secret.encode() not in stored for secret in (login[1], encoded))
+
+
+async def test_a_proxy_that_refuses_the_login_suspends_with_what_to_check(services):
+    """The password is wrong, not the job: it waits, and the words name the user and never the password."""
+    async with proxy(login=("worker", "right")) as (at, _):
+        there = {
+            "proxy_url": f"http://127.0.0.1:{at}",
+            "proxy_username": "worker",
+            "instance_url": "https://snow.example",
+        }
+        report = await answer_of(services, password="some-wrong-password", **there)
+    assert report.failure.name == "proxy"
+    assert "refuses the login of worker (407)" in report.failure.detail
+    assert "some-wrong" not in str(report)
+
+
+async def test_a_password_for_a_proxy_stays_with_the_proxy_it_was_given_for(services):
+    """A name without a password is refused, and so is a stored one that would go to another proxy."""
+    base = {"instance_url": "https://snow.example", "proxy_username": "worker", "proxy_url": "http://127.0.0.1:9"}
+    with pytest.raises(Refused, match="password of worker"):
+        await answer_of(services, **base)
+    await answer_of(services, password="word", **base)
+    with pytest.raises(Refused, match="password of worker"):
+        await answer_of(services, **base | {"proxy_url": "http://127.0.0.1:10"})
+    with pytest.raises(Refused, match="no user name"):
+        await answer_of(services, password="word", instance_url="https://snow.example")
 
 
 async def test_a_proxy_is_permitted_by_the_operator_and_opens_no_private_network(services, authority):

@@ -30,7 +30,9 @@ async def get_destination(call: Call) -> Answer:
 async def put_destination(call: Call) -> Answer:
     """Store a destination. Without a secret the stored one stays, as long as it would go to the same address."""
     given = cast(DestinationIn, call.body).root
-    record = await call.services.destinations.set(_name(call), given.settings(), given.given(), call.actor)
+    record = await call.services.destinations.set(
+        _name(call), given.settings(), given.given(), call.actor, proxy_password=given.given_for_proxy()
+    )
     return Answer(await _view(call, record))
 
 

@@ -238,6 +238,7 @@ class _Settings(BaseModel):
     allow_private: tuple[Cidr, ...] = Field(default=(), description="Private networks that may be connected to")
     secret: Secret | None = None
     secrets: SecretsIn | None = None
+    proxy_password: SecretStr | None = Field(default=None, min_length=1, max_length=1000)
 
     @field_validator("secret", mode="after")
     @classmethod
@@ -246,7 +247,11 @@ class _Settings(BaseModel):
 
     def settings(self) -> AnySettings:
         """The settings without the secret."""
-        return parse_settings(self.model_dump(exclude={"secret", "secrets"}, exclude_none=True))
+        return parse_settings(self.model_dump(exclude={"secret", "secrets", "proxy_password"}, exclude_none=True))
+
+    def given_for_proxy(self) -> str | None:
+        """The password at the proxy."""
+        return self.proxy_password.get_secret_value() if self.proxy_password else None
 
     def given(self) -> str | None:
         """The secret, or its parts, as `tasks.credentials.secret.as_stored` takes them; raises `Refused` for both."""

@@ -18,7 +18,7 @@ from tasks.state.traffic.limiter import Health
 from worker.cli.credentials import auth_options, credential_lines, take_auth, told
 from worker.cli.health import lines
 from worker.cli.login import login
-from worker.cli.secrets import read_secret, secret_options
+from worker.cli.secrets import read_proxy_password, read_secret, secret_options
 from worker.connection_tests import ADDRESS_FIELD
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
@@ -61,6 +61,10 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 @click.option("--allow-http", is_flag=True, help="Allow plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Allow addresses in this private network (CIDR).")
 @click.option("--proxy-url", help="Send all requests through this HTTP proxy: http://proxy.example:3128")
+@click.option("--proxy-username", help="The proxy: the user name; its password comes from a prompt or a file")
+@click.option(
+    "--proxy-secret-file", type=click.Path(path_type=Path), help="The proxy: read the password from this file"
+)
 @click.option("--connect-to", metavar="HOST", help="Connect to this host or address instead of the address's own.")
 @click.option("--ca-file", type=PEM, help="Trust the certificate authorities in this PEM file, too.")
 @click.option("--client-cert-file", type=PEM, help="Show this client certificate (PEM) to a server that asks.")
@@ -75,6 +79,7 @@ def set_(
     secret_file: Path | None,
     secret_stdin: bool,
     private_key_file: Path | None,
+    proxy_secret_file: Path | None,
     **given: Any,
 ) -> None:
     """Store a destination. The secret comes from a prompt, --secret-file or stdin, never from an argument."""
@@ -99,7 +104,10 @@ def set_(
     settings = parse_settings(given)
     check_settings(settings)  # before anybody types a secret
     secret = read_secret(context, secret_file, stdin=secret_stdin, auth=settings.auth, key_file=private_key_file)
-    record = context.run(lambda services: services.destinations.set(name, settings, secret, actor()))
+    password = read_proxy_password(context, proxy_secret_file, settings.proxy_username)
+    record = context.run(
+        lambda services: services.destinations.set(name, settings, secret, actor(), proxy_password=password)
+    )
     missing = "" if record.has_credential else " It has no credential yet."
     then = "Log in now" if isinstance(settings.auth, Login) else "Check it"
     verb = "login" if isinstance(settings.auth, Login) else "test"

@@ -61,6 +61,16 @@ def read_secret(
     return "\n".join(filter(None, (text, key))) or None
 
 
+def read_proxy_password(context: Context, file: Path | None, username: str | None) -> str | None:
+    """The password at the proxy, from a file or a prompt; None keeps the stored one. Stdin is the destination's secret."""
+    if file is not None:
+        return _read(context, file, "--proxy-secret-file").strip() or None
+    if username is None or not sys.stdin.isatty():
+        return None
+    words = f"Password of {username} at the proxy (empty keeps the stored one)"
+    return click.prompt(words, hide_input=True, default="", show_default=False, err=True) or None
+
+
 def _read(context: Context, file: Path, option: str) -> str:
     try:
         if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):

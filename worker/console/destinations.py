@@ -87,7 +87,9 @@ async def _save(visit: Visit, kind: Kind, name: str, *, stored: bool) -> web.Str
     try:
         settings = settings_from(kind, values, before)
         secret = _secret(visit, kind, settings, before)
-        await visit.services.destinations.set(name, settings, secret, visit.actor)
+        await visit.services.destinations.set(
+            name, settings, secret, visit.actor, proxy_password=visit.said("proxy_password") or None
+        )
     except Refused as refused:
         return await _form(visit, kind, values | {"name": name}, stored=stored, problem=str(refused))
     if visit.said("then") == "test":

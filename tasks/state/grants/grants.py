@@ -117,5 +117,11 @@ class Grants:
 def bound_to(settings: AnySettings, secret: str | None) -> str:
     """What a token belongs to: where it goes, how it is asked for, and the secret; another one has no use for it."""
     auth = settings.auth.model_dump(mode="json") if settings.auth else None
-    parts = [settings.kind, settings.origin.model_dump(mode="json"), auth, settings.account_name, secret]
+    parts = [
+        settings.kind,
+        settings.origin.model_dump(mode="json", exclude={"proxy_username"}),
+        auth,
+        settings.account_name,
+        secret,
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
