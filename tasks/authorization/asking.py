@@ -78,7 +78,7 @@ class Asking:
     def gateway(self, held: Held) -> Origin | None:
         """Where the credential works, if that is the vendor's gateway."""
         base = self.settings.gateway
-        return self.settings.beside(f"{base}/ex/confluence/{held.cloud_id}") if base and held.gateway else None
+        return self.settings.beside(f"{base}/{held.cloud_id}") if base and held.gateway else None
 
     async def tokens(self, what: Asked, held: Held) -> Tokens:
         """One request to the authorization server. It counts as a write: it may use up what it was made with."""
@@ -95,16 +95,19 @@ class Asking:
         if known := getattr(self.settings, "cloud_id", None):
             return str(known)
         destination = destination_for(self.settings)
-        async with self.services.open_http(destination, Fixed(proxy_password=self.proxy_password), self._recorder()) as http:
+        async with self.services.open_http(
+            destination, Fixed(proxy_password=self.proxy_password), self._recorder()
+        ) as http:
             response = await http.send(Request("GET", "/_edge/tenant_info", "GET tenant_info"))
         return response.parsed(_cloud_id)
 
     async def probe(self, origin: Origin, headers: Mapping[str, str]) -> None:
         """Ask for something small there with the credential; raises what the answer means."""
-        server = self._server(origin, destination_for(self.settings).judge)
+        destination = destination_for(self.settings)
+        server = self._server(origin, destination.judge)
         fixed = Fixed(headers, self.secrets(Held()), proxy_password=self.proxy_password)
         async with self.services.open_http(server, fixed, self._recorder()) as http:
-            await http.send(Request("GET", "/wiki/api/v2/spaces", "GET /spaces", params={"limit": "1"}))
+            await http.send(destination.probe)
 
     def _server(self, origin: Origin, judge: Judge) -> Server:
         return Server(origin, self.settings.total_timeout_s, judge)

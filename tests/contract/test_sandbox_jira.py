@@ -23,7 +23,33 @@ async def test_a_bad_token_is_a_401_that_says_how_the_login_failed(live, secret)
     answer = await live.ask("GET", "/rest/api/3/myself", secret=secret)
     assert (answer.status, answer.headers["X-Seraph-LoginReason"]) == (401, "AUTHENTICATED_FAILED")
     gateway = await live.ask("GET", "/ex/jira/1f2e/rest/api/3/myself", secret=secret)
-    assert gateway.json == {"code": 401, "message": "Unauthorized; scope does not match"}
+    assert gateway.json == {"code": 401, "message": "Unauthorized"}
+
+
+async def test_the_gateway_and_the_site_each_take_their_own_tokens(live):
+    """A scoped token works at the gateway only, and there for the site's own cloud id only."""
+    cloud = (await live.ask("GET", "/_edge/tenant_info", secret=None)).json["cloudId"]
+    through = f"/ex/jira/{cloud}/rest/api/3/myself"
+    assert (await live.ask("GET", through, secret="a-scoped-token")).status == 200
+    assert (await live.ask("GET", through, secret="a-plain-token")).status == 401
+    assert (await live.ask("GET", "/rest/api/3/myself", secret="a-scoped-token")).json["message"].endswith("not match")
+    other = await live.ask("GET", "/ex/jira/1f2e/rest/api/3/myself", secret="a-scoped-token")
+    assert (other.status, other.json["message"]) == (404, "No message available")
+
+
+async def test_people_and_comments_are_answered_as_each_edition_does(live):
+    """Account ids and documents in the Cloud, user names and texts in a Data Center."""
+    await live.new_issue()
+    for base, query, person, body, bad in (
+        ("/rest/api/3", "query", "accountId", adf.plain("Hello"), "plain"),
+        ("/rest/api/2", "username", "name", "Hello", ""),
+    ):
+        (found,) = (await live.ask("GET", f"{base}/user/assignable/search?project=OPS&{query}=beth")).json
+        assert found[person]
+        assert (await live.ask("POST", f"{base}/issue/OPS-1/comment", json={"body": bad})).status == 400
+        assert (await live.ask("POST", f"{base}/issue/OPS-1/comment", json={"body": body})).status == 201
+        listed = (await live.ask("GET", f"{base}/issue/OPS-1/comment?orderBy=-created")).json
+        assert listed["comments"][0]["body"] == body
 
 
 @pytest.mark.parametrize(

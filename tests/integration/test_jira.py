@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tasks import lifecycle
@@ -237,6 +239,100 @@ async def test_an_issue_that_exists_is_kept_or_doubled_as_the_job_says(services,
     ended = await run(services, await submit(services, JIRA_ISSUE | {"config": {"if_exists": if_exists}}))
     assert ended.receipt.change == change
     assert len(await sandbox.objects("jira")) == count
+
+
+MAPPING = """
+assigned_to = "beth.anglin@example.com"
+labels = "{issue.category}"
+fields = { "Impacted service" = "{issue.id}", comment = "Filed for {issue.title}" }
+
+[[rule]]
+when = { severity = "P1" }
+type = "Incident"
+components = "api, web"
+"""
+
+
+@pytest.mark.parametrize("flavor", ["cloud", "datacenter"])
+async def test_the_mapping_routes_an_issue_by_type_people_and_fields(services, sandbox, flavor):
+    """Defaults, then rules; people are found by their addresses, and the job has the last word."""
+    await configured(services, sandbox, mapping=MAPPING, flavor=flavor, project="PAY", email=None)
+    await rewritten(services, category="data base")
+    config = {"fields": {"Impacted service": "checkout"}}
+    ended = await run(services, await submit(services, JIRA_ISSUE | {"project": "PAY", "config": config}))
+    assert ended.state is JobState.DELIVERED, ended.error
+    (made,) = await sandbox.objects("jira")
+    held = made["fields"]
+    assert (made["kind"], held["customfield_10050"], held["components"]) == (
+        "Incident",
+        "checkout",
+        [{"name": "api"}, {"name": "web"}],
+    )
+    assert set(held["assignee"]) == {"accountId" if flavor == "cloud" else "name"}
+    assert "data-base" in made["labels"]
+    assert made["comments"] == [f"Filed for {ISSUE.title}"]
+    again = await run(services, await submit(services, JIRA_ISSUE | {"project": "PAY", "config": config}))
+    assert (again.receipt.change, again.receipt.warnings) == ("unchanged", ())
+    assert len((await sandbox.objects("jira"))[0]["comments"]) == 1
+
+
+@pytest.mark.parametrize(("policy", "state"), [("refuse", JobState.DEAD), ("warn", JobState.DELIVERED)])
+async def test_a_name_that_jira_doesnt_know_stops_the_job_or_is_left_out(services, sandbox, policy, state):
+    """`unknown_reference` decides; either way the name is told."""
+    await configured(services, sandbox, mapping='assigned_to = "Nobody Here"', unknown_reference=policy)
+    job = await submit(services, JIRA_ISSUE)
+    ended = await run(services, job)
+    assert ended.state is state
+    words = ended.receipt.warnings[0] if ended.receipt else ended.error.message
+    assert "Nobody Here" in words
+    assert bool(await sandbox.objects("jira")) == (policy == "warn")
+
+
+@pytest.mark.parametrize(
+    ("name", "assigned"), [("Beth Anglin", True), ("Fred <fred.luddy@example.com>", True), ("Somebody else", False)]
+)
+async def test_a_new_issue_is_assigned_to_whom_its_issue_names_where_jira_knows_them(services, sandbox, name, assigned):
+    """Nobody asked for it, so an unknown name costs a warning only, and later it is the people's business."""
+    await rewritten(services, assigned_to=name)
+    ended = await run(services, await submit(services, JIRA_ISSUE))
+    (made,) = await sandbox.objects("jira")
+    assert bool(made["fields"].get("assignee")) == assigned
+    assert bool(ended.receipt.warnings) != assigned
+    await rewritten(services, assigned_to="Abel Tuter")
+    again = await run(services, await submit(services, JIRA_ISSUE))
+    assert again.receipt.change == "unchanged"
+
+
+@pytest.mark.parametrize("flavor", ["cloud", "datacenter"])
+@pytest.mark.parametrize("fault", [None, "commit_then_drop", "commit_then_500"])
+async def test_what_people_changed_is_told_in_a_comment_once_for_each_content(services, sandbox, fault, flavor):
+    """The field stays theirs; a comment whose answer was lost is found again before it is repeated."""
+    await configured(services, sandbox, on_drift="comment", flavor=flavor, email=None)
+    await run(services, await submit(services, JIRA_ISSUE))
+    (made,) = await sandbox.objects("jira")
+    edit = {"vendor": "jira", "id": made["id"], "title": "Theirs"}
+    async with sandbox.session.post(f"{sandbox.url}/_sandbox/edit", json=edit) as answer:
+        assert answer.status == 200
+    for title, count in (("Second *x*", 1), ("Second *x*", 1), ("Third", 2), ("Second *x*", 2)):
+        await rewritten(services, title=title)
+        if fault:
+            await sandbox.fault(vendor="jira", method="POST", path="/comment", fault=fault)
+        ended = await run(services, await submit(services, JIRA_ISSUE))
+        assert ended.state is JobState.DELIVERED, ended.error
+        (after,) = await sandbox.objects("jira")
+        assert (after["title"], len(after["comments"])) == ("Theirs", count)
+        async with sandbox.session.delete(f"{sandbox.url}/_sandbox/faults") as answer:
+            assert answer.status == 204
+
+
+async def test_an_account_that_may_not_comment_leaves_a_warning_and_the_rest_stands(services, sandbox):
+    """The issue is there and up to date; only the comment is missing, and the receipt says so."""
+    body = {"errorMessages": ["You do not have the permission to comment on this issue."], "errors": {}}
+    fault = {"fault": "status", "status": 403, "body": json.dumps(body), "content_type": "application/json"}
+    await sandbox.fault(vendor="jira", method="POST", path="/comment", times=9, **fault)
+    ended = await run(services, await submit(services, JIRA_ISSUE | {"config": {"fields": {"comment": "Hello"}}}))
+    assert ended.state is JobState.DELIVERED, ended.error
+    assert "the comment was not added" in ended.receipt.warnings[0]
 
 
 async def test_a_data_center_gets_plain_text_in_which_nothing_is_markup(services, sandbox):

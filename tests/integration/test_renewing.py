@@ -34,6 +34,7 @@ GRANTS = {
     "confluence": {"type": "client-credentials", "client_id": "afterword"},
     "servicenow": {"type": "client-credentials", "client_id": "afterword"},
     "azure_devops": {"type": "client-credentials", "client_id": "afterword", "tenant": "contoso"},
+    "jira": {"type": "client-credentials", "client_id": "afterword"},
 }
 VENDORS = list(GRANTS)
 
@@ -205,7 +206,7 @@ async def test_a_rotated_refresh_token_is_kept_before_the_access_token_is_used(s
         assert (await services.test_destination(vendor, "test")).success
         after = await held(services, record)
         assert after.access_token != before.access_token
-        assert (after.refresh_token != before.refresh_token) == (vendor == "confluence")
+        assert (after.refresh_token != before.refresh_token) == (vendor in ("confluence", "jira"))
         before = after
 
 
@@ -301,27 +302,49 @@ async def test_scopes_that_the_client_doesnt_have_suspend_with_the_scope_named(s
     assert "--scope" in reason
 
 
-async def test_a_scoped_token_finds_its_way_through_the_gateway_once(services, sandbox):
+@pytest.mark.parametrize("vendor", ["confluence", "jira"])
+async def test_a_scoped_token_finds_its_way_through_the_gateway_once(services, sandbox, vendor):
     """The site refuses it, the gateway takes it: that is found out once, for all processes."""
-    given = {**sandbox_destinations(sandbox.url)["confluence"], "write_lag_s": 0.2}
-    await services.destinations.set("confluence", parse_settings(given), "a-scoped-token", "test")
-    jobs = await jobs_for(services, "confluence", 3)
-    await rounds(services, "confluence")
+    given = {**sandbox_destinations(sandbox.url)[vendor], "write_lag_s": 0.2}
+    await services.destinations.set(vendor, parse_settings(given), "a-scoped-token", "test")
+    jobs = await jobs_for(services, vendor, 3)
+    await rounds(services, vendor)
     assert set(await states(services, jobs)) == {JobState.DELIVERED}
-    await rounds(services, "confluence")
+    await rounds(services, vendor)
     asked = [row["path"] for row in (await sandbox.state())["requests"]]
     assert asked.count("/_edge/tenant_info") == 1
-    page = (await services.ledger.require(jobs[0].id)).receipt.url
-    assert "/ex/confluence" not in page, "people read the page at the site"
+    url = (await services.ledger.require(jobs[0].id)).receipt.url
+    assert "/ex/" not in url, "people read it at the site"
 
 
-async def test_a_wrong_cloud_id_suspends_and_costs_no_job(services, sandbox):
+@pytest.mark.parametrize("vendor", ["confluence", "jira"])
+async def test_a_wrong_cloud_id_suspends_and_costs_no_job(services, sandbox, vendor):
     """What the gateway says of another site is the destination's trouble."""
-    await configure(services, sandbox, "confluence", cloud_id="11111111-1111-4111-8111-111111111111")
-    jobs = await jobs_for(services, "confluence", 2)
-    await rounds(services, "confluence", 2)
+    await configure(services, sandbox, vendor, cloud_id="11111111-1111-4111-8111-111111111111")
+    jobs = await jobs_for(services, vendor, 2)
+    await rounds(services, vendor, 2)
     assert set(await states(services, jobs)) == {JobState.QUEUED}
-    assert (await health(services)).state == "suspended"
+    assert (await health(services, vendor)).state == "suspended"
+
+
+async def test_a_scope_that_jiras_token_lacks_is_named_and_the_job_says_so(services, sandbox):
+    """The grant is good and the test passes what it needs: the missing scope is told with the call's own words."""
+    auth = {**GRANTS["jira"], "scopes": ["read:jira-work", "read:jira-user"]}
+    await configure(services, sandbox, "jira", auth=auth)
+    (job,) = await jobs_for(services, "jira", 1)
+    await rounds(services, "jira", 2)
+    stored = await services.ledger.require(job.id)
+    assert stored.last_error.code == "scope_missing"
+    assert "write:jira-work" in f"{stored.last_error.message} {stored.last_error.advice}"
+
+
+async def test_a_data_center_of_jira_logs_in_with_its_own_oauth(services, sandbox):
+    """An incoming link of the Data Center gives tokens of its own, and there is no gateway."""
+    await configure(services, sandbox, "jira", flavor="datacenter", email=None)
+    jobs = await jobs_for(services, "jira", 2)
+    await rounds(services, "jira")
+    assert set(await states(services, jobs)) == {JobState.DELIVERED}
+    assert [row["path"] for row in await token_requests(sandbox)] == ["/rest/oauth2/latest/token"]
 
 
 async def test_a_password_goes_on_where_its_refresh_token_has_ended(services, sandbox):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from tasks.destinations.jira.destination import fitting
+from tasks.destinations.jira.plan import fitting
 from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH
 from tasks.markup import azure_devops, clean, confluence, jira, servicenow
 from tasks.markup.confluence import viewer

@@ -12,7 +12,7 @@ from tasks.credentials.secret import SECRET, parts_for
 from tasks.destinations import AnySettings
 from tasks.model import Frozen
 
-SECRET_FIELDS = ("secret", "account_password", "private_key")
+SECRET_FIELDS = ("secret", "account_password", "private_key", "proxy_password")
 _PLACES = {"client_secret": "secret", "password": "account_password", "private_key": "private_key"}
 _TEXT_FIELDS = ("client_id", "tenant", "token_url", "subject", "key_id", "token_file")
 
@@ -46,13 +46,13 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "confluence": ("basic", "token", "client-credentials", "login"),
     "servicenow": ("basic", "token", "api-key", "client-credentials", "password", "jwt", "login"),
     "azure_devops": ("token", "client-credentials", "certificate", "workload-identity", "login"),
-    "jira": ("basic", "token"),
+    "jira": ("basic", "token", "client-credentials", "login"),
 }
 FIELDS: Mapping[str, tuple[LoginField, ...]] = {
     "confluence": (CLIENT, SCOPES, TOKEN_URL),
     "servicenow": (CLIENT, SCOPES, TOKEN_URL, SUBJECT, KEY_ID),
     "azure_devops": (CLIENT, TENANT, SCOPES, TOKEN_URL, TOKEN_FILE),
-    "jira": (),
+    "jira": (CLIENT, SCOPES, TOKEN_URL),
 }
 
 

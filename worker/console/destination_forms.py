@@ -117,6 +117,7 @@ JIRA = Kind(
             required=False,
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
+        MAPPING,
     ),
     steps=("credential", "project", "right to see issues", "right to create issues", "issue type"),
 )
@@ -131,6 +132,7 @@ NETWORK = (
         example="http://proxy.example:3128",
         hint="All requests go through it. Its own address has to be public or permitted above.",
     ),
+    Field(name="proxy_username", label="User name at the proxy", hint="Where the proxy asks for a login."),
     Field(
         name="connect_to",
         label="Connect to",

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.markup.jira import adf
 from worker.sandbox import pages
+from worker.sandbox.atlassian import AtlassianAuthority, through_gateway
 from worker.sandbox.authority import issued_to
 from worker.sandbox.azure_devops.api import AzureDevOps
 from worker.sandbox.azure_devops.authority import EntraAuthority
-from worker.sandbox.confluence.authority import ConfluenceAuthority, through_gateway
 from worker.sandbox.confluence.cloud import ConfluenceCloud
 from worker.sandbox.confluence.comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence.datacenter import ConfluenceContent
@@ -46,11 +46,12 @@ def create_app(
     )
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)
-    for authority in (ConfluenceAuthority(store), ServiceNowAuthority(store), EntraAuthority(store)):
+    for authority in (AtlassianAuthority(store), ServiceNowAuthority(store), EntraAuthority(store)):
         app.add_routes(authority.routes())
     for vendor in (ConfluenceComments(store), ConfluenceCloud(store), ConfluenceContent(store)):
-        app.add_routes(through_gateway(vendor.routes()))
-    for other in (Jira(store), ServiceNow(store), AzureDevOps(store)):
+        app.add_routes(through_gateway(vendor.routes(), "confluence"))
+    app.add_routes(through_gateway(Jira(store).routes(), "jira"))
+    for other in (ServiceNow(store), AzureDevOps(store)):
         app.add_routes(other.routes())
     return app
 
@@ -73,6 +74,7 @@ class Edit(BaseModel):
     title: str | None = None
     body: str | None = None
     status: str | None = None
+    number: str | None = None
     fields: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -222,11 +224,11 @@ class Control:
         return None
 
     def _edited_issue(self, issue: dict[str, Any], given: Edit) -> int:
-        issue["status"] = given.status or issue["status"]
+        issue["status"], issue["key"] = given.status or issue["status"], given.number or issue["key"]
         body = None if given.body is None else adf.plain(given.body)
         named = {"summary": given.title, "description": body}
-        issue["fields"] |= {name: value for name, value in named.items() if value is not None}
-        issue["rev"] += 1
+        issue["fields"] |= {name: value for name, value in named.items() if value is not None} | given.fields
+        issue["rev"], issue["updated"] = issue["rev"] + 1, self.store.clock()
         return int(issue["rev"])
 
     async def archive(self, request: web.Request) -> web.Response:

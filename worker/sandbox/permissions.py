@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.spec import Vendor, operation_of, vendor_of
-from worker.sandbox.jira.api import NO_ISSUE
-from worker.sandbox.jira.api import refusal as jira_refusal
+from worker.sandbox.jira.answers import NO_ISSUE
+from worker.sandbox.jira.answers import refusal as jira_refusal
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.store import Store, project_id
 

@@ -307,5 +307,6 @@ def _issue(row: dict[str, Any]) -> dict[str, Any]:
         "status": row["status"],
         "priority": (fields.get("priority") or {}).get("name"),
         "fields": fields,
+        "comments": [jira.words(c["body"]) if isinstance(c["body"], dict) else str(c["body"]) for c in row["comments"]],
         "body": jira.words(described) if isinstance(described, dict) else str(described or ""),
     }

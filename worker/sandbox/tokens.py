@@ -48,7 +48,7 @@ def reading_tokens(store: Store) -> Any:
         token = secret_of(request)
         if not request.get(OWN) and token.startswith(PREFIX):
             issued = issued_to(store, token)
-            here = "datacenter" if request.path.startswith("/rest/") else vendor_of(request.path)
+            here = _authority_of(request.path)
             if issued is not None and issued.vendor == here:
                 request[TOKEN] = issued
             else:
@@ -56,3 +56,10 @@ def reading_tokens(store: Store) -> Any:
         return await handler(request)
 
     return read
+
+
+def _authority_of(path: str) -> str:
+    """Whose tokens a path takes: both products of Atlassian's Cloud have one authority, a Data Center has its own."""
+    if path.startswith(("/ex/jira/", "/rest/api/3/")):
+        return "confluence"
+    return "datacenter" if path.startswith("/rest/") else vendor_of(path)

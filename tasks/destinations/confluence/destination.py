@@ -14,12 +14,13 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
+from tasks.destinations.atlassian import GATEWAY, endpoints
 from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
 from tasks.destinations.confluence.links import link_page
-from tasks.destinations.confluence.login import GATEWAY, endpoints
+from tasks.destinations.confluence.login import SCOPES
 from tasks.destinations.confluence.page import Keeper, untouched
 from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
@@ -36,7 +37,7 @@ from tasks.destinations.contract import (
     stored,
 )
 from tasks.errors import DestinationTrouble, Permanent, Refused
-from tasks.http.exchange import Http
+from tasks.http.exchange import Http, Request
 from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
@@ -134,14 +135,15 @@ class ConfluenceSettings(DestinationSettings):
     @property
     def gateway(self) -> str | None:
         """Atlassian's gateway, where scoped tokens and OAuth work."""
-        return self.vendors(GATEWAY) if self.flavor == "cloud" and self.through_gateway is not False else None
+        through = self.flavor == "cloud" and self.through_gateway is not False
+        return f"{self.vendors(GATEWAY)}/ex/confluence" if through else None
 
     @property
     def endpoints(self) -> Endpoints:
         """Atlassian's authorization server, or the Data Center's own."""
         if not isinstance(self.auth, ClientCredentials | Login):
             return super().endpoints
-        return endpoints(self.auth, self.address, self.vendors, cloud=self.flavor == "cloud")
+        return endpoints(self.auth, self.address, self.vendors, SCOPES, cloud=self.flavor == "cloud")
 
     @property
     def address(self) -> str:
@@ -153,6 +155,11 @@ class Confluence(Destination[ConfluenceSettings]):
     """One Confluence site, Cloud (v2) or Data Center (v1)."""
 
     judge = staticmethod(verdict)
+
+    @property
+    def probe(self) -> Request:
+        """One space."""
+        return Request("GET", "/wiki/api/v2/spaces", "GET /spaces", params={"limit": "1"})
 
     @property
     def vendor(self) -> str:

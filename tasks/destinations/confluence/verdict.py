@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tasks.destinations.atlassian import NO_CLOUD
 from tasks.destinations.confluence.login import scope_of
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import GONE, READ_ONLY, Answer, Row, Verdict, judged
@@ -15,12 +16,6 @@ SCOPE = Verdict(
     "Give the token the scopes that the job needs (labels and files have scopes of their own); a scoped token works at the "
     "gateway's address only. Then run `afterword destination test`.",
     passing="job",
-)
-NO_CLOUD = Verdict(
-    "destination",
-    "wrong_cloud_id",
-    "Atlassian's gateway knows no such site, or doesn't let this client to it",
-    "Check `cloud_id`, or leave it out: then the site itself is asked. A client of OAuth has to be granted the site, too.",
 )
 LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
 TABLE = (

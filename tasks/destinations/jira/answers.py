@@ -37,6 +37,14 @@ class FieldShape(Frozen):
     custom: str = ""
 
 
+class Person(Frozen):
+    """Somebody who can be assigned. The e-mail address is empty where the account hides it."""
+
+    id: str
+    names: tuple[str, ...] = ()
+    email: str = ""
+
+
 def stored_issue(answer: dict[str, Any]) -> StoredIssue:
     """An issue; raises `LookupError`, `TypeError` or `ValueError` where a part that is looked at has another form."""
     fields = answer.get("fields") or {}
@@ -74,6 +82,25 @@ def field_shapes(answer: dict[str, Any]) -> list[FieldShape]:
         made = {name: str(schema.get(name) or "") for name in ("type", "items", "custom")}
         found.append(FieldShape(id=identifier(row.get("fieldId") or row["key"]), name=str(row["name"]), **made))
     return found
+
+
+def people(answer: list[dict[str, Any]]) -> list[Person]:
+    """The people that a look-up found: by account id in the Cloud, by name in a Data Center."""
+    if not isinstance(answer, list):
+        raise TypeError("no list")
+    return [
+        Person(
+            id=identifier(row.get("accountId") or row["name"]),
+            names=tuple(str(row[key]) for key in ("key", "name", "displayName") if row.get(key)),
+            email=str(row.get("emailAddress") or ""),
+        )
+        for row in answer
+    ]
+
+
+def comments(answer: dict[str, Any]) -> list[object]:
+    """The bodies of an issue's comments."""
+    return [row.get("body") for row in rows_of(answer, "comments")]
 
 
 def refused_fields(content: object) -> dict[str, str]:

@@ -5,25 +5,32 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from tasks.destinations.contract import identifier, rows_of
 from tasks.destinations.jira.answers import (
     PROPERTY,
     FieldShape,
     IssueType,
+    Person,
     StoredIssue,
+    comments,
     field_shapes,
     hits,
     issue_types,
+    people,
     permission,
     remote_links,
     signed_in,
     stored_issue,
 )
+from tasks.destinations.jira.observed import observed
 from tasks.errors import Permanent
 from tasks.http.exchange import Http, Request, Response
 from tasks.model import Link
+from tasks.model.remote import Observed
 
 MISSING = frozenset({404})
 REFUSED = frozenset({400, 404})
+FOLLOWED = ("status", "assignee", "issuelinks", "parent")
 OUR_LINKS = "afterword:"
 MOST_HITS = 50
 
@@ -90,6 +97,17 @@ class JiraApi:
         request = Request("POST", self.base + path, f"POST {path}", json=query)
         return (await self.http.send(request)).parsed(hits)
 
+    async def followed(self, labels: list[str], site: str) -> dict[str, Observed]:
+        """The issues with one of these labels as the index has them, by id; their pages are at `site`."""
+        path = "/search/jql" if self.cloud else "/search"
+        named = ", ".join(f'"{label}"' for label in labels)
+        query = {"jql": f"labels in ({named})", "maxResults": 2 * len(labels), "fields": list(FOLLOWED)}
+        request = Request("POST", self.base + path, f"POST {path}", json=query)
+        response = await self.http.send(request)
+        return response.parsed(
+            lambda answer: {identifier(row["id"]): observed(row, site) for row in rows_of(answer, "issues")}
+        )
+
     async def create(self, body: dict[str, Any], tries: str) -> Response:
         """Create an issue: 201, or a refusal."""
         return await self._write("POST", "/issue", "/issue", body, REFUSED, tries)
@@ -97,6 +115,24 @@ class JiraApi:
     async def change(self, number: str, body: dict[str, Any], tries: str) -> Response:
         """Change an issue: 204, or a refusal."""
         return await self._write("PUT", f"/issue/{quote(number)}", "/issue/{id}", body, REFUSED, tries)
+
+    async def assignable(self, project: str, words: str) -> list[Person] | None:
+        """Who can be assigned in the project and has these words in a name or address; None where the account may not look."""
+        params = {"project": project, "query" if self.cloud else "username": words, "maxResults": str(MOST_HITS)}
+        path = "/user/assignable/search"
+        response = await self._get(path, path, params, REFUSED | {403})
+        return None if response.status >= 400 else response.parsed(people)
+
+    async def comments(self, number: str) -> list[object]:
+        """The bodies of the issue's newest comments."""
+        params = {"orderBy": "-created", "maxResults": "100"}
+        response = await self._get(f"/issue/{quote(number)}/comment", "/issue/{id}/comment", params)
+        return response.parsed(comments)
+
+    async def comment(self, number: str, body: object, tries: str) -> None:
+        """Add a comment."""
+        path = f"/issue/{quote(number)}/comment"
+        await self._write("POST", path, "/issue/{id}/comment", {"body": body}, frozenset(), tries)
 
     async def relink(self, number: str, links: tuple[Link, ...]) -> bool | None:
         """Make our links to elsewhere lead to these pages; a person's are left alone. True where that changed something,

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from tasks.destinations.jira.answers import FieldShape
+from tasks.destinations.jira.settings import OURS
 from tasks.destinations.tickets.drift import Forms
 from tasks.errors import Permanent
 from tasks.markup.jira import adf
 
 Value = str | int | float | bool
-OURS = frozenset({"project", "issuetype", "labels"})
 LONG_TEXTS = ("description", "environment")
 BY_NAME = frozenset({"priority", "version", "component", "resolution", "group", "securitylevel", "issuetype"})
 
 
-def shaped(given: Mapping[str, Value], shapes: Iterable[FieldShape], *, cloud: bool) -> dict[str, Any]:
-    """The fields by their ids; raises `Permanent` for one that the type doesn't have."""
+def named(given: Mapping[str, Value], shapes: Iterable[FieldShape]) -> list[tuple[FieldShape, Value]]:
+    """Each field with its shape; raises `Permanent` for one that the type doesn't have."""
     known = list(shapes)
-    found: dict[str, Any] = {}
+    found = []
     for name, value in given.items():
         shape = next((s for s in known if s.id == name), None) or next(
             (s for s in known if s.name.lower() == name.strip().lower()), None
@@ -34,7 +33,7 @@ def shaped(given: Mapping[str, Value], shapes: Iterable[FieldShape], *, cloud: b
             )
         if shape.id in OURS:
             raise not_settable(name)
-        found[shape.id] = _value(shape, value, cloud=cloud)
+        found.append((shape, value))
     return found
 
 
@@ -47,7 +46,8 @@ def not_settable(name: str) -> Permanent:
     )
 
 
-def _value(shape: FieldShape, value: Value, *, cloud: bool) -> object:
+def shaped(shape: FieldShape, value: Value, *, cloud: bool) -> object:
+    """The value as Jira takes it for such a field."""
     if shape.type == "array":
         return [_one(shape.items, part.strip(), cloud=cloud) for part in str(value).split(",") if part.strip()]
     long_text = shape.id in LONG_TEXTS or shape.custom.endswith(":textarea")
@@ -113,6 +113,21 @@ def _plain(node: object) -> object:
         return node
     kept = {name: _plain(value) for name, value in node.items() if name != "localId" and value is not None}
     return {name: value for name, value in kept.items() if value not in ({}, []) or name == "content"}
+
+
+def shown(value: object) -> str:
+    """A field's value for a person."""
+    if isinstance(value, list):
+        return ", ".join(map(shown, value))
+    if isinstance(value, dict) and value.get("type") == "doc":
+        return adf.words(value)
+    return str(value) if isinstance(value, int | float) else _form("", value)
+
+
+def said(comment: object) -> str:
+    """A comment in the form in which it is known again: its words."""
+    words = adf.words(comment) if isinstance(comment, dict) else str(comment or "")
+    return " ".join(words.split())
 
 
 FORMS = Forms(form=_form, same=lambda _, stored, sent: holds(stored, sent))

@@ -1,23 +1,54 @@
-"""What a Jira destination is told."""
+"""What a Jira destination is told, and the fields of an issue that its mapping may use."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from tasks.credentials.kinds import Basic, Token
-from tasks.destinations.contract import Account, DestinationSettings
+from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
+from tasks.destinations.atlassian import GATEWAY, endpoints
+from tasks.destinations.contract import Account
+from tasks.destinations.tickets.mapping import Keys
+from tasks.destinations.tickets.settings import TicketSettings
 from tasks.errors import Refused
 from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.model import Command, CreateJiraIssue, ProjectKey
 
 LABEL_LENGTH = 255
+AT_GATEWAY = "/ex/jira/"
+SCOPES = ("read:jira-work", "write:jira-work", "read:jira-user")
+COMMENT = "comment"
+OURS = frozenset({"project", "issuetype", "labels", "status"})
+# Keys of a mapping, and the field that each sets.
+FIELD_OF: Mapping[str, str] = {
+    "assigned_to": "assignee",
+    "reporter": "reporter",
+    "priority": "priority",
+    "components": "components",
+    "parent": "parent",
+    "environment": "environment",
+}
+OTHER_KEYS = frozenset({"type", "severity", "labels"})
 
 
-class JiraSettings(DestinationSettings):
-    """A Jira site. `project` is the one where a command names none; `site_url` is where people open issues, if elsewhere."""
+def field_refusal(name: str) -> str:
+    """Why an issue's field can't be set by that name; empty where it can."""
+    return "can't be set as a field of an issue" if name.strip().lower() in OURS else ""
+
+
+class JiraSettings(TicketSettings):
+    """A Jira site. `project` is the one where a command names none; `site_url` is where people open issues, if elsewhere.
+
+    `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
+    site's there; without it, the site is asked for it.
+
+    An issue's status is moved by its workflow, which is the business of those who work on it: it follows nothing.
+    """
+
+    keys: ClassVar[Keys] = Keys(frozenset(FIELD_OF) | OTHER_KEYS, field_refusal)
 
     kind: Literal["jira"] = "jira"
     base_url: str
@@ -28,8 +59,10 @@ class JiraSettings(DestinationSettings):
     labels: tuple[str, ...] = ()
     site_url: str | None = None
     write_lag_s: float = Field(default=30.0, ge=0, le=600)
-    on_drift: Literal["keep", "overwrite", "hold"] = "keep"
-    auth: Basic | Token | None = Field(default=None, discriminator="type")
+    follow_status: Literal["off"] = "off"
+    auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
+    through_gateway: bool | None = None
+    cloud_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
 
     @field_validator("base_url", "site_url")
     @classmethod
@@ -63,6 +96,19 @@ class JiraSettings(DestinationSettings):
     def login_lacks(self) -> str:
         """The account, for Basic."""
         return "`basic` needs `email`" if isinstance(self.auth, Basic) and not self.email else ""
+
+    @property
+    def gateway(self) -> str | None:
+        """Atlassian's gateway, where scoped tokens and OAuth work; None where the operator's own address leads there."""
+        through = self.cloud and self.through_gateway is not False and AT_GATEWAY not in self.base_url
+        return f"{self.vendors(GATEWAY)}{AT_GATEWAY.rstrip('/')}" if through else None
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Atlassian's authorization server, or the Data Center's own."""
+        if not isinstance(self.auth, ClientCredentials | Login):
+            return super().endpoints
+        return endpoints(self.auth, self.address, self.vendors, SCOPES, cloud=self.cloud)
 
     def placed(self, command: Command) -> Command:
         """The command with its project."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.destinations.atlassian import NO_CLOUD
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import CREDENTIAL, GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
 
@@ -19,10 +20,11 @@ TABLE = (
     Row((400, 401, 403), r"(?i)anonymous users do(es)? not have permission|must be authenticated", CREDENTIAL),
     Row(
         (400, 403),
-        r"(?i)(cannot|(do|does) not have( the)? permission to|not permitted to) (create|edit|link)\b.{0,60}",
+        r"(?i)(cannot|(do|does) not have( the)? permission to|not permitted to) (create|edit|link|comment|add comments|assign)\b.{0,60}",
         NOT_PERMITTED,
     ),
     Row((404,), r"null for uri", GONE),
+    Row((404,), r"^No message available$", NO_CLOUD),
 )
 
 

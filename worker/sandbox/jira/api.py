@@ -1,23 +1,23 @@
 """Simulated Jira: issues of a Cloud site (v3, with documents) and of a Data Center (v2, with wiki markup), JQL, permissions,
-and links to elsewhere. Also below `/ex/jira/{cloudId}`, as Atlassian's gateway serves it.
+and links to elsewhere.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
 from worker.sandbox.credentials import fault_of
+from worker.sandbox.jira.answers import No, is_cloud, issue_of, refusal, sent, site_of
+from worker.sandbox.jira.comments import JiraComments
 from worker.sandbox.jira.jql import BadQuery, parse
+from worker.sandbox.jira.people import names_of, people, shown_person, shown_value
 from worker.sandbox.jira.project import PROJECTS, FieldRule, Project, faults_of, project_of, type_id, type_of
 from worker.sandbox.store import Store, iso
 
-PREFIXES = ("", "/ex/jira/{cloud}")
 GONE = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
-NO_ISSUE = "Issue does not exist or you do not have permission to see it."
 PERMISSIONS = {
     "BROWSE_PROJECTS": "read",
     "CREATE_ISSUES": "create",
@@ -26,14 +26,6 @@ PERMISSIONS = {
     "CREATE_ATTACHMENTS": "attachment",
 }
 Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-
-class No(Exception):
-    """Jira says no: messages, and what is wrong with single fields."""
-
-    def __init__(self, status: int, *messages: str, **errors: str) -> None:
-        super().__init__(*messages)
-        self.status, self.messages, self.errors = status, messages, errors
 
 
 class Jira:
@@ -45,29 +37,32 @@ class Jira:
     def routes(self) -> list[web.RouteDef]:
         """All routes of both versions; a path that isn't there is a 404."""
         found: list[web.RouteDef] = []
-        for prefix in PREFIXES:
-            for base in (f"{prefix}/rest/api/2", f"{prefix}/rest/api/3"):
-                issue = f"{base}/issue/{{issue}}"
-                types = f"{base}/issue/createmeta/{{project}}/issuetypes"
-                found += [
-                    web.get(f"{base}/serverInfo", self.server),
-                    web.get(f"{base}/myself", self.myself),
-                    web.get(f"{base}/mypermissions", self.permissions),
-                    web.get(f"{base}/project/{{project}}", self.project),
-                    web.get(types, self.types),
-                    web.get(f"{types}/{{type}}", self.fields),
-                    web.post(f"{base}/issue", self.create),
-                    web.get(issue, self.issue),
-                    web.put(issue, self.change),
-                    web.delete(issue, self.delete),
-                    web.get(f"{issue}/properties/{{key}}", self.property),
-                    web.get(f"{issue}/remotelink", self.links),
-                    web.post(f"{issue}/remotelink", self.add_link),
-                    web.delete(f"{issue}/remotelink", self.drop_link),
-                    web.route("*", f"{base}/search", self.search),
-                    web.route("*", f"{base}/search/jql", self.search_jql),
-                    web.route("*", f"{base}/{{tail:.*}}", self.nothing),
-                ]
+        comments = JiraComments(self.store)
+        for base in ("/rest/api/2", "/rest/api/3"):
+            issue = f"{base}/issue/{{issue}}"
+            types = f"{base}/issue/createmeta/{{project}}/issuetypes"
+            found += [
+                web.get(f"{base}/serverInfo", self.server),
+                web.get(f"{base}/myself", self.myself),
+                web.get(f"{base}/mypermissions", self.permissions),
+                web.get(f"{base}/project/{{project}}", self.project),
+                web.get(types, self.types),
+                web.get(f"{types}/{{type}}", self.fields),
+                web.post(f"{base}/issue", self.create),
+                web.get(issue, self.issue),
+                web.put(issue, self.change),
+                web.delete(issue, self.delete),
+                web.get(f"{issue}/properties/{{key}}", self.property),
+                web.get(f"{issue}/remotelink", self.links),
+                web.post(f"{issue}/remotelink", self.add_link),
+                web.delete(f"{issue}/remotelink", self.drop_link),
+                web.get(f"{issue}/comment", comments.listed),
+                web.post(f"{issue}/comment", comments.add),
+                web.get(f"{base}/user/assignable/search", self.assignable),
+                web.route("*", f"{base}/search", self.search),
+                web.route("*", f"{base}/search/jql", self.search_jql),
+                web.route("*", f"{base}/{{tail:.*}}", self.nothing),
+            ]
         return [web.route(route.method, route.path, _guarded(route.handler)) for route in found]
 
     async def nothing(self, request: web.Request) -> web.Response:
@@ -77,15 +72,13 @@ class Jira:
 
     async def server(self, request: web.Request) -> web.Response:
         """What this is."""
-        cloud = _is_cloud(request)
+        cloud = is_cloud(request)
         version = {"version": "1001.0.0" if cloud else "9.12.0", "deploymentType": "Cloud" if cloud else "Server"}
-        return web.json_response({"baseUrl": _site(request), "serverTitle": "Sandbox", **version})
+        return web.json_response({"baseUrl": site_of(request), "serverTitle": "Sandbox", **version})
 
     async def myself(self, request: web.Request) -> web.Response:
         """Whose the credential is."""
-        name = (
-            {"accountId": "5b10ac8d82e05b22cc7d4ef5"} if _is_cloud(request) else {"key": "sandbox", "name": "sandbox"}
-        )
+        name = {"accountId": "5b10ac8d82e05b22cc7d4ef5"} if is_cloud(request) else {"key": "sandbox", "name": "sandbox"}
         who = {
             "displayName": "Sandbox Bot",
             "emailAddress": "sandbox@example.com",
@@ -97,7 +90,7 @@ class Jira:
     async def permissions(self, request: web.Request) -> web.Response:
         """Whether the account may do something in a project."""
         names = [name for name in request.query.get("permissions", "").split(",") if name]
-        if not names and _is_cloud(request):
+        if not names and is_cloud(request):
             raise No(400, "The permissions query parameter is required.")
         unknown = [name for name in names if name not in PERMISSIONS]
         if unknown:
@@ -144,9 +137,18 @@ class Jira:
             raise No(404, "The issue type was not found.")
         return web.json_response(_listed("fields", [_field(rule) for rule in found.fields], request))
 
+    async def assignable(self, request: web.Request) -> web.Response:
+        """Who can be assigned, by a part of a name or address; some accounts in the Cloud hide their address."""
+        cloud = is_cloud(request)
+        words = request.query.get("query" if cloud else "username", "").casefold()
+        key = request.query.get("project", "")
+        if key and project_of({"key": key}) is None:
+            raise No(404, f"No project could be found with key '{key}'.")
+        return web.json_response([shown_person(row, cloud=cloud) for row in people() if words in names_of(row)])
+
     async def create(self, request: web.Request) -> web.Response:
         """Create: 201, only numbers; every field that is refused is named, and nothing is kept then."""
-        given = await _sent(request)
+        given = await sent(request)
         fields = _fields(given)
         project = project_of(fields.pop("project", None))
         if project is None:
@@ -154,7 +156,7 @@ class Jira:
         kind = type_of(project, fields.pop("issuetype", None))
         if kind is None:
             raise No(400, issuetype="Specify a valid issue type")
-        faults = faults_of(project, fields, adf=_is_cloud(request), whole=True)
+        faults = faults_of(project, fields, adf=is_cloud(request), whole=True)
         properties = _properties(given)
         if faults:
             raise No(400, **faults)
@@ -167,6 +169,7 @@ class Jira:
             "fields": usual | fields,
             "properties": properties,
             "links": {},
+            "comments": [],
             "rev": 1,
             "created": now,
             "updated": now,
@@ -175,27 +178,22 @@ class Jira:
         shown = {"id": number, "key": key, "self": _self(request, number)}
         return web.json_response(shown, status=201)
 
-    def _issue(self, request: web.Request) -> dict[str, Any]:
-        name = request.match_info["issue"]
-        found = next((row for row in self.store.issues.values() if name.upper() in (row["id"], row["key"])), None)
-        if found is None:
-            raise No(404, NO_ISSUE)
-        return found
-
     async def issue(self, request: web.Request) -> web.Response:
         """One issue."""
         wanted = request.query.get("fields", "*all").split(",")
-        return web.json_response(_shown(self._issue(request), wanted, request.query.get("properties", ""), request))
+        return web.json_response(
+            _shown(issue_of(self.store, request), wanted, request.query.get("properties", ""), request)
+        )
 
     async def change(self, request: web.Request) -> web.Response:
         """Change fields, all or none: 204."""
-        row, given = self._issue(request), await _sent(request)
+        row, given = issue_of(self.store, request), await sent(request)
         fields = _fields(given)
         for name, operations in (given.get("update") or {}).items():
             if name in fields:
                 raise No(400, **{name: f"Field with id '{name}' and name is in both fields and update."})
             fields[name] = _operated(row["fields"].get(name), operations)
-        if faults := faults_of(PROJECTS[row["project"]], fields, adf=_is_cloud(request), whole=False):
+        if faults := faults_of(PROJECTS[row["project"]], fields, adf=is_cloud(request), whole=False):
             raise No(400, **faults)
         changed = {name: value for name, value in fields.items() if row["fields"].get(name) != value}
         row["fields"] |= changed
@@ -206,24 +204,24 @@ class Jira:
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete an issue for good: there is no recycle bin."""
-        del self.store.issues[self._issue(request)["id"]]
+        del self.store.issues[issue_of(self.store, request)["id"]]
         return web.Response(status=204)
 
     async def property(self, request: web.Request) -> web.Response:
         """One property of an issue."""
         key = request.match_info["key"]
-        held = self._issue(request)["properties"]
+        held = issue_of(self.store, request)["properties"]
         if key not in held:
             raise No(404, "The property with the given key does not exist.")
         return web.json_response({"key": key, "value": held[key]})
 
     async def links(self, request: web.Request) -> web.Response:
         """The links to elsewhere."""
-        return web.json_response(list(self._issue(request)["links"].values()))
+        return web.json_response(list(issue_of(self.store, request)["links"].values()))
 
     async def add_link(self, request: web.Request) -> web.Response:
         """Set a link by its global id: 201 for a new one, 200 for one that was there."""
-        row, given = self._issue(request), await _sent(request)
+        row, given = issue_of(self.store, request), await sent(request)
         shown = given.get("object")
         if not isinstance(shown, dict) or not shown.get("url") or not shown.get("title"):
             raise No(400, url="'url' is required.", title="'title' is required.")
@@ -236,14 +234,14 @@ class Jira:
 
     async def drop_link(self, request: web.Request) -> web.Response:
         """Drop a link by its global id."""
-        row, name = self._issue(request), request.query.get("globalId", "")
+        row, name = issue_of(self.store, request), request.query.get("globalId", "")
         if row["links"].pop(name, None) is None:
             raise No(404, "The remote issue link was not found.")
         return web.Response(status=204)
 
     async def search(self, request: web.Request) -> web.Response:
         """The search of a Data Center; the Cloud has removed it."""
-        if _is_cloud(request):
+        if is_cloud(request):
             raise No(410, GONE)
         rows, shown = await self._found(request, bounded=False)
         page = {"expand": "schema,names", "startAt": 0, "maxResults": 50, "total": len(rows)}
@@ -251,14 +249,14 @@ class Jira:
 
     async def search_jql(self, request: web.Request) -> web.Response:
         """The search of the Cloud; a Data Center has none of the kind."""
-        if not _is_cloud(request):
+        if not is_cloud(request):
             return await self.nothing(request)
         _, shown = await self._found(request, bounded=True)
         return web.json_response({"issues": shown, "isLast": True})
 
     async def _found(self, request: web.Request, *, bounded: bool) -> tuple[list[Any], list[Any]]:
         """What the index knows and the account may see. It lags on request: blind for a while, or to new issues."""
-        given: dict[str, Any] = dict(request.query) if request.method == "GET" else await _sent(request)
+        given: dict[str, Any] = dict(request.query) if request.method == "GET" else await sent(request)
         try:
             test, down = parse(str(given.get("jql", "")), bounded=bounded)
         except BadQuery as bad:
@@ -268,7 +266,7 @@ class Jira:
         indexed = [r for r in store.issues.values() if not blind and r["created"] <= now - store.jql_lag_s]
         rows = [row for row in indexed if not store.denies("jira", row["project"], "read") and test(row)]
         rows.sort(key=lambda row: int(row["id"]), reverse=down)
-        fields = given.get("fields") or (["id"] if _is_cloud(request) else ["*all"])
+        fields = given.get("fields") or (["id"] if is_cloud(request) else ["*all"])
         wanted = fields.split(",") if isinstance(fields, str) else [str(name) for name in fields]
         limit = int(given.get("maxResults") or 50)
         return rows, [_shown(row, wanted, "", request) for row in rows[:limit]]
@@ -286,35 +284,12 @@ def _guarded(handler: Any) -> Handler:
     return guarded
 
 
-def refusal(status: int, *messages: str, **errors: str) -> web.Response:
-    """An error as Jira writes it."""
-    return web.json_response({"errorMessages": list(messages), "errors": errors}, status=status)
-
-
-def _no_entry(request: web.Request) -> web.Response:
-    """401: the gateway says it its own way."""
-    if "/ex/jira/" in request.path:
-        return web.json_response({"code": 401, "message": "Unauthorized; scope does not match"}, status=401)
+def _no_entry(_: web.Request) -> web.Response:
+    """401, as a site says it."""
     headers = {"WWW-Authenticate": 'OAuth realm="https%3A%2F%2Fexample.atlassian.net"'}
     headers["X-Seraph-LoginReason"] = "AUTHENTICATED_FAILED"
     body = {"message": "Client must be authenticated to access this resource.", "status-code": 401}
     return web.json_response(body, status=401, headers=headers)
-
-
-async def _sent(request: web.Request) -> dict[str, Any]:
-    if request.content_type != "application/json":
-        raise No(415, "Unsupported Media Type")
-    try:
-        body = json.loads(await request.read())
-    except ValueError:
-        raise No(400, "There was an error parsing JSON. Check that your request body is valid.") from None
-    return (
-        body if isinstance(body, dict) else _raise(400, "Invalid request payload. Refer to the REST API documentation.")
-    )
-
-
-def _raise(status: int, message: str) -> Any:
-    raise No(status, message)
 
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
@@ -344,32 +319,30 @@ def _operated(held: Any, operations: Any) -> Any:
     return value
 
 
-def _is_cloud(request: web.Request) -> bool:
-    return "/rest/api/3" in request.path
-
-
-def _site(request: web.Request) -> str:
-    return f"{request.scheme}://{request.host}"
-
-
 def _self(request: web.Request, number: str) -> str:
-    return f"{_site(request)}{request.path.partition('/rest/')[0]}/rest/api/{3 if _is_cloud(request) else 2}/issue/{number}"
+    return f"{site_of(request)}{request.path.partition('/rest/')[0]}/rest/api/{3 if is_cloud(request) else 2}/issue/{number}"
 
 
 def _listed(name: str, rows: list[Any], request: web.Request) -> dict[str, Any]:
     """A list as the Cloud names it, and as a Data Center does."""
     page = {"startAt": 0, "maxResults": 50, "total": len(rows)}
-    return page | ({name: rows} if _is_cloud(request) else {"values": rows, "isLast": True})
+    return page | ({name: rows} if is_cloud(request) else {"values": rows, "isLast": True})
 
 
 def _named_project(project: Project, request: web.Request) -> dict[str, Any]:
-    where = f"{_site(request)}/rest/api/3/project/{project.id}"
+    where = f"{site_of(request)}/rest/api/3/project/{project.id}"
     return {"self": where, "id": project.id, "key": project.key, "name": project.name, "projectTypeKey": "software"}
+
+
+def _status(name: str) -> dict[str, Any]:
+    """A status with the category that its workflow puts it in."""
+    category = {"to do": "new", "open": "new", "done": "done", "closed": "done", "resolved": "done"}
+    return {"name": name, "statusCategory": {"key": category.get(name.lower(), "indeterminate")}}
 
 
 def _type(name: str, request: web.Request) -> dict[str, Any]:
     number = type_id(name)
-    where = f"{_site(request)}/rest/api/3/issuetype/{number}"
+    where = f"{site_of(request)}/rest/api/3/issuetype/{number}"
     return {"self": where, "id": number, "name": name, "untranslatedName": name, "subtask": name == "Subtask"}
 
 
@@ -386,16 +359,18 @@ def _field(rule: FieldRule) -> dict[str, Any]:
 
 def _shown(row: dict[str, Any], wanted: list[str], properties: str, request: web.Request) -> dict[str, Any]:
     project = PROJECTS[row["project"]]
-    fields = row["fields"] | {
+    cloud = is_cloud(request)
+    held = {name: shown_value(value, cloud=cloud) for name, value in row["fields"].items()}
+    fields = held | {
         "project": _named_project(project, request),
         "issuetype": _type(row["type"], request),
-        "status": {"name": row["status"]},
+        "status": _status(row["status"]),
         "created": iso(row["created"]),
         "updated": iso(row["updated"]),
     }
     every = not {"*all", "*navigable"}.isdisjoint(wanted)
     shown = {"expand": "renderedFields,names", "id": row["id"], "self": _self(request, row["id"]), "key": row["key"]}
-    held = {name: value for name, value in fields.items() if every or name in wanted}
+    shown_fields = {name: value for name, value in fields.items() if every or name in wanted}
     names = [name for name in properties.split(",") if name]
     found = {name: row["properties"][name] for name in names if name in row["properties"]}
-    return shown | ({"fields": held} if held else {}) | ({"properties": found} if names else {})
+    return shown | ({"fields": shown_fields} if shown_fields else {}) | ({"properties": found} if names else {})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.sandbox.jira.document import fault_of_document
+from worker.sandbox.jira.people import account_of
 
 PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
 SUMMARY_LENGTH = 255
@@ -42,7 +43,12 @@ SERVICE = FieldRule("customfield_10050", "Impacted service", "string", custom=f"
 CAUSE = FieldRule("customfield_10051", "Cause", "string", custom=f"{CUSTOM}textarea")
 REGION = FieldRule("customfield_10052", "Region", "option", custom=f"{CUSTOM}select", values=("eu", "us"))
 MINUTES = FieldRule("customfield_10053", "Minutes down", "number", custom=f"{CUSTOM}float")
-USUAL = (SUMMARY, DESCRIPTION, LABELS, PRIORITY, COMPONENTS, SERVICE, CAUSE, REGION, MINUTES)
+ASSIGNEE = FieldRule("assignee", "Assignee", "user")
+REPORTER = FieldRule("reporter", "Reporter", "user")
+PARENT = FieldRule("parent", "Parent", "issuelink")
+ENVIRONMENT = FieldRule("environment", "Environment", "string")
+NAMED = (PRIORITY, COMPONENTS, ASSIGNEE, REPORTER, PARENT)
+USUAL = (SUMMARY, DESCRIPTION, LABELS, *NAMED, ENVIRONMENT, SERVICE, CAUSE, REGION, MINUTES)
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,11 @@ def faults_of(project: Project, fields: dict[str, Any], *, adf: bool, whole: boo
 
 
 def _fault_of(rule: FieldRule, value: Any, *, adf: bool) -> str | None:
-    if rule.id == "description" or rule.custom.endswith("textarea"):
+    if rule.kind == "user":
+        return None if account_of(value, cloud=adf) else f"User for field '{rule.id}' does not exist."
+    if rule.kind == "issuelink":
+        return None if isinstance(value, dict) and value.get("key") else f"Could not find issue for '{rule.id}'."
+    if rule.id in ("description", "environment") or rule.custom.endswith("textarea"):
         return fault_of_document(value, TEXT_LENGTH) if adf else _long_text(value)
     match rule.kind:
         case "string":

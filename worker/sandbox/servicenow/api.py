@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.credentials import fault_of
+from worker.sandbox.people import people
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.servicenow.incident import (
     COLUMNS,
@@ -227,7 +228,7 @@ def _shown(row: Row, request: web.Request) -> dict[str, Any]:
     site = f"{request.scheme}://{request.host}/api/now/table"
     shown: dict[str, Any] = {}
     for name in names:
-        value, label = row[name], LABELS.get(name, {}).get(row[name], row[name])
+        value, label = row[name], LABELS.get(name, {}).get(row[name], _label(name, row[name]))
         if display == "all":
             shown[name] = {"display_value": label, "value": value}
         elif value and name in REFERENCES and not bare:
@@ -236,6 +237,12 @@ def _shown(row: Row, request: web.Request) -> dict[str, Any]:
         else:
             shown[name] = label if display == "true" else value
     return shown
+
+
+def _label(name: str, value: str) -> str:
+    """What a reference's record is called; any other value is its own label."""
+    rows = people().get(REFERENCES.get(name, ""), ())
+    return next((row["name"] for row in rows if row["sys_id"] == value), value)
 
 
 def _next(request: web.Request, offset: int, limit: int, total: int) -> dict[str, str]:

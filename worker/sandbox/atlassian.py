@@ -16,7 +16,9 @@ from worker.sandbox.credentials import fault_of, secret_of
 from worker.sandbox.request_marks import THROUGH_GATEWAY, TOKEN
 from worker.sandbox.store import Store
 
-GATEWAY = "/ex/confluence/{cloud_id}"
+GATEWAY = "/ex/{product}/{{cloud_id}}"
+# Where each product's Cloud API begins.
+BEGINNINGS = {"confluence": "/wiki/", "jira": "/rest/api/3/"}
 # What a call needs: any one of these scopes, granular or classic.
 NEEDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("GET", r"/wiki/api/v2/spaces", ("read:space:confluence",)),
@@ -30,13 +32,17 @@ NEEDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", r"/wiki/rest/api/content/[^/]+/label", ("write:confluence-content", "write:label:confluence")),
     ("", r"/wiki/rest/api/content/[^/]+/child/attachment", ("write:confluence-file", "write:attachment:confluence")),
     ("", r"/wiki/rest/api/", ("write:confluence-content",)),
+    ("GET", r"/rest/api/3/(myself|user)", ("read:jira-user",)),
+    ("", r"/rest/api/3/search", ("read:jira-work",)),
+    ("GET", r"/rest/api/3/", ("read:jira-work",)),
+    ("", r"/rest/api/3/", ("write:jira-work",)),
 )
 SCOPES = frozenset(scope for _, _, scopes in NEEDS for scope in scopes) | {"offline_access"}
 NO_SCOPE = {"code": 401, "message": "Unauthorized; scope does not match"}
 
 
-class ConfluenceAuthority:
-    """Where tokens are given out, for Cloud and for Data Center."""
+class AtlassianAuthority:
+    """Where tokens are given out, for Cloud (both products together) and for Data Center."""
 
     def __init__(self, store: Store) -> None:
         every = tuple(sorted(SCOPES - {"offline_access"}))
@@ -87,12 +93,13 @@ def scoped(request: web.Request) -> bool:
     return TOKEN in request or "scoped" in secret_of(request).lower()
 
 
-def through_gateway(routes: list[web.RouteDef]) -> list[web.RouteDef]:
+def through_gateway(routes: list[web.RouteDef], product: str) -> list[web.RouteDef]:
     """Cloud's routes at the gateway, too, and those of the site closed for what works at the gateway only."""
-    cloud = [route for route in routes if route.path.startswith("/wiki/")]
-    others = [route for route in routes if not route.path.startswith("/wiki/")]
+    beginning, gateway = BEGINNINGS[product], GATEWAY.format(product=product)
+    cloud = [route for route in routes if route.path.startswith(beginning)]
+    others = [route for route in routes if not route.path.startswith(beginning)]
     at_site = [web.route(route.method, route.path, _at_site(route.handler)) for route in cloud]
-    there = [web.route(route.method, GATEWAY + route.path, _at_gateway(route.handler)) for route in cloud]
+    there = [web.route(route.method, gateway + route.path, _at_gateway(route.handler)) for route in cloud]
     return [*others, *at_site, *there]
 
 

@@ -1,0 +1,44 @@
+"""What Atlassian's products share: where they are logged in to, and the gateway that scoped tokens and OAuth work at.
+
+Sources: Atlassian's pages on OAuth 2.0 (3LO), service accounts and scoped tokens; Data Center's page on its OAuth 2.0 provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tasks.credentials.kinds import ClientCredentials, Endpoints, Login
+from tasks.destinations.contract import endpoints_of
+from tasks.http.verdict import Verdict
+
+AUTHORITY = "https://auth.atlassian.com"
+GATEWAY = "https://api.atlassian.com"
+NO_CLOUD = Verdict(
+    "destination",
+    "wrong_cloud_id",
+    "Atlassian's gateway knows no such site, or doesn't let this client to it",
+    "Check `cloud_id`, or leave it out: then the site itself is asked. A client of OAuth has to be granted the site, too.",
+)
+
+
+def endpoints(
+    auth: ClientCredentials | Login, site: str, vendors: Callable[[str], str], scopes: tuple[str, ...], *, cloud: bool
+) -> Endpoints:
+    """Atlassian's authorization server for Cloud, asked for `scopes` and for going on without the person; a Data Center has
+    its own. `vendors` places what Atlassian runs.
+
+    A service account has its scopes from its administrator: it asks for none.
+    """
+    login = isinstance(auth, Login)
+    if not cloud:
+        own = f"{site}/rest/oauth2/latest"
+        return endpoints_of(auth, f"{own}/token", ("WRITE",), authorize_url=f"{own}/authorize")
+    authority = vendors(AUTHORITY)
+    more: Mapping[str, str] = {"audience": "api.atlassian.com", "prompt": "consent"}
+    return endpoints_of(
+        auth,
+        f"{authority}/oauth/token",
+        (*scopes, "offline_access") if login else (),
+        authorize_url=f"{authority}/authorize",
+        authorize_more=dict(more),
+    )

@@ -1,0 +1,109 @@
+"""What is to become of an issue: its fields from the issue, the mapping and the job, ready to be sent. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.destinations.contract import Work
+from tasks.destinations.jira.fields import Value, not_settable
+from tasks.destinations.jira.settings import COMMENT, FIELD_OF, JiraSettings, field_refusal, label_of
+from tasks.errors import Permanent
+from tasks.markup import clean, jira, servicenow
+from tasks.markup.jira import adf
+from tasks.model import CreateJiraIssue, Frozen, Link, parse_severity
+
+TITLE_LENGTH = 255
+DESCRIPTION_LENGTH = 32_767  # of a comment, too
+PRIORITIES: Mapping[int, str] = {1: "Highest", 2: "High", 3: "Medium", 4: "Low", 5: "Lowest"}
+_ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>\s*$")
+
+
+class IssuePlan(Frozen):
+    """An issue's fields as Jira takes them, and `extra`: those of the mapping and the job, whose form the project tells.
+
+    `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
+    knows such a person.
+    """
+
+    fields: dict[str, Any]
+    labels: tuple[str, ...]
+    extra: dict[str, Value]
+    item_type: str | None
+    comment: str = ""
+    suggested: str = ""
+    links: tuple[Link, ...] = ()
+
+
+def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
+    """The plan of a job; raises `Permanent` for arguments that can't work."""
+    command, issue = work.command, work.issue
+    if issue is None or not isinstance(command, CreateJiraIssue):
+        raise Permanent("Jira takes issues only.", code="wrong_kind")
+    config, chosen = command.config, settings.rules.chosen(issue, work.links)
+    extra: dict[str, Value] = {FIELD_OF[name]: text for name, text in chosen.values.items() if name in FIELD_OF}
+    assigned = "assignee" in {name.strip().lower() for name in (*extra, *chosen.fields, *config.fields)}
+    extra = {name: text for name, text in (extra | dict(chosen.fields)).items() if text}
+    for name in config.fields:
+        if field_refusal(name):
+            raise not_settable(name)
+    extra |= config.fields
+    comment = "".join([str(extra.pop(name)) for name in list(extra) if name.strip().lower() == COMMENT][-1:])
+    fields: dict[str, Any] = {"summary": clean.plain_title(issue.title, TITLE_LENGTH)}
+    described = fitting(jira.render(issue.description)) if settings.cloud else plain_text(issue.description)
+    fields["description"] = described
+    mapped = parse_severity(chosen.values.get("severity", ""))
+    severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
+    if severity:
+        fields["priority"] = {"name": PRIORITIES[severity]}
+    mapped_labels = chosen.values.get("labels", "").split(",")
+    labels = dict.fromkeys([*settings.labels, *filter(None, map(label_of, (*issue.tags, *mapped_labels)))])
+    return IssuePlan(
+        fields=fields,
+        labels=(*labels, f"aw-{work.subject}"),
+        extra=extra,
+        item_type=config.work_item_type or chosen.values.get("type") or settings.issue_type,
+        comment=clean.cut(comment, DESCRIPTION_LENGTH),
+        suggested="" if assigned else address_of(clean.plain_title(issue.assigned_to, 200)),
+        links=work.links,
+    )
+
+
+def texts_of(plan: IssuePlan, markdown: str) -> dict[str, str]:
+    """Every text that may be sent, for the last screening."""
+    described = plan.fields["description"]
+    texts = {name: str(value) for name, value in plan.extra.items()}
+    texts |= {"summary": plan.fields["summary"], "labels": " ".join(plan.labels[:-1]), COMMENT: plan.comment}
+    texts["assignee"] = plan.suggested or texts.get("assignee", "")
+    words = jira.words(described) if isinstance(described, dict) else servicenow.render(markdown)
+    return {name: text for name, text in texts.items() if text} | {"description": words}
+
+
+def address_of(person: str) -> str:
+    """The address in `Name <address>`; otherwise the words as they are."""
+    found = _ADDRESS.search(person)
+    return found[1] if found else person
+
+
+def plain_text(markdown: str) -> str:
+    """The description for a Data Center: plain text in which nothing is markup, within the length of a field."""
+    limit = DESCRIPTION_LENGTH
+    while len(text := jira.escaped(servicenow.render(markdown, limit=limit))) > DESCRIPTION_LENGTH:
+        limit -= max(len(text) - DESCRIPTION_LENGTH, 1)
+    return text
+
+
+def fitting(document: adf.Node) -> adf.Node:
+    """The document, or its first blocks with a word that there is more, within the length of a field."""
+    if len(jira.words(document)) <= DESCRIPTION_LENGTH:
+        return document
+    kept, room = [], DESCRIPTION_LENGTH - 100
+    for block in document["content"]:
+        room -= len(jira.words({"content": [block]})) + 1
+        if room < 0:
+            break
+        kept.append(block)
+    if not kept:
+        return adf.plain(clean.cut(jira.words(document), DESCRIPTION_LENGTH - 100))
+    return document | {"content": [*kept, *adf.plain("… (the rest didn't fit)")["content"]]}

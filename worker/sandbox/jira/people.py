@@ -1,0 +1,51 @@
+"""The people of the simulated Jira: account ids in the Cloud, user names in a Data Center."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from worker.sandbox.people import NAMESPACE
+from worker.sandbox.people import people as every
+
+HIDING = "fred.luddy"  # whose address the Cloud doesn't show
+
+
+def people() -> list[dict[str, str]]:
+    """Everybody who can be assigned."""
+    return every()["sys_user"]
+
+
+def account_id(row: dict[str, str]) -> str:
+    """An account's id in the Cloud."""
+    return f"5b10{uuid.uuid5(NAMESPACE, row['user_name']).hex[:20]}"
+
+
+def names_of(row: dict[str, str]) -> str:
+    """Everything that a look-up compares with, in small letters."""
+    return " ".join((row["user_name"], row["name"], row["email"])).casefold()
+
+
+def account_of(value: object, *, cloud: bool) -> dict[str, str] | None:
+    """The person that a field's value names; None for one who isn't known."""
+    named = value if isinstance(value, dict) else {}
+    if cloud:
+        return next((row for row in people() if account_id(row) == named.get("accountId")), None)
+    return next((row for row in people() if row["user_name"] == named.get("name")), None)
+
+
+def shown_person(row: dict[str, str], *, cloud: bool) -> dict[str, Any]:
+    """A person as an answer shows one."""
+    shown: dict[str, Any] = {"displayName": row["name"], "active": True, "timeZone": "Etc/UTC"}
+    if not cloud:
+        return shown | {"key": row["user_name"], "name": row["user_name"], "emailAddress": row["email"]}
+    address = {} if row["user_name"] == HIDING else {"emailAddress": row["email"]}
+    return shown | address | {"accountId": account_id(row), "accountType": "atlassian"}
+
+
+def shown_value(value: Any, *, cloud: bool) -> Any:
+    """A field's value as an answer shows it: people in full."""
+    if not isinstance(value, dict) or not ({"accountId", "name"} & value.keys()):
+        return value
+    found = account_of(value, cloud="accountId" in value)
+    return value if found is None else shown_person(found, cloud=cloud)
