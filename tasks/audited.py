@@ -215,7 +215,7 @@ class AuditedTest:
     """The recorder of a connection test: the same two entries around each request, without a job.
 
     A test doesn't wait for its turn, because it is how people look at a destination that makes others wait; what its
-    answers say about limits counts for everybody. A dry run's looks are recorded the same way, as look-ups, and so are
+    answers say about limits counts for everybody. Only with `in_turn` a request keeps the destination's limits. A dry run's looks are recorded the same way, as look-ups, and so are
     requests to an authorization server, as logins: what those say about limits is about that server alone.
     """
 
@@ -223,12 +223,14 @@ class AuditedTest:
     vault: Vault
     record: DestinationRecord | None
     stage: Literal["test", "lookup", "login"] = "test"
+    in_turn: bool = False
 
     async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[str, str]:
         """Make the intent durable."""
         begin()
         facts = request_facts(self.vault, self.record, request, origin)
-        return await self.ledger.announce(Event(f"{self.stage}.intent"), facts), request.operation
+        within = self.record.name if self.record and self.in_turn else None
+        return await self.ledger.announce(Event(f"{self.stage}.intent"), facts, within=within), request.operation
 
     async def after(self, mark: tuple[str, str], exchange: Exchange) -> None:
         """Close the intent."""

@@ -112,7 +112,7 @@ def request_of(outcome: Outcome, secret: str, now_ms: int) -> Request:
 
 
 def payload(outcome: Outcome) -> bytes:
-    """What is posted: the outcome as it was when the job ended."""
+    """What is posted: the outcome as it was when the job ended, or what became of its ticket."""
     error = outcome.error
     data = {
         "job_id": outcome.job,
@@ -124,7 +124,10 @@ def payload(outcome: Outcome) -> bytes:
         "superseded_by": outcome.superseded_by,
     }
     at = datetime.fromtimestamp(outcome.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"type": f"job.{outcome.state.value}", "timestamp": at, "data": data}).encode()
+    kind = f"job.{outcome.state.value}"
+    if outcome.ticket is not None:
+        kind, data = "ticket.changed", data | {"ticket": outcome.ticket}
+    return json.dumps({"type": kind, "timestamp": at, "data": data}).encode()
 
 
 def sign(secret: str, message: str, timestamp: str, body: bytes) -> str:

@@ -16,6 +16,7 @@ from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
 from tasks.state.grants.grants import Grants
+from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
@@ -83,6 +84,7 @@ class Services:
     directory: Directory
     grants: Grants
     links: Links
+    followed: Followed
     vault: Vault
     open_http: OpenHttp
     policy: Policy

@@ -39,6 +39,7 @@ from worker.processes.warm import warm_up
 from worker.rounds.callbacks import Callbacks
 from worker.rounds.checkpoints import keep_checkpoints
 from worker.rounds.endings import tell_of_ends
+from worker.rounds.follower import follow_tickets
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
@@ -283,6 +284,7 @@ def _begin(sender: Any, **_: object) -> None:
         Sweeper(services, capacity).run(),
         keep_checkpoints(services),
         tell_of_ends(services),
+        follow_tickets(services),
         Callbacks(services).run(),
     ):
         loop.spawn(work)

@@ -47,6 +47,7 @@ from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
 from tasks.state.followups.outbox import Outbox
 from tasks.state.grants.grants import Grants
+from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal, unavailable
@@ -298,6 +299,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             contents=Contents(redis, journal, vault),
             directory=Directory(redis, journal, vault, newest),
             links=Links(redis, journal),
+            followed=Followed(redis, journal, vault),
             grants=Grants(journal, vault),
             vault=vault,
             open_http=sessions.http,

@@ -6,7 +6,7 @@ import re
 from typing import cast
 
 from tasks.errors import Refused
-from tasks.model import Document, Issue, JobState
+from tasks.model import Document, Issue, JobState, subject_key
 from worker.api.inputs import (
     DocumentIn,
     DocumentPath,
@@ -18,7 +18,7 @@ from worker.api.inputs import (
     PublishIn,
     WorkItemIn,
 )
-from worker.api.outputs import Accepted, Stored
+from worker.api.outputs import Accepted, IssueView, Stored, TicketView
 from worker.api.problems import ProblemError
 from worker.api.route import Answer, Call
 
@@ -42,6 +42,16 @@ async def put_issue(call: Call) -> Answer:
     issue = given.content(identifier)
     await call.services.put(issue, call.actor)
     return Answer(Stored(id=issue.id, title=issue.title))
+
+
+async def get_issue(call: Call) -> Answer:
+    """The tickets of an issue, as they read on the remote side where that is followed; never its text."""
+    identifier = cast(IssuePath, call.path).issue_id
+    stored = await call.services.contents.length("issue", identifier) > 0
+    made = await call.services.core.followed.of(subject_key("issue", identifier))
+    if not stored and not made:
+        raise ProblemError(404, "unknown_issue", f"There is no issue {identifier!r:.80}.", "Check its id.")
+    return Answer(IssueView(id=identifier, stored=stored, tickets=tuple(map(TicketView.of, made))))
 
 
 async def submit_job(call: Call) -> Answer:

@@ -12,6 +12,7 @@ from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.directory import DestinationRecord
+from tasks.state.jobs.followed import Delivered
 from tasks.state.traffic.limiter import Health
 from tasks.state.traffic.standing import Standing
 
@@ -21,6 +22,48 @@ class Stored(Frozen):
 
     id: str
     title: str
+
+
+class TicketView(Frozen):
+    """A ticket of an issue: its number and address as they are now, and how it read when it was last seen to differ. What
+    stands below `state` is only known where the destination is followed.
+    """
+
+    job_id: str
+    destination: str
+    id: str
+    ticket_number: str
+    url: str
+    state: str | None = None
+    stage: str | None = None
+    assignee: str | None = None
+    links: tuple[str, ...] = ()
+    seen_at: str | None = None
+    changed_at: str | None = None
+
+    @classmethod
+    def of(cls, made: Delivered) -> TicketView:
+        """What may be shown of it."""
+        receipt, seen = made.receipt, made.seen
+        shown = seen.ticket.model_dump(exclude={"number", "url"}) if seen else {}
+        return cls(
+            job_id=made.job,
+            destination=made.destination,
+            id=receipt.id,
+            ticket_number=seen.ticket.number if seen else receipt.ticket_number or receipt.id,
+            url=seen.ticket.url if seen else receipt.url,
+            seen_at=rfc3339(seen.seen_ms) if seen else None,
+            changed_at=rfc3339(seen.changed_ms) if seen else None,
+            **shown,
+        )
+
+
+class IssueView(Frozen):
+    """The tickets of an issue. `stored` says whether its text is still held."""
+
+    id: str
+    stored: bool
+    tickets: tuple[TicketView, ...]
 
 
 class Accepted(Frozen):

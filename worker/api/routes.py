@@ -7,7 +7,7 @@ from typing import Any
 from tasks.state.access.keys import Scope
 from tasks.state.audit.verification import AuditReport
 from tasks.state.look_first.flag import LookFirst
-from worker.api.content import LONGEST_IDEMPOTENCY_KEY, put_document, put_issue, submit_job
+from worker.api.content import LONGEST_IDEMPOTENCY_KEY, get_issue, put_document, put_issue, submit_job
 from worker.api.destinations import (
     delete_destination,
     get_destination,
@@ -42,6 +42,7 @@ from worker.api.outputs import (
     ConnectionAnswer,
     Destinations,
     DestinationView,
+    IssueView,
     JobPage,
     JobView,
     Readiness,
@@ -133,6 +134,16 @@ def _content() -> tuple[Route, ...]:
             examples={"an issue": ISSUE},
             answers={200: Stored},
             problems=(409,),
+        ),
+        Route(
+            "GET",
+            "/v1/issues/{issue_id}",
+            get_issue,
+            "Show the tickets of an issue",
+            READ,
+            path=IssuePath,
+            answers={200: IssueView},
+            problems=(404,),
         ),
         Route(
             "POST",

@@ -13,7 +13,19 @@ from pydantic import BaseModel, ValidationError
 from tasks.destinations.tickets.commands import ticket_command
 from tasks.errors import Refused
 from tasks.markup.title import title_of
-from tasks.model import Command, CommandName, Document, Issue, Job, Severity, explain, parse_command, parse_severity
+from tasks.model import (
+    Command,
+    CommandName,
+    Document,
+    Issue,
+    Job,
+    Severity,
+    explain,
+    parse_command,
+    parse_severity,
+    subject_key,
+)
+from tasks.state.jobs.followed import Delivered
 from worker.cli.preview import shown
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
@@ -109,7 +121,7 @@ def handed_over(file: str, folder: Path) -> dict[str, Any]:
 
 @click.group()
 def issue() -> None:
-    """Store issues."""
+    """Store issues, and see what became of their tickets."""
 
 
 @issue.command("put")
@@ -123,6 +135,47 @@ def issue_put(context: Context, file: str) -> None:
         {"id": found.id, "title": found.title},
         f"Issue {found.id} is stored. Create its incident: afterword incident {found.id}",
     )
+
+
+@issue.command("show")
+@click.argument("issue_id")
+@common
+def issue_show(context: Context, issue_id: str) -> None:
+    """Show the tickets of an issue, as they read on the remote side where that is followed."""
+
+    async def work(services: Services) -> tuple[bool, list[Delivered]]:
+        stored = await services.contents.length("issue", issue_id) > 0
+        return stored, await services.core.followed.of(subject_key("issue", issue_id))
+
+    stored, made = context.run(work)
+    if not stored and not made:
+        raise Refused(f"There is no issue {issue_id!r:.80}.", code="unknown_issue", advice="Check its id.")
+    rows = [_ticket(each) for each in made]
+    lines = [
+        f"{row['destination']}: {row['ticket_number']}  {row['url']}\n  "
+        + (
+            f"{row['state']}, {row['assignee'] or 'assigned to nobody'}"
+            + (f", with {', '.join(row['links'])}" * bool(row["links"]))
+            if row["state"]
+            else "its state is not followed"
+        )
+        for row in rows
+    ]
+    context.show(
+        {"id": issue_id, "stored": stored, "tickets": rows}, "\n".join(lines) or f"Issue {issue_id} has no ticket yet."
+    )
+
+
+def _ticket(made: Delivered) -> dict[str, Any]:
+    receipt, seen = made.receipt, made.seen
+    shown: dict[str, Any] = {"state": None, "stage": None, "assignee": None, "links": []}
+    number, url = receipt.ticket_number or receipt.id, receipt.url
+    if seen:
+        shown = seen.ticket.model_dump(mode="json", exclude={"number", "url"})
+        shown |= {"seen_ms": seen.seen_ms, "changed_ms": seen.changed_ms}
+        number, url = seen.ticket.number, seen.ticket.url
+    head = {"destination": made.destination, "job_id": made.job, "id": receipt.id, "ticket_number": number, "url": url}
+    return head | shown
 
 
 def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:

@@ -17,6 +17,7 @@ from worker.console import (
     bulk,
     destinations,
     edits,
+    issue,
     job,
     jobs,
     keys,
@@ -36,7 +37,7 @@ from worker.runtime import Services
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 PATIENCE_S = 1.0
 YEAR_S = 365 * 24 * 3600
-PARTS = (overview, login, destinations, publish, bulk, jobs, edits, job, audit, workers, keys, live, reference)
+PARTS = (overview, login, destinations, publish, bulk, jobs, edits, job, issue, audit, workers, keys, live, reference)
 
 
 def attach(app: web.Application, services: Services, specification: Mapping[str, Any]) -> None:

@@ -52,6 +52,7 @@ WORDS = {
     "job.retried": "Queued again",
     "job.released": "Released",
     "content.viewed": "Content viewed",
+    "ticket.changed": "Changed at the destination",
 }
 PAPER_POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox"

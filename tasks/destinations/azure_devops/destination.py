@@ -8,6 +8,7 @@ from urllib.parse import quote
 from tasks.destinations.azure_devops.answers import signed_in
 from tasks.destinations.azure_devops.item import Keeper
 from tasks.destinations.azure_devops.items import Items
+from tasks.destinations.azure_devops.observed import items
 from tasks.destinations.azure_devops.patches import operation, relinked
 from tasks.destinations.azure_devops.plan import WorkItemPlan, plan_of, texts_of
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
@@ -16,6 +17,7 @@ from tasks.destinations.contract import Destination, Needs, Prepared, Work, basi
 from tasks.errors import DestinationTrouble, Permanent
 from tasks.http.exchange import Http, Request
 from tasks.model import Command, ConnectionStep, CreateAzureDevOpsWorkItem, Receipt
+from tasks.model.remote import Observed
 
 NO_SIGN_IN = {"X-TFS-FedAuthRedirect": "Suppress"}
 
@@ -80,6 +82,11 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
         item_type = plan.type if isinstance(plan, WorkItemPlan) else self.settings.work_item_type
         project = command.project if isinstance(command, CreateAzureDevOpsWorkItem) else self.settings.project
         return Needs(target=project, item_type=item_type)
+
+    async def observe(self, tickets: Mapping[str, Receipt], http: Http) -> Mapping[str, Observed]:
+        """Read by their ids in one request."""
+        found = await items(http, self.settings.api_version, [receipt.id for receipt in tickets.values()])
+        return {subject: found[receipt.id] for subject, receipt in tickets.items() if receipt.id in found}
 
     async def reach(self, http: Http) -> list[ConnectionStep]:
         """Who is signed in, and whether the server speaks the API version; the token needn't be allowed to list projects.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from tasks.credentials.kinds import ApiKey, Basic, Password, Token
 from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, rows_of, stored
 from tasks.destinations.servicenow.incident import Keeper, link_incident
+from tasks.destinations.servicenow.observed import incidents
 from tasks.destinations.servicenow.plan import IncidentPlan, plan_of, texts_of
 from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.destinations.servicenow.table import FILES, TABLE
@@ -14,6 +15,7 @@ from tasks.destinations.servicenow.verdict import verdict
 from tasks.errors import AttemptFailed
 from tasks.http.exchange import Http, Request
 from tasks.model import Command, ConnectionStep, Receipt
+from tasks.model.remote import Observed
 
 USERS = "/api/now/table/sys_user"
 
@@ -51,6 +53,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
     async def link(self, work: Work, http: Http) -> Receipt:
         """Bring the lines of links at the description's end up to date."""
         return await link_incident(work, http)
+
+    async def observe(self, tickets: Mapping[str, Receipt], http: Http) -> Mapping[str, Observed]:
+        """Read by their ids in one request."""
+        found = await incidents(http, self.settings.instance_url, [receipt.id for receipt in tickets.values()])
+        return {subject: found[receipt.id] for subject, receipt in tickets.items() if receipt.id in found}
 
     def needs(self, command: Command | None, plan: object = None) -> Needs:
         """The incident table, and attachments where the plan has one."""

@@ -31,6 +31,11 @@ STAGES: Mapping[str, Stage] = {
 }
 
 
+def address_of(instance: str, sys_id: str) -> str:
+    """Where people look at an incident."""
+    return f"{instance}/nav_to.do?uri=incident.do?sys_id={sys_id}"
+
+
 @dataclass
 class Keeper:
     """Brings one subject's incident up to date."""
@@ -187,7 +192,7 @@ class Keeper:
         if change in ("created", "updated"):
             warnings += self._not_taken(row, fields or {})
         sys_id = row["sys_id"]
-        url = f"{self.settings.instance_url}/nav_to.do?uri=incident.do?sys_id={sys_id}"
+        url = address_of(self.settings.instance_url, sys_id)
         return Receipt(
             id=sys_id, url=url, ticket_number=row.get("number"), change=change, warnings=tuple(warnings), wrote=wrote
         )

@@ -73,6 +73,8 @@ class Event(StrEnum):
     DESTINATION_SUSPENDED = "destination.suspended"
     DOCUMENT_PUT = "document.put"
     ISSUE_PUT = "issue.put"
+    TICKET_SEEN = "ticket.seen"
+    TICKET_CHANGED = "ticket.changed"
     KEY_ROTATED = "key.rotated"
     RESEALED = "key.resealing"
     KEY_RESEALED = "key.resealed"

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(Frozen):
-    """One message to post. `attempts` counts this one; `at_ms` is when the job ended (epoch milliseconds)."""
+    """One message to post: how a job ended, or with `ticket` what somebody changed of its ticket since. `attempts` counts this one; `at_ms` is when the job ended (epoch milliseconds)."""
 
     message: str
     job: str
@@ -35,6 +35,7 @@ class Outcome(Frozen):
     receipt: Receipt | None = None
     error: LastError | None = None
     superseded_by: str | None = None
+    ticket: dict[str, Any] | None = None
 
 
 class Outbox:
@@ -104,12 +105,14 @@ class Outbox:
 def _outcome(message: bytes, fields: list[bytes]) -> Outcome:
     texts = [part.decode() for part in fields]
     raw = {name: value for name, value in zip(texts[::2], texts[1::2], strict=True) if value}
+    ticket = raw.pop("ticket", None)
     receipt, error = raw.pop("receipt", None), raw.pop("last_error", None)
     return Outcome.model_validate(
         raw
         | {
             "message": message.decode(),
             "command": json.loads(raw["command"])["command"],
+            "ticket": json.loads(ticket) if ticket else None,
             "receipt": Receipt.model_validate_json(receipt, extra="ignore") if receipt else None,
             "error": LastError.model_validate_json(error, extra="ignore") if error else None,
         }

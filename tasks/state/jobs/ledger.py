@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from tasks.errors import Fenced, Refused
+from tasks.errors import Fenced, Refused, Throttled
 from tasks.http.quota import Guidance
 from tasks.model import (
     KIND_OF_COMMAND,
@@ -276,10 +276,15 @@ class Ledger(Reading):
         told = {"destination": destination, **(about(job) if job else {}), **facts}
         await self._journal.commit("lua/outcome", args, event, job=job_id or None, intent=intent, **told)
 
-    async def announce(self, event: Event, facts: Mapping[str, Any]) -> str:
-        """Make the intent of a request that belongs to no job durable; returns its reference."""
-        args = {"id": "", "stage": event.partition(".")[0]}
+    async def announce(self, event: Event, facts: Mapping[str, Any], *, within: str | None = None) -> str:
+        """Make the intent of a request that belongs to no job durable; returns its reference. `within` names a destination
+        whose limits it has to keep: raises `Throttled` where it isn't its turn now.
+        """
+        args: dict[str, Any] = {"id": "", "stage": event.partition(".")[0]}
+        args |= {"destination": within, "patience_ms": 0} if within else {}
         reply = await self._journal.commit("lua/intent", args, event, **facts)
+        if not reply.ok:
+            raise Throttled(f"{within} has no room for it now.", code="throttled", until_ms=int(reply.detail))
         return reply.intent
 
     async def record(self, event: Event, facts: Mapping[str, Any]) -> None:

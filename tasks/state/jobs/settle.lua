@@ -25,6 +25,10 @@ if args.receipt then
   -- It leaves what the object shows of a content, too.
   if not get(id, 'follows') then
     redis.call('HSET', subject, 'delivered_order', get(id, 'order'), 'delivered_by', id, 'shown', args.shown or '')
+    if get(id, 'kind') ~= 'confluence' then -- a ticket may be followed
+      redis.call('HSET', subject, 'followed', destination, 'about', get(id, 'content') or '')
+      redis.call('ZADD', key('followed', destination), int(now), get(id, 'subject'))
+    end
   end
   local family = get(id, 'family')
   if family then redis.call('HSET', key('subject', family), 'receipt', args.receipt, 'receipt_seal', args.family_seal or '', 'delivered_ms', int(now)) end

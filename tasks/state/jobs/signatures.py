@@ -101,6 +101,11 @@ def _known(subject: Subject, name: str, vault: Vault) -> tuple[Subject, bool]:
     return bare, subject.receipt_seal is not None
 
 
+def is_receipt_of(vault: Vault, subject: str, receipt: str, seal: str) -> bool:
+    """Whether the receipt that is stored with a subject is its own."""
+    return _fits(vault, seal or None, _digest(receipt), RECEIPTS, subject)
+
+
 def _fits(vault: Vault, sealed: str | None, expected: str, purpose: str, owner: str, field: str = "") -> bool:
     try:
         return sealed is not None and hmac.compare_digest(

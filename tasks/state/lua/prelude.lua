@@ -91,13 +91,13 @@ local function tally_attempt(id, started_ms)
 end
 
 -- an outcome that its producer wants to hear of joins the outbox in the very transition that made it
-local function announce(id, state)
+local function announce(id, state, ticket)
   local facts = redis.call('HMGET', job_key(id), 'callback_url', 'callback_origin', 'callback_key', 'receipt', 'last_error', 'superseded_by', 'command', 'destination')
   if not facts[1] then return end
   local message = 'msg_' .. id .. '_' .. redis.call('HINCRBY', job_key(id), 'outcomes', 1)
   redis.call('HSET', key('callback', message), 'job', id, 'state', state, 'at_ms', int(now), 'url', facts[1], 'origin', facts[2],
     'apikey', facts[3], 'receipt', facts[4] or '', 'last_error', facts[5] or '', 'superseded_by', facts[6] or '',
-    'command', facts[7], 'destination', facts[8])
+    'command', facts[7], 'destination', facts[8], 'ticket', ticket or '')
   redis.call('ZADD', key('callbacks', facts[2]), int(now), message)
   redis.call('SADD', key('callbacks'), facts[2])
 end

@@ -38,7 +38,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     "destination": {"secret": "credential", FIELD: "destination"},
     "grant": {"held": "grant"},
     "apikey": {"sealed": "apikey", FIELD: "apikey"},
-    "subject": {"tried": "tried", "wrote": "wrote", signatures.RECEIPT: signatures.RECEIPTS},
+    "subject": {"tried": "tried", "wrote": "wrote", "remote": "remote", signatures.RECEIPT: signatures.RECEIPTS},
     "job": {
         "sealed_fields": "fields",
         "origin": "origin",

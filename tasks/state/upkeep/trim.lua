@@ -16,7 +16,9 @@ local function forget_job(id)
 end
 
 local function forget_subject(name)
-  local subject, issue = name:sub(#'subject:' + 1), redis.call('HGET', key(name), 'issue')
+  local facts = redis.call('HMGET', key(name), 'issue', 'followed')
+  local subject, issue = name:sub(#'subject:' + 1), facts[1]
+  if facts[2] then redis.call('ZREM', key('followed', facts[2]), subject) end
   if issue then
     redis.call('SREM', key('links', issue, 'subjects'), subject)
     redis.call('HDEL', key('links', issue), subject)
