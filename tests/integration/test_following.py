@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from config.keys import add_key
 from tasks.callbacks import payload
 from tasks.destinations import parse_settings
 from tasks.following import follow
 from tasks.model import Callback, JobState, parse_command, subject_key
+from tests.integration.test_credential_commands import cli
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, JIRA_ISSUE, PUBLISH, WORK_ITEM, content, run, submit
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
-__all__ = ["content"]  # the fixture
+__all__ = ["cli", "content"]  # the fixtures
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
 # For each kind: the job, the state that a person moves it to, what that means, and who is assigned as it is stored there.
@@ -185,3 +189,54 @@ async def test_pages_are_not_followed_and_tickets_of_a_removed_destination_are_f
     assert await services.redis.keys(f"{prefix}:followed:*") == [f"{prefix}:followed:jira".encode()]
     await services.destinations.remove("jira", "test")
     assert await services.redis.keys(f"{prefix}:followed:*") == []
+
+
+async def test_every_surface_shows_the_ticket_as_it_reads_now(services, sandbox, client, log_in, cli):
+    """Console, API and command line tell state, number and assignee; an issue that isn't there is told as such."""
+    await configured(services, sandbox, "jira")
+    job = await delivered(services, JIRA_ISSUE)
+    await delivered(services, PUBLISH)
+    assert cli_shows(await asyncio.to_thread(cli, "issue", "show", ISSUE.id)) == ["its state is not followed"]
+    await looked(services, "jira")
+    await edited(sandbox, "jira", status="In Progress", number="PAY-7", fields=KINDS["jira"][3])
+    await looked(services, "jira")
+    await log_in("viewer")
+    page = await (await client.get(f"/issues/{ISSUE.id}")).text()
+    assert all(words in page for words in ("PAY-7", "In Progress", "Beth Anglin"))
+    assert f'href="/issues/{ISSUE.id}"' in await (await client.get(f"/jobs/{job.id}")).text()
+    assert (await client.get("/issues/nothing")).status == 404
+    _, key = await services.access.create("reader", ["read"], None, "test")
+    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+    async with client.get(f"/v1/issues/{ISSUE.id}", headers=headers) as answer:
+        (ticket,) = (await answer.json())["tickets"]
+    assert (ticket["ticket_number"], ticket["state"], ticket["stage"]) == ("PAY-7", "In Progress", "working")
+    assert (ticket["assignee"], ticket["job_id"]) == ("Beth Anglin", job.id)
+    assert ticket["changed_at"].endswith("Z")
+    async with client.get("/v1/issues/nothing", headers=headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (404, "unknown_issue")
+    assert cli_shows(await asyncio.to_thread(cli, "issue", "show", ISSUE.id)) == ["In Progress, Beth Anglin"]
+    shown = await asyncio.to_thread(cli.json, "issue", "show", ISSUE.id)
+    assert shown["tickets"][0]["ticket_number"] == "PAY-7"
+    await asyncio.to_thread(cli, "issue", "show", "nothing", status=1)
+
+
+def cli_shows(done) -> list[str]:
+    """The second line of each ticket."""
+    return [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
+
+
+async def test_no_name_of_a_person_stands_in_redis(services, sandbox):
+    """Who is assigned is sealed, and moves to a new key with everything else."""
+    await configured(services, sandbox, "jira")
+    await delivered(services, JIRA_ISSUE, callback=CALLBACK)
+    await looked(services, "jira")
+    await edited(sandbox, "jira", fields=KINDS["jira"][3])
+    await looked(services, "jira")
+    add_key(services.settings.data / "keys")
+    async for _ in services.rotation.reseal("test"):
+        pass
+    (ticket,) = await tickets(services)
+    assert ticket.seen.ticket.assignee == "Beth Anglin"
+    await services.redis.config_set("rdbcompression", "no")
+    for name in await services.redis.keys("*"):
+        assert b"Beth" not in await services.redis.dump(name), name

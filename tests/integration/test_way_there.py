@@ -19,7 +19,10 @@ from cryptography.x509.oid import NameOID
 from config.keys import add_key
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
+from tests.integration.test_credential_commands import cli
 from worker.machine.stack import FAKE_SECRET
+
+__all__ = ["cli"]  # the fixture
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -328,3 +331,44 @@ def test_settings_that_cant_work_or_show_a_password_are_refused(given):
     with pytest.raises(Refused) as refused:
         parse_settings({"kind": "servicenow", "instance_url": "https://x.example", **given})
     assert "word@" not in str(refused.value)
+
+
+@pytest.mark.parametrize("surface", ["console", "api", "command"])
+async def test_every_surface_takes_a_proxys_password_and_shows_it_nowhere(
+    services, client, log_in, cli, tmp_path, surface
+):
+    """The user name comes back, the password never does; without it again, the stored one stays."""
+    word = "planted-proxy-word"
+    given = {"kind": "servicenow", "instance_url": "https://snow.example", "username": "u"}
+    given |= {"proxy_url": "http://proxy.example:3128", "proxy_username": "worker"}
+    token = await log_in("admin")
+    _, key = await services.access.create("admin", ["admin"], None, "test")
+    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+    (tmp_path / "word").write_text(word)
+    (tmp_path / "word").chmod(0o600)
+
+    async def store(**secrets):
+        if surface == "console":
+            path = "/settings/destinations/d" if await services.destinations.get("d") else "/settings/destinations"
+            form = given | {"csrf": token, "name": "d"} | secrets
+            answer = await client.post(path, data=form)
+            return await answer.text()
+        if surface == "api":
+            async with client.put("/v1/destinations/d", json=given | secrets, headers=headers) as answer:
+                assert answer.status == 200, await answer.text()
+                return await answer.text()
+        options = ["--kind", "servicenow", "--instance-url", given["instance_url"], "--username", "u"]
+        options += ["--proxy-url", given["proxy_url"], "--proxy-username", "worker"]
+        options += ["--proxy-secret-file", tmp_path / "word"] if secrets else []
+        words = (secrets or {"secret": ""})["secret"]
+        return (await asyncio.to_thread(cli, "destination", "set", "d", *options, stdin=words)).output
+
+    shown = await store(secret="some-secret", proxy_password=word)
+    shown += await store()
+    async with client.get("/v1/destinations/d", headers=headers) as answer:
+        shown += await answer.text()
+    shown += await (await client.get("/settings/destinations/d")).text()
+    record = await services.destinations.require("d")
+    assert (record.settings.proxy_username, services.core.directory.proxy_password(record)) == ("worker", word)
+    assert 'value="worker"' in shown
+    assert word not in shown
