@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 
 import pytest
 
@@ -65,8 +67,73 @@ async def test_a_form_without_its_secret_says_which_part_is_missing(client, log_
     assert "client_id" in await answer.text()
 
 
+async def begun(client, log_in, sandbox, kind="jira"):
+    """A destination that is to be logged in to, and the vendor's address that the console leads to."""
+    token = await log_in("admin")
+    form = {"csrf": token, "kind": kind, "name": "d", "base_url": sandbox.url, "flavor": "cloud", **LOCAL}
+    await client.post("/settings/destinations", data=form | {"auth": "login", "client_id": "c", "then": "save"})
+    page = await (await client.post("/settings/destinations/d/login", data={"csrf": token})).text()
+    return token, html.unescape(re.search(r'href="([^"]*/authorize\?[^"]*)"', page)[1])
+
+
+async def back_from(sandbox, address) -> str:
+    """Where the sandbox sends the browser, which consents to everything, as a path of the console."""
+    async with sandbox.session.get(address, allow_redirects=False) as answer:
+        assert answer.status == 302, await answer.text()
+        return (
+            answer.headers["Location"].partition("/settings")[1] + answer.headers["Location"].partition("/settings")[2]
+        )
+
+
+@pytest.mark.parametrize("kind", ["confluence", "jira"])
+async def test_a_login_in_the_browser_comes_back_to_the_session_that_began_it(services, client, log_in, sandbox, kind):
+    """The answer of the vendor becomes the destination's grant, once; no page and no record shows its code or tokens."""
+    _, address = await begun(client, log_in, sandbox, kind)
+    assert "code_challenge_method=S256" in address
+    back = await back_from(sandbox, address)
+    page = await (await client.get(back)).text()
+    assert "d is logged in, and the connection test passed" in page
+    assert "not the answer of a login" in await (await client.get(back)).text(), "an answer counts once"
+    assert "sbxat" not in page
+
+
+async def test_an_answer_without_the_session_gets_a_page_that_leads_on_and_nothing_more(client, log_in, sandbox):
+    """The cookie isn't sent with the vendor's redirect; the link on our own page brings it along."""
+    _, address = await begun(client, log_in, sandbox)
+    back = await back_from(sandbox, address)
+    cookies = {cookie.key: cookie.value for cookie in client.session.cookie_jar}
+    client.session.cookie_jar.clear()
+    page = await (await client.get(back)).text()
+    assert html.escape(back) in page
+    assert "logged in" not in page
+    client.session.cookie_jar.update_cookies(cookies, client.make_url("/"))
+    assert "d is logged in" in await (await client.get(back)).text()
+
+
+async def test_an_answer_that_was_not_asked_for_is_refused(services, client, log_in, sandbox):
+    """A wrong state, a refusal of the vendor, a changed destination and another person's session: none becomes a grant."""
+    _, address = await begun(client, log_in, sandbox)
+    path, _, query = (await back_from(sandbox, address)).partition("?")
+    page = await (await client.get(f"{path}?{query.replace('state=', 'state=x')}")).text()
+    assert "not the answer of a login" in page
+    token, address = await begun(client, log_in, sandbox)
+    state = re.search(r"state=([^&]+)", address)[1]
+    page = await (await client.get(f"{path}?state={state}&error=access_denied&error_description=No%3Cb%3E")).text()
+    assert "The login was refused: access_denied No&lt;b&gt;" in page
+    token, address = await begun(client, log_in, sandbox)
+    back = await back_from(sandbox, address)
+    record = await services.destinations.require("d")
+    await services.destinations.set("d", record.settings.model_copy(update={"burst": 2}), None, "test")
+    assert "was changed meanwhile" in await (await client.get(back)).text()
+    token, address = await begun(client, log_in, sandbox)
+    back = await back_from(sandbox, address)
+    await log_in("viewer")
+    assert "not the answer of a login" in await (await client.get(back)).text()
+    assert (await client.post("/settings/destinations/d/login", data={"csrf": token})).status == 403
+
+
 async def test_a_destination_that_nobody_has_logged_in_to_says_how(client, log_in):
-    """The login is a command's: its answer comes back to the machine that it runs on."""
+    """By a button here, or by a command whose answer comes back to the machine that it runs on."""
     token = await log_in("admin")
     form = {"csrf": token, "kind": "confluence", "name": "d", "base_url": "https://acme.example", "flavor": "cloud"}
     await client.post("/settings/destinations", data=form | {"auth": "login", "client_id": "c"})

@@ -15,6 +15,7 @@ from worker.attempts import cancel_all
 from worker.console import (
     audit,
     bulk,
+    destination_login,
     destinations,
     edits,
     issue,
@@ -37,7 +38,23 @@ from worker.runtime import Services
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 PATIENCE_S = 1.0
 YEAR_S = 365 * 24 * 3600
-PARTS = (overview, login, destinations, publish, bulk, jobs, edits, job, issue, audit, workers, keys, live, reference)
+PARTS = (
+    overview,
+    login,
+    destinations,
+    destination_login,
+    publish,
+    bulk,
+    jobs,
+    edits,
+    job,
+    issue,
+    audit,
+    workers,
+    keys,
+    live,
+    reference,
+)
 
 
 def attach(app: web.Application, services: Services, specification: Mapping[str, Any]) -> None:

@@ -13,12 +13,14 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
+from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.access.keys import Access, ApiKey, Scope
 from tasks.state.vault import Vault
 from worker.console.addresses import bucket
 
 IDLE_MS = 2 * 3600 * 1000
+LOGIN_MS = 10 * 60 * 1000
 ABSOLUTE_MS = 12 * 3600 * 1000
 FAILURES = 10
 FAILURES_WITHIN_S = 60
@@ -99,13 +101,28 @@ class Sessions:
 
     async def close(self, digest: str) -> None:
         """End a session."""
-        await self._redis.delete(self._key(digest), self._key(digest, "notes"))
+        await self._redis.delete(self._key(digest), self._key(digest, "notes"), self._key(digest, "login"))
 
     async def leave_note(self, session: Session, kind: Literal["good", "bad"], text: str) -> None:
         """Something to say on the next page that this browser shows."""
         key = self._key(session.digest, "notes")
         await self._redis.rpush(key, json.dumps([kind, text]))
         await self._redis.pexpire(key, IDLE_MS)
+
+    async def keep_login(self, session: Session, pending: str) -> None:
+        """Keep, sealed, what the answer of a login at a vendor is compared with, for ten minutes; an earlier one is forgotten."""
+        sealed = self._vault.seal(pending, purpose="login", owner=session.digest)
+        await self._redis.set(self._key(session.digest, "login"), sealed, px=LOGIN_MS)
+
+    async def take_login(self, session: Session) -> str | None:
+        """What was kept, once; None where nothing was, where it is too old, and where the session may not answer it."""
+        sealed = await self._redis.getdel(self._key(session.digest, "login"))
+        if sealed is None or not session.may("admin"):
+            return None
+        try:
+            return self._vault.open(sealed.decode(), purpose="login", owner=session.digest)
+        except KeyTrouble:
+            return None
 
     async def take_notes(self, session: Session) -> list[tuple[str, str]]:
         """What was left to say; said once."""
