@@ -238,5 +238,5 @@ async def test_no_name_of_a_person_stands_in_redis(services, sandbox):
     (ticket,) = await tickets(services)
     assert ticket.seen.ticket.assignee == "Beth Anglin"
     await services.redis.config_set("rdbcompression", "no")
-    for name in await services.redis.keys("*"):
+    for name in await services.redis.keys(f"{services.settings.prefix}:*"):
         assert b"Beth Anglin" not in await services.redis.dump(name), name
