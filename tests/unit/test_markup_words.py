@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.markup import azure_devops, confluence, servicenow
-from tasks.markup.confluence import render_page
+from tasks.markup import azure_devops, confluence, jira, servicenow
+from tasks.markup.confluence import PageOptions, render_page
 from tasks.markup.confluence.stored import fingerprint
 from tasks.markup.parser.admonitions import as_containers
 from tests.markup_tools.storage_format import validated
@@ -144,6 +144,48 @@ def test_a_link_round_blocks_stands_round_their_words():
     assert confluence.render(source) == '<p><a href="https://e.com">T</a></p>'
     assert '<a href="https://e.com">T</a>' in azure_devops.render(source)
     assert servicenow.render(source) == "T (https://e.com)"
+
+
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("[w](../x.md)", "https://e.com/docs/x.md"),
+        ("[w](/x?a=1&b=2#c)", "https://e.com/x?a=1&b=2#c"),
+        ('<a href="x y.md">w</a>', "https://e.com/docs/rca/x%20y.md"),
+        ("<div>\n<a href='?q'>w</a>\n</div>", "https://e.com/docs/rca/?q"),
+        ("[w][r]\n\n[r]: //other.com/x", "https://other.com/x"),
+        ("![w](i.png)", "https://e.com/docs/rca/i.png"),
+        ("<img alt=w src=i.png>", "https://e.com/docs/rca/i.png"),
+        ("[w](https://elsewhere.com/)", "https://elsewhere.com/"),
+    ],
+)
+def test_relative_links_and_images_lead_to_the_base(source, address):
+    """In every target, however the link is written; what is whole stays as it is."""
+    base = "https://e.com/docs/rca/"
+    bodies = [
+        render_page(source, PageOptions(link_base=base)).body,
+        azure_devops.render(source, link_base=base),
+        servicenow.render(source, link_base=base),
+        jira.words(jira.render(source, link_base=base)),
+    ]
+    assert [address in html.unescape(body) for body in bodies] == [True] * 4
+
+
+def test_a_link_that_leads_nowhere_is_words_with_its_address_beside():
+    for source in ("[w](x.md)", '<a href="x.md">w</a>', '<div>\n<a href="x.md">w</a>\n</div>'):
+        assert read(azure_devops.render, source) == "w (x.md)"
+    assert confluence.render("[w]()") == "<p>w</p>"
+
+
+def test_words_of_an_image_within_an_image_are_kept():
+    for render in TARGETS:
+        assert "foo bar" in render("![foo ![bar](https://e.com/a)](https://e.com/b)")
+
+
+def test_a_backslash_before_a_bar_is_the_tables():
+    """GitHub takes the bar as a part of the cell, whatever stands before the backslash."""
+    body = confluence.render("| a | b |\n|-|-|\n| `c \\\\|` | d |")
+    assert "<td>d</td>" in body
 
 
 def test_plain_text_reads_well():

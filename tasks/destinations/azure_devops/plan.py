@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic import Field
 
@@ -62,7 +63,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
     bug = kind.casefold() == "bug"  # the server takes a type's name in any case
     body = chosen.values.get("body_field") or (REPRO if bug else DESCRIPTION)
     markdown = settings.body_format == "markdown"
-    render = azure_devops.render_markdown if markdown else azure_devops.render
+    render = azure_devops.render_markdown if markdown else partial(azure_devops.render, link_base=settings.link_base)
     fields: dict[str, Value] = {
         "System.Title": clean.plain_title(issue.title, TITLE_LENGTH),
         body: render(issue.description, title=issue.title),

@@ -78,11 +78,11 @@ class Jira(Destination[JiraSettings]):
         fields: dict[str, Any] = {"summary": summary}
         texts = {name: str(value) for name, value in config.fields.items()} | {"summary": summary}
         if self.settings.cloud:
-            fields["description"] = fitting(jira.render(issue.description))
+            fields["description"] = fitting(jira.render(issue.description, link_base=self.settings.link_base))
             texts["description"] = jira.words(fields["description"])
         else:
-            fields["description"] = plain_text(issue.description)
-            texts["description"] = servicenow.render(issue.description)
+            fields["description"] = plain_text(issue.description, link_base=self.settings.link_base)
+            texts["description"] = servicenow.render(issue.description, link_base=self.settings.link_base)
         severity = config.severity or issue.severity
         if severity:
             fields["priority"] = {"name": PRIORITIES[severity]}
@@ -262,10 +262,10 @@ def chosen_type(types: list[IssueType], wanted: str | None) -> IssueType | None:
     return next((named[name] for name in DEFAULT_TYPES if name in named), plain[0] if plain else None)
 
 
-def plain_text(markdown: str) -> str:
+def plain_text(markdown: str, *, link_base: str | None = None) -> str:
     """The description for a Data Center: plain text in which nothing is markup, within the length of a field."""
     limit = DESCRIPTION_LENGTH
-    while len(text := jira.escaped(servicenow.render(markdown, limit=limit))) > DESCRIPTION_LENGTH:
+    while len(text := jira.escaped(servicenow.render(markdown, limit=limit, link_base=link_base))) > DESCRIPTION_LENGTH:
         limit -= max(len(text) - DESCRIPTION_LENGTH, 1)
     return text
 

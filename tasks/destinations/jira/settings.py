@@ -17,10 +17,13 @@ LABEL_LENGTH = 255
 
 
 class JiraSettings(DestinationSettings):
-    """A Jira site. `project` is the one where a command names none; `site_url` is where people open issues, if elsewhere."""
+    """A Jira site. `project` is the one where a command names none; `site_url` is where people open issues, if elsewhere.
+    `link_base` is what relative links and images of a description are relative to.
+    """
 
     kind: Literal["jira"] = "jira"
     base_url: str
+    link_base: str | None = None
     flavor: Literal["cloud", "datacenter"] = "cloud"
     email: Account | None = None
     project: ProjectKey | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic import Field
 
@@ -69,9 +70,10 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
     if issue is None or not isinstance(command, CreateServiceNowIncident):
         raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
     config, chosen, block = command.config, settings.rules.chosen(issue, work.links), links_block(work.links)
+    words = partial(servicenow.render, issue.description, link_base=settings.link_base)
     fields = {
         "short_description": servicenow.without_code_tags(clean.plain_title(issue.title, SHORT_DESCRIPTION_LENGTH)),
-        "description": servicenow.render(issue.description, limit=DESCRIPTION_LENGTH - len(block)) + block,
+        "description": words(limit=DESCRIPTION_LENGTH - len(block)) + block,
         "correlation_id": work.subject,
         "correlation_display": "Afterword",
     }
@@ -83,7 +85,7 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
     fields |= suggested | {name: value for name, value in asked.items() if value}
     unlinked = fields["description"]
     if block and "description" not in asked:
-        unlinked = servicenow.render(issue.description, limit=DESCRIPTION_LENGTH)
+        unlinked = words(limit=DESCRIPTION_LENGTH)
     return IncidentPlan(
         fields={name: value for name, value in fields.items() if name not in JOURNALS},
         unlinked=unlinked,

@@ -15,7 +15,7 @@ from tasks.destinations.tickets.status import Follow
 
 class TicketSettings(DestinationSettings):
     """`on_drift` decides about fields that somebody else changed, `unknown_reference` about a name that the vendor doesn't
-    know. `follow_status` says whether a ticket is resolved, or closed as well, with its issue. `mapping` is the text of the
+    know. `link_base` is what relative links and images of a description are relative to. `follow_status` says whether a ticket is resolved, or closed as well, with its issue. `mapping` is the text of the
     operator's mapping.
     """
 
@@ -24,6 +24,7 @@ class TicketSettings(DestinationSettings):
     on_drift: OnDrift = "keep"
     unknown_reference: Literal["refuse", "warn"] = "refuse"
     follow_status: Follow = "resolve"
+    link_base: str | None = None
     mapping: str = Field(default="", max_length=LONGEST)
 
     @cached_property

@@ -14,6 +14,7 @@ from tasks.markup.clean import plain_title, xml_text
 from tasks.markup.parser import front_matter
 from tasks.markup.parser.parse import parse
 from tasks.markup.parser.token import Token
+from tasks.markup.relative import absolute
 from tasks.markup.slugs import without_title
 from tasks.markup.tags import TAGS
 
@@ -42,14 +43,18 @@ _STAND_IN = "\x01"
 
 
 @collector.put_off()
-def render(markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "") -> str:
+def render(
+    markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "", link_base: str | None = None
+) -> str:
     """The document as HTML that Azure DevOps keeps as it is; no script, style sheet or event attribute passes.
 
     Beyond `limit` characters it ends at a paragraph, item or row, with `pointer` (where the whole is) below. A first
-    heading that says the same as `title` is left out.
+    heading that says the same as `title` is left out. Relative links and images lead to `link_base`.
     """
     tail = f"<p>{html.escape(pointer)}</p>" if pointer else ""
-    return _fitting(_enough(without_title(parse(markdown), title), limit), _sanitised, _BLOCK_ENDS, limit, tail)
+    return _fitting(
+        _enough(absolute(without_title(parse(markdown), title), link_base), limit), _sanitised, _BLOCK_ENDS, limit, tail
+    )
 
 
 def render_markdown(markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "") -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import comrak
 
-_CELL_END = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+# A backslash before a bar is the table's, whatever stands before that.
+_CELL_END = re.compile(r"(?<!\\)\|")
 # The kinds of raw HTML that end with a sign of their own, by the number that the specification gives them.
 _ENDS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
 _CALLED = {2: "a comment", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}

@@ -308,9 +308,10 @@ class Tree:
         return [Token("text", content=text)]
 
     def _image(self, node: Any, image: Any, line: int) -> Token:
-        children = self._pieces(node.children, line)
+        children = self.names.as_words(self._pieces(node.children, line))
         attrs = {"src": address(image.url)} | ({"title": xml_text(image.title)} if image.title else {})
-        return Token("image", "img", attrs=attrs, children=children, content="".join(c.content for c in children))
+        words = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
+        return Token("image", "img", attrs=attrs, children=children, content=words)
 
     def _reference(self, reference: Any) -> Token:
         label = xml_text(reference.name).casefold()
