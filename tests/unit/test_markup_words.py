@@ -69,6 +69,9 @@ def test_what_a_browser_would_hide_to_the_end_is_text_and_the_rest_is_read(rende
         ('---\ntitle: "open\nlabels:\n  - a\n  - b\n---\n', {"title": '"open', "labels": ["a", "b"]}),
         ('+++\ntitle = "T"\ntags = ["x"]\n+++\n', {"title": "T", "tags": ["x"]}),
         ("+++\ntitle = T: x\n+++\n", {"title": "T: x"}),
+        ("\n\n---\ntitle: T\n---\n", {"title": "T"}),
+        ('---\ntitle: t: u\nkey with spaces: v\n"quoted": w\n---\n', {"title": "t: u"}),
+        ("---\n\ttitle: t\n---\n", {"title": "t"}),
     ],
 )
 def test_front_matter_is_read_leniently_and_never_published(front, fields):
@@ -197,6 +200,27 @@ def test_plain_text_reads_well():
     assert servicenow.render(table) == "k  v\n-  -\na  1\n   2"
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<div>words</div>\n\npara", "words\n\npara"),
+        ("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", "- a\n  - b\n- c"),
+        ("<ol start=3><li>a</li><li>b</li></ol>", "3. a\n4. b"),
+        ("<table>\n<tr>\n<td>\n\n**bold**\n\n</td>\n</tr>\n</table>", "bold"),
+        ("<table><caption>Cap</caption><tr><td>x</td></tr></table>", "Cap\nx\n-"),
+        ("<h3>Head</h3>\n\ntext", "Head\n\ntext"),
+    ],
+)
+def test_raw_html_reads_well_as_plain_text(source, text):
+    assert servicenow.render(source) == text
+
+
+def test_cells_without_words_are_not_joined():
+    page = render_page("| a | b |\n|-|-|\n| 1 | 2 | | |")
+    assert "<td>2</td>" in page.body
+    assert page.warnings == ()
+
+
 def test_a_work_item_names_its_images_and_says_its_title_once():
     assert azure_devops.render("![](img/a%20b.png)") == "<p>a b.png</p>"
     assert azure_devops.render("# Pool *down*\n\nx", title="Pool down") == "<p>x</p>"
@@ -214,6 +238,28 @@ def test_an_editors_save_without_other_words_is_no_change():
     assert fingerprint(ours) == fingerprint(theirs)
     assert fingerprint(ours) != fingerprint(theirs.replace("<p>c", "<p>changed"))
     assert fingerprint(ours, earlier=True) != fingerprint(theirs, earlier=True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("<p>a</p>", "<p>a</p><p><br /></p>"),
+        ("<ol><li>a</li></ol>", '<ol start="1"><li><p>a</p></li></ol>'),
+        (
+            '<ac:link ac:anchor="a"><ac:link-body>T</ac:link-body></ac:link>',
+            '<ac:link ac:anchor="a"><ac:plain-text-link-body><![CDATA[T]]></ac:plain-text-link-body></ac:link>',
+        ),
+        (
+            confluence.render("```\nx\n```"),
+            confluence.render("```\nx\n```").replace(
+                "<ac:plain", '<ac:parameter ac:name="breakoutWidth">760</ac:parameter><ac:plain', 1
+            ),
+        ),
+    ],
+)
+def test_what_an_editor_adds_by_itself_is_no_change(ours, theirs):
+    """Empty paragraphs, numbers of lists, widths of macros."""
+    assert fingerprint(ours) == fingerprint(theirs)
 
 
 def test_other_dialects_have_panels_links_and_warnings():
@@ -264,6 +310,10 @@ def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
         ("term\n: what it is", "line 2: a definition list is shown as typed"),
         ("words {: .class}", "line 1: a list of attributes is shown as typed"),
         ("a\n\n<Widget>words</Widget>", "line 3: the tag <Widget> has no place here and is shown as typed"),
+        ("a\n\n<iframe src=x>\nw</iframe>", "line 3: the tag <iframe> has no place here and is shown as typed"),
+        ("a\n\n<style>p</style>", "line 3: a program, style or text area in HTML is shown as typed"),
+        ("a\n\n<!doctype html>", "line 3: a declaration is shown as typed"),
+        ("a\n\n<div>\n<img src=q.png></div>", "line 3: image q.png was not handed over; its text stands in its place"),
         ("a\n\n<?php echo\n", "line 3: a processing instruction without an end is shown as typed"),
         ("a\n\n- x ![p](a.png)", "line 3: image a.png was not handed over; its text stands in its place"),
     ],

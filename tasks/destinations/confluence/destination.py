@@ -187,6 +187,12 @@ class Confluence(Destination[ConfluenceSettings]):
         )
         stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)
+        if page.blank:
+            raise Permanent(
+                f"Document {document.id} says nothing; the page would be replaced by nothing.",
+                code="empty_document",
+                advice="Give the document a text, then submit it again.",
+            )
         if _sent_bytes(page.body) <= BODY_BYTES:
             has_footer = stable != document.content_md
             stable = render_page(stable, options).body if has_footer else page.body

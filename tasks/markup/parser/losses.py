@@ -51,7 +51,7 @@ def _joined(line: str, column: int, columns: int) -> str | None:
     start = len(line.encode()[: column - 1].decode("utf-8", "ignore")) if not line.isascii() else column - 1
     begin = start + 1 if line.startswith("|", start) else start
     bars = [found.end() - 1 for found in _CELL_END.finditer(line, begin)]
-    if bars and not line[bars[-1] + 1 :].strip():
+    while bars and not line[bars[-1] + 1 :].strip(" \t|"):  # cells without words are none that could be lost
         bars.pop()
     excess = bars[columns - 1 :]
     if not excess:

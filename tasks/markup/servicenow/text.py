@@ -132,7 +132,9 @@ class _Text:
                 self.put("-" * 40)
             case "html_block":
                 if text := re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"):
+                    self.gap()
                     self.put(text)
+                    self.gap()
             case _:
                 self.table(token)
 
