@@ -40,10 +40,10 @@ from tasks.http.exchange import Http
 from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
+from tasks.markup.told import first
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
-MOST_WARNINGS = 20  # that a receipt holds
 WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
@@ -201,7 +201,7 @@ class Confluence(Destination[ConfluenceSettings]):
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
-        warnings = _first(page.warnings)
+        warnings = first(page.warnings, "confluence")
         if settings.minor_edit and settings.flavor == "cloud":
             warnings += ("Cloud's API has no minor edit: watchers hear of this version.",)
         plan = PagePlan(
@@ -279,13 +279,6 @@ class Confluence(Destination[ConfluenceSettings]):
             untold = "reading doesn't tell whether the token has the scope to write them"
             steps.append(ConnectionStep(name="right to add labels", ok=None, detail=untold))
         return steps
-
-
-def _first(warnings: tuple[str, ...]) -> tuple[str, ...]:
-    """As many as a receipt holds, and how many more there are."""
-    more = len(warnings) - MOST_WARNINGS
-    rest = (f"and {more} more: `afterword render FILE --for confluence --warnings` lists them",) if more > 0 else ()
-    return (*warnings[:MOST_WARNINGS], *rest)
 
 
 def _sent_bytes(body: str) -> int:

@@ -29,6 +29,8 @@ from tasks.http.refusals import error_of
 from tasks.http.verdict import Answer
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
+from tasks.markup.parser.parse import Parsed, parse_document
+from tasks.markup.told import first, warnings_of
 from tasks.model import Command, ConnectionStep, CreateJiraIssue, Frozen, Link, Receipt
 
 TITLE_LENGTH = 255
@@ -48,6 +50,7 @@ class IssuePlan(Frozen):
     extra: dict[str, Value]
     item_type: str | None
     links: tuple[Link, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Jira(Destination[JiraSettings]):
@@ -76,13 +79,14 @@ class Jira(Destination[JiraSettings]):
                 raise not_settable(name)
         summary = clean.plain_title(issue.title, TITLE_LENGTH)
         fields: dict[str, Any] = {"summary": summary}
+        document = parse_document(issue.description)
         texts = {name: str(value) for name, value in config.fields.items()} | {"summary": summary}
         if self.settings.cloud:
-            fields["description"] = fitting(jira.render(issue.description, link_base=self.settings.link_base))
+            fields["description"] = fitting(jira.render(document, link_base=self.settings.link_base))
             texts["description"] = jira.words(fields["description"])
         else:
-            fields["description"] = plain_text(issue.description, link_base=self.settings.link_base)
-            texts["description"] = servicenow.render(issue.description, link_base=self.settings.link_base)
+            fields["description"] = plain_text(document, link_base=self.settings.link_base)
+            texts["description"] = servicenow.render(document, link_base=self.settings.link_base)
         severity = config.severity or issue.severity
         if severity:
             fields["priority"] = {"name": PRIORITIES[severity]}
@@ -94,6 +98,7 @@ class Jira(Destination[JiraSettings]):
             extra=config.fields,
             item_type=config.work_item_type or self.settings.issue_type,
             links=work.links,
+            warnings=first(warnings_of(document, self.settings.link_base), "jira"),
         )
         return Prepared(texts, plan)
 
@@ -121,6 +126,7 @@ class Jira(Destination[JiraSettings]):
             return self._receipt(known, "skipped")
         else:
             receipt = await self._update(api, work, plan, known, "found" if found else "unchanged")
+        receipt = receipt.model_copy(update={"warnings": (*plan.warnings, *receipt.warnings)})
         changed = receipt.change in ("created", "updated")
         return await self._linked(api, receipt, plan.links) if changed and plan.links else receipt
 
@@ -262,7 +268,7 @@ def chosen_type(types: list[IssueType], wanted: str | None) -> IssueType | None:
     return next((named[name] for name in DEFAULT_TYPES if name in named), plain[0] if plain else None)
 
 
-def plain_text(markdown: str, *, link_base: str | None = None) -> str:
+def plain_text(markdown: str | Parsed, *, link_base: str | None = None) -> str:
     """The description for a Data Center: plain text in which nothing is markup, within the length of a field."""
     limit = DESCRIPTION_LENGTH
     while len(text := jira.escaped(servicenow.render(markdown, limit=limit, link_base=link_base))) > DESCRIPTION_LENGTH:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.markup import collector
 from tasks.markup.addresses import may_be_linked, normal
-from tasks.markup.parser.parse import parse
+from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
 from tasks.markup.plain_html import image_text, target_beside, text_of
 from tasks.markup.relative import absolute
@@ -48,7 +48,7 @@ DONE, OPEN = "\u2611 ", "\u2610 "
 
 
 @collector.put_off()
-def render(markdown: str, *, link_base: str | None = None) -> Node:
+def render(markdown: str | Parsed, *, link_base: str | None = None) -> Node:
     """The document, valid by Atlassian's JSON schema. Every word of the source can be read in it.
 
     Relative links lead to `link_base`.

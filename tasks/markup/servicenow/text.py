@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tasks.markup import clean, collector
 from tasks.markup.clean import cut
 from tasks.markup.options import Attachment
-from tasks.markup.parser.parse import parse
+from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
 from tasks.markup.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
 from tasks.markup.relative import absolute
@@ -32,7 +32,7 @@ _SIGNS = {"em": "*", "strong": "**", "s": "~~"}
 
 
 @collector.put_off()
-def render(markdown: str, limit: int | None = None, pointer: str = "", *, link_base: str | None = None) -> str:
+def render(markdown: str | Parsed, limit: int | None = None, pointer: str = "", *, link_base: str | None = None) -> str:
     """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included.
 
     Relative links lead to `link_base`.
