@@ -41,7 +41,6 @@ _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HE
 # From where a text begins, or a shorter one is tried from each of its letters.
 _LONG_TEXT = re.compile(r"(?<![^<>])[^<>]{10000,}+")
 _AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
-_BLANKS = " \t\n"
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _STAND_IN = "\x01"
 
@@ -75,7 +74,7 @@ def render_markdown(
         text = written(absolute(without_title(parse(markdown), title), link_base))
     if text is None:
         text = _clean_markdown(markdown, title)
-    return _fitting(text, lambda part: part.rstrip(_BLANKS), ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
+    return _fitting(text, lambda part: part.rstrip("\n"), ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
 
 
 def _fitting(text: str, shown: Callable[[str], str], ends: Sequence[str], limit: int, tail: str) -> str:
@@ -97,7 +96,7 @@ def _last_end(text: str, ends: Sequence[str], keep: int) -> int:
 
 def _clean_markdown(markdown: str, title: str) -> str:
     text = xml_text(markdown).replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
-    text = _BLANK_LINES.sub("", front_matter.split(text).rest).rstrip(_BLANKS)
+    text = _BLANK_LINES.sub("", front_matter.split(text).rest).rstrip("\n")
     first, _, rest = text.partition("\n")
     same = first.startswith("# ") and title and plain_title(first[2:].rstrip("# ")) == plain_title(title)
     return rest.strip() if same else text

@@ -25,7 +25,7 @@ _SIDES = {"text-align:left": ":--", "text-align:center": ":-:", "text-align:righ
 def written(tokens: Sequence[Token]) -> str | None:
     """The tokens as Markdown that reads as the same tokens; None where none is found."""
     text = "\n".join(_Writer().blocks(tokens)).strip("\n")
-    return text if same(parse(text), tokens) else None
+    return text if same(parse(text + "\n"), tokens) else None
 
 
 def same(one: Sequence[Token], other: Sequence[Token]) -> bool:
@@ -154,7 +154,7 @@ class _Writer:
             depth += token.nesting
             if depth < 0:
                 break
-        return True
+        return False
 
     def _alert(self, token: Token) -> list[str]:
         title = self._title("alert")
