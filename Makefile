@@ -8,7 +8,7 @@ ARGS ?=
 # Tests wait more than they work: three processes on two cores, a file's tests in one of them.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-quick check docs bench chaos screenshots sbom lock clean
+.PHONY: setup demo test test-quick check specification docs bench chaos screenshots sbom lock clean
 
 setup: $(VENV)/dev
 
@@ -27,6 +27,10 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) $(ARGS)
+
+# The examples of CommonMark and GFM, which a test compares with GitHub's parser; without them it is skipped.
+specification: $(VENV)/dev
+	$(PIP) download --no-deps --no-binary markdown-it-py --dest build/specification "$$($(BIN)/python -m pip freeze | grep ^markdown-it-py==)"
 
 docs: $(VENV)/dev
 	$(BIN)/python -m config > docs/configuration.md

@@ -51,7 +51,7 @@ class RenderedPage(Frozen):
 
     `title` is the front matter's, else the first h1's. `labels` come from the options and the front matter, in the form
     that Confluence takes. `properties` holds the rest of the front matter, JSON-like. `appearance` holds the content
-    properties that set the page's width. `warnings` say what could not be carried over as written.
+    properties that set the page's width. `blank`: the document says nothing. `warnings` say what could not be carried over as written.
     """
 
     body: str
@@ -60,4 +60,5 @@ class RenderedPage(Frozen):
     labels: tuple[str, ...] = ()
     properties: Mapping[str, Any] = Field(default_factory=dict)
     appearance: Mapping[str, str] = Field(default_factory=dict)
+    blank: bool = False
     warnings: tuple[str, ...] = ()

@@ -14,21 +14,19 @@ from tasks.markup.text_tables import laid_out
 
 DEEPEST_LINKS = 8
 DEEPEST_TABLES = 4
+DEEPEST_LISTS = 8
 MOST_SPANNED = 50
 _TABLE = frozenset({"table", "thead", "tbody", "tfoot", "tr", "td", "th"})
 _BEFORE: Mapping[str, str] = {
     "br": "\n",
     "hr": "\n----\n",
-    "li": "\n- ",
     "tr": "\n",
     "summary": "\n",
     "dt": "\n",
     "dd": "\n  ",
 }
 _AFTER: Mapping[str, str] = {"td": "  ", "th": "  ", "summary": "\n"}
-_LINES = frozenset(
-    ["p", "div", "table", "ul", "ol", "blockquote", "details", "pre", "h1", "h2", "h3", "h4", "h5", "h6"]
-)
+_LINES = frozenset(["p", "div", "table", "blockquote", "details", "pre", "h1", "h2", "h3", "h4", "h5", "h6"])
 
 
 def text_of(source: str) -> str:
@@ -36,6 +34,7 @@ def text_of(source: str) -> str:
     parts: list[str] = []
     targets: list[tuple[int, str]] = []
     tables: list[_Table] = []
+    lists: list[int] = []
     position = 0
     source = without_comments(source)
     for found in PIECE.finditer(source):
@@ -53,6 +52,8 @@ def text_of(source: str) -> str:
         elif name == "img":
             attributes = attributes_of(found.group("rest"))
             parts.append(image_text(attributes.get("alt", ""), attributes.get("src", "")))
+        elif name in ("ul", "ol", "li"):
+            parts.append(_list_part(lists, name, found))
         else:
             parts.append(_tag(name, found))
     parts.append(html.unescape(source[position:]))
@@ -63,11 +64,12 @@ def text_of(source: str) -> str:
 
 @dataclass
 class _Table:
-    """An open table: where its cell began, its rows, and how many rows a cell above still takes of each column."""
+    """An open table: where its cell began, its rows, words outside of cells such as a caption, and how many rows a cell above still takes of each column."""
 
     start: int
     rows: list[list[str]] = field(default_factory=list)
     spans: dict[int, int] = field(default_factory=dict)
+    above: list[str] = field(default_factory=list)
     cell: tuple[int, int] | None = None
 
     def end_cell(self, parts: list[str]) -> None:
@@ -84,7 +86,7 @@ class _Table:
             row += [text, *[""] * (across - 1)]
             self.cell = None
         elif text:
-            self.rows.append([text])
+            self.above.append(text)
 
     def skip_taken(self) -> None:
         """Leave the columns empty that a cell above takes."""
@@ -96,7 +98,8 @@ class _Table:
     def end(self, parts: list[str]) -> None:
         """Put the table in place of its pieces."""
         self.end_cell(parts)
-        parts.append("\n" + laid_out(self.rows) + "\n" if self.rows else "\n")
+        rows = laid_out(self.rows) if any(map(any, self.rows)) else ""
+        parts.append("\n".join(["", *self.above, rows, ""]))
 
 
 def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) -> None:
@@ -126,6 +129,24 @@ def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) ->
 
 def _span(value: str) -> int:
     return min(max(int(value[:4]), 1), MOST_SPANNED) if value.isdecimal() else 1
+
+
+def _list_part(lists: list[int], name: str, found: re.Match[str]) -> str:
+    """A tag of a list: items are numbered in an `ol`, and further indented in a list within another."""
+    if name == "li":
+        if found["close"]:
+            return ""
+        number = lists[-1] if lists else 0
+        if number:
+            lists[-1] += 1
+        return "\n" + "  " * min(len(lists) - 1, DEEPEST_LISTS) + (f"{number}. " if number else "- ")
+    if found["close"]:
+        if lists:
+            lists.pop()
+        return "" if lists else "\n"
+    start = attributes_of(found["rest"]).get("start", "1")[:6]
+    lists.append(0 if name == "ul" else int(start) if start.isdecimal() and start.strip("0") else 1)
+    return "" if len(lists) > 1 else "\n"
 
 
 def _tag(name: str, found: re.Match[str]) -> str:

@@ -10,6 +10,8 @@ PIECE = re.compile(
     r"(?P<rest>(?:\s+[^\s\"'<>/=]+(?:\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'=<>`]+))?)*\s*/?)>"
 )
 _ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]{0,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+))")
+# A link's or image's address within a tag.
+ADDRESSES = re.compile(r"(?<=\s)(href|src)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+))", re.IGNORECASE)
 
 DEEPEST_RAW = 120  # elements that raw HTML may open within each other: XML parsers refuse documents more than 256 deep
 

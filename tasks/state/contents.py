@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
+from tasks.errors import Refused
 from tasks.model import Command, Document, Issue, PublishToConfluence
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
@@ -22,9 +23,18 @@ class Contents:
         self._prefix = journal.prefix
 
     def sealed(self, document: Document | None, issue: Issue | None) -> dict[str, str]:
-        """The records to store, by key, for a submission that brings its content along."""
+        """The records to store, by key, for a submission that brings its content along.
+
+        Raises `Refused` for a document without a text, by which a page would be replaced by nothing.
+        """
         records = {}
         if document:
+            if not document.content_md.strip():
+                raise Refused(
+                    f"Document {document.id} holds no text; the page would be replaced by nothing.",
+                    code="empty_document",
+                    advice="Put the text into `content_md`, or give a Markdown file that isn't empty.",
+                )
             records[f"document:{document.id}"] = self._seal("document", document)
         if issue:
             records[f"issue:{issue.id}"] = self._seal("issue", issue)

@@ -47,3 +47,19 @@ async def test_the_document_is_attached_once_for_each_content(services, sandbox)
 async def test_the_document_is_attached_when_the_field_has_no_room_for_it(services, sandbox, description, names):
     await delivered(services, sandbox, "servicenow", INCIDENT, description, attach_document="when_cut")
     assert await files(sandbox) == names
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("servicenow", INCIDENT), ("azure_devops", WORK_ITEM)])
+async def test_a_receipt_names_what_does_not_look_as_written_with_its_line(services, sandbox, name, arguments):
+    """Relative links lead nowhere from a ticket, unless their base is set."""
+    description = "words\n\n{{< note >}} [notes](notes.md) ![p](p.png)\n"
+    receipt = await delivered(services, sandbox, name, arguments, description)
+    assert receipt.warnings == (
+        "line 3: a shortcode of Hugo is shown as typed",
+        "line 3: the link to notes.md is relative; set `link_base`",
+        "line 3: image p.png isn't on the web; its words stand in its place",
+    )
+    receipt = await delivered(services, sandbox, name, arguments, description + "x\n", link_base="https://e.com/rca/")
+    assert receipt.warnings == ("line 3: a shortcode of Hugo is shown as typed",)
+    (ticket,) = await sandbox.objects(name)
+    assert "https://e.com/rca/notes.md" in str(ticket)

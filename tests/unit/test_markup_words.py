@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.markup import azure_devops, confluence, servicenow
-from tasks.markup.confluence import render_page
+from tasks.markup import azure_devops, confluence, jira, servicenow
+from tasks.markup.confluence import PageOptions, render_page
 from tasks.markup.confluence.stored import fingerprint
 from tasks.markup.parser.admonitions import as_containers
 from tests.markup_tools.storage_format import validated
@@ -69,6 +69,9 @@ def test_what_a_browser_would_hide_to_the_end_is_text_and_the_rest_is_read(rende
         ('---\ntitle: "open\nlabels:\n  - a\n  - b\n---\n', {"title": '"open', "labels": ["a", "b"]}),
         ('+++\ntitle = "T"\ntags = ["x"]\n+++\n', {"title": "T", "tags": ["x"]}),
         ("+++\ntitle = T: x\n+++\n", {"title": "T: x"}),
+        ("\n\n---\ntitle: T\n---\n", {"title": "T"}),
+        ('---\ntitle: t: u\nkey with spaces: v\n"quoted": w\n---\n', {"title": "t: u"}),
+        ("---\n\ttitle: t\n---\n", {"title": "t"}),
     ],
 )
 def test_front_matter_is_read_leniently_and_never_published(front, fields):
@@ -146,6 +149,48 @@ def test_a_link_round_blocks_stands_round_their_words():
     assert servicenow.render(source) == "T (https://e.com)"
 
 
+@pytest.mark.parametrize(
+    ("source", "address"),
+    [
+        ("[w](../x.md)", "https://e.com/docs/x.md"),
+        ("[w](/x?a=1&b=2#c)", "https://e.com/x?a=1&b=2#c"),
+        ('<a href="x y.md">w</a>', "https://e.com/docs/rca/x%20y.md"),
+        ("<div>\n<a href='?q'>w</a>\n</div>", "https://e.com/docs/rca/?q"),
+        ("[w][r]\n\n[r]: //other.com/x", "https://other.com/x"),
+        ("![w](i.png)", "https://e.com/docs/rca/i.png"),
+        ("<img alt=w src=i.png>", "https://e.com/docs/rca/i.png"),
+        ("[w](https://elsewhere.com/)", "https://elsewhere.com/"),
+    ],
+)
+def test_relative_links_and_images_lead_to_the_base(source, address):
+    """In every target, however the link is written; what is whole stays as it is."""
+    base = "https://e.com/docs/rca/"
+    bodies = [
+        render_page(source, PageOptions(link_base=base)).body,
+        azure_devops.render(source, link_base=base),
+        servicenow.render(source, link_base=base),
+        jira.words(jira.render(source, link_base=base)),
+    ]
+    assert [address in html.unescape(body) for body in bodies] == [True] * 4
+
+
+def test_a_link_that_leads_nowhere_is_words_with_its_address_beside():
+    for source in ("[w](x.md)", '<a href="x.md">w</a>', '<div>\n<a href="x.md">w</a>\n</div>'):
+        assert read(azure_devops.render, source) == "w (x.md)"
+    assert confluence.render("[w]()") == "<p>w</p>"
+
+
+def test_words_of_an_image_within_an_image_are_kept():
+    for render in TARGETS:
+        assert "foo bar" in render("![foo ![bar](https://e.com/a)](https://e.com/b)")
+
+
+def test_a_backslash_before_a_bar_is_the_tables():
+    """GitHub takes the bar as a part of the cell, whatever stands before the backslash."""
+    body = confluence.render("| a | b |\n|-|-|\n| `c \\\\|` | d |")
+    assert "<td>d</td>" in body
+
+
 def test_plain_text_reads_well():
     assert servicenow.render("    first\n\n\n\n    last") == "    first\n\n\n\n    last"
     assert servicenow.render("## A\n\nhard\nwraps, 2*3*4, ![alt](gone.png)![](img/gone.png)") == (
@@ -153,6 +198,27 @@ def test_plain_text_reads_well():
     )
     table = "<table><tr><th>k</th><th>v</th></tr><tr><td rowspan=2>a</td><td>1</td></tr><tr><td>2</td></tr></table>"
     assert servicenow.render(table) == "k  v\n-  -\na  1\n   2"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<div>words</div>\n\npara", "words\n\npara"),
+        ("<ul><li>a<ul><li>b</li></ul></li><li>c</li></ul>", "- a\n  - b\n- c"),
+        ("<ol start=3><li>a</li><li>b</li></ol>", "3. a\n4. b"),
+        ("<table>\n<tr>\n<td>\n\n**bold**\n\n</td>\n</tr>\n</table>", "bold"),
+        ("<table><caption>Cap</caption><tr><td>x</td></tr></table>", "Cap\nx\n-"),
+        ("<h3>Head</h3>\n\ntext", "Head\n\ntext"),
+    ],
+)
+def test_raw_html_reads_well_as_plain_text(source, text):
+    assert servicenow.render(source) == text
+
+
+def test_cells_without_words_are_not_joined():
+    page = render_page("| a | b |\n|-|-|\n| 1 | 2 | | |")
+    assert "<td>2</td>" in page.body
+    assert page.warnings == ()
 
 
 def test_a_work_item_names_its_images_and_says_its_title_once():
@@ -172,6 +238,28 @@ def test_an_editors_save_without_other_words_is_no_change():
     assert fingerprint(ours) == fingerprint(theirs)
     assert fingerprint(ours) != fingerprint(theirs.replace("<p>c", "<p>changed"))
     assert fingerprint(ours, earlier=True) != fingerprint(theirs, earlier=True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("<p>a</p>", "<p>a</p><p><br /></p>"),
+        ("<ol><li>a</li></ol>", '<ol start="1"><li><p>a</p></li></ol>'),
+        (
+            '<ac:link ac:anchor="a"><ac:link-body>T</ac:link-body></ac:link>',
+            '<ac:link ac:anchor="a"><ac:plain-text-link-body><![CDATA[T]]></ac:plain-text-link-body></ac:link>',
+        ),
+        (
+            confluence.render("```\nx\n```"),
+            confluence.render("```\nx\n```").replace(
+                "<ac:plain", '<ac:parameter ac:name="breakoutWidth">760</ac:parameter><ac:plain', 1
+            ),
+        ),
+    ],
+)
+def test_what_an_editor_adds_by_itself_is_no_change(ours, theirs):
+    """Empty paragraphs, numbers of lists, widths of macros."""
+    assert fingerprint(ours) == fingerprint(theirs)
 
 
 def test_other_dialects_have_panels_links_and_warnings():
@@ -222,6 +310,10 @@ def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
         ("term\n: what it is", "line 2: a definition list is shown as typed"),
         ("words {: .class}", "line 1: a list of attributes is shown as typed"),
         ("a\n\n<Widget>words</Widget>", "line 3: the tag <Widget> has no place here and is shown as typed"),
+        ("a\n\n<iframe src=x>\nw</iframe>", "line 3: the tag <iframe> has no place here and is shown as typed"),
+        ("a\n\n<style>p</style>", "line 3: a program, style or text area in HTML is shown as typed"),
+        ("a\n\n<!doctype html>", "line 3: a declaration is shown as typed"),
+        ("a\n\n<div>\n<img src=q.png></div>", "line 3: image q.png was not handed over; its text stands in its place"),
         ("a\n\n<?php echo\n", "line 3: a processing instruction without an end is shown as typed"),
         ("a\n\n- x ![p](a.png)", "line 3: image a.png was not handed over; its text stands in its place"),
     ],

@@ -92,12 +92,6 @@ def document_put(context: Context, file: str, attach: tuple[str, ...], **given: 
         folder = Path() if file == "-" else Path(file).parent
         data["attachments"] = [*(data.get("attachments") or ()), *(handed_over(name, folder) for name in attach)]
     found = validated(Document, data | {k: v for k, v in options.items() if v}, file)
-    if not found.content_md.strip():
-        raise Refused(
-            f"{file} holds no text; the page would be replaced by nothing.",
-            code="empty_document",
-            advice="Put the text into `content_md` of a JSON object, or give a Markdown file that isn't empty.",
-        )
     context.run(lambda services: services.put(found, actor()))
     files = [attached.name for attached in found.attachments]
     context.show(

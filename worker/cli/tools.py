@@ -16,6 +16,7 @@ from tasks.markup import azure_devops, clean, confluence, jira, servicenow
 from tasks.markup.confluence import viewer
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.title import title_of
+from tasks.markup.told import warnings_of
 from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
 from worker.policy import screening_policy
 from worker.terminal.base import Context, common
@@ -54,7 +55,7 @@ def render(
     if preview is not None:
         preview.write_text(_preview(target, clean.plain_title(title), body, page.attachments), "utf-8")
         context.tell(f"{preview} shows how it would look.")
-    warnings = list(page.warnings if target == "confluence" else parse_document(text).warnings)
+    warnings = list(page.warnings if target == "confluence" else warnings_of(parse_document(text), None))
     found: dict[str, object] = {"target": target, "title": title, "body": body, "warnings": warnings}
     if target == "confluence":
         named = [{"name": a.name, "media_type": a.media_type, "bytes": len(a.content)} for a in page.attachments]

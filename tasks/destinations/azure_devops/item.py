@@ -195,7 +195,7 @@ class Keeper:
     def _receipt(
         self, item: Mapping[str, Any], change: Change, wrote: Mapping[str, tuple[str, str]] | None = None
     ) -> Receipt:
-        number, warnings = str(item["id"]), list(self.warnings)
+        number, warnings = str(item["id"]), [*self.plan.warnings, *self.warnings]
         if change in ("created", "updated"):
             stored, told = item.get("fields", {}), {warning.partition(" ")[0] for warning in warnings}
             other = [n for n, v in self.fields.items() if n not in told and not same(n, stored.get(n), v)]

@@ -27,6 +27,8 @@ from tasks.destinations.tickets.mapping import Chosen
 from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import azure_devops, clean
+from tasks.markup.parser.parse import parse_document
+from tasks.markup.told import first, warnings_of
 from tasks.model import CreateAzureDevOpsWorkItem, Frozen, Issue, Link, TicketConfig, parse_severity
 
 Value = str | int | float | bool
@@ -50,6 +52,7 @@ class WorkItemPlan(Frozen):
     parent: str = ""
     soft: frozenset[str] = frozenset()
     stage: Stage | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
@@ -62,10 +65,15 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
     bug = kind.casefold() == "bug"  # the server takes a type's name in any case
     body = chosen.values.get("body_field") or (REPRO if bug else DESCRIPTION)
     markdown = settings.body_format == "markdown"
-    render = azure_devops.render_markdown if markdown else azure_devops.render
+    document = parse_document(issue.description)
+    written = (
+        azure_devops.render_markdown(issue.description, title=issue.title, link_base=settings.link_base)
+        if markdown
+        else azure_devops.render(document, title=issue.title, link_base=settings.link_base)
+    )
     fields: dict[str, Value] = {
         "System.Title": clean.plain_title(issue.title, TITLE_LENGTH),
-        body: render(issue.description, title=issue.title),
+        body: written,
     }
     mapped = parse_severity(chosen.values.get("severity", ""))
     severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
@@ -88,6 +96,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
         links=work.links,
         parent=parent if parent.isdigit() else "",
         soft=frozenset(suggested),
+        warnings=first(warnings_of(document, settings.link_base), "azure_devops"),
         stage=None if STATE in asked else stage_of(issue.status, settings.follow_status),
     )
 

@@ -41,10 +41,10 @@ from tasks.http.exchange import Http, Request
 from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
+from tasks.markup.told import first
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
-MOST_WARNINGS = 20  # that a receipt holds
 WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
@@ -194,6 +194,12 @@ class Confluence(Destination[ConfluenceSettings]):
         )
         stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)
+        if page.blank:
+            raise Permanent(
+                f"Document {document.id} says nothing; the page would be replaced by nothing.",
+                code="empty_document",
+                advice="Give the document a text, then submit it again.",
+            )
         if _sent_bytes(page.body) <= BODY_BYTES:
             has_footer = stable != document.content_md
             stable = render_page(stable, options).body if has_footer else page.body
@@ -202,7 +208,7 @@ class Confluence(Destination[ConfluenceSettings]):
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
-        warnings = _first(page.warnings)
+        warnings = first(page.warnings, "confluence")
         if settings.minor_edit and settings.flavor == "cloud":
             warnings += ("Cloud's API has no minor edit: watchers hear of this version.",)
         plan = PagePlan(
@@ -280,13 +286,6 @@ class Confluence(Destination[ConfluenceSettings]):
             untold = "reading doesn't tell whether the token has the scope to write them"
             steps.append(ConnectionStep(name="right to add labels", ok=None, detail=untold))
         return steps
-
-
-def _first(warnings: tuple[str, ...]) -> tuple[str, ...]:
-    """As many as a receipt holds, and how many more there are."""
-    more = len(warnings) - MOST_WARNINGS
-    rest = (f"and {more} more: `afterword render FILE --for confluence --warnings` lists them",) if more > 0 else ()
-    return (*warnings[:MOST_WARNINGS], *rest)
 
 
 def _sent_bytes(body: str) -> int:

@@ -203,7 +203,9 @@ class Keeper:
         if change in ("created", "updated") and self.plan.links:
             await self._beside(receipt, link, "the links were not set")
         wrote = None if receipt.wrote is None else {**receipt.wrote, **self._spoken()}
-        return receipt.model_copy(update={"change": change, "warnings": tuple(self.warnings), "wrote": wrote})
+        return receipt.model_copy(
+            update={"change": change, "warnings": (*self.plan.warnings, *self.warnings), "wrote": wrote}
+        )
 
     async def _beside(self, receipt: Receipt, step: Callable[[], Awaitable[None]], words: str) -> None:
         """A step after the issue stands; an account that may not take it gets a warning."""
@@ -255,7 +257,9 @@ class Keeper:
 
     def _receipt(self, issue: StoredIssue, change: Change) -> Receipt:
         url = f"{self.settings.site_url or self.settings.base_url}/browse/{issue.key}"
-        return Receipt(id=issue.id, url=url, ticket_number=issue.key, change=change, warnings=tuple(self.warnings))
+        return Receipt(
+            id=issue.id, url=url, ticket_number=issue.key, change=change, warnings=(*self.plan.warnings, *self.warnings)
+        )
 
 
 def chosen_type(types: list[IssueType], wanted: str | None) -> IssueType | None:

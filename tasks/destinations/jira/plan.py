@@ -12,6 +12,8 @@ from tasks.destinations.jira.settings import COMMENT, FIELD_OF, JiraSettings, fi
 from tasks.errors import Permanent
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
+from tasks.markup.parser.parse import Parsed, parse_document
+from tasks.markup.told import first, warnings_of
 from tasks.model import CreateJiraIssue, Frozen, Link, parse_severity
 
 TITLE_LENGTH = 255
@@ -34,6 +36,7 @@ class IssuePlan(Frozen):
     comment: str = ""
     suggested: str = ""
     links: tuple[Link, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
@@ -51,8 +54,11 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     extra |= config.fields
     comment = "".join([str(extra.pop(name)) for name in list(extra) if name.strip().lower() == COMMENT][-1:])
     fields: dict[str, Any] = {"summary": clean.plain_title(issue.title, TITLE_LENGTH)}
-    described = fitting(jira.render(issue.description)) if settings.cloud else plain_text(issue.description)
-    fields["description"] = described
+    document, base = parse_document(issue.description), settings.link_base
+    if settings.cloud:
+        fields["description"] = fitting(jira.render(document, link_base=base))
+    else:
+        fields["description"] = plain_text(document, link_base=base)
     mapped = parse_severity(chosen.values.get("severity", ""))
     severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
     if severity:
@@ -67,6 +73,7 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         comment=clean.cut(comment, DESCRIPTION_LENGTH),
         suggested="" if assigned else address_of(clean.plain_title(issue.assigned_to, 200)),
         links=work.links,
+        warnings=first(warnings_of(document, base), "jira"),
     )
 
 
@@ -86,10 +93,10 @@ def address_of(person: str) -> str:
     return found[1] if found else person
 
 
-def plain_text(markdown: str) -> str:
+def plain_text(markdown: str | Parsed, *, link_base: str | None = None) -> str:
     """The description for a Data Center: plain text in which nothing is markup, within the length of a field."""
     limit = DESCRIPTION_LENGTH
-    while len(text := jira.escaped(servicenow.render(markdown, limit=limit))) > DESCRIPTION_LENGTH:
+    while len(text := jira.escaped(servicenow.render(markdown, limit=limit, link_base=link_base))) > DESCRIPTION_LENGTH:
         limit -= max(len(text) - DESCRIPTION_LENGTH, 1)
     return text
 

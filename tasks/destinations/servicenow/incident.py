@@ -188,7 +188,7 @@ class Keeper:
         fields: Mapping[str, str] | None = None,
         wrote: Mapping[str, tuple[str, str]] | None = None,
     ) -> Receipt:
-        warnings = list(self.warnings)
+        warnings = [*self.plan.warnings, *self.warnings]
         if change in ("created", "updated"):
             warnings += self._not_taken(row, fields or {})
         sys_id = row["sys_id"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic import Field
 
@@ -24,6 +25,8 @@ from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import clean, servicenow
 from tasks.markup.options import Attachment
+from tasks.markup.parser.parse import Parsed, parse_document
+from tasks.markup.told import first, warnings_of
 from tasks.model import PAGE_TITLES, CreateServiceNowIncident, Frozen, Issue, Link, TicketConfig, parse_severity
 
 # Impact and urgency that the default priority rules turn into P1 to P5.
@@ -55,6 +58,7 @@ class IncidentPlan(Frozen):
     journals: dict[str, str] = Field(default_factory=dict)
     soft: frozenset[str] = frozenset()
     stage: Stage | None = None
+    warnings: tuple[str, ...] = ()
     states: dict[Stage, dict[str, str]] = Field(default_factory=dict)
 
     @property
@@ -69,9 +73,11 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
     if issue is None or not isinstance(command, CreateServiceNowIncident):
         raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
     config, chosen, block = command.config, settings.rules.chosen(issue, work.links), links_block(work.links)
+    document = parse_document(issue.description)
+    words = partial(servicenow.render, document, link_base=settings.link_base)
     fields = {
         "short_description": servicenow.without_code_tags(clean.plain_title(issue.title, SHORT_DESCRIPTION_LENGTH)),
-        "description": servicenow.render(issue.description, limit=DESCRIPTION_LENGTH - len(block)) + block,
+        "description": words(limit=DESCRIPTION_LENGTH - len(block)) + block,
         "correlation_id": work.subject,
         "correlation_display": "Afterword",
     }
@@ -83,12 +89,13 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
     fields |= suggested | {name: value for name, value in asked.items() if value}
     unlinked = fields["description"]
     if block and "description" not in asked:
-        unlinked = servicenow.render(issue.description, limit=DESCRIPTION_LENGTH)
+        unlinked = words(limit=DESCRIPTION_LENGTH)
     return IncidentPlan(
         fields={name: value for name, value in fields.items() if name not in JOURNALS},
         unlinked=unlinked,
         expected_priority=str(impact + urgency - 1) if impact and urgency else None,
-        attachment=_document(settings, issue),
+        attachment=_document(settings, issue, document),
+        warnings=first(warnings_of(document, settings.link_base), "servicenow"),
         once={"opened_at": f"{issue.created_at:%Y-%m-%d %H:%M:%S}"} if issue.created_at else {},
         journals={name: text for name in JOURNALS if (text := fields.get(name))},
         soft=frozenset(suggested),
@@ -161,10 +168,10 @@ def _states(issue: Issue, chosen: Chosen) -> dict[Stage, dict[str, str]]:
     }
 
 
-def _document(settings: ServiceNowSettings, issue: Issue) -> Attachment | None:
+def _document(settings: ServiceNowSettings, issue: Issue, document: Parsed) -> Attachment | None:
     """The whole description as a file, where the settings want one."""
     attach = settings.attach_document
-    cut = attach == "when_cut" and len(servicenow.render(issue.description)) > DESCRIPTION_LENGTH
+    cut = attach == "when_cut" and len(servicenow.render(document)) > DESCRIPTION_LENGTH
     return servicenow.document_file(issue.description, issue.title) if cut or attach == "always" else None
 
 

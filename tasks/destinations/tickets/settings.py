@@ -15,7 +15,7 @@ from tasks.destinations.tickets.status import Follow
 
 class TicketSettings(DestinationSettings):
     """`on_drift` decides about fields that somebody else changed, `unknown_reference` about a name that the vendor doesn't
-    know. `follow_status` says whether a ticket is resolved, or closed as well, with its issue. `mapping` is the text of the
+    know. `link_base` is what relative links and images of a description are relative to. `follow_status` says whether a ticket is resolved, or closed as well, with its issue. `mapping` is the text of the
     operator's mapping.
 
     With `follow_state` the state, number, assignee and links of each ticket are read every `follow_state_every_s`, for as long
@@ -27,6 +27,7 @@ class TicketSettings(DestinationSettings):
     on_drift: OnDrift = "keep"
     unknown_reference: Literal["refuse", "warn"] = "refuse"
     follow_status: Follow = "resolve"
+    link_base: str | None = None
     follow_state: bool = False
     follow_state_every_s: float = Field(default=300.0, ge=10, le=86400)
     mapping: str = Field(default="", max_length=LONGEST)

@@ -129,17 +129,20 @@ class Elements:
 
 def _link(token: Token) -> tuple[str, str]:
     """The start and end of a link; where a form can't link, nothing and the address behind the words."""
-    href = normal(str(token.attrs["href"]))
+    return linked(normal(str(token.attrs["href"])), reads_so=token.info == "auto")
+
+
+def linked(href: str, *, reads_so: bool = False) -> tuple[str, str]:
+    """The start and end of a link there, or of its words where a form can't link; `reads_so`: they are the address."""
     if may_be_linked(href) or href.startswith("#"):
-        title = f' title="{escape(token.attrs["title"])}"' if "title" in token.attrs else ""
-        return f'<a href="{escape(href)}"{title}>', "</a>"
-    return "", "" if not href or token.info == "auto" or is_program(href) else f" ({escape(href)})"
+        return f'<a href="{escape(href)}">', "</a>"
+    return "", "" if not href or reads_so or is_program(href) else f" ({escape(href)})"
 
 
 def _image(token: Token) -> str:
     """An image from the web; of any other its words, else its name."""
     source = normal(str(token.attrs["src"]))
-    alt = heading_text(token) or token.content
+    alt = token.content
     if may_be_linked(source):
         return f'<img src="{escape(source)}" alt="{escape(alt)}">'
     return escape(alt or named(source))
@@ -167,6 +170,7 @@ class RawTags:
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        self._links: list[str] = []
 
     def shown(self, source: str) -> str:
         """A piece of raw HTML without its comments; what a browser would hide is shown."""
@@ -197,8 +201,10 @@ class RawTags:
                 self._open[tag] += 1
             elif self._open[tag]:
                 self._open[tag] -= 1
-        if name == "a" and not found.group("close"):
-            href = attributes_of(found.group("rest")).get("href")
-            target = normal(href) if href is not None else ""
-            return f'<a href="{escape(target)}">' if may_be_linked(target) or target.startswith("#") else "<a>"
+        if name == "a":
+            if found.group("close"):
+                return self._links.pop() if self._links else ""
+            start, end = linked(normal(attributes_of(found.group("rest")).get("href", "")))
+            self._links.append(end)
+            return start
         return found.group() if tag == name else f"<{found.group('close')}{tag}>"

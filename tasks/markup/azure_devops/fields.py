@@ -10,14 +10,17 @@ import nh3
 
 from tasks.markup import collector
 from tasks.markup.azure_devops.elements import Elements
+from tasks.markup.azure_devops.markdown import written
 from tasks.markup.clean import plain_title, xml_text
 from tasks.markup.parser import front_matter
-from tasks.markup.parser.parse import parse
+from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
+from tasks.markup.relative import absolute
 from tasks.markup.slugs import without_title
 from tasks.markup.tags import TAGS
 
 LONGEST = 1_000_000
+MOST_WRITTEN_AGAIN = 200_000  # characters
 PART = 500  # pieces, at least, that are written at once
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 ATTRIBUTES = {
@@ -38,23 +41,40 @@ _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HE
 # From where a text begins, or a shorter one is tried from each of its letters.
 _LONG_TEXT = re.compile(r"(?<![^<>])[^<>]{10000,}+")
 _AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
+_BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _STAND_IN = "\x01"
 
 
 @collector.put_off()
-def render(markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "") -> str:
+def render(
+    markdown: str | Parsed, limit: int = LONGEST, pointer: str = "", *, title: str = "", link_base: str | None = None
+) -> str:
     """The document as HTML that Azure DevOps keeps as it is; no script, style sheet or event attribute passes.
 
     Beyond `limit` characters it ends at a paragraph, item or row, with `pointer` (where the whole is) below. A first
-    heading that says the same as `title` is left out.
+    heading that says the same as `title` is left out. Relative links and images lead to `link_base`.
     """
     tail = f"<p>{html.escape(pointer)}</p>" if pointer else ""
-    return _fitting(_enough(without_title(parse(markdown), title), limit), _sanitised, _BLOCK_ENDS, limit, tail)
+    return _fitting(
+        _enough(absolute(without_title(parse(markdown), title), link_base), limit), _sanitised, _BLOCK_ENDS, limit, tail
+    )
 
 
-def render_markdown(markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "") -> str:
-    """The document as Markdown, for fields that are set to it: without front matter, comments and control characters."""
-    return _fitting(_clean_markdown(markdown, title), str.rstrip, ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
+@collector.put_off()
+def render_markdown(
+    markdown: str, limit: int = LONGEST, pointer: str = "", *, title: str = "", link_base: str | None = None
+) -> str:
+    """The document as Markdown, for fields that are set to it: without front matter and control characters.
+
+    It is written again in one form, which reads as what the author wrote; a long document, or one of which that isn't sure,
+    stays as it was written. `title` and `link_base` are as for `render`.
+    """
+    text = None
+    if len(markdown) <= MOST_WRITTEN_AGAIN:
+        text = written(absolute(without_title(parse(markdown), title), link_base))
+    if text is None:
+        text = _clean_markdown(markdown, title)
+    return _fitting(text, lambda part: part.rstrip("\n"), ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
 
 
 def _fitting(text: str, shown: Callable[[str], str], ends: Sequence[str], limit: int, tail: str) -> str:
@@ -76,7 +96,7 @@ def _last_end(text: str, ends: Sequence[str], keep: int) -> int:
 
 def _clean_markdown(markdown: str, title: str) -> str:
     text = xml_text(markdown).replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
-    text = front_matter.split(text).rest.strip()
+    text = _BLANK_LINES.sub("", front_matter.split(text).rest).rstrip("\n")
     first, _, rest = text.partition("\n")
     same = first.startswith("# ") and title and plain_title(first[2:].rstrip("# ")) == plain_title(title)
     return rest.strip() if same else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
 from tasks.markup import clean
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
@@ -13,7 +13,8 @@ from tasks.markup.confluence.files import Files
 from tasks.markup.confluence.writer import DEEPEST, Kind, Writer
 from tasks.markup.options import PageOptions
 from tasks.markup.parser.token import Token
-from tasks.markup.slugs import heading_text, slugs_of, wanted_slugs
+from tasks.markup.relative import joined
+from tasks.markup.slugs import slugs_of, wanted_slugs
 from tasks.markup.tags import PIECE, attributes_of
 
 _MARKS = {"strong_open": "strong", "em_open": "em", "s_open": "del"}
@@ -83,7 +84,7 @@ class Inlines:
                 raw_html.write_html(self, token.content)
             case "image":
                 self._place_words()
-                alt = heading_text(token) or token.content
+                alt = token.content
                 self.show_image(str(token.attrs.get("src", "")), alt, str(token.attrs.get("title", "")))
             case "math_inline":
                 self._math_inline(token.content)
@@ -112,7 +113,7 @@ class Inlines:
         """Open a link, or what stands for one: its words, with the target beside them where it can't be linked."""
         start, end = "", ""
         href = normal(href)
-        if is_program(href):
+        if not href or is_program(href):
             pass
         elif self.out.links or self.out.depth > DEEPEST:
             end = "" if auto else f" ({escape(href)})"
@@ -130,12 +131,12 @@ class Inlines:
         if SCHEME.match(href):
             if may_be_linked(href):
                 return f'<a href="{escape(href)}">', "</a>"
-            return ("&lt;", "&gt;") if auto else ("", f" ({escape(href)})")
+            return "", "" if auto else f" ({escape(href)})"
         file = self.files.named(href)
         if file:
             return storage.file_link(file)
         if self.options.link_base:
-            href = urljoin(self.options.link_base, href)
+            href = joined(self.options.link_base, href)
         elif not href.startswith("//"):
             self.warn(f"the link to {href[:80]} is relative; set a base for links, or hand the file over")
         return f'<a href="{escape(href)}">', "</a>"
@@ -148,7 +149,7 @@ class Inlines:
             name = self.files.embedded(source)
         elif not SCHEME.match(source):
             name = self.files.named(source)
-            source = urljoin(self.options.link_base, source) if self.options.link_base else source
+            source = joined(self.options.link_base, source) if self.options.link_base else source
         if name:
             self.out.raw(storage.image(f'<ri:attachment ri:filename="{escape(name)}"/>', alt, title, width))
         elif may_be_linked(source) and source[:7].lower() != "mailto:":

@@ -34,7 +34,9 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
         # A link to the heading leads to where it would stand: the top.
         page.out.raw(f"<p>{storage.anchor(str(slug))}</p>")
     _on_top(page, options)
+    top = len(page.out.parts)
     page.write(skip=skipped)
+    page.out.end(0)
     fields = document.fields
     labels = front_matter.as_labels([*options.labels, *front_matter.labels_in(fields)])
     title = _title(document.tokens, fields.get("title"))
@@ -46,6 +48,7 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
         labels=tuple(shown(label) for label in labels),
         properties={k: v for k, v in fields.items() if k.lower() not in (*front_matter.LABEL_FIELDS, "title")},
         appearance=_appearance(options),
+        blank=not skipped and not any(map(str.strip, page.out.parts[top:])),
         warnings=(*document.warnings, *page.told()),
     )
 

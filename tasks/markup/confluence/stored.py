@@ -32,6 +32,9 @@ _UNCOUNTED_EARLIER = frozenset({"ac:task-id", "ac:task-uuid", "tbody", "span", "
 _UNCOUNTED = _UNCOUNTED_EARLIER | {"thead", "tfoot", "colgroup", "col"}
 # In which an editor puts words into paragraphs, or takes them out.
 _CELLS = frozenset({"td", "th", "li", "ac:task-body"})
+# Widths that an editor adds to macros.
+_WIDTHS = frozenset({"breakoutMode", "breakoutWidth"})
+_LINK_BODIES = ("ac:plain-text-link-body", "ac:link-body")
 _TELLING = frozenset({"href", "ac:name", "ac:anchor", "colspan", "rowspan", "start"})
 
 
@@ -128,7 +131,7 @@ def fingerprint(storage: str, *, earlier: bool = False) -> str:
     parts = pieces(split_links(storage)[0])
     uncounted = _UNCOUNTED_EARLIER
     if not earlier:
-        parts, uncounted = _without_editors_paragraphs(parts), _UNCOUNTED
+        parts, uncounted = _without_editors_paragraphs(_without_widths(parts)), _UNCOUNTED
 
     def flush() -> None:
         text = " ".join("".join(words).split())
@@ -150,14 +153,31 @@ def fingerprint(storage: str, *, earlier: bool = False) -> str:
                 words.append(" ")
             continue
         flush()
-        seen.update(f"\x01{'/' * (part.kind == 'close')}{part.name}".encode())
+        name = part.name if earlier or part.name not in _LINK_BODIES else _LINK_BODIES[1]
+        seen.update(f"\x01{'/' * (part.kind == 'close')}{name}".encode())
         if part.kind == "empty":
             seen.update(f"\x01/{part.name}".encode())
         if part.kind != "close":
             facts = [(k, v) for k, v in part.attributes.items() if k in _TELLING or k.startswith("ri:")]
+            if not earlier and part.name == "ol":
+                facts = [fact for fact in facts if fact != ("start", "1")]
             seen.update(repr(sorted((k, v) for k, v in facts if k != "ri:version-at-save")).encode("utf-8", "replace"))
     flush()
     return seen.hexdigest()[:32]
+
+
+def _without_widths(parts: Sequence[Piece]) -> list[Piece]:
+    """The pieces without the parameters that give a macro's width on the page."""
+    kept: list[Piece] = []
+    place = 0
+    while place < len(parts):
+        part = parts[place]
+        if part.name == "ac:parameter" and part.kind == "open" and part.attributes.get("ac:name") in _WIDTHS:
+            place = end_of(parts, place)
+        else:
+            kept.append(part)
+            place += 1
+    return kept
 
 
 def _without_editors_paragraphs(parts: Sequence[Piece]) -> list[Piece]:
@@ -173,7 +193,7 @@ def _without_editors_paragraphs(parts: Sequence[Piece]) -> list[Piece]:
             kept.append(_SPACE)
         elif part.kind == "close" and kept:
             last = len(kept) - 1
-            while last > 0 and kept[last].kind == "text" and not kept[last].text.strip():
+            while last > 0 and (kept[last].name == "br" or (kept[last].kind == "text" and not kept[last].text.strip())):
                 last -= 1
             if kept[last].name == "p" and kept[last].kind == "open":
                 del kept[last:]

@@ -13,9 +13,11 @@ from typing import Any
 
 from tasks.markup import collector
 from tasks.markup.addresses import may_be_linked, normal
-from tasks.markup.parser.parse import parse
+from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
-from tasks.markup.plain_html import image_text, text_of
+from tasks.markup.plain_html import image_text, target_beside, text_of
+from tasks.markup.relative import absolute
+from tasks.markup.tags import MARKS, PIECE, attributes_of
 from tasks.markup.text_tables import laid_out
 
 Node = dict[str, Any]
@@ -46,10 +48,13 @@ DONE, OPEN = "\u2611 ", "\u2610 "
 
 
 @collector.put_off()
-def render(markdown: str) -> Node:
-    """The document, valid by Atlassian's JSON schema. Every word of the source can be read in it."""
+def render(markdown: str | Parsed, *, link_base: str | None = None) -> Node:
+    """The document, valid by Atlassian's JSON schema. Every word of the source can be read in it.
+
+    Relative links lead to `link_base`.
+    """
     page = _Page()
-    for token in parse(markdown):
+    for token in absolute(parse(markdown), link_base):
         page.one(token)
     content = page.blocks[0].content or [{"type": "paragraph", "content": []}]
     return {"version": 1, "type": "doc", "content": content}
@@ -269,11 +274,11 @@ def _texts(node: Node) -> Iterable[str]:
 
 
 def inline(children: Sequence[Token]) -> list[Node]:
-    """Words with their marks. A link inside another, or to where nobody should be led, is words."""
+    """Words with their marks. A link inside another is words, and one that can't be linked words with its target beside."""
     found: list[Node] = []
     marks: list[Node] = []
-    links = 0
-    for child in children:
+    links: list[tuple[int, str]] = []
+    for child in map(_meant, children):
         match child.type:
             case "em_open" | "strong_open" | "s_open":
                 marks.append({"type": _MARKS[child.tag]})
@@ -281,11 +286,14 @@ def inline(children: Sequence[Token]) -> list[Node]:
                 _drop(marks, _MARKS[child.tag])
             case "link_open":
                 href = normal(str(child.attrs.get("href", "")))
-                links += 1
-                if links == 1 and may_be_linked(href):
+                linked = not links and may_be_linked(href)
+                links.append((len(found), "" if linked else href))
+                if linked:
                     marks.append({"type": "link", "attrs": {"href": href}})
-            case "link_close":
-                links = max(links - 1, 0)
+            case "link_close" if links:
+                start, target = links.pop()
+                words = "".join(text for node in found[start:] for text in _texts(node))
+                found.append(_text(target_beside(words, target), marks))
                 if not links:
                     _drop(marks, "link")
             case "code_inline" | "math_inline":
@@ -310,6 +318,23 @@ def inline(children: Sequence[Token]) -> list[Node]:
             case _:
                 found.append(_text(child.content, marks))
     return _joined(found)
+
+
+# Raw tags that are a mark of the format.
+_RAW = {"strong": "strong", "em": "em", "del": "s"}
+
+
+def _meant(token: Token) -> Token:
+    """A raw tag that the format has a mark for, as the token of that mark."""
+    found = PIECE.fullmatch(token.content) if token.type == "html_inline" else None
+    if found is None:
+        return token
+    name, ends, attributes = found["name"].lower(), bool(found["close"]), attributes_of(found["rest"])
+    if name == "a" and (ends or "href" in attributes):
+        return Token("link_close") if ends else Token("link_open", attrs={"href": attributes["href"]})
+    if (tag := _RAW.get(MARKS.get(name, ""))) is not None:
+        return Token(f"{tag}_close" if ends else f"{tag}_open", tag)
+    return token
 
 
 def _drop(marks: list[Node], kind: str) -> None:

@@ -8,6 +8,7 @@ from tasks.markup.parser.tree import FOLDING
 from tasks.markup.words import PANELS
 
 _START = re.compile(r"((?:[ \t]{0,12}>)*[ \t]{0,12})(!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"([^\"]*)\")?[ \t]*\Z")
+_ANY = re.compile(r"^(?:[ \t]{0,12}>)*[ \t]{0,12}(?:!!!|\?\?\?)", re.MULTILINE)
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
 _COLONS = re.compile(r":{3,}")
 DEEPEST = 12
@@ -20,7 +21,7 @@ def as_containers(text: str) -> str:
 
 def with_origins(text: str) -> tuple[str, list[int]]:
     """The same, and of each of its lines the number of the line that it was, from 1; no numbers where all are the same."""
-    if "!!!" not in text and "???" not in text:
+    if ("!!!" not in text and "???" not in text) or _ANY.search(text) is None:
         return text, []
     longest = max((len(found) for found in _COLONS.findall(text)), default=2)
     lines, origins = _lines(text.split("\n"), longest + DEEPEST)

@@ -17,10 +17,10 @@ import yaml
 LONGEST = 64_000
 LABEL_LENGTH = 255
 LABEL_FIELDS = ("labels", "tags", "keywords")
-_BLOCK = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_TOML = re.compile(r"\A\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"\A\n*---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+_TOML = re.compile(r"\A\n*\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 # Lines of which fields are made; a block of nothing else is front matter, whatever YAML says of it.
-_FIELD = re.compile(r"([A-Za-z_][\w .-]{0,60}?)[ \t]*:(?:[ \t]+(.*))?\Z")
+_FIELD = re.compile(r"([A-Za-z_\"'][\w .-]{0,60}?[\"']?)[ \t]*:(?:[ \t]+(.*))?\Z")
 _TOML_FIELD = re.compile(r"([A-Za-z_][\w.-]{0,60})[ \t]*=[ \t]*(.*)\Z")
 _CONTINUED = re.compile(r"[ \t]+\S|-(?:[ \t]|\Z)|#|\[|\Z|[\]}]")
 # What Confluence refuses in a label.
@@ -48,8 +48,9 @@ class Front:
 
 def split(markdown: str) -> Front:
     """The front matter and the document below. What is no front matter stays in the document."""
-    yaml_block = _BLOCK.match(markdown[:LONGEST]) if markdown.startswith("---") else None
-    toml_block = _TOML.match(markdown[:LONGEST]) if markdown.startswith("+++") else None
+    start = markdown[:LONGEST].lstrip("\n")[:3]
+    yaml_block = _BLOCK.match(markdown[:LONGEST]) if start == "---" else None
+    toml_block = _TOML.match(markdown[:LONGEST]) if start == "+++" else None
     found = yaml_block or toml_block
     if found is None:
         return Front(None, markdown)
@@ -77,8 +78,8 @@ def _by_lines(block: str, pattern: re.Pattern[str]) -> dict[str, Any] | None:
     fields: dict[str, Any] = {}
     last = ""
     for line in block.split("\n"):
-        if found := pattern.match(line):
-            last, value = found.group(1), (found.group(2) or "").strip()
+        if found := pattern.match(line if fields else line.strip()):
+            last, value = _bare(found.group(1)), (found.group(2) or "").strip()
             listed = value.startswith("[") and value.endswith("]")
             fields[last] = [_bare(part) for part in value[1:-1].split(",")] if listed else _bare(value)
         elif not _CONTINUED.match(line):

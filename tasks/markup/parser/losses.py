@@ -7,7 +7,8 @@ from typing import Any
 
 import comrak
 
-_CELL_END = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+# A backslash before a bar is the table's, whatever stands before that.
+_CELL_END = re.compile(r"(?<!\\)\|")
 # The kinds of raw HTML that end with a sign of their own, by the number that the specification gives them.
 _ENDS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
 _CALLED = {2: "a comment", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}
@@ -50,7 +51,7 @@ def _joined(line: str, column: int, columns: int) -> str | None:
     start = len(line.encode()[: column - 1].decode("utf-8", "ignore")) if not line.isascii() else column - 1
     begin = start + 1 if line.startswith("|", start) else start
     bars = [found.end() - 1 for found in _CELL_END.finditer(line, begin)]
-    if bars and not line[bars[-1] + 1 :].strip():
+    while bars and not line[bars[-1] + 1 :].strip(" \t|"):  # cells without words are none that could be lost
         bars.pop()
     excess = bars[columns - 1 :]
     if not excess:

@@ -9,6 +9,7 @@ from typing import Any
 
 import comrak
 
+from tasks.markup import collector
 from tasks.markup.clean import xml_text
 from tasks.markup.parser import admonitions, depth, footnotes, front_matter, losses
 from tasks.markup.parser.placeholders import Names
@@ -27,11 +28,12 @@ class Parsed:
     warnings: Sequence[str] = ()
 
 
-def parse(markdown: str) -> list[Token]:
-    """The document's tokens, its front matter left out."""
-    return parse_document(markdown).tokens
+def parse(markdown: str | Parsed) -> list[Token]:
+    """The document's tokens, its front matter left out; of one that was parsed already, these."""
+    return (markdown if isinstance(markdown, Parsed) else parse_document(markdown)).tokens
 
 
+@collector.put_off()
 def parse_document(markdown: str) -> Parsed:
     """The document. Nesting beyond any reader's patience is shown as text rather than followed."""
     text = xml_text(markdown.replace("\r\n", "\n").replace("\r", "\n")).removeprefix("\ufeff")

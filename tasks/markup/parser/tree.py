@@ -16,6 +16,7 @@ from tasks.markup.parser.losses import let_go
 from tasks.markup.parser.placeholders import Names
 from tasks.markup.parser.raw_blocks import mended
 from tasks.markup.parser.token import NOTHING, Token
+from tasks.markup.tags import PIECE
 from tasks.markup.words import PANELS
 
 _TOC = re.compile(r"\[(?:\[_TOC_\]|TOC)\]\s*\Z", re.IGNORECASE)
@@ -43,6 +44,8 @@ _HOST = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*", re.IGNORECASE)
 _ALIGNED = {
     f"TableAlignment.{side.capitalize()}": {"style": f"text-align:{side}"} for side in ("left", "center", "right")
 }
+# Raw HTML that no target has, by the number that the specification gives its kind.
+_SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
 FOLDING = "fold-"  # before the kind of an admonition that folds
 
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
@@ -219,8 +222,18 @@ class Tree:
             )
         )
 
-    def _html(self, _node: Any, value: Any, _tight: bool) -> None:
-        self._out.append(Token("html_block", content=mended(xml_text(value.value.literal), self.names)))
+    def _html(self, node: Any, value: Any, _tight: bool) -> None:
+        """Raw HTML between blocks. What of it is shown as typed is told, with its line."""
+        line, source = node.sourcepos.start.line, xml_text(value.value.literal)
+        called = _SHOWN_BLOCKS.get(value.value.block_type)
+        if called and not source.lstrip().lower().startswith("<pre"):
+            self._warn(line, f"{called} is shown as typed")
+        else:
+            for tag in PIECE.finditer(source):
+                if not tag["close"] and not self.names.is_tag(tag) and (name := self.names.meant(tag[0])):
+                    below = source.count("\n", 0, tag.start())
+                    self._warn(line + below, f"the tag <{name[:40]}> has no place here and is shown as typed")
+        self._out.append(Token("html_block", content=mended(source, self.names), line=self._origin(line)))
 
     def _rule(self, _node: Any, _value: Any, _tight: bool) -> None:
         self._out.append(Token("hr", "hr"))
@@ -308,9 +321,10 @@ class Tree:
         return [Token("text", content=text)]
 
     def _image(self, node: Any, image: Any, line: int) -> Token:
-        children = self._pieces(node.children, line)
+        children = self.names.as_words(self._pieces(node.children, line))
         attrs = {"src": address(image.url)} | ({"title": xml_text(image.title)} if image.title else {})
-        return Token("image", "img", attrs=attrs, children=children, content="".join(c.content for c in children))
+        words = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
+        return Token("image", "img", attrs=attrs, children=children, content=words)
 
     def _reference(self, reference: Any) -> Token:
         label = xml_text(reference.name).casefold()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from tasks.markup import clean, collector
 from tasks.markup.clean import cut
 from tasks.markup.options import Attachment
-from tasks.markup.parser.parse import parse
+from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
 from tasks.markup.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
-from tasks.markup.slugs import heading_text
+from tasks.markup.relative import absolute
 from tasks.markup.tags import PIECE, attributes_of
 from tasks.markup.text_tables import laid_out, width
 
@@ -32,10 +32,13 @@ _SIGNS = {"em": "*", "strong": "**", "s": "~~"}
 
 
 @collector.put_off()
-def render(markdown: str, limit: int | None = None, pointer: str = "") -> str:
-    """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included."""
+def render(markdown: str | Parsed, limit: int | None = None, pointer: str = "", *, link_base: str | None = None) -> str:
+    """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included.
+
+    Relative links lead to `link_base`.
+    """
     page = _Text()
-    page.write(parse(markdown))
+    page.write(absolute(parse(markdown), link_base))
     text = without_code_tags("\n".join(page.lines)).strip("\n").rstrip()
     if limit is None or len(text) <= limit:
         return text
@@ -129,7 +132,9 @@ class _Text:
                 self.put("-" * 40)
             case "html_block":
                 if text := re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"):
+                    self.gap()
                     self.put(text)
+                    self.gap()
             case _:
                 self.table(token)
 
@@ -201,7 +206,7 @@ def inline_text(children: Sequence[Token]) -> str:
                 start, target = targets.pop()
                 parts.append(target_beside("".join(parts[start:]), target))
             case "image":
-                parts.append(image_text(heading_text(child) or child.content, str(child.attrs.get("src", ""))))
+                parts.append(image_text(child.content, str(child.attrs.get("src", ""))))
             case "footnote_ref":
                 parts.append(f"[{int(child.meta['id']) + 1}]")
             case "footnote_anchor":

@@ -1,0 +1,285 @@
+"""A document's tokens as Markdown again, in one form whatever their author's was.
+
+What isn't sure to be read as it was is left to the caller: `written` gives None there, having read its own text again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+from tasks.markup.addresses import SCHEME
+from tasks.markup.parser.parse import parse
+from tasks.markup.parser.token import Token
+
+_SIGNS = re.compile(
+    r"[\\`*\[\]<>~$|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?[A-Za-z0-9]+;)|:(?=[A-Za-z0-9_+-]+:)|!(?=\[|\Z)"
+)
+_AT_START = re.compile(r"([ \t]*)(?:(\d{1,9})([.)])(?=\s|\Z)|([#+=>-]|:::|!!!|\?\?\?|:(?=\s)))")
+_NO_TAG = re.compile(r"&lt;(?=[A-Za-z])")  # what the parser wrote for the start of a tag that is none
+_MARKS = {"strong": "**", "s": "~~"}
+_SIDES = {"text-align:left": ":--", "text-align:center": ":-:", "text-align:right": "--:"}
+
+
+def written(tokens: Sequence[Token]) -> str | None:
+    """The tokens as Markdown that reads as the same tokens; None where none is found."""
+    text = "\n".join(_Writer().blocks(tokens)).strip("\n")
+    return text if same(parse(text + "\n"), tokens) else None
+
+
+def same(one: Sequence[Token], other: Sequence[Token]) -> bool:
+    """Whether both say the same in the same form, on whatever lines."""
+    return [_bare(token) for token in one] == [_bare(token) for token in other]
+
+
+def _bare(token: Token) -> tuple[object, ...]:
+    children: list[tuple[object, ...]] = []
+    for child in map(_bare, token.children):
+        if child[0] == "text" and children and children[-1][0] == "text":
+            children[-1] = (*children[-1][:3], f"{children[-1][3]}{child[3]}", *children[-1][4:])
+        elif child[0] != "text" or child[3]:
+            children.append(child)
+    attrs, meta = dict(token.attrs), dict(token.meta)
+    content = token.content.rstrip() if token.type == "html_block" else token.content
+    return token.type, token.tag, token.nesting, content, children, attrs, token.info, meta, token.hidden
+
+
+class _Writer:
+    """Blocks as lines; what stands inside a container is written first, and then put behind its marker."""
+
+    def __init__(self) -> None:
+        self._tokens: Sequence[Token] = ()
+        self._at = 0
+
+    def blocks(self, tokens: Sequence[Token]) -> list[str]:
+        """All lines of the document."""
+        self._tokens, self._at = tokens, 0
+        return self._until("")
+
+    def _until(self, end: str, *, tight: bool = False) -> list[str]:
+        """The blocks up to the token that ends their container, a blank line between them."""
+        lines: list[str] = []
+        last = ""
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            self._at += 1
+            if token.type == end:
+                break
+            block = self._block(token, last)
+            if block is None:
+                continue
+            if lines and not (tight and token.type != "html_block"):
+                lines.append("")
+            lines += block
+            last = f"{last}*" if token.type == last.rstrip("*") else token.type
+        return lines
+
+    def _block(self, token: Token, last: str) -> list[str] | None:
+        match token.type:
+            case "heading_open":
+                return self._heading(token)
+            case "paragraph_open":
+                words = _inline(self._tokens[self._at].children)
+                self._at += 2
+                return _at_line_starts(words).split("\n")
+            case "bullet_list_open" | "ordered_list_open":
+                return self._list(token, other=last.count("*") % 2 == 0 and last.startswith(token.type))
+            case "blockquote_open":
+                return _behind("> ", self._until("blockquote_close"))
+            case "alert_open":
+                return self._alert(token)
+            case "admonition_open":
+                return self._container(token)
+            case "fence":
+                sign = "~" if "`" in token.info else "`"
+                fence = sign * max(3, *(len(run) + 1 for run in re.findall(f"{sign}+", token.content)), 3)
+                return [
+                    fence + token.info,
+                    *token.content.removesuffix("\n").split("\n")[: token.content.count("\n")],
+                    fence,
+                ]
+            case "code_block":
+                return [f"    {line}" if line else "" for line in token.content.removesuffix("\n").split("\n")]
+            case "math_block":
+                return ["$$", *token.content.split("\n"), "$$"]
+            case "html_block":
+                return _NO_TAG.sub("<", token.content).removesuffix("\n").split("\n")
+            case "table_open":
+                return self._table()
+            case "hr":
+                return ["***"]
+            case "toc":
+                return ["[[_TOC_]]"]
+            case "footnote_block_open":
+                return self._notes()
+            case _:
+                return None
+
+    def _heading(self, token: Token) -> list[str]:
+        words = _inline(self._tokens[self._at].children) + (f" {{#{token.meta['id']}}}" if "id" in token.meta else "")
+        self._at += 2
+        if "\n" in words and token.tag in ("h1", "h2"):
+            return [*_at_line_starts(words).split("\n"), "===" if token.tag == "h1" else "---"]
+        return [f"{'#' * int(token.tag[1])} {re.sub(r'#+$', lambda signs: chr(92) + signs[0], words)}".rstrip()]
+
+    def _list(self, token: Token, *, other: bool) -> list[str]:
+        """A list; one right behind another of its kind has another sign, or they would be one."""
+        numbered = token.type == "ordered_list_open"
+        number = int(token.attrs.get("start", 1))
+        tight = self._is_tight()
+        lines: list[str] = []
+        while self._at < len(self._tokens):
+            item = self._tokens[self._at]
+            self._at += 1
+            if item.nesting < 0:
+                break
+            inner = self._until("list_item_close", tight=tight)
+            if "checked" in item.meta:
+                inner = [f"[{'x' if item.meta['checked'] else ' '}] {inner[0] if inner else ''}".rstrip(), *inner[1:]]
+            marker = f"{number}{')' if other else '.'} " if numbered else "* " if other else "- "
+            number += 1
+            if lines and not tight:
+                lines.append("")
+            lines += [(marker + inner[0]).rstrip() if inner else marker.rstrip()]
+            lines += _behind(" " * len(marker), inner[1:])
+        return lines
+
+    def _is_tight(self) -> bool:
+        """Whether the list whose first item begins here is tight: what a paragraph of any of its items says."""
+        depth = 0
+        for token in islice(self._tokens, self._at, None):
+            if depth == 1 and token.type == "paragraph_open":
+                return token.hidden
+            depth += token.nesting
+            if depth < 0:
+                break
+        return False
+
+    def _alert(self, token: Token) -> list[str]:
+        title = self._title("alert")
+        kind = str(token.meta["kind"])
+        shown = "" if title.casefold() == kind else f" {title}"
+        return _behind("> ", [f"[!{kind.upper()}]{shown}", *self._until("alert_close")])
+
+    def _container(self, token: Token) -> list[str]:
+        title = self._title("admonition")
+        folds = "fold-" if token.meta["folds"] and token.meta["kind"] != "details" else ""
+        inner = self._until("admonition_close")
+        colons = ":" * max(3, *(len(run) + 1 for run in re.findall(r"(?m)^\W*(:{3,})", "\n".join(inner))), 3)
+        return [f'{colons}{folds}{token.meta["kind"]} "{title}"', *inner, colons]
+
+    def _title(self, name: str) -> str:
+        if self._at < len(self._tokens) and self._tokens[self._at].type == f"{name}_title_open":
+            self._at += 3
+            return self._tokens[self._at - 2].children[0].content
+        return ""
+
+    def _table(self) -> list[str]:
+        rows: list[list[str]] = []
+        sides: list[str] = []
+        while (token := self._tokens[self._at]).type != "table_close":
+            self._at += 1
+            if token.type == "tr_open":
+                rows.append([])
+            elif token.type == "inline":
+                rows[-1].append(_inline(token.children, cell=True))
+            elif token.type == "th_open":
+                sides.append(_SIDES.get(str(token.attrs.get("style", "")), "---"))
+        self._at += 1
+        lines = ["| " + " | ".join(cells) + " |" for cells in rows]
+        return [lines[0], "| " + " | ".join(sides) + " |", *lines[1:]]
+
+    def _notes(self) -> list[str]:
+        lines: list[str] = []
+        while (token := self._tokens[self._at]).type != "footnote_block_close":
+            self._at += 1
+            if token.type == "footnote_open":
+                inner = self._until("footnote_close")
+                head = f"[^{int(token.meta['id']) + 1}]: {inner[0] if inner else ''}".rstrip()
+                lines += [*([""] if lines else []), head, *_behind("    ", inner[1:])]
+        self._at += 1
+        return lines
+
+
+def _behind(prefix: str, lines: Sequence[str]) -> list[str]:
+    return [(prefix + line).rstrip() if not line.strip() else prefix + line for line in lines]
+
+
+def _at_line_starts(words: str) -> str:
+    """The words with what would begin a block escaped, at the start of each line."""
+    return "\n".join(
+        _AT_START.sub(lambda m: f"{m[1]}{m[2]}\\{m[3]}" if m[2] else f"{m[1]}\\{m[4]}", line, count=1)
+        if _AT_START.match(line)
+        else line
+        for line in words.split("\n")
+    )
+
+
+def _inline(children: Sequence[Token], *, cell: bool = False) -> str:
+    """The words of a block."""
+    parts: list[str] = []
+    ends: list[str] = []
+    auto = False
+    emphasis = 0
+    for place, child in enumerate(children):
+        match child.type:
+            case "text":
+                parts.append(_address(child.content) if auto else _SIGNS.sub(r"\\\g<0>", child.content))
+            case "softbreak":
+                parts.append("\n")
+            case "hardbreak":
+                parts.append("\\\n")
+            case "code_inline":
+                code = _code(child.content)
+                parts.append(code.replace("|", "\\|") if cell else code)
+            case "math_inline":
+                parts.append(f"${child.content}$")
+            case "emoji":
+                parts.append(child.info)
+            case "link_open":
+                auto = child.info == "auto" and _says_so(children[place + 1].content)
+                parts.append("" if auto else "[")
+                ends.append("" if auto else f"]({_target(child.attrs, 'href')})")
+            case "link_close":
+                parts.append(ends.pop())
+                auto = False
+            case "image":
+                parts.append(f"![{_inline(child.children)}]({_target(child.attrs, 'src')})")
+            case "footnote_ref":
+                parts.append(f"[^{int(child.meta['id']) + 1}]")
+            case "em_open" | "em_close":
+                emphasis += child.nesting > 0
+                parts.append("*" if emphasis % 2 else "_")
+                emphasis -= child.nesting < 0
+            case _ if child.nesting:
+                parts.append(_MARKS.get(child.tag, ""))
+            case _:
+                parts.append(child.content)
+    return "".join(parts)
+
+
+def _says_so(words: str) -> bool:
+    """Whether words by themselves are read as a link."""
+    return bool(SCHEME.match(words)) or "@" in words or words.startswith("www.")
+
+
+def _address(words: str) -> str:
+    """The words of a link that says where it leads."""
+    return f"<{words}>" if SCHEME.match(words) or "@" in words else words
+
+
+def _code(text: str) -> str:
+    ticks = "`" * next(count for count in range(1, len(text) + 2) if not re.search(f"(?<!`){'`' * count}(?!`)", text))
+    pad = " " if text[:1] == "`" or text[-1:] == "`" or (text[:1] == text[-1:] == " " and text.strip()) else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def _target(attrs: Mapping[str, object], name: str) -> str:
+    address, title = str(attrs[name]), str(attrs.get("title", ""))
+    escaped = title.replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        f"<{address}>" * bool(re.search(r"[\s()]|\A\Z", address)) or address
+        if not title
+        else f'<{address}> "{escaped}"'
+    )

@@ -1,0 +1,210 @@
+"""Where a target says something else than GitHub, and why: the reasons that docs/markdown.md lists.
+
+`python -m tests.markup_tools.differences` prints that list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import cmarkgfm
+
+from tasks.markup import azure_devops, confluence, jira, servicenow
+from tasks.markup.addresses import is_program, may_be_linked
+from tasks.markup.confluence import PageOptions
+from tasks.markup.relative import joined
+from tests.markup_tools import outline
+from tests.markup_tools.specification import Example, examples
+
+BASE = "https://example.org/"
+Outline = list[str]
+
+
+def _page(markdown: str) -> Outline:
+    return outline.of_storage(confluence.render_page(markdown, PageOptions(link_base=BASE)).body)
+
+
+def _form(markdown: str) -> Outline:
+    return outline.of_html(azure_devops.render(markdown, link_base=BASE))
+
+
+TARGETS: Mapping[str, Callable[[str], Outline]] = {"Confluence": _page, "Azure DevOps": _form}
+TEXTS: Mapping[str, Callable[[str], str]] = {
+    "ServiceNow": lambda markdown: servicenow.render(markdown, link_base=BASE),
+    "Jira": lambda markdown: jira.words(jira.render(markdown, link_base=BASE)),
+}
+
+
+class Case(NamedTuple):
+    """An example in one target: what GitHub says, what the example's own page says, and what we say."""
+
+    example: Example
+    target: str
+    github: Outline
+    specified: Outline
+    ours: Outline
+
+
+def _links(pieces: Sequence[str]) -> Iterator[str]:
+    """Addresses seen from the base; of those that no target links the words, with the address beside them."""
+    ends: list[str] = []
+    said: list[str] = []
+    for piece in pieces:
+        if piece.startswith("‹a "):
+            address = joined(BASE, piece[3:-1])
+            place = address.startswith("#")
+            linked = may_be_linked(address) or place
+            ends.append("‹/a›" if linked else f" ({address})" if address and not is_program(address) else "")
+            said.append("")
+            yield f"‹a {re.sub('%(22|3C|3E)', lambda sign: unquote(sign[0]), address)}›" if linked else ""
+        elif piece == "‹/a›":
+            words, end = said.pop(), ends.pop()
+            yield "" if end == f" ({words})" else end
+        else:
+            said = [words + ("" if piece.startswith("‹") else piece) for words in said]
+            yield piece
+
+
+def _images(pieces: Sequence[str]) -> Iterator[str]:
+    """Images from the web, seen from the base; of any other the words."""
+    for piece in pieces:
+        found = re.fullmatch(r"‹img (\S*) (.*)›", piece, re.DOTALL)
+        address = joined(BASE, found[1]) if found else ""
+        yield piece if not found else f"‹img {address} {found[2]}›" if may_be_linked(address) else found[2]
+
+
+def _strong(pieces: Sequence[str]) -> Iterator[str]:
+    """Bold in bold once: GitHub's parser writes it once, ours twice, and it looks the same."""
+    depth = 0
+    for piece in pieces:
+        depth += (piece == "‹strong›") - (piece == "‹/strong›")
+        if not (piece == "‹strong›" and depth > 1) and not (piece == "‹/strong›" and depth > 0):
+            yield piece
+
+
+def _comparable(pieces: Sequence[str]) -> Outline:
+    return outline.joined(_strong(outline.joined(_images(outline.joined(_links(pieces))))))
+
+
+def _without(signs: str, pieces: Sequence[str]) -> Outline:
+    return outline.joined(piece for piece in pieces if not re.fullmatch(signs, piece))
+
+
+def words_of(pieces: Sequence[str]) -> list[str]:
+    """The words of an outline, those of images among them."""
+    shown = " ".join(re.sub(r"‹img \S* (.*)›", r"\1", piece) for piece in pieces if not re.match(r"‹(?!img)", piece))
+    return re.findall(r"\w+", shown)
+
+
+def holds(text: str, words: Sequence[str]) -> bool:
+    """Whether the text has the words, in their order."""
+    at = 0
+    for word in words:
+        at = text.find(word, at)
+        if at < 0:
+            return False
+        at += len(word)
+    return True
+
+
+def _newer(case: Case) -> bool:
+    return case.ours == case.specified
+
+
+def _cells(case: Case) -> bool:
+    warnings = " ".join(confluence.render_page(case.example.markdown).warnings)
+    return "cells beyond" in warnings and holds(" ".join(case.ours), words_of(case.github))
+
+
+def _tasks(case: Case) -> bool:
+    lists = r"‹/?[uo]l.*›"
+    boxes = any("☑" in piece or "☐" in piece for piece in case.ours)
+    return case.target == "Confluence" and boxes and _without(lists, case.ours) == _without(lists, case.github)
+
+
+def _nowhere(case: Case) -> bool:
+    places = r"‹a #.*›|‹/a›"
+    return case.target == "Confluence" and _without(places, case.ours) == _without(places, case.github)
+
+
+def _raw(case: Case) -> bool:
+    escaped = cmarkgfm.github_flavored_markdown_to_html(case.example.markdown)
+    if "raw HTML omitted" not in escaped and "<!" not in case.example.markdown:
+        return False
+    return holds(" ".join(case.ours), words_of(case.github))
+
+
+def _embedded(case: Case) -> bool:
+    return "](data:image/" in case.example.markdown and holds(" ".join(case.ours), words_of(case.github))
+
+
+def _no_host(case: Case) -> bool:
+    links = r"‹/?a\b.*›"
+    return bool(re.search(r"//[^/\s>)]*(?:\]|xn--|☃)", case.example.markdown)) and (
+        _without(links, case.ours) == _without(links, case.github)
+    )
+
+
+def _backslash(case: Case) -> bool:
+    return "\\\\|" in case.example.markdown and holds(" ".join(case.ours), words_of(case.github))
+
+
+def _percent(case: Case) -> bool:
+    return "%" in "".join(case.ours) and [outline.plain(piece) for piece in case.ours] == [
+        outline.plain(piece) for piece in case.github
+    ]
+
+
+# In the order in which they are tried.
+REASONS: Mapping[str, Callable[[Case], bool]] = {
+    "GitHub's parser follows CommonMark 0.29 and other limits here; ours does what the example says": _newer,
+    "cells beyond a table's columns join the last one, instead of being dropped": _cells,
+    "tasks are lists of their own in Confluence, without numbers": _tasks,
+    "a link to a place that the page doesn't have stays words in Confluence": _nowhere,
+    "a host that can't be one isn't linked": _no_host,
+    "two backslashes before a bar in a cell both stay": _backslash,
+    "an address that is shown beside its words has percent signs for other letters": _percent,
+    "an image in the text is an attachment in Confluence, and its words elsewhere": _embedded,
+    "raw HTML: unknown tags, tags without an end, instructions and declarations are shown as typed, programs as code, and "
+    "loose words get a paragraph; no word that GitHub shows is missing": _raw,
+}
+
+
+def reason_of(example: Example, target: str) -> str | None:
+    """Why the target says something else than GitHub: a reason, "" where it says the same, None where nothing explains it."""
+    case = Case(
+        example,
+        target,
+        github=_comparable(outline.of_github(example.markdown)),
+        specified=_comparable(outline.of_html(example.html)),
+        ours=outline.joined(_strong(TARGETS[target](example.markdown))),
+    )
+    if case.ours == case.github:
+        return ""
+    return next((reason for reason, explains in REASONS.items() if explains(case)), None)
+
+
+def table() -> str:
+    """The reasons with their examples, as docs/markdown.md has them."""
+    found: dict[str, dict[str, None]] = {reason: {} for reason in REASONS}
+    for example in examples():
+        for target in TARGETS:
+            if reason := reason_of(example, target):
+                found[reason][example.name] = None
+    rows = [f"| {reason} | {_listed(list(names))} |" for reason, names in found.items() if names]
+    return "\n".join(["| Reason | Examples |", "|---|---|", *rows])
+
+
+def _listed(names: Sequence[str]) -> str:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        group, _, number = name.rpartition(" ")
+        groups.setdefault(group, []).append(number)
+    return "; ".join(f"{group} {', '.join(numbers)}" for group, numbers in groups.items())
+
+
+if __name__ == "__main__":
+    print(table())

@@ -1,0 +1,122 @@
+"""Markdown for a work item's field is one form of what the author wrote, and reads the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tasks.markup.azure_devops import render_markdown
+from tasks.markup.azure_devops.markdown import same, written
+from tasks.markup.parser.parse import parse, parse_document
+from tests.markup_tools.specification import examples
+from tests.unit.test_markup_any_text import TEXTS
+
+PAGES = sorted((Path(__file__).parents[2] / "docs").rglob("*.md"))
+WORD = st.text("abcdef", min_size=1, max_size=6)
+INLINE = st.lists(
+    st.one_of(
+        WORD,
+        WORD.map("**{}**".format),
+        WORD.map("*{}*".format),
+        WORD.map("`{}`".format),
+        WORD.map("[{}](https://e.com/a)".format),
+        WORD.map("~~{}~~".format),
+        st.sampled_from(
+            [
+                "2*3*4",
+                "snake_case",
+                "https://e.com",
+                "a@b.co",
+                "[x]",
+                "1. a",
+                "# b",
+                "- c",
+                "<none>",
+                ":rocket:",
+                "&amp;",
+                "a|b",
+                "\\*",
+                "$5",
+            ]
+        ),
+    ),
+    min_size=1,
+    max_size=5,
+).map(" ".join)
+
+
+def _indented(marker: str, text: str) -> str:
+    return marker + text.replace("\n", "\n" + " " * len(marker))
+
+
+BLOCKS = st.recursive(
+    st.one_of(
+        INLINE,
+        INLINE.map("## {}".format),
+        WORD.map("```py\n{}\n```".format),
+        st.tuples(INLINE, INLINE).map(
+            lambda cells: f"| a | b |\n|:-|-:|\n| {cells[0].replace('|', '')} | {cells[1].replace('|', '')} |"
+        ),
+        st.just("---"),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("\n\n".join),
+        inner.map(lambda text: "> " + text.replace("\n", "\n> ")),
+        st.lists(inner, min_size=1, max_size=3).map(lambda items: "\n".join(_indented("- ", item) for item in items)),
+        st.lists(inner, min_size=1, max_size=3).map(
+            lambda items: "\n\n".join(_indented("1. ", item) for item in items)
+        ),
+        inner.map(lambda text: "> [!NOTE]\n> " + text.replace("\n", "\n> ")),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS)
+def test_any_text_reads_the_same_when_it_is_written_again(text):
+    """An empty item at the very end is one only with its line feed."""
+    text += "\n"
+    assume(not parse_document(text).fields)
+    again = render_markdown(text)
+    assume(not parse_document(again).fields)
+    assert same(parse(again + "\n"), parse(text))
+
+
+@settings(max_examples=200, deadline=None)
+@given(BLOCKS)
+def test_usual_blocks_in_each_other_are_written_again_in_one_form(text):
+    """What was written again once is written so again."""
+    tokens = parse(text)
+    again = written(tokens)
+    assert again is not None
+    assert written(parse(again + "\n")) == again
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_real_pages_are_written_again(page):
+    assert written(parse(page.read_text("utf-8"))) is not None
+
+
+@pytest.mark.skipif(not examples(), reason="the examples aren't there: `make specification` fetches them")
+def test_nearly_all_examples_of_commonmark_are_written_again():
+    assert sum(written(parse(example.markdown)) is None for example in examples()) < 30
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("T\n=\n\n* a\n* b", "# T\n\n- a\n- b"),
+        ("__b__ *i* ~s~", "**b** *i* ~~s~~"),
+        ("- a\n\n- b\n\n* c", "- a\n\n- b\n\n* c"),
+        ("[a][r] ![i](x.png)\n\n[r]: y.md", "[a](https://e.com/y.md) ![i](https://e.com/x.png)"),
+        ("---\ntitle: T\n---\n# T\n\nx", "x"),
+        ("~~~\nx\n~~~", "```\nx\n```"),
+        ("a|b\n-|:-:\n1|2", "| a | b |\n| --- | :-: |\n| 1 | 2 |"),
+    ],
+)
+def test_the_form(source, form):
+    assert render_markdown(source, title="T" if "title" in source else "", link_base="https://e.com/") == form
