@@ -15,7 +15,7 @@ from tasks.errors import KeyTrouble, Refused
 from tasks.http.origin import Origin
 from tasks.model import Document, parse_command
 from tasks.state.audit.entries import AuditEntry, Event
-from tasks.state.receivers.settings import Topic, receiver_of, shown
+from tasks.state.receivers.settings import Topic, receiver_of
 from tests.conftest import until
 from worker.rounds.notifier import Notifier
 from worker.rounds.notifier import test as send_test
@@ -175,11 +175,11 @@ async def test_a_receiver_that_is_down_loses_nothing_and_gets_one_message_when_i
     await died(services, "job-1")
     await tell(services)
     await tell(services)
-    assert await services.receivers.failures("ops") == 2
+    assert (await services.receivers.view("ops")).failures == 2
     await died(services, "job-2")
     await tell(services)
     assert json.loads(receiver.got[-1][1])["data"]["events"][0]["jobs"] == ["job-1", "job-2"]
-    assert await services.receivers.failures("ops") == 0
+    assert (await services.receivers.view("ops")).failures == 0
     assert [name for name in await audited(services) if name != "notification.intent"] == [
         "notification.unknown",
         "notification.unknown",
@@ -224,8 +224,8 @@ async def test_chats_get_their_own_shape(services, receiver, kind):
     assert [part for part in ("<", "](", "://") if part in said] == []
     if kind == "teams":
         assert text["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
-    shown_of = json.dumps(shown("ops", await services.receivers.require("ops")))
-    everything = shown_of + json.dumps([entry.data for entry in await services.audit.tail(50)])
+    view = await services.receivers.view("ops")
+    everything = view.model_dump_json() + json.dumps([entry.data for entry in await services.audit.tail(50)])
     assert "sig=" not in everything
     assert "/services" not in everything
 

@@ -19,7 +19,7 @@ from tasks.state.receivers.settings import (
     Topic,
     WebhookReceiver,
     receiver_of,
-    shown,
+    view_of,
 )
 from worker.cli.secrets import read_secret, secret_options
 from worker.runtime import Services
@@ -97,7 +97,9 @@ def set_(
     lines = [f"Receiver {name} ({receiver.kind}, {receiver.host}) is told of: {', '.join(receiver.topics)}."]
     lines += [f"Its messages are signed with this secret, shown only once: {each}" for each in made]
     lines.append(f"Try it: afterword notify test {name}")
-    context.show(shown(name, receiver) | ({"secret": made[0]} if made else {}), "\n".join(lines))
+    context.show(
+        view_of(name, receiver).model_dump(mode="json") | ({"secret": made[0]} if made else {}), "\n".join(lines)
+    )
 
 
 def kept(before: AnyReceiver | None, facts: dict[str, Any], part: str) -> dict[str, Any]:
@@ -119,34 +121,13 @@ def kept(before: AnyReceiver | None, facts: dict[str, Any], part: str) -> dict[s
 @common
 def list_(context: Context) -> None:
     """Show all receivers, without their secrets."""
-
-    async def work(services: Services) -> list[dict[str, Any]]:
-        found = []
-        for name in await services.receivers.names():
-            failures = await services.receivers.failures(name)
-            try:
-                receiver = await services.receivers.get(name)
-            except KeyTrouble as trouble:
-                found.append({"name": name, "kind": "unknown", "error": str(trouble), "failures": failures})
-                continue
-            if receiver is not None:
-                found.append(shown(name, receiver) | {"failures": failures})
-        return found
-
-    rows = context.run(work)
+    rows = context.run(lambda services: services.receivers.views())
     table = Table("Name", "Kind", "Host", "Told of", "State")
     for row in rows:
-        failing = f"failing, {row['failures']} in a row" if row["failures"] else "good"
-        cells = (
-            row["name"],
-            row["kind"],
-            row.get("host", ""),
-            ", ".join(row.get("topics", ())),
-            row.get("error", failing),
-        )
-        table.add_row(*map(plain, cells))
+        state = row.trouble or (f"failing, {row.failures} in a row" if row.failures else "good")
+        table.add_row(*map(plain, (row.name, row.kind, row.host, ", ".join(row.topics), state)))
     empty = "Nobody is notified. Say who: afterword notify set NAME --kind webhook --url URL"
-    context.show(rows, table if rows else empty)
+    context.show([row.model_dump(mode="json") for row in rows], table if rows else empty)
 
 
 @notify.command()

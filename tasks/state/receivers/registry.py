@@ -6,6 +6,7 @@ happened is told at least once, and a process that dies in between repeats one m
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from redis.exceptions import RedisError
 from tasks.errors import KeyTrouble, Refused
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal, unavailable
-from tasks.state.receivers.settings import RECEIVER, AnyReceiver
+from tasks.state.receivers.settings import RECEIVER, AnyReceiver, ReceiverView, checked, view_of
 from tasks.state.vault import Vault
 
 PURPOSE = "receiver"
@@ -77,8 +78,8 @@ class Receivers:
         return found
 
     async def set(self, name: str, receiver: AnyReceiver, actor: str) -> None:
-        """Store a receiver. A new one is told of what happens from now on; one that is changed goes on where it was."""
-        plain = RECEIVER.dump_json(receiver).decode()
+        """Store a receiver; raises `Refused` where its fields don't fit each other. A new one is told of what happens from now on; one that is changed goes on where it was."""
+        plain = RECEIVER.dump_json(checked(receiver)).decode()
         sealed = self._vault.seal(plain, purpose=PURPOSE, owner=name)
         hashes = {f"receiver:{name}": ["sealed", sealed]}
         try:
@@ -99,12 +100,24 @@ class Receivers:
         args = {"remove": [f"receiver:{name}", f"receiver:progress:{name}"], "take": {"receivers": name}}
         await self._journal.commit("lua/record", args, Event.RECEIVER_REMOVED, receiver=name, actor=actor)
 
-    async def failures(self, name: str) -> int:
-        """How many messages failed in a row."""
+    async def view(self, name: str) -> ReceiverView:
+        """What anybody may see of a receiver, also of one whose record can't be opened; raises `Refused` where there is none."""
         try:
-            return int(await self._redis.hget(self._key("receiver", "progress", name), "failures") or 0)
+            receiver = await self.require(name)
+            failed = await self._redis.hget(self._key("receiver", "progress", name), "failures")
+        except KeyTrouble as trouble:
+            return ReceiverView(name=name, kind="unknown", trouble=str(trouble))
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
+        return view_of(name, receiver, int(failed or 0))
+
+    async def views(self) -> list[ReceiverView]:
+        """All receivers, in the order of their names."""
+        found = []
+        for name in await self.names():
+            with contextlib.suppress(Refused):  # removed since it was listed
+                found.append(await self.view(name))
+        return found
 
     # -- one message ---------------------------------------------------------------------------------------------------
 

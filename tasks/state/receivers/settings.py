@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from tasks.errors import Refused
 from tasks.http.origin import Origin, Url
@@ -20,6 +19,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 Mailbox = Annotated[
     str, StringConstraints(max_length=254, pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$")
+]
+SigningSecret = Annotated[  # 24 bytes or more in base64
+    str, StringConstraints(pattern=r"^whsec_([A-Za-z0-9+/]{4}){8,45}([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
 ]
 SecretUrl = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[!-~]+$")]
 
@@ -40,6 +42,8 @@ class ReceiverSettings(Frozen):
     address under which people open the console, for links.
     """
 
+    model_config = ConfigDict(strict=True)  # beside what `Frozen` says; JSON knows its types
+
     topics: tuple[Topic, ...] = Field(default=tuple(Topic), min_length=1)
     min_interval_s: int = Field(default=60, ge=1, le=86_400)
     console: Url | None = None
@@ -47,32 +51,11 @@ class ReceiverSettings(Frozen):
     allow_private: tuple[str, ...] = ()
     ca_file: str | None = None
 
-    @field_validator("allow_private")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-
-        for network in value:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError:
-                raise ValueError(f"{network[:60]!r} is no network; write it as 10.1.0.0/16") from None
-        return value
-
 
 class Posted(ReceiverSettings):
     """A receiver that is posted to. Its address is a secret with Slack and Teams."""
 
     url: SecretUrl = Field(repr=False)
-
-    @model_validator(mode="after")
-    def _plain_http_is_allowed_by_name(self) -> Posted:
-        parts = urlsplit(self.url)
-        if not parts.hostname or parts.username is not None or parts.fragment:
-            raise ValueError("url: write scheme, host and path, without an account")
-        _ = self.origin
-        if parts.scheme == "http" and not self.allow_http:
-            raise ValueError("url: use https, or allow plain http for a host that you trust (--allow-http)")
-        return self
 
     @property
     def origin(self) -> Origin:
@@ -101,18 +84,7 @@ class WebhookReceiver(Posted):
     """A webhook, signed after Standard Webhooks with `secret` (`whsec_` and base64)."""
 
     kind: Literal["webhook"]
-    secret: str = Field(repr=False, pattern=r"^whsec_[A-Za-z0-9+/]+=*$", max_length=200)
-
-    @field_validator("secret")
-    @classmethod
-    def _long_enough(cls, value: str) -> str:
-        try:
-            key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            raise ValueError("must be whsec_ and base64") from None
-        if len(key) < 24:
-            raise ValueError("must have 24 bytes or more")
-        return value
+    secret: SigningSecret = Field(repr=False)
 
 
 class SlackReceiver(Posted):
@@ -139,16 +111,6 @@ class EmailReceiver(ReceiverSettings):
     sender: Mailbox
     to: tuple[Mailbox, ...] = Field(min_length=1, max_length=50)
 
-    @model_validator(mode="after")
-    def _nothing_in_the_clear(self) -> EmailReceiver:
-        if self.security == "none" and (self.password or not self.allow_http):
-            raise ValueError(
-                "security: use starttls or tls; `none` is for a server without a login, where plain text is allowed"
-            )
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username: it goes with a password")
-        return self
-
     @property
     def host(self) -> str:
         """The server."""
@@ -162,26 +124,76 @@ class EmailReceiver(ReceiverSettings):
 
 AnyReceiver = Annotated[WebhookReceiver | SlackReceiver | TeamsReceiver | EmailReceiver, Field(discriminator="kind")]
 RECEIVER: TypeAdapter[AnyReceiver] = TypeAdapter(AnyReceiver)
-SECRETS = frozenset({"url", "secret", "password"})
 
 
-def shown(name: str, receiver: AnyReceiver) -> dict[str, object]:
-    """What anybody may see of a receiver."""
-    facts = receiver.model_dump(mode="json", exclude=set(SECRETS), exclude_none=True)
-    return {"name": name, "kind": receiver.kind, "host": receiver.host, **facts}
+class ReceiverView(Frozen):
+    """What anybody may see of a receiver. `failures` counts the messages that failed in a row; `trouble` says why its
+    record can't be used.
+    """
+
+    name: str
+    kind: Literal["webhook", "slack", "teams", "email", "unknown"]
+    host: str = ""
+    topics: tuple[Topic, ...] = ()
+    min_interval_s: int | None = None
+    console: str | None = None
+    to: tuple[str, ...] = ()
+    failures: int = 0
+    trouble: str = ""
+
+
+def view_of(name: str, receiver: AnyReceiver, failures: int = 0) -> ReceiverView:
+    """The receiver without its secrets."""
+    return ReceiverView(
+        name=name,
+        kind=receiver.kind,
+        host=receiver.host,
+        topics=receiver.topics,
+        min_interval_s=receiver.min_interval_s,
+        console=receiver.console,
+        to=receiver.to if isinstance(receiver, EmailReceiver) else (),
+        failures=failures,
+    )
+
+
+def checked(receiver: AnyReceiver) -> AnyReceiver:
+    """The receiver, where its fields fit each other; raises `Refused`, which repeats no secret."""
+    for network in receiver.allow_private:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise _refused("allow_private: write networks as 10.1.0.0/16") from None
+    if isinstance(receiver, EmailReceiver):
+        if receiver.security == "none" and (receiver.password or not receiver.allow_http):
+            raise _refused(
+                "security: `none` is for a server without a login, where plain text is allowed (--allow-http)"
+            )
+        if (receiver.username is None) != (receiver.password is None):
+            raise _refused("username: it goes with a password")
+        return receiver
+    try:
+        parts = urlsplit(receiver.url)
+        fits = bool(parts.hostname and parts.username is None and not parts.fragment and receiver.origin)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise _refused("url: write scheme, host and path, without an account")
+    if parts.scheme == "http" and not receiver.allow_http:
+        raise _refused("url: it is plain http; use https, or allow it for a host that you trust (--allow-http)")
+    return receiver
 
 
 def receiver_of(name: str, given: Mapping[str, object]) -> AnyReceiver:
     """The receiver that an operator describes; raises `Refused`, which repeats no secret."""
     try:
         TypeAdapter(Name).validate_python(name)
-        return RECEIVER.validate_python(given)
+        return checked(RECEIVER.validate_json(json.dumps(dict(given))))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in problem["loc"] if part not in ("webhook", "slack", "teams", "email"))
-        words = problem["msg"].removeprefix("Value error, ")
-        raise Refused(
-            f"The receiver can't be stored: {f'{place}: ' if place else ''}{words}.",
-            code="bad_receiver",
-            advice="See `afterword notify set --help`.",
-        ) from None
+        raise _refused(f"{place or 'name'}: {problem['msg']}") from None
+
+
+def _refused(words: str) -> Refused:
+    advice = "See `afterword notify set --help`."
+    return Refused(f"The receiver can't be stored: {words}.", code="bad_receiver", advice=advice)
