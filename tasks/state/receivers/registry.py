@@ -73,7 +73,7 @@ class Receivers:
             raise Refused(
                 f"There is no receiver {name!r:.80}.",
                 code="unknown_receiver",
-                advice="`afterword notify list` shows all.",
+                advice="Look at the list of receivers for its name.",
             )
         return found
 

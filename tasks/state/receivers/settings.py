@@ -195,5 +195,5 @@ def receiver_of(name: str, given: Mapping[str, object]) -> AnyReceiver:
 
 
 def _refused(words: str) -> Refused:
-    advice = "See `afterword notify set --help`."
+    advice = "Correct that field, and store it again."
     return Refused(f"The receiver can't be stored: {words}.", code="bad_receiver", advice=advice)
