@@ -40,6 +40,7 @@ from worker.rounds.callbacks import Callbacks
 from worker.rounds.checkpoints import keep_checkpoints
 from worker.rounds.endings import tell_of_ends
 from worker.rounds.follower import follow_tickets
+from worker.rounds.notifier import Notifier
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
@@ -286,6 +287,7 @@ def _begin(sender: Any, **_: object) -> None:
         tell_of_ends(services),
         follow_tickets(services),
         Callbacks(services).run(),
+        Notifier(services).run(),
     ):
         loop.spawn(work)
 

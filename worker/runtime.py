@@ -54,6 +54,7 @@ from tasks.state.journal import Journal, unavailable
 from tasks.state.look_first.flag import LookFirstFlag
 from tasks.state.memory import Memory
 from tasks.state.newest import NewestOnDisk
+from tasks.state.receivers.registry import Receivers
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation
 from tasks.state.upkeep.signing import Signing
@@ -152,6 +153,7 @@ class Services:
     dead_list: DeadList
     signing: Signing
     outbox: Outbox
+    receivers: Receivers
     look_first: LookFirstFlag
     callbacks: CallbackPolicy
     core: Core
@@ -332,6 +334,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             dead_list=DeadList(redis, journal, vault),
             signing=signing,
             outbox=Outbox(journal),
+            receivers=Receivers(redis, journal, vault),
             look_first=LookFirstFlag(redis, journal),
             callbacks=policy,
             core=core,

@@ -7,6 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tasks.model import JobState
+from tasks.state.receivers.settings import receiver_of
 from tests.browser.instance import HELD, log_in
 
 pytestmark = pytest.mark.timeout(240)
@@ -22,6 +23,8 @@ def paths(instance) -> list[str]:
     dead = instance.submit("Dead for everybody", space_key="NOWHERE", identifier="dead-for-everybody")
     instance.await_state(held, JobState.HELD)
     instance.await_state(dead, JobState.DEAD)
+    slack = receiver_of("ops", {"kind": "slack", "url": "https://hooks.example/ops"})
+    instance.run(lambda services: services.receivers.set("ops", slack, "test"))
     return [
         "/jobs",
         f"/jobs/{held}",
@@ -35,6 +38,7 @@ def paths(instance) -> list[str]:
         "/settings/destinations/confluence/remove",
         "/settings/connect?kind=azure_devops",
         "/settings/keys",
+        "/settings/notifications",
         "/audit",
         "/workers",
         "/nowhere",

@@ -240,6 +240,9 @@ ACTIONS = {
     "/settings/destinations/x/resume": "operate",
     "/settings/keys": "admin",
     "/settings/keys/x/revoke": "admin",
+    "/settings/notifications": "admin",
+    "/settings/notifications/x/test": "admin",
+    "/settings/notifications/x/remove": "admin",
 }
 
 

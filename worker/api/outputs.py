@@ -13,6 +13,7 @@ from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastErro
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.directory import DestinationRecord
 from tasks.state.jobs.followed import Delivered
+from tasks.state.receivers.settings import ReceiverView
 from tasks.state.traffic.limiter import Health
 from tasks.state.traffic.standing import Standing
 
@@ -236,3 +237,16 @@ class Specification(Frozen):
     openapi: str
     info: dict[str, Any]
     paths: dict[str, Any]
+
+
+class Receivers(Frozen):
+    """All receivers of notifications."""
+
+    receivers: tuple[ReceiverView, ...]
+
+
+class Notified(Frozen):
+    """Whether a test message was taken, and what went wrong where it wasn't."""
+
+    success: bool
+    message: str

@@ -27,6 +27,8 @@ _STATUS = {
     "ambiguous_job": 409,
     "unknown_apikey": 404,
     "unknown_destination": 404,
+    "unknown_receiver": 404,
+    "bad_receiver": 409,
     "unknown_document": 409,
     "unknown_issue": 409,
     "wrong_kind": 409,
@@ -152,7 +154,11 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 
 def _is_tag(part: object) -> bool:
     """Discriminators that pydantic puts into a location."""
-    return part in {*(name.value for name in CommandName), "confluence", "servicenow", "azure_devops", "jira"}
+    destinations, receivers = (
+        {"confluence", "servicenow", "azure_devops", "jira"},
+        {"webhook", "slack", "teams", "email"},
+    )
+    return part in {name.value for name in CommandName} | destinations | receivers
 
 
 def _segment(part: object) -> str:

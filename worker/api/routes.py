@@ -7,6 +7,7 @@ from typing import Any
 from tasks.state.access.keys import Scope
 from tasks.state.audit.verification import AuditReport
 from tasks.state.look_first.flag import LookFirst
+from tasks.state.receivers.settings import ReceiverView
 from worker.api.content import LONGEST_IDEMPOTENCY_KEY, get_issue, put_document, put_issue, submit_job
 from worker.api.destinations import (
     delete_destination,
@@ -45,10 +46,21 @@ from worker.api.outputs import (
     IssueView,
     JobPage,
     JobView,
+    Notified,
     Readiness,
+    Receivers,
     Specification,
     Stored,
     Timeline,
+)
+from worker.api.receivers import (
+    ReceiverIn,
+    ReceiverPath,
+    delete_receiver,
+    get_receiver,
+    list_receivers,
+    put_receiver,
+    test_receiver,
 )
 from worker.api.route import Answer, Call, Route
 from worker.api.watch import (
@@ -263,6 +275,29 @@ def _destinations() -> tuple[Route, ...]:
     )
 
 
+def _receivers() -> tuple[Route, ...]:
+    one = "/v1/receivers/{name}"
+    name: dict[str, Any] = {"scopes": ADMIN, "path": ReceiverPath}
+    seen: dict[str, Any] = {"answers": {200: ReceiverView}}
+    return (
+        Route(
+            "GET", "/v1/receivers", list_receivers, "List receivers of notifications", ADMIN, answers={200: Receivers}
+        ),
+        Route("GET", one, get_receiver, "Read a receiver", **name, **seen, problems=(404,)),
+        Route("PUT", one, put_receiver, "Store a receiver", **name, **seen, body=ReceiverIn, problems=(409,)),
+        Route("DELETE", one, delete_receiver, "Remove a receiver", **name, answers={204: None}, problems=(404,)),
+        Route(
+            "POST",
+            f"{one}/test",
+            test_receiver,
+            "Send a test message",
+            **name,
+            answers={200: Notified},
+            problems=(404,),
+        ),
+    )
+
+
 def _watch() -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/audit", read_audit, "Read the audit", READ, query=AuditQuery, answers={200: AuditPage}),
@@ -310,4 +345,4 @@ def _watch() -> tuple[Route, ...]:
     )
 
 
-ROUTES: tuple[Route, ...] = (*_content(), *_jobs(), *_destinations(), *_watch())
+ROUTES: tuple[Route, ...] = (*_content(), *_jobs(), *_destinations(), *_receivers(), *_watch())

@@ -28,6 +28,7 @@ COMMANDS = Places(
             "See, set and clear that attempts look first.",
         ),
         "message": ("worker.cli.messages:message", "List, open and drop messages that were set aside."),
+        "notify": ("worker.cli.notify:notify", "Say who is notified of what needs a person."),
         "publish": ("worker.cli.content:publish", "Publish a document as a Confluence page."),
         "render": ("worker.cli.tools:render", "Print what would be sent for a Markdown FILE."),
         "sandbox": ("worker.cli.parts:sandbox", "Run the simulated Confluence, ServiceNow, Azure DevOps and Jira."),

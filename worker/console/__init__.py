@@ -26,6 +26,7 @@ from worker.console import (
     login,
     overview,
     publish,
+    receivers,
     reference,
     workers,
 )
@@ -52,6 +53,7 @@ PARTS = (
     audit,
     workers,
     keys,
+    receivers,
     live,
     reference,
 )

@@ -46,6 +46,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
         signatures.RELEASE: signatures.PURPOSE,
     },
     "aside": {"sealed": "aside"},
+    "receiver": {"sealed": "receiver"},
 }
 
 

@@ -1,0 +1,359 @@
+"""Notifications: what needs a person reaches whom the operator named, once, grouped, and without content."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import smtplib
+
+import pytest
+import standardwebhooks
+from aiohttp import web
+
+from tasks import mail, notifications
+from tasks.errors import KeyTrouble, Refused
+from tasks.http.origin import Origin
+from tasks.model import Document, parse_command
+from tasks.state.audit.entries import AuditEntry, Event
+from tasks.state.receivers.settings import Topic, receiver_of
+from tests.conftest import until
+from worker.rounds.notifier import Notifier
+from worker.rounds.notifier import test as send_test
+
+SECRET = "whsec_" + "A" * 43 + "="
+PLANTED = "S3cret-" + "planted-99"
+
+
+class Receiver:
+    """Somebody who is notified: keeps what arrived, and answers as told."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict, str, str]] = []
+        self.answers: list[int] = []
+        self.url = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.got.append((dict(request.headers), await request.text(), request.path_qs))
+        return web.Response(status=self.answers.pop(0) if self.answers else 200, text="ok")
+
+    @property
+    def events(self) -> list[dict]:
+        return [event for _, body, _ in self.got for event in json.loads(body)["data"]["events"]]
+
+
+@pytest.fixture
+async def receiver():
+    made = Receiver()
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", made.take)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield made
+    await runner.cleanup()
+
+
+class SmtpServer:
+    """The little of an SMTP server that a client needs: takes e-mails, and refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, list[str], str]] = []
+        self.refused: set[str] = set()
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def say(line: str) -> None:
+            writer.write(f"{line}\r\n".encode())
+
+        say("220 mail.test ESMTP")
+        sender, to = "", []
+        while line := (await reader.readline()).decode().strip():
+            verb = line.partition(" ")[0].upper()
+            if verb == "EHLO":
+                say("250 mail.test")
+            elif verb == "MAIL":
+                sender, to = line, []
+                say("250 ok")
+            elif verb == "RCPT":
+                mailbox = line.partition("<")[2].partition(">")[0]
+                to += [] if mailbox in self.refused else [mailbox]
+                say("550 no such mailbox" if mailbox in self.refused else "250 ok")
+            elif verb == "DATA":
+                say("354 go on")
+                body = (await reader.readuntil(b"\r\n.\r\n")).decode()
+                self.mails.append((sender, to, body))
+                say("250 taken")
+            elif verb == "QUIT":
+                say("221 bye")
+                break
+            else:
+                say("502 unknown" if verb != "RSET" else "250 ok")
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def smtp():
+    made = SmtpServer()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    yield made
+    server.close()
+
+
+def webhook(receiver, **more):
+    local = {"allow_http": True, "allow_private": ["127.0.0.0/8"], "min_interval_s": 1}
+    return receiver_of("ops", {"kind": "webhook", "url": f"{receiver.url}/hook", "secret": SECRET} | local | more)
+
+
+def email(smtp, **more):
+    given = {
+        "kind": "email",
+        "smtp_host": "127.0.0.1",
+        "smtp_port": smtp.port,
+        "security": "none",
+        "sender": "afterword@example.com",
+        "to": ["ops@example.com", "sre@example.com"],
+        "allow_http": True,
+        "allow_private": ["127.0.0.0/8"],
+    }
+    return receiver_of("post", given | more)
+
+
+async def died(services, job: str, code: str = "no_such_space") -> None:
+    """An audit entry of a job that died, as the ledger writes it."""
+    await services.ledger.record(Event.DEAD, {"job": job, "destination": "confluence", "error": code})
+
+
+async def tell(services, name: str = "ops") -> None:
+    await services.redis.hset(f"{services.settings.prefix}:receiver:progress:{name}", "due_ms", "0")
+    await Notifier(services).tell(name)
+
+
+async def audited(services, prefix: str = "notification.") -> list[str]:
+    return [entry.event for entry in await services.audit.tail(500) if entry.event.startswith(prefix)]
+
+
+async def test_two_hundred_dead_jobs_of_one_cause_are_one_event_in_one_signed_message(services, receiver):
+    """Grouped, signed after Standard Webhooks, and audited before and after."""
+    await services.receivers.set("ops", webhook(receiver, console="https://afterword.example"), "test")
+    for number in range(200):
+        await died(services, f"job-{number}")
+    await died(services, "job-other", "bad_title")
+    await tell(services)
+    ((headers, body, path),) = receiver.got
+    standardwebhooks.Webhook(SECRET).verify(body, headers)
+    assert path == "/hook"
+    many, one = receiver.events
+    assert (many["topic"], many["count"], many["cause"]) == ("dead", 200, "no_such_space")
+    assert many["jobs"] == [f"job-{number}" for number in range(5)]
+    assert many["url"] == "https://afterword.example/jobs?state=dead&destination=confluence"
+    assert (one["count"], one["url"]) == (1, "https://afterword.example/jobs/job-other")
+    assert await audited(services) == ["notification.intent", "notification.ok"]
+    assert (await services.audit.verify()).ok
+
+
+async def test_what_was_told_is_not_told_again_and_what_comes_later_is(services, receiver):
+    """The place moves with the message."""
+    await died(services, "job-before")
+    await services.receivers.set("ops", webhook(receiver), "test")
+    await tell(services)
+    assert receiver.got == []
+    await died(services, "job-1")
+    await tell(services)
+    await tell(services)
+    await died(services, "job-2")
+    await tell(services)
+    assert [event["jobs"] for event in receiver.events] == [["job-1"], ["job-2"]]
+
+
+async def test_a_receiver_that_is_down_loses_nothing_and_gets_one_message_when_it_is_back(services, receiver):
+    """What failed is told with what happened since."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    receiver.answers = [500, 503]
+    await died(services, "job-1")
+    await tell(services)
+    await tell(services)
+    assert (await services.receivers.view("ops")).failures == 2
+    await died(services, "job-2")
+    await tell(services)
+    assert json.loads(receiver.got[-1][1])["data"]["events"][0]["jobs"] == ["job-1", "job-2"]
+    assert (await services.receivers.view("ops")).failures == 0
+    assert [name for name in await audited(services) if name != "notification.intent"] == [
+        "notification.unknown",
+        "notification.unknown",
+        "notification.ok",
+    ]
+
+
+async def test_messages_keep_their_distance_and_only_one_process_sends(services, receiver):
+    """A second look right after a message sends nothing, whoever looks."""
+    await services.receivers.set("ops", webhook(receiver, min_interval_s=3600), "test")
+    await died(services, "job-1")
+    await tell(services)
+    await died(services, "job-2")
+    await asyncio.gather(*(Notifier(services).tell("ops") for _ in range(3)))
+    assert len(receiver.got) == 1
+
+
+async def test_a_process_that_died_with_a_message_is_followed_by_another(services, receiver):
+    """The lease ends, the place has not moved: the message is sent then."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    await died(services, "job-1")
+    assert await services.receivers.take("ops", 60_000)
+    assert await services.receivers.take("ops", 60_000) is None
+    await tell(services)
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams"])
+async def test_chats_get_their_own_shape(services, receiver, kind):
+    """Slack's text and Teams' adaptive card, at an address whose query is kept."""
+    local = {"allow_http": True, "allow_private": ["127.0.0.0/8"]}
+    url = f"{receiver.url}/services/T0/B0?sig=abc%2Fd"
+    await services.receivers.set("ops", receiver_of("ops", {"kind": kind, "url": url} | local), "test")
+    await died(services, "job-1", "<!channel> [x](http://evil.example) & more")
+    await tell(services)
+    ((_, body, path),) = receiver.got
+    assert path == "/services/T0/B0?sig=abc%2Fd"
+    text = json.loads(body)
+    said = text["text"] if kind == "slack" else json.dumps(text["attachments"][0]["content"]["body"])
+    assert "1 job dead at confluence" in said
+    assert "job-1" in said
+    assert [part for part in ("<", "](", "://") if part in said] == []
+    if kind == "teams":
+        assert text["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
+    view = await services.receivers.view("ops")
+    everything = view.model_dump_json() + json.dumps([entry.data for entry in await services.audit.tail(50)])
+    assert "sig=" not in everything
+    assert "/services" not in everything
+
+
+async def test_an_e_mail_arrives(services, smtp):
+    """With its mailboxes, a stable Message-ID and a mark against absence notes."""
+    smtp.refused = {"sre@example.com"}
+    await services.receivers.set("post", email(smtp), "test")
+    await died(services, "job-1")
+    await tell(services, "post")
+    ((sender, to, body),) = smtp.mails
+    assert "afterword@example.com" in sender
+    assert to == ["ops@example.com"]
+    assert "Subject: Afterword: 1 job dead at confluence: no_such_space" in body
+    assert "Auto-Submitted: auto-generated" in body
+    assert await audited(services) == ["notification.intent", "notification.ok"]
+
+
+async def test_an_e_mail_that_nobody_takes_stays_to_be_told(services, smtp):
+    """It is recorded as failed, and sent again later."""
+    smtp.refused = {"sre@example.com", "ops@example.com"}
+    await services.receivers.set("post", email(smtp), "test")
+    await died(services, "job-1")
+    await tell(services, "post")
+    assert await audited(services) == ["notification.intent", "notification.failed"]
+    smtp.refused = set()
+    await tell(services, "post")
+    assert len(smtp.mails) == 1
+
+
+async def test_nothing_is_sent_to_a_private_address_that_was_not_allowed(services, receiver, smtp):
+    """The same guard as for destinations, for posts and e-mails."""
+    await services.receivers.set("ops", webhook(receiver, allow_private=[]), "test")
+    await services.receivers.set("post", email(smtp, allow_private=[]), "test")
+    assert "not permitted" in await send_test(services, "ops", "m")
+    assert "not permitted" in await send_test(services, "post", "m")
+    assert receiver.got == smtp.mails == []
+
+
+async def test_no_password_leaves_without_encryption(smtp):
+    """A server that offers no STARTTLS gets no login and no e-mail."""
+    origin = Origin(base_url="https://127.0.0.1", allow_private=("127.0.0.0/8",))
+    server = mail.Server("127.0.0.1", smtp.port, "starttls", origin, "u", PLANTED)
+    with pytest.raises(mail.MailFailed, match="STARTTLS"):
+        await asyncio.to_thread(mail.send, server, notifications.email_of(email(smtp), (), "m"), ["a@example.com"])
+    assert smtp.mails == []
+
+
+async def test_a_record_that_was_changed_in_redis_is_not_used(services, receiver):
+    """Whoever can write to Redis can't redirect messages."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    await services.receivers.set("other", webhook(receiver), "test")
+    moved = await services.redis.hget(f"{services.settings.prefix}:receiver:other", "sealed")
+    await services.redis.hset(f"{services.settings.prefix}:receiver:ops", "sealed", moved)
+    await died(services, "job-1")
+    with pytest.raises(KeyTrouble):
+        await tell(services)
+    assert receiver.got == []
+
+
+async def test_a_real_worker_tells_of_a_held_job_without_its_content(services, destinations, receiver, start_worker):
+    """From the submission to the message; neither title nor text nor secret is in it."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    command = parse_command({"command": "publish_to_confluence", "doc_id": "rca", "space_key": "OPS"})
+    document = Document(id="rca", title="Unsaid title", content_md=f"# RCA\n\npassword = {PLANTED}\n")
+    job = await services.submit(command, actor="test", document=document)
+    start_worker()
+
+    async def arrived():
+        return receiver.got
+
+    await until(arrived)
+    assert [(event["topic"], event["jobs"]) for event in receiver.events] == [("held", [job.id])]
+    assert PLANTED not in receiver.got[0][1]
+    assert "Unsaid title" not in receiver.got[0][1]
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "topic", "line"),
+    [
+        (Event.DESTINATION_SUSPENDED, {"destination": "wiki"}, Topic.SUSPENDED, "Destination wiki is suspended"),
+        (
+            Event.CREDENTIAL_EXPIRING,
+            {"destination": "wiki", "days": 7},
+            Topic.EXPIRING,
+            "The credential of wiki ends within 7 days",
+        ),
+        (
+            Event.CREDENTIAL_EXPIRING,
+            {"destination": "wiki", "days": 0},
+            Topic.EXPIRING,
+            "The credential of wiki has ended",
+        ),
+        (Event.RECORD_REFUSED, {"record": "job:j", "reason": "tampered"}, Topic.TAMPERED, "1 refused record: tampered"),
+        (Event.WENT_BACK, {}, Topic.WENT_BACK, "The ledger went back in time"),
+    ],
+)
+def test_every_topic_has_its_words(event, data, topic, line):
+    """From the entry to the line, and only for those who asked for it."""
+    entry = AuditEntry(id="5-0", chain="c", seq=1, at_ms=5, event=event, data=data)
+    (group,) = notifications.grouped([entry])
+    assert (group.topic, group.line) == (topic, line)
+    assert notifications.concerns(entry, [topic])
+    assert not notifications.concerns(entry, set(Topic) - {topic})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "webhook", "url": "http://hooks.example/x", "secret": SECRET},
+        {"kind": "webhook", "url": "https://u:p@hooks.example/x", "secret": SECRET},
+        {"kind": "webhook", "url": "https://hooks.example/x", "secret": "whsec_short"},
+        {"kind": "slack", "url": "ftp://hooks.example/x"},
+        {"kind": "slack", "url": "https://hooks.example/x", "allow_private": ["nowhere"]},
+        {"kind": "email", "smtp_host": "m.example", "sender": "a@b.example", "to": ["x@y.example\r\nBcc: z@y.example"]},
+        {"kind": "email", "smtp_host": "m.example", "sender": "a@b.example", "to": ["x@y.example"], "security": "none"},
+        {"kind": "email", "smtp_host": "m.example", "sender": "a@b.example", "to": [], "username": "u"},
+    ],
+)
+def test_a_receiver_that_would_be_unsafe_is_refused_without_repeating_it(given):
+    """Plain text, accounts in addresses, short secrets, header injection."""
+    with pytest.raises(Refused) as refused:
+        receiver_of("ops", given)
+    assert "u:p" not in str(refused.value)
+    assert "whsec_short" not in str(refused.value)
+
+
+def test_smtplib_still_opens_its_socket_where_the_guard_stands():
+    """The guard takes the place of a private method: a Python without it would connect anywhere."""
+    assert callable(smtplib.SMTP._get_socket)
+    assert mail._Plain.__mro__.index(mail._Guarded) < mail._Plain.__mro__.index(smtplib.SMTP)
