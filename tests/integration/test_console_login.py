@@ -238,6 +238,7 @@ ACTIONS = {
     "/settings/destinations/x/test": "operate",
     "/settings/destinations/x/pause": "operate",
     "/settings/destinations/x/resume": "operate",
+    "/settings/destinations/x/login": "admin",
     "/settings/keys": "admin",
     "/settings/keys/x/revoke": "admin",
     "/settings/notifications": "admin",
