@@ -30,6 +30,7 @@ check: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python -m config > docs/configuration.md
+	$(BIN)/python -m tests.conformance > docs/conformance.md
 
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(ARGS)
