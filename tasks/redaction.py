@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import AttemptFailed, Held
-from tasks.model import Document, DocumentFile, Issue, PublishToConfluence
+from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, titles_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
 from tasks.screening.files import Said, is_packed, said_by
 
@@ -91,7 +91,8 @@ def _content_texts(work: Work) -> dict[str, str]:
 def _command_texts(work: Work) -> dict[str, str]:
     """What the job itself sets: a ticket's fields by name and value, its type and group."""
     if isinstance(work.command, PublishToConfluence):
-        return {}
+        parent = work.command.parent_page_id or ""  # a number is no text of a person's
+        return {_ID + "parent page": parent} if titles_of(parent) else {}
     config = work.command.config
     texts = {_FIELD + name: value for name, value in config.fields.items() if isinstance(value, str)}
     texts |= {f"{_FIELD_NAME}{number + 1}": name for number, name in enumerate(config.fields)}

@@ -13,6 +13,7 @@ from tasks.model.commands import (
     CreateAzureDevOpsWorkItem,
     CreateJiraIssue,
     CreateServiceNowIncident,
+    ParentPage,
     ProjectKey,
     PublishToConfluence,
     TicketConfig,
@@ -20,6 +21,7 @@ from tasks.model.commands import (
     explain,
     field_names,
     parse_command,
+    titles_of,
     with_fields,
 )
 from tasks.model.content import (
@@ -71,6 +73,7 @@ __all__ = [
     "JobState",
     "LastError",
     "Link",
+    "ParentPage",
     "ProjectKey",
     "PublishToConfluence",
     "Receipt",
@@ -83,5 +86,6 @@ __all__ = [
     "parse_command",
     "parse_severity",
     "subject_key",
+    "titles_of",
     "with_fields",
 ]
