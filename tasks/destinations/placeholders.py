@@ -6,6 +6,22 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
+from tasks.model import Issue
+
+ISSUE = (
+    "id",
+    "title",
+    "description",
+    "severity",
+    "status",
+    "category",
+    "source",
+    "assigned_to",
+    "tags",
+    "created_at",
+    "updated_at",
+    "resolved_at",
+)
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -31,6 +47,12 @@ def filled(text: str, facts: Mapping[str, str], quote: Callable[[str], str] | No
         return quote(fact) if quote else fact
 
     return _BRACES.sub(one, text).strip()
+
+
+def facts_of(issue: Issue) -> dict[str, str]:
+    """What the placeholders of an issue's fields stand for."""
+    facts = {f"issue.{name}": said(getattr(issue, name)) for name in ISSUE}
+    return facts | {"issue.severity": f"P{issue.severity}" if issue.severity else ""}
 
 
 def said(value: object) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tasks.errors import Refused
-from tasks.model import Document, JobState, parse_command
+from tasks.model import Document, Issue, JobState, parse_command
 from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench
 from tests.integration.test_blame import deny
 from tests.integration.test_pages import others_page
@@ -174,6 +174,34 @@ async def test_a_document_without_what_the_path_names_says_so(bench):
 async def test_a_path_that_cant_be_read_is_refused_when_it_is_submitted(bench, path):
     with pytest.raises(Refused, match=r"parent_page_id: (has an empty title|must have at most 10 titles)"):
         parse_command(PUBLISH | {"parent_page_id": path})
+
+
+@pytest.mark.parametrize("path", ["/{document.body}", "a/{b", "{document.__class__}/b"])
+async def test_a_path_with_a_placeholder_for_nothing_is_refused_too(bench, path):
+    with pytest.raises(Refused, match=r"nothing to fill in|lone brace"):
+        await bench.submit(parent_page_id=path)
+
+
+async def test_fields_of_the_documents_issue_are_filled_in_redacted(bench):
+    """A page is brought up to date when its issue says something else; a document without a stored issue has empty fields."""
+    issue = Issue(id="inc-1", title="Ask jane.doe@acme-corp.com", severity="P2", status="open", tags=["db", "pool"])
+    await bench.set(
+        "confluence",
+        title_pattern="{issue.severity} {document.title}",
+        properties={"Issue": "{issue.title}", "Status": "{issue.status}", "Tags": "{issue.tags}"},
+    )
+    assert (await bench.publish()).receipt.change == "created"
+    await bench.services.contents.put_issue(issue, "test")
+    assert (await bench.publish(parent_page_id="/{issue.severity}")).receipt.change == "updated"
+    found = await pages(bench)
+    page = found[f"P2 {DOCUMENT.title}"]
+    assert "<th>Issue</th><td>Ask [Email]</td>" in page["body"]
+    assert "<td>db, pool</td>" in page["body"]
+    assert await way_up(bench, page["title"]) == ["P2"]
+    assert (await bench.publish(parent_page_id="/{issue.severity}")).receipt.change == "unchanged"
+    await bench.services.contents.put_issue(issue.model_copy(update={"status": "resolved"}), "test")
+    assert (await bench.publish(parent_page_id="/{issue.severity}")).receipt.change == "updated"
+    assert "<td>resolved</td>" in (await pages(bench))[page["title"]]["body"]
 
 
 async def test_a_title_of_255_characters_is_a_title(bench):

@@ -27,6 +27,7 @@ from tasks.destinations.confluence.template import (
     PLACEHOLDERS,
     Frame,
     Template,
+    facts_of,
     frame_of,
     parent_of,
     title_of,
@@ -54,6 +55,7 @@ from tasks.model import Command, ConnectionStep, ParentPage, PublishToConfluence
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
 MOST_WARNINGS = 20  # that a receipt holds
 WHOLE = "whole-document.md"
+NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") and name != "issue.id")
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
     "bmp_only",
@@ -131,6 +133,12 @@ class ConfluenceSettings(DestinationSettings):
             check(text, PLACEHOLDERS)
         return value
 
+    def names_issue(self, command: Command) -> bool:
+        """Whether a template or the parent's path names a field of the issue; the document knows its id itself."""
+        parent = command.parent_page_id if isinstance(command, PublishToConfluence) else None
+        texts = (parent or "", self.title_pattern, self.header, self.footer, *self.properties.values())
+        return any(name in text for text in texts for name in NEEDS_ISSUE)
+
     @property
     def login_lacks(self) -> str:
         """The account, for Basic."""
@@ -143,7 +151,14 @@ class ConfluenceSettings(DestinationSettings):
 
     def placed(self, command: Command) -> Command:
         """The command with its space, and the parent page where the space is this destination's own."""
-        if not isinstance(command, PublishToConfluence) or command.space_key not in (None, self.space):
+        if not isinstance(command, PublishToConfluence):
+            return command
+        try:
+            check(command.parent_page_id or "", PLACEHOLDERS)
+        except ValueError as error:
+            advice = "Correct the path and submit again."
+            raise Refused(f"The path of the parent page {error}.", code="bad_arguments", advice=advice) from None
+        if command.space_key not in (None, self.space):
             return command
         if self.space is None:
             raise Refused(
@@ -213,17 +228,18 @@ class Confluence(Destination[ConfluenceSettings]):
         if work.document is None:
             raise Permanent("The job has no document.", code="unknown_document")
         document, settings = work.document, self.settings
-        title = title_of(settings.title_pattern, document)
+        facts = facts_of(document, work.issue)
+        title = title_of(settings.title_pattern, document, facts)
         command = work.command
         parent = command.parent_page_id if isinstance(command, PublishToConfluence) else None
-        titles = parent_of(parent, document, title)
+        titles = parent_of(parent, facts, title)
         options = PageOptions(
             drop_title_heading=document.title,
             files={file.name: file.content for file in document.attachments},
             **settings.model_dump(include=set(LOOKS)),
         )
         template = Template(**settings.model_dump(include=set(Template.model_fields)))
-        frame = frame_of(template, document, PageOptions(link_base=settings.link_base))
+        frame = frame_of(template, facts, PageOptions(link_base=settings.link_base))
         room = BODY_BYTES - _sent_bytes(frame.before + frame.after)
         stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)

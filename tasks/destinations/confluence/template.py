@@ -10,19 +10,20 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 
+from tasks.destinations import placeholders
 from tasks.destinations.confluence.plan import TITLE_LENGTH
-from tasks.destinations.placeholders import filled, said
+from tasks.destinations.placeholders import ISSUE, filled, said
 from tasks.errors import Permanent
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
-from tasks.model import Document, Frozen, titles_of
+from tasks.model import Document, Frozen, Issue, titles_of
 
 TYPES = {"rca": "RCA", "postmortem": "Post-mortem"}
 PLACEHOLDERS = frozenset(
     {
         *(f"document.{name}" for name in ("id", "title", "type", "created_at", "updated_at")),
         *(f"document.{name}" for name in ("date", "year", "month", "day")),
-        "issue.id",
+        *(f"issue.{name}" for name in ISSUE if name != "description"),
     }
 )
 
@@ -45,28 +46,29 @@ class Frame(Frozen):
     warnings: tuple[str, ...] = ()
 
 
-def facts_of(document: Document) -> dict[str, str]:
-    """What placeholders stand for. `date`, `year`, `month` and `day` are of the day the document was created on (UTC)."""
+def facts_of(document: Document, issue: Issue | None) -> dict[str, str]:
+    """What placeholders stand for; empty for an issue that isn't stored. `date`, `year`, `month` and `day` are of the day the
+    document was created on (UTC).
+    """
     made = document.created_at.astimezone(UTC) if document.created_at else None
     facts = {f"document.{name}": said(getattr(document, name)) for name in ("id", "title", "created_at", "updated_at")}
     for name, form in (("date", "%Y-%m-%d"), ("year", "%Y"), ("month", "%m"), ("day", "%d")):
         facts[f"document.{name}"] = made.strftime(form) if made else ""
-    return facts | {"document.type": TYPES[document.doc_type], "issue.id": document.issue_id or ""}
+    known = placeholders.facts_of(issue) if issue else dict.fromkeys(PLACEHOLDERS, "")
+    return known | facts | {"document.type": TYPES[document.doc_type], "issue.id": document.issue_id or ""}
 
 
-def title_of(pattern: str, document: Document) -> str:
+def title_of(pattern: str, document: Document, facts: Mapping[str, str]) -> str:
     """The page's title. Where it would be too long, the document's own title is cut and the rest of the pattern stays."""
-    facts = facts_of(document)
-    rest = clean.plain_title(filled(pattern, facts | {"document.title": ""}), 10 * TITLE_LENGTH)
+    rest = clean.plain_title(filled(pattern, {**facts, "document.title": ""}), 10 * TITLE_LENGTH)
     times = max(len(re.findall(r"\{\s*document\.title\s*\}", pattern)), 1)
     room = max((TITLE_LENGTH - len(rest) - times) // times, 1) if rest else TITLE_LENGTH // times
-    facts["document.title"] = clean.plain_title(document.title, room)
-    return clean.plain_title(filled(pattern, facts), TITLE_LENGTH) or document.id
+    short = {**facts, "document.title": clean.plain_title(document.title, room)}
+    return clean.plain_title(filled(pattern, short), TITLE_LENGTH) or document.id
 
 
-def parent_of(parent: str | None, document: Document, title: str) -> tuple[str, ...]:
+def parent_of(parent: str | None, facts: Mapping[str, str], title: str) -> tuple[str, ...]:
     """The titles of the path to the page's parent, filled in; empty where none, or a number, was named."""
-    facts = facts_of(document)
     found = []
     for part in titles_of(parent or "") or ():
         one = clean.plain_title(filled(part, facts, lambda value: value.replace("/", "-")), TITLE_LENGTH)
@@ -74,7 +76,7 @@ def parent_of(parent: str | None, document: Document, title: str) -> tuple[str, 
             raise Permanent(
                 f"The path of the parent page has an empty title: {part!r} stands for nothing in this document.",
                 code="bad_parent",
-                advice="Give the document what it names (`created_at`, `issue_id`), or change the path.",
+                advice="Give the document what it names (`created_at`, `issue_id` and a stored issue), or change the path.",
             )
         found.append(one)
     if title.casefold() in (one.casefold() for one in found):
@@ -86,9 +88,8 @@ def parent_of(parent: str | None, document: Document, title: str) -> tuple[str, 
     return tuple(found)
 
 
-def frame_of(template: Template, document: Document, options: PageOptions) -> Frame:
+def frame_of(template: Template, facts: Mapping[str, str], options: PageOptions) -> Frame:
     """The header with the table of properties below it, and the footer."""
-    facts = facts_of(document)
     header, footer = (_rendered(text, facts, options) for text in (template.header, template.footer))
     rows = "".join(
         f"<tr><th>{_text(label)}</th><td>{_text(filled(value, facts))}</td></tr>"

@@ -25,21 +25,7 @@ from tasks.model import Issue, Link
 
 LONGEST = 50_000  # characters of a mapping
 CONDITIONS = frozenset({"severity", "category", "service", "tag", "source", "status"})
-ISSUE = (
-    "id",
-    "title",
-    "description",
-    "severity",
-    "status",
-    "category",
-    "source",
-    "assigned_to",
-    "tags",
-    "created_at",
-    "updated_at",
-    "resolved_at",
-)
-PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in ISSUE), "document.title", "document.url"})
+PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in placeholders.ISSUE), "document.title", "document.url"})
 
 
 class BadMapping(ValueError):
@@ -191,7 +177,8 @@ def _holds(when: Mapping[str, tuple[str, ...]], issue: Issue) -> bool:
 
 
 def _facts(issue: Issue, links: tuple[Link, ...]) -> dict[str, str]:
-    facts = {f"issue.{name}": placeholders.said(getattr(issue, name)) for name in ISSUE}
-    facts["issue.severity"] = f"P{issue.severity}" if issue.severity else ""
     page = next((link for link in links if link.kind == "confluence"), None)
-    return facts | {"document.title": page.title if page else "", "document.url": page.url if page else ""}
+    return placeholders.facts_of(issue) | {
+        "document.title": page.title if page else "",
+        "document.url": page.url if page else "",
+    }
