@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
 from tasks.errors import Refused
 from tasks.model.content import AnySeverity, DestinationName, Frozen, Identifier, Level
@@ -54,12 +62,16 @@ def _readable(parent: str) -> str:
     return parent
 
 
-# A page's number, or the titles of pages from the top; a single title has a slash before it.
-ParentPage = Annotated[
+# A page's number, or the titles of pages from the top; a single title has a slash before it. An operator's has placeholders.
+ParentTemplate = Annotated[
     str,
     StringConstraints(max_length=3000, pattern=r"^(?:[0-9]{1,20}|[^\x00-\x1f\x7f]*/[^\x00-\x1f\x7f]*)$"),
     AfterValidator(_readable),
 ]
+_TITLE = rf" *[^/{{}}\s\x00-\x1f\x7f][^/{{}}\x00-\x1f\x7f]{{0,{TITLE_LENGTH - 1}}}"
+_PATH = rf"^(?:[0-9]{{1,20}}|/{_TITLE}|/?{_TITLE}(?:/{_TITLE}){{1,{MOST_TITLES - 1}}})$"
+# The schema says in one pattern what is refused in words of its own.
+ParentPage = Annotated[ParentTemplate, WithJsonSchema({"type": "string", "maxLength": 3000, "pattern": _PATH})]
 
 
 class CommandName(StrEnum):

@@ -9,6 +9,8 @@ from tasks.destinations.confluence.destination import BODY_BYTES, Confluence, _s
 from tasks.destinations.contract import Work
 from tasks.errors import Refused
 from tasks.model import Document, parse_command
+from tasks.state.directory import DestinationRecord
+from worker.console.destination_forms import KINDS, settings_from, values_of
 
 SITE = {"kind": "confluence", "base_url": "https://example.atlassian.net"}
 
@@ -88,3 +90,23 @@ def test_a_cut_document_leaves_room_for_its_template():
 def test_a_template_that_cant_be_read_is_refused_when_it_is_set(setting, value, words):
     with pytest.raises(Refused, match=words):
         parse_settings(SITE | {setting: value})
+
+
+def test_the_consoles_form_takes_a_template_and_shows_it_again():
+    """A row of the table is a line; an emptied field is the default again."""
+    given = {
+        "base_url": SITE["base_url"],
+        "flavor": "cloud",
+        "parent": "/Post-mortems",
+        "header": "**Internal**\r\n\r\nRead it.",
+        "properties": "Issue={issue.id}\r\nTeam=SRE",
+    }
+    settings = settings_from(KINDS["confluence"], given, None)
+    assert settings.parent == "/Post-mortems"
+    assert settings.title_pattern == "{document.title}"
+    assert settings.properties == {"Issue": "{issue.id}", "Team": "SRE"}
+    record = DestinationRecord(name="c", settings=settings, revision=1)
+    shown = values_of(record)
+    assert shown["properties"] == "Issue={issue.id}\nTeam=SRE"
+    emptied = settings_from(KINDS["confluence"], shown | {"header": "", "properties": "", "parent": ""}, record)
+    assert (emptied.header, emptied.properties, emptied.parent) == ("", {}, None)

@@ -50,7 +50,7 @@ from tasks.http.exchange import Http
 from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
-from tasks.model import Command, ConnectionStep, ParentPage, PublishToConfluence, Receipt
+from tasks.model import Command, ConnectionStep, ParentTemplate, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
 MOST_WARNINGS = 20  # that a receipt holds
@@ -85,7 +85,7 @@ class ConfluenceSettings(DestinationSettings):
     base_url: str
     email: Account | None = None
     space: str | None = None
-    parent: ParentPage | None = None
+    parent: ParentTemplate | None = None
     title_pattern: str = Field(default="{document.title}", min_length=1, max_length=500)
     header: str = Field(default="", max_length=10_000)
     footer: str = Field(default="", max_length=10_000)
