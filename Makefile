@@ -34,6 +34,7 @@ specification: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python -m config > docs/configuration.md
+	$(BIN)/python -m tests.conformance > docs/conformance.md
 
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(ARGS)

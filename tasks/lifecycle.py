@@ -324,6 +324,7 @@ async def _load(
     ties = await cross_links.ties_of(
         services.links, job, document, claimed.members, enabled=record.settings.cross_links
     )
+    issue = issue or await _issue_beside(services, command, document, record.settings)
     work = Work(
         job_id=job.id,
         subject=job.subject,
@@ -354,12 +355,26 @@ def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Comman
         else:
             issue = services.contents.opened_issue(job.command.issue_id, stored)
     except KeyTrouble as trouble:
-        # This job's trouble and not its destination's; a missing key may come back, a damaged record doesn't mend.
-        failure = Transient if trouble.code == "key_unavailable" else Permanent
-        raise failure(trouble.message, code=trouble.code, advice=trouble.advice) from None
+        raise _shut(trouble) from None
     if document is None and issue is None:
         raise missing(job.command)
     return command, document, issue
+
+
+async def _issue_beside(
+    services: Services, command: Command, document: Document | None, settings: AnySettings
+) -> Issue | None:
+    """A document's issue, where the destination shows its fields on the page."""
+    try:
+        return await services.contents.issue_beside(document, wanted=settings.names_issue(command))
+    except KeyTrouble as trouble:
+        raise _shut(trouble) from None
+
+
+def _shut(trouble: KeyTrouble) -> AttemptFailed:
+    """This job's trouble and not its destination's; a missing key may come back, a damaged record doesn't mend."""
+    failure = Transient if trouble.code == "key_unavailable" else Permanent
+    return failure(trouble.message, code=trouble.code, advice=trouble.advice)
 
 
 def _opened(vault: Vault, subject: str, purpose: str, sealed: str | None) -> str:

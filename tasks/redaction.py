@@ -9,11 +9,12 @@ from typing import Any
 
 from tasks.destinations import AnySettings, Prepared, Work, destination_for
 from tasks.errors import AttemptFailed, Held
-from tasks.model import Document, DocumentFile, Issue, PublishToConfluence
+from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, titles_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
 from tasks.screening.files import Said, is_packed, said_by
 
 # Parts of a text's name that say how its findings are treated.
+_BESIDE = "issue's "  # before the names of a text of the issue that comes with a document
 _FIELD, _FIELD_NAME, _CONFIG, _ID, _FILE, _INSIDE = (
     "field ",
     "name of field ",
@@ -79,19 +80,23 @@ def _content_texts(work: Work) -> dict[str, str]:
     if work.document:
         ids = {_ID + "document": work.document.id, _ID + "issue": work.document.issue_id or ""}
         names = {f"{_ID}file {number + 1}": file.name for number, file in enumerate(work.document.attachments)}
-        return {"title": work.document.title, "content_md": work.document.content_md, **ids, **names}
-    if work.issue:
-        tags = {_tag(number): tag for number, tag in enumerate(work.issue.tags)}
-        said = {name: getattr(work.issue, name) for name in SAID}
-        texts = {"title": work.issue.title, "description": work.issue.description, **said, **tags}
-        return texts | {_CONFIG + "assigned_to": work.issue.assigned_to, _ID + "issue": work.issue.id}
-    return {}
+        beside = {_BESIDE + name: text for name, text in _issue_texts(work.issue).items()} if work.issue else {}
+        return {"title": work.document.title, "content_md": work.document.content_md, **ids, **names, **beside}
+    return _issue_texts(work.issue) | {_ID + "issue": work.issue.id} if work.issue else {}
+
+
+def _issue_texts(issue: Issue) -> dict[str, str]:
+    tags = {_tag(number): tag for number, tag in enumerate(issue.tags)}
+    said = {name: getattr(issue, name) for name in SAID}
+    texts = {"title": issue.title, "description": issue.description, **said, **tags}
+    return texts | {_CONFIG + "assigned_to": issue.assigned_to}
 
 
 def _command_texts(work: Work) -> dict[str, str]:
     """What the job itself sets: a ticket's fields by name and value, its type and group."""
     if isinstance(work.command, PublishToConfluence):
-        return {}
+        parent = work.command.parent_page_id or ""  # a number is no text of a person's
+        return {_ID + "parent page": parent} if titles_of(parent) else {}
     config = work.command.config
     texts = {_FIELD + name: value for name, value in config.fields.items() if isinstance(value, str)}
     texts |= {f"{_FIELD_NAME}{number + 1}": name for number, name in enumerate(config.fields)}
@@ -132,7 +137,9 @@ def redacted(work: Work, verdicts: Mapping[str, Verdict]) -> Work:
     if work.document:
         files = tuple(_rewritten(file, clean.get(_FILE + file.name)) for file in work.document.attachments)
         changed: dict[str, Any] = {name: clean[name] for name in ("title", "content_md") if name in clean}
-        return work.model_copy(update={"document": work.document.model_copy(update={**changed, "attachments": files})})
+        document = work.document.model_copy(update={**changed, "attachments": files})
+        beside = {name.removeprefix(_BESIDE): text for name, text in clean.items() if name.startswith(_BESIDE)}
+        return work.model_copy(update={"document": document, "issue": _clean_issue(work.issue, beside)})
     return _redacted_issue(work, clean) if work.issue else work
 
 
@@ -145,18 +152,8 @@ def _rewritten(file: DocumentFile, text: str | None) -> DocumentFile:
 
 def _redacted_issue(work: Work, clean: Mapping[str, str]) -> Work:
     """The work with the clean texts in the issue, its tags, and what the job sets."""
-    issue, command = work.issue, work.command
-    if issue is None:
-        return work
-    tags = tuple(clean.get(_tag(number), tag) for number, tag in enumerate(issue.tags))
-    texts = {
-        "title": clean.get("title", issue.title),
-        "description": clean.get("description", issue.description),
-        "tags": tags,
-        "assigned_to": clean.get(_CONFIG + "assigned_to", issue.assigned_to),
-        **{name: clean.get(name, getattr(issue, name)) for name in SAID},
-    }
-    changed: dict[str, Any] = {"issue": issue.model_copy(update=texts)}
+    command = work.command
+    changed: dict[str, Any] = {"issue": _clean_issue(work.issue, clean)}
     if not isinstance(command, PublishToConfluence):
         fields = {
             clean.get(f"{_FIELD_NAME}{number + 1}", name): clean.get(_FIELD + name, value)
@@ -168,6 +165,21 @@ def _redacted_issue(work: Work, clean: Mapping[str, str]) -> Work:
         config = command.config.model_copy(update={"fields": fields, **own})
         changed["command"] = command.model_copy(update={"config": config})
     return work.model_copy(update=changed)
+
+
+def _clean_issue(issue: Issue | None, clean: Mapping[str, str]) -> Issue | None:
+    """The issue with the clean texts."""
+    if issue is None:
+        return None
+    tags = tuple(clean.get(_tag(number), tag) for number, tag in enumerate(issue.tags))
+    texts = {
+        "title": clean.get("title", issue.title),
+        "description": clean.get("description", issue.description),
+        "tags": tags,
+        "assigned_to": clean.get(_CONFIG + "assigned_to", issue.assigned_to),
+        **{name: clean.get(name, getattr(issue, name)) for name in SAID},
+    }
+    return issue.model_copy(update=texts)
 
 
 def check_outgoing(prepared: Prepared[Any], policy: Policy, *, released: bool) -> None:

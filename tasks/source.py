@@ -37,6 +37,8 @@ def source_of(work: Work, settings: AnySettings, policy: Policy, vault: Vault) -
     files = [(file.name, file.media_type, hashlib.sha256(file.content).hexdigest()) for file in document.attachments]
     rest = document.model_dump(mode="json", exclude={"content_md", "attachments"})
     given = [rest, files, settings.model_dump(mode="json"), policy.model_dump(mode="json"), work.released, rules()]
+    if work.issue is not None:
+        given.append(work.issue.model_dump(mode="json"))
     text = without_footer(document.content_md).encode("utf-8", "surrogatepass")
     message = json.dumps(given, sort_keys=True).encode() + hashlib.sha256(text).digest()
     return vault.digest("source", message)

@@ -18,11 +18,13 @@ import pytest
 from config.keys import create_key_file
 from config.settings import Settings
 from tasks.destinations import parse_settings
+from tests.conformance import pytest_collection_modifyitems, pytest_terminal_summary
 from worker.machine.embedded import EmbeddedValkey
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
 from worker.sandbox.serve import serve
 
+__all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]  # the table at a run's end
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("AFTERWORD_SHARED", ROOT.parent / "shared"))
 READY_S = 120  # seconds; generous, for machines that do other work

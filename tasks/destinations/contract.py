@@ -95,6 +95,10 @@ class DestinationSettings(Frozen):
         """
         return command
 
+    def names_issue(self, command: Command) -> bool:
+        """Whether the page of a job's document shows fields of the issue that it is about."""
+        return False
+
     @property
     def origin(self) -> Origin:
         """Where requests go, and what the operator permitted for that."""
@@ -152,7 +156,7 @@ class Work(Frozen):
     exist: look first; a look-up that finds nothing counts only from that moment on (epoch milliseconds). `tried` is what
     that write said the object could be found by, or of a ticket what it would have set. `wrote` is what earlier deliveries
     left in its fields, as their receipts said. `links` lead to the issue's other objects. `source` is the digest of all
-    that decides how the object looks.
+    that decides how the object looks. A document comes with its `issue` where the destination's settings name the issue's fields.
     """
 
     job_id: str

@@ -13,6 +13,8 @@ from tasks.model.commands import (
     CreateAzureDevOpsWorkItem,
     CreateJiraIssue,
     CreateServiceNowIncident,
+    ParentPage,
+    ParentTemplate,
     ProjectKey,
     PublishToConfluence,
     TicketConfig,
@@ -20,6 +22,7 @@ from tasks.model.commands import (
     explain,
     field_names,
     parse_command,
+    titles_of,
     with_fields,
 )
 from tasks.model.content import (
@@ -71,6 +74,8 @@ __all__ = [
     "JobState",
     "LastError",
     "Link",
+    "ParentPage",
+    "ParentTemplate",
     "ProjectKey",
     "PublishToConfluence",
     "Receipt",
@@ -83,5 +88,6 @@ __all__ = [
     "parse_command",
     "parse_severity",
     "subject_key",
+    "titles_of",
     "with_fields",
 ]

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
 from tasks.errors import Refused
 from tasks.model.content import AnySeverity, DestinationName, Frozen, Identifier, Level
@@ -35,6 +43,37 @@ class TicketConfig(Frozen):
         return value
 
 
+MOST_TITLES, TITLE_LENGTH = 10, 255  # of a path of pages, and of one title
+
+
+def titles_of(parent: str) -> tuple[str, ...] | None:
+    """The titles of a path of pages (`Post-mortems/2026`, `/Post-mortems`) from the top; None where it is a page's number."""
+    if "/" not in parent:
+        return None
+    return tuple(title.strip() for title in parent.removeprefix("/").split("/"))
+
+
+def _readable(parent: str) -> str:
+    titles = titles_of(parent) or ()
+    if not all(titles if "/" in parent else (parent,)):
+        raise ValueError("has an empty title; a path is written as Post-mortems/2026")
+    if len(titles) > MOST_TITLES or any(len(title) > TITLE_LENGTH for title in titles):
+        raise ValueError(f"must have at most {MOST_TITLES} titles of at most {TITLE_LENGTH} characters")
+    return parent
+
+
+# A page's number, or the titles of pages from the top; a single title has a slash before it. An operator's has placeholders.
+ParentTemplate = Annotated[
+    str,
+    StringConstraints(max_length=3000, pattern=r"^(?:[0-9]{1,20}|[^\x00-\x1f\x7f]*/[^\x00-\x1f\x7f]*)$"),
+    AfterValidator(_readable),
+]
+_TITLE = rf" *[^/{{}}\s\x00-\x1f\x7f][^/{{}}\x00-\x1f\x7f]{{0,{TITLE_LENGTH - 1}}}"
+_PATH = rf"^(?:[0-9]{{1,20}}|/{_TITLE}|/?{_TITLE}(?:/{_TITLE}){{1,{MOST_TITLES - 1}}})$"
+# The schema says in one pattern what is refused in words of its own.
+ParentPage = Annotated[ParentTemplate, WithJsonSchema({"type": "string", "maxLength": 3000, "pattern": _PATH})]
+
+
 class CommandName(StrEnum):
     """The commands by the names of their Celery tasks, upstream's where it has one."""
 
@@ -45,12 +84,15 @@ class CommandName(StrEnum):
 
 
 class PublishToConfluence(Frozen):
-    """Put a document on a page of a Confluence space; the destination's own where none is named."""
+    """Put a document on a page of a Confluence space; the destination's own where none is named.
+
+    `parent_page_id` is a page's number or a path of titles, whose missing pages are created.
+    """
 
     command: Literal[CommandName.PUBLISH] = CommandName.PUBLISH
     doc_id: Identifier
     space_key: Annotated[str, StringConstraints(pattern=r"^[~A-Za-z0-9._-]{1,255}$")] | None = None
-    parent_page_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | None = None
+    parent_page_id: ParentPage | None = None
     destination: DestinationName | None = None
 
 
@@ -156,8 +198,10 @@ def explain(error: ValidationError) -> str:
 
 
 _TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
+_PARENT = "must be a page's number, such as 123456, or a path of titles, such as Post-mortems/2026"
 _FORMS: Mapping[str, str] = {
-    "parent_page_id": "must be a page's number, such as 123456, as in the page's address",
+    "parent_page_id": _PARENT,
+    "parent": _PARENT,
     "space_key": "must be a space's key, such as OPS, as in the space's address",
     "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
     "jira_project": "must be a project's key, such as OPS, as in the numbers of its issues",

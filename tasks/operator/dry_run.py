@@ -38,6 +38,7 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
         subject=subject,
         command=command,
         document=document,
+        issue=await services.contents.issue_beside(document, wanted=record.settings.names_issue(command)),
         previous=known.receipt,
         links=cross_links.wanted(members, subject, record.settings.kind),
     )

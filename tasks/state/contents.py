@@ -65,6 +65,11 @@ class Contents:
         """The issue of that id, or None where it is not stored."""
         return self.opened_issue(issue_id, await self._redis.get(f"{self._prefix}:issue:{issue_id}"))
 
+    async def issue_beside(self, document: Document | None, *, wanted: bool) -> Issue | None:
+        """The issue that a document is about, where it is wanted, named and stored; raises `KeyTrouble`."""
+        named = document.issue_id if document and wanted else None
+        return await self.issue(named) if named else None
+
     def opened_document(self, document_id: str, record: bytes | None) -> Document | None:
         """The document of that id from its record as stored; raises `KeyTrouble`."""
         text = None if record is None else self._open("document", document_id, record)

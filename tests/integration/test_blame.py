@@ -98,6 +98,7 @@ def told(caplog) -> list[str]:
 
 @pytest.mark.parametrize("answer", STRANGERS, ids=lambda answer: f"{answer['status']}-{answer['body'][:8]}")
 @pytest.mark.parametrize("vendor", [vendor for vendor, _ in EVERY])
+@pytest.mark.promise("a stranger ends no job")
 async def test_a_strangers_answer_lets_all_jobs_wait_and_they_go_on_when_it_is_over(
     services, sandbox, vendor, answer, caplog
 ):
@@ -267,6 +268,7 @@ async def test_a_retried_job_has_two_tries_again(services, sandbox):
 
 
 @pytest.mark.parametrize("vendor", [vendor for vendor, _ in EVERY])
+@pytest.mark.promise("credential suspends")
 async def test_a_credential_that_is_refused_suspends_once_and_costs_no_job(services, sandbox, vendor, caplog):
     given = {**sandbox_destinations(sandbox.url)[vendor], "write_lag_s": 0.2}
     await services.destinations.set(vendor, parse_settings(given), "expired-" + FAKE_SECRET, "test")
@@ -304,6 +306,7 @@ async def test_an_attempt_that_is_cut_short_while_it_tests_gives_its_job_back(se
 
 
 @pytest.mark.parametrize("vendor", [vendor for vendor, _ in EVERY])
+@pytest.mark.promise("test as whom")
 async def test_no_web_server_that_isnt_the_vendor_passes_the_test(services, sandbox, vendor):
     given = {**sandbox_destinations(sandbox.url)[vendor]}
     given.pop("space", None)
@@ -319,6 +322,7 @@ async def test_no_web_server_that_isnt_the_vendor_passes_the_test(services, sand
 
 
 @pytest.mark.parametrize("vendor", [vendor for vendor, _ in EVERY])
+@pytest.mark.promise("test as whom")
 async def test_a_test_says_as_whom(services, vendor):
     report = await services.test_destination(vendor, "test")
     assert report.success

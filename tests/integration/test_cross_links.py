@@ -58,6 +58,7 @@ async def linked(bench):
 
 
 @pytest.mark.parametrize("order", [ALL, ALL[::-1], (INCIDENT, PUBLISH, WORK_ITEM)])
+@pytest.mark.promise("links", "confluence", "servicenow", "azure_devops")
 async def test_submitted_together_each_object_is_linked_with_one_version_more_at_most(bench, order, monkeypatch):
     by_loop = bodies_read_by_the_loop(monkeypatch)
     await deliver(bench, *order)

@@ -55,6 +55,7 @@ async def echo():
 
 @pytest.mark.parametrize(("kind", "command"), EVERY)
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+@pytest.mark.promise("echoes")
 async def test_what_is_echoed_stands_nowhere(services, echo, kind, command, status, caplog):
     answer_with, url = echo
     answer_with(status)

@@ -18,6 +18,7 @@ async def changed(services):
 
 
 @pytest.mark.parametrize("fault", ["read_acl", "query_ignored"])
+@pytest.mark.promise("hidden gets no double", "servicenow")
 async def test_a_look_up_that_cannot_be_trusted_stops_the_job_before_a_second_incident(services, sandbox, fault):
     for other in ("inc-2", "inc-3"):  # as many rows as the look-up asks for
         await services.contents.put_issue(ISSUE.model_copy(update={"id": other}), "test")
@@ -30,6 +31,7 @@ async def test_a_look_up_that_cannot_be_trusted_stops_the_job_before_a_second_in
     assert len(await sandbox.objects("servicenow")) == 3
 
 
+@pytest.mark.promise("hidden gets no double", "servicenow")
 async def test_a_known_incident_that_went_out_of_sight_gets_no_double(services, sandbox):
     await run(services, await submit(services, INCIDENT))
     await changed(services)
@@ -39,6 +41,7 @@ async def test_a_known_incident_that_went_out_of_sight_gets_no_double(services, 
     assert len(await sandbox.objects("servicenow")) == 1
 
 
+@pytest.mark.promise("hidden gets no double", "azure_devops")
 async def test_a_known_work_item_that_went_out_of_sight_gets_no_double(services, sandbox):
     await run(services, await submit(services, WORK_ITEM))
     await changed(services)
@@ -50,6 +53,7 @@ async def test_a_known_work_item_that_went_out_of_sight_gets_no_double(services,
 
 
 @pytest.mark.parametrize(("vendor", "command"), EVERY)
+@pytest.mark.promise("looked up after doubt")
 async def test_what_the_ledger_has_lost_is_found_and_updated(services, sandbox, vendor, command):
     looking = replace(services, core=replace(services.core, look_first=True))
     first = await run(looking, await submit(services, command))

@@ -63,6 +63,7 @@ async def test_what_people_changed_stays_and_the_rest_is_updated(bench):
     ],
 )
 @pytest.mark.parametrize("by", ["destination", "job"])
+@pytest.mark.promise("people's changes are kept", "servicenow")
 async def test_the_operator_or_the_job_decides_about_changed_fields(bench, policy, state, title, entries, by):
     """Row 4: each policy, set for the destination or for one job."""
     arguments = INCIDENT if by == "destination" else INCIDENT | {"config": {"on_drift": policy}}
@@ -140,6 +141,7 @@ async def test_a_write_whose_answer_was_lost_is_no_edit_by_somebody_else(bench):
     assert (ended.state, (await incident(bench))["title"]) == (JobState.DELIVERED, "Three")
 
 
+@pytest.mark.promise("ended by people", "servicenow")
 async def test_a_closed_incident_is_left_alone(bench):
     """People closed it, and ServiceNow takes no more changes."""
     first = await filed(bench)

@@ -117,6 +117,7 @@ async def test_an_account_without_the_right_to_create_is_named_and_the_job_can_b
 
 
 @pytest.mark.parametrize("fault", ["commit_then_drop", "commit_then_500"])
+@pytest.mark.promise("lag is waited out", "jira")
 async def test_a_lost_answer_and_an_index_that_lags_make_one_issue(services, sandbox, fault):
     """The look-up finds nothing as long as the index lags: the job waits for it and writes no second issue."""
     await configured(services, sandbox, write_lag_s=0.6)
@@ -134,6 +135,7 @@ async def test_a_lost_answer_and_an_index_that_lags_make_one_issue(services, san
     assert ended.receipt.ticket_number == "OPS-1"
 
 
+@pytest.mark.promise("hidden gets no double", "jira")
 async def test_an_account_that_cannot_browse_makes_no_second_issue(services, sandbox):
     """JQL hides what the account may not see without a word, so an empty answer proves nothing then."""
     await sandbox.fault(vendor="jira", operation="create", fault="commit_then_drop")
@@ -145,6 +147,7 @@ async def test_an_account_that_cannot_browse_makes_no_second_issue(services, san
     assert len(await sandbox.objects("jira")) == 1
 
 
+@pytest.mark.promise("hidden gets no double", "jira")
 async def test_a_known_issue_that_went_out_of_sight_gets_no_double(services, sandbox):
     """Deleted and hidden look alike in Jira: the job stops and says how to go on."""
     await run(services, await submit(services, JIRA_ISSUE))
@@ -172,6 +175,7 @@ async def test_a_copy_that_a_person_made_is_not_taken_for_the_issue(services, sa
     assert ended.receipt.ticket_number == "OPS-1"
 
 
+@pytest.mark.promise("ended by people", "jira")
 async def test_an_update_leaves_a_persons_labels_status_and_links_alone(services, sandbox):
     """Only summary, description, labels of ours and priority are written."""
     await run(services, await submit(services, JIRA_ISSUE))
@@ -202,6 +206,7 @@ async def test_an_update_leaves_a_persons_labels_status_and_links_alone(services
         ("hold", JobState.HELD, "Theirs"),
     ],
 )
+@pytest.mark.promise("people's changes are kept", "jira")
 async def test_a_summary_that_a_person_changed_is_kept_unless_told_otherwise(services, sandbox, policy, state, title):
     """What somebody else changed since the last delivery is theirs; the rest of the issue is brought up to date."""
     await run(services, await submit(services, JIRA_ISSUE))
@@ -352,6 +357,7 @@ async def test_a_data_center_gets_plain_text_in_which_nothing_is_markup(services
     assert (await services.test_destination("jira", "test")).success
 
 
+@pytest.mark.promise("links", "jira")
 async def test_page_and_issue_carry_each_others_addresses(services, sandbox):
     """The issue gets a link to the page; brought again, nothing changes, and links follow the page."""
     from tasks import cross_links

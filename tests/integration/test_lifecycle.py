@@ -61,6 +61,7 @@ async def submit(services, arguments, **more):
 
 
 @pytest.mark.parametrize(("vendor", "arguments"), EVERY)
+@pytest.mark.promise("delivered once")
 async def test_a_job_becomes_one_object_with_a_receipt(services, sandbox, content, vendor, arguments):
     ended = await run(services, await submit(services, arguments))
     assert ended.state is JobState.DELIVERED
@@ -90,6 +91,7 @@ async def test_a_job_becomes_one_object_with_a_receipt(services, sandbox, conten
     ],
     ids=lambda fault: fault["fault"] + str(fault.get("retry_after", "")),
 )
+@pytest.mark.promise("delivered once")
 async def test_whatever_happens_to_the_create_there_is_one_object(services, sandbox, content, vendor, arguments, fault):
     await sandbox.fault(vendor=vendor, **fault)
     ended = await run(services, await submit(services, arguments))
@@ -98,6 +100,7 @@ async def test_whatever_happens_to_the_create_there_is_one_object(services, sand
     assert (await services.audit.verify()).ok
 
 
+@pytest.mark.promise("lag is waited out", "azure_devops")
 async def test_a_wiql_index_that_lags_makes_no_second_work_item(services, sandbox, content):
     await sandbox.fault(vendor="azure_devops", fault="commit_then_drop", operation="create")
     await sandbox.fault(fault="wiql_blind", seconds=0.3)
@@ -111,6 +114,7 @@ async def test_a_wiql_index_that_lags_makes_no_second_work_item(services, sandbo
 
 
 @pytest.mark.parametrize(("vendor", "arguments"), EVERY)
+@pytest.mark.promise("updated in place")
 async def test_a_second_job_updates_the_same_object(services, sandbox, content, vendor, arguments):
     await run(services, await submit(services, arguments))
     changed = {"content_md": "# New\n\nwords", "id": "doc-2"}
@@ -124,6 +128,7 @@ async def test_a_second_job_updates_the_same_object(services, sandbox, content, 
 
 
 @pytest.mark.parametrize(("vendor", "arguments"), EVERY)
+@pytest.mark.promise("unchanged is not written")
 async def test_unchanged_content_makes_no_new_version(services, sandbox, content, vendor, arguments):
     await run(services, await submit(services, arguments))
     (before,) = await sandbox.objects(vendor)

@@ -27,6 +27,7 @@ async def others_page(bench, title, body="<p>theirs</p>"):
         return (await made.json())["id"]
 
 
+@pytest.mark.promise("files", "confluence")
 async def test_a_page_gets_its_labels_and_files_and_our_property(bench):
     ended = await bench.publish()
     page = await bench.page()
@@ -151,6 +152,7 @@ async def test_newer_content_after_a_lost_create_is_what_the_page_shows(bench):
         ("overwrite", JobState.DELIVERED, "updated", "night"),
     ],
 )
+@pytest.mark.promise("people's changes are kept", "confluence")
 async def test_an_edited_page_is_held_kept_or_overwritten(bench, policy, state, change, words):
     await bench.set("confluence", on_drift=policy)
     first = await bench.publish()
@@ -207,6 +209,7 @@ async def test_labels_of_people_stay_and_ours_go_when_the_document_drops_them(be
     assert sorted((await bench.page())["labels"]) == ["later", "theirs"]
 
 
+@pytest.mark.promise("files", "confluence")
 async def test_a_changed_file_is_uploaded_and_the_page_itself_stays(bench):
     await bench.publish()
     await bench.put(attachments=[{"name": "shots/error.png", "media_type": "image/png", "content": b"another"}])
@@ -297,6 +300,7 @@ async def test_a_numbered_page_whose_creation_was_lost_is_found_again(bench):
 
 
 @pytest.mark.parametrize("status", ["archived", "trashed"])
+@pytest.mark.promise("ended by people", "confluence")
 async def test_an_archived_or_trashed_title_is_said_and_not_tried_forever(bench, status):
     theirs = await others_page(bench, DOCUMENT.title)
     await bench.control("edit", id=theirs, status=status)
@@ -308,6 +312,7 @@ async def test_an_archived_or_trashed_title_is_said_and_not_tried_forever(bench,
     assert (await bench.services.ledger.require(job.id)).attempts == 1
 
 
+@pytest.mark.promise("hidden gets no double", "confluence")
 async def test_our_own_page_in_the_trash_is_said_too(bench):
     first = await bench.publish()
     await bench.control("edit", id=first.receipt.id, status="trashed")
@@ -387,6 +392,7 @@ async def test_a_property_that_the_site_made_itself_is_written_over(bench):
     assert (await bench.page())["key"]
 
 
+@pytest.mark.promise("lag is waited out", "confluence")
 async def test_a_new_page_that_cant_be_seen_for_a_while_is_waited_for(bench):
     await bench.sandbox.fault(fault="page_404", seconds=1.5)
     ended = None

@@ -37,6 +37,7 @@ async def test_a_work_item_field_is_switched_to_markdown(services, sandbox):
     assert (item["body"], item["format"]) == ("# What\n\n**a**", "markdown")
 
 
+@pytest.mark.promise("files", "servicenow")
 async def test_the_document_is_attached_once_for_each_content(services, sandbox):
     for description in (LONG, LONG, LONG + "more\n"):
         await delivered(services, sandbox, "servicenow", INCIDENT, description, attach_document="always")

@@ -55,6 +55,8 @@ async def test_the_same_job_again_makes_no_revision(bench, description):
         ("comment", JobState.DELIVERED, "Mine", 1),
     ],
 )
+@pytest.mark.promise("ended by people", "azure_devops")
+@pytest.mark.promise("people's changes are kept", "azure_devops")
 async def test_the_operator_decides_about_changed_fields(bench, policy, state, title, comments):
     """Row 4: closed, retitled and lowered by people; then the issue changes."""
     await bench.set("azure_devops", on_drift=policy)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from tasks.model import DestinationName
+from tasks.model import DestinationName, ParentPage
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"({_OCTET}\.){{3}}{_OCTET}/(3[0-2]|[12]?[0-9])"
@@ -55,7 +55,7 @@ Destination = DestinationName
 IdentifierOrNone = Annotated[  # upstream leaves a field empty where it has nothing to say
     str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")
 ]
-PageId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | Annotated[int, Field(ge=0, lt=10**20)]
+PageId = ParentPage | Annotated[int, Field(ge=0, lt=10**20)]
 FileName = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^/\x00-\x1f\x7f\\][^\x00-\x1f\x7f\\]*$")
 ]

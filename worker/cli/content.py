@@ -220,7 +220,11 @@ _severity = click.option("--severity", callback=_known_severity, help="P1 to P5,
 @click.command()
 @click.argument("doc_id")
 @click.option("--space", "space_key", help="Key of the Confluence space; the destination's by default.")
-@click.option("--parent", "parent_page_id", help="Id of the parent page.")
+@click.option(
+    "--parent",
+    "parent_page_id",
+    help="Parent page: its number, or a path such as Post-mortems/2026 (missing pages are created); the destination's by default.",
+)
 @_to
 @_wait
 @_key

@@ -58,6 +58,24 @@ CONFLUENCE = Kind(
             required=False,
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
+        Field(
+            name="parent",
+            label="Parent Page",
+            example="Post-mortems/{document.year}",
+            hint="In that space, for jobs that name none: a page's number, or a path of titles. Missing pages are created.",
+            required=False,
+        ),
+        Field(name="title_pattern", label="Title Pattern", example="{document.title} ({issue.id})", required=False),
+        Field(name="header", label="Header", hint="Markdown above each document.", type="lines", required=False),
+        Field(name="footer", label="Footer", hint="Markdown below each document.", type="lines", required=False),
+        Field(
+            name="properties",
+            label="Properties",
+            example="Incident={issue.id}",
+            hint="Rows of a table above each document, one a line.",
+            type="lines",
+            required=False,
+        ),
     ),
     steps=(*WAY, "space", "right to create pages"),
 )
@@ -152,7 +170,7 @@ NETWORK = (
 def values_of(record: DestinationRecord) -> dict[str, str]:
     """What the form of a stored destination shows. The secret is not among it and never leaves the vault."""
     settings = record.settings.model_dump(mode="json", exclude_none=True)
-    given = {field.name: str(settings.get(field.name, "")) for field in KINDS[record.settings.kind].fields}
+    given = {field.name: _shown(settings.get(field.name, "")) for field in KINDS[record.settings.kind].fields}
     given |= {field.name: str(settings.get(field.name, "")) for field in NETWORK}
     return (
         given
@@ -163,6 +181,11 @@ def values_of(record: DestinationRecord) -> dict[str, str]:
             "allow_private": ", ".join(record.settings.allow_private),
         }
     )
+
+
+def _shown(value: object) -> str:
+    """A setting as its field shows it: rows of a table are lines."""
+    return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else str(value)
 
 
 def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord | None) -> AnySettings:

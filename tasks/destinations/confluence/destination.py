@@ -22,8 +22,17 @@ from tasks.destinations.confluence.datacenter import DataCenterV1
 from tasks.destinations.confluence.links import link_page
 from tasks.destinations.confluence.login import SCOPES
 from tasks.destinations.confluence.page import Keeper, untouched
-from tasks.destinations.confluence.plan import TITLE_LENGTH, FileToUpload, PagePlan, Policy
+from tasks.destinations.confluence.plan import FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
+from tasks.destinations.confluence.template import (
+    PLACEHOLDERS,
+    Frame,
+    Template,
+    facts_of,
+    frame_of,
+    parent_of,
+    title_of,
+)
 from tasks.destinations.confluence.verdict import verdict
 from tasks.destinations.contract import (
     Account,
@@ -36,16 +45,18 @@ from tasks.destinations.contract import (
     basic,
     stored,
 )
+from tasks.destinations.placeholders import check
 from tasks.errors import DestinationTrouble, Permanent, Refused
 from tasks.http.exchange import Http, Request
 from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.markup.told import first
-from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
+from tasks.model import Command, ConnectionStep, ParentTemplate, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
 WHOLE = "whole-document.md"
+NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") and name != "issue.id")
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
     "bmp_only",
@@ -62,8 +73,10 @@ LOOKS = (
 
 
 class ConfluenceSettings(DestinationSettings):
-    """A Confluence site. `space` and `parent` (a page's id) are those of jobs that name no space; the connection test looks
-    at that space.
+    """A Confluence site. `space` is that of jobs that name none; the connection test looks at it. `parent` is the parent page
+    in that space for jobs that name none: a page's number, or a path of titles whose missing pages are created.
+
+    `title_pattern`, `header`, `footer` and `properties` are put round each document (`template`).
 
     `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
     site's there; without it, the site is asked for it.
@@ -73,7 +86,11 @@ class ConfluenceSettings(DestinationSettings):
     base_url: str
     email: Account | None = None
     space: str | None = None
-    parent: str | None = Field(default=None, pattern=r"^[0-9]{1,20}$")
+    parent: ParentTemplate | None = None
+    title_pattern: str = Field(default="{document.title}", min_length=1, max_length=500)
+    header: str = Field(default="", max_length=10_000)
+    footer: str = Field(default="", max_length=10_000)
+    properties: dict[str, str] = Field(default_factory=dict, max_length=50)
     flavor: Literal["cloud", "datacenter"] = "cloud"
     auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
     through_gateway: bool | None = None
@@ -98,6 +115,31 @@ class ConfluenceSettings(DestinationSettings):
         """`a,b` of a command line as well as a list."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("properties", mode="before")
+    @classmethod
+    def _rows(cls, value: object) -> object:
+        """`Label=value; Label=value` of a command line, or a row a line, as well as a mapping."""
+        if not isinstance(value, str):
+            return value
+        rows = [row.partition("=") for row in value.replace("\n", ";").split(";") if row.strip()]
+        if not all(label.strip() and equals for label, equals, _ in rows):
+            raise ValueError("a row is written as LABEL=VALUE; rows are separated by ; or stand in lines of their own")
+        return {label.strip(): text.strip() for label, _, text in rows}
+
+    @field_validator("parent", "title_pattern", "header", "footer", "properties")
+    @classmethod
+    def _placeholders(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
+        """A text with a placeholder that stands for nothing is refused when it is set, and not by the first job."""
+        for text in value.values() if isinstance(value, dict) else (value or "",):
+            check(text, PLACEHOLDERS)
+        return value
+
+    def names_issue(self, command: Command) -> bool:
+        """Whether a template or the parent's path names a field of the issue; the document knows its id itself."""
+        parent = command.parent_page_id if isinstance(command, PublishToConfluence) else None
+        texts = (parent or "", self.title_pattern, self.header, self.footer, *self.properties.values())
+        return any(name in text for text in texts for name in NEEDS_ISSUE)
+
     @property
     def login_lacks(self) -> str:
         """The account, for Basic."""
@@ -109,8 +151,15 @@ class ConfluenceSettings(DestinationSettings):
         return site_of(checked_url(value))
 
     def placed(self, command: Command) -> Command:
-        """The command with its space and parent page."""
-        if not isinstance(command, PublishToConfluence) or command.space_key is not None:
+        """The command with its space, and the parent page where the space is this destination's own."""
+        if not isinstance(command, PublishToConfluence):
+            return command
+        try:
+            check(command.parent_page_id or "", PLACEHOLDERS)
+        except ValueError as error:
+            advice = "Correct the path and submit again."
+            raise Refused(f"The path of the parent page {error}.", code="bad_arguments", advice=advice) from None
+        if command.space_key not in (None, self.space):
             return command
         if self.space is None:
             raise Refused(
@@ -186,12 +235,19 @@ class Confluence(Destination[ConfluenceSettings]):
         if work.document is None:
             raise Permanent("The job has no document.", code="unknown_document")
         document, settings = work.document, self.settings
-        title = clean.plain_title(document.title, TITLE_LENGTH) or document.id
+        facts = facts_of(document, work.issue)
+        title = title_of(settings.title_pattern, document, facts)
+        command = work.command
+        parent = command.parent_page_id if isinstance(command, PublishToConfluence) else None
+        titles = parent_of(parent, facts, title)
         options = PageOptions(
             drop_title_heading=document.title,
             files={file.name: file.content for file in document.attachments},
             **settings.model_dump(include=set(LOOKS)),
         )
+        template = Template(**settings.model_dump(include=set(Template.model_fields)))
+        frame = frame_of(template, facts, PageOptions(link_base=settings.link_base))
+        room = BODY_BYTES - _sent_bytes(frame.before + frame.after)
         stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)
         if page.blank:
@@ -200,11 +256,12 @@ class Confluence(Destination[ConfluenceSettings]):
                 code="empty_document",
                 advice="Give the document a text, then submit it again.",
             )
-        if _sent_bytes(page.body) <= BODY_BYTES:
+        if _sent_bytes(page.body) <= room:
             has_footer = stable != document.content_md
             stable = render_page(stable, options).body if has_footer else page.body
         else:
-            page = _shortened(document.content_md, page, options)
+            page = _shortened(document.content_md, page, options, room)
+        stable, page = frame.before + stable + frame.after, _framed(page, frame)
         files = tuple(
             FileToUpload(**file.model_dump(), sha=hashlib.sha256(file.content).hexdigest()) for file in page.attachments
         )
@@ -215,12 +272,15 @@ class Confluence(Destination[ConfluenceSettings]):
             title=title,
             body=page.body,
             digest=hashlib.sha256(f"{title}\x00{stable}".encode()).hexdigest(),
+            parent_id=None if titles else parent,
+            parent_titles=titles,
             labels=tuple(sorted(set(page.labels))),
             files=files,
             appearance=page.appearance,
             warnings=warnings,
         )
-        return Prepared({"title": title, "body": page.body, "labels": " ".join(plan.labels)}, plan, warnings)
+        texts = {"title": title, "body": page.body, "labels": " ".join(plan.labels), "parent": "/".join(titles)}
+        return Prepared(texts, plan, warnings)
 
     def dialect(self, http: Http) -> Dialect:
         """The API this site speaks."""
@@ -293,7 +353,18 @@ def _sent_bytes(body: str) -> int:
     return len(json.dumps(body))
 
 
-def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> RenderedPage:
+def _framed(page: RenderedPage, frame: Frame) -> RenderedPage:
+    """The page with what the operator puts round each document."""
+    return page.model_copy(
+        update={
+            "body": frame.before + page.body + frame.after,
+            "attachments": tuple({file.name: file for file in (*page.attachments, *frame.attachments)}.values()),
+            "warnings": (*page.warnings, *frame.warnings),
+        }
+    )
+
+
+def _shortened(markdown: str, page: RenderedPage, options: PageOptions, room: int) -> RenderedPage:
     """As much of a document as a page can hold, cut between paragraphs, and the whole of it as a file."""
     whole = Attachment(name=WHOLE, media_type="text/markdown", content=markdown.encode("utf-8", "replace"))
     end = (
@@ -301,8 +372,8 @@ def _shortened(markdown: str, page: RenderedPage, options: PageOptions) -> Rende
         f'<ac:link><ri:attachment ri:filename="{WHOLE}"/></ac:link>.</p>'
     )
     text = markdown
-    while (size := _sent_bytes(page.body)) > BODY_BYTES:
-        start = text[: int(len(text) * min(0.95 * BODY_BYTES / size, 0.95))]
+    while (size := _sent_bytes(page.body)) > room:
+        start = text[: int(len(text) * min(0.95 * room / size, 0.95))]
         text = start[: start.rfind("\n\n")] if start.rfind("\n\n") > len(start) // 2 else start
         page = render_page(text, options)
     return page.model_copy(

@@ -24,7 +24,8 @@ _MESSAGE = re.compile(rf"^Afterword ([0-9a-f]{{{DIGITS}}})\b")
 class Mark(Upstream):
     """The content property `afterword`. `title` is the document's, `shown` the page's (numbered where it was taken);
     `asked` are the labels of the last delivery, `labels` those of them that we added ourselves, `files` the hashes of what
-    we uploaded, `links` what the panel shows, `appearance` the page's width as we set it. `source` is the digest of all that decided how the
+    we uploaded, `links` what the panel shows, `appearance` the page's width as we set it. `under` is the path of
+    its parent as the job named it, `parent` the page that it led to. `source` is the digest of all that decided how the
     page looks.
     """
 
@@ -40,6 +41,8 @@ class Mark(Upstream):
     files: dict[str, str] = Field(default_factory=dict)
     links: tuple[str, ...] = ()
     appearance: dict[str, str] = Field(default_factory=dict)
+    under: str = ""
+    parent: str = ""
     source: str = ""
 
 

@@ -34,12 +34,13 @@ from tasks.destinations.confluence.mark import (
     message_of,
     parse_mark,
 )
+from tasks.destinations.confluence.parents import parent_at
 from tasks.destinations.confluence.plan import TITLE_LENGTH, Found, PagePlan, Policy
 from tasks.destinations.contract import Work
 from tasks.errors import AttemptFailed, Held, Permanent, Transient
 from tasks.markup.confluence.inline_comments import carry_over
 from tasks.markup.confluence.stored import fingerprint, split_links
-from tasks.model import PublishToConfluence, Receipt
+from tasks.model import PublishToConfluence, Receipt, titles_of
 
 WRITES = 4
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
@@ -54,6 +55,7 @@ class Keeper:
         self.api, self.work, self.plan, self.policy, self.now_ms = api, work, plan, policy, now_ms
         self.command = work.command
         self._space: str | None = None
+        self.parent_id = plan.parent_id
         self.notes: list[str] = []
         self.adopted = False
 
@@ -103,6 +105,15 @@ class Keeper:
                 return found
         return None
 
+    async def place(self, found: Found | None = None, *, create: bool = True) -> None:
+        """Find the parent page that the job names by a path, unless the page is where that path led the last time."""
+        if not self.plan.parent_titles:
+            return
+        if found is not None and not _moves(self.work, found):
+            self.parent_id = found.page.parent_id
+            return
+        self.parent_id = await parent_at(self.api, await self.space(), self.plan.parent_titles, create=create)
+
     # -- create --------------------------------------------------------------------------------------------------
 
     def draft(self, title: str, space: str = "") -> Draft:
@@ -112,12 +123,13 @@ class Keeper:
             title=title,
             body=body,
             space=space,
-            parent_id=self.command.parent_page_id,
+            parent_id=self.parent_id,
             message=message_of(self.plan.digest),
             minor=self.policy.minor_edit,
         )
 
     async def _create(self) -> Receipt:
+        await self.place()
         draft = self.draft(self.plan.title, await self.space())
         for _ in range(WRITES):
             page = await self._post(draft)
@@ -196,8 +208,9 @@ class Keeper:
         return await asyncio.to_thread(judge, *known, self.work.subject, *wanted)
 
     def moves(self, page: Page) -> bool:
-        """Whether the job names another parent than the page has."""
-        return _moves(self.work, page)
+        """Whether the job names another parent than the page has, or one that is missing yet."""
+        named = bool(self.plan.parent_id or self.plan.parent_titles)
+        return named and (self.parent_id is None or page.parent_id != self.parent_id)
 
     def shows_all(self, found: Found) -> bool:
         """Whether an earlier delivery of this content came to its end."""
@@ -217,6 +230,7 @@ class Keeper:
                 return self._receipt(found.page, "skipped", "The page was edited by hand and was kept as it is.")
             if self.policy.on_drift == "hold":
                 raise self.edited(found)
+        await self.place(found)
         shown = standing.shows == self.plan.digest[:12] and not standing.edited
         current = shown and not self.moves(found.page)
         if current and self.shows_all(found):
@@ -322,6 +336,8 @@ class Keeper:
             files=mark.files | {file.name: file.sha for file in self.plan.files},
             links=tuple(link.key for link in self.work.links) or mark.links,
             appearance=dict(self.plan.appearance),
+            under=(self.command.parent_page_id or "") if self.plan.parent_titles else "",
+            parent=(self.parent_id or "") if self.plan.parent_titles else "",
             source=self.work.source,
         )
         await self.api.set_mark(page.id, value.model_dump(mode="json"), found.mark_version)
@@ -354,7 +370,7 @@ class Keeper:
 async def untouched(api: Dialect, work: Work) -> Receipt | None:
     """The receipt of a page whose last delivery had this very source, and that has the same version and place since."""
     found = await _known(api, work)
-    if found is None or found.mark is None or _moves(work, found.page):
+    if found is None or found.mark is None or _moves(work, found):
         return None
     page, mark = found.page, found.mark
     if not work.source or (mark.subject, mark.source, mark.version) != (work.subject, work.source, page.version):
@@ -372,7 +388,12 @@ async def _found(api: Dialect, page: Page) -> Found:
     return Found(page, parse_mark(held[0]), held[1]) if held else Found(page, None, None)
 
 
-def _moves(work: Work, page: Page) -> bool:
-    """Whether the job names another parent than the page has."""
+def _moves(work: Work, found: Found) -> bool:
+    """Whether the job may name another parent than the page has. A path is known by where it led the last time."""
     parent = work.command.parent_page_id if isinstance(work.command, PublishToConfluence) else None
-    return parent is not None and page.parent_id != parent
+    if parent is None:
+        return False
+    if titles_of(parent) is None:
+        return found.page.parent_id != parent
+    mark = found.mark
+    return mark is None or not mark.parent or (mark.under, mark.parent) != (parent, found.page.parent_id)

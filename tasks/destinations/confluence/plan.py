@@ -30,11 +30,16 @@ class FileToUpload(Frozen):
 
 
 class PagePlan(Frozen):
-    """A page ready to be sent. `digest` covers title and body without upstream's footer, which changes each time."""
+    """A page ready to be sent. `digest` covers title and body without upstream's footer, which changes each time.
+
+    Its parent is named by `parent_id`, or by the path `parent_titles`, or not at all.
+    """
 
     title: str
     body: str
     digest: str
+    parent_id: str | None = None
+    parent_titles: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     files: tuple[FileToUpload, ...] = ()
     appearance: Mapping[str, str] = Field(default_factory=dict)

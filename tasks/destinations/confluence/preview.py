@@ -18,7 +18,8 @@ async def preview_page(keeper: Keeper) -> Preview:
     found = await keeper.known() or await keeper.ours(keeper.plan.title)
     if found is not None:
         return await _existing(keeper, found)
-    title, notes = keeper.plan.title, list(keeper.plan.warnings)
+    await keeper.place(create=False)
+    title, notes = keeper.plan.title, [*keeper.plan.warnings, *_missing(keeper)]
     if await keeper.api.titled(await keeper.space(), title):
         answer = await keeper.answer_to_conflict(title)
         if isinstance(answer, Found):
@@ -28,7 +29,7 @@ async def preview_page(keeper: Keeper) -> Preview:
     return Preview(
         action="create",
         title=("", title),
-        parent=(None, keeper.command.parent_page_id) if keeper.command.parent_page_id else None,
+        parent=(None, _named(keeper)) if _named(keeper) else None,
         labels_added=keeper.plan.labels,
         uploads=tuple(file.name for file in keeper.plan.files),
         diff=await asyncio.to_thread(_diff, "", keeper.plan.body),
@@ -39,7 +40,8 @@ async def preview_page(keeper: Keeper) -> Preview:
 async def _existing(keeper: Keeper, found: Found) -> Preview:
     page, plan, mark = found.page, keeper.plan, found.mark
     standing = await keeper.standing(found)
-    notes = [*plan.warnings, *keeper.notes]
+    await keeper.place(found, create=False)
+    notes = [*plan.warnings, *keeper.notes, *_missing(keeper)]
     body = keeper.draft(plan.title).body
     lost = (await asyncio.to_thread(carry_over, page.body, body)).lost
     if lost:
@@ -57,13 +59,23 @@ async def _existing(keeper: Keeper, found: Found) -> Preview:
         action=action,
         url=page.url,
         title=(page.title, title) if page.title != title else None,
-        parent=(page.parent_id, keeper.command.parent_page_id) if keeper.moves(page) else None,
+        parent=(page.parent_id, _named(keeper)) if keeper.moves(page) else None,
         labels_added=tuple(name for name in plan.labels if name not in there),
         labels_removed=tuple(sorted(set(mark.labels) - set(plan.labels))) if mark else (),
         uploads=tuple(file.name for file in plan.files if known.get(file.name) != file.sha),
         diff=await asyncio.to_thread(_diff, page.body, body),
         notes=tuple(notes),
     )
+
+
+def _named(keeper: Keeper) -> str | None:
+    """The parent as the job names it, with what is filled in."""
+    return keeper.plan.parent_id or "/".join(keeper.plan.parent_titles) or None
+
+
+def _missing(keeper: Keeper) -> tuple[str, ...]:
+    missing = keeper.plan.parent_titles and keeper.parent_id is None
+    return ("Pages of the parent's path are missing; they would be created.",) if missing else ()
 
 
 def _diff(old: str, new: str) -> tuple[Change, ...]:

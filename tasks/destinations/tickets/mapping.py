@@ -16,30 +16,16 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
+from tasks.destinations import placeholders
 from tasks.model import Issue, Link
 
 LONGEST = 50_000  # characters of a mapping
 CONDITIONS = frozenset({"severity", "category", "service", "tag", "source", "status"})
-ISSUE = (
-    "id",
-    "title",
-    "description",
-    "severity",
-    "status",
-    "category",
-    "source",
-    "assigned_to",
-    "tags",
-    "created_at",
-    "updated_at",
-    "resolved_at",
-)
-PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in ISSUE), "document.title", "document.url"})
-_BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in placeholders.ISSUE), "document.title", "document.url"})
 
 
 class BadMapping(ValueError):
@@ -92,9 +78,12 @@ class Rules:
                 values |= part.values
                 fields |= part.fields
         facts = _facts(issue, links)
+
+        def filled(text: str) -> str:
+            return placeholders.filled(text, facts, partial(quote, text) if quote else None)
+
         return Chosen(
-            {name: _filled(text, facts, quote) for name, text in values.items()},
-            {name: _filled(text, facts, quote) for name, text in fields.items()},
+            {name: filled(text) for name, text in values.items()}, {name: filled(text) for name, text in fields.items()}
         )
 
 
@@ -156,15 +145,10 @@ def _text(name: str, value: object, text: str, start: int) -> str:
         value = ", ".join(value)
     if not isinstance(value, str | int | float):
         raise BadMapping(_at(text, name, start, f"{name!r:.60} must be a text or a number"))
-    for match in _BRACES.finditer(str(value)):
-        if match.group() in ("{{", "}}"):
-            continue
-        if match.group(1) is None:
-            raise BadMapping(_at(text, name, start, f"{name!r:.60} holds a lone brace; write {{{{ or }}}} for one"))
-        if match.group(1).strip() not in PLACEHOLDERS:
-            known = ", ".join(sorted(PLACEHOLDERS))
-            words = f"{name!r:.60} names {match.group()!r:.60}, which is nothing to fill in; known are: {known}"
-            raise BadMapping(_at(text, name, start, words))
+    try:
+        placeholders.check(str(value), PLACEHOLDERS)
+    except ValueError as error:
+        raise BadMapping(_at(text, name, start, f"{name!r:.60} {error}")) from None
     return str(value)
 
 
@@ -193,25 +177,8 @@ def _holds(when: Mapping[str, tuple[str, ...]], issue: Issue) -> bool:
 
 
 def _facts(issue: Issue, links: tuple[Link, ...]) -> dict[str, str]:
-    facts = {f"issue.{name}": _said(getattr(issue, name)) for name in ISSUE}
-    facts["issue.severity"] = f"P{issue.severity}" if issue.severity else ""
     page = next((link for link in links if link.kind == "confluence"), None)
-    return facts | {"document.title": page.title if page else "", "document.url": page.url if page else ""}
-
-
-def _said(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def _filled(text: str, facts: Mapping[str, str], quote: Callable[[str, str], str] | None) -> str:
-    def one(match: re.Match[str]) -> str:
-        if match.group(1) is None:
-            return match.group()[0]
-        fact = facts[match.group(1).strip()]
-        return quote(text, fact) if quote else fact
-
-    return _BRACES.sub(one, text).strip()
+    return placeholders.facts_of(issue) | {
+        "document.title": page.title if page else "",
+        "document.url": page.url if page else "",
+    }
