@@ -146,9 +146,13 @@ def without_echoes(said: str, sent: Iterable[str]) -> str:
     texts = [re.sub(r"\s+", " ", text) for text in sent if len(text) >= RUN]
     blocks = {text[place : place + _BLOCK] for text in texts for place in range(0, len(text), _BLOCK)}
     told = _masked(said, texts, blocks)
+    bare = [core for text in texts if len(core := _core(text)) >= RUN]
+    parts = {core[place : place + _BLOCK] for core in bare for place in range(0, len(core), _BLOCK)}
     for form in _forms(told) if texts else ():
-        line = re.sub(r"\s+", " ", form)
+        line, core = re.sub(r"\s+", " ", form), _core(form)
         if line != told and _masked(line, texts, blocks) != line:
+            return CONTENT_DROPPED
+        if any(_masked(way, bare, parts) != way for way in (core, core[::-1])):
             return CONTENT_DROPPED
     return told
 
