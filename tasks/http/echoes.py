@@ -1,7 +1,7 @@
 """A remote side that repeats what it was sent: its words are kept, and our credential and content in them are not. Pure.
 
 A credential is looked for in whatever a text can carry it in: as it is, escaped for HTML, URLs, JSON or programs,
-percent-encoded once or twice, in base64 at any offset, in hexadecimal, in capitals, reversed, with line breaks, blanks or signs put in between.
+percent-encoded once or twice, in base64 at any offset, in base32, in hexadecimal or decimal numbers, in capitals, reversed, with line breaks, blanks or signs put in between.
 Where only a part of it is seen, all that was said is dropped.
 """
 
@@ -13,7 +13,7 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, unquote_plus
 
@@ -25,9 +25,13 @@ CONTENT_DROPPED = "[left out: it repeats the content]"
 PART = 8  # characters in a row of a credential that a text has in common with it only by repeating it
 SHORTEST = 4
 DEPTH = 4
-_ESCAPE = re.compile(r"\\+(?:u\{?([0-9a-fA-F]{4,6})\}?|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+MOST_FORMS = 200
+_ESCAPE = re.compile(r"\\+(?:u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
 _SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
+_DECIMAL = re.compile(r"(?:\d{2,3}[\s,;]{1,3}){3,}\d{2,3}")
+_BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_BETWEEN = re.compile(r"[\s\x00]+")
 _WHITE = re.compile(r"\s+")
 _PLAIN_ONLY = re.compile(r"[^0-9a-z]+")
 
@@ -82,7 +86,7 @@ def _forms(said: str) -> Iterator[str]:
     for _ in range(DEPTH):
         deeper: list[str] = []
         for form in layer:
-            if form not in seen and len(seen) < 60:
+            if form not in seen and len(seen) < MOST_FORMS:
                 seen.add(form)
                 yield form
                 deeper += [undone for undone in _undone(form) if undone not in seen]
@@ -90,6 +94,8 @@ def _forms(said: str) -> Iterator[str]:
 
 
 def _undone(form: str) -> Iterator[str]:
+    if any(sign in form for sign in "&%=\\+") and (together := _BETWEEN.sub("", form)) != form:
+        yield together
     if "&" in form:
         yield html.unescape(form)
     if "<" in form:
@@ -105,26 +111,32 @@ def _undone(form: str) -> Iterator[str]:
         digits = re.sub(r"0x|\\x|[^0-9a-fA-F]", "", run)
         for start in (0, 1):
             yield bytes.fromhex(digits[start:][: (len(digits) - start) // 2 * 2]).decode("latin-1").replace("\x00", "")
+    for run in _DECIMAL.findall(form):
+        yield "".join(chr(number) for number in map(int, re.findall(r"\d+", run)) if 0 < number < 256)
+    for run in _BASE32.findall(form):
+        yield _decoded(base64.b32decode, run, 8)
     for run in {*_BASE64.findall(form), *_BASE64.findall(re.sub(r"[\s\"',\\|>-]+", "", form))}:
-        plain = run.replace("-", "+").replace("_", "/")
         for start in range(4):
-            cut = plain[start:]
-            try:
-                raw = base64.b64decode(
-                    cut[: len(cut) // 4 * 4]
-                    + ("" if len(cut) % 4 < 2 else cut[len(cut) // 4 * 4 :] + "=" * (4 - len(cut) % 4))
-                )
-            except (binascii.Error, ValueError):
-                continue
-            yield raw.decode("latin-1").replace("\x00", "")
+            yield _decoded(base64.b64decode, run.replace("-", "+").replace("_", "/")[start:], 4)
+
+
+def _decoded(decode: Callable[[str], bytes], run: str, group: int) -> str:
+    """What the run says, without a rest that says nothing by itself; "" where it says nothing."""
+    whole = len(run) // group * group
+    for rest in (run[whole:].ljust(group, "=") if len(run) > whole else "", ""):
+        try:
+            return decode(run[:whole] + rest).decode("latin-1").replace("\x00", "")
+        except (binascii.Error, ValueError):
+            continue
+    return ""
 
 
 def _unescaped(found: re.Match[str]) -> str:
-    code = found[1] or found[2]
-    if code or found[3]:
-        number = int(code, 16) if code else int(found[3], 8)
+    code = found[1] or found[2] or found[3]
+    if code or found[4]:
+        number = int(code, 16) if code else int(found[4], 8)
         return chr(number) if number < 0x110000 else ""
-    return {"n": "\n", "r": "\r", "t": "\t"}.get(found[4], found[4])
+    return {"n": "\n", "r": "\r", "t": "\t"}.get(found[5], found[5])
 
 
 def without_echoes(said: str, sent: Iterable[str]) -> str:
@@ -134,9 +146,13 @@ def without_echoes(said: str, sent: Iterable[str]) -> str:
     texts = [re.sub(r"\s+", " ", text) for text in sent if len(text) >= RUN]
     blocks = {text[place : place + _BLOCK] for text in texts for place in range(0, len(text), _BLOCK)}
     told = _masked(said, texts, blocks)
+    bare = [core for text in texts if len(core := _core(text)) >= RUN]
+    parts = {core[place : place + _BLOCK] for core in bare for place in range(0, len(core), _BLOCK)}
     for form in _forms(told) if texts else ():
-        line = re.sub(r"\s+", " ", form)
+        line, core = re.sub(r"\s+", " ", form), _core(form)
         if line != told and _masked(line, texts, blocks) != line:
+            return CONTENT_DROPPED
+        if any(_masked(way, bare, parts) != way for way in (core, core[::-1])):
             return CONTENT_DROPPED
     return told
 

@@ -13,12 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.http.echoes import DROPPED, MARK, RUN, Credential, without_credential, without_echoes
+from tasks.http.echoes import CONTENT_DROPPED, DROPPED, MARK, RUN, Credential, without_credential, without_echoes
 from tasks.http.exchange import Response, credential_of
 
 BODY = "The pool of connections was exhausted\nbecause a deploy raised the time-out to an hour."
 PASSWORD = 'pl4nted-"not&a<secret>/' + "+Zx81"
 ACCOUNT = "svc-afterword@corp-mail.com"
+
+
+def folded(text: str) -> str:
+    return "\r\n ".join(text[at : at + 7] for at in range(0, len(text), 7))
+
+
 FORMS = {
     "as it is": lambda s: s,
     "HTML": html.escape,
@@ -57,6 +63,13 @@ FORMS = {
     "rot13": lambda s: codecs.encode(s, "rot13"),
     "cut short": lambda s: s[:-6] + "…",
     "its end": lambda s: "…" + s[8:],
+    "decimal numbers": lambda s: json.dumps({"type": "Buffer", "data": list(s.encode())}),
+    "base32 of base64": lambda s: base64.b32encode(base64.b64encode(s.encode())).decode(),
+    "JSON over lines": lambda s: folded("".join(f"\\u{ord(c):04x}" for c in s)),
+    "HTML over lines": lambda s: folded("".join(f"&#{ord(c)};" for c in s)),
+    "URL over lines": lambda s: folded("".join(f"%{b:02X}" for b in s.encode())),
+    "JSON of UTF-16": lambda s: "".join(f"\\u{ord(c):04x}" for c in s).encode("utf-16-be").decode("latin-1"),
+    "UTF-16 in JSON": lambda s: json.dumps(s.encode("utf-16-le").decode("latin-1")),
     "URL in HTML in JSON": lambda s: json.dumps(html.escape(quote(s, safe=""))),
 }
 FOUND = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=60).filter(
@@ -75,6 +88,30 @@ def test_no_secret_is_told_in_any_form(secret, name, around):
     told = without_credential(f"{around} {FORMS[name](secret)} {around}", Credential((secret,)))
     assert told == DROPPED or "[credential]" in told
     assert secret not in told
+
+
+TWICE = [
+    "HTML",
+    "HTML, numbered",
+    "URL",
+    "URL, all of it",
+    "JSON",
+    "JSON, all of it",
+    "base64",
+    "base64 for URLs",
+    "base64 of UTF-16",
+    "hexadecimal",
+    "quoted-printable",
+    "over lines",
+]
+
+
+@pytest.mark.parametrize("inner", TWICE)
+@pytest.mark.parametrize("outer", TWICE)
+def test_no_form_of_a_form_tells_a_credential(outer, inner):
+    written = FORMS[outer](FORMS[inner](PASSWORD))
+    told = without_credential(f"The login {written} is wrong.", Credential((PASSWORD,)))
+    assert told in (DROPPED, "The login [credential] is wrong.")
 
 
 def test_the_account_and_the_vendors_words_are_told():
@@ -101,10 +138,10 @@ def test_what_was_sent_is_left_out_and_the_vendors_words_stay():
     assert without_echoes(said, [BODY]) == f"Error parsing xhtml near:{MARK}at [row,col]: [27,48]"
 
 
-@pytest.mark.parametrize("name", ["HTML, numbered", "URL", "JSON, all of it", "base64", "hexadecimal", "URL twice"])
+@pytest.mark.parametrize("name", sorted(set(FORMS) - {"as it is", "cut short", "its end", "rot13"}))
 def test_what_was_sent_is_left_out_in_other_forms_as_well(name):
     told = without_echoes(f"Error near {FORMS[name](BODY.splitlines()[0])}", [BODY])
-    assert told == "[left out: it repeats the content]"
+    assert told == CONTENT_DROPPED or (MARK in told and len(told) < len("Error near ") + len(MARK) + RUN)
 
 
 def test_short_matches_are_the_vendors_own_words():
