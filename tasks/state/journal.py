@@ -1,4 +1,5 @@
-"""Runs the ledger's transitions: each is one Lua script that also appends the audit entry that describes it.
+"""Runs the ledger's transitions: each is one Lua script that also appends the audit entry that describes it. Frequent ones
+that stand behind one another run as one script, in their order, each with its entry.
 
 Every process writes a chain of its own, so writers never wait for one another. An entry's MAC covers its fields
 and the MAC before it; the head of each chain is kept beside the stream and moved by the same script, so an entry,
