@@ -153,6 +153,20 @@ async def test_a_transition_that_fails_takes_none_of_its_neighbours_along(servic
     assert (await services.ledger.require(jobs[1].id)).attempts == 0
 
 
+@pytest.mark.usefixtures("destinations")
+async def test_an_outcome_beside_a_transition_that_fails_is_kept_once(services):
+    """The intent is closed with its outcome though the script that was to close it failed, and only once."""
+    job = (await _submitted(services, 1))[0]
+    intent = await services.ledger.announce(Event.TEST_INTENT, {})
+    broken = services.journal.commit("jobs/claim", {"id": job.id, "claim": "c"}, Event.CLAIMED, job=job.id)
+    closed = (services.ledger.conclude("", intent, Event.TEST_OK, {}) for _ in range(2))
+    *_, fault = await asyncio.gather(*closed, broken, return_exceptions=True)
+    assert isinstance(fault, StateUnavailable)
+    stream = await services.redis.xrange(f"{services.settings.prefix}:audit")
+    assert [fields[b"event"] for _, fields in stream].count(b"test.ok") == 1
+    assert await services.redis.zscore(f"{services.settings.prefix}:intents", intent) is None
+
+
 async def _commands(services) -> int:
     found = await services.redis.info("commandstats")
     return sum(each["calls"] for each in found.values())
