@@ -8,7 +8,7 @@ local WHOLE = {job = true, subject = true, destination = true, traffic = true}
 local WHOLE_KEY = {ledger = true, look_first = true}
 local READS = {HGET = 1, HMGET = 1, HGETALL = 1, ZRANGE = 1, ZREVRANGE = 1, XRANGE = 1, XREVRANGE = 1}
 local REMEMBERED = {EXISTS = 1, GET = 1, SMEMBERS = 1, ZCARD = 1, ZCOUNT = 1}
-local ONE_KEY = {SET = 1, ZADD = 1, ZREM = 1, ZREMRANGEBYSCORE = 1, ZINCRBY = 1}
+local ONE_KEY = {SET = 1, ZADD = 1, ZREM = 1, ZREMRANGEBYSCORE = 1, ZINCRBY = 1, LTRIM = 1}
 local MOST = 1000 -- arguments of one command
 
 local whole, records, answers, kept, touched, said = {}, {}, {}, {}, {}, {}
@@ -195,12 +195,14 @@ function calls.XADD(place, ...)
 end
 
 function calls.RPUSH(place, text)
+  if kept[place] and kept[place].trim then write(place) end
   local pushed = keep(place, 'pushed')
   pushed[#pushed + 1] = text
   return true
 end
 
 function calls.LTRIM(place, first)
+  if not (kept[place] and kept[place].pushed) then return end
   keep(place, 'trim')[1] = first
   return true
 end
