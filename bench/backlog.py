@@ -22,6 +22,7 @@ LONG, SHORT = 100_000, 2_000
 BATCH = 2_000
 IDLE_S, DRAIN_S, LIMIT_S = 15.0, 15.0, 120.0
 CLONE = """
+args = cjson.decode(ARGV[2])
 local stored = redis.call('HGETALL', job_key(args.model))
 for number = args.from, args.to do
   local id, subject = args.model .. '-' .. number, string.format('%08x%024x', args.seed, number)
@@ -77,7 +78,7 @@ async def _store(services: Services, count: int) -> None:
     script = (resources.files("tasks.state") / "lua" / "prelude.lua").read_text("utf-8") + CLONE
     for start in range(1, count, BATCH):
         args = {"model": model.id, "from": start, "to": min(start + BATCH, count) - 1, "seed": count}
-        await services.redis.eval(script, 0, services.settings.prefix, "", json.dumps(args))
+        await services.redis.eval(script, 0, services.settings.prefix, json.dumps(args))
     await services.destinations.resume("servicenow", "bench")
 
 

@@ -1,4 +1,5 @@
-"""Runs the ledger's transitions: each is one Lua script that also appends the audit entry that describes it.
+"""Runs the ledger's transitions: each is one Lua script that also appends the audit entry that describes it. Frequent ones
+that stand behind one another run as one script, in their order, each with its entry.
 
 Every process writes a chain of its own, so writers never wait for one another. An entry's MAC covers its fields
 and the MAC before it; the head of each chain is kept beside the stream and moved by the same script, so an entry,
@@ -14,13 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
@@ -37,9 +35,11 @@ from tasks.state.audit.verification import Own
 from tasks.state.clock import Clock
 from tasks.state.memory import Memory, arguments
 from tasks.state.newest import Newest
+from tasks.state.scripts import FREQUENT, load, load_transitions
 from tasks.state.vault import Vault
 
 GROUP = 64
+TOGETHER = 16  # transitions of one script: no other client of Redis waits for long
 WENT_BACK = "look_first/went_back"
 T = TypeVar("T")
 REPLICA_LIMIT_MS = 3000
@@ -58,6 +58,12 @@ class Pending:
     at_ms: int = 0
     seq: int = 0
     mac: str = ""
+    alone: bool = False
+
+    @property
+    def runs_with(self) -> tuple[str, ...]:
+        """The transitions that one script runs with this one."""
+        return FREQUENT if self.script in FREQUENT else (self.script,)
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,6 @@ class Reply:
     def ok(self) -> bool:
         """True when the transition happened."""
         return self.status == "ok"
-
-
-@cache
-def load(name: str) -> str:
-    """The text of a script, named by its room and file, as in `jobs/claim`: after the prelude that every script shares
-    and the parts that it asks for (`-- with ROOM/PART`).
-    """
-    state = resources.files("tasks.state")
-    script = (state / f"{name}.lua").read_text("utf-8")
-    parts = ["lua/prelude", *re.findall(r"^-- with ([\w/]+)$", script, re.MULTILINE)]
-    return "\n".join([*((state / f"{part}.lua").read_text("utf-8") for part in parts), script])
 
 
 @dataclass
@@ -169,11 +164,10 @@ class Journal:
         """Run a script that writes no audit entry."""
         await self._know_the_time()
         try:
-            return await self._evaluate(self._redis, script, "", args)
+            return await self._evaluate(script, args)
         except NoScriptError:
             self._shas.clear()
-            await self._prepare({script})
-            return await self._evaluate(self._redis, script, "", args)
+            return await self._evaluate(script, args)
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
 
@@ -234,22 +228,27 @@ class Journal:
         group = sorted(group, key=lambda pending: pending.script != WENT_BACK)  # nothing else passes before it
         if self.memory.loss and group[0].script != WENT_BACK:
             group = [self._first_of_all(self.memory.loss), *group]
-        await self._prepare({pending.script for pending in group})
+        runs = _runs(group)
+        await self._prepare({load_transitions(run[0].runs_with) for run in runs})
         telling = group[0].event is Event.WENT_BACK  # what comes behind it needn't say it again
         pipeline = self._redis.pipeline(transaction=False)
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
         seen = None if seq else await standing(self._redis, self.prefix)
-        for pending in group:
-            seq += 1
-            pending.at_ms, pending.seq = self.clock.now_ms(), seq
-            if pending.event is Event.WENT_BACK and self.memory.loss:
-                pending.data = _text(self.memory.loss)
-            data = opened(pending.data, seen, self._chain.after) if seen and seq == 1 else pending.data
-            entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, data, previous=mac)
-            pending.mac = mac = entry["mac"]
-            entry |= {"prev": head} if telling else {"prev": head, "seen": self.memory.seen}
-            head = f"{seq}:{mac}"
-            await self._evaluate(pipeline, pending.script, json.dumps(entry), pending.args)
+        for run in runs:
+            transitions = []
+            for pending in run:
+                seq += 1
+                pending.at_ms, pending.seq = self.clock.now_ms(), seq
+                if pending.event is Event.WENT_BACK and self.memory.loss:
+                    pending.data = _text(self.memory.loss)
+                data = opened(pending.data, seen, self._chain.after) if seen and seq == 1 else pending.data
+                entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, data, previous=mac)
+                pending.mac = mac = entry["mac"]
+                entry |= {"prev": head} if telling else {"prev": head, "seen": self.memory.seen}
+                head = f"{seq}:{mac}"
+                transitions.append({"script": pending.script, "entry": entry, "args": pending.args})
+            sha = self._shas[load_transitions(run[0].runs_with)]
+            pipeline.evalsha(sha, 0, self.prefix, json.dumps(transitions))
         self._ask_replicas(pipeline)
         try:
             replies = await pipeline.execute(raise_on_error=False)
@@ -258,7 +257,7 @@ class Journal:
         trouble = self._too_few(replies)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             self._shas.clear()
-        return await self._take(group, replies, trouble)
+        return await self._take(group, _each(runs, replies), trouble)
 
     async def _take(
         self, group: list[Pending], replies: list[Any], trouble: StateUnavailable | None = None
@@ -375,16 +374,43 @@ class Journal:
         head = await self._redis.hget(f"{self.prefix}:audit:heads", self._chain.name)
         return head.decode() if isinstance(head, bytes) else (head or "")
 
-    async def _prepare(self, scripts: set[str]) -> None:
-        for name in scripts - self._shas.keys():
-            sha = await self._redis.script_load(load(name))
-            self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
+    async def _prepare(self, texts: set[str]) -> None:
+        for script in texts - self._shas.keys():
+            sha = await self._redis.script_load(script)
+            self._shas[script] = sha.decode() if isinstance(sha, bytes) else sha
 
-    async def _evaluate(self, target: Any, script: str, entry: str, args: Mapping[str, Any]) -> Any:
-        if script not in self._shas:
-            await self._prepare({script})
-        result = target.evalsha(self._shas[script], 0, self.prefix, entry, json.dumps(args))
-        return await result if hasattr(result, "__await__") and target is self._redis else result
+    async def _evaluate(self, script: str, args: Mapping[str, Any]) -> Any:
+        text = load(script)
+        await self._prepare({text})
+        return await self._redis.evalsha(self._shas[text], 0, self.prefix, json.dumps(args))  # type: ignore[misc]
+
+
+def _runs(group: list[Pending]) -> list[list[Pending]]:
+    """The group in its order, cut into what one script runs each."""
+    runs: list[list[Pending]] = []
+    for pending in group:
+        last = runs[-1] if runs else []
+        fits = last and last[0].runs_with == pending.runs_with and len(last) < TOGETHER
+        if fits and not (pending.alone or last[0].alone):
+            last.append(pending)
+        else:
+            runs.append([pending])
+    return runs
+
+
+def _each(runs: list[list[Pending]], replies: list[Any]) -> list[Any]:
+    """The answer to each transition. Where one made the script of several fail, none of them happened: each is run alone."""
+    each: list[Any] = []
+    for run, reply in zip(runs, replies, strict=True):
+        if not isinstance(reply, Exception):
+            each += reply
+        elif len(run) == 1 or isinstance(reply, NoScriptError) or unavailable(reply).code in OUTAGES:
+            each += [reply] * len(run)
+        else:
+            for pending in run:
+                pending.alone = True
+            each += [[b"chain"]] * len(run)
+    return each
 
 
 def _text(data: Mapping[str, Any]) -> str:

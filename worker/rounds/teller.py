@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 PACE_S = 0.02  # what happens meanwhile is told together
 MOST_KEPT = 10_000  # run times of ends that other workers may tell of
-Send = Callable[..., None]
+Happened = tuple[str, Mapping[str, Any]]  # an event of Celery's by its name, and its fields
+Send = Callable[[Sequence[Happened]], None]
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ class Note:
 
 
 class Teller:
-    """One worker's teller. `send` sends an event of Celery's by its name and fields, where events are on."""
+    """One worker's teller. `send` sends events of Celery's, where events are on: those of a round in few messages."""
 
     def __init__(self, services: Services, app: Celery, send: Send) -> None:
         self._services = services
         self._app = app
         self._send = send
         self._notes: list[Note] = []
+        self._events: list[Happened] = []
         self._took_s: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._telling = asyncio.Lock()
@@ -100,21 +102,26 @@ class Teller:
 
     def _tell_all(self, notes: list[Note], jobs: list[Job]) -> dict[str, int]:
         """In a thread, because Celery's own calls block. Returns what is told: by id, when its record changed last."""
-        for note in notes:
-            if note.waits is not None:
-                mark_as_retry(self._app.backend, note.job.id, note.waits)
-            self._event(note.event, note.job, **note.fields)
-        told = {}
-        for job in jobs:
-            try:
-                self._end(job)
-            except (RedisError, OSError, OperationalError) as trouble:
-                log.warning("job %s: its end is told later: %s", job.id, type(trouble).__name__)
-                continue
-            except Exception as fault:  # what hangs on one job must not keep the ends of all others
-                log.error("job %s: its end can't be told: %s", job.id, type(fault).__name__)
-            told[job.id] = job.updated_ms
-        return told
+        try:
+            for note in notes:
+                if note.waits is not None:
+                    mark_as_retry(self._app.backend, note.job.id, note.waits)
+                self._event(note.event, note.job, **note.fields)
+            return {job.id: job.updated_ms for job in jobs if self._ended(job)}
+        finally:
+            events, self._events = self._events, []
+            self._send(events)
+
+    def _ended(self, job: Job) -> bool:
+        """Tell a job's end; False where that has to be tried again."""
+        try:
+            self._end(job)
+        except (RedisError, OSError, OperationalError) as trouble:
+            log.warning("job %s: its end is told later: %s", job.id, type(trouble).__name__)
+            return False
+        except Exception as fault:  # what hangs on one job must not keep the ends of all others
+            log.error("job %s: its end can't be told: %s", job.id, type(fault).__name__)
+        return True
 
     def _end(self, job: Job) -> None:
         if job.state not in TERMINAL:
@@ -139,9 +146,9 @@ class Teller:
             self._event("task-failed", job, exception=repr(str(failure)), traceback="")
 
     def _event(self, event: str, job: Job, **fields: Any) -> None:
-        """One event; each names its task, for whoever began to look on after the first."""
+        """One event, sent at the end of the round; each names its task, for whoever began to look on after the first."""
         about = {"uuid": job.id, "root_id": job.id, "name": job.command.command.value, "args": "()", "kwargs": "{}"}
-        self._send(event, **about, **fields)
+        self._events.append((event, about | fields))
 
     def _request(self, job: Job) -> Context:
         """The request as Celery's own functions take it, with what hangs on it."""

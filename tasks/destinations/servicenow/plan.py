@@ -182,4 +182,6 @@ def links_block(links: tuple[Link, ...]) -> str:
 
 def without_links(description: str) -> str:
     """The description without those lines."""
+    if not any(f"\n{title}: http" in description for title in PAGE_TITLES.values()):
+        return description  # the pattern tries every blank of a long text
     return _LINKS.sub("", description)

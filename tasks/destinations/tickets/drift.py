@@ -118,7 +118,8 @@ def remembered(
     found = dict(wrote)
     for name, value in plan.items():
         if name in after and name not in kept:
-            found[name] = (forms.mark(name, value), forms.mark(name, after[name]))
+            sent, made = forms.mark(name, value), after[name]
+            found[name] = (sent, sent if isinstance(value, str) and made == value else forms.mark(name, made))
     return found
 
 

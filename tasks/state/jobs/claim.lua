@@ -76,7 +76,7 @@ enter(id, 'running')
 redis.call('HSET', job_key(id), 'token', int(math.max(tonumber(get(id, 'token') or 0) + 1, tonumber(redis.call('HGET', key('look_first'), 'since_ms') or 0))))
 local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
-redis.call('ZADD', key('workers'), 'NX', int(now + args.silent_ms), args.worker)
+if not redis.call('ZSCORE', key('workers'), args.worker) then redis.call('ZADD', key('workers'), int(now + args.silent_ms), args.worker) end
 redis.call('ZADD', key('leases'), int(now + (args.lease_ms or lease_of(destination))), id)
 redis.call('ZADD', key('running', destination), int(now), id)
 redis.call('SADD', key('worker', args.worker, 'jobs'), id)

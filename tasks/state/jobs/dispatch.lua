@@ -45,12 +45,15 @@ local sent = {}
 for _, lane in ipairs(lanes) do
   local due, flying = key('due', lane.name), key('sent', lane.name)
   if lane.gets > 0 then
+    local places = {}
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', lane.until_ms, 'LIMIT', 0, lane.gets)) do
       local sends = redis.call('HINCRBY', job_key(id), 'sends', 1)
-      local again = now + args.resend_ms * math.min(2 ^ (sends - 1), 4)
-      redis.call('ZADD', due, int(again), id)
-      redis.call('ZADD', flying, int(again), id)
+      places[#places + 1], places[#places + 2] = int(now + args.resend_ms * math.min(2 ^ (sends - 1), 4)), id
       sent[#sent + 1] = id
+    end
+    if #places > 0 then
+      redis.call('ZADD', due, unpack(places))
+      redis.call('ZADD', flying, unpack(places))
     end
   end
 end

@@ -20,7 +20,7 @@ if args.to == 'queued' then
     local order = redis.call('HINCRBY', subject, 'order', 1)
     redis.call('HSET', job_key(id), 'subject', args.subject, 'order', order)
     if args.signed then redis.call('HSET', job_key(id), 'signed', args.signed) end
-    forget_facts(id)
+    forget_facts()
   end
   redis.call('HSET', subject, 'waiting', id)
   redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'suspicions', 0, 'expires_ms', int(now + args.max_age_ms))

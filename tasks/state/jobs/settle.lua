@@ -36,7 +36,7 @@ if args.receipt then
 end
 if args.link then
   redis.call('HSET', job_key(id), 'issue', args.link.issue)
-  forget_facts(id)
+  forget_facts()
   redis.call('HSET', subject, 'issue', args.link.issue)
   redis.call('SADD', key('links', args.link.issue, 'subjects'), get(id, 'subject'))
   local record, member = key('links', args.link.issue), get(id, 'subject')

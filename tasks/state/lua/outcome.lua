@@ -2,7 +2,8 @@
 -- with traffic/decisions
 local id = args.id
 if args.intent ~= '' then
-  if redis.call('ZREM', key('intents'), args.intent) == 0 then return {'refused', 'closed'} end
+  if not redis.call('ZSCORE', key('intents'), args.intent) then return {'refused', 'closed'} end
+  redis.call('ZREM', key('intents'), args.intent)
   redis.call('HDEL', key('intents', 'of'), args.intent)
 end
 if id ~= '' and get(id, 'state') then note(id, entry.event, args.detail) end

@@ -1,7 +1,6 @@
--- prelude(ARGV: prefix, entry, args): what every transition shares; an entry that isn't its chain's next is refused, and one of a process that has seen more than is here
+-- prelude(ARGV: prefix): what all scripts share; `entry` is the audit entry of the transition that runs, `args` are what it is given
 local prefix = ARGV[1]
-local entry = ARGV[2] ~= '' and cjson.decode(ARGV[2]) or nil
-local args = cjson.decode(ARGV[3])
+local entry, args, head -- of a transition, and the head of the chain that it continues
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -14,7 +13,7 @@ local function job_key(id) return key('job', id) end
 
 -- facts of a job that no transition changes but where it says so (`forget_facts`): read once a script
 local FIXED, facts = {'destination', 'kind', 'subject', 'order', 'content', 'issue', 'family', 'follows'}, {}
-local function forget_facts(id) facts[id] = nil end
+local function forget_facts() facts = {} end
 local fixed = {}
 for place, name in ipairs(FIXED) do fixed[name] = place end
 
@@ -33,15 +32,11 @@ local function lost(seen)
   return not (trimmed and redis.call('EXISTS', key('audit', 'base')) == 1)
 end
 
-if entry and lost(entry.seen) then return {'older'} end
-if entry and (redis.call('HGET', key('audit', 'heads'), entry.chain) or '') ~= entry.prev then
-  return {'chain'}
-end
-
 local function audit()
   redis.call('XADD', key('audit'), '*', 'chain', entry.chain, 'seq', entry.seq, 'at', entry.at,
     'event', entry.event, 'data', entry.data, 'key', entry.key, 'mac', entry.mac)
-  redis.call('HSET', key('audit', 'heads'), entry.chain, entry.seq .. ':' .. entry.mac)
+  head = entry.seq .. ':' .. entry.mac
+  redis.call('HSET', key('audit', 'heads'), entry.chain, head)
 end
 
 local function note(id, event, detail)
@@ -70,9 +65,8 @@ local function count(id, ...)
   local destination = get(id, 'destination')
   if known_as(destination) == '' then return end
   local slot = key('history', int(now - now % SLOT_MS))
-  if redis.call('HINCRBY', slot, table.concat({destination, ...}, ' '), 1) == 1 then
-    redis.call('PEXPIRE', slot, SLOTS_KEPT_MS)
-  end
+  redis.call('HINCRBY', slot, table.concat({destination, ...}, ' '), 1)
+  redis.call('PEXPIRE', slot, SLOTS_KEPT_MS)
 end
 
 local DELIVERY_BOUNDS_MS = {500, 1000, 2000, 5000, 10000, 30000, 60000, 300000, 900000, 3600000, 21600000}

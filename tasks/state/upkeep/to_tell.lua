@@ -2,6 +2,7 @@
 local telling = key('telling')
 -- what a worker of an earlier version left to be told
 for _, id in ipairs(redis.call('SPOP', key('told'), args.batch)) do redis.call('ZADD', telling, int(now), id) end
-local ids = redis.call('ZRANGEBYSCORE', telling, '-inf', int(now), 'LIMIT', 0, args.batch)
-for _, id in ipairs(ids) do redis.call('ZADD', telling, int(now + args.lease_ms), id) end
+local ids, leased = redis.call('ZRANGEBYSCORE', telling, '-inf', int(now), 'LIMIT', 0, args.batch), {}
+for _, id in ipairs(ids) do leased[#leased + 1], leased[#leased + 2] = int(now + args.lease_ms), id end
+if #ids > 0 then redis.call('ZADD', telling, unpack(leased)) end
 return ids
