@@ -69,7 +69,7 @@ def test_bad_settings_are_named_and_what_was_typed_stays(fresh, open_page):
     page = log_in(open_page(), fresh, "Ada", "/settings/connect?kind=servicenow")
     page.get_by_label("Instance URL").fill("https://user:secret@example.com")
     page.get_by_label("Username").fill("bot")
-    page.get_by_label("Password").fill("hidden-word-of-a-test")
+    page.get_by_label("Password (or client secret)").fill("hidden-word-of-a-test")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("must not hold a user name or password")
     expect(page.get_by_label("Username")).to_have_value("bot")

@@ -137,10 +137,12 @@ async def proxy(status=200, to=None, login=None):
         yield server.sockets[0].getsockname()[1], asked
 
 
-async def everything(redis):
-    """All that Redis holds, as one text of bytes."""
+async def everything(services):
+    """All that Redis holds of these services, as one text of bytes."""
+    redis = services.redis
     await redis.config_set("rdbcompression", "no")
-    found = [await redis.dump(name) for name in await redis.keys("*")]
+    names = await redis.keys(f"{services.settings.prefix}*")
+    found = [await redis.dump(name) or b"" for name in names]
     return b"".join(found)
 
 
@@ -267,7 +269,7 @@ async def test_a_proxy_gets_the_name_and_password_that_were_sealed_for_it(servic
         assert (await services.test_destination("snow", "test")).steps[2].ok, "both secrets stay with the same way"
     assert seen
     assert all("Proxy-Authorization" not in headers for headers in seen)
-    stored = await everything(services.redis)
+    stored = await everything(services)
     encoded = aiohttp.encode_basic_auth(*login).partition(" ")[2]
     assert all(secret.encode() not in stored for secret in (login[1], encoded))
 
