@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Literal
 
 from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
@@ -28,7 +29,7 @@ ENDED = ("resolved", "closed")
 
 async def follow(services: Services, record: DestinationRecord) -> int:
     """Look at one batch of a destination's tickets; returns how many were changed by somebody else. What fails is looked at
-    again in the next round: nothing waits for it, and jobs are what says that a destination is in trouble.
+    again when its next turn comes: nothing waits for it, and jobs are what says that a destination is in trouble.
     """
     settings = record.settings
     if not isinstance(settings, TicketSettings) or not settings.follow_state or record.state != "ready":
@@ -36,9 +37,11 @@ async def follow(services: Services, record: DestinationRecord) -> int:
     if record.not_before_ms > services.clock_ms():
         return 0
     due = await services.followed.due(record.name, BATCH, int(1000 * settings.follow_state_every_s))
-    ended = [each.subject for each in due if not await _is_open(services, each)]
-    await services.followed.drop(record.name, ended)
-    wanted = {each.subject: each for each in due if each.subject not in ended}
+    standings = {each.subject: await _standing(services, each) for each in due}
+    await services.followed.drop(
+        record.name, [subject for subject, standing in standings.items() if standing == "ended"]
+    )
+    wanted = {each.subject: each for each in due if standings[each.subject] == "open"}
     if not wanted:
         return 0
     try:
@@ -52,13 +55,13 @@ async def follow(services: Services, record: DestinationRecord) -> int:
     return changed
 
 
-async def _is_open(services: Services, due: Due) -> bool:
-    """Whether its issue is still worked on. One that can't be read is left alone."""
+async def _standing(services: Services, due: Due) -> Literal["open", "ended", "unreadable"]:
+    """Whether its issue is still worked on. One that can't be read now, for want of a key, is left for its next turn."""
     try:
         issue = await services.contents.issue(due.issue_id)
     except KeyTrouble:
-        return False
-    return issue is not None and stage_of(issue.status, "close") not in ENDED
+        return "unreadable"
+    return "open" if issue is not None and stage_of(issue.status, "close") not in ENDED else "ended"
 
 
 async def _looked(services: Services, record: DestinationRecord, wanted: Mapping[str, Due]) -> Mapping[str, Observed]:

@@ -44,7 +44,7 @@ def send(server: Server, message: EmailMessage, to: Sequence[str]) -> int:
 
     Raises `MailFailed`, whose words hold nothing that the server said, and `DestinationTrouble` for an unusable `ca_file`.
     """
-    handed_over = False
+    handed_over, refused = False, None
     try:
         with _connected(server) as smtp:
             if server.security == "starttls":
@@ -61,14 +61,16 @@ def send(server: Server, message: EmailMessage, to: Sequence[str]) -> int:
     except smtplib.SMTPRecipientsRefused:
         raise MailFailed("the server refused every mailbox") from None
     except smtplib.SMTPResponseException as error:
-        raise MailFailed("the server refused the e-mail", error.smtp_code) from None
+        if refused is None:  # otherwise it took the e-mail, and answers the goodbye in an odd way
+            raise MailFailed("the server refused the e-mail", error.smtp_code) from None
     except smtplib.SMTPNotSupportedError:
         raise MailFailed("the server offers no STARTTLS, or no login") from None
     except _NotPermitted:
         raise MailFailed("its address is not permitted; allow its network with --allow-private") from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise MailFailed(f"no connection ({type(error).__name__})", unknown=handed_over) from None
-    return len(refused)
+        if refused is None:
+            raise MailFailed(f"no connection ({type(error).__name__})", unknown=handed_over) from None
+    return len(refused or {})
 
 
 class _NotPermitted(Exception):

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from tasks.callbacks import sign
 from tasks.http.exchange import Request
 from tasks.retry import Backoff
-from tasks.state.audit.entries import AuditEntry, Event
+from tasks.state.audit.entries import UNREADABLE, AuditEntry, Event
 from tasks.state.receivers.settings import EmailReceiver, Posted, SlackReceiver, TeamsReceiver, Topic, WebhookReceiver
 
 MOST_GROUPS = 20
@@ -31,6 +31,7 @@ TOPICS: Mapping[str, Topic] = {
     Event.DESTINATION_SUSPENDED: Topic.SUSPENDED,
     Event.CREDENTIAL_EXPIRING: Topic.EXPIRING,
     Event.RECORD_REFUSED: Topic.TAMPERED,
+    UNREADABLE: Topic.TAMPERED,
     Event.WENT_BACK: Topic.WENT_BACK,
     Event.LOOK_FIRST_SET: Topic.WENT_BACK,
 }
@@ -100,15 +101,19 @@ def grouped(entries: Iterable[AuditEntry]) -> tuple[Group, ...]:
     """Entries of one cause as one group, in the order of their first."""
     found: dict[tuple[Topic, str, str], Group] = {}
     for entry in entries:
-        topic = TOPICS[entry.event]
-        destination, job = _word(entry.data.get("destination")), _word(entry.data.get("job"))
-        cause = _word(_cause(topic, entry.data))
-        key = topic, destination, cause
+        key = topic, destination, cause = cause_of(entry)
+        job = _word(entry.data.get("job"))
         at_ms = int(entry.id.split("-")[0])
         before = found.get(key) or Group(topic, destination, cause, 0, (), at_ms, at_ms)
         jobs = before.jobs if not job or job in before.jobs else (*before.jobs, job)[:MOST_JOBS]
         found[key] = Group(topic, destination, cause, before.count + 1, jobs, before.first_ms, at_ms)
     return tuple(found.values())
+
+
+def cause_of(entry: AuditEntry) -> tuple[Topic, str, str]:
+    """What makes entries one group: topic, destination and cause."""
+    topic = TOPICS[entry.event]
+    return topic, _word(entry.data.get("destination")), _word(_cause(topic, entry.data))
 
 
 def _cause(topic: Topic, data: Mapping[str, Any]) -> object:
@@ -203,8 +208,10 @@ def request_of(receiver: Posted, groups: tuple[Group, ...], message: str, now_ms
 
 def _card(title: str, text: str) -> dict[str, object]:
     """An adaptive card, as a workflow of Teams takes it: underscores are escaped, because its texts are Markdown."""
-    blocks = [{"type": "TextBlock", "text": title.replace("_", "\\_"), "weight": "Bolder", "wrap": True}]
-    blocks += [{"type": "TextBlock", "text": part.replace("\n", "\n\n"), "wrap": True} for part in text.split("\n\n")]
+    blocks = [{"type": "TextBlock", "text": _plain(title), "weight": "Bolder", "wrap": True}]
+    blocks += [
+        {"type": "TextBlock", "text": _plain(part).replace("\n", "\n\n"), "wrap": True} for part in text.split("\n\n")
+    ]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -213,6 +220,11 @@ def _card(title: str, text: str) -> dict[str, object]:
     }
     kind = "application/vnd.microsoft.card.adaptive"
     return {"type": "message", "attachments": [{"contentType": kind, "contentUrl": None, "content": card}]}
+
+
+def _plain(text: str) -> str:
+    """Words as Markdown that reads as they do; an address stays as it is, so that it can be followed."""
+    return " ".join(word if "://" in word else word.replace("_", "\\_") for word in text.split(" "))
 
 
 def email_of(receiver: EmailReceiver, groups: tuple[Group, ...], message: str) -> EmailMessage:

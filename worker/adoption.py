@@ -76,8 +76,13 @@ class Reception:
 
     async def _adopt_all(self) -> None:
         """Adopt what waits until nothing does. What is cut short isn't acknowledged: its message comes again."""
-        while requests := self._next():
-            await asyncio.gather(*map(self._adopt, requests))
+        try:
+            while requests := self._next():
+                await asyncio.gather(*map(self._adopt, requests))
+        except BaseException:
+            with self._lock:
+                self._adopting = False  # the next message begins anew
+            raise
 
     def _next(self) -> list[Any]:
         with self._lock:

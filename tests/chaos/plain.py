@@ -89,8 +89,8 @@ class Clients:
         while True:
             await asyncio.sleep(2.0)
             try:
-                jobs = await self.services.ledger.overview.jobs(list(self.unknown))
-                self.unknown -= {job.id for job in jobs}
+                jobs = await self.services.ledger.overview.jobs(list(self.sent))
+                self.unknown = set(self.sent) - {job.id for job in jobs}  # a restore makes known ones unknown again
                 for job_id in list(self.unknown) if self.again else []:
                     submission, at = self.sent[job_id]
                     if time.monotonic() - at > AGAIN_S:

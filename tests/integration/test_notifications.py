@@ -61,6 +61,7 @@ class SmtpServer:
         self.mails: list[tuple[str, list[str], str]] = []
         self.refused: set[str] = set()
         self.port = 0
+        self.goodbye = "221 bye"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def say(line: str) -> None:
@@ -85,7 +86,7 @@ class SmtpServer:
                 self.mails.append((sender, to, body))
                 say("250 taken")
             elif verb == "QUIT":
-                say("221 bye")
+                say(self.goodbye)
                 break
             else:
                 say("502 unknown" if verb != "RSET" else "250 ok")
@@ -187,6 +188,38 @@ async def test_a_receiver_that_is_down_loses_nothing_and_gets_one_message_when_i
     ]
 
 
+async def test_a_message_that_is_sent_again_keeps_its_id(services, receiver):
+    """So a receiver that did take it, and answered too late, knows it again."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    receiver.answers = [500]
+    await died(services, "job-1")
+    await tell(services)
+    await tell(services)
+    first, again = (headers["webhook-id"] for headers, _, _ in receiver.got)
+    assert first == again
+
+
+async def test_an_entry_that_nobody_of_us_wrote_is_told_of_and_silences_nothing(services, receiver):
+    """Who can write to Redis can't keep people from hearing of what comes after."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    for fields in ({"event": "x", "data": "{"}, {"seq": "one"}, {"event": "x", "data": "[]"}):
+        await services.redis.xadd(f"{services.settings.prefix}:audit", fields)
+    await died(services, "job-1")
+    await tell(services)
+    assert [(event["topic"], event["count"]) for event in receiver.events] == [("tampered", 3), ("dead", 1)]
+
+
+async def test_many_causes_take_several_messages(services, receiver):
+    """No message outgrows what a chat takes."""
+    await services.receivers.set("ops", webhook(receiver), "test")
+    for number in range(notifications.MOST_GROUPS + 5):
+        await died(services, f"job-{number}", f"cause_{number}")
+    await tell(services)
+    assert len(receiver.events) == notifications.MOST_GROUPS
+    await tell(services)
+    assert len(receiver.events) == notifications.MOST_GROUPS + 5
+
+
 async def test_messages_keep_their_distance_and_only_one_process_sends(services, receiver):
     """A second look right after a message sends nothing, whoever looks."""
     await services.receivers.set("ops", webhook(receiver, min_interval_s=3600), "test")
@@ -241,6 +274,15 @@ async def test_an_e_mail_arrives(services, smtp):
     assert to == ["ops@example.com"]
     assert "Subject: Afterword: 1 job dead at confluence: no_such_space" in body
     assert "Auto-Submitted: auto-generated" in body
+    assert await audited(services) == ["notification.intent", "notification.ok"]
+
+
+async def test_an_e_mail_that_was_taken_counts_whatever_the_goodbye_is(services, smtp):
+    """Some servers answer QUIT in their own way; the e-mail isn't sent again for that."""
+    smtp.goodbye = "421 come back later"
+    await services.receivers.set("post", email(smtp), "test")
+    await died(services, "job-1")
+    await tell(services, "post")
     assert await audited(services) == ["notification.intent", "notification.ok"]
 
 

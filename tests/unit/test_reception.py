@@ -32,6 +32,10 @@ class Loop:
         for running in self.running:
             running.exception(60)
 
+    def turn(self) -> None:
+        """Return when what was ready on the loop has run."""
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(60)
+
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -162,19 +166,28 @@ def test_a_message_that_the_ledger_cant_take_becomes_a_call_of_its_task(loop, co
 
 def test_an_adoption_that_is_cut_short_leaves_its_message_to_others(loop, consumer, reception, monkeypatch):
     """The worker stops: the message isn't acknowledged, so the broker offers it again."""
-    asked = threading.Event()
+    asked, cut = threading.Event(), threading.Event()
 
     async def adopt(*_, **__):
         asked.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut.set()
 
     monkeypatch.setattr(adoption, "adopt", adopt)
     request = Request("create_servicenow_incident", "inc-1")
     reception.take(request)
     assert asked.wait(60)
     loop.running[0].cancel()
+    assert cut.wait(60)
+    loop.turn()
     assert not request.acknowledged.is_set()
     assert consumer.pool == []
+    asked.clear()
+    reception.take(Request("create_servicenow_incident", "inc-2"))
+    assert asked.wait(60), "later messages are adopted all the same"
+    loop.running[1].cancel()
 
 
 def test_what_asks_for_no_job_runs_in_the_pool(consumer, reception):

@@ -70,8 +70,9 @@ def set_(
     The secret is the address for Slack and Teams, the account's password for e-mails, and the signing secret (`whsec_…`) of
     a webhook, for which one is made where none is given.
     """
-    facts = {key: value for key, value in given.items() if value not in (None, (), False)} | {"kind": kind}
-    if topics:
+    left_out = (None, False, ())
+    facts = {key: value for key, value in given.items() if not any(value is none for none in left_out)} | {"kind": kind}
+    if topics is not None:
         facts["topics"] = [topic.strip() for topic in topics.split(",") if topic.strip()]
     if kind in ("slack", "teams") and "url" in facts:
         raise click.UsageError("Give this address as the secret: who knows it can post there.")

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from tasks.errors import Refused
+from tasks.errors import KeyTrouble, Refused
 from tasks.state.receivers.settings import Topic, WebhookReceiver, receiver_of
 from worker.console.visit import Route, Visit
 from worker.rounds.notifier import test
@@ -33,13 +33,24 @@ async def receivers(visit: Visit) -> web.StreamResponse:
 async def store(visit: Visit) -> web.StreamResponse:
     """Store a receiver; this answer is the only place where a webhook's signing secret is ever shown."""
     try:
-        receiver = receiver_of(visit.said("name"), _given(visit))
+        receiver = receiver_of(visit.said("name"), await _unshown(visit) | _given(visit))
         await visit.services.receivers.set(visit.said("name"), receiver, visit.actor)
     except Refused as refused:
         return await _page(visit, problem=refused.message, status=422)
     if isinstance(receiver, WebhookReceiver):
         return await _page(visit, fresh=(visit.said("name"), receiver.secret))
     return await visit.go(HERE, f"{visit.said('name')} is told from now on. Send it a test message.")
+
+
+async def _unshown(visit: Visit) -> dict[str, object]:
+    """What a stored receiver of that name and kind has that the form doesn't show."""
+    try:
+        before = await visit.services.receivers.get(visit.said("name"))
+    except KeyTrouble:
+        return {}
+    if before is None or before.kind != visit.said("kind"):
+        return {}
+    return before.model_dump(include={"min_interval_s", "ca_file"})
 
 
 def _given(visit: Visit) -> dict[str, object]:

@@ -18,7 +18,10 @@ async def follow_tickets(services: Services) -> None:
 
     async def turn() -> float:
         records = await services.destinations.list()
-        await asyncio.gather(*(follow(services.core, record) for record in records if record.doubt is None))
+        looks = (follow(services.core, record) for record in records if record.doubt is None)
+        for trouble in await asyncio.gather(*looks, return_exceptions=True):
+            if trouble is not None and not isinstance(trouble, int):
+                raise trouble
         return LOOK_EVERY_S
 
     await again_and_again(turn)

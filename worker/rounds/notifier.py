@@ -26,6 +26,7 @@ from tasks.notifications import (
     MOST_GROUPS,
     OPERATION,
     Group,
+    cause_of,
     concerns,
     email_of,
     grouped,
@@ -109,7 +110,7 @@ class Notifier:
     async def _serve(self, name: str) -> None:
         try:
             await self.tell(name)
-        except (AfterwordError, RedisError, OSError) as trouble:
+        except (AfterwordError, RedisError, OSError, ValueError) as trouble:
             log.warning("receiver %s: %s; trying again", name, trouble)
 
     async def tell(self, name: str) -> None:
@@ -124,7 +125,7 @@ class Notifier:
             return
         if start != turn.cursor:
             await services.receivers.move(turn, start, LEASE_MS)
-        message = "ntf_" + hashlib.sha256(f"{name} {entries[0].id} {end}".encode()).hexdigest()[:24]
+        message = "ntf_" + hashlib.sha256(f"{name} {entries[0].id} {entries[-1].id}".encode()).hexdigest()[:24]
         recorder = Recorder(
             services.receivers,
             name,
@@ -140,16 +141,20 @@ class Notifier:
     async def _unread(self, turn: Turn, receiver: AnyReceiver) -> tuple[list[AuditEntry], str, str]:
         """What is to be told, the place before the first of it, and the place after all that was read."""
         found: list[AuditEntry] = []
+        causes: set[object] = set()
         start = end = turn.cursor
         for _ in range(MOST_ENTRIES // PAGE):
             rows = await self._services.audit.after(end, PAGE)
             for entry in rows:
                 if concerns(entry, receiver.topics):
+                    causes.add(cause_of(entry))
+                    if len(causes) > MOST_GROUPS:  # a longer message may be refused for its length
+                        return found, start, end
                     found.append(entry)
                 elif not found:
                     start = entry.id
                 end = entry.id
-            if len(rows) < PAGE or len(found) >= MOST_TOLD or len(grouped(found)) >= MOST_GROUPS:
+            if len(rows) < PAGE or len(found) >= MOST_TOLD:
                 break
         return found, start, end
 

@@ -75,6 +75,7 @@ async def _made(api: Dialect, space: str, title: str, above: str | None, path: s
         raise Transient(
             f"The title of the parent page {path!r} is taken by a page that can't be seen yet, or not by this account.",
             code="parent_hidden",
+            advice="Let the account see that page, or name a path of other titles.",
             answered=True,
         )
     return found

@@ -60,8 +60,8 @@ if lane.used >= gate.concurrency or not may_take(lane, all) then return later('f
 
 -- an attempt may make so many requests, each as long as the destination's settings let it, before others take it for lost
 local function lease_of(name)
-  local settings = redis.call('HGET', key('destination', name), 'settings')
-  local total_s = settings and number(cjson.decode(settings).total_timeout_s, args.lease.total_s) or args.lease.total_s
+  local readable, settings = pcall(cjson.decode, redis.call('HGET', key('destination', name), 'settings') or '{}')
+  local total_s = number(readable and type(settings) == 'table' and settings.total_timeout_s or nil, args.lease.total_s)
   return math.ceil(1000 * total_s * args.lease.requests + args.lease.margin_ms)
 end
 

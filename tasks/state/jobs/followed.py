@@ -69,7 +69,8 @@ class Followed:
         found = []
         for row in await self._journal.query("jobs/followed_due", args):
             subject, receipt, seal, wrote, remote, delivered_ms, about = (part.decode() for part in row)
-            if not is_receipt_of(self._vault, subject, receipt, seal) or not about.startswith(ISSUE):
+            changed = not delivered_ms.isdecimal() or not is_receipt_of(self._vault, subject, receipt, seal)
+            if changed or not about.startswith(ISSUE):
                 continue  # the next job for it says so
             found.append(
                 Due(
@@ -77,7 +78,7 @@ class Followed:
                     issue_id=about.removeprefix(ISSUE),
                     receipt=Receipt.model_validate_json(receipt, extra="ignore"),
                     wrote=json.loads(self._open("wrote", subject, wrote) or "{}"),
-                    delivered_ms=int(delivered_ms or 0),
+                    delivered_ms=int(delivered_ms),
                     seen=self._seen(subject, remote),
                 )
             )

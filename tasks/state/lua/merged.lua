@@ -230,6 +230,11 @@ function redis.call(command, place, ...)
   end
   if READS[command] then
     write(place)
+  elseif command == 'ZUNIONSTORE' then -- of two sets of its own
+    for _, other in ipairs({place, select(2, ...)}) do
+      write(other)
+      forget(other)
+    end
   elseif ONE_KEY[command] or (command == 'DEL' and select('#', ...) == 0) then
     write(place)
     forget(place)
