@@ -66,6 +66,7 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
         "audit": "/audit",
         "workers": "/workers",
         "keys": "/settings/keys",
+        "notifications": "/settings/notifications",
         "nothing": "/nowhere",
     }
 
