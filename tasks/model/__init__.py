@@ -21,7 +21,9 @@ from tasks.model.commands import (
     content_id,
     explain,
     field_names,
+    known_tags,
     parse_command,
+    tag_name,
     titles_of,
     with_fields,
 )
@@ -85,9 +87,11 @@ __all__ = [
     "content_id",
     "explain",
     "field_names",
+    "known_tags",
     "parse_command",
     "parse_severity",
     "subject_key",
+    "tag_name",
     "titles_of",
     "with_fields",
 ]

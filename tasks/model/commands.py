@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -187,14 +188,30 @@ def with_fields(command: Command, fields: Mapping[str, str | int | float | bool]
     return command.model_copy(update={"config": config})
 
 
-def explain(error: ValidationError) -> str:
-    """What pydantic refused, one clause a field, without the refused values (they may be secret)."""
+def explain(error: ValidationError, forms: Mapping[str, str] | None = None) -> str:
+    """What pydantic refused, one clause a field, without the refused values (they may be secret). `forms` says by name what
+    a field has to be that has another form.
+    """
     clauses = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+    for problem in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
+        if problem["type"].startswith("union_tag"):
+            name, known = ".".join(filter(None, (place, tag_name(problem)))), ", ".join(known_tags(problem))
+            clauses.append(f"{name}: {f'must be one of {known}' if known else 'is missing'}")
+            continue
         named = "jira_project" if place == "project" and {"jira", "create_jira_issue"} & {*problem["loc"]} else place
-        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], named, problem['msg'])}")
+        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], named, problem['msg'], forms or _FORMS)}")
     return "; ".join(clauses)
+
+
+def tag_name(problem: Mapping[str, Any]) -> str:
+    """The field that tells kinds apart, of a refusal because of that field."""
+    return str(problem["ctx"]["discriminator"]).strip("'")
+
+
+def known_tags(problem: Mapping[str, Any]) -> list[str]:
+    """What it may be; nothing where it is missing."""
+    return re.findall(r"'([^']+)'", problem["ctx"].get("expected_tags", ""))
 
 
 _TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
@@ -208,15 +225,22 @@ _FORMS: Mapping[str, str] = {
     "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
     "api_version": "must be a version such as 7.1",
 }
-_TYPES: Mapping[str, str] = {"extra_forbidden": "is not known here", "missing": "is missing"}
+_TYPES: Mapping[str, str] = {
+    "extra_forbidden": "is not known here",
+    "missing": "is missing",
+    "too_short": "must not be empty",
+}
 
 
-def _in_words(kind: str, place: str, message: str) -> str:
+def _in_words(kind: str, place: str, message: str, forms: Mapping[str, str]) -> str:
     """One refusal of pydantic's for a person."""
     if kind in _TYPES:
         return _TYPES[kind]
     if kind == "string_pattern_mismatch":
-        return _FORMS.get(place.rpartition(".")[2], "holds a character that can't stand there, or has another form")
+        return forms.get(
+            re.sub(r"\.[0-9]+$", "", place).rpartition(".")[2],
+            "holds a character that can't stand there, or has another form",
+        )
     words = message.removeprefix("Value error, ")
     for theirs, ours in (("Input should be", "must be"), ("String should", "must"), ("Input should", "must")):
         words = words.replace(theirs, ours)

@@ -51,6 +51,33 @@ def test_a_topic_that_there_is_none_of_is_refused(cli):
     assert "topics" in cli(*HOOK, "--topics", "deaf", status=1)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--interval", "0"), "greater than or equal to 1"),
+        (("--topics", ""), "topics: must not be empty"),
+        (("--url", "hooks"), "url: must be an address, such as"),
+        (("--console", "here"), "console: must be an address, such as"),
+    ],
+)
+def test_a_value_that_can_not_be_is_refused_in_words(cli, given, words):
+    """None is taken for its default, and none is told in a validator's words."""
+    said = cli(*HOOK, *given, status=1)
+    assert words in said
+    assert not [word for word in ("pattern", "Tuple", "String", "Input") if word in said]
+
+
+@pytest.mark.parametrize("given", [("--kind", "webhook"), ("--kind", "email", "--smtp-host", "mail.example")])
+def test_a_missing_option_is_wrong_usage(cli, given):
+    """As with every other command."""
+    cli("notify", "set", "ops", *given, status=2)
+
+
+def test_a_name_of_another_form_is_refused_in_words(cli):
+    """The name is what commands and addresses hold."""
+    assert "small letters" in cli("notify", "set", "My Ops", *HOOK[3:], status=1)
+
+
 def test_a_receiver_is_removed_once(cli):
     """The second time there is none."""
     cli(*HOOK)

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
-from tasks.model import CommandName, Frozen
+from tasks.model import CommandName, Frozen, known_tags, tag_name
 from tasks.state.journal import unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -147,7 +147,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     for row in error.errors(include_url=False, include_input=False)[:20]:
         parts = [_segment(part) for part in row["loc"] if not _is_tag(part)]
         if row["type"].startswith("union_tag"):
-            parts.append(str(row["ctx"]["discriminator"]).strip("'"))
+            parts.append(tag_name(row))
         found.append(FieldError(pointer="/" + "/".join(parts) if parts else "", detail=_words(row)))
     return found
 
@@ -167,6 +167,6 @@ def _segment(part: object) -> str:
 
 def _words(row: Mapping[str, Any]) -> str:
     if row["type"].startswith("union_tag"):
-        known = row["ctx"].get("expected_tags")
+        known = ", ".join(known_tags(row))
         return f"Must be one of {known}" if known else "Field required"
     return str(row["msg"])

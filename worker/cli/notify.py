@@ -25,7 +25,13 @@ from worker.cli.secrets import read_secret, secret_options
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
 
-KINDS = ("webhook", "slack", "teams", "email")
+# What each kind can't do without, by the name of its option.
+NEEDS: dict[str, dict[str, str]] = {
+    "webhook": {"--url": "url"},
+    "slack": {},
+    "teams": {},
+    "email": {"--smtp-host": "smtp_host", "--from": "sender", "--to": "to"},
+}
 
 
 @click.group()
@@ -35,7 +41,7 @@ def notify() -> None:
 
 @notify.command("set")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(KINDS), required=True, help="Where messages go.")
+@click.option("--kind", type=click.Choice(tuple(NEEDS)), required=True, help="Where messages go.")
 @click.option(
     "--url", help="The address of a webhook. With Slack and Teams the address is the secret, and is asked for."
 )
@@ -74,6 +80,8 @@ def set_(
     facts = {key: value for key, value in given.items() if not any(value is none for none in left_out)} | {"kind": kind}
     if topics is not None:
         facts["topics"] = [topic.strip() for topic in topics.split(",") if topic.strip()]
+    if missing := [option for option, part in NEEDS[kind].items() if part not in facts]:
+        raise click.UsageError(f"Missing option '{missing[0]}'.")
     if kind in ("slack", "teams") and "url" in facts:
         raise click.UsageError("Give this address as the secret: who knows it can post there.")
     asks = secret_file is not None or secret_stdin or kind in ("slack", "teams") or "username" in facts

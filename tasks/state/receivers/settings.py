@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 
 from tasks.errors import Refused
 from tasks.http.origin import Origin, Url
-from tasks.model import Frozen
+from tasks.model import Frozen, explain
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
@@ -122,6 +122,15 @@ class EmailReceiver(ReceiverSettings):
         return Origin(base_url=f"https://{self.host}", allow_private=self.allow_private, ca_file=self.ca_file)
 
 
+FORMS: Mapping[str, str] = {
+    "url": "must be an address, such as https://hooks.example.com/afterword",
+    "console": "must be an address, such as https://afterword.example.com",
+    "secret": "must be whsec_ and at least 24 bytes in base64",
+    "smtp_host": "must be the name of a server, such as smtp.example.com",
+    "sender": "must be a mailbox, such as afterword@example.com",
+    "to": "must be mailboxes, such as ops@example.com",
+}
+
 AnyReceiver = Annotated[WebhookReceiver | SlackReceiver | TeamsReceiver | EmailReceiver, Field(discriminator="kind")]
 RECEIVER: TypeAdapter[AnyReceiver] = TypeAdapter(AnyReceiver)
 
@@ -187,11 +196,13 @@ def receiver_of(name: str, given: Mapping[str, object]) -> AnyReceiver:
     """The receiver that an operator describes; raises `Refused`, which repeats no secret."""
     try:
         TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        raise _refused("its name must be small letters, digits, - and _, with a letter or digit first") from None
+    try:
         return checked(RECEIVER.validate_json(json.dumps(dict(given))))
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in problem["loc"] if part not in ("webhook", "slack", "teams", "email"))
-        raise _refused(f"{place or 'name'}: {problem['msg']}") from None
+        said = explain(error, FORMS)
+        raise _refused(said.replace(f"{given.get('kind')}.", "")) from None
 
 
 def _refused(words: str) -> Refused:
