@@ -175,7 +175,7 @@ def checked(receiver: AnyReceiver) -> AnyReceiver:
     if isinstance(receiver, EmailReceiver):
         if receiver.security == "none" and (receiver.password or not receiver.allow_http):
             raise _refused(
-                "security: `none` is for a server without a login, where plain text is allowed (--allow-http)"
+                "security: `none` is for a server without a login, on a way that you trust: allow it with `--allow-http`"
             )
         if (receiver.username is None) != (receiver.password is None):
             raise _refused("username: it goes with a password")
@@ -188,7 +188,7 @@ def checked(receiver: AnyReceiver) -> AnyReceiver:
     if not fits:
         raise _refused("url: write scheme, host and path, without an account")
     if parts.scheme == "http" and not receiver.allow_http:
-        raise _refused("url: it is plain http; use https, or allow it for a host that you trust (--allow-http)")
+        raise _refused("url: it is plain http; use https, or allow it with `--allow-http` for a host that you trust")
     return receiver
 
 
