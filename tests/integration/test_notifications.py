@@ -220,6 +220,26 @@ async def test_many_causes_take_several_messages(services, receiver):
     assert len(receiver.events) == notifications.MOST_GROUPS + 5
 
 
+async def test_a_receiver_is_untested_until_something_arrived_or_failed(services, receiver):
+    """Nothing is green that was never tried; a receiver that is stored anew is to be tried anew."""
+
+    async def standing():
+        return (await services.receivers.view("ops")).standing
+
+    await services.receivers.set("ops", webhook(receiver), "test")
+    assert await standing() == "untested"
+    receiver.answers = [404]
+    assert await send_test(services, "ops", "ntf_1")
+    assert await standing() == "failing"
+    assert not await send_test(services, "ops", "ntf_2")
+    assert await standing() == "good"
+    await services.receivers.set("ops", webhook(receiver), "test")
+    assert await standing() == "untested"
+    await died(services, "job-1")
+    await tell(services)
+    assert await standing() == "good"
+
+
 async def test_messages_keep_their_distance_and_only_one_process_sends(services, receiver):
     """A second look right after a message sends nothing, whoever looks."""
     await services.receivers.set("ops", webhook(receiver, min_interval_s=3600), "test")

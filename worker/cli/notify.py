@@ -133,7 +133,7 @@ def list_(context: Context) -> None:
     rows = context.run(lambda services: services.receivers.views())
     table = Table("Name", "Kind", "Host", "Told of", "State")
     for row in rows:
-        state = row.trouble or (f"failing, {row.failures} in a row" if row.failures else "good")
+        state = row.trouble or (f"failing, {row.failures} in a row" if row.failures else row.standing)
         table.add_row(*map(plain, (row.name, row.kind, row.host, ", ".join(row.topics), state)))
     empty = "Nobody is notified. Say who: afterword notify set NAME --kind webhook --url URL"
     context.show([row.model_dump(mode="json") for row in rows], table if rows else empty)

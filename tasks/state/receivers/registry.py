@@ -81,12 +81,13 @@ class Receivers:
         """Store a receiver; raises `Refused` where its fields don't fit each other. A new one is told of what happens from now on; one that is changed goes on where it was."""
         plain = RECEIVER.dump_json(checked(receiver)).decode()
         sealed = self._vault.seal(plain, purpose=PURPOSE, owner=name)
-        hashes = {f"receiver:{name}": ["sealed", sealed]}
+        standing = ["standing", "untested"]  # whatever was stored before
+        hashes = {f"receiver:{name}": ["sealed", sealed], f"receiver:progress:{name}": standing}
         try:
             if not await self._redis.exists(self._key("receiver", name)):
                 newest = await self._redis.xrevrange(self._key("audit"), count=1)
                 cursor = newest[0][0].decode() if newest else "0-0"
-                hashes[f"receiver:progress:{name}"] = ["cursor", cursor, "due_ms", "0", "failures", "0"]
+                standing += ["cursor", cursor, "due_ms", "0", "failures", "0"]
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
         facts = {"receiver": name, "kind": receiver.kind, "host": receiver.host, "topics": list(receiver.topics)}
@@ -104,12 +105,12 @@ class Receivers:
         """What anybody may see of a receiver, also of one whose record can't be opened; raises `Refused` where there is none."""
         try:
             receiver = await self.require(name)
-            failed = await self._redis.hget(self._key("receiver", "progress", name), "failures")
+            failed, standing = await self._redis.hmget(self._key("receiver", "progress", name), "failures", "standing")
         except KeyTrouble as trouble:
-            return ReceiverView(name=name, kind="unknown", trouble=str(trouble))
+            return ReceiverView(name=name, kind="unknown", standing="unusable", trouble=str(trouble))
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
-        return view_of(name, receiver, int(failed or 0))
+        return view_of(name, receiver, int(failed or 0), (standing or b"untested").decode())
 
     async def views(self) -> list[ReceiverView]:
         """All receivers, in the order of their names."""

@@ -136,8 +136,8 @@ RECEIVER: TypeAdapter[AnyReceiver] = TypeAdapter(AnyReceiver)
 
 
 class ReceiverView(Frozen):
-    """What anybody may see of a receiver. `failures` counts the messages that failed in a row; `trouble` says why its
-    record can't be used.
+    """What anybody may see of a receiver. `standing` says how the newest message or test ended since it was stored; `failures`
+    counts the messages that failed in a row; `trouble` says why its record can't be used.
     """
 
     name: str
@@ -147,11 +147,12 @@ class ReceiverView(Frozen):
     min_interval_s: int | None = None
     console: str | None = None
     to: tuple[str, ...] = ()
+    standing: Literal["untested", "good", "failing", "unusable"] = "untested"
     failures: int = 0
     trouble: str = ""
 
 
-def view_of(name: str, receiver: AnyReceiver, failures: int = 0) -> ReceiverView:
+def view_of(name: str, receiver: AnyReceiver, failures: int = 0, standing: str = "untested") -> ReceiverView:
     """The receiver without its secrets."""
     return ReceiverView(
         name=name,
@@ -161,6 +162,7 @@ def view_of(name: str, receiver: AnyReceiver, failures: int = 0) -> ReceiverView
         min_interval_s=receiver.min_interval_s,
         console=receiver.console,
         to=receiver.to if isinstance(receiver, EmailReceiver) else (),
+        standing="failing" if failures or standing == "failing" else "good" if standing == "good" else "untested",
         failures=failures,
     )
 

@@ -12,5 +12,8 @@ if args.token and tonumber(redis.call('HGET', progress, 'token') or 0) == args.t
     redis.call('HINCRBY', progress, 'failures', 1)
   end
 end
+if redis.call('EXISTS', key('receiver', args.name)) == 1 then
+  redis.call('HSET', progress, 'standing', entry.event == 'notification.ok' and 'good' or 'failing')
+end
 audit()
 return {'ok'}
