@@ -157,7 +157,8 @@ def _read(path: Path) -> KeyRing:
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise ConfigError(
-                f"There is no folder {path.parent}. Check --data, AFTERWORD_DATA and AFTERWORD_KEYS_FILE."
+                f"There is no folder {path.parent}. If Afterword runs elsewhere, say where (--data, AFTERWORD_DATA, "
+                "AFTERWORD_KEYS_FILE); if it never ran here, start it: `afterword up`."
             ) from None
         raise ConfigError(
             f"There is no key file {path}. Make one with `afterword key new --out {path}`, "

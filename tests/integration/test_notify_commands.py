@@ -86,6 +86,20 @@ def test_a_receiver_is_removed_once(cli):
     assert "no receiver" in cli("notify", "remove", "ops", status=1)
 
 
+def test_doctor_tells_of_a_receiver_that_is_not_reached(cli, settings):
+    """Nobody else would say that nobody is told."""
+
+    def said():
+        result = CliRunner().invoke(root, ["doctor"], env=environment(settings))
+        return next(line for line in result.output.splitlines() if "receiver ops" in line)
+
+    cli(*HOOK[:-1], "http://127.0.0.1:1/ops", "--allow-http")
+    assert "untested" in said()
+    cli("notify", "test", "ops", status=1)
+    assert said().startswith("WRONG")
+    assert "notify test ops" in said()
+
+
 def test_a_test_message_that_fails_says_why(cli):
     """Loopback was not allowed."""
     cli(*HOOK[:-1], "https://127.0.0.1:9/ops")

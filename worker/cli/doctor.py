@@ -105,6 +105,7 @@ async def _examine(found: Found, services: Services) -> None:
     for record in await services.destinations.list():
         await _credential(found, services, record)
         await _standing(found, services, record)
+    await _receivers(found, services)
 
 
 async def _standing(found: Found, services: Services, record: DestinationRecord) -> None:
@@ -126,6 +127,15 @@ async def _standing(found: Found, services: Services, record: DestinationRecord)
         else advice
     )
     found(f"destination {record.name}", standing.good, f"{standing.words}{more}{advice}")
+
+
+async def _receivers(found: Found, services: Services) -> None:
+    """Whether those who are to be notified are reached; one that nothing was sent to is neither good nor bad."""
+    for row in await services.receivers.views():
+        test = f"run `afterword notify test {row.name}`"
+        said = {"untested": f"untested; {test}", "good": "reached", "failing": f"isn't reached; {test}"}
+        good = {"untested": None, "good": True}.get(row.standing, False)
+        found(f"receiver {row.name}", good, said.get(row.standing, row.trouble))
 
 
 async def _clocks(found: Found, services: Services) -> None:
