@@ -110,6 +110,24 @@ def test_whatever_is_read_and_left_is_the_same_as_without_merging(run, commands)
     assert run(MERGED, commands) == run(PLAIN, commands)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("SADD", "waiting", "x", "y"),
+        ("SREM", "waiting", "x", "y"),
+        ("RPUSH", "job:1:events", "1", "2"),
+        ("LTRIM", "job:1:events", 0, 3),
+        ("HSET", "job:1", "a", False),
+        ("HSET", "job:1", "a", "1", "b"),
+    ],
+)
+def test_a_form_that_is_not_kept_back_fails_and_writes_nothing(run, command):
+    """Narrowed in silence, it would lose what a script meant to write."""
+    with pytest.raises(redis.ResponseError, match="does not keep back"):
+        run(MERGED, [("RPUSH", "job:1:events", "1"), command])
+    assert run(MERGED, [("SMEMBERS", "waiting")])[1] == {}
+
+
 async def _submitted(services, count):
     """Jobs submitted at once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import smtplib
+from contextlib import suppress
 
 import pytest
 import standardwebhooks
@@ -62,6 +63,14 @@ class SmtpServer:
         self.refused: set[str] = set()
         self.port = 0
         self.goodbye = "221 bye"
+        self.never_done = ""  # the verb, or "body", that it answers a byte at a time, without an end
+
+    async def drip(self, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.CancelledError):
+            while not writer.is_closing():
+                writer.write(b"2")
+                await writer.drain()
+                await asyncio.sleep(0.02)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def say(line: str) -> None:
@@ -71,6 +80,9 @@ class SmtpServer:
         sender, to = "", []
         while line := (await reader.readline()).decode().strip():
             verb = line.partition(" ")[0].upper()
+            if verb == self.never_done:
+                await self.drip(writer)
+                break
             if verb == "EHLO":
                 say("250 mail.test")
             elif verb == "MAIL":
@@ -84,6 +96,9 @@ class SmtpServer:
                 say("354 go on")
                 body = (await reader.readuntil(b"\r\n.\r\n")).decode()
                 self.mails.append((sender, to, body))
+                if self.never_done == "body":
+                    await self.drip(writer)
+                    break
                 say("250 taken")
             elif verb == "QUIT":
                 say(self.goodbye)
@@ -336,6 +351,26 @@ async def test_no_password_leaves_without_encryption(smtp):
     assert smtp.mails == []
 
 
+async def test_a_server_that_is_never_done_is_left_before_it_gets_the_e_mail(smtp):
+    """Each byte of its answer comes in time; the whole doesn't. Nothing was handed over, so it may be sent again."""
+    smtp.never_done = "MAIL"
+    receiver = email(smtp)
+    server = mail.Server("127.0.0.1", smtp.port, "none", receiver.origin, before_data_s=0.5)
+    with pytest.raises(mail.MailFailed) as failure:
+        await asyncio.to_thread(mail.send, server, notifications.email_of(receiver, (), "m"), ["a@example.com"])
+    assert (failure.value.unknown, smtp.mails) == (False, [])
+
+
+async def test_a_server_that_is_never_done_with_the_e_mail_may_have_taken_it(smtp):
+    """From there on nobody knows."""
+    smtp.never_done = "body"
+    receiver = email(smtp)
+    server = mail.Server("127.0.0.1", smtp.port, "none", receiver.origin, data_s=0.5)
+    with pytest.raises(mail.MailFailed) as failure:
+        await asyncio.to_thread(mail.send, server, notifications.email_of(receiver, (), "m"), ["a@example.com"])
+    assert (failure.value.unknown, len(smtp.mails)) == (True, 1)
+
+
 async def test_a_record_that_was_changed_in_redis_is_not_used(services, receiver):
     """Whoever can write to Redis can't redirect messages."""
     await services.receivers.set("ops", webhook(receiver), "test")
@@ -418,4 +453,6 @@ def test_a_receiver_that_would_be_unsafe_is_refused_without_repeating_it(given):
 def test_smtplib_still_opens_its_socket_where_the_guard_stands():
     """The guard takes the place of a private method: a Python without it would connect anywhere."""
     assert callable(smtplib.SMTP._get_socket)
-    assert mail._Plain.__mro__.index(mail._Guarded) < mail._Plain.__mro__.index(smtplib.SMTP)
+    for kind in (mail._Guarded, mail._Encrypted):
+        assert issubclass(kind, mail._Guarded)
+        assert kind._get_socket is not smtplib.SMTP._get_socket

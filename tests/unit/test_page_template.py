@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tasks.destinations import parse_settings
+from tasks.destinations.confluence import destination
 from tasks.destinations.confluence.destination import BODY_BYTES, Confluence, _sent_bytes
 from tasks.destinations.contract import Work
-from tasks.errors import Refused
+from tasks.errors import Permanent, Refused
 from tasks.model import Document, parse_command
 from tasks.state.directory import DestinationRecord
 from worker.console.destination_forms import KINDS, settings_from, values_of
@@ -110,3 +111,20 @@ def test_the_consoles_form_takes_a_template_and_shows_it_again():
     assert shown["properties"] == "Issue={issue.id}\nTeam=SRE"
     emptied = settings_from(KINDS["confluence"], shown | {"header": "", "properties": "", "parent": ""}, record)
     assert (emptied.header, emptied.properties, emptied.parent) == ("", {}, None)
+
+
+def test_a_template_that_leaves_no_room_for_the_document_is_refused(monkeypatch):
+    """Cutting the document would never make it fit."""
+    monkeypatch.setattr(destination, "BODY_BYTES", 110_000)
+    document = {"content_md": "Words.\n\n" * 20_000}
+    assert "goes on" in prepared(document, header="Short.").body
+    with pytest.raises(Permanent, match="no room for the document") as refused:
+        prepared(document, header="a" * 6_000, footer="b" * 6_000)
+    assert (refused.value.code, "Shorten" in refused.value.advice) == ("template_too_long", True)
+
+
+@pytest.mark.parametrize("label", ["a=b", "a;b", "a\nb"])
+def test_a_label_that_no_form_can_hold_is_refused_when_it_is_set(label):
+    """The form would read another label from it."""
+    with pytest.raises(Refused, match="can't be written in a row"):
+        parse_settings(SITE | {"properties": {label: "x"}})

@@ -43,7 +43,7 @@ from worker.runtime import Services
 log = logging.getLogger(__name__)
 
 LIMITS = Limits(total_s=10.0, connect_s=5.0, max_response_bytes=100_000)
-MAIL_LIMIT_S = 60.0
+MAIL_LIMIT_S = 60.0  # longer than `mail.send` lasts: a thread that goes on sending can't be stopped
 LEASE_MS = 120_000
 PAUSE_S = 2.0
 PAUSE_MS = 2_000

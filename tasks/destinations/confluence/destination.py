@@ -55,6 +55,7 @@ from tasks.markup.told import first
 from tasks.model import Command, ConnectionStep, ParentTemplate, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
+LEAST_ROOM = 100_000  # bytes for the document; with less, a page would be its template and nothing else
 WHOLE = "whole-document.md"
 NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") and name != "issue.id")
 # Settings that say how a page looks; each is an option of the renderer by the same name.
@@ -125,6 +126,15 @@ class ConfluenceSettings(DestinationSettings):
         if not all(label.strip() and equals for label, equals, _ in rows):
             raise ValueError("a row is written as LABEL=VALUE; rows are separated by ; or stand in lines of their own")
         return {label.strip(): text.strip() for label, _, text in rows}
+
+    @field_validator("properties")
+    @classmethod
+    def _labels_of_rows(cls, value: dict[str, str]) -> dict[str, str]:
+        """A label that a row of a form or of a command line can't hold would be another one after the next edit."""
+        for label in value:
+            if any(sign in label for sign in "=;\n"):
+                raise ValueError(f"the label {label!r:.60} holds =, ; or a new line, which can't be written in a row")
+        return value
 
     @field_validator("parent", "title_pattern", "header", "footer", "properties")
     @classmethod
@@ -248,6 +258,13 @@ class Confluence(Destination[ConfluenceSettings]):
         template = Template(**settings.model_dump(include=set(Template.model_fields)))
         frame = frame_of(template, facts, PageOptions(link_base=settings.link_base))
         room = BODY_BYTES - _sent_bytes(frame.before + frame.after)
+        if room < LEAST_ROOM:
+            raise Permanent(
+                "The header, the properties and the footer are so long that the page has no room for the document.",
+                code="template_too_long",
+                advice="Shorten `header`, `properties` or `footer` of the destination, or the values that they name; "
+                "then `afterword job retry`.",
+            )
         stable = clean.without_footer(document.content_md)
         page = render_page(document.content_md, options)
         if page.blank:

@@ -106,6 +106,11 @@ end
 
 local calls = {}
 
+-- a form of a command that isn't kept back would be narrowed in silence: it is a fault of ours, and the script fails
+local function only(fits, command)
+  if not fits then error(command .. ' in a form that merged.lua does not keep back') end
+end
+
 function calls.HGET(place, field)
   if is_whole(place) then return record(place)[field] or false end
 end
@@ -130,6 +135,7 @@ end
 
 function calls.HSET(place, ...)
   local parts = {...}
+  for at = 1, #parts do only(parts[at] and #parts % 2 == 0, 'HSET') end
   if kept[place] and kept[place].sums then write(place) end
   for at = 1, #parts, 2 do set(place, stored(parts[at]), stored(parts[at + 1])) end
   return true
@@ -178,12 +184,14 @@ function calls.ZSCORE(place, member)
   return server.call('ZSCORE', place, member)
 end
 
-function calls.SADD(place, member)
+function calls.SADD(place, member, more)
+  only(member and not more, 'SADD')
   keep(place, 'members')[member] = true
   return true
 end
 
-function calls.SREM(place, member)
+function calls.SREM(place, member, more)
+  only(member and not more, 'SREM')
   keep(place, 'members')[member] = false
   return true
 end
@@ -194,15 +202,17 @@ function calls.XADD(place, ...)
   return true
 end
 
-function calls.RPUSH(place, text)
+function calls.RPUSH(place, text, more)
+  only(text and not more, 'RPUSH')
   if kept[place] and kept[place].trim then write(place) end
   local pushed = keep(place, 'pushed')
   pushed[#pushed + 1] = text
   return true
 end
 
-function calls.LTRIM(place, first)
+function calls.LTRIM(place, first, last)
   if not (kept[place] and kept[place].pushed) then return end
+  only(first < 0 and last == -1, 'LTRIM')
   keep(place, 'trim')[1] = first
   return true
 end
