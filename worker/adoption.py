@@ -67,7 +67,6 @@ class Reception:
             return
         if request.revoked():  # while it waited for its moment; Celery has told and acknowledged it
             return
-        task_accepted(request)
         with self._lock:
             self._waiting.append(request)
             begins, self._adopting = not self._adopting, True
@@ -99,6 +98,7 @@ class Reception:
             log.debug("message %s: %s", request.id, type(trouble).__name__)
             self._call_soon(self._to_pool, request)
             return
+        task_accepted(request)  # only now: the pool counts what goes to it
         task_ready(request)
         request.acknowledge()
 

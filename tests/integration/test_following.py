@@ -11,6 +11,7 @@ from tasks.callbacks import payload
 from tasks.destinations import parse_settings
 from tasks.following import follow
 from tasks.model import Callback, JobState, parse_command, subject_key
+from tests.conftest import until
 from tests.integration.test_credential_commands import cli
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, JIRA_ISSUE, PUBLISH, WORK_ITEM, content, run, submit
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
@@ -197,6 +198,8 @@ async def test_every_surface_shows_the_ticket_as_it_reads_now(services, sandbox,
     job = await delivered(services, JIRA_ISSUE)
     await delivered(services, PUBLISH)
     assert cli_shows(await asyncio.to_thread(cli, "issue", "show", ISSUE.id)) == ["its state is not followed"]
+    (unseen,) = await asyncio.to_thread(shown_tickets, cli)
+    assert [unseen[name] for name in ("state", "seen_ms", "seen_at", "changed_ms", "changed_at")] == [None] * 5
     await looked(services, "jira")
     await edited(sandbox, "jira", status="In Progress", number="PAY-7", fields=KINDS["jira"][3])
     await looked(services, "jira")
@@ -212,12 +215,16 @@ async def test_every_surface_shows_the_ticket_as_it_reads_now(services, sandbox,
     assert (ticket["ticket_number"], ticket["state"], ticket["stage"]) == ("PAY-7", "In Progress", "working")
     assert (ticket["assignee"], ticket["job_id"]) == ("Beth Anglin", job.id)
     assert ticket["changed_at"].endswith("Z")
+    assert await asyncio.to_thread(shown_tickets, cli) == [ticket]
     async with client.get("/v1/issues/nothing", headers=headers) as answer:
         assert (answer.status, (await answer.json())["code"]) == (404, "unknown_issue")
     assert cli_shows(await asyncio.to_thread(cli, "issue", "show", ISSUE.id)) == ["In Progress, Beth Anglin"]
-    shown = await asyncio.to_thread(cli.json, "issue", "show", ISSUE.id)
-    assert shown["tickets"][0]["ticket_number"] == "PAY-7"
     await asyncio.to_thread(cli, "issue", "show", "nothing", status=1)
+
+
+def shown_tickets(cli) -> list[dict]:
+    """The tickets of the issue, as programs read them."""
+    return cli.json("issue", "show", ISSUE.id)["tickets"]
 
 
 def cli_shows(done) -> list[str]:
@@ -240,3 +247,21 @@ async def test_no_name_of_a_person_stands_in_redis(services, sandbox):
     await services.redis.config_set("rdbcompression", "no")
     for name in await services.redis.keys(f"{services.settings.prefix}:*"):
         assert b"Beth Anglin" not in await services.redis.dump(name), name
+
+
+async def test_a_real_worker_takes_over_what_a_person_changed(services, sandbox, start_worker):
+    """From the change to what is kept, by the worker's own rounds."""
+    await configured(services, sandbox, "jira", follow_state_every_s=60)
+    await delivered(services, JIRA_ISSUE)
+    await looked(services, "jira")
+    await edited(sandbox, "jira", status="In Progress")
+    await services.redis.zadd(
+        f"{services.settings.prefix}:followed:jira", {ticket.subject: 0 for ticket in await tickets(services)}
+    )
+    start_worker()
+
+    async def taken_over():
+        return [ticket for ticket in await tickets(services) if ticket.seen.ticket.stage == "working"]
+
+    await until(taken_over)
+    assert len(await audited(services, "ticket.changed")) == 1

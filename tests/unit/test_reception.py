@@ -106,8 +106,10 @@ def adopted(monkeypatch):
 def test_an_adopted_message_is_acknowledged_and_never_reaches_the_pool(loop, consumer, reception, adopted):
     """Its arguments keep their names, however they were given, and what hangs on it goes along."""
     request = Request("create_servicenow_incident", "inc-1", destination="desk")
+    counted = state.total_count[request.name]
     reception.take(request)
     loop.settle()
+    assert state.total_count[request.name] == counted + 1
     given = {"command": "create_servicenow_incident", "issue_id": "inc-1", "destination": "desk"}
     assert adopted == [("job-1", given, {"wakes": False, "origin": {"callbacks": ["next"]}, "traceparent": None})]
     assert request.acknowledged.is_set()
@@ -158,10 +160,12 @@ def test_a_message_that_the_ledger_cant_take_becomes_a_call_of_its_task(loop, co
 
     monkeypatch.setattr(adoption, "adopt", adopt)
     request = Request("create_servicenow_incident", "inc-1")
+    counted = state.total_count[request.name]
     reception.take(request)
     loop.settle()
     assert consumer.pool == [request]
     assert not request.acknowledged.is_set()
+    assert state.total_count[request.name] == counted, "the pool counts it"
 
 
 def test_an_adoption_that_is_cut_short_leaves_its_message_to_others(loop, consumer, reception, monkeypatch):

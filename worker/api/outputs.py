@@ -27,7 +27,7 @@ class Stored(Frozen):
 
 class TicketView(Frozen):
     """A ticket of an issue: its number and address as they are now, and how it read when it was last seen to differ. What
-    stands below `state` is only known where the destination is followed.
+    stands from `state` on is only known where the destination is followed.
     """
 
     job_id: str
@@ -39,22 +39,27 @@ class TicketView(Frozen):
     stage: str | None = None
     assignee: str | None = None
     links: tuple[str, ...] = ()
+    seen_ms: int | None = None
     seen_at: str | None = None
+    changed_ms: int | None = None
     changed_at: str | None = None
 
     @classmethod
     def of(cls, made: Delivered) -> TicketView:
-        """What may be shown of it."""
+        """What API and command line show of it."""
         receipt, seen = made.receipt, made.seen
         shown = seen.ticket.model_dump(exclude={"number", "url"}) if seen else {}
+        seen_ms, changed_ms = (seen.seen_ms, seen.changed_ms) if seen else (None, None)
         return cls(
             job_id=made.job,
             destination=made.destination,
             id=receipt.id,
             ticket_number=seen.ticket.number if seen else receipt.ticket_number or receipt.id,
             url=seen.ticket.url if seen else receipt.url,
-            seen_at=rfc3339(seen.seen_ms) if seen else None,
-            changed_at=rfc3339(seen.changed_ms) if seen else None,
+            seen_ms=seen_ms,
+            seen_at=rfc3339(seen_ms),
+            changed_ms=changed_ms,
+            changed_at=rfc3339(changed_ms),
             **shown,
         )
 

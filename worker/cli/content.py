@@ -136,6 +136,7 @@ def issue_put(context: Context, file: str) -> None:
 @common
 def issue_show(context: Context, issue_id: str) -> None:
     """Show the tickets of an issue, as they read on the remote side where that is followed."""
+    from worker.api.outputs import TicketView
 
     async def work(services: Services) -> tuple[bool, list[Delivered]]:
         stored = await services.contents.length("issue", issue_id) > 0
@@ -144,7 +145,7 @@ def issue_show(context: Context, issue_id: str) -> None:
     stored, made = context.run(work)
     if not stored and not made:
         raise Refused(f"There is no issue {issue_id!r:.80}.", code="unknown_issue", advice="Check its id.")
-    rows = [_ticket(each) for each in made]
+    rows = [TicketView.of(each).model_dump(mode="json") for each in made]
     lines = [
         f"{row['destination']}: {row['ticket_number']}  {row['url']}\n  "
         + (
@@ -158,18 +159,6 @@ def issue_show(context: Context, issue_id: str) -> None:
     context.show(
         {"id": issue_id, "stored": stored, "tickets": rows}, "\n".join(lines) or f"Issue {issue_id} has no ticket yet."
     )
-
-
-def _ticket(made: Delivered) -> dict[str, Any]:
-    receipt, seen = made.receipt, made.seen
-    shown: dict[str, Any] = {"state": None, "stage": None, "assignee": None, "links": []}
-    number, url = receipt.ticket_number or receipt.id, receipt.url
-    if seen:
-        shown = seen.ticket.model_dump(mode="json", exclude={"number", "url"})
-        shown |= {"seen_ms": seen.seen_ms, "changed_ms": seen.changed_ms}
-        number, url = seen.ticket.number, seen.ticket.url
-    head = {"destination": made.destination, "job_id": made.job, "id": receipt.id, "ticket_number": number, "url": url}
-    return head | shown
 
 
 def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:

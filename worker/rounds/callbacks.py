@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 import aiohttp
 from redis.exceptions import RedisError
@@ -15,14 +16,13 @@ from tasks.http.exchange import Http, Limits, open_session
 from tasks.http.origin import Origin
 from tasks.state.audit.entries import Event
 from tasks.state.followups.outbox import Outcome
-from worker.attempts import cancel_all
+from worker.rounds.again import SideBySide
 from worker.runtime import Services
 from worker.wakes import Wakes
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 4
-PATIENCE_S = 3.0  # a little more than closing the intent of a post that was cut short takes
 ANY_SUCCESS = frozenset(range(200, 300))
 LIMITS = Limits(total_s=POST_LIMIT_S, connect_s=5.0, max_response_bytes=100_000)
 
@@ -34,7 +34,7 @@ class Callbacks:
         self._services = services
         self._wakes = Wakes(services.redis, services.settings.prefix)
         self._sessions: dict[str, aiohttp.ClientSession] = {}
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._served = SideBySide("callbacks to")
 
     async def run(self) -> None:
         """Post until cancelled. A slow receiver holds up nobody but itself."""
@@ -49,7 +49,7 @@ class Callbacks:
                     await self._wakes.wait(changed, self._services.settings.sweep_interval_s)
         finally:
             try:
-                await cancel_all(set(self._busy.values()), PATIENCE_S)
+                await self._served.end()
             finally:
                 for session in self._sessions.values():
                     await session.close()
@@ -57,16 +57,11 @@ class Callbacks:
     async def turn(self) -> None:
         """Start what is due, for each origin that isn't being served already."""
         for origin in await self._services.outbox.origins():
-            running = self._busy.get(origin)
-            if running is None or running.done():
-                self._busy[origin] = asyncio.create_task(self._serve(origin))
+            self._served.begin(origin, partial(self._serve, origin))
 
     async def _serve(self, origin: str) -> None:
-        try:
-            while due := await self._services.outbox.take(origin, AT_ONCE, LEASE_MS):
-                await asyncio.gather(*(self.post(outcome) for outcome in due))
-        except (AfterwordError, RedisError, OSError) as trouble:
-            log.warning("callbacks: %s; trying again", trouble)
+        while due := await self._services.outbox.take(origin, AT_ONCE, LEASE_MS):
+            await asyncio.gather(*(self.post(outcome) for outcome in due))
 
     async def post(self, outcome: Outcome) -> None:
         """Post one outcome and settle it; raises `StateUnavailable` where that can't be recorded."""

@@ -14,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from redis.exceptions import RedisError
-
 from tasks import mail
 from tasks.audited import exchange_facts
-from tasks.errors import AfterwordError, AttemptFailed
+from tasks.errors import AttemptFailed
 from tasks.http.authorization import Fixed
 from tasks.http.exchange import Exchange, Http, Limits, Request, open_session
 from tasks.http.origin import Origin
@@ -36,8 +34,7 @@ from tasks.notifications import (
 from tasks.state.audit.entries import AuditEntry, Event
 from tasks.state.receivers.registry import Receivers, Turn
 from tasks.state.receivers.settings import AnyReceiver, EmailReceiver
-from worker.attempts import cancel_all
-from worker.rounds.again import again_and_again
+from worker.rounds.again import SideBySide, again_and_again
 from worker.runtime import Services
 
 log = logging.getLogger(__name__)
@@ -50,7 +47,6 @@ PAUSE_MS = 2_000
 PAGE = 200
 MOST_ENTRIES = 20_000  # read for one message; what is behind them is told by the next
 MOST_TOLD = 2_000  # entries in one message
-PATIENCE_S = 3.0
 ANY_SUCCESS = frozenset(range(200, 300))
 
 
@@ -86,32 +82,20 @@ class Notifier:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._told = SideBySide("receiver")
 
     async def run(self) -> None:
         """Tell until cancelled. A slow receiver holds up nobody but itself."""
 
         async def look() -> float:
-            await self.turn()
+            for name in await self._services.receivers.names():
+                self._told.begin(name, partial(self.tell, name))
             return PAUSE_S
 
         try:
             await again_and_again(look)
         finally:
-            await cancel_all(set(self._busy.values()), PATIENCE_S)
-
-    async def turn(self) -> None:
-        """Start with each receiver that isn't being told already."""
-        for name in await self._services.receivers.names():
-            running = self._busy.get(name)
-            if running is None or running.done():
-                self._busy[name] = asyncio.create_task(self._serve(name))
-
-    async def _serve(self, name: str) -> None:
-        try:
-            await self.tell(name)
-        except (AfterwordError, RedisError, OSError, ValueError) as trouble:
-            log.warning("receiver %s: %s; trying again", name, trouble)
+            await self._told.end()
 
     async def tell(self, name: str) -> None:
         """Send what there is to tell, where the receiver is due; raises `KeyTrouble` where its record can't be opened."""
