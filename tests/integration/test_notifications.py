@@ -221,7 +221,7 @@ async def test_chats_get_their_own_shape(services, receiver, kind):
 async def test_nothing_is_sent_to_a_private_address_that_was_not_allowed(services, receiver):
     """The same guard as for destinations."""
     await services.receivers.set("ops", webhook(receiver, allow_private=[]), "test")
-    assert "not permitted" in await send_test(services, "ops", "m")
+    assert "not permitted" in await send_test(services, "ops")
     assert receiver.got == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, RootModel
@@ -50,7 +49,7 @@ async def delete_receiver(call: Call) -> Answer:
 
 async def test_receiver(call: Call) -> Answer:
     """Send a test message now."""
-    trouble = await test(call.services, _name(call), f"ntf_test_{uuid.uuid4().hex[:16]}")
+    trouble = await test(call.services, _name(call))
     return Answer(Notified(success=not trouble, message=trouble or "The test message was taken."))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import click
 from rich.table import Table
 
 from tasks.errors import KeyTrouble, Refused
+from tasks.state.access.keys import new_signing_secret
 from tasks.state.receivers.settings import (
     RECEIVER,
     AnyReceiver,
@@ -96,7 +94,7 @@ def set_(
             before = None
         found = facts | ({part: secret} if secret else kept(before, facts, part))
         if kind == "webhook" and part not in found:
-            found[part] = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+            found[part] = new_signing_secret()
             made.append(found[part])
         receiver = receiver_of(name, found)
         await services.receivers.set(name, receiver, actor())
@@ -146,7 +144,7 @@ def test(context: Context, name: str) -> None:
     """Send a test message now."""
     from worker.rounds.notifier import test as send_test
 
-    trouble = context.run(lambda services: send_test(services, name, f"ntf_test_{uuid.uuid4().hex[:16]}"))
+    trouble = context.run(lambda services: send_test(services, name))
     if trouble:
         raise Refused(f"The test message to {name} failed: {trouble}", code="notification_failed", advice="")
     context.show({"name": name, "success": True}, f"The test message to {name} was taken.")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
-
 from aiohttp import web
 
 from tasks.errors import KeyTrouble, Refused
+from tasks.state.access.keys import new_signing_secret
 from tasks.state.receivers.settings import Topic, WebhookReceiver, receiver_of
 from worker.console.visit import Route, Visit
 from worker.rounds.notifier import test
@@ -63,7 +61,7 @@ def _given(visit: Visit) -> dict[str, object]:
     if visit.said("allow_http"):
         given["allow_http"] = True
     if kind == "webhook":
-        given["secret"] = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        given["secret"] = new_signing_secret()
     if kind != "email":
         return given | {"url": visit.said("url")}
     texts = ("smtp_host", "security", "username", "password", "sender")
@@ -77,7 +75,7 @@ def _given(visit: Visit) -> dict[str, object]:
 async def try_out(visit: Visit) -> web.StreamResponse:
     """Send a test message now."""
     name = visit.part("name")
-    trouble = await test(visit.services, name, f"ntf_test_{secrets.token_hex(8)}")
+    trouble = await test(visit.services, name)
     if trouble:
         return await visit.go(HERE, f"The test message to {name} failed: {trouble}", "bad")
     return await visit.go(HERE, f"The test message to {name} was taken.")

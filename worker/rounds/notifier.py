@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -143,9 +144,9 @@ class Notifier:
         return found, start, end
 
 
-async def test(services: Services, name: str, message: str) -> str:
+async def test(services: Services, name: str) -> str:
     """Send a test message now; returns what went wrong, empty where it arrived. Raises `Refused` for an unknown receiver."""
-    receiver = await services.receivers.require(name)
+    receiver, message = await services.receivers.require(name), f"ntf_test_{uuid.uuid4().hex[:16]}"
     recorder = Recorder(services.receivers, name, {"message": message, "entries": 0}, dict, dict)
     try:
         await send(services, receiver, (), message, recorder)

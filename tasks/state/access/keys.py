@@ -112,7 +112,7 @@ class Access:
         if expires_ms is not None and expires_ms <= key.created_ms:
             raise Refused("The key would have expired already.", code="bad_expiry", advice="Give a time to come.")
         text = f"{key.id}.{secrets.token_urlsafe(SECRET_BYTES)}"
-        sealed = Sealed(pepper=secrets.token_hex(SECRET_BYTES), callback_secret=_new_callback_secret())
+        sealed = Sealed(pepper=secrets.token_hex(SECRET_BYTES), callback_secret=new_signing_secret())
         facts = {
             "name": key.name,
             "scopes": ",".join(key.scopes),
@@ -350,7 +350,8 @@ def _mac(pepper: str, text: str) -> str:
     return hmac.digest(bytes.fromhex(pepper), text.encode(), "sha256").hex()
 
 
-def _new_callback_secret() -> str:
+def new_signing_secret() -> str:
+    """A `whsec_…` secret, as Standard Webhooks has them."""
     return "whsec_" + base64.b64encode(os.urandom(SECRET_BYTES)).decode()
 
 
