@@ -131,12 +131,7 @@ async def submit(
         raise missing(command)
     family = subject_of(command, destination, content)
     subject = own_subject(command, family, job_id)
-    contents = services.contents.sealed(document, issue)
-    request = b""
-    if idempotency_key is not None:
-        bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
-        parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
-        request = json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
+    request = b"" if idempotency_key is None else _request(asked, document, issue, callback)
     return await services.ledger.submit(
         Submission(
             command=command,
@@ -149,7 +144,7 @@ async def submit(
             idempotency_key=idempotency_key,
             fingerprint=services.vault.digest("idempotency", request) if request else "",
             same_request=lambda stored: services.vault.matches(stored, "idempotency", request),
-            contents=contents,
+            contents=services.contents.sealed(document, issue),
             issue=cross_links.issue_of(command, content),
             words=(content.title if content else "", content_id(command)),
             callback=callback,
@@ -157,6 +152,13 @@ async def submit(
             origin=origin,
         )
     )
+
+
+def _request(asked: Command, document: Document | None, issue: Issue | None, callback: Callback | None) -> bytes:
+    """What makes two submissions the same request, in one form."""
+    bodies = [given.model_dump(mode="json") for given in (document, issue) if given]
+    parts = [asked.model_dump(mode="json"), bodies, *([callback.url] if callback else [])]
+    return json.dumps(parts, sort_keys=True).encode("utf-8", "surrogatepass")
 
 
 # -- one attempt -----------------------------------------------------------------------------------------------------

@@ -164,9 +164,9 @@ async def test_a_receiver_is_untested_until_something_arrived_or_failed(services
     await services.receivers.set("ops", webhook(receiver), "test")
     assert await standing() == "untested"
     receiver.answers = [404]
-    assert await send_test(services, "ops", "ntf_1")
+    assert await send_test(services, "ops")
     assert await standing() == "failing"
-    assert not await send_test(services, "ops", "ntf_2")
+    assert not await send_test(services, "ops")
     assert await standing() == "good"
     await services.receivers.set("ops", webhook(receiver), "test")
     assert await standing() == "untested"
