@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
@@ -43,12 +43,11 @@ from worker.rounds.follower import follow_tickets
 from worker.rounds.notifier import Notifier
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
-from worker.rounds.teller import Happened, Teller
+from worker.rounds.teller import Teller
 from worker.runtime import Loop
 
 log = logging.getLogger(__name__)
 
-TASK_EVENTS = frozenset({"task"})
 TESTS_SHARE = 2  # of the threads that handle messages, every second one may test a connection
 REQUEUE_PAUSE_S = 1.0  # a broker that is well while Redis is away must not spin
 
@@ -273,18 +272,7 @@ def _begin(sender: Any, **_: object) -> None:
     capacity = int(app.asked_concurrency or services.settings.concurrency)
     kinds = frozenset(app.amqp.queues.consume_from)  # the queues of `-Q`, by default all
 
-    def send(events: Sequence[Happened]) -> None:
-        if (dispatcher := sender.event_dispatcher) is None:  # while Celery connects anew, and at its end
-            return
-        own, dispatcher.buffer_group = dispatcher.buffer_group, TASK_EVENTS
-        try:
-            for event, fields in events:
-                dispatcher.send(event, **fields)
-        finally:
-            dispatcher.buffer_group = own
-            dispatcher.flush(errors=False)
-
-    teller = app.teller = Teller(services, app, send)
+    teller = app.teller = Teller(services, app, sender.send_events)
     runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)
     control.install(loop)
     for work in (

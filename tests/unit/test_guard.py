@@ -6,18 +6,21 @@ import base64
 import copy
 import json
 import os
+from threading import Thread, get_ident
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
 import yaml
 from celery import Celery, chain, chord, group
+from celery.events.dispatcher import EventDispatcher
 from celery.worker.request import Request
 from celery.worker.strategy import default
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kombu import message as kombu_message
 from kombu import serialization
+from kombu.asynchronous import Hub
 from kombu.compression import compress
 from kombu.transport.virtual.base import Channel, Message
 
@@ -416,3 +419,25 @@ def test_while_the_ledger_is_away_a_message_goes_back_to_its_queue(consumer, mon
     message = from_rabbitmq(changed(2, eta=5))
     consumer.create_task_handler()(message)
     message.channel.basic_reject.assert_called_once_with(7, requeue=True)
+
+
+def test_events_are_published_by_the_consumer_alone_however_many_others_hand_over(monkeypatch):
+    """Its thread reads the same connection: a publication that waits for a confirmation in another would wait for ever."""
+    published = []
+    monkeypatch.setattr(
+        EventDispatcher, "_publish", lambda _self, batch, *_, **__: published.append((get_ident(), len(batch)))
+    )
+    app, hub = client(), Hub()
+    consumer = MagicMock(spec=GuardedConsumer, hub=hub)
+    with app.connection_for_write() as connection:
+        consumer.event_dispatcher = EventDispatcher(
+            connection, app=app, buffer_group=["task"], on_send_buffered=lambda: hub.call_soon(flush)
+        )
+        flush = consumer.event_dispatcher.flush
+        handed = [("task-started", {"uuid": str(number)}) for number in range(100)]
+        other = Thread(target=GuardedConsumer.send_events, args=(consumer, handed))
+        other.start()
+        other.join()
+        assert published == []
+        hub.run_once()
+    assert published == [(get_ident(), 100)]

@@ -12,9 +12,10 @@ import bz2
 import json
 import logging
 import lzma
+import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from datetime import timedelta
 from typing import Any
@@ -91,6 +92,18 @@ class GuardedConsumer(Consumer):
         """A Redis that answers and takes no writes, such as a full one, is asked again after a pause."""
         super().on_connection_error_before_connected(exc)
         time.sleep(REFUSED_PAUSE_S)
+
+    def send_events(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Send events by name and fields, from any thread; none while Celery connects anew, and at its end.
+
+        Where the consumer's own thread reads broker heartbeats from the connection of events, it alone may write to it: the
+        confirmation that another thread waited for would be read there. So events are only handed over, in any number.
+        """
+        if (dispatcher := self.event_dispatcher) is None:
+            return
+        dispatcher.buffer_limit = sys.maxsize
+        for event, fields in events:
+            dispatcher.send(event, **fields)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
         """Celery's handler behind the check; what the check didn't foresee ends no worker either."""
