@@ -1,6 +1,6 @@
-"""100,000 jobs waiting for a destination that is down: the worker's memory, and how fast they drain when it is back.
+"""100,000 jobs waiting for a destination that is down: the worker's memory, the first delivery when it is back, and the drain.
 
-Beside it the same drain with a backlog of one fiftieth: what a long backlog costs is the difference.
+Beside it the same with a fiftieth and a fifth of them: what a long backlog costs is the difference.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ import asyncio
 import json
 import tempfile
 import time
+import urllib.request
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from bench.memory import memory_kb
+from bench.peers.stage import until
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.model import Issue, parse_command
 from worker.machine.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 from worker.runtime import Services, open_services
 
-LONG, SHORT = 100_000, 2_000
+LONG, MIDDLE, SHORT = 100_000, 20_000, 2_000
 BATCH = 2_000
 IDLE_S, DRAIN_S, LIMIT_S = 15.0, 15.0, 120.0
 CLONE = """
@@ -47,26 +51,47 @@ def main() -> None:
 
 
 async def _measure(stack: Stack) -> None:
-    settings = stack.settings.model_copy(update={"redis_url": stack.redis_url})
-    async with open_services(settings) as services:
-        await _lead(services, stack, "http://127.0.0.1:1")
-        rates, memory = {}, {}
-        for count in (SHORT, LONG):
+    async with open_services(stack.own_settings) as services:
+        given = sandbox_destinations(str(stack.sandbox_url))["servicenow"] | {"concurrency": 16}
+        await services.destinations.set("servicenow", parse_settings(given), FAKE_SECRET, "bench")
+        first_s, rates, memory_mb = {}, {}, {}
+        for count in (SHORT, MIDDLE, LONG):
+            _take_down(stack)
             await _store(services, count)
             await _until_open(services)
             await asyncio.sleep(IDLE_S)
-            memory[count] = _memory_mb(stack)
-            print(f"{count} jobs waiting: the worker holds {memory[count]} MB", flush=True)
-            await _lead(services, stack, str(stack.sandbox_url))
-            rates[count] = await _drain(services)
-            print(f"{count} jobs waiting: {rates[count]:.1f} delivered a second once it was back", flush=True)
-            await _lead(services, stack, "http://127.0.0.1:1")
-        print(f"long to short: {memory[LONG] - memory[SHORT]:+d} MB, drain rate {rates[LONG] / rates[SHORT]:.2f} times")
+            memory_mb[count] = memory_kb(stack) // 1024
+            print(f"{count} jobs waiting: the worker holds {memory_mb[count]} MB", flush=True)
+            await asyncio.to_thread(_bring_back, stack)
+            first_s[count], rates[count] = await _drain(services)
+            print(
+                f"{count} jobs waiting: the first delivery {first_s[count]:.1f} s after it was back, "
+                f"then {rates[count]:.1f} a second",
+                flush=True,
+            )
+    print(f"drain rate of {LONG} jobs ÷ of {SHORT} {rates[LONG] / rates[SHORT]:.2f}")
+    print(f"rss_backlog_mb {memory_mb[LONG] - memory_mb[SHORT]:+d} (at most 20)")
+    print(f"backlog_first_s {first_s[MIDDLE]:.1f} (at most 15)")
 
 
-async def _lead(services: Services, stack: Stack, address: str) -> None:
-    given = sandbox_destinations(str(stack.sandbox_url))["servicenow"] | {"instance_url": address, "concurrency": 16}
-    await services.destinations.set("servicenow", parse_settings(given), FAKE_SECRET, "bench")
+def _take_down(stack: Stack) -> None:
+    stack.children["sandbox"].kill()
+    stack.children["sandbox"].wait()
+
+
+def _bring_back(stack: Stack) -> None:
+    """At the address that it had; returns when it answers."""
+    port = urlsplit(str(stack.sandbox_url)).port
+    stack.start("sandbox", "sandbox", "--port", str(port))
+    until(lambda: _answers(stack), "the sandbox")
+
+
+def _answers(stack: Stack) -> bool:
+    try:
+        urllib.request.urlopen(f"{stack.sandbox_url}/_sandbox/state", timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 async def _store(services: Services, count: int) -> None:
@@ -90,9 +115,9 @@ async def _until_open(services: Services) -> None:
             await asyncio.sleep(0.2)
 
 
-async def _drain(services: Services) -> float:
-    """Deliveries a second, from the first one on, over the drain's first seconds or until it ends."""
-    first = (await services.ledger.counts())["delivered"]
+async def _drain(services: Services) -> tuple[float, float]:
+    """Seconds until the first delivery, and deliveries a second from then on, in the first seconds or until all are done."""
+    first, back = (await services.ledger.counts())["delivered"], time.monotonic()
     async with asyncio.timeout(LIMIT_S):
         while True:
             begun, at = (await services.ledger.counts())["delivered"], time.monotonic()
@@ -103,14 +128,7 @@ async def _drain(services: Services) -> float:
     while time.monotonic() < at + DRAIN_S and (await services.destinations.health("servicenow")).waiting:
         await asyncio.sleep(0.2)
         done = (await services.ledger.counts())["delivered"]
-    return (done - begun) / (time.monotonic() - at)
-
-
-def _memory_mb(stack: Stack) -> int:
-    """Resident memory of the worker process."""
-    status = Path(f"/proc/{stack.children['worker'].pid}/status").read_text("utf-8")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) // 1024
+    return at - back, (done - begun) / (time.monotonic() - at)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ RATIOS: Mapping[str, tuple[str, str, int, Bar]] = {
     "full_vs_dramatiq_200": ("full", "dramatiq", 200, Bar(least=0.8)),
     "full_vs_taskiq_200": ("full", "taskiq", 200, Bar(least=0.8)),
     "full_vs_wire_200": ("full", "wire", 200, Bar(least=0.5)),
+    "page_vs_celery_bare": ("full_pages", "celery_pages", 50, Bar(least=0.8)),
     "plain_client_vs_celery": ("plain_client", "celery_bare", 50, Bar(least=0.6)),
+    "scale_2_workers": ("full_2_workers", "full", 50, Bar(least=1.7)),
 }
 SUBMITTING: Mapping[str, Bar] = {
     "submit_vs_send_task": Bar(most=2.5),

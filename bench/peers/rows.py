@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.peers.apps import incident
@@ -16,7 +16,7 @@ from bench.peers.stage import ROOT
 from config.keys import create_key_file
 from config.settings import Settings
 from tasks.destinations import parse_settings
-from tasks.model import Issue, parse_command
+from tasks.model import Document, Issue, parse_command
 from worker.runtime import Services, open_services
 
 APPS = Path(__file__).resolve().parent / "apps"
@@ -48,12 +48,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Row:
-    """One contender. `jobs` by the vendor's delay in milliseconds: as many as make some seconds; `send` puts them there."""
+    """One contender. `jobs` by the vendor's delay in milliseconds: as many as make some seconds; `send` puts them there.
+
+    `workers` is how many of its workers run at once.
+    """
 
     jobs: Mapping[int, int]
     send: Callable[[Place, int], None]
     worker: Callable[[int], list[str]]
     folder: Path
+    workers: int = 1
 
 
 def _peer(peer: str, jobs: Mapping[int, int], sender: list[str], worker: list[str]) -> Row:
@@ -81,20 +85,17 @@ def _ours(jobs: Mapping[int, int], send: Callable[[Place, int], None], *module: 
 
 
 def set_up(place: Place) -> None:
-    """Keys, and a destination that leads to the vendor with more room than by default."""
+    """Keys, and destinations that lead to the vendor with more room than by default."""
     create_key_file(place.folder / "keys")
 
     async def configure() -> None:
         async with open_services(place.settings) as services:
-            given = {
-                "kind": "servicenow",
-                "instance_url": place.vendor_url,
-                "username": "bench",
-                "allow_http": True,
-                "allow_private": ("127.0.0.0/8",),
-                "concurrency": AT_ONCE,
-            }
-            await services.destinations.set("servicenow", parse_settings(given), FAKE_SECRET, "bench")
+            room = {"allow_http": True, "allow_private": ("127.0.0.0/8",), "concurrency": AT_ONCE}
+            for given in (
+                {"kind": "servicenow", "instance_url": place.vendor_url, "username": "bench"},
+                {"kind": "confluence", "base_url": place.vendor_url, "email": "bench@example.com", "space": "OPS"},
+            ):
+                await services.destinations.set(given["kind"], parse_settings(given | room), FAKE_SECRET, "bench")
 
     asyncio.run(configure())
 
@@ -111,6 +112,17 @@ def submitted(place: Place, count: int) -> None:
         given = issue(number)
         command = parse_command({"command": "create_servicenow_incident", "issue_id": given.id})
         await services.submit(command, actor="bench", issue=given)
+
+    _many(place, count, submit)
+
+
+def pages_submitted(place: Place, count: int) -> None:
+    """The same text as a page of each incident."""
+
+    async def submit(services: Services, number: int) -> None:
+        document = Document(id=f"case-{number}", title=incident.title(number), content_md=incident.DESCRIPTION)
+        command = parse_command({"command": "publish_to_confluence", "doc_id": document.id, "space_key": "OPS"})
+        await services.submit(command, actor="bench", document=document)
 
     _many(place, count, submit)
 
@@ -163,5 +175,10 @@ ROWS: Mapping[str, Row] = {
     ),
     "full": _ours({50: 800, 200: 800}, submitted, "worker", "worker"),
     "plain_client": _ours({50: 600}, sent_by_a_plain_client, "worker", "worker"),
+    "celery_pages": _peer(
+        "celery", {50: 400}, ["celery_app.py", "pages"], [*CELERY, "-P", "threads", "-c", str(AT_ONCE)]
+    ),
+    "full_pages": _ours({50: 400}, pages_submitted, "worker", "worker"),
+    "full_2_workers": replace(_ours({50: 1200}, submitted, "worker", "worker"), workers=2),
     "full_minus_screening_rendering": _ours({50: 800}, submitted, "bench.peers.stubbed"),
 }

@@ -61,7 +61,10 @@ def _round(row: Row, vendor: Vendor, delay_ms: int, jobs: int) -> Round:
         row.send(place, jobs)
         client = closing.enter_context(redis.Redis.from_url(valkey.url))
         log = folder / "worker.log"
-        session = closing.enter_context(child(row.worker(jobs), row.folder, log, place.variables)).pid
+        sessions = {
+            closing.enter_context(child(row.worker(jobs), row.folder, log, place.variables)).pid
+            for _ in range(row.workers)
+        }
 
         def reached(share: float) -> tuple[float, int, Spent]:
             """Time, deliveries and what was spent once so many are delivered, or nothing comes any more."""
@@ -71,7 +74,7 @@ def _round(row: Row, vendor: Vendor, delay_ms: int, jobs: int) -> Round:
                 if count != last:
                     last, since = count, now
                 if count >= wanted or now - since > (QUIET_S if count else LIMIT_S):
-                    return now, count, spent(session, client)
+                    return now, count, spent(sessions, client)
                 time.sleep(LOOK_EVERY_S)
 
         first, last = reached(0.1), reached(0.9)

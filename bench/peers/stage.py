@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,31 +51,31 @@ def child(
         process.wait()
 
 
-def processor_ms(session: int) -> float:
-    """Milliseconds of the processor that the session's processes took so far, user and system (proc_pid_stat(5))."""
+def processor_ms(sessions: Collection[int]) -> float:
+    """Milliseconds of the processor that the sessions' processes took so far, user and system (proc_pid_stat(5))."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = stat.read_text("utf-8").rpartition(")")[2].split()
-            if int(fields[3]) == session:
+            if int(fields[3]) in sessions:
                 ticks += int(fields[11]) + int(fields[12])
     return 1000 * ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a worker's session and its Valkey spent so far: milliseconds of the processor, and commands."""
+    """What the workers' sessions and their Valkey spent so far: milliseconds of the processor, and commands."""
 
     processor_ms: float
     valkey_ms: float
     commands: int
 
 
-def spent(session: int, client: redis.Redis) -> Spent:
+def spent(sessions: Collection[int], client: redis.Redis) -> Spent:
     """Now. Commands within scripts count."""
     commands, used = client.info("commandstats"), client.info("cpu")
     return Spent(
-        processor_ms(session),
+        processor_ms(sessions),
         1000 * (used["used_cpu_user"] + used["used_cpu_sys"]),
         sum(each["calls"] for each in commands.values()),
     )
@@ -83,7 +83,7 @@ def spent(session: int, client: redis.Redis) -> Spent:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the vendor's stand-in was asked to create: objects, and for how many correlation ids."""
+    """What the vendor's stand-in was asked to create: objects, and how many different ones."""
 
     objects: int
     distinct: int

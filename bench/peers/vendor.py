@@ -1,7 +1,8 @@
-"""A stand-in for ServiceNow's table API: answers each POST after a settable delay, and counts objects by correlation id.
+"""A stand-in for ServiceNow's table API and Confluence's pages: answers after a settable delay, and counts what it created.
 
+Incidents are told apart by correlation id, pages by title.
 `python -m bench.peers.vendor PORT`. `PUT /_bench?delay_ms=` forgets everything and sets the delay; `GET /_bench` tells
-how many objects there are and for how many correlation ids; `GET /_bench/began` when the request for each title began
+how many objects there are and how many different ones; `GET /_bench/began` when the request for each title began
 (seconds of the monotonic clock, which all processes of a Linux machine share).
 """
 
@@ -37,6 +38,30 @@ class Vendor:
         row = {**fields, "sys_id": f"{number:032x}", "number": f"INC{number:07}", "priority": priority}
         return web.json_response({"result": row}, status=201)
 
+    async def spaces(self, request: web.Request) -> web.Response:
+        """Whatever space is asked for."""
+        await asyncio.sleep(self.delay_s)
+        return web.json_response({"results": [{"id": "1", "key": request.query["keys"]}]})
+
+    async def create_page(self, request: web.Request) -> web.Response:
+        """A new page, under a title that isn't taken (409)."""
+        fields = json.loads(await request.read())
+        await asyncio.sleep(self.delay_s)
+        title = fields["title"]
+        if title in self.objects:
+            return web.json_response(
+                {"errors": [{"status": 409, "title": "A page with this title exists"}]}, status=409
+            )
+        self.objects[title] += 1
+        page = {"id": str(self.objects.total()), "title": title, "status": "current", "version": {"number": 1}}
+        return web.json_response(page | {"_links": {"webui": f"/pages/{page['id']}"}})
+
+    async def set_property(self, request: web.Request) -> web.Response:
+        """A property of a page; nobody reads it."""
+        fields = json.loads(await request.read())
+        await asyncio.sleep(self.delay_s)
+        return web.json_response({"id": "1", **fields, "version": {"number": 1}})
+
     async def reset(self, request: web.Request) -> web.Response:
         """Forget everything; answer after so many milliseconds from now on."""
         self.delay_s = float(request.query["delay_ms"]) / 1000
@@ -45,7 +70,7 @@ class Vendor:
         return web.Response()
 
     async def counts(self, request: web.Request) -> web.Response:
-        """Objects, and different correlation ids."""
+        """Objects, and different ones."""
         return web.json_response({"objects": self.objects.total(), "distinct": len(self.objects)})
 
     async def beginnings(self, request: web.Request) -> web.Response:
@@ -58,6 +83,9 @@ def main(port: int) -> None:
     vendor = Vendor()
     app = web.Application()
     app.router.add_post("/api/now/table/incident", vendor.create)
+    app.router.add_get("/wiki/api/v2/spaces", vendor.spaces)
+    app.router.add_post("/wiki/api/v2/pages", vendor.create_page)
+    app.router.add_post("/wiki/api/v2/pages/{page}/properties", vendor.set_property)
     app.router.add_put("/_bench", vendor.reset)
     app.router.add_get("/_bench", vendor.counts)
     app.router.add_get("/_bench/began", vendor.beginnings)

@@ -1,4 +1,4 @@
-"""What every peer sends: one incident of 4 kB, as Afterword would render it, and where to."""
+"""What every peer sends: one incident or page of 4 kB, as Afterword would render it, and where to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 REDIS = os.environ.get("PEERS_REDIS", "redis://127.0.0.1:6379/0")
 VENDOR = os.environ.get("PEERS_VENDOR", "http://127.0.0.1:8080")
 ENDPOINT = f"{VENDOR}/api/now/table/incident"
+WIKI = f"{VENDOR}/wiki/api/v2"
 AT_ONCE = 64
 # A made-up credential: the stand-in for the vendor takes any.
 HEADERS = {"Authorization": "Basic " + base64.b64encode(b"bench:not-a-secret").decode()}
@@ -38,6 +39,13 @@ def incident(number: int) -> dict[str, str]:
         "impact": "1",
         "urgency": "2",
     }
+
+
+def page(number: int) -> dict[str, object]:
+    """The fields of a page, without its space."""
+    paragraphs = "".join(f"<p>{text}</p>" for text in DESCRIPTION.split("\n\n"))
+    body = {"representation": "storage", "value": paragraphs}
+    return {"title": title(number), "status": "current", "body": body}
 
 
 def count() -> int:
