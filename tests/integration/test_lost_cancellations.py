@@ -17,7 +17,7 @@ from tasks.operator import operations
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, submit
 from worker.api.app import build
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
-from worker.rounds import callbacks
+from worker.rounds import again
 from worker.rounds.callbacks import Callbacks
 
 
@@ -86,7 +86,7 @@ async def test_an_attempt_that_is_cut_short_while_it_settles_leaves_nothing_runn
 
 
 async def test_posting_callbacks_stops(services, monkeypatch):
-    monkeypatch.setattr(callbacks, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(again, "PATIENCE_S", 0.01)
     post = HardOfHearing()
 
     async def origins():
