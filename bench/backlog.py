@@ -19,6 +19,7 @@ from bench.peers.stage import until
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.model import Issue, parse_command
+from tasks.state.jobs.signatures import sign_stored
 from worker.machine.stack import FAKE_SECRET, Stack, running_stack, sandbox_destinations
 from worker.runtime import Services, open_services
 
@@ -32,6 +33,7 @@ for number = args.from, args.to do
   local id, subject = args.model .. '-' .. number, string.format('%08x%024x', args.seed, number)
   redis.call('HSET', job_key(id), unpack(stored))
   redis.call('HSET', job_key(id), 'id', id, 'subject', subject, 'issue', id)
+  redis.call('HDEL', job_key(id), 'signed')
   redis.call('HSET', key('subject', subject), 'order', 1, 'waiting', id)
   redis.call('ZADD', key('jobs'), int(now), id)
   redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
@@ -104,6 +106,7 @@ async def _store(services: Services, count: int) -> None:
     for start in range(1, count, BATCH):
         args = {"model": model.id, "from": start, "to": min(start + BATCH, count) - 1, "seed": count}
         await services.redis.eval(script, 0, services.settings.prefix, json.dumps(args))
+    await sign_stored(services.redis, services.journal)
     await services.destinations.resume("servicenow", "bench")
 
 

@@ -15,7 +15,7 @@ import redis.asyncio
 from bench.stock import run as stock
 from tasks.destinations import parse_settings
 from tasks.model import JobState
-from tests.chaos.load import Accepted, plan, produce
+from tests.chaos.load import Accepted, Producers, plan
 from tests.chaos.stage import Stage, staged
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
@@ -51,7 +51,7 @@ async def _ours(stage: Stage) -> float:
     async with open_services(stage.settings) as services:
         for name, given in sandbox_destinations(stage.sandbox_url).items():
             await services.destinations.set(name, parse_settings(given), FAKE_SECRET, "bench")
-        await produce(services, plan(JOBS, 0, random.Random(1), versions=(1,)), Accepted())
+        await Producers(services, Accepted()).again(plan(JOBS, 0, random.Random(1), versions=(1,)))
 
         async def delivered() -> int:
             return (await services.ledger.counts())[JobState.DELIVERED.value]
