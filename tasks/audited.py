@@ -22,7 +22,7 @@ from tasks.model import Finding, Job
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.jobs.ledger import Ledger
-from tasks.state.journal import patiently
+from tasks.state.outages import patiently
 from tasks.state.traffic.limiter import Sign, Turn
 from tasks.state.vault import Vault
 

@@ -66,7 +66,7 @@ from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
 from tasks.state.followups.links import Membership
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Shown, Submission
-from tasks.state.journal import patiently
+from tasks.state.outages import patiently
 from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of, undecided
 from tasks.suspicion import TEST_S, TURN_S, examine

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from tasks.errors import StateUnavailable
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 
 log = logging.getLogger(__name__)
 

@@ -50,10 +50,11 @@ from tasks.state.grants.grants import Grants
 from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
-from tasks.state.journal import Journal, unavailable
+from tasks.state.journal import Journal
 from tasks.state.look_first.flag import LookFirstFlag
 from tasks.state.memory import Memory
 from tasks.state.newest import NewestOnDisk
+from tasks.state.outages import unavailable
 from tasks.state.receivers.registry import Receivers
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation

@@ -19,7 +19,7 @@ from tasks.errors import AttemptFailed, DestinationTrouble, Throttled, Transient
 from tasks.http.origin import Origin
 from tasks.state.audit.entries import Event
 from tasks.state.grants.grants import Held, Lease, Look
-from tasks.state.journal import patiently
+from tasks.state.outages import patiently
 
 log = logging.getLogger(__name__)
 

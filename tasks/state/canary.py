@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tasks.errors import KeyTrouble
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
 
 FORMER = "afterword"  # as version 0.1 sang it, which signed no records

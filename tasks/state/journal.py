@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
@@ -32,78 +29,17 @@ from tasks.state.audit.entries import Event, sign
 from tasks.state.audit.heads import position
 from tasks.state.audit.opening import opened, standing
 from tasks.state.audit.verification import Own
+from tasks.state.batch import Chain, Pending, Reply, answers_of, index_of, parts_of, runs_of, shown
 from tasks.state.clock import Clock
 from tasks.state.memory import Memory, arguments
 from tasks.state.newest import Newest
-from tasks.state.scripts import FREQUENT, load, load_transitions
+from tasks.state.outages import unavailable
+from tasks.state.scripts import load, load_transitions
 from tasks.state.vault import Vault
 
 GROUP = 64
-TOGETHER = 16  # transitions of one script: no other client of Redis waits for long
 WENT_BACK = "look_first/went_back"
-T = TypeVar("T")
 REPLICA_LIMIT_MS = 3000
-OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
-
-
-@dataclass
-class Pending:
-    """One transition on its way: its script, its arguments, and the entry that describes it."""
-
-    script: str
-    args: Mapping[str, Any]
-    event: Event
-    data: str
-    done: asyncio.Future[Reply]
-    at_ms: int = 0
-    seq: int = 0
-    mac: str = ""
-    alone: bool = False
-
-    @property
-    def runs_with(self) -> tuple[str, ...]:
-        """The transitions that one script runs with this one."""
-        return FREQUENT if self.script in FREQUENT else (self.script,)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A script's answer: `ok`, `exists` or `refused` with its reason, the entry's place in the chain, and what the script
-    read, as bytes; that is lost where the connection broke before the answer.
-    """
-
-    status: str
-    reason: str = ""
-    detail: str = ""
-    intent: str = ""
-    data: tuple[Any, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """True when the transition happened."""
-        return self.status == "ok"
-
-
-@dataclass
-class Chain:
-    """Where this process's chain stands: the number, MAC and time of the last entry that Redis took. `after` is the chain
-    that this process wrote before, where Redis lost that.
-    """
-
-    name: str = field(default_factory=lambda: uuid.uuid4().hex[:16])
-    seq: int = 0
-    mac: str = ""
-    at_ms: int = 0
-    after: tuple[str, int, int] | None = None
-
-    @property
-    def head(self) -> str:
-        """The head as the script compares it; empty before the first entry."""
-        return f"{self.seq}:{self.mac}" if self.seq else ""
-
-    def restarted(self) -> Chain:
-        """The chain to write where Redis knows another head: it says which entry was written last."""
-        return Chain(after=(self.name, self.seq, self.at_ms) if self.seq else self.after)
 
 
 class Journal:
@@ -139,7 +75,7 @@ class Journal:
     async def commit(self, script: str, args: Mapping[str, Any], event: Event, **data: Any) -> Reply:
         """Run `script` and append `event`; `data` is what the audit shows (never a body or a secret)."""
         loop = asyncio.get_running_loop()
-        pending = Pending(script, args, event, _text(data), loop.create_future())
+        pending = Pending(script, args, event, shown(data), loop.create_future())
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
             self._flusher = loop.create_task(self._flush())
@@ -228,7 +164,7 @@ class Journal:
         group = sorted(group, key=lambda pending: pending.script != WENT_BACK)  # nothing else passes before it
         if self.memory.loss and group[0].script != WENT_BACK:
             group = [self._first_of_all(self.memory.loss), *group]
-        runs = _runs(group)
+        runs = runs_of(group)
         await self._prepare({load_transitions(run[0].runs_with) for run in runs})
         telling = group[0].event is Event.WENT_BACK  # what comes behind it needn't say it again
         pipeline = self._redis.pipeline(transaction=False)
@@ -240,7 +176,7 @@ class Journal:
                 seq += 1
                 pending.at_ms, pending.seq = self.clock.now_ms(), seq
                 if pending.event is Event.WENT_BACK and self.memory.loss:
-                    pending.data = _text(self.memory.loss)
+                    pending.data = shown(self.memory.loss)
                 data = opened(pending.data, seen, self._chain.after) if seen and seq == 1 else pending.data
                 entry = sign(self.vault, self._chain.name, seq, pending.at_ms, pending.event, data, previous=mac)
                 pending.mac = mac = entry["mac"]
@@ -257,7 +193,7 @@ class Journal:
         trouble = self._too_few(replies)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             self._shas.clear()
-        return await self._take(group, _each(runs, replies), trouble)
+        return await self._take(group, answers_of(runs, replies), trouble)
 
     async def _take(
         self, group: list[Pending], replies: list[Any], trouble: StateUnavailable | None = None
@@ -273,7 +209,7 @@ class Journal:
             self.memory.lose(self._chain.at_ms)
         head = await self._known_head() if broken else ""
         # A client that sent the pipeline twice sees "chain" for entries that its first try had brought in.
-        taken = _index_of(group, head)
+        taken = index_of(group, head)
         again: list[Pending] = []
         # Nothing passes before it is told that the ledger went back; where Redis doesn't take that, nobody waits for it here.
         first = replies[0] if group[0].script == WENT_BACK else None
@@ -288,7 +224,7 @@ class Journal:
             elif isinstance(reply, Exception) or untold:
                 self._resolve(pending, unavailable(untold or reply))
             else:
-                status, reason, detail, data = _parts(reply)
+                status, reason, detail, data = parts_of(reply)
                 if status == "ok":
                     self._accept(pending, trouble, reason, data)
                 else:
@@ -304,7 +240,7 @@ class Journal:
         """The transition that raises the flag, before everything else that waits."""
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         done.add_done_callback(lambda end: None if end.exception() else self._told(end.result()))
-        return Pending(WENT_BACK, arguments(loss), Event.WENT_BACK, _text(loss), done)
+        return Pending(WENT_BACK, arguments(loss), Event.WENT_BACK, shown(loss), done)
 
     def _told(self, reply: Reply) -> None:
         """The flag is raised; where the answer was lost it is asked for again."""
@@ -341,7 +277,7 @@ class Journal:
 
     async def _reconcile(self, group: list[Pending]) -> list[Pending]:
         """After a broken connection: the head tells which entries Redis took; the rest is sent again."""
-        taken = _index_of(group, await self._known_head())
+        taken = index_of(group, await self._known_head())
         pipeline = self._redis.pipeline(transaction=False)
         self._ask_replicas(pipeline)
         trouble = self._too_few(await pipeline.execute(raise_on_error=False))
@@ -383,109 +319,3 @@ class Journal:
         text = load(script)
         await self._prepare({text})
         return await self._redis.evalsha(self._shas[text], 0, self.prefix, json.dumps(args))  # type: ignore[misc]
-
-
-def _runs(group: list[Pending]) -> list[list[Pending]]:
-    """The group in its order, cut into what one script runs each."""
-    runs: list[list[Pending]] = []
-    for pending in group:
-        last = runs[-1] if runs else []
-        fits = last and last[0].runs_with == pending.runs_with and len(last) < TOGETHER
-        if fits and not (pending.alone or last[0].alone):
-            last.append(pending)
-        else:
-            runs.append([pending])
-    return runs
-
-
-def _each(runs: list[list[Pending]], replies: list[Any]) -> list[Any]:
-    """The answer to each transition. Where one made the script of several fail, none of them happened: each is run alone."""
-    each: list[Any] = []
-    for run, reply in zip(runs, replies, strict=True):
-        if not isinstance(reply, Exception):
-            each += reply
-        elif len(run) == 1 or isinstance(reply, NoScriptError) or unavailable(reply).code in OUTAGES:
-            each += [reply] * len(run)
-        else:
-            for pending in run:
-                pending.alone = True
-            each += [[b"chain"]] * len(run)
-    return each
-
-
-def _text(data: Mapping[str, Any]) -> str:
-    """What the audit shows, as it is signed."""
-    return json.dumps({k: v for k, v in data.items() if v is not None}, separators=(",", ":"), sort_keys=True)
-
-
-def _parts(reply: list[Any]) -> tuple[str, str, str, tuple[Any, ...]]:
-    """A script's answer: its status, reason and detail as text, and what follows as it came."""
-    told = [part.decode() if isinstance(part, bytes) else str(part) for part in reply[:3]]
-    status, reason, detail = (*told, "", "")[:3]
-    return status, reason, detail, tuple(reply[3:])
-
-
-def _index_of(group: list[Pending], head: str) -> int:
-    """The place in the group of the entry that is the head, -1 where it is none of them."""
-    return next((index for index, pending in enumerate(group) if f"{pending.seq}:{pending.mac}" == head), -1)
-
-
-def unavailable(error: Exception) -> StateUnavailable:
-    """What an error of Redis means for whoever wanted to write, and what to do about it."""
-    text = str(error)
-    if isinstance(error, OutOfMemoryError) or "OOM" in text:
-        return StateUnavailable(
-            "Redis is full and refuses writes: all of its maxmemory is used.",
-            code="redis_full",
-            advice="Raise maxmemory, and leave maxmemory-policy at noeviction; the jobs go on by themselves then.",
-        )
-    if "NOREPLICAS" in text:
-        return StateUnavailable(
-            "Redis takes no writes: too few replicas follow its primary.",
-            code="redis_not_replicated",
-            advice="Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
-        )
-    if "MISCONF" in text:
-        return StateUnavailable(
-            "Redis takes no writes: it can't save them to its disk.",
-            code="redis_read_only",
-            advice="Free or repair its disk; its log names the file. All goes on by itself then.",
-        )
-    if isinstance(error, ReadOnlyError) or "READONLY" in text:
-        return StateUnavailable(
-            "Redis is read-only: it is a replica.",
-            code="redis_read_only",
-            advice="Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
-        )
-    if isinstance(error, RedisTimeoutError | TimeoutError):
-        return StateUnavailable(
-            "Redis doesn't answer.",
-            code="redis_absent",
-            advice="See whether its process and machine run and what lies between; all goes on by itself then.",
-        )
-    if isinstance(error, RedisConnectionError | OSError):
-        return StateUnavailable(
-            "Redis can't be reached.",
-            code="redis_absent",
-            advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
-        )
-    return StateUnavailable(f"Redis refused the write: {text[:200]}", code="redis_refused", advice="See its log.")
-
-
-async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
-    """The result of `work`, tried again for as long as Redis is away or takes no writes: whoever has something to store has
-    it as long as he lives. What Redis refuses otherwise is tried for `limit_s` seconds; then its last error is raised.
-
-    For transitions that may be asked for twice: what a first try brought in, a second one finds.
-    """
-    deadline = time.monotonic() + limit_s
-    delay_s = 0.1
-    while True:
-        try:
-            return await work()
-        except (StateUnavailable, RedisError, OSError) as error:
-            trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
-            if trouble.code not in OUTAGES and time.monotonic() + delay_s > deadline:
-                raise
-            await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, 1.0)

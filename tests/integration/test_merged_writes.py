@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.errors import StateUnavailable
 from tasks.model import Issue, parse_command
 from tasks.state.audit.entries import Event
-from tasks.state.journal import TOGETHER
+from tasks.state.batch import TOGETHER
 
 MERGED = (resources.files("tasks.state") / "lua" / "merged.lua").read_text("utf-8")
 PLAIN = "local function write_all() end"

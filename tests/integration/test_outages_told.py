@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.model import JobState
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 from tests.api.test_outages import evicting
 from tests.conftest import READY_S, ROOT, environment, until
 from tests.integration.test_outages import full, named, read_only, stopped, without_replicas

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
 from tasks.model import CommandName, Frozen, known_tags, tag_name
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = "5"

@@ -11,7 +11,7 @@ from config.settings import ConfigError
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.audit.search import Search, following
 from tasks.state.canary import check_keys
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 from worker.api.inputs import AuditQuery, Reason, VerifyQuery
 from worker.api.outputs import Alive, AuditPage, AuditProgress, Check, Readiness
 from worker.api.problems import ProblemError

@@ -19,7 +19,7 @@ from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import JobState
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 from tasks.state.workers import workers
 from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common

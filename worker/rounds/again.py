@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 from worker.attempts import cancel_all
 
 log = logging.getLogger(__name__)

@@ -137,7 +137,7 @@ def _as_failure(error: Exception) -> Failure | None:
     from config.settings import ConfigError
     from tasks.errors import AfterwordError, Held
     from tasks.model import explain
-    from tasks.state.journal import unavailable
+    from tasks.state.outages import unavailable
 
     match error:
         case ConfigError():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,31 +13,16 @@ from redis.asyncio import Redis
 
 from tasks.errors import Fenced, Refused, Throttled
 from tasks.http.quota import Guidance
-from tasks.model import (
-    KIND_OF_COMMAND,
-    Command,
-    CommandName,
-    Job,
-    JobState,
-    LastError,
-)
+from tasks.model import Command, CommandName, Job, JobState, LastError
 from tasks.state.audit.entries import Event
+from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
-from tasks.state.jobs.overview import JobFilter, kind_word
-from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline, subject_of
-from tasks.state.jobs.records import (
-    about,
-    command_fields,
-    content_name,
-    job_of,
-    opened,
-    opened_origin,
-    sealed_origin,
-    shown,
-    text,
-)
-from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Submission
-from tasks.state.journal import Journal, Reply
+from tasks.state.jobs.operating import Operating
+from tasks.state.jobs.reading import subject_of
+from tasks.state.jobs.records import about, job_of, opened, shown, text
+from tasks.state.jobs.submitting import Submitting
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement
+from tasks.state.journal import Journal
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
 
 log = logging.getLogger(__name__)
@@ -47,110 +31,15 @@ CRASH_LIMIT = 3
 MOST_CRASHES = 10  # times the limit: where blame is always shared, a job is still stopped after so many crashes
 SILENT_MS = 10_000  # a worker that claims before its first heartbeat counts as alive for so long
 UNREADABLE_MS = 60_000  # a job that this version can't read is left to others for so long
-REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
-RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
 
-class Ledger(Reading):
+class Ledger(Submitting, Operating):
     """Jobs in Redis. Every method that changes one is a single atomic script with its audit entry."""
 
     def __init__(self, redis: Redis, journal: Journal, crash_limit: int = CRASH_LIMIT) -> None:
         super().__init__(redis, journal)
         self._crash_limit = crash_limit
-        self._superseding = False
         self.unsigned_until_ms = 0  # until when jobs of the version before come without a signature
-
-    async def submit(self, submission: Submission) -> Job:
-        """Store a job, or find the one that the same idempotency key or id already made.
-
-        Raises `Refused` where the idempotency key belongs to another request or the id is no job's, and `Fenced` for a
-        job that follows another where its subject has work of its own.
-        """
-        job_id = submission.job_id or str(uuid.uuid4())
-        if is_timeline(job_id):
-            raise Refused(
-                f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
-            )
-        # Few subjects have a job that waits. So it is asked for only after one had: a refusal costs no more than asking, but
-        # whatever waits behind it has to be signed again.
-        waiting = await self._waiting(submission.subject) if self._superseding and not submission.follows else ""
-        reply = await self._submit(job_id, submission, waiting)
-        if submission.follows and reply.reason in ("moved", "busy"):
-            raise Fenced("The subject has work of its own.", code="busy")
-        while reply.reason == "moved":
-            waiting = reply.detail
-            reply = await self._submit(job_id, submission, waiting)
-        self._superseding = bool(waiting)
-        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
-            raise Refused(
-                f"This Idempotency-Key already made job {reply.detail}, from another request.",
-                code="idempotency_conflict",
-                advice="Use a new key for a new request.",
-            )
-        if reply.ok and reply.data:
-            flat = reply.data[0]
-            return job_of(dict(zip(flat[::2], flat[1::2], strict=True)))
-        return await self.require(reply.detail or reply.reason or job_id)
-
-    async def _fingerprint(self, submission: Submission) -> str:
-        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
-        return text(stored or b"")
-
-    async def _waiting(self, subject: str) -> str:
-        """The job that waits for that subject; empty where none does."""
-        return text(await self._redis.hget(self._key("subject", subject), "waiting") or b"")
-
-    async def _submit(self, job_id: str, submission: Submission, waiting: str) -> Reply:
-        """Store it in place of the job that waits for its subject, if that is the one."""
-        command, subject = submission.command, submission.subject
-        fields = {
-            **command_fields(command, self._journal.vault, job_id),
-            "destination": submission.destination,
-            "kind": KIND_OF_COMMAND[command.command],
-            "subject": subject,
-            "content": None if submission.follows else content_name(command),
-            "issue": submission.issue,
-            "follows": submission.follows,
-        }
-        if submission.family:
-            fields["family"] = submission.family
-        if submission.traceparent:
-            fields["traceparent"] = submission.traceparent
-        if submission.origin:
-            fields["origin"] = sealed_origin(submission.origin, self._journal.vault, job_id)
-        if wanted := submission.callback:
-            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
-        kind, identifier = content_name(command).split(":", 1)
-        given = {name: str(value) for name, value in fields.items() if value is not None}
-        given[signatures.SIGNATURE] = signatures.signature(self._journal.vault, job_id, given)
-        args = {
-            "id": job_id,
-            "fields": [part for pair in given.items() for part in pair],
-            "idle": submission.follows is not None or None,
-            "subject": subject,
-            "waiting": waiting,
-            "max_age_ms": submission.max_age_ms,
-            "actor": submission.actor,
-            "contents": dict(submission.contents or {}) or None,
-            "idempotency": _remembered(submission),
-            "fingerprint": submission.fingerprint,
-            "remember_ms": REMEMBER_KEYS_MS,
-            "terms": await self.overview.search.terms(
-                [*submission.words, kind_word(KIND_OF_COMMAND[command.command]), job_id, submission.actor]
-            ),
-        }
-        return await self._journal.commit(
-            "jobs/submit",
-            {k: v for k, v in args.items() if v is not None},
-            Event.SUBMITTED,
-            job=job_id,
-            command=command.command.value,
-            destination=submission.destination,
-            subject=subject,
-            **{kind: identifier},
-            actor=submission.actor,
-            supersedes=waiting or None,
-        )
 
     async def claim(
         self, job_id: str, worker: str, lease: Lease | int, claim: str | None = None
@@ -200,11 +89,6 @@ class Ledger(Reading):
             args |= {"to": JobState.SUPERSEDED, "superseded_by": reply.detail}
             await self._journal.commit("jobs/settle", args, Event.SUPERSEDED, **facts, by=reply.detail)
 
-    async def hang(self, job_id: str, origin: Mapping[str, Any]) -> None:
-        """Let what hangs on a producer's message follow its job, which is there already, unless something did or does."""
-        sealed = sealed_origin(origin, self._journal.vault, job_id)
-        await self._journal.query("jobs/hang", {"id": job_id, "origin": sealed})
-
     async def _retire(self, job_id: str, by: str) -> None:
         args = {
             "id": job_id,
@@ -218,10 +102,6 @@ class Ledger(Reading):
     def command_of(self, job: Job) -> Command:
         """The job's command with the fields that it sets, which nobody but its delivery needs; raises `KeyTrouble`."""
         return opened(job, self._journal.vault)
-
-    def origin_of(self, job: Job) -> dict[str, Any]:
-        """What hangs on the message that the job came as; raises `KeyTrouble`."""
-        return opened_origin(job, self._journal.vault)
 
     async def intend(
         self,
@@ -290,16 +170,6 @@ class Ledger(Reading):
     async def record(self, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact that is about no job and no request into the audit."""
         await self._journal.commit("lua/record", {}, event, **facts)
-
-    async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
-        """Put an operator's action on many jobs into the audit, before the first of them is touched."""
-        event = {"retry": Event.BULK_RETRIED, "cancel": Event.BULK_CANCELLED, "release": Event.BULK_RELEASED}[verb]
-        facts = chosen.model_dump(mode="json", exclude_none=True) | {
-            "total": total,
-            "actor": actor,
-            "reason": reason or None,
-        }
-        await self.record(event, facts)
 
     async def note(self, job: Job, event: Event, facts: Mapping[str, Any]) -> None:
         """Put a fact about a job, such as what screening found, into its timeline and the audit."""
@@ -445,84 +315,6 @@ class Ledger(Reading):
             with suppress(Refused):  # a newer job of its subject is under way
                 await self.retry(job_id, f"worker:{worker}", "the worker lived: no crash")
 
-    async def retry(
-        self,
-        job_id: str,
-        actor: str,
-        reason: str = "",
-        *,
-        subject: str | None = None,
-        max_age_ms: int = 72 * 3600_000,
-    ) -> Job:
-        """Queue a dead job again, with its attempts and age reset; as another `subject` where its content changed that."""
-        return await self._operate(
-            job_id,
-            (JobState.DEAD,),
-            JobState.QUEUED,
-            Event.RETRIED,
-            actor=actor,
-            reason=reason,
-            subject=subject,
-            signed=await self._signed_anew(job_id, subject) if subject else None,
-            max_age_ms=max_age_ms,
-        )
-
-    async def _signed_anew(self, job_id: str, subject: str) -> str | None:
-        """The signature of a job that moves to another subject; None where it isn't as it was submitted."""
-        raw = await self._redis.hgetall(self._key("job", job_id))
-        record = {text(name): text(value) for name, value in raw.items()}
-        if signatures.doubt_of(self._journal.vault, job_id, record):
-            return None
-        return signatures.signature(self._journal.vault, job_id, record | {"subject": subject})
-
-    async def cancel(self, job_id: str, actor: str, reason: str = "", *, superseded_by: str | None = None) -> Job:
-        """End a job that isn't running; it may say which job took its place."""
-        return await self._operate(
-            job_id,
-            RESTING,
-            JobState.CANCELLED,
-            Event.CANCELLED,
-            actor=actor,
-            reason=reason,
-            superseded_by=superseded_by,
-        )
-
-    async def release(self, job_id: str, actor: str, reason: str = "", *, max_age_ms: int = 72 * 3600_000) -> Job:
-        """Let a held job go on: what was held passes, what policy blocks goes out redacted."""
-        return await self._operate(
-            job_id,
-            (JobState.HELD,),
-            JobState.QUEUED,
-            Event.RELEASED,
-            actor=actor,
-            reason=reason,
-            released=True,
-            release_seal=signatures.release(self._journal.vault, job_id),
-            max_age_ms=max_age_ms,
-        )
-
-    async def _operate(
-        self,
-        job_id: str,
-        states: tuple[JobState, ...],
-        to: JobState,
-        event: Event,
-        *,
-        actor: str,
-        reason: str = "",
-        **extra: Any,
-    ) -> Job:
-        args = {"id": job_id, "from": list(states), "to": to, "actor": actor, "reason": reason}
-        args |= {k: v for k, v in extra.items() if v is not None}
-        if is_timeline(job_id):
-            await self.require(job_id)
-        facts = (await self.about([job_id]))[job_id] | {"job": job_id, "actor": actor, "reason": reason or None}
-        reply = await self._journal.commit("jobs/operate", args, event, **facts)
-        if not reply.ok:
-            code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
-            raise Refused(*_why_not(job_id, reply, states), code=code)
-        return await self.require(job_id)
-
 
 def _said_of(settlement: Settlement) -> list[str]:
     """What else a job is found by once an attempt has ended: its remote object, or the error that it stays with."""
@@ -533,12 +325,6 @@ def _said_of(settlement: Settlement) -> list[str]:
     return []
 
 
-def _remembered(submission: Submission) -> str | None:
-    """What an idempotency key is remembered by."""
-    key = submission.idempotency_key
-    return hashlib.sha256(key.encode()).hexdigest() if key else None
-
-
 def quarantined(blame: float, crashes: int, limit: int) -> bool:
     """Whether a job that was running when its worker died may not run again."""
     return round(blame, 6) >= limit or crashes >= MOST_CRASHES * limit
@@ -547,14 +333,3 @@ def quarantined(blame: float, crashes: int, limit: int) -> bool:
 def _fence(reply: Reply, job: Job) -> None:
     if not reply.ok:
         raise Fenced(f"Job {job.id} was taken over, cancelled or settled by another worker.", code="fenced")
-
-
-def _why_not(job_id: str, reply: Reply, states: tuple[JobState, ...]) -> tuple[str]:
-    allowed = " or ".join(states)
-    reasons = {
-        "unknown": f"There is no job {job_id!r}; `afterword job list` shows them.",
-        "state": f"Job {job_id} is {reply.detail}; this is possible only while it is {allowed}.",
-        "stale": f"A newer job of the same subject, {reply.detail}, was delivered; submit a new job instead.",
-        "rival": f"A newer job of the same subject, {reply.detail}, is under way; wait for it or cancel it.",
-    }
-    return (reasons.get(reply.reason, f"The ledger refused: {reply.reason}."),)

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tasks.errors import KeyTrouble
-from tasks.state.journal import unavailable
+from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 
 from tasks.errors import KeyTrouble, Refused
 from tasks.state.audit.entries import Event
-from tasks.state.journal import Journal, unavailable
+from tasks.state.journal import Journal
+from tasks.state.outages import unavailable
 from tasks.state.receivers.settings import RECEIVER, AnyReceiver, ReceiverView, checked, view_of
 from tasks.state.vault import Vault
 

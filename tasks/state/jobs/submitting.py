@@ -1,0 +1,138 @@
+"""How a job comes into the ledger: stored once, signed, in place of the one that waits for its subject."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tasks.errors import Fenced, Refused
+from tasks.model import KIND_OF_COMMAND, Job
+from tasks.state.audit.entries import Event
+from tasks.state.batch import Reply
+from tasks.state.jobs import signatures
+from tasks.state.jobs.overview import kind_word
+from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline
+from tasks.state.jobs.records import command_fields, content_name, job_of, opened_origin, sealed_origin, text
+from tasks.state.jobs.transitions import Submission
+from tasks.state.journal import Journal
+
+REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
+
+
+class Submitting(Reading):
+    """Jobs as they are submitted, with what hangs on the message that they came as."""
+
+    def __init__(self, redis: Redis, journal: Journal) -> None:
+        super().__init__(redis, journal)
+        self._superseding = False
+
+    async def submit(self, submission: Submission) -> Job:
+        """Store a job, or find the one that the same idempotency key or id already made.
+
+        Raises `Refused` where the idempotency key belongs to another request or the id is no job's, and `Fenced` for a
+        job that follows another where its subject has work of its own.
+        """
+        job_id = submission.job_id or str(uuid.uuid4())
+        if is_timeline(job_id):
+            raise Refused(
+                f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
+            )
+        # Few subjects have a job that waits. So it is asked for only after one had: a refusal costs no more than asking, but
+        # whatever waits behind it has to be signed again.
+        waiting = await self._waiting(submission.subject) if self._superseding and not submission.follows else ""
+        reply = await self._submit(job_id, submission, waiting)
+        if submission.follows and reply.reason in ("moved", "busy"):
+            raise Fenced("The subject has work of its own.", code="busy")
+        while reply.reason == "moved":
+            waiting = reply.detail
+            reply = await self._submit(job_id, submission, waiting)
+        self._superseding = bool(waiting)
+        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
+            raise Refused(
+                f"This Idempotency-Key already made job {reply.detail}, from another request.",
+                code="idempotency_conflict",
+                advice="Use a new key for a new request.",
+            )
+        if reply.ok and reply.data:
+            flat = reply.data[0]
+            return job_of(dict(zip(flat[::2], flat[1::2], strict=True)))
+        return await self.require(reply.detail or reply.reason or job_id)
+
+    async def _fingerprint(self, submission: Submission) -> str:
+        stored = await self._redis.hget(self._key("idempotency", _remembered(submission) or ""), "fingerprint")
+        return text(stored or b"")
+
+    async def _waiting(self, subject: str) -> str:
+        """The job that waits for that subject; empty where none does."""
+        return text(await self._redis.hget(self._key("subject", subject), "waiting") or b"")
+
+    async def _submit(self, job_id: str, submission: Submission, waiting: str) -> Reply:
+        """Store it in place of the job that waits for its subject, if that is the one."""
+        command, subject = submission.command, submission.subject
+        fields = {
+            **command_fields(command, self._journal.vault, job_id),
+            "destination": submission.destination,
+            "kind": KIND_OF_COMMAND[command.command],
+            "subject": subject,
+            "content": None if submission.follows else content_name(command),
+            "issue": submission.issue,
+            "follows": submission.follows,
+        }
+        if submission.family:
+            fields["family"] = submission.family
+        if submission.traceparent:
+            fields["traceparent"] = submission.traceparent
+        if submission.origin:
+            fields["origin"] = sealed_origin(submission.origin, self._journal.vault, job_id)
+        if wanted := submission.callback:
+            fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
+        kind, identifier = content_name(command).split(":", 1)
+        given = {name: str(value) for name, value in fields.items() if value is not None}
+        given[signatures.SIGNATURE] = signatures.signature(self._journal.vault, job_id, given)
+        args = {
+            "id": job_id,
+            "fields": [part for pair in given.items() for part in pair],
+            "idle": submission.follows is not None or None,
+            "subject": subject,
+            "waiting": waiting,
+            "max_age_ms": submission.max_age_ms,
+            "actor": submission.actor,
+            "contents": dict(submission.contents or {}) or None,
+            "idempotency": _remembered(submission),
+            "fingerprint": submission.fingerprint,
+            "remember_ms": REMEMBER_KEYS_MS,
+            "terms": await self.overview.search.terms(
+                [*submission.words, kind_word(KIND_OF_COMMAND[command.command]), job_id, submission.actor]
+            ),
+        }
+        return await self._journal.commit(
+            "jobs/submit",
+            {k: v for k, v in args.items() if v is not None},
+            Event.SUBMITTED,
+            job=job_id,
+            command=command.command.value,
+            destination=submission.destination,
+            subject=subject,
+            **{kind: identifier},
+            actor=submission.actor,
+            supersedes=waiting or None,
+        )
+
+    async def hang(self, job_id: str, origin: Mapping[str, Any]) -> None:
+        """Let what hangs on a producer's message follow its job, which is there already, unless something did or does."""
+        sealed = sealed_origin(origin, self._journal.vault, job_id)
+        await self._journal.query("jobs/hang", {"id": job_id, "origin": sealed})
+
+    def origin_of(self, job: Job) -> dict[str, Any]:
+        """What hangs on the message that the job came as; raises `KeyTrouble`."""
+        return opened_origin(job, self._journal.vault)
+
+
+def _remembered(submission: Submission) -> str | None:
+    """What an idempotency key is remembered by."""
+    key = submission.idempotency_key
+    return hashlib.sha256(key.encode()).hexdigest() if key else None

@@ -1,0 +1,78 @@
+"""Redis is unreachable or takes no writes: what that means for a write, and how long it is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from tasks.errors import StateUnavailable
+
+T = TypeVar("T")
+OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
+
+
+def unavailable(error: Exception) -> StateUnavailable:
+    """What an error of Redis means for whoever wanted to write, and what to do about it."""
+    text = str(error)
+    if isinstance(error, OutOfMemoryError) or "OOM" in text:
+        return StateUnavailable(
+            "Redis is full and refuses writes: all of its maxmemory is used.",
+            code="redis_full",
+            advice="Raise maxmemory, and leave maxmemory-policy at noeviction; the jobs go on by themselves then.",
+        )
+    if "NOREPLICAS" in text:
+        return StateUnavailable(
+            "Redis takes no writes: too few replicas follow its primary.",
+            code="redis_not_replicated",
+            advice="Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
+        )
+    if "MISCONF" in text:
+        return StateUnavailable(
+            "Redis takes no writes: it can't save them to its disk.",
+            code="redis_read_only",
+            advice="Free or repair its disk; its log names the file. All goes on by itself then.",
+        )
+    if isinstance(error, ReadOnlyError) or "READONLY" in text:
+        return StateUnavailable(
+            "Redis is read-only: it is a replica.",
+            code="redis_read_only",
+            advice="Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
+        )
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return StateUnavailable(
+            "Redis doesn't answer.",
+            code="redis_absent",
+            advice="See whether its process and machine run and what lies between; all goes on by itself then.",
+        )
+    if isinstance(error, RedisConnectionError | OSError):
+        return StateUnavailable(
+            "Redis can't be reached.",
+            code="redis_absent",
+            advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
+        )
+    return StateUnavailable(f"Redis refused the write: {text[:200]}", code="redis_refused", advice="See its log.")
+
+
+async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
+    """The result of `work`, tried again for as long as Redis is away or takes no writes: whoever has something to store has
+    it as long as he lives. What Redis refuses otherwise is tried for `limit_s` seconds; then its last error is raised.
+
+    For transitions that may be asked for twice: what a first try brought in, a second one finds.
+    """
+    deadline = time.monotonic() + limit_s
+    delay_s = 0.1
+    while True:
+        try:
+            return await work()
+        except (StateUnavailable, RedisError, OSError) as error:
+            trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
+            if trouble.code not in OUTAGES and time.monotonic() + delay_s > deadline:
+                raise
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, 1.0)
