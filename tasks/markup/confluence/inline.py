@@ -10,7 +10,7 @@ from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.clean import escape
 from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
-from tasks.markup.confluence.writer import DEEPEST, Kind, Writer
+from tasks.markup.confluence.writer import DEEPEST, LINK, Kind, Writer
 from tasks.markup.options import PageOptions
 from tasks.markup.parser.token import Token
 from tasks.markup.relative import joined
@@ -125,7 +125,7 @@ class Inlines:
                 self.warn(f"nothing on the page is named #{place[:80]}; the words stay without a link")
         else:
             start, end = self._target(href, auto=auto)
-        self.out.open("a", start, end, Kind.PHRASE, firm=firm)
+        self.out.open(LINK, start, end, Kind.PHRASE, firm=firm)
 
     def _target(self, href: str, *, auto: bool) -> tuple[str, str]:
         if SCHEME.match(href):

@@ -55,9 +55,10 @@ def parse_document(markdown: str) -> Parsed:
         document = _tree(text)
         lines = text.split("\n")
 
-    def origin(line: int) -> int:
-        return above + (origins[min(line, len(origins)) - 1] if origins else line)
+    def moved(line: int) -> int:
+        return above + origins[min(line, len(origins)) - 1]
 
+    origin = moved if origins else above.__add__
     tree = Tree(lines, Names(text), origin)
     tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
     found_at = sorted({(origin(line), words) for line, words in warnings} | tree.warnings.keys())
