@@ -15,6 +15,7 @@ from tasks.markup.confluence.files import Files
 from tasks.markup.confluence.inline import Inlines
 from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
+from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
 from tasks.markup.slugs import heading_text
 from tasks.markup.words import PANELS
@@ -37,8 +38,8 @@ class _List:
 class Blocks(Inlines):
     """One rendering of a document."""
 
-    def __init__(self, tokens: list[Token], options: PageOptions, files: Files) -> None:
-        super().__init__(tokens, options, files)
+    def __init__(self, document: Parsed, options: PageOptions, files: Files) -> None:
+        super().__init__(document, options, files)
         self._open: list[int] = []
         self._lists: list[_List] = []
         self._tasks = 0
@@ -113,7 +114,7 @@ class Blocks(Inlines):
     def _heading(self, token: Token, position: int) -> int:
         tag = self.heading(token.tag)
         slug = self.slugs.get(position)
-        if slug is None and "id" not in token.meta and (words := self._nothing_but_words(position + 1)) is not None:
+        if slug not in self.wanted and "id" not in token.meta and (words := self._nothing_but_words(position + 1)) is not None:
             self._block(f"<{tag}>{words}</{tag}>")
             return 3
         self._begin(f"<{tag}>", f"</{tag}>", Kind.PHRASE)

@@ -12,6 +12,7 @@ from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
 from tasks.markup.confluence.writer import DEEPEST, LINK, Kind, Writer
 from tasks.markup.options import PageOptions
+from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
 from tasks.markup.relative import joined
 from tasks.markup.slugs import slugs_of, wanted_slugs
@@ -24,14 +25,14 @@ _CLOSING = frozenset({"link_close", "strong_close", "em_close", "s_close"})
 class Inlines:
     """The inline half of a rendering, and what raw HTML asks of a page."""
 
-    def __init__(self, tokens: list[Token], options: PageOptions, files: Files) -> None:
-        self.tokens = tokens
+    def __init__(self, document: Parsed, options: PageOptions, files: Files) -> None:
+        tokens = self.tokens = document.tokens
         self.options = options
         self.files = files
         self.out = Writer()
         self.warnings: dict[str, int] = {}
         self.line = 0
-        self.wanted = wanted_slugs(tokens)
+        self.wanted = wanted_slugs(tokens) if document.may_lead_within else frozenset()
         self.slugs = slugs_of(tokens) if self.wanted else {}
         self._places = frozenset(self.slugs.values()) | _places(tokens, self.wanted)
 

@@ -119,7 +119,7 @@ class Writer:
                 if frame.firm:
                     return False
             while self.kind == Kind.PHRASE:
-                self._pop()
+                self.end(len(self.stack) - 1)
         if self.kind > Kind.FLOW:
             self.place_words()
         return True
@@ -147,17 +147,15 @@ class Writer:
 
     def end(self, index: int) -> None:
         """Close all but the outermost `index` elements."""
-        while len(self.stack) > index:
-            self._pop()
-
-    def _pop(self) -> None:
-        name, end, kind, _, start, self.kind, self.depth, self.links = self.stack.pop()
-        if kind >= Kind.TABLE and len(self.parts) == start:
-            self.parts.pop()  # a table or list without content
-        else:
-            self.parts.append(end)
-        if name == SUMMARY:
-            self._entitle(start)
+        stack, parts = self.stack, self.parts
+        while len(stack) > index:
+            name, end, kind, _, start, self.kind, self.depth, self.links = stack.pop()
+            if kind >= Kind.TABLE and len(parts) == start:
+                parts.pop()  # a table or list without content
+            else:
+                parts.append(end)
+            if name == SUMMARY:
+                self._entitle(start)
 
     def _entitle(self, start: int) -> None:
         """Put a summary's words into the title of its expand macro; what words can't say stays in the macro's body.

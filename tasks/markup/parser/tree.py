@@ -92,6 +92,7 @@ class Tree:
         self.notes = Notes()
         self._has_toc = "toc" in "\n".join(lines).lower()
         self.warnings: dict[tuple[int, str], None] = {}
+        self.may_lead_within = False
         self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
@@ -245,6 +246,7 @@ class Tree:
 
     def _html(self, node: Any, value: Any, _tight: bool) -> None:
         """Raw HTML between blocks. What of it is shown as typed is told, with its line."""
+        self.may_lead_within = True
         line, source = node.sourcepos.start.line, xml_text(value.value.literal)
         called = _SHOWN_BLOCKS.get(value.value.block_type)
         if called and not source.lstrip().lower().startswith("<pre"):
@@ -314,8 +316,11 @@ class Tree:
                 out.append(Token("code_inline", "code", content=xml_text(value.value.literal)))
             elif kind is comrak.HtmlInline:
                 out.append(Token("html_inline", content=xml_text(value.value)))
+                self.may_lead_within = True
             elif kind is comrak.Link:
-                out.append(_link(node, value.value))
+                start = _link(node, value.value)
+                self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
+                out.append(start)
                 stack.append(_LINK_END)
                 stack += reversed(node.children)
             elif kind is comrak.Image:
