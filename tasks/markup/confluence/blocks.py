@@ -12,7 +12,7 @@ from tasks.markup import clean
 from tasks.markup.clean import escape
 from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
-from tasks.markup.confluence.inline import Inlines
+from tasks.markup.confluence.inline import Inlines, words_and_marks
 from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
 from tasks.markup.parser.parse import Parsed
@@ -85,12 +85,12 @@ class Blocks(Inlines):
         elif token.content:
             self._block(f"<p>{escape(token.content)}</p>")
 
-    def _nothing_but_words(self, position: int) -> str | None:
-        """The words of most items, cells and short paragraphs, which are all that stands in them; None where more does."""
+    def _words(self, position: int) -> str | None:
+        """The words and marks of most items, cells and paragraphs; None where more stands in them, or a mark may be too deep."""
         children = self.tokens[position].children
-        if len(children) != 1 or children[0].type != "text" or self.tokens[position + 1].nesting >= 0:
+        if self.tokens[position + 1].nesting >= 0 or self.out.depth + len(children) > DEEPEST - 10:
             return None
-        return escape(children[0].content)
+        return words_and_marks(children)
 
     def _inline(self, token: Token, _position: int) -> int:
         self.line = token.line or self.line
@@ -103,7 +103,7 @@ class Blocks(Inlines):
         bare = token.hidden or (before.type == "list_item_open" and "checked" in before.meta)
         if not bare or self.out.kind != Kind.CELL:
             self.out.place_block()
-        if not bare and (words := self._nothing_but_words(position + 1)) is not None:
+        if not bare and (words := self._words(position + 1)) is not None:
             self.out.raw(f"<p>{words}</p>")
             return 3
         self._open.append(len(self.out.stack))
@@ -114,7 +114,7 @@ class Blocks(Inlines):
     def _heading(self, token: Token, position: int) -> int:
         tag = self.heading(token.tag)
         slug = self.slugs.get(position)
-        if slug not in self.wanted and "id" not in token.meta and (words := self._nothing_but_words(position + 1)) is not None:
+        if slug not in self.wanted and "id" not in token.meta and (words := self._words(position + 1)) is not None:
             self._block(f"<{tag}>{words}</{tag}>")
             return 3
         self._begin(f"<{tag}>", f"</{tag}>", Kind.PHRASE)
@@ -178,7 +178,7 @@ class Blocks(Inlines):
         paragraph = tokens[position + 1]
         if paragraph.type != "paragraph_open" or tokens[position + 4].type != "list_item_close":
             return None
-        return self._nothing_but_words(position + 2) if paragraph.hidden or task else None
+        return self._words(position + 2) if paragraph.hidden or task else None
 
     # -- panels
 
@@ -210,7 +210,7 @@ class Blocks(Inlines):
 
     def _cell(self, token: Token, position: int) -> int:
         aligned = f' style="{token.attrs["style"].replace(":", ": ")};"' if token.attrs else ""
-        if (words := self._nothing_but_words(position + 1)) is not None:
+        if (words := self._words(position + 1)) is not None:
             self.out.raw(f"<{token.tag}{aligned}>{words}</{token.tag}>")
             return 3
         self._open.append(len(self.out.stack))

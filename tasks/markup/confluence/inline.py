@@ -22,6 +22,30 @@ _MARKS = {"strong_open": "strong", "em_open": "em", "s_open": "del"}
 _CLOSING = frozenset({"link_close", "strong_close", "em_close", "s_close"})
 
 
+_WRITTEN_ALIKE = {
+    "softbreak": " ",
+    "hardbreak": "<br/>",
+    **{name: f"<{tag}>" for name, tag in _MARKS.items()},
+    **{name.replace("open", "close"): f"</{tag}>" for name, tag in _MARKS.items()},
+}
+
+
+def words_and_marks(children: Sequence[Token]) -> str | None:
+    """What most blocks hold, as it is written wherever words may stand; None where it is more than words and marks."""
+    parts: list[str] = []
+    for child in children:
+        kind = child.type
+        if kind == "text":
+            parts.append(escape(child.content))
+        elif kind == "code_inline":
+            parts.append(f"<code>{escape(child.content)}</code>")
+        elif (written := _WRITTEN_ALIKE.get(kind)) is not None:
+            parts.append(written)
+        else:
+            return None
+    return "".join(parts)
+
+
 class Inlines:
     """The inline half of a rendering, and what raw HTML asks of a page."""
 

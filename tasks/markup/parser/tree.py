@@ -50,6 +50,7 @@ def _pair(name: str, tag: str, **facts: Any) -> tuple[Token, Token]:
     return Token(f"{name}_open", tag, 1, **facts), Token(f"{name}_close", tag, -1)
 
 
+_TEXT = comrak.Text
 # Tokens that say nothing but what they are: most of a document's, made once.
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
 _OPENS = {comrak.Emph: _pair("em", "em"), comrak.Strong: _pair("strong", "strong"), comrak.Strikethrough: _pair("s", "s")}  # fmt: skip
@@ -272,9 +273,12 @@ class Tree:
     def _inline(self, node: Any, line: int) -> Token:
         """The words of a block."""
         children = node.children
-        if len(children) == 1 and type(value := children[0].node_value) is comrak.Text:
-            children[0].parent = None
-            return words(self._said(value.value, line), self._origin(line))
+        if len(children) == 1:
+            child = children[0]
+            value = child.node_value
+            if type(value) is _TEXT:
+                child.parent = None
+                return words(self._said(value.value, line), self._origin(line))
         pieces = self._pieces(children, line)
         shown = self.names.as_words(pieces)
         if shown is not pieces:
@@ -299,10 +303,10 @@ class Tree:
             node.parent = None
             value = node.node_value
             kind = type(value)
-            if kind is comrak.Text:
+            if kind is _TEXT:
                 out.append(text(self._said(value.value, line)))
-            elif kind in _OPENS:
-                start, end = _OPENS[kind]
+            elif pair := _OPENS.get(kind):
+                start, end = pair
                 out.append(start)
                 stack.append(end)
                 stack += reversed(node.children)
