@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
@@ -9,6 +10,8 @@ from urllib.parse import unquote
 from tasks.markup.clean import plain_title
 from tasks.markup.parser.token import Token
 from tasks.markup.tags import PIECE, attributes_of
+
+_NOT_IN_SLUG = re.compile(r"[^a-z0-9\-_ ]+")
 
 
 def heading_text(token: Token) -> str:
@@ -24,6 +27,8 @@ def _named(token: Token) -> str:
 
 def slug(text: str) -> str:
     """One heading's anchor, before repeats are numbered."""
+    if text.isascii():
+        return _NOT_IN_SLUG.sub("", text.strip().lower()).replace(" ", "-")
     kept = (c for c in text.strip().lower() if c.isalnum() or c in "-_ " or unicodedata.category(c)[0] == "M")
     return "".join(kept).replace(" ", "-")
 

@@ -18,6 +18,10 @@ TABLE = '<table border="1" cellpadding="4" cellspacing="0" style="border-collaps
 CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code>'
 QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
 _STARTS = {"table_open": TABLE, "blockquote_open": QUOTE, "alert_open": QUOTE, "admonition_open": QUOTE}
+_WRITTEN_OTHERWISE = frozenset((
+    "heading_open", "fence", "code_block", "math_block", "html_block", "hr", "toc", "footnote_block_open", "footnote_block_close",
+    "footnote_open", "footnote_close", "stray_note_open", "stray_note_close", "footnote_anchor",
+))  # fmt: skip
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
 _CLOSED_BY_OTHERS = frozenset((
@@ -58,6 +62,13 @@ class Elements:
         if token.hidden:
             return "\n" if token.nesting < 0 and self.tokens[index + 1].nesting >= 0 else ""
         kind = token.type
+        if kind not in _WRITTEN_OTHERWISE:
+            if token.nesting < 0:
+                return f"</{token.tag}>\n"
+            below = self.tokens[index + 1]
+            line_feed = "" if below.type == "inline" or below.hidden else "\n"
+            attributes = "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items())
+            return (_STARTS.get(kind) or f"<{token.tag}{attributes}>") + line_feed
         match kind:
             case "heading_open":
                 return f'<{token.tag} id="{escape(token.meta.get("id") or self.slugs[index])}">'
@@ -83,13 +94,8 @@ class Elements:
                 return f"<p>[{escape(token.meta['label'])}]</p>\n"
             case "stray_note_close":
                 return ""
-            case "footnote_anchor":
+            case _:
                 return _back(token)
-        if token.nesting < 0:
-            return f"</{token.tag}>\n"
-        line_feed = "" if self.tokens[index + 1].type == "inline" or self.tokens[index + 1].hidden else "\n"
-        attributes = "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items())
-        return (_STARTS.get(kind) or f"<{token.tag}{attributes}>") + line_feed
 
     def inline(self, children: Sequence[Token]) -> str:
         """The words of a block."""

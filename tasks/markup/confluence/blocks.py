@@ -12,9 +12,10 @@ from tasks.markup import clean
 from tasks.markup.clean import escape
 from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
-from tasks.markup.confluence.inline import Inlines
+from tasks.markup.confluence.inline import Inlines, words_and_marks
 from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
+from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
 from tasks.markup.slugs import heading_text
 from tasks.markup.words import PANELS
@@ -37,8 +38,8 @@ class _List:
 class Blocks(Inlines):
     """One rendering of a document."""
 
-    def __init__(self, tokens: list[Token], options: PageOptions, files: Files) -> None:
-        super().__init__(tokens, options, files)
+    def __init__(self, document: Parsed, options: PageOptions, files: Files) -> None:
+        super().__init__(document, options, files)
         self._open: list[int] = []
         self._lists: list[_List] = []
         self._tasks = 0
@@ -48,7 +49,6 @@ class Blocks(Inlines):
         tokens, blocks, position, last = self.tokens, self._WRITERS, skip, len(self.tokens)
         while position < last:
             token = tokens[position]
-            self.line = token.line or self.line
             writer = blocks.get(token.type)
             if writer is None:
                 self._other(token)
@@ -56,7 +56,7 @@ class Blocks(Inlines):
             else:
                 position += writer(self, token, position)
 
-    def _begin(self, start: str, end: str, kind: Kind, name: str = "#") -> None:
+    def _begin(self, start: str, end: str, kind: int, name: str = "#") -> None:
         """Open a Markdown container: raw HTML inside it can't close it, nor outlive it."""
         self.out.place_block()
         self._open.append(len(self.out.stack))
@@ -85,14 +85,15 @@ class Blocks(Inlines):
         elif token.content:
             self._block(f"<p>{escape(token.content)}</p>")
 
-    def _nothing_but_words(self, position: int) -> str | None:
-        """The words of most items, cells and short paragraphs, which are all that stands in them; None where more does."""
+    def _words(self, position: int) -> str | None:
+        """The words and marks of most items, cells and paragraphs; None where more stands in them, or a mark may be too deep."""
         children = self.tokens[position].children
-        if len(children) != 1 or children[0].type != "text" or self.tokens[position + 1].nesting >= 0:
+        if self.tokens[position + 1].nesting >= 0 or self.out.depth + len(children) > DEEPEST - 10:
             return None
-        return escape(children[0].content)
+        return words_and_marks(children)
 
     def _inline(self, token: Token, _position: int) -> int:
+        self.line = token.line or self.line
         self.write_inline(token.children)
         return 1
 
@@ -100,9 +101,9 @@ class Blocks(Inlines):
         """A paragraph; in a tight item and at a task's start it has no element."""
         before = self.tokens[position - 1] if position else token
         bare = token.hidden or (before.type == "list_item_open" and "checked" in before.meta)
-        if not bare or self.out.kind is not Kind.CELL:
+        if not bare or self.out.kind != Kind.CELL:
             self.out.place_block()
-        if not bare and (words := self._nothing_but_words(position + 1)) is not None:
+        if not bare and (words := self._words(position + 1)) is not None:
             self.out.raw(f"<p>{words}</p>")
             return 3
         self._open.append(len(self.out.stack))
@@ -112,8 +113,11 @@ class Blocks(Inlines):
 
     def _heading(self, token: Token, position: int) -> int:
         tag = self.heading(token.tag)
-        self._begin(f"<{tag}>", f"</{tag}>", Kind.PHRASE)
         slug = self.slugs.get(position)
+        if slug not in self.wanted and "id" not in token.meta and (words := self._words(position + 1)) is not None:
+            self._block(f"<{tag}>{words}</{tag}>")
+            return 3
+        self._begin(f"<{tag}>", f"</{tag}>", Kind.PHRASE)
         if slug in self.wanted:
             self.out.raw(storage.anchor(str(slug)))
         if "id" in token.meta:
@@ -174,7 +178,7 @@ class Blocks(Inlines):
         paragraph = tokens[position + 1]
         if paragraph.type != "paragraph_open" or tokens[position + 4].type != "list_item_close":
             return None
-        return self._nothing_but_words(position + 2) if paragraph.hidden or task else None
+        return self._words(position + 2) if paragraph.hidden or task else None
 
     # -- panels
 
@@ -189,19 +193,24 @@ class Blocks(Inlines):
 
     # -- tables
 
-    def _table(self, token: Token, _position: int) -> int:
-        kind = Kind.TABLE if token.tag == "table" else Kind.ROW if token.tag == "tr" else Kind.SECTION
-        if kind is Kind.TABLE:
-            self._begin("<table>", "</table>", kind)
-        else:
-            self._open.append(len(self.out.stack))
-            self.out.open("#", f"<{token.tag}>", f"</{token.tag}>", kind, firm=True)
+    def _table(self, _token: Token, _position: int) -> int:
+        self._begin("<table>", "</table>", Kind.TABLE)
+        return 1
+
+    def _part(self, token: Token, _position: int) -> int:
+        """A row, or rows. All that stands in them is cells, which nothing gets out of: they need no frame."""
+        self.out.depth += 1
+        self.out.raw(f"<{token.tag}>")
+        return 1
+
+    def _part_end(self, token: Token, _position: int) -> int:
+        self.out.depth -= 1
+        self.out.raw(f"</{token.tag}>")
         return 1
 
     def _cell(self, token: Token, position: int) -> int:
-        style = str(token.attrs.get("style", ""))
-        aligned = f' style="{style.replace(":", ": ")};"' if style.startswith("text-align:") else ""
-        if (words := self._nothing_but_words(position + 1)) is not None:
+        aligned = f' style="{token.attrs["style"].replace(":", ": ")};"' if token.attrs else ""
+        if (words := self._words(position + 1)) is not None:
             self.out.raw(f"<{token.tag}{aligned}>{words}</{token.tag}>")
             return 3
         self._open.append(len(self.out.stack))
@@ -212,6 +221,7 @@ class Blocks(Inlines):
 
     def _fence(self, token: Token, _position: int) -> int:
         """A code block with its language and title; a diagram as the options say."""
+        self.line = token.line or self.line
         info = token.info.strip()
         found = _LANGUAGE.match(info)
         language = found.group(1).lower() if found else ""
@@ -252,6 +262,7 @@ class Blocks(Inlines):
 
     def _html(self, token: Token, _position: int) -> int:
         """Raw HTML between blocks; a program in it is shown as code."""
+        self.line = token.line or self.line
         if raw_html.PROGRAM.match(token.content):
             return self._block(storage.code_macro(token.content.rstrip("\n")))
         raw_html.write_html(self, token.content)
@@ -293,9 +304,9 @@ class Blocks(Inlines):
         "alert_open": _alert,
         "admonition_open": _alert,
         "table_open": _table,
-        "thead_open": _table,
-        "tbody_open": _table,
-        "tr_open": _table,
+        "thead_open": _part,
+        "tbody_open": _part,
+        "tr_open": _part,
         "th_open": _cell,
         "td_open": _cell,
         "fence": _fence,
@@ -315,9 +326,9 @@ class Blocks(Inlines):
         "alert_close": _finish,
         "admonition_close": _finish,
         "table_close": _finish,
-        "thead_close": _finish,
-        "tbody_close": _finish,
-        "tr_close": _finish,
+        "thead_close": _part_end,
+        "tbody_close": _part_end,
+        "tr_close": _part_end,
         "th_close": _finish,
         "td_close": _finish,
         "footnote_block_close": _finish,

@@ -8,6 +8,7 @@ import hashlib
 import mimetypes
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -24,12 +25,11 @@ class Files:
     """Finds the attachment that an address means; collects what has to be uploaded."""
 
     def __init__(self, handed_over: Mapping[str, bytes]) -> None:
-        self._types = mimetypes.MimeTypes()
         self._names: dict[str, str] = {}
         self._by_last_part: dict[str, list[str]] = {}
         self.attachments: dict[str, Attachment] = {}
         for path, content in handed_over.items():
-            name = self._add(_safe(PurePosixPath(_normal(path)).name), self._type(path), content)
+            name = self._add(_safe(PurePosixPath(_normal(path)).name), _type(path), content)
             self._names[_normal(path)] = name
             self._by_last_part.setdefault(PurePosixPath(_normal(path)).name, []).append(name)
 
@@ -59,9 +59,6 @@ class Files:
         digest = hashlib.sha256(content).hexdigest()[:12]
         return self._add(f"image-{digest}.{ending}", media_type, content)
 
-    def _type(self, path: str) -> str:
-        return self._types.guess_type(path)[0] or "application/octet-stream"
-
     def _add(self, name: str, media_type: str, content: bytes) -> str:
         present = self.attachments.get(name)
         if present is not None and present.content != content:
@@ -70,6 +67,15 @@ class Files:
             name = f"{stem}-{digest}.{ending}" if dot else f"{name}-{digest}"
         self.attachments.setdefault(name, Attachment(name=name, media_type=media_type, content=content))
         return name
+
+
+@lru_cache(maxsize=1)
+def _types() -> mimetypes.MimeTypes:
+    return mimetypes.MimeTypes()
+
+
+def _type(path: str) -> str:
+    return _types().guess_type(path)[0] or "application/octet-stream"
 
 
 def _normal(path: str) -> str:

@@ -10,8 +10,9 @@ from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.clean import escape
 from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
-from tasks.markup.confluence.writer import DEEPEST, Kind, Writer
+from tasks.markup.confluence.writer import DEEPEST, LINK, Kind, Writer
 from tasks.markup.options import PageOptions
+from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
 from tasks.markup.relative import joined
 from tasks.markup.slugs import slugs_of, wanted_slugs
@@ -21,17 +22,41 @@ _MARKS = {"strong_open": "strong", "em_open": "em", "s_open": "del"}
 _CLOSING = frozenset({"link_close", "strong_close", "em_close", "s_close"})
 
 
+_WRITTEN_ALIKE = {
+    "softbreak": " ",
+    "hardbreak": "<br/>",
+    **{name: f"<{tag}>" for name, tag in _MARKS.items()},
+    **{name.replace("open", "close"): f"</{tag}>" for name, tag in _MARKS.items()},
+}
+
+
+def words_and_marks(children: Sequence[Token]) -> str | None:
+    """What most blocks hold, as it is written wherever words may stand; None where it is more than words and marks."""
+    parts: list[str] = []
+    for child in children:
+        kind = child.type
+        if kind == "text":
+            parts.append(escape(child.content))
+        elif kind == "code_inline":
+            parts.append(f"<code>{escape(child.content)}</code>")
+        elif (written := _WRITTEN_ALIKE.get(kind)) is not None:
+            parts.append(written)
+        else:
+            return None
+    return "".join(parts)
+
+
 class Inlines:
     """The inline half of a rendering, and what raw HTML asks of a page."""
 
-    def __init__(self, tokens: list[Token], options: PageOptions, files: Files) -> None:
-        self.tokens = tokens
+    def __init__(self, document: Parsed, options: PageOptions, files: Files) -> None:
+        tokens = self.tokens = document.tokens
         self.options = options
         self.files = files
         self.out = Writer()
         self.warnings: dict[str, int] = {}
         self.line = 0
-        self.wanted = wanted_slugs(tokens)
+        self.wanted = wanted_slugs(tokens) if document.may_lead_within else frozenset()
         self.slugs = slugs_of(tokens) if self.wanted else {}
         self._places = frozenset(self.slugs.values()) | _places(tokens, self.wanted)
 
@@ -125,7 +150,7 @@ class Inlines:
                 self.warn(f"nothing on the page is named #{place[:80]}; the words stay without a link")
         else:
             start, end = self._target(href, auto=auto)
-        self.out.open("a", start, end, Kind.PHRASE, firm=firm)
+        self.out.open(LINK, start, end, Kind.PHRASE, firm=firm)
 
     def _target(self, href: str, *, auto: bool) -> tuple[str, str]:
         if SCHEME.match(href):

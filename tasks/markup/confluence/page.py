@@ -28,7 +28,7 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
     """The document in storage format, with what a page needs beside it."""
     document = parse_document(markdown)
     files = Files(options.files)
-    page = Blocks(document.tokens, options, files)
+    page = Blocks(document, options, files)
     skipped = _title_heading(document.tokens, options.drop_title_heading)
     if skipped and (slug := page.slugs.get(0)) in page.wanted:
         # A link to the heading leads to where it would stand: the top.

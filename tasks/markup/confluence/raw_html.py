@@ -108,10 +108,10 @@ def _words(out: Writer) -> None:
 
 def _end_paragraph(out: Writer) -> None:
     """End the paragraph that words stand in, or keep them apart by a space where Markdown's own are around them."""
-    if out.kind is Kind.PHRASE:
+    if out.kind == Kind.PHRASE:
         if not out.place_block():
             out.raw(" ")
-    elif out.kind is Kind.CELL and out.parts[-1] and not out.parts[-1].endswith(">"):
+    elif out.kind == Kind.CELL and out.parts[-1] and not out.parts[-1].endswith(">"):
         out.raw("<br/>")
 
 
@@ -154,7 +154,7 @@ def _open_block(page: Page, name: str, attributes: dict[str, str]) -> bool:
 def _open_part(out: Writer, name: str, attributes: dict[str, str]) -> bool:
     """Open a part of a table or list, where its whole is open; elsewhere its content stands by itself."""
     within = next(
-        (f for f in reversed(out.stack) if f.firm or f.kind is (Kind.LIST if name == "li" else Kind.TABLE)), None
+        (f for f in reversed(out.stack) if f.firm or f.kind == (Kind.LIST if name == "li" else Kind.TABLE)), None
     )
     if within is None or within.firm:
         _end_paragraph(out)
@@ -162,9 +162,9 @@ def _open_part(out: Writer, name: str, attributes: dict[str, str]) -> bool:
     parents = PARENTS[name]
     while out.kind not in parents and out.stack[-1] is not within:
         out.end(len(out.stack) - 1)
-    if out.kind is Kind.TABLE and name not in ("thead", "tbody", "tfoot"):
+    if out.kind == Kind.TABLE and name not in ("thead", "tbody", "tfoot"):
         out.open("tbody", "<tbody>", "</tbody>", Kind.SECTION)
-    if out.kind is Kind.SECTION and name in ("td", "th"):
+    if out.kind == Kind.SECTION and name in ("td", "th"):
         out.open("tr", "<tr>", "</tr>", Kind.ROW)
     extra = ""
     if name in ("td", "th"):

@@ -47,6 +47,13 @@ DEEPEST_LISTS = 6  # what Jira's editor shows; deeper items stand in the last of
 DONE, OPEN = "\u2611 ", "\u2610 "
 
 
+# The ends of what is a container here as well.
+_CLOSES = frozenset((
+    "blockquote_close", "alert_close", "admonition_close", "bullet_list_close", "ordered_list_close", "list_item_close",
+    "footnote_close", "stray_note_close", "table_close", "tr_close", "th_close", "td_close",
+))  # fmt: skip
+
+
 @collector.put_off()
 def render(markdown: str | Parsed, *, link_base: str | None = None) -> Node:
     """The document, valid by Atlassian's JSON schema. Every word of the source can be read in it.
@@ -162,21 +169,7 @@ class _Page:
 
     def close(self, token: Token) -> None:
         """End a container, and put what it became into the one around it."""
-        closes = {
-            "blockquote_close",
-            "alert_close",
-            "admonition_close",
-            "bullet_list_close",
-            "ordered_list_close",
-            "list_item_close",
-            "footnote_close",
-            "stray_note_close",
-            "table_close",
-            "tr_close",
-            "th_close",
-            "td_close",
-        }
-        if token.type in closes and len(self.blocks) > 1:
+        if token.type in _CLOSES and len(self.blocks) > 1:
             block = self.blocks.pop()
             if block.prefix:
                 _prefixed(block.content, block.prefix)

@@ -11,10 +11,9 @@ DEEPEST_TREE = 500  # nodes in each other; 10,000 need 8 MB of stack
 DENSE = 300  # signs in one stretch of text from which on emphasis may nest too deep
 _MARKER = re.compile(r"[ \t]{0,8}(?:>|[-*+](?=[ \t])|\d{1,9}[.)](?=[ \t])|\[\^[^\]\s]{1,100}\]:)")
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
-_DEEP = re.compile(
-    rf"^(?:[ \t]{{{DEEPEST_INDENT}}}|(?:[ \t]{{0,8}}(?:[>*+-]|\d{{1,9}}[.)]|\[\^[^\]\s]{{1,100}}\]:)){{{DEEPEST_MARKERS}}})",
-    re.MULTILINE,
-)
+_DEEP_LINE = rf"(?:[ \t]{{{DEEPEST_INDENT}}}|(?:[ \t]{{0,8}}(?:[>*+-]|\d{{1,9}}[.)]|\[\^[^\]\s]{{1,100}}\]:)){{{DEEPEST_MARKERS}}})"
+# A line feed is looked for several times as fast as the start of a line, and most lines begin with none of these.
+_DEEP, _DEEP_FURTHER_DOWN = re.compile(_DEEP_LINE), re.compile(r"\n(?=[ \t>*+\-\d\[])" + _DEEP_LINE)
 _CONTAINER = re.compile(r"^(?P<before>[^\n:]{0,200})(?P<colons>:{3,})(?P<info>[^\n]*)$", re.MULTILINE)
 _SIGN = re.compile(r"[*_~!\[\]`:]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -33,7 +32,7 @@ def limited(text: str, xml_of: Callable[[str], str]) -> str:
     """
     if text.count(":::") > DEEPEST_MARKERS:
         text = _few_containers(text)
-    deep = _DEEP.search(text) is not None
+    deep = bool(_DEEP.match(text) or _DEEP_FURTHER_DOWN.search(text))
     if deep:
         text = "\n".join(_shallow(text.split("\n")))
     if not deep and not _is_dense(text):
@@ -56,7 +55,9 @@ def _signs(text: str) -> int:
 
 
 def _is_dense(text: str) -> bool:
-    return _signs(text) > DENSE and any(_signs(part) > DENSE for part in text.split("\n\n"))
+    if _signs(text) <= DENSE:
+        return False
+    return any(len(part) > DENSE and _signs(part) > DENSE for part in text.split("\n\n"))
 
 
 def _few_containers(text: str) -> str:

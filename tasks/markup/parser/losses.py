@@ -17,6 +17,9 @@ _CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, com
 
 def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
     """Change the lines so that nothing is lost, and say in which line what was done; None where nothing has to be."""
+    source = "\n".join(lines)
+    if "|" not in source and "<!" not in source and "<?" not in source:
+        return None
     warnings: list[tuple[int, str]] = []
     changed = False
     waiting = [document]
@@ -25,11 +28,17 @@ def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
         value = node.node_value
         kind = type(value)
         if kind is comrak.Table:
+            columns = value.value.num_columns
             for row in node.children:
                 place = row.sourcepos.start
-                if (line := _joined(lines[place.line - 1], place.column, value.value.num_columns)) is not None:
-                    lines[place.line - 1], changed = line, True
-                    warnings.append((place.line, "cells beyond the table's columns are joined to the last one"))
+                number = place.line
+                line = lines[number - 1]
+                # As many bars as a row has that begins and ends with one.
+                if line.count("|") <= columns + 1 and line[:1] == line[-1:] == "|" and place.column == 1:
+                    continue
+                if (joined := _joined(line, place.column, columns)) is not None:
+                    lines[number - 1], changed = joined, True
+                    warnings.append((number, "cells beyond the table's columns are joined to the last one"))
         elif kind is comrak.HtmlBlock:
             end = _ENDS.get(value.value.block_type)
             place = node.sourcepos.start

@@ -21,11 +21,15 @@ MOST_ROUNDS = 4  # of mending a source in which the grammar would lose words
 
 @dataclass(frozen=True)
 class Parsed:
-    """A document: its tokens, its front matter's fields, and what could not be read as it was meant."""
+    """A document: its tokens, its front matter's fields, and what could not be read as it was meant.
+
+    `may_lead_within`: it has a link to a place in itself, or raw HTML.
+    """
 
     tokens: list[Token]
     fields: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    may_lead_within: bool = True
 
 
 def parse(markdown: str | Parsed) -> list[Token]:
@@ -55,14 +59,15 @@ def parse_document(markdown: str) -> Parsed:
         document = _tree(text)
         lines = text.split("\n")
 
-    def origin(line: int) -> int:
-        return above + (origins[min(line, len(origins)) - 1] if origins else line)
+    def moved(line: int) -> int:
+        return above + origins[min(line, len(origins)) - 1]
 
+    origin = moved if origins else above.__add__
     tree = Tree(lines, Names(text), origin)
     tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
     found_at = sorted({(origin(line), words) for line, words in warnings} | tree.warnings.keys())
     told = tuple(f"line {line}: {words}" for line, words in found_at)
-    return Parsed(tokens, front.fields or {}, (*front.warnings, *told))
+    return Parsed(tokens, front.fields or {}, (*front.warnings, *told), tree.may_lead_within)
 
 
 @lru_cache(maxsize=1)

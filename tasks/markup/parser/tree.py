@@ -15,7 +15,7 @@ from tasks.markup.clean import xml_text
 from tasks.markup.parser.losses import let_go
 from tasks.markup.parser.placeholders import Names
 from tasks.markup.parser.raw_blocks import mended
-from tasks.markup.parser.token import NOTHING, Token
+from tasks.markup.parser.token import NOTHING, Token, inline, text, words
 from tasks.markup.tags import PIECE
 from tasks.markup.words import PANELS
 
@@ -40,22 +40,39 @@ _DIRECTIVE = re.compile(r"\s*\{?\s*\.?([A-Za-z]+)\b\s*([^}]*?)\s*\}?\s*\Z")
 _QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
 _UNSAFE_IN_ADDRESS = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*", re.IGNORECASE)
-# The binding's names can't be keys of a mapping; what they are printed as can.
-_ALIGNED = {
-    f"TableAlignment.{side.capitalize()}": {"style": f"text-align:{side}"} for side in ("left", "center", "right")
-}
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
 FOLDING = "fold-"  # before the kind of an admonition that folds
 
+
+def _pair(name: str, tag: str, **facts: Any) -> tuple[Token, Token]:
+    """The start and end of a container."""
+    return Token(f"{name}_open", tag, 1, **facts), Token(f"{name}_close", tag, -1)
+
+
+_TEXT = comrak.Text
+# Tokens that say nothing but what they are: most of a document's, made once.
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
-_OPENS = {
-    comrak.Emph: (Token("em_open", "em", 1), Token("em_close", "em", -1)),
-    comrak.Strong: (Token("strong_open", "strong", 1), Token("strong_close", "strong", -1)),
-    comrak.Strikethrough: (Token("s_open", "s", 1), Token("s_close", "s", -1)),
-}
+_OPENS = {comrak.Emph: _pair("em", "em"), comrak.Strong: _pair("strong", "strong"), comrak.Strikethrough: _pair("s", "s")}  # fmt: skip
 _LINK_END = Token("link_close", "a", -1)
 _PARAGRAPH = {hidden: (Token("paragraph_open", "p", 1, hidden=hidden), Token("paragraph_close", "p", -1, hidden=hidden)) for hidden in (True, False)}  # fmt: skip
+_HEADINGS = {level: _pair("heading", f"h{level}") for level in range(1, 7)}
+_QUOTE = _pair("blockquote", "blockquote")
+_BULLETS = _pair("bullet_list", "ul")
+_ITEM = _pair("list_item", "li")
+_TASKS = {done: _pair("list_item", "li", meta={"checked": done}) for done in (True, False)}
+_TABLE, _HEAD, _BODY, _ROW = (_pair(tag, tag) for tag in ("table", "thead", "tbody", "tr"))
+# Cells by their column's alignment. The binding's names can't be keys of a mapping; what they are printed as can.
+_HEADER_CELLS, _CELLS = (
+    {
+        f"TableAlignment.{side.capitalize()}": _pair(
+            tag, tag, attrs={"style": f"text-align:{side}"} if side else NOTHING
+        )
+        for side in ("left", "center", "right", "")
+    }
+    for tag in ("th", "td")
+)
+_UNALIGNED = "TableAlignment."
 
 
 @dataclass
@@ -74,7 +91,9 @@ class Tree:
         self.lines = lines
         self.names = names
         self.notes = Notes()
+        self._has_toc = "toc" in "\n".join(lines).lower()
         self.warnings: dict[tuple[int, str], None] = {}
+        self.may_lead_within = False
         self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
@@ -82,32 +101,34 @@ class Tree:
     def tokens(self, document: Any) -> list[Token]:
         """The document's tokens, footnotes where they were written."""
         self._push(document)
-        while self._stack:
-            node, tight = self._stack.pop()
+        out, stack, blocks, unknown = self._out, self._stack, self._BLOCKS, Tree._unknown
+        while stack:
+            node, tight = stack.pop()
             if type(node) is Token:
-                self._out.append(node)
+                out.append(node)
             else:
                 value = node.node_value
-                self._BLOCKS.get(type(value), Tree._unknown)(self, node, value, tight)
-        return self._out
+                blocks.get(type(value), unknown)(self, node, value, tight)
+        return out
 
     def _push(self, node: Any, *, tight: bool = False) -> None:
         """The node's children come next. The binding's nodes hold each other: parted, they go when nobody needs them."""
-        children = node.children
-        for child in reversed(children):
+        stack = self._stack
+        for child in reversed(node.children):
             child.parent = None
-            self._stack.append((child, tight))
+            stack.append((child, tight))
 
-    def _around(self, node: Any, start: Token, end: Token, *, tight: bool = False) -> None:
+    def _around(self, node: Any, pair: tuple[Token, Token], *, tight: bool = False) -> None:
+        start, end = pair
         self._out.append(start)
         self._stack.append((end, False))
         self._push(node, tight=tight)
 
     def _unknown(self, node: Any, value: Any, _tight: bool) -> None:
         self._push(node)
-        text = getattr(value, "value", None)
-        if isinstance(text, str):
-            self._out.append(Token("inline", children=[Token("text", content=xml_text(text))]))
+        said = getattr(value, "value", None)
+        if isinstance(said, str):
+            self._out.append(words(xml_text(said)))
 
     # -- blocks
 
@@ -119,42 +140,43 @@ class Tree:
             if math.display_math and math.dollar_math:
                 self._out.append(Token("math_block", content=xml_text(math.literal).strip("\n")))
                 return
-        place = node.sourcepos.start
-        line = self.lines[place.line - 1] if place.line == node.sourcepos.end.line else ""
-        if "toc" in line.lower() and _TOC.match(line.encode()[place.column - 1 :].decode("utf-8", "replace")):
+        place = node.sourcepos
+        first = place.start.line
+        if self._has_toc and first == place.end.line and _is_toc(self.lines[first - 1], place.start.column):
             let_go(node)
             self._out.append(Token("toc"))
             return
         start, end = _PARAGRAPH[tight]
-        self._out += (start, self._inline(node, place.line), end)
+        self._out += (start, self._inline(node, first), end)
 
     def _heading(self, node: Any, value: Any, _tight: bool) -> None:
-        tag = f"h{value.value.level}"
-        inline = self._inline(node, node.sourcepos.start.line)
-        meta: dict[str, str] = {}
-        last = inline.children[-1] if inline.children else None
-        if last is not None and last.type == "text" and (named := _HEADING_ID.search(last.content)):
-            meta["id"] = named.group(1)
+        start, end = _HEADINGS[value.value.level]
+        said = self._inline(node, node.sourcepos.start.line)
+        last = said.children[-1] if said.children else None
+        if (
+            last is not None
+            and last.type == "text"
+            and "{#" in last.content
+            and (named := _HEADING_ID.search(last.content))
+        ):
+            start = start._replace(meta={"id": named.group(1)})
             kept = last.content[: named.start()]
-            rest = [last._replace(content=kept)] if kept else []
-            inline = inline._replace(children=[*inline.children[:-1], *rest])
-        self._out += (Token("heading_open", tag, 1, meta=meta), inline, Token("heading_close", tag, -1))
+            said = said._replace(children=[*said.children[:-1], *([text(kept)] if kept else [])])
+        self._out += (start, said, end)
 
     def _quote(self, node: Any, _value: Any, _tight: bool) -> None:
-        self._around(node, Token("blockquote_open", "blockquote", 1), Token("blockquote_close", "blockquote", -1))
+        self._around(node, _QUOTE)
 
     def _list(self, node: Any, value: Any, _tight: bool) -> None:
         facts = value.value
-        ordered = facts.list_type == comrak.ListType.Ordered
-        name, tag = ("ordered_list", "ol") if ordered else ("bullet_list", "ul")
-        attrs = {"start": facts.start} if ordered and facts.start != 1 else NOTHING
-        start, end = Token(f"{name}_open", tag, 1, attrs=attrs), Token(f"{name}_close", tag, -1)
-        self._around(node, start, end, tight=facts.tight)
+        pair = _BULLETS
+        if facts.list_type == comrak.ListType.Ordered:
+            pair = _pair("ordered_list", "ol", attrs={"start": facts.start} if facts.start != 1 else NOTHING)
+        self._around(node, pair, tight=facts.tight)
 
     def _item(self, node: Any, value: Any, tight: bool) -> None:
-        meta = {"checked": value.value.symbol is not None} if type(value) is comrak.TaskItem else {}
-        start, end = Token("list_item_open", "li", 1, meta=meta), Token("list_item_close", "li", -1)
-        self._around(node, start, end, tight=tight)
+        is_task = type(value) is comrak.TaskItem
+        self._around(node, _TASKS[value.value.symbol is not None] if is_task else _ITEM, tight=tight)
 
     def _alert(self, node: Any, value: Any, _tight: bool) -> None:
         kind = repr(value.value.alert_type).partition(".")[2]
@@ -175,39 +197,40 @@ class Tree:
         if info:
             self._warn(node.sourcepos.start.line, f"a container of the unknown kind {info[:60]} is shown as text")
             start, end = _PARAGRAPH[False]
-            self._out += (start, Token("inline", children=[Token("text", content=f"::: {info}")]), end)
+            self._out += (start, words(f"::: {info}"), end)
         self._push(node)
 
     def _panel(self, node: Any, name: str, kind: str, title: str, *, folds: bool = False) -> None:
         self._out.append(Token(f"{name}_open", "blockquote", 1, meta={"kind": kind, "folds": folds}))
         if title:
-            words = Token("inline", children=[Token("text", content=xml_text(title))])
-            self._out += (Token(f"{name}_title_open", "p", 1), words, Token(f"{name}_title_close", "p", -1))
+            start, end = _pair(f"{name}_title", "p")
+            self._out += (start, words(xml_text(title)), end)
         self._stack.append((Token(f"{name}_close", "blockquote", -1), False))
         self._push(node)
 
     def _table(self, node: Any, value: Any, _tight: bool) -> None:
         out = self._out
-        number = 0
-        aligned = [_ALIGNED.get(repr(alignment), NOTHING) for alignment in value.value.alignments]
-        out.append(Token("table_open", "table", 1))
-        for number, row in enumerate(node.children):
-            tag = "td" if number else "th"
-            row.parent = None
-            if number <= 1:
-                part = "tbody" if number else "thead"
-                out.append(Token(f"{part}_open", part, 1))
-            out.append(Token("tr_open", "tr", 1))
-            end = Token(f"{tag}_close", tag, -1)
-            for cell, attrs in zip(row.children, aligned, strict=False):
-                cell.parent = None
-                out += (Token(f"{tag}_open", tag, 1, attrs=attrs), self._inline(cell, row.sourcepos.start.line), end)
-            out.append(Token("tr_close", "tr", -1))
-            if number == 0:
-                out.append(Token("thead_close", "thead", -1))
-        if number:
-            out.append(Token("tbody_close", "tbody", -1))
-        out.append(Token("table_close", "table", -1))
+        aligned = [repr(alignment) for alignment in value.value.alignments]
+        header, *rows = node.children
+        out += (_TABLE[0], _HEAD[0])
+        self._row(header, [_HEADER_CELLS.get(side, _HEADER_CELLS[_UNALIGNED]) for side in aligned])
+        out.append(_HEAD[1])
+        if rows:
+            out.append(_BODY[0])
+            columns = [_CELLS.get(side, _CELLS[_UNALIGNED]) for side in aligned]
+            for row in rows:
+                self._row(row, columns)
+            out.append(_BODY[1])
+        out.append(_TABLE[1])
+
+    def _row(self, row: Any, columns: Sequence[tuple[Token, Token]]) -> None:
+        row.parent = None
+        out, line = self._out, row.sourcepos.start.line
+        out.append(_ROW[0])
+        for cell, (start, end) in zip(row.children, columns, strict=False):
+            cell.parent = None
+            out += (start, self._inline(cell, line), end)
+        out.append(_ROW[1])
 
     def _code(self, node: Any, value: Any, _tight: bool) -> None:
         code = value.value
@@ -224,6 +247,7 @@ class Tree:
 
     def _html(self, node: Any, value: Any, _tight: bool) -> None:
         """Raw HTML between blocks. What of it is shown as typed is told, with its line."""
+        self.may_lead_within = True
         line, source = node.sourcepos.start.line, xml_text(value.value.literal)
         called = _SHOWN_BLOCKS.get(value.value.block_type)
         if called and not source.lstrip().lower().startswith("<pre"):
@@ -242,21 +266,24 @@ class Tree:
         self.notes.written = True
         label = xml_text(value.value.name)
         meta = {"label": label, "stray": not value.value.total_references}
-        self._around(node, Token("footnote_reference_open", nesting=1, meta=meta), Token("footnote_reference_close", nesting=-1))  # fmt: skip
+        self._around(node, _pair("footnote_reference", "", meta=meta))
 
     # -- what stands in a line
 
     def _inline(self, node: Any, line: int) -> Token:
         """The words of a block."""
         children = node.children
-        if len(children) == 1 and type(value := children[0].node_value) is comrak.Text:
-            children[0].parent = None
-            return Token("inline", children=self._words(value.value, line), line=self._origin(line))
+        if len(children) == 1:
+            child = children[0]
+            value = child.node_value
+            if type(value) is _TEXT:
+                child.parent = None
+                return words(self._said(value.value, line), self._origin(line))
         pieces = self._pieces(children, line)
         shown = self.names.as_words(pieces)
         if shown is not pieces:
             self._warn_of_tags(pieces, shown, line)
-        return Token("inline", children=shown, line=self._origin(line))
+        return inline(shown, self._origin(line))
 
     def _warn_of_tags(self, pieces: Sequence[Token], shown: Sequence[Token], line: int) -> None:
         """Warn of tags that became words although they were meant as tags: they have an end or attributes."""
@@ -276,8 +303,13 @@ class Tree:
             node.parent = None
             value = node.node_value
             kind = type(value)
-            if kind is comrak.Text:
-                out += self._words(value.value, line)
+            if kind is _TEXT:
+                out.append(text(self._said(value.value, line)))
+            elif pair := _OPENS.get(kind):
+                start, end = pair
+                out.append(start)
+                stack.append(end)
+                stack += reversed(node.children)
             elif kind is comrak.SoftBreak:
                 out.append(SOFT)
                 line += 1
@@ -288,13 +320,11 @@ class Tree:
                 out.append(Token("code_inline", "code", content=xml_text(value.value.literal)))
             elif kind is comrak.HtmlInline:
                 out.append(Token("html_inline", content=xml_text(value.value)))
-            elif kind in _OPENS:
-                start, end = _OPENS[kind]
-                out.append(start)
-                stack.append(end)
-                stack += reversed(node.children)
+                self.may_lead_within = True
             elif kind is comrak.Link:
-                out.append(_link(node, value.value))
+                start = _link(node, value.value)
+                self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
+                out.append(start)
                 stack.append(_LINK_END)
                 stack += reversed(node.children)
             elif kind is comrak.Image:
@@ -309,22 +339,29 @@ class Tree:
                 stack += reversed(node.children)
         return out
 
-    def _words(self, text: str, line: int) -> list[Token]:
-        """A run of text; links of a wiki lead nowhere from here, and are named by what they show."""
-        text = xml_text(text)
-        if "[[" in text and _WIKI_LINK.search(text):
+    def _said(self, run: str, line: int) -> str:
+        """A run of words as they are shown."""
+        if not run.isprintable():
+            run = xml_text(run)
+        if "[" in run or "{" in run or "==" in run or run.startswith(_STARTS):
+            return self._signed(run, line)
+        return run
+
+    def _signed(self, run: str, line: int) -> str:
+        """Words that may hold a construct of others; links of a wiki lead nowhere from here, and are named by what they show."""
+        if "[[" in run and _WIKI_LINK.search(run):
             self._warn(line, "a link of a wiki has no place here; its words are shown")
-            text = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] else m[0], text)
-        signed = "{" in text or "==" in text or "[^" in text or text.startswith(_STARTS)
-        if signed and (found := _AS_TYPED.search(text)):
+            run = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] else m[0], run)
+        signed = "{" in run or "==" in run or "[^" in run or run.startswith(_STARTS)
+        if signed and (found := _AS_TYPED.search(run)):
             self._warn(line, f"{_DIALECTS[found.lastgroup or '']} is shown as typed")
-        return [Token("text", content=text)]
+        return run
 
     def _image(self, node: Any, image: Any, line: int) -> Token:
         children = self.names.as_words(self._pieces(node.children, line))
         attrs = {"src": address(image.url)} | ({"title": xml_text(image.title)} if image.title else {})
-        words = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
-        return Token("image", "img", attrs=attrs, children=children, content=words)
+        said = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
+        return Token("image", "img", attrs=attrs, children=children, content=said)
 
     def _reference(self, reference: Any) -> Token:
         label = xml_text(reference.name).casefold()
@@ -362,11 +399,16 @@ def address(url: str) -> str:
     return url[:start] + _UNSAFE_IN_ADDRESS.sub(lambda m: quote(m.group().encode("utf-8", "replace")), url[start:])
 
 
+def _is_toc(line: str, column: int) -> bool:
+    """Whether a line says where the table of contents belongs, from the column (in bytes) on."""
+    return "toc" in line.lower() and bool(_TOC.match(line.encode()[column - 1 :].decode("utf-8", "replace")))
+
+
 def _link(node: Any, link: Any) -> Token:
     attrs = {"href": address(link.url)} | ({"title": xml_text(link.title)} if link.title else {})
     children = node.children
-    words = children[0].node_value if len(children) == 1 else None
-    said = words.value if type(words) is comrak.Text else ""
+    only = children[0].node_value if len(children) == 1 else None
+    said = only.value if type(only) is comrak.Text else ""
     auto = bool(said) and link.url.removeprefix("mailto:").removeprefix("http://") == said.removeprefix("http://").removeprefix("mailto:")  # fmt: skip
     return Token("link_open", "a", 1, attrs=attrs, info="auto" if auto else "")
 
@@ -383,7 +425,7 @@ def _emoji(code: Any, out: Sequence[Token], stack: Sequence[Any]) -> Token:
     """A short name as its character; none that stands inside a word or path, such as `std::x::y`."""
     written = f":{code.code}:"
     if _letter_beside(out, stack, "_:"):
-        return Token("text", content=written)
+        return text(written)
     return Token("emoji", content=code.emoji, info=written)
 
 
@@ -393,5 +435,5 @@ def _math(math: Any, out: Sequence[Token], stack: Sequence[Any]) -> Token:
     if not math.dollar_math or math.display_math:
         return Token("math_inline", content=literal.strip("\n"))
     if literal[:1].isdigit() or "\n" in literal or _letter_beside(out, stack, "_$"):
-        return Token("text", content=f"${literal}$")
+        return text(f"${literal}$")
     return Token("math_inline", content=literal)

@@ -28,6 +28,7 @@ _CODE_TAG = re.compile(
 
 _UNDERLINES = {"h1": "=", "h2": "-"}
 LONGEST_UNDERLINE = 60
+_TABLE_TAGS = frozenset({"table", "thead", "tbody", "tr", "th", "td"})
 _SIGNS = {"em": "*", "strong": "**", "s": "~~"}
 
 
@@ -79,7 +80,8 @@ class _Text:
         """Write lines below the current prefix; an item's marker stands before its first line only."""
         for line in text.split("\n"):
             self.lines.append(("".join(self.prefixes) + line).rstrip())
-            self.prefixes = [prefix if prefix == "> " else " " * len(prefix) for prefix in self.prefixes]
+            if self.prefixes:
+                self.prefixes = [prefix if prefix == "> " else " " * len(prefix) for prefix in self.prefixes]
 
     def gap(self) -> None:
         """An empty line between blocks."""
@@ -88,11 +90,14 @@ class _Text:
 
     def one(self, token: Token) -> None:
         """Write one block token."""
+        if token.tag in _TABLE_TAGS:
+            self.table(token)
+            return
         match token.type:
             case "inline":
                 text = inline_text(token.children)
                 if self.in_cell:
-                    self.row.append(re.sub(r"\s+", " ", text).strip())
+                    self.row.append(" ".join(text.split()))
                 else:
                     self.put(text)
             case "heading_open":
@@ -135,8 +140,6 @@ class _Text:
                     self.gap()
                     self.put(text)
                     self.gap()
-            case _:
-                self.table(token)
 
     def verbatim(self, text: str) -> None:
         """Code, indented."""
