@@ -315,13 +315,6 @@ def test_every_command_of_the_pages_exists_with_its_options(page, command):
     assert {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)} <= known
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_between_pages_lead_somewhere(page):
-    text = re.sub(r"```.*?```|`[^`\n]+`", "", (ROOT / page).read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", text):
-        assert not target or ((ROOT / page).parent / target).exists(), target
-
-
 @pytest.mark.parametrize(("mode", "fine"), [(0o400, True), (0o440, True), (0o444, False), (0o460, False)])
 def test_keys_are_taken_from_systemd_as_it_hands_them_to_a_plain_user(tmp_path, monkeypatch, mode, fine):
     create_key_file(tmp_path / "afterword-keys")
