@@ -8,7 +8,7 @@ ARGS ?=
 # Tests wait more than they work: three processes on two cores, a file's tests in one of them.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-quick check specification docs bench chaos screenshots sbom lock clean
+.PHONY: setup demo test test-quick check specification docs docs-site man bench chaos screenshots sbom lock clean
 
 setup: $(VENV)/dev
 
@@ -36,6 +36,15 @@ docs: $(VENV)/dev
 	$(BIN)/python -m config > docs/configuration.md
 	$(BIN)/python -m tests.conformance > docs/conformance.md
 
+# The documentation as a site, in build/site. It fails for a link or an anchor that leads nowhere.
+docs-site: $(VENV)/site
+	$(BIN)/python docs/site/build.py $(ARGS)
+
+# A man page for each command, in build/man: made from what --help shows.
+man: $(VENV)/site
+	@mkdir -p $(or $(ARGS),build/man)
+	$(BIN)/click-man --target $(or $(ARGS),build/man) afterword
+
 bench: $(VENV)/dev
 	$(BIN)/python -m bench $(ARGS)
 
@@ -53,6 +62,7 @@ lock: $(VENV)/dev
 	$(BIN)/python -m pip --quiet install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra tracing --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --extra tracing --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --group site -c requirements-dev.lock -o requirements-site.lock
 	for peer in celery arq dramatiq taskiq; do cd $(CURDIR)/bench/peers/requirements && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --upgrade $$peer.in -o $$peer.txt || exit 1; done
 
 clean:
@@ -72,4 +82,9 @@ $(VENV)/run: $(VENV)/venv requirements.lock pyproject.toml
 $(VENV)/dev: $(VENV)/run requirements-dev.lock
 	@echo 'Installing the test tools into $(VENV): about a minute, once …'
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/site: $(VENV)/run requirements-site.lock
+	@echo 'Installing what builds the documentation into $(VENV): once …'
+	@$(PIP) install --require-hashes -r requirements-site.lock
 	@touch $@

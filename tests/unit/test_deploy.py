@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-KUBERNETES = yaml.safe_load((DEPLOY / "kubernetes" / "afterword.yaml").read_text())["items"]
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 OURS = ("keys", "worker-1", "worker-2", "api")
@@ -110,9 +109,6 @@ def test_containers_are_given_longer_to_stop_than_a_worker_takes():
         assert int(COMPOSE[name]["stop_grace_period"].removesuffix("s")) >= drain_s + 15
     for unit in (DEPLOY / "systemd").glob("afterword-worker*"):
         assert int(re.search(r"TimeoutStopSec=(\d+)", unit.read_text()).group(1)) >= drain_s + 15
-    for item in deployments():
-        if item["metadata"]["name"] == "afterword-worker":
-            assert pod(item)["terminationGracePeriodSeconds"] >= drain_s + 15
 
 
 def test_flower_is_behind_a_password_and_has_neither_keys_nor_the_ledgers_account():
@@ -138,21 +134,6 @@ def test_checkpoints_of_the_audit_are_kept_in_a_volume_of_their_own(name):
     (volume,) = [each for each in service["volumes"] if each.endswith(f":{place}")]
     assert volume.split(":")[0] not in {each.split(":")[0] for each in COMPOSE["redis"]["volumes"]}
     assert re.search(rf"install -d -m 0700 -o afterword .*{place}\b", DOCKERFILE)
-
-
-def test_kubernetes_keeps_checkpoints_in_a_claim_that_every_pod_mounts():
-    """A pod's own folder would go with the pod."""
-    (shared,) = [item["data"] for item in KUBERNETES if item["kind"] == "ConfigMap"]
-    (claim,) = [item for item in KUBERNETES if item["kind"] == "PersistentVolumeClaim"]
-    for item in deployments():
-        spec = pod(item)
-        names = {
-            each["name"]
-            for each in spec["volumes"]
-            if each.get("persistentVolumeClaim") == {"claimName": claim["metadata"]["name"]}
-        }
-        mounts = {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
-        assert mounts[shared["AFTERWORD_CHECKPOINTS"]] in names
 
 
 def test_redis_is_durable_and_its_default_user_is_off():
@@ -193,79 +174,6 @@ def test_the_units_environment_holds_settings_only():
     names = re.findall(r"^(\w+)=", (DEPLOY / "systemd" / "afterword.env").read_text(), re.MULTILINE)
     assert names
     assert all(known_variable(name) for name in names)
-
-
-# -- Kubernetes ------------------------------------------------------------------------------------------------------
-
-
-def deployments() -> list[dict]:
-    return [item for item in KUBERNETES if item["kind"] == "Deployment"]
-
-
-def pod(item: dict) -> dict:
-    return item["spec"]["template"]["spec"]
-
-
-def test_the_manifest_has_workers_api_service_budgets_and_policies():
-    kinds = [item["kind"] for item in KUBERNETES]
-    assert kinds.count("Deployment") == 2
-    assert {"ConfigMap", "Service", "PodDisruptionBudget", "NetworkPolicy"} <= set(kinds)
-    for item in KUBERNETES:
-        assert item["metadata"]["namespace"] == "afterword"
-
-
-@pytest.mark.parametrize("item", deployments(), ids=lambda item: item["metadata"]["name"])
-def test_every_container_runs_a_command_that_exists_without_rights(item):
-    spec = pod(item)
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert f"USER {spec['securityContext']['runAsUser']}" in DOCKERFILE
-    for container in (*spec["initContainers"], *spec["containers"]):
-        rights = container["securityContext"]
-        assert rights["readOnlyRootFilesystem"] is True
-        assert rights["allowPrivilegeEscalation"] is False
-        assert rights["capabilities"] == {"drop": ["ALL"]}
-    (container,) = spec["containers"]
-    resolved(container["args"])
-    settings = {item["name"] for item in container["env"]}
-    (shared,) = [item["data"] for item in KUBERNETES if item["kind"] == "ConfigMap"]
-    assert all(known_variable(name) for name in settings | shared.keys())
-    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
-    assert str(Path(shared["AFTERWORD_KEYS_FILE"]).parent) in mounts
-    volumes = {volume["name"] for volume in spec["volumes"]}
-    for each in (*spec["initContainers"], *spec["containers"]):
-        assert {mount["name"] for mount in each["volumeMounts"]} <= volumes
-
-
-def test_every_probe_asks_something_that_answers():
-    for item in deployments():
-        (container,) = pod(item)["containers"]
-        for probe in (container["readinessProbe"], container["livenessProbe"]):
-            if "exec" in probe:
-                command, *words = probe["exec"]["command"]
-                assert command == "afterword"
-                resolved(words)
-            else:
-                assert probe["httpGet"]["path"] in OPEN_PATHS
-                assert probe["httpGet"]["port"] in {port["name"] for port in container["ports"]}
-
-
-def test_the_api_stays_reachable_without_a_worker():
-    """Jobs are kept until one comes; an API taken out of its service would lose them, and the console with it."""
-    text = (ROOT / "deploy/kubernetes/afterword.yaml").read_text("utf-8")
-    assert "path: /readyz" not in text
-
-
-def test_labels_of_budgets_policies_and_service_choose_pods_that_exist():
-    labels = [item["spec"]["template"]["metadata"]["labels"] for item in deployments()]
-    for item in KUBERNETES:
-        spec = item.get("spec", {})
-        chosen = spec.get("podSelector", spec.get("selector", {}))
-        chosen = chosen.get("matchLabels", chosen)
-        assert any(chosen.items() <= these.items() for these in labels), item["metadata"]["name"]
-    (api,) = [item for item in deployments() if item["metadata"]["name"] == "afterword-api"]
-    (container,) = pod(api)["containers"]
-    words = container["args"]
-    assert int(words[words.index("--port") + 1]) == container["ports"][0]["containerPort"]
 
 
 # -- runbooks --------------------------------------------------------------------------------------------------------
@@ -313,13 +221,6 @@ def test_every_command_of_the_pages_exists_with_its_options(page, command):
         group = group.commands[rest.pop(0)]
     known = {option for parameter in group.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)} <= known
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_between_pages_lead_somewhere(page):
-    text = re.sub(r"```.*?```|`[^`\n]+`", "", (ROOT / page).read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", text):
-        assert not target or ((ROOT / page).parent / target).exists(), target
 
 
 @pytest.mark.parametrize(("mode", "fine"), [(0o400, True), (0o440, True), (0o444, False), (0o460, False)])

@@ -1,4 +1,4 @@
-"""Manifests, compose file and Dockerfile hold to what those who read them accept: a misspelt field is no silent default."""
+"""Compose file and Dockerfile hold to what those who read them accept: a misspelt field is no silent default."""
 
 from __future__ import annotations
 
@@ -8,33 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 import yaml
 from compose_spec import PyCompose
 
 ROOT = Path(__file__).resolve().parents[2]
-KUBERNETES = yaml.safe_load((ROOT / "deploy" / "kubernetes" / "afterword.yaml").read_text())["items"]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
-
-
-def named(item: dict) -> str:
-    return f"{item['kind']}-{item['metadata']['name']}"
-
-
-@pytest.mark.parametrize("version", [OLDEST, NEWEST])
-@pytest.mark.parametrize("item", KUBERNETES, ids=named)
-def test_kubernetes_knows_every_field_of_the_manifest(item, version):
-    kubernetes_validate.validate(item, version, strict=True)
-
-
-def test_a_misspelt_field_of_a_manifest_would_be_found():
-    (api,) = [copy.deepcopy(item) for item in KUBERNETES if named(item) == "Deployment-afterword-api"]
-    (container,) = api["spec"]["template"]["spec"]["containers"]
-    container["readynessProbe"] = container.pop("readinessProbe")
-    with pytest.raises(kubernetes_validate.ValidationError, match="readynessProbe"):
-        kubernetes_validate.validate(api, NEWEST, strict=True)
 
 
 def test_compose_knows_every_field_of_the_compose_file():
