@@ -48,7 +48,7 @@ def end(context: Context, who: str | None, everybody: bool) -> None:
         sessions, ended = _sessions(services), []
         async for digest, facts in sessions.of_people():
             row = _row(facts)
-            if everybody or who in (row["actor"], f"oidc:{row['subject']}"):
+            if everybody or who in (row["actor"], f"oidc:{row['subject']}", row["subject"]):
                 await sessions.close(digest)
                 await services.ledger.record(Event.LOGGED_OUT, {"actor": row["actor"], "by": actor()})
                 ended.append(row)
