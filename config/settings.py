@@ -206,9 +206,11 @@ class Settings(BaseSettings):
         if value is None:
             return None
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
+        more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.hostname or more:
             raise ValueError("write scheme, host and port only: https://afterword.example.com")
-        return f"{parts.scheme}://{parts.netloc}"
+        usual = {"http": ":80", "https": ":443"}[parts.scheme]  # which no browser names
+        return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
 
     @field_validator("oidc_client_id")
     @classmethod

@@ -176,7 +176,8 @@ async def test_behind_a_proxy_the_redirect_leads_to_the_public_address(configure
     """Whoever comes by another name is led to it first, since the cookies belong to it."""
     async with opened(configured(public_url="https://afterword.example.com"), provider) as client:
         there = await client.get("/login/oidc?next=/jobs", allow_redirects=False)
-        assert there.headers["Location"] == "https://afterword.example.com/login/oidc?next=/jobs"
+        assert there.headers["Location"] == "https://afterword.example.com/login/oidc?next=/jobs&led=1"
+        assert "keep the <code>Host</code> header" in await (await client.get("/login/oidc?next=/jobs&led=1")).text()
         proxied = {"Host": "afterword.example.com", "X-Forwarded-Proto": "https"}
         answer = await client.get("/login/oidc", headers=proxied, allow_redirects=False)
         asked = parse_qs(urlsplit(answer.headers["Location"]).query)

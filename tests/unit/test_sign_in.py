@@ -205,6 +205,30 @@ def test_a_role_has_the_scopes_that_its_name_says():
     assert [scope for scope in Scope if person.may(scope)] == [Scope.SUBMIT, Scope.READ, Scope.OPERATE]
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("https://Afterword.Example.com/", "https://afterword.example.com"),
+        ("https://afterword.example.com:443", "https://afterword.example.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_public_address_is_written_as_browsers_write_it(monkeypatch, given, taken):
+    """It is compared with the name that a browser asks for."""
+    monkeypatch.setenv("AFTERWORD_PUBLIC_URL", given)
+    assert settings_for().public_url == taken
+
+
+@pytest.mark.parametrize(
+    "given", ["afterword.example.com", "https://x/console", "https://a@x", "https://x?y", "ftp://x"]
+)
+def test_a_public_address_that_is_more_or_less_than_an_origin_is_refused(monkeypatch, given):
+    """Nothing works under a path."""
+    monkeypatch.setenv("AFTERWORD_PUBLIC_URL", given)
+    with pytest.raises(ConfigError, match="AFTERWORD_PUBLIC_URL"):
+        settings_for()
+
+
 # -- settings and discovery --------------------------------------------------------------------------------------------
 
 
@@ -217,6 +241,7 @@ def test_a_role_has_the_scopes_that_its_name_says():
         ({"ROLES": "admin="}, "admin="),
         ({"CLIENT_SECRET": "a", "CLIENT_SECRET_FILE": "b"}, "unset one of them"),
         ({"PRIVATE": "nonsense"}, "AFTERWORD_OIDC_PRIVATE"),
+        ({"CLIENT_ID": "a b"}, "AFTERWORD_OIDC_CLIENT_ID"),
         ({"SESSION_HOURS": "25"}, "AFTERWORD_OIDC_SESSION_HOURS"),
     ],
 )

@@ -15,6 +15,7 @@ from aiohttp import web
 from tasks.state.audit.entries import Event
 from worker.console import login
 from worker.console.guard import console_address, on_loopback, over_https
+from worker.console.rendering import query
 from worker.console.visit import Route, Visit
 from worker.signin.signing_in import CALLBACK, PATIENCE_MS, Pending, SigningIn
 from worker.signin.trouble import SignInRefused
@@ -34,10 +35,13 @@ async def begin(visit: Visit) -> web.StreamResponse:
     if visit.someone:
         await visit.go(target)
     here = console_address(visit.request, visit.services.settings.public_url)
-    if here.partition("://")[2] != visit.request.host:
-        raise web.HTTPSeeOther(here + visit.request.path_qs)
+    elsewhere = here.partition("://")[2] != visit.request.host
+    if elsewhere and not visit.asked("led"):
+        raise web.HTTPSeeOther(f"{here}{query(HERE, next=target, led=1)}")
     try:
         _refuse_plain_http(visit)
+        if elsewhere:
+            raise _hidden_host(here)
         address, kept = await signing_in.begin(here + CALLBACK, target)
     except SignInRefused as refused:
         return await _refused(visit, refused)
@@ -83,6 +87,15 @@ async def _signed_in(visit: Visit, signing_in: SigningIn, pending: Pending, give
     response = await visit.page("signed_in.html", person=person, target=pending.target)
     login.keep_session(visit, response, identifier)
     return response
+
+
+def _hidden_host(here: str) -> SignInRefused:
+    return SignInRefused(
+        f"The console was asked for under another name than {here}.",
+        code="host_hidden",
+        advice="The operator has the proxy keep the `Host` header, or corrects AFTERWORD_PUBLIC_URL.",
+        status=502,
+    )
 
 
 def _refuse_plain_http(visit: Visit) -> None:
