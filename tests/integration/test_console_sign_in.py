@@ -146,6 +146,13 @@ async def test_groups_and_name_may_come_from_userinfo(provider, browser):
     assert "<span>admin</span>" in await (await browser.get("/workers")).text()
 
 
+async def test_userinfo_of_somebody_else_gives_no_role(services, provider, browser):
+    """An access token may be another person's (OpenID Connect Core, 5.3.2)."""
+    provider.claims = {}
+    provider.userinfo = {"sub": "somebody else", "groups": ["leads"], "name": "Grace"}
+    await refused(services, await sign_in(browser), "userinfo_other")
+
+
 async def test_every_request_to_the_provider_is_audited_and_holds_no_secret(services, browser):
     """As those to any authorization server: an intent before, an outcome after."""
     await sign_in(browser)
