@@ -47,7 +47,7 @@ rediss+sentinel://:PASSWORD@ONE:26379,TWO:26379,THREE:26379/SERVICE/0?ssl_ca_cer
 `AFTERWORD_REDIS_PASSWORD` and `FLOWER_BASIC_AUTH` are read by `docker-compose.yml` only.
 The standard `OTEL_*` variables set what `AFTERWORD_OTLP_ENDPOINT` doesn't, such as headers and resource attributes.
 """
-PATTERNS = {"^[a-z][a-z0-9-]{0,30}$": "a name of `a-z`, `0-9`, `-`", "^https?://": "an address"}
+PATTERNS = {"^[a-z][a-z0-9-]{0,30}$": "a name of `a-z`, `0-9`, `-`", "^https?://": "an address", "^[!-~]+$": "text"}
 
 
 def page() -> str:

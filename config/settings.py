@@ -12,13 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 
 INSTANCE_FILE = "instance.json"
 _SEVERAL = re.compile(r";(?=[a-z+]+://)")  # Celery takes several brokers, to be tried in turn
+ROLES = ("viewer", "producer", "operator", "admin")  # from the least to the most
 OTHERS = frozenset({"AFTERWORD_SHARED", "AFTERWORD_REDIS_PASSWORD"})  # read by the tests and by docker-compose.yml
 
 
@@ -137,6 +138,52 @@ class Settings(BaseSettings):
         default="",
         description="networks (CIDR, comma-separated) of reverse proxies whose X-Forwarded-For names the client; none by default",
     )
+    public_url: str | None = Field(
+        default=None,
+        description="the console's address as browsers see it behind a proxy: https://afterword.example.com; "
+        "by default the address that the browser asked for",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="issuer of the OpenID Connect provider that people sign in at; see sign-in.md"
+    )
+    oidc_client_id: str | None = Field(
+        default=None, validate_default=True, pattern="^[!-~]+$", description="client id of the console at the provider"
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="the client's secret; a file is safer; none for a public client (PKCE)"
+    )
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="file that holds the client's secret; it is read at each sign-in"
+    )
+    oidc_scopes: str = Field(
+        default="openid profile email", description="scopes that are asked for, with blanks between"
+    )
+    oidc_groups_claim: str = Field(
+        default="groups", min_length=1, description="claim that names a person's groups; dots lead into nested claims"
+    )
+    oidc_roles: str = Field(
+        default="",
+        validate_default=True,
+        description="which group gives which role (viewer, producer, operator, admin): `operator=sre; admin=sre-leads`",
+    )
+    oidc_email_domains: str = Field(
+        default="", description="domains of verified e-mail addresses that may sign in, comma-separated; all by default"
+    )
+    oidc_name: str = Field(
+        default="single sign-on", min_length=1, max_length=60, description="what the button calls it: Sign in with NAME"
+    )
+    oidc_session_hours: float = Field(
+        default=12.0, gt=0, le=24, description="longest life of a session that was opened by a sign-in"
+    )
+    oidc_private: str = Field(
+        default="", description="private networks (CIDR, comma-separated) that the provider may be in"
+    )
+    oidc_ca_file: Path | None = Field(
+        default=None, description="certificate authorities (PEM) for the provider, beside the system's"
+    )
+    oidc_proxy_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="proxy through which the provider is asked"
+    )
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
     log_format: str = Field(
         default="text", pattern=r"^(text|json)$", description="lines for people, or one JSON object a line"
@@ -147,13 +194,46 @@ class Settings(BaseSettings):
         description="collector that takes traces over OTLP/HTTP, such as http://127.0.0.1:4318; no traces where unset",
     )
 
-    @field_validator("data", "keys_file", "screening_file")
+    @field_validator("data", "keys_file", "screening_file", "oidc_client_secret_file", "oidc_ca_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         """Child processes run in another folder; a symbolic link stays one, so that it can be refused."""
         return Path(os.path.abspath(value.expanduser())) if value else None  # noqa: PTH100 - resolve() follows links
 
-    @field_validator("trusted_proxies")
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        more = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.hostname or more:
+            raise ValueError("write scheme, host and port only: https://afterword.example.com")
+        usual = {"http": ":80", "https": ":443"}[parts.scheme]  # which no browser names
+        return f"{parts.scheme}://{parts.netloc.lower().removesuffix(usual)}"
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _client(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("oidc_issuer") and not value:
+            raise ValueError("name the client as well where AFTERWORD_OIDC_ISSUER is set")
+        return value
+
+    @field_validator("oidc_client_secret_file")
+    @classmethod
+    def _one_secret(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value and info.data.get("oidc_client_secret"):
+            raise ValueError("AFTERWORD_OIDC_CLIENT_SECRET is set, too; unset one of them")
+        return value
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _roles(cls, value: str, info: ValidationInfo) -> str:
+        if not groups_by_role(value) and info.data.get("oidc_issuer"):
+            raise ValueError("nobody could sign in; name a group for a role: operator=sre; admin=sre-leads")
+        return value
+
+    @field_validator("trusted_proxies", "oidc_private")
     @classmethod
     def _networks(cls, value: str) -> str:
         for part in filter(None, map(str.strip, value.split(","))):
@@ -238,6 +318,19 @@ def _check_address(name: str, address: str) -> None:
             f"{name} can't be taken apart into account, host and port. "
             "Write each of / ? # @ : [ ] in a password as %2F %3F %23 %40 %3A %5B %5D."
         )
+
+
+def groups_by_role(text: str) -> list[tuple[str, str]]:
+    """Role and group of each part of `role=group; role=group`; raises `ValueError` naming the part that is none."""
+    found = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        role, _, group = (half.strip() for half in part.partition("="))
+        if role not in ROLES or not group:
+            raise ValueError(
+                f"{part[:60]!r} is no role with its group; write viewer=staff; operator=sre; admin=sre-leads"
+            )
+        found.append((role, group))
+    return found
 
 
 def settings_for(data: Path | None = None) -> Settings:

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,10 +133,10 @@ class Instance:
 
 
 @contextlib.contextmanager
-def running_instance(folder: Path) -> Iterator[Instance]:
-    """`afterword up` without destinations and a sandbox beside it, until the block ends."""
+def running_instance(folder: Path, more: Mapping[str, str] | None = None) -> Iterator[Instance]:
+    """`afterword up` without destinations and a sandbox beside it, until the block ends; `more` are further variables."""
     with contextlib.ExitStack() as closing:
-        up = closing.enter_context(_told(folder, "up", "--port", "0"))
+        up = closing.enter_context(_told(folder, "up", "--port", "0", more=more or {}))
         sandbox = closing.enter_context(_told(folder, "sandbox", "--port", "0"))
         settings = Settings(data=folder).model_copy(
             update={"redis_url": None, "broker_url": None, "keys_file": None, "keys": None}
@@ -147,13 +147,13 @@ def running_instance(folder: Path) -> Iterator[Instance]:
 
 
 @contextlib.contextmanager
-def _told(folder: Path, *command: str) -> Iterator[dict[str, Any]]:
+def _told(folder: Path, *command: str, more: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """One of our own commands as a process: what it says once it is ready. It is stopped when the block ends."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AFTERWORD_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "worker", *command, "--json", "--data", str(folder)],
         cwd=ROOT,
-        env=inherited | QUICK,
+        env=inherited | QUICK | dict(more or {}),
         stdout=subprocess.PIPE,
         start_new_session=True,
     )

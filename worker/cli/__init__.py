@@ -33,6 +33,7 @@ COMMANDS = Places(
         "render": ("worker.cli.tools:render", "Print what would be sent for a Markdown FILE."),
         "sandbox": ("worker.cli.parts:sandbox", "Run the simulated Confluence, ServiceNow, Azure DevOps and Jira."),
         "screen": ("worker.cli.tools:screen_", "Show what screening finds in FILE; exit 3 where policy would stop it."),
+        "session": ("worker.cli.sessions:session", "List and end the sessions of people who signed in."),
         "ticket": (
             "worker.cli.content:ticket",
             "Create the ticket of an issue, of the kind that the destination takes.",

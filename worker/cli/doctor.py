@@ -106,6 +106,7 @@ async def _examine(found: Found, services: Services) -> None:
         await _credential(found, services, record)
         await _standing(found, services, record)
     await _receivers(found, services)
+    await _sign_in(found, services)
 
 
 async def _standing(found: Found, services: Services, record: DestinationRecord) -> None:
@@ -136,6 +137,25 @@ async def _receivers(found: Found, services: Services) -> None:
         said = {"untested": f"untested; {test}", "good": "reached", "failing": f"isn't reached; {test}"}
         good = {"untested": None, "good": True}.get(row.standing, False)
         found(f"receiver {row.name}", good, said.get(row.standing, row.trouble))
+
+
+async def _sign_in(found: Found, services: Services) -> None:
+    """Whether people can sign in: the provider answers, is the one that is set, and publishes keys."""
+    from tasks.errors import Refused
+    from worker.signin.policy import sign_in_policy
+    from worker.signin.signing_in import CALLBACK, SigningIn
+
+    policy = sign_in_policy(services.settings)
+    if policy is None:
+        return
+    try:
+        keys = await SigningIn(services, policy).keys()
+    except Refused as refused:
+        found("sign-in", False, str(refused))
+        return
+    back = f"{services.settings.public_url or 'https://HOST'}{CALLBACK}"
+    said = f"{policy.issuer} answers; its client {policy.client_id} must know the redirect address {back}"
+    found("sign-in", bool(keys), said if keys else f"{policy.issuer} publishes no keys")
 
 
 async def _clocks(found: Found, services: Services) -> None:

@@ -28,6 +28,7 @@ from worker.console import (
     publish,
     receivers,
     reference,
+    signin,
     workers,
 )
 from worker.console.guard import HEADERS, guarded
@@ -35,6 +36,8 @@ from worker.console.rendering import ASSETS, asset, environment
 from worker.console.sessions import Sessions
 from worker.console.visit import Console, Route, Visit
 from worker.runtime import Services
+from worker.signin.policy import sign_in_policy
+from worker.signin.signing_in import SigningIn
 
 THE_APIS = r"v1|openapi\.json|healthz|readyz|metrics"
 PATIENCE_S = 1.0
@@ -42,6 +45,7 @@ YEAR_S = 365 * 24 * 3600
 PARTS = (
     overview,
     login,
+    signin,
     destinations,
     destination_login,
     publish,
@@ -61,8 +65,10 @@ PARTS = (
 
 def attach(app: web.Application, services: Services, specification: Mapping[str, Any]) -> None:
     """Add the console under `/`, with a page that shows the API's OpenAPI document. The API's own paths stay the API's."""
-    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix)
-    console = Console(services, sessions, environment(), specification)
+    policy = sign_in_policy(services.settings)
+    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix, policy)
+    signing_in = SigningIn(services, policy) if policy else None
+    console = Console(services, sessions, environment(), specification, signing_in)
     for part in PARTS:
         for route in part.ROUTES:
             app.router.add_route(route.method, route.path, guarded(console, route))  # type: ignore[arg-type]

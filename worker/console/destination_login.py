@@ -18,7 +18,7 @@ from tasks.credentials.grants import visit as login_visit
 from tasks.credentials.kinds import Login
 from tasks.errors import AttemptFailed, Refused
 from tasks.state.directory import DestinationRecord
-from worker.console.guard import over_https
+from worker.console.guard import console_address
 from worker.console.visit import Route, Visit
 
 HERE = "/settings/destinations"
@@ -29,8 +29,8 @@ async def begin(visit: Visit) -> web.StreamResponse:
     """A page that leads to the vendor. A form can't: where it may go is ours alone by the content security policy."""
     record = await visit.services.destinations.require(visit.part("name"))
     auth = _login_of(record)
-    scheme = "https" if over_https(visit.request) else "http"
-    back, state = f"{scheme}://{visit.request.host}{CALLBACK}", secrets.token_urlsafe(32)
+    here = console_address(visit.request, visit.services.settings.public_url)
+    back, state = f"{here}{CALLBACK}", secrets.token_urlsafe(32)
     there = login_visit(auth, record.settings.endpoints, back, state)
     pending = {
         "name": record.name,

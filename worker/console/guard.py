@@ -80,11 +80,21 @@ async def _admit(visit: Visit, route: Route) -> web.StreamResponse:
         if route.scope is not None and visit.someone and not hmac.compare_digest(given, visit.someone.csrf.encode()):
             raise Forbidden("The form is from an earlier login or another site. Go back, reload the page, try again.")
     if route.scope is not None and visit.someone and not visit.someone.may(route.scope):
-        raise Forbidden(
-            f"Your key {visit.someone.name!r} is a {visit.someone.role}'s; this takes the right to {route.scope}. "
-            "An admin can make you another key under API keys."
-        )
+        raise Forbidden(_lacks(visit.someone, route.scope))
     return await route.handler(visit)
+
+
+def _lacks(someone: Session, scope: str) -> str:
+    """Why somebody may not do something, and how they could."""
+    if someone.key_id is None:
+        return (
+            f"You are signed in as {someone.role}; this takes the right to {scope}. "
+            "An administrator of your sign-in can put you into a group that has it; then sign in again."
+        )
+    return (
+        f"Your key {someone.name!r} is a {someone.role}'s; this takes the right to {scope}. "
+        "An admin can make you another key under API keys."
+    )
 
 
 async def _form(request: web.Request) -> Form:
@@ -105,6 +115,11 @@ async def whoever(visit: Visit) -> Session | None:
 def over_https(request: web.Request) -> bool:
     """Whether the browser speaks https, to us or to a proxy before us."""
     return request.secure or request.headers.get("X-Forwarded-Proto", "").split(",")[-1].strip() == "https"
+
+
+def console_address(request: web.Request, public_url: str | None) -> str:
+    """The console's own address, which others send a browser back to: the operator's, or the one that was asked for."""
+    return public_url or f"{'https' if over_https(request) else 'http'}://{request.host}"
 
 
 def on_loopback(request: web.Request) -> bool:

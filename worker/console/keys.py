@@ -5,16 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from tasks.errors import Refused
-from tasks.state.access.keys import Scope
+from tasks.state.access.keys import ROLES
 from worker.console.visit import Route, Visit
 
 HERE = "/settings/keys"
 DAY_MS = 24 * 3600 * 1000
 PURPOSES = (
-    ("viewer", "Viewer", "reads everything, changes nothing", ("read",)),
-    ("producer", "Producer", "a program that submits jobs and follows them", ("submit", "read")),
-    ("operator", "Operator", "submits, retries, releases, cancels, pauses", ("submit", "read", "operate")),
-    ("admin", "Admin", "everything, with destinations, credentials and keys", tuple(Scope)),
+    ("viewer", "Viewer", "reads everything, changes nothing"),
+    ("producer", "Producer", "a program that submits jobs and follows them"),
+    ("operator", "Operator", "submits, retries, releases, cancels, pauses"),
+    ("admin", "Admin", "everything, with destinations, credentials and keys"),
 )
 LIFETIMES = ((30, "30 days"), (90, "90 days"), (365, "a year"), (0, "never"))
 
@@ -26,7 +26,7 @@ async def keys(visit: Visit) -> web.StreamResponse:
 
 async def create(visit: Visit) -> web.StreamResponse:
     """Make a key; this answer is the only place where its text is ever shown."""
-    scopes = next((scopes for name, _, _, scopes in PURPOSES if name == visit.said("purpose")), None)
+    scopes = ROLES.get(visit.said("purpose"))
     days = next((days for days, _ in LIFETIMES if str(days) == visit.said("days")), None)
     if scopes is None or days is None:
         return await _page(visit, problem="Choose what the key is for and when it expires.", status=422)

@@ -1,4 +1,4 @@
-"""Logging in with an API key, and out."""
+"""The login page, logging in with an API key, and out."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ async def log_in(visit: Visit) -> web.StreamResponse:
     identifier = await sessions.open(key, visit.now_ms)
     await visit.services.ledger.record(Event.LOGGED_IN, {"actor": key.name, "key": key.id, "address": address})
     response = web.HTTPSeeOther(target)
+    keep_session(visit, response, identifier)
+    raise response
+
+
+def keep_session(visit: Visit, response: web.StreamResponse, identifier: str) -> None:
+    """Give the browser its session."""
     response.set_cookie(
         cookie_name(visit.request),
         identifier,
@@ -63,14 +69,14 @@ async def log_in(visit: Visit) -> web.StreamResponse:
         samesite="Strict",
         secure=over_https(visit.request),
     )
-    raise response
 
 
 async def log_out(visit: Visit) -> web.StreamResponse:
     """End the session."""
+    key = {"key": visit.session.key_id} if visit.session.key_id else {}
     await visit.console.sessions.close(visit.session.digest)
-    await visit.services.ledger.record(Event.LOGGED_OUT, {"actor": visit.actor, "key": visit.session.key.id})
-    response = web.HTTPSeeOther("/login")
+    await visit.services.ledger.record(Event.LOGGED_OUT, {"actor": visit.actor, **key})
+    response = web.HTTPSeeOther("/login" if key else "/login?left=oidc")
     response.del_cookie(cookie_name(visit.request), path="/", secure=over_https(visit.request), samesite="Strict")
     raise response
 
@@ -85,7 +91,10 @@ def own_path(wanted: str) -> str:
 async def _page(visit: Visit, target: str, text: str = "", status: int = 200) -> web.Response:
     here = on_loopback(visit.request) and is_loopback(visit.address)
     data = visit.services.settings.data if here else None
-    return await visit.page("login.html", status=status, target=target, text=text, data=data)
+    signing_in = visit.console.signing_in
+    name = signing_in.policy.name if signing_in else None
+    left = await signing_in.way_out() if signing_in and visit.asked("left") else None
+    return await visit.page("login.html", status=status, target=target, text=text, data=data, name=name, left=left)
 
 
 ROUTES = (

@@ -1,14 +1,15 @@
 """Who is logged in. A session lives in Redis under a keyed digest of a random id that only the browser holds.
 
-Reading Redis therefore gives nobody a session, and writing to it neither: the key that it belongs to and its beginning are
-signed with its digest. It ends after two idle hours, after twelve hours in any case, at logout,
-and as soon as the API key that it was opened with is revoked or expires.
+Reading Redis therefore gives nobody a session, and writing to it neither: whom it belongs to and its beginning are signed with
+its digest. It ends after two idle hours, after twelve hours in any case (a sign-in's after the operator's limit), at logout, as
+soon as the API key that it was opened with is revoked or expires, and where the settings of the sign-in are other ones.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from tasks.model import Frozen
 from tasks.state.access.keys import Access, ApiKey, Scope
 from tasks.state.vault import Vault
 from worker.console.addresses import bucket
+from worker.signin.policy import Person, Policy
 
 IDLE_MS = 2 * 3600 * 1000
 LOGIN_MS = 10 * 60 * 1000
@@ -25,79 +27,125 @@ ABSOLUTE_MS = 12 * 3600 * 1000
 FAILURES = 10
 FAILURES_WITHIN_S = 60
 
-Role = Literal["viewer", "operator", "admin"]
+Role = Literal["viewer", "producer", "operator", "admin"]
 
 
 class Session(Frozen):
-    """One logged-in browser. `csrf` is the token that every form carries."""
+    """One logged-in browser, of somebody with an API key or of a person who signed in. `csrf` is the token that every form
+    carries.
+    """
 
     digest: str
     csrf: str
-    key: ApiKey
+    who: ApiKey | Person
 
     @property
     def name(self) -> str:
-        """The API key's name: the audit's actor."""
-        return self.key.name
+        """The API key's name, or the person's."""
+        return self.who.name
+
+    @property
+    def actor(self) -> str:
+        """Who acts, as the audit names them: the API key's name, or the person by id and name."""
+        return self.who.actor if isinstance(self.who, Person) else self.who.name
+
+    @property
+    def key_id(self) -> str | None:
+        """The API key; None for a person who signed in."""
+        return None if isinstance(self.who, Person) else self.who.id
 
     @property
     def role(self) -> Role:
         """The role in a word."""
         if self.may("admin"):
             return "admin"
-        return "operator" if self.may("operate") or self.may("submit") else "viewer"
+        return "operator" if self.may("operate") else "producer" if self.may("submit") else "viewer"
 
     def may(self, scope: str) -> bool:
-        """Whether the key gives this right."""
-        return self.key.may(Scope(scope))
+        """Whether key or person has this right."""
+        return self.who.may(Scope(scope))
+
+
+class SessionFacts(Frozen):
+    """What a session's record says and its proof covers: an API key's id, or a person and the settings they signed in under."""
+
+    key: str = ""
+    person: Person | None = None
+    settings: str = ""
+    created_ms: int
 
 
 class Sessions:
     """Opens, finds and ends sessions. Times in epoch milliseconds."""
 
-    def __init__(self, redis: Redis, vault: Vault, access: Access, prefix: str) -> None:
+    def __init__(self, redis: Redis, vault: Vault, access: Access, prefix: str, sign_in: Policy | None = None) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._vault = vault
         self._access = access
         self._prefix = prefix
+        self._sign_in = sign_in
 
     async def open(self, key: ApiKey, now_ms: int) -> str:
         """A new session for this key; returns the id for the browser's cookie, which is stored nowhere."""
+        return await self._open(SessionFacts(key=key.id, created_ms=now_ms))
+
+    async def open_for(self, person: Person, policy: Policy, now_ms: int) -> str:
+        """A new session for somebody who signed in, under these settings."""
+        return await self._open(SessionFacts(person=person, settings=policy.fingerprint, created_ms=now_ms))
+
+    async def _open(self, facts: SessionFacts) -> str:
         identifier = secrets.token_urlsafe(32)
         digest = self._digest(identifier)
-        proof = self._vault.digest("session", _facts(digest, key.id, now_ms))
-        record = json.dumps({"key": key.id, "created_ms": now_ms, "proof": proof})
-        await self._redis.set(self._key(digest), record, px=IDLE_MS)
+        record = facts.model_dump(exclude_defaults=True) | {
+            "proof": self._vault.digest("session", _proved(digest, facts))
+        }
+        await self._redis.set(self._key(digest), json.dumps(record), px=IDLE_MS)
         return identifier
 
     async def find(self, identifier: str, now_ms: int) -> Session | None:
-        """The session of that id, kept alive by this look; None where it ended or its key is no longer good."""
+        """The session of that id, kept alive by this look; None where it ended, or who opened it may no longer have one."""
         digest = self._digest(identifier)
         raw = await self._redis.getex(self._key(digest), px=IDLE_MS)
         if raw is None:
             return None
-        key_id, created_ms = await self._proven(digest, raw)
-        key = await self._access.get(key_id) if key_id else None
-        late = now_ms - created_ms > ABSOLUTE_MS
-        gone = key is None or key.revoked or key.changed
-        if late or key is None or gone or (key.expires_ms is not None and key.expires_ms <= now_ms):
+        facts = await self._proven(digest, raw)
+        who = await self._who(facts, now_ms) if facts else None
+        if who is None:
             await self.close(digest)
             return None
-        return Session(digest=digest, csrf=self._vault.mac("csrf", digest.encode()).hex(), key=key)
+        return Session(digest=digest, csrf=self._vault.mac("csrf", digest.encode()).hex(), who=who)
 
-    async def _proven(self, digest: str, raw: bytes) -> tuple[str, int]:
-        """The key and the beginning that the session was opened with; nothing where its record doesn't prove them."""
-        try:
-            record = json.loads(raw)
-            key_id, created_ms, proof = str(record["key"]), int(record["created_ms"]), str(record.get("proof", ""))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            key_id, created_ms, proof = "", 0, "-"
-        if self._vault.matches(proof, "session", _facts(digest, key_id, created_ms)):
-            return key_id, created_ms
+    async def _who(self, facts: SessionFacts, now_ms: int) -> ApiKey | Person | None:
+        """Whose session it is, where they may have one now."""
+        age_ms = now_ms - facts.created_ms
+        if facts.person is not None:
+            policy = self._sign_in
+            same = policy is not None and policy.fingerprint == facts.settings
+            return facts.person if policy and same and age_ms <= policy.session_ms else None
+        key = await self._access.get(facts.key)
+        if key is None or key.revoked or key.changed or age_ms > ABSOLUTE_MS:
+            return None
+        return key if key.expires_ms is None or key.expires_ms > now_ms else None
+
+    async def _proven(self, digest: str, raw: bytes) -> SessionFacts | None:
+        """What the session was opened with; None where its record doesn't prove it."""
+        facts, proof = _read(raw)
+        if facts and self._vault.matches(proof, "session", _proved(digest, facts)):
+            return facts
         if proof:  # a session of version 0.1 has none: whoever has one logs in again
             words = "A console session was changed in Redis by somebody who has no key."
             await self._access.refuse_record(f"session:{digest[:16]}", "record_changed", words)
-        return "", 0
+        return None
+
+    async def of_people(self) -> AsyncIterator[tuple[str, SessionFacts]]:
+        """Digest and facts of every open session of somebody who signed in."""
+        start = self._key("")
+        async for name in self._redis.scan_iter(f"{start}*", count=1000):
+            digest = name.decode().removeprefix(start)
+            raw = await self._redis.get(name) if ":" not in digest else None
+            facts = await self._proven(digest, raw) if raw else None
+            if facts and facts.person:
+                yield digest, facts
 
     async def close(self, digest: str) -> None:
         """End a session."""
@@ -152,6 +200,18 @@ class Sessions:
         return ":".join((self._prefix, "session", *parts))
 
 
-def _facts(digest: str, key_id: str, created_ms: int) -> bytes:
-    """What a session's proof covers, in one form."""
-    return json.dumps([digest, key_id, created_ms]).encode()
+def _read(raw: bytes) -> tuple[SessionFacts | None, str]:
+    """Facts and proof of a record; no facts where it is none of ours."""
+    try:
+        record = json.loads(raw)
+        proof = str(record.pop("proof", ""))
+        return SessionFacts.model_validate(record), proof
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None, "-"
+
+
+def _proved(digest: str, facts: SessionFacts) -> bytes:
+    """What a session's proof covers, in one form. That of a key's session is as version 0.2 writes it."""
+    if facts.person is None:
+        return json.dumps([digest, facts.key, facts.created_ms]).encode()
+    return json.dumps([digest, facts.person.model_dump(), facts.settings, facts.created_ms]).encode()

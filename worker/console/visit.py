@@ -15,6 +15,7 @@ from tasks.state.look_first.flag import LookFirst
 from worker.console.addresses import client_address
 from worker.console.sessions import Session, Sessions
 from worker.runtime import Services
+from worker.signin.signing_in import SigningIn
 
 Form = MultiDictProxy[Any]
 
@@ -27,6 +28,7 @@ class Console:
     sessions: Sessions
     pages: Environment
     specification: Mapping[str, Any]
+    signing_in: SigningIn | None = None
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     running: set[asyncio.Task[None]] = field(default_factory=set)
     streams: int = 0
@@ -55,8 +57,8 @@ class Visit:
 
     @property
     def actor(self) -> str:
-        """Who acts, as the audit names them: the API key's name."""
-        return self.session.name
+        """Who acts, as the audit names them."""
+        return self.session.actor
 
     @property
     def address(self) -> str:

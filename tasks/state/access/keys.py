@@ -53,6 +53,20 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+ROLES: Mapping[str, tuple[Scope, ...]] = {  # what people call a set of scopes, from the least to the most
+    "viewer": (Scope.READ,),
+    "producer": (Scope.SUBMIT, Scope.READ),
+    "operator": (Scope.SUBMIT, Scope.READ, Scope.OPERATE),
+    "admin": tuple(Scope),
+}
+
+
+def holds(scopes: Iterable[Scope], scope: Scope) -> bool:
+    """Whether these scopes hold that one, by itself or through a wider one."""
+    wider = {Scope.ADMIN} | ({Scope.OPERATE} if scope is Scope.READ else set())
+    return bool({scope, *wider} & set(scopes))
+
+
 class ApiKey(Frozen):
     """A key without its secret. Times are epoch milliseconds; `last_used_ms` is at most a minute old."""
 
@@ -69,8 +83,7 @@ class ApiKey(Frozen):
         """Whether the key holds this scope, by itself or through a wider one; one that was changed in Redis holds none."""
         if self.changed:
             return False
-        wider = {Scope.ADMIN} | ({Scope.OPERATE} if scope is Scope.READ else set())
-        return bool({scope, *wider} & set(self.scopes))
+        return holds(self.scopes, scope)
 
 
 class Sealed(Frozen):
