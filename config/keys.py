@@ -1,8 +1,9 @@
 """The key ring: where it comes from, and what is refused as a key.
 
 Sources, in order: the file `afterword-keys` in `$CREDENTIALS_DIRECTORY` (systemd), `AFTERWORD_KEYS_FILE`,
-`AFTERWORD_KEYS`, and for `afterword up` the file `keys` in the data folder. One key a line (Fernet's form: 32 bytes in
-urlsafe base64), the newest first; lines that start with `#` are comments. There is no mode without encryption.
+`AFTERWORD_KEYS`, and for `afterword up` the file `keys` in the data folder. One key a line, the newest first: 32 bytes in
+urlsafe base64 (Fernet's form), or wrapped by a provider (`config/key_lines.py`). Lines that start with `#` are comments.
+There is no mode without encryption.
 """
 
 from __future__ import annotations
@@ -11,26 +12,26 @@ import base64
 import hashlib
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from config.guessable import KEY_BYTES, is_guessable, is_weak
+from config.key_lines import KeyLines, key_lines
+from config.pkcs11 import ProviderAway
+from config.private_file import read_private
 from config.settings import ConfigError, Settings
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
 
-KEY_BYTES = 32
-FEWEST_DISTINCT_BYTES = 16
+AGAIN_EVERY_S = 30.0
 SYSTEMD_NAME = "afterword-keys"
 # Ids of keys that stand in public documents: the test vectors of the Fernet specification.
-OUR_WORDS = ("", "afterword", "changeme", "change-me", "fernet", "incident", "postmortem", "rootcause", "Password")
 PUBLISHED = frozenset({"001d9086"})
 
 
@@ -75,26 +76,32 @@ def load_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) 
     Without a named source it is the file that the running `afterword up` uses, or `keys` in the data folder.
     """
     source = key_file(settings, environ)
+    form = key_lines(settings)
     if source is not None:
-        return _read(source)
+        return _read(source, form)
     log.warning("AFTERWORD_KEYS puts keys into the environment; a file (AFTERWORD_KEYS_FILE) is safer.")
     given = settings.keys.get_secret_value() if settings.keys else ""
-    return parse_keys(given.replace(",", "\n").split("\n"), "AFTERWORD_KEYS")
+    return parse_keys(given.replace(",", "\n").split("\n"), "AFTERWORD_KEYS", form)
 
 
 class FollowedKeys:
     """The key ring of a process that outlives a rotation: a changed key file counts within `LOOK_EVERY_S`, and at once
     where a record names a key that isn't on the ring.
 
-    A file that is gone or unusable at that moment changes nothing; what is wrong with it is logged once.
+    A file that is gone or unusable at that moment changes nothing; what is wrong with it is logged once. Where a key's
+    provider is away, it is asked again every `AGAIN_EVERY_S`.
     """
 
-    def __init__(self, path: Path, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, monotonic_s: Callable[[], float] = time.monotonic, form: KeyLines | None = None
+    ) -> None:
         self._path = path
         self._monotonic_s = monotonic_s
+        self._form = form or KeyLines()
         self._looked_s = monotonic_s()
+        self._again_s: float | None = None
         self._seen = _signature(path)
-        self._ring = _read(path)
+        self._ring = _read(path, self._form)
 
     @property
     def current(self) -> tuple[str, bytes]:
@@ -116,18 +123,22 @@ class FollowedKeys:
     def _look(self) -> None:
         self._looked_s = self._monotonic_s()
         signature = _signature(self._path)
-        if signature != self._seen:
-            self._seen = signature
+        changed = signature != self._seen
+        if changed or (self._again_s is not None and self._looked_s >= self._again_s):
+            self._seen, self._again_s = signature, None
             try:
-                self._ring = _read(self._path)
+                self._ring = _read(self._path, self._form)
             except ConfigError as trouble:
-                log.error("%s The keys read before stay in use.", trouble)
+                if isinstance(trouble, ProviderAway):
+                    self._again_s = self._looked_s + AGAIN_EVERY_S
+                if changed:
+                    log.error("%s The keys read before stay in use.", trouble)
 
 
 def follow_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyRing | FollowedKeys:
     """The key ring of a long-running process; follows its file where it has one. Raises `ConfigError`."""
     source = key_file(settings, environ)
-    return load_key_ring(settings, environ) if source is None else FollowedKeys(source)
+    return load_key_ring(settings, environ) if source is None else FollowedKeys(source, form=key_lines(settings))
 
 
 def key_file(settings: Settings, environ: Mapping[str, str] | None = None) -> Path | None:
@@ -148,12 +159,9 @@ def _signature(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _read(path: Path) -> KeyRing:
-    if path.is_symlink():
-        raise ConfigError(f"The key file {path} is a symbolic link; name the file itself.")
+def _read(path: Path, form: KeyLines) -> KeyRing:
     try:
-        mode = path.stat().st_mode
-        text = path.read_text("utf-8")
+        text = read_private(path, "The key file")
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise ConfigError(
@@ -164,23 +172,18 @@ def _read(path: Path) -> KeyRing:
             f"There is no key file {path}. Make one with `afterword key new --out {path}`, "
             "or set AFTERWORD_KEYS_FILE to the one this Redis was set up with."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The key file {path} can't be read ({type(error).__name__}).") from None
-    # systemd lets a service's user read a credential by an ACL, which shows as the group's right to read.
-    by_acl = stat.S_IRGRP if str(path.parent) == os.environ.get("CREDENTIALS_DIRECTORY") else 0
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) & ~by_acl:
-        raise ConfigError(f"The key file {path} is open to others (mode {mode & 0o777:04o}); run `chmod 600 {path}`.")
-    return parse_keys(text.splitlines(), f"The key file {path}")
+    return parse_keys(text.splitlines(), f"The key file {path}", form)
 
 
-def parse_keys(lines: list[str], source: str) -> KeyRing:
-    """The ring of those keys; raises `ConfigError` for one that is malformed or weak."""
+def parse_keys(lines: list[str], source: str, form: KeyLines | None = None) -> KeyRing:
+    """The ring of those keys; raises `ConfigError` for one that is malformed or weak, or can't be opened."""
+    form = form or KeyLines()
     keys: dict[str, bytes] = {}
     for number, line in enumerate((line.strip() for line in lines), 1):
         if not line or line.startswith("#"):
             continue
         try:
-            key = base64.b64decode(line.encode("ascii"), altchars=b"-_", validate=True)
+            key = form.read(line)
         except (ValueError, UnicodeEncodeError):
             raise ConfigError(
                 f"{source}: the key in line {number} is not urlsafe base64; make one with `afterword key new`."
@@ -199,48 +202,28 @@ def parse_keys(lines: list[str], source: str) -> KeyRing:
     return KeyRing(tuple(keys), keys)
 
 
-def is_weak(key: bytes) -> bool:
-    """True for keys that nobody drew at random: few distinct bytes, an even step from byte to byte, readable text."""
-    steps = {(after - before) % 256 for before, after in pairwise(key)}
-    readable = all(0x20 <= byte < 0x7F for byte in key)
-    return len(set(key)) < FEWEST_DISTINCT_BYTES or len(steps) == 1 or readable
-
-
 def refuse_guessable(settings: Settings) -> None:
-    """Raise `ConfigError` for a key that is the digest of a common password: whoever tries 30,000 of them has it.
+    """Raise `ConfigError` for a key that is made of words, or the digest of a common password.
 
-    Takes a tenth of a second, so it is for processes that start to stay.
+    Takes a quarter of a second, so it is for processes that start to stay.
     """
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
     ring = load_key_ring(settings)
-    keys = {ring.get(key_id) for key_id in ring.order}
-    for word in (*OUR_WORDS, *FREQUENCY_LISTS["passwords"]):
-        if not keys.isdisjoint(_digests(word.encode())):
-            raise ConfigError(
-                "A key is the digest of a common password. Make another with `afterword key new`; for what is stored "
-                "already, add it to the key file and run `afterword key rotate`."
-            )
-
-
-def _digests(word: bytes) -> tuple[bytes, ...]:
-    """The usual digests of a word, made 32 bytes long as people do it: cut, or repeated."""
-    return (
-        hashlib.sha256(word).digest(),
-        hashlib.sha512(word).digest()[:KEY_BYTES],
-        hashlib.blake2b(word, digest_size=KEY_BYTES).digest(),
-        hashlib.sha3_256(word).digest(),
-        hashlib.md5(word).digest() * 2,  # noqa: S324 - what others did with it
-    )
+    why = is_guessable([key for key_id in ring.order if (key := ring.get(key_id))])
+    if why:
+        raise ConfigError(
+            f"A key {why}. Make another with `afterword key new`; for what is stored "
+            "already, add it to the key file and run `afterword key rotate`."
+        )
 
 
 def new_key() -> str:
-    """A fresh key in the file's form."""
+    """A fresh key in the file's form, plain."""
     return base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
 
 
-def create_key_file(path: Path) -> None:
+def create_key_file(path: Path, form: KeyLines | None = None) -> None:
     """Make a key file (0600) with one new key; raises `ConfigError` where a file exists already."""
+    line = (form or KeyLines()).again(new_key())
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -249,31 +232,45 @@ def create_key_file(path: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{path} can't be written: {error.strerror}.") from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(
-            f"# Afterword keys: the newest first. Keep a copy; without it nothing stored can be read.\n{new_key()}\n"
-        )
+        file.write(f"# Afterword keys: the newest first. Keep a copy; without it nothing stored can be read.\n{line}\n")
 
 
-def add_key(path: Path) -> str:
+def add_key(path: Path, form: KeyLines | None = None) -> str:
     """Put a new key before the others of a key file, in one step; returns its id. Raises `ConfigError`."""
-    _read(path)
-    fresh = new_key()
+    form = form or KeyLines()
+    _read(path, form)
+    fresh = form.again(new_key())
     lines = path.read_text("utf-8").splitlines()
-    first = next(number for number, line in enumerate(lines) if line.strip() and not line.strip().startswith("#"))
+    first = next(number for number, line in enumerate(lines) if _holds_key(line))
     _replace(path, [*lines[:first], fresh, *lines[first:]])
-    return parse_keys([fresh], "the new key").order[0]
+    return key_id_of(form.read(fresh))
 
 
-def drop_keys(path: Path, key_ids: frozenset[str]) -> None:
+def drop_keys(path: Path, key_ids: frozenset[str], form: KeyLines | None = None) -> None:
     """Take keys out of a key file, in one step. The current key stays whatever is asked."""
-    ring = _read(path)
+    form = form or KeyLines()
+    ring = _read(path, form)
     gone = key_ids - {ring.order[0]}
-    _replace(path, [line for line in path.read_text("utf-8").splitlines() if _id_of_line(line) not in gone])
+    lines = path.read_text("utf-8").splitlines()
+    _replace(path, [line for line in lines if not _holds_key(line) or key_id_of(form.read(line.strip())) not in gone])
 
 
-def _id_of_line(line: str) -> str | None:
-    text = line.strip()
-    return None if not text or text.startswith("#") else key_id_of(base64.urlsafe_b64decode(text))
+def wrap_keys(path: Path, form: KeyLines) -> int:
+    """Wrap each line of a key file anew that the current wrapping key didn't wrap, in one step; returns how many.
+
+    The keys stay what they are. Raises `ConfigError`, and then the file is as it was.
+    """
+    _read(path, form)
+    before = path.read_text("utf-8").splitlines()
+    after = [form.again(line.strip()) if _holds_key(line) else line for line in before]
+    changed = sum(_holds_key(old) and old.strip() != new for old, new in zip(before, after, strict=True))
+    if changed:
+        _replace(path, after)
+    return changed
+
+
+def _holds_key(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith("#")
 
 
 def _replace(path: Path, lines: list[str]) -> None:

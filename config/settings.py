@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         default=None, description="key file (mode 0600), one Fernet key a line, newest first"
     )
     keys: SecretStr | None = Field(default=None, description="the keys themselves, comma-separated; a file is safer")
+    keys_provider: str | None = Field(
+        default=None,
+        description="what wraps the keys in the key file, such as the PKCS#11 token "
+        "pkcs11:token=…;object=…?module-path=…&pin-source=file:…; plain keys where unset",
+    )
     concurrency: int = Field(default=200, ge=1, le=2000, description="attempts that one worker runs at once")
     prefix: str = Field(default="afterword", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="prefix of all Redis keys")
     result_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, description="how long Celery results are kept")

@@ -9,6 +9,7 @@ import stat
 
 import pytest
 
+from config.guessable import is_guessable
 from config.keys import (
     FollowedKeys,
     KeyRing,
@@ -128,6 +129,12 @@ WEAK = {
     "counting up": encoded(bytes(range(32))),
     "counting by seven": encoded(bytes((7 * i) % 256 for i in range(32))),
     "a sentence": encoded(b"correct horse battery staple, ok"),
+    "a sentence and the end of its line": encoded(b"correct horse battery staple, o\n"),
+    "a sentence, padded with zeros": encoded(b"correct horse battery".ljust(32, b"\0")),
+    "a sentence in Greek": encoded("σωστό άλογο μπαταρ".encode()[:32]),
+    "words in UTF-16": encoded("pqrstuvwxyzABCDE".encode("utf-16-le")),
+    "SHA-1 of something, padded": encoded(hashlib.sha1(b"anything").digest().ljust(32, b"\0")),
+    "a word and a year, again and again": "Summer2024Summer2024Summer2024Summer2024Sum=",
     "the Fernet specification's": "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=",
 }
 
@@ -145,6 +152,10 @@ GUESSABLE = {
     "blake2b of our own name": hashlib.blake2b(b"afterword", digest_size=32).digest(),
     "md5 of qwerty, twice": hashlib.md5(b"qwerty").digest() * 2,
     "sha256 of nothing": hashlib.sha256(b"").digest(),
+    "sha256 of password as echo writes it": hashlib.sha256(b"password\n").digest(),
+    "sha256 of Dragon": hashlib.sha256(b"Dragon").digest(),
+    "sha3 of monkey": hashlib.sha3_256(b"monkey").digest(),
+    "sha384 of letmein, cut": hashlib.sha384(b"letmein").digest()[:32],
 }
 
 
@@ -157,6 +168,33 @@ def test_the_digest_of_a_common_password_is_no_key_for_a_process_that_stays(key)
         with pytest.raises(ConfigError, match="common password") as refusal:
             refuse_guessable(Settings(keys=keys))
         assert encoded(key) not in str(refusal.value)
+
+
+TYPED = [
+    "correcthorsebatterystaplecorrecthorsebatter=",
+    "MySecretAfterwordKeyForProduction2024Server=",
+    "QWERTYUIOPASDFGHJKLZXCVBNMqwertyuiopasdfghj=",
+    "TheQuickBrownFoxJumpsOverTheLazyDogAgain123=",
+]
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_words_that_happen_to_be_base64_are_no_key(line):
+    """Decoded they look random; their writer drew no random bytes."""
+    with pytest.raises(ConfigError, match="words or patterns") as refusal:
+        refuse_guessable(Settings(keys=line))
+    assert line not in str(refusal.value)
+
+
+def test_sixteen_bytes_written_twice_are_no_key():
+    """Half a key."""
+    with pytest.raises(ConfigError, match="written twice"):
+        refuse_guessable(Settings(keys=encoded(os.urandom(16) * 2)))
+
+
+def test_random_keys_are_never_taken_for_words():
+    """A worker that wouldn't start with a good key would be the worse fault."""
+    assert is_guessable([os.urandom(32) for _ in range(100)]) is None
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,9 @@ def doctor(context: Context, worker_only: bool) -> None:
     said = f"{', '.join(strangers)}: no such setting; see docs/configuration.md" if strangers else "all known"
     found("variables", not strangers, said)
     try:
-        found("keys", True, f"current key {load_key_ring(context.settings).order[0]}")
         if worker_only:
             asyncio.run(_own_worker(found, context.settings))
-        else:
+        elif _keys(found, context.settings):
             context.run(partial(_examine, found))
     except ConfigError as error:
         found("settings", False, str(error))
@@ -63,6 +62,18 @@ def doctor(context: Context, worker_only: bool) -> None:
     context.show({"ok": good, "checks": findings}, "\n".join(lines))
     if not good:
         raise SystemExit(1)
+
+
+def _keys(found: Found, settings: Settings) -> bool:
+    """Whether the keys can be had: without them nothing else can be examined."""
+    try:
+        current = load_key_ring(settings).order[0]
+    except ConfigError as error:
+        found("keys", False, str(error))
+        return False
+    by = settings.keys_provider.partition(":")[0] if settings.keys_provider else ""
+    found("keys", True, f"current key {current}" + (f"; opened by {by}" if by else ""))
+    return True
 
 
 async def _own_worker(found: Found, settings: Settings) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from config.keys import add_key, create_key_file, drop_keys, key_file, load_key_ring, new_key
+from config.key_lines import key_lines
+from config.keys import add_key, create_key_file, drop_keys, key_file, load_key_ring, new_key, wrap_keys
 from config.settings import ConfigError
 from tasks.state.audit.entries import Event
 from tasks.state.upkeep.rotation import KeyUse, Resealed
@@ -33,12 +34,13 @@ def key() -> None:
 )
 @common
 def new(context: Context, out: Path | None) -> None:
-    """Make a new key."""
+    """Make a new key; wrapped, where AFTERWORD_KEYS_PROVIDER names what does it."""
+    form = key_lines(context.settings)
     if out is None:
-        fresh = new_key()
+        fresh = form.again(new_key())
         context.show({"key": fresh}, fresh)
         return
-    create_key_file(out)
+    create_key_file(out, form)
     context.show({"file": str(out)}, f"Key file {out} is made. Keep a copy: without it nothing stored can be read.")
 
 
@@ -92,7 +94,9 @@ def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
                 code="other_hosts",
                 advice="See `afterword key rotate --help` for how to copy it there first.",
             )
-        context.tell(f"Key {add_key(file)} is now the first in {file}. Keep a copy of the file.")
+        context.tell(
+            f"Key {add_key(file, key_lines(context.settings))} is now the first in {file}. Keep a copy of the file."
+        )
     done = context.run(lambda services: _reseal(context, services))
     lines = [f"{done.moved} records moved to key {load_key_ring(context.settings).order[0]}."]
     lines += [f"{name} can't be opened and was left as it is; store it again." for name in done.unreadable]
@@ -139,12 +143,31 @@ def _retire(context: Context) -> None:
         return gone
 
     gone = context.run(unused)
-    drop_keys(file, gone)
+    drop_keys(file, gone, key_lines(context.settings))
     kept = [key_id for key_id in ring.order[1:] if key_id not in gone]
     said = f"Removed from {file}: {', '.join(sorted(gone)) or 'none'}."
     if kept:
         said += f" Still needed: {', '.join(kept)}; `afterword key status --usage` shows for what."
     context.show({"retired": sorted(gone), "kept": kept}, said)
+
+
+@key.command()
+@common
+def wrap(context: Context) -> None:
+    """Wrap the keys in the key file by the wrapping key that AFTERWORD_KEYS_PROVIDER names now: plain ones, and those that another one wrapped.
+
+    The keys stay the same, so nothing is sealed anew and running processes go on. A plain key may be in an old copy of the file: rotate it.
+    """
+    form = key_lines(context.settings)
+    file = key_file(context.settings)
+    if file is None or not form.wraps:
+        raise ConfigError(
+            "There is no key file: the keys come from AFTERWORD_KEYS. `afterword key new` prints a wrapped one for it."
+            if file is None
+            else "AFTERWORD_KEYS_PROVIDER names nothing that wraps keys; see docs/keys.md."
+        )
+    count = wrap_keys(file, form)
+    context.show({"file": str(file), "wrapped": count}, f"{count} keys in {file} were wrapped.")
 
 
 @key.command()

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from config.key_lines import key_lines
 from config.keys import create_key_file, explicit_sources
 from config.settings import ConfigError, Settings, write_instance
 from tasks.destinations import parse_settings
@@ -167,7 +168,7 @@ def _ensure_keys(settings: Settings) -> bool:
     file = settings.data / "keys"
     if explicit_sources(settings, os.environ) or file.exists() or file.is_symlink():
         return False
-    create_key_file(file)
+    create_key_file(file, key_lines(settings))
     return True
 
 
