@@ -27,6 +27,7 @@ PROMISES = {
     "hidden gets no double": "An object that the account can't see stops the job, and gets no double.",
     "people's changes are kept": "What people changed is kept, held or overwritten as `on_drift` says, and told.",
     "ended by people": "What people closed, archived or put into the trash is not written over without a word.",
+    "follows its issue": "A ticket's state follows a change of its issue's status, and is else people's own.",
     "a stranger ends no job": "An answer that is not the vendor's lets the jobs wait.",
     "the vendor's words": "What the vendor refuses for good ends the job at once, with the vendor's words and advice.",
     "throttling waits": "A 429 lets the jobs wait and counts no attempt.",
@@ -42,6 +43,7 @@ NO_FILES = "The ticket leads to the document's page by a link; files are not upl
 # Cells without a test: what this kind can't be asked for.
 EXEMPT = {
     ("lag is waited out", "servicenow"): "Table queries are answered by the primary database, which has no lag.",
+    ("follows its issue", "confluence"): "A page has no state that an issue's status would change.",
     ("files", "azure_devops"): NO_FILES,
     ("files", "jira"): NO_FILES,
 }

@@ -10,7 +10,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from tasks.credentials.kinds import Renewable
 from tasks.destinations.azure_devops.destination import AzureDevOps
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
-from tasks.destinations.confluence.destination import Confluence, ConfluenceSettings
+from tasks.destinations.confluence.destination import Confluence
+from tasks.destinations.confluence.settings import ConfluenceSettings
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
 from tasks.destinations.jira.destination import Jira
 from tasks.destinations.jira.settings import JiraSettings

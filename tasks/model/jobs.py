@@ -31,7 +31,8 @@ TERMINAL = frozenset({JobState.DELIVERED, JobState.DEAD, JobState.CANCELLED, Job
 
 
 class Receipt(Frozen):
-    """What a delivery left on the remote side. `change` is created, updated, unchanged or found.
+    """What a delivery left on the remote side. `change` is created, updated, unchanged or found. `notes` say what was set of a
+    page beside its content: readers, editors, owner, status.
 
     `wrote` holds, for each field of a ticket, marks of what was sent and of what the remote side made of it. It is kept
     sealed beside the subject and is no part of what is stored or shown of a receipt.
@@ -43,6 +44,7 @@ class Receipt(Frozen):
     change: Literal["created", "updated", "unchanged", "found", "skipped"] = "created"
     version: int | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     wrote: Mapping[str, tuple[str, str]] | None = Field(default=None, exclude=True, repr=False)
 
     def result(self) -> dict[str, str]:

@@ -205,3 +205,24 @@ async def test_a_link_to_elsewhere_is_set_once_by_its_global_id(live):
     assert [row["globalId"] for row in (await live.ask("GET", place)).json] == ["afterword:1"]
     assert (await live.ask("DELETE", f"{place}?globalId=afterword:1")).status == 204
     assert (await live.ask("GET", place)).json == []
+
+
+async def test_a_workflow_gives_the_transitions_of_the_present_status_and_takes_no_other(live):
+    """With the fields of their screens on request; what a screen requires has to be there."""
+    fields = {"project": {"key": "PAY"}, "summary": "Up", "issuetype": {"name": "Bug"}}
+    key = (await live.ask("POST", "/rest/api/3/issue", json={"fields": fields})).json["key"]
+    path = f"/rest/api/3/issue/{key}/transitions"
+    bare = (await live.ask("GET", path)).json["transitions"]
+    assert [row["name"] for row in bare] == ["Start Progress", "Resolve Issue", "Close Issue"]
+    assert "fields" not in bare[1]
+    shown = (await live.ask("GET", f"{path}?expand=transitions.fields")).json["transitions"]
+    assert shown[1]["fields"]["resolution"]["required"] is True
+    assert shown[1]["to"]["statusCategory"]["key"] == "done"
+    for wrong in ({}, {"id": "3"}, {"id": "5"}):
+        assert (await live.ask("POST", path, json={"transition": wrong})).status == 400
+    refused = {"transition": {"id": "5"}, "fields": {"resolution": {"name": "Magic"}}}
+    assert "resolution" in (await live.ask("POST", path, json=refused)).json["errors"]
+    taken = {"transition": {"id": "5"}, "fields": {"resolution": {"name": "Fixed"}}}
+    assert (await live.ask("POST", path, json=taken)).status == 204
+    after = (await live.ask("GET", f"/rest/api/3/issue/{key}")).json["fields"]
+    assert (after["status"]["name"], after["resolution"]["name"]) == ("Resolved", "Fixed")

@@ -190,6 +190,7 @@ async def test_names_become_ids_once_for_a_while(bench):
 # -- status ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("follows its issue", "servicenow")
 async def test_an_incident_follows_its_issue_and_people_may_go_further(bench):
     """Item 4: resolved with code and notes; opened again; what people do in between is theirs."""
     await filed(bench)

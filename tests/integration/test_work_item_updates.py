@@ -100,6 +100,7 @@ async def test_a_tag_that_somebody_took_off_stays_off(bench):
     assert set((await item(bench))["tags"]) == {"db", "theirs", "new", ours}
 
 
+@pytest.mark.promise("follows its issue", "azure_devops")
 async def test_a_work_item_follows_its_issue(bench):
     """Item 4: states of the type's own process, and people may go further."""
     await filed(bench, status="resolved")

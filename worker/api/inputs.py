@@ -22,7 +22,7 @@ from pydantic.config import JsonDict
 from tasks.credentials.secret import SECRET, parts_for
 from tasks.destinations import AnySettings, parse_settings
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
-from tasks.destinations.confluence.destination import ConfluenceSettings
+from tasks.destinations.confluence.settings import ConfluenceSettings, Who
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused
@@ -275,14 +275,29 @@ def _http_where_permitted(address: str) -> ConfigDict:
     return ConfigDict(json_schema_extra={"allOf": [secure, {"anyOf": [keyless, certified]}]})
 
 
+def _confluence() -> ConfigDict:
+    """The same, and what only the Cloud has."""
+    found = _http_where_permitted("base_url")
+    cloud: JsonDict = {"properties": {"flavor": {"const": "cloud"}}}
+    bare: JsonDict = {"owner": {"type": "null"}, "page_status": {"type": "null"}, "missing_parents": {"const": "pages"}}
+    limits: JsonDict = {"anyOf": [{"not": {"properties": {"base_url": {"pattern": "/wiki"}}}}, {"properties": _OPEN}]}
+    center: JsonDict = {"properties": bare, "allOf": [limits]}
+    return ConfigDict(json_schema_extra={"allOf": [*found["json_schema_extra"]["allOf"], {"anyOf": [cloud, center]}]})  # type: ignore[index, call-overload, misc]
+
+
+_OPEN: JsonDict = {"readers": {"maxItems": 0}, "editors": {"maxItems": 0}}
+
+
 class ConfluenceIn(_Settings, ConfluenceSettings):
     """A Confluence site."""
 
-    model_config = STRICT | _http_where_permitted("base_url")
+    model_config = STRICT | _confluence()
 
     kind: Literal["confluence"]
     base_url: Url
     labels: list[str] = Field(default_factory=list)  # type: ignore[assignment]
+    readers: list[Who] = Field(default_factory=list, max_length=100)  # type: ignore[assignment]
+    editors: list[Who] = Field(default_factory=list, max_length=100)  # type: ignore[assignment]
 
 
 class ServiceNowIn(_Settings, ServiceNowSettings):

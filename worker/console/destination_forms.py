@@ -76,6 +76,22 @@ CONFLUENCE = Kind(
             type="lines",
             required=False,
         ),
+        Field(
+            name="readers",
+            label="Readers",
+            example="group:incident-team, Beth Anglin",
+            hint="Who may read the pages; with commas between. Empty: who may read the space.",
+            required=False,
+        ),
+        Field(
+            name="editors",
+            label="Editors",
+            example="group:incident-team",
+            hint="Who may edit the pages. Empty: who may edit in the space.",
+            required=False,
+        ),
+        Field(name="owner", label="Owner", hint="A person, for Cloud.", required=False),
+        Field(name="page_status", label="Page Status", example="Ready for review", hint="For Cloud.", required=False),
     ),
     steps=(*WAY, "space", "right to create pages"),
 )
@@ -184,7 +200,9 @@ def values_of(record: DestinationRecord) -> dict[str, str]:
 
 
 def _shown(value: object) -> str:
-    """A setting as its field shows it: rows of a table are lines."""
+    """A setting as its field shows it: rows of a table are lines, a list has commas between."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else str(value)
 
 

@@ -14,9 +14,11 @@ from worker.sandbox.atlassian import AtlassianAuthority, through_gateway
 from worker.sandbox.authority import issued_to
 from worker.sandbox.azure_devops.api import AzureDevOps
 from worker.sandbox.azure_devops.authority import EntraAuthority
+from worker.sandbox.confluence.access import ConfluenceAccess
 from worker.sandbox.confluence.cloud import ConfluenceCloud
 from worker.sandbox.confluence.comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence.datacenter import ConfluenceContent
+from worker.sandbox.confluence.folders import ConfluenceFolders
 from worker.sandbox.confluence.rules import Pages, Refusal
 from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.middleware import failing
@@ -48,8 +50,9 @@ def create_app(
     app.on_shutdown.append(control.end)
     for authority in (AtlassianAuthority(store), ServiceNowAuthority(store), EntraAuthority(store)):
         app.add_routes(authority.routes())
-    for vendor in (ConfluenceComments(store), ConfluenceCloud(store), ConfluenceContent(store)):
-        app.add_routes(through_gateway(vendor.routes(), "confluence"))
+    confluence = (ConfluenceComments, ConfluenceFolders, ConfluenceAccess, ConfluenceCloud, ConfluenceContent)
+    for vendor in confluence:
+        app.add_routes(through_gateway(vendor(store).routes(), "confluence"))
     app.add_routes(through_gateway(Jira(store).routes(), "jira"))
     for other in (ServiceNow(store), AzureDevOps(store)):
         app.add_routes(other.routes())

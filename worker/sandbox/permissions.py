@@ -19,7 +19,7 @@ from worker.sandbox.jira.answers import refusal as jira_refusal
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.store import Store, project_id
 
-Action = Literal["read", "create", "update", "label", "attachment"]
+Action = Literal["read", "create", "update", "label", "attachment", "restrict", "custom_status"]
 NO_AREA = "TF237111: The current user does not have permissions to save work items under the specified area path."
 NO_PROJECT = "TF400813: The user is not authorized to access this resource."
 NO_EDIT = "You do not have permission to edit issues in this project."
@@ -56,6 +56,8 @@ def action_of(request: web.Request) -> Action:
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         if path.endswith("/label"):
             return "label"
+        if path.endswith("/restriction"):
+            return "restrict"
         if "/attachment" in path:
             return "attachment"
         if "/workitems/$" in path:

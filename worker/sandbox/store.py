@@ -59,7 +59,9 @@ class Comment:
 
 @dataclass
 class Page:
-    """One Confluence page with all that hangs on it. `home` marks a space's own first page."""
+    """One Confluence page with all that hangs on it. `home` marks a space's own first page. `limits` are who may `read` and
+    `update` it: accounts and groups.
+    """
 
     id: str
     space: str
@@ -78,6 +80,20 @@ class Page:
     properties: dict[str, Property] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     attachments: dict[str, Attachment] = field(default_factory=dict)
+    limits: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    owner: str = ""
+    state: dict[str, Any] | None = None
+
+
+@dataclass
+class Folder:
+    """A folder of Confluence Cloud: a place for pages without a text of its own."""
+
+    id: str
+    space: str
+    title: str
+    parent: str
+    created: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,8 @@ class Store:
     projects: dict[str, str] = field(default_factory=lambda: dict(PROJECTS))
     spaces: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
+    page_states: list[dict[str, Any]] = field(default_factory=list)
     incidents: dict[str, dict[str, str]] = field(default_factory=dict)
     journals: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     people: dict[str, list[dict[str, str]]] = field(default_factory=people)
@@ -162,7 +180,17 @@ class Store:
 
     def reset(self) -> None:
         """Forget all that was delivered and all that was asked."""
-        for held in (self.pages, self.incidents, self.journals, self.files, self.items, self.recycled, self.issues):
+        for held in (
+            self.pages,
+            self.folders,
+            self.page_states,
+            self.incidents,
+            self.journals,
+            self.files,
+            self.items,
+            self.recycled,
+            self.issues,
+        ):
             held.clear()
         self.requests.clear()
         self.denied.clear()
@@ -242,6 +270,9 @@ def _page(page: Page) -> dict[str, Any]:
         },
         "message": page.message,
         "minor": page.minor,
+        "limits": page.limits,
+        "owner": page.owner,
+        "state": (page.state or {}).get("name"),
         "comments": [{"ref": c.ref, "selection": c.selection, "open": c.ref in page.body} for c in page.comments],
         "body": page.body,
     }

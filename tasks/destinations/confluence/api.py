@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import Permanent, Transient
 from tasks.http.exchange import Http, Request, Response
 from tasks.model import Frozen
@@ -32,11 +33,14 @@ class Page(Frozen):
     url: str
     message: str = ""
     parent_id: str | None = None
+    owner: str = ""
     body: str = ""
 
 
 class Draft(Frozen):
-    """A page to be written. `minor` keeps watchers undisturbed where the API can."""
+    """A page to be written. `minor` keeps watchers undisturbed where the API can. `private` creates it for our own account
+    alone, where the API can; `owner` hands over a page that is there.
+    """
 
     title: str
     body: str
@@ -44,6 +48,34 @@ class Draft(Frozen):
     parent_id: str | None = None
     message: str = ""
     minor: bool = False
+    private: bool = False
+    owner: str = ""
+
+
+class Person(Frozen):
+    """Somebody with an account: the id that restrictions know it by, and what it is called otherwise."""
+
+    id: str
+    names: tuple[str, ...] = ()
+
+
+class Allowed(Frozen):
+    """Who may do something with a page: ids of people, and names of groups. Nobody means everybody."""
+
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[tuple[str, str], ...]:
+        """Everybody, each with the kind."""
+        return (*(("user", one) for one in self.users), *(("group", one) for one in self.groups))
+
+
+class Folder(Frozen):
+    """A folder, or whatever else pages stand below that has no text of its own."""
+
+    id: str
+    title: str
 
 
 class PageFile(Frozen):
@@ -70,6 +102,9 @@ class Dialect(ABC):
     """Verbs over one HTTP client. `v1` is the path of the old API, which labels and uploads still need on Cloud."""
 
     v1: str
+    restricting: str  # the path of the API that sets restrictions
+    user_key: str  # what restrictions call the id of an account
+    creates_private = False  # whether a page can be created for our own account alone
 
     def __init__(self, http: Http) -> None:
         self.http = http
@@ -95,6 +130,66 @@ class Dialect(ABC):
             return found[0]
 
         return response.parsed(name)
+
+    @abstractmethod
+    async def own_id(self) -> str:
+        """The id of our own account, as restrictions know it."""
+
+    @abstractmethod
+    async def people(self, name: str) -> list[Person]:
+        """The people whom that id, name or e-mail address may mean."""
+
+    async def restrictions(self, page_id: str) -> dict[str, Allowed]:
+        """Who may read and who may update the page; what everybody may do is missing."""
+        path = f"{self.v1}/content/{quote(page_id)}/restriction/byOperation"
+        shown = ",".join(f"{name}.restrictions.{kind}" for name in ("read", "update") for kind in ("user", "group"))
+        operation = "GET /content/{id}/restriction/byOperation"
+        found = await self.read(path, operation, self._restrictions, {"expand": shown})
+        if found is None:
+            raise not_visible(page_id)
+        return {name: allowed for name, allowed in found.items() if allowed.all}
+
+    def _restrictions(self, answer: dict[str, Any]) -> dict[str, Allowed]:
+        found = {}
+        for name in ("read", "update"):
+            held = (answer.get(name) or {}).get("restrictions") or {}
+            users, groups = (rows_of(held.get(kind) or {"results": []}) for kind in ("user", "group"))
+            found[name] = Allowed(
+                users=tuple(identifier(row[self.user_key]) for row in users),
+                groups=tuple(identifier(row["name"]) for row in groups),
+            )
+        return found
+
+    async def restrict(self, page_id: str, allowed: Mapping[str, Allowed]) -> None:
+        """Set all restrictions of the page at once; raises `Permanent` where Confluence doesn't take them."""
+        rows = []
+        for name, one in allowed.items():
+            users = [{"type": "known", self.user_key: user} for user in one.users]
+            groups = [{"type": "group", "name": group} for group in one.groups]
+            held = {"user": users, "group": groups}
+            rows.append({"operation": name, "restrictions": {kind: given for kind, given in held.items() if given}})
+        path = f"{self.restricting}/content/{quote(page_id)}/restriction"
+        response = await self.write("PUT", path, "PUT /content/{id}/restriction", rows, frozenset({400}))
+        if response.status == 400:
+            raise Permanent(
+                f"Confluence refused the readers or editors of the page. It said: {response.words()!r}",
+                code="access_refused",
+                advice="Correct `readers` and `editors` of the destination, then `afterword job retry`.",
+                status=400,
+                excerpt=response.words(),
+            )
+
+    async def set_status(self, page_id: str, name: str) -> None:
+        """Give the page that status where it has another one, which makes a new version."""
+        raise TypeError(type(self).__name__)
+
+    async def folder(self, space: str, key: str, title: str, above: str | None) -> Folder | None:
+        """The folder of that title right below `above`, or anywhere in the space; None where the API has none."""
+        return None
+
+    async def create_folder(self, space: str, title: str, above: str | None) -> Folder:
+        """Create a folder; raises `TitleTaken`."""
+        raise TypeError(type(self).__name__)
 
     @abstractmethod
     async def may_create(self, space: str, what: str = "page") -> bool | None:
@@ -172,12 +267,13 @@ class Dialect(ABC):
         accept: frozenset[int] = frozenset(),
         *,
         tries: str = "",
+        params: Mapping[str, str] | None = None,
     ) -> Response:
         """A write with JSON in and out. Statuses in `accept` come back; any other 404 is `NotVisible`.
 
         `tries` is what a later look-up needs to find the object by, should this write's end stay unknown.
         """
-        request = Request(method, path, operation, json=json, writes=True, tries=tries)
+        request = Request(method, path, operation, params=params or {}, json=json, writes=True, tries=tries)
         response = await self.http.send(request, accept=accept | {404})
         if response.status == 404 and 404 not in accept:
             raise not_visible(path)

@@ -13,6 +13,7 @@ from tasks.destinations.confluence.api import (
     Draft,
     Page,
     PageFile,
+    Person,
     not_visible,
     refusal,
     storage_of,
@@ -27,9 +28,12 @@ REFUSED = frozenset({400, 404, 409})
 class DataCenterV1(Dialect):
     """Confluence Data Center (and tenants that ask for v1): the content API."""
 
+    user_key = "userKey"
+
     def __init__(self, http: Http, base: str) -> None:
         super().__init__(http)
         self.v1 = f"{base}/rest/api"
+        self.restricting = f"{base}/rest/experimental"
 
     async def space(self, key: str) -> str | None:
         """The key itself, once the space is known to exist."""
@@ -81,6 +85,20 @@ class DataCenterV1(Dialect):
         if response.status in REFUSED:
             raise refusal(response, draft)
         return response.parsed(self._page)
+
+    async def own_id(self) -> str:
+        """The user key."""
+        request = Request("GET", f"{self.v1}/user/current", "GET /user/current")
+        return (await self.http.send(request)).parsed(lambda user: identifier(user["userKey"]))
+
+    async def people(self, name: str) -> list[Person]:
+        """The one with that user name."""
+
+        def one(user: dict[str, Any]) -> Person:
+            return Person(id=identifier(user["userKey"]), names=(name, str(user.get("displayName") or "")))
+
+        found = await self.read(f"{self.v1}/user", "GET /user", one, {"username": name})
+        return [found] if found else []
 
     async def property(self, page_id: str, key: str) -> tuple[Any, int] | None:
         """The property of that key."""

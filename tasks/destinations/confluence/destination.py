@@ -9,23 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from typing import Literal
 
-from pydantic import Field, field_validator
-
-from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
-from tasks.destinations.atlassian import GATEWAY, endpoints
-from tasks.destinations.confluence.addresses import site_of
+from tasks.credentials.kinds import Basic, Token
 from tasks.destinations.confluence.api import Dialect
 from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.datacenter import DataCenterV1
+from tasks.destinations.confluence.finding import untouched
 from tasks.destinations.confluence.links import link_page
-from tasks.destinations.confluence.login import SCOPES
-from tasks.destinations.confluence.page import Keeper, untouched
+from tasks.destinations.confluence.page import Keeper
 from tasks.destinations.confluence.plan import FileToUpload, PagePlan, Policy
 from tasks.destinations.confluence.preview import preview_page
+from tasks.destinations.confluence.settings import ConfluenceSettings
 from tasks.destinations.confluence.template import (
-    PLACEHOLDERS,
     Frame,
     Template,
     facts_of,
@@ -35,9 +30,7 @@ from tasks.destinations.confluence.template import (
 )
 from tasks.destinations.confluence.verdict import verdict
 from tasks.destinations.contract import (
-    Account,
     Destination,
-    DestinationSettings,
     Needs,
     Prepared,
     Preview,
@@ -45,19 +38,16 @@ from tasks.destinations.contract import (
     basic,
     stored,
 )
-from tasks.destinations.placeholders import check
-from tasks.errors import DestinationTrouble, Permanent, Refused
+from tasks.errors import DestinationTrouble, Permanent
 from tasks.http.exchange import Http, Request
-from tasks.http.origin import checked_url
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.markup.told import first
-from tasks.model import Command, ConnectionStep, ParentTemplate, PublishToConfluence, Receipt
+from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
 BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
 LEAST_ROOM = 100_000  # bytes for the document; with less, a page would be its template and nothing else
 WHOLE = "whole-document.md"
-NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") and name != "issue.id")
 # Settings that say how a page looks; each is an option of the renderer by the same name.
 LOOKS = (
     "bmp_only",
@@ -71,143 +61,6 @@ LOOKS = (
     "diagrams",
     "math",
 )
-
-
-class ConfluenceSettings(DestinationSettings):
-    """A Confluence site. `space` is that of jobs that name none; the connection test looks at it. `parent` is the parent page
-    in that space for jobs that name none: a page's number, or a path of titles whose missing pages are created.
-
-    `title_pattern`, `header`, `footer` and `properties` are put round each document (`template`).
-
-    `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
-    site's there; without it, the site is asked for it.
-    """
-
-    kind: Literal["confluence"] = "confluence"
-    base_url: str
-    email: Account | None = None
-    space: str | None = None
-    parent: ParentTemplate | None = None
-    title_pattern: str = Field(default="{document.title}", min_length=1, max_length=500)
-    header: str = Field(default="", max_length=10_000)
-    footer: str = Field(default="", max_length=10_000)
-    properties: dict[str, str] = Field(default_factory=dict, max_length=50)
-    flavor: Literal["cloud", "datacenter"] = "cloud"
-    auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
-    through_gateway: bool | None = None
-    cloud_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")
-    on_drift: Literal["keep", "overwrite", "hold"] = "hold"
-    on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
-    minor_edit: bool = False
-    bmp_only: bool = False
-    toc: bool = False
-    page_width: Literal["default", "full-width"] | None = None
-    link_base: str | None = None
-    back_link: str | None = None
-    back_link_text: str = "Source of this page"
-    heading_shift: int = Field(default=0, ge=-5, le=5)
-    labels: tuple[str, ...] = ()
-    diagrams: Literal["code", "macro", "image"] = "code"
-    math: Literal["code", "macro"] = "code"
-
-    @field_validator("labels", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        """`a,b` of a command line as well as a list."""
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("properties", mode="before")
-    @classmethod
-    def _rows(cls, value: object) -> object:
-        """`Label=value; Label=value` of a command line, or a row a line, as well as a mapping."""
-        if not isinstance(value, str):
-            return value
-        rows = [row.partition("=") for row in value.replace("\n", ";").split(";") if row.strip()]
-        if not all(label.strip() and equals for label, equals, _ in rows):
-            raise ValueError("a row is written as LABEL=VALUE; rows are separated by ; or stand in lines of their own")
-        return {label.strip(): text.strip() for label, _, text in rows}
-
-    @field_validator("properties")
-    @classmethod
-    def _labels_of_rows(cls, value: dict[str, str]) -> dict[str, str]:
-        """A label that a row of a form or of a command line can't hold would be another one after the next edit."""
-        for label in value:
-            if any(sign in label for sign in "=;\n"):
-                raise ValueError(f"the label {label!r:.60} holds =, ; or a new line, which can't be written in a row")
-        return value
-
-    @field_validator("parent", "title_pattern", "header", "footer", "properties")
-    @classmethod
-    def _placeholders(cls, value: str | dict[str, str] | None) -> str | dict[str, str] | None:
-        """A text with a placeholder that stands for nothing is refused when it is set, and not by the first job."""
-        for text in value.values() if isinstance(value, dict) else (value or "",):
-            check(text, PLACEHOLDERS)
-        return value
-
-    def names_issue(self, command: Command) -> bool:
-        """Whether a template or the parent's path names a field of the issue; the document knows its id itself."""
-        parent = command.parent_page_id if isinstance(command, PublishToConfluence) else None
-        texts = (parent or "", self.title_pattern, self.header, self.footer, *self.properties.values())
-        return any(name in text for text in texts for name in NEEDS_ISSUE)
-
-    @property
-    def login_lacks(self) -> str:
-        """The account, for Basic."""
-        return "`basic` needs `email`" if isinstance(self.auth, Basic) and not self.email else ""
-
-    @field_validator("base_url")
-    @classmethod
-    def _site(cls, value: str) -> str:
-        return site_of(checked_url(value))
-
-    def placed(self, command: Command) -> Command:
-        """The command with its space, and the parent page where the space is this destination's own."""
-        if not isinstance(command, PublishToConfluence):
-            return command
-        try:
-            check(command.parent_page_id or "", PLACEHOLDERS)
-        except ValueError as error:
-            advice = "Correct the path and submit again."
-            raise Refused(f"The path of the parent page {error}.", code="bad_arguments", advice=advice) from None
-        if command.space_key not in (None, self.space):
-            return command
-        if self.space is None:
-            raise Refused(
-                "The job names no space, and neither does its destination.",
-                code="no_space",
-                advice="Name one (`--space`, `space_key`), or set `space` of the destination.",
-            )
-        parent = command.parent_page_id or self.parent
-        return command.model_copy(update={"space_key": self.space, "parent_page_id": parent})
-
-    @property
-    def account(self) -> str | None:
-        """Who logs in with Basic: Cloud's e-mail address (also through v1, below `/wiki`), Data Center's user name."""
-        cloud = self.flavor == "cloud" or self.base_url.endswith("/wiki")
-        return self.email if cloud or "@" not in (self.email or "") else None
-
-    @property
-    def account_name(self) -> str | None:
-        """The account."""
-        return self.email
-
-    @property
-    def gateway(self) -> str | None:
-        """Atlassian's gateway, where scoped tokens and OAuth work."""
-        through = self.flavor == "cloud" and self.through_gateway is not False
-        return f"{self.vendors(GATEWAY)}/ex/confluence" if through else None
-
-    @property
-    def endpoints(self) -> Endpoints:
-        """Atlassian's authorization server, or the Data Center's own."""
-        if not isinstance(self.auth, ClientCredentials | Login):
-            return super().endpoints
-        return endpoints(self.auth, self.address, self.vendors, SCOPES, cloud=self.flavor == "cloud")
-
-    @property
-    def address(self) -> str:
-        """The site; a trailing `/wiki` of Cloud is part of the API's path."""
-        return self.base_url.removesuffix("/wiki") if self.flavor == "cloud" else self.base_url
 
 
 class Confluence(Destination[ConfluenceSettings]):
@@ -294,6 +147,7 @@ class Confluence(Destination[ConfluenceSettings]):
             labels=tuple(sorted(set(page.labels))),
             files=files,
             appearance=page.appearance,
+            access=settings.access,
             warnings=warnings,
         )
         texts = {"title": title, "body": page.body, "labels": " ".join(plan.labels), "parent": "/".join(titles)}

@@ -18,9 +18,33 @@ SCOPE_OF: tuple[tuple[str, str], ...] = (
     ("POST /pages", "write:page:confluence"),
     ("PUT /pages", "write:page:confluence"),
 )
+# What only some settings need: asked for where they are set.
+PEOPLE = (("GET /search/user", "read:confluence-user"),)
+LIMITS = (
+    ("GET /content/{id}/restriction", "read:confluence-content.permission"),
+    ("PUT /content/{id}/restriction", "write:confluence-content"),
+)
+STATUS = (
+    ("GET /content/{id}/state", "read:confluence-content.summary"),
+    ("PUT /content/{id}/state", "write:confluence-content"),
+)
+FOLDERS = (
+    ("GET /search", "search:confluence"),
+    ("GET /folders", "read:hierarchical-content:confluence"),
+    ("GET /pages/{id}/direct-children", "read:hierarchical-content:confluence"),
+    ("POST /folders", "write:folder:confluence"),
+)
 SCOPES = tuple(dict.fromkeys(scope for _, scope in SCOPE_OF))
+
+
+def scopes_for(*, limits: bool, people: bool, status: bool, folders: bool) -> tuple[str, ...]:
+    """The scopes that a login is asked for, with those of the settings that need more."""
+    more = [*(LIMITS if limits else ()), *(PEOPLE if people else ()), *(STATUS if status else ())]
+    return tuple(dict.fromkeys((*SCOPES, *(scope for _, scope in (*more, *(FOLDERS if folders else ()))))))
 
 
 def scope_of(operation: str) -> str:
     """The scope that Cloud wants for an operation; empty where none is known."""
-    return next((scope for start, scope in SCOPE_OF if operation.startswith(start)), "")
+    return next(
+        (scope for start, scope in (*PEOPLE, *LIMITS, *STATUS, *FOLDERS, *SCOPE_OF) if operation.startswith(start)), ""
+    )

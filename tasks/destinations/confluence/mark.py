@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from tasks.destinations.confluence.access import Access
 from tasks.destinations.confluence.api import Page
 from tasks.markup.confluence.stored import fingerprint, pieces
 from tasks.model import Upstream
@@ -25,7 +26,8 @@ class Mark(Upstream):
     """The content property `afterword`. `title` is the document's, `shown` the page's (numbered where it was taken);
     `asked` are the labels of the last delivery, `labels` those of them that we added ourselves, `files` the hashes of what
     we uploaded, `links` what the panel shows, `appearance` the page's width as we set it. `under` is the path of
-    its parent as the job named it, `parent` the page that it led to. `source` is the digest of all that decided how the
+    its parent as the job named it, `parent` the page that it led to. `access` is what was set of readers, editors, owner and
+    status. `source` is the digest of all that decided how the
     page looks.
     """
 
@@ -43,6 +45,7 @@ class Mark(Upstream):
     appearance: dict[str, str] = Field(default_factory=dict)
     under: str = ""
     parent: str = ""
+    access: Access = Access()
     source: str = ""
 
 

@@ -3,8 +3,9 @@
 1. find    the page of the last receipt; after a write of unknown end, the page of that title that is ours
 2. create  one POST with the whole body; a title that is taken has three settable answers
 3. judge   did somebody edit it; does it show this content already
-4. write   the next version, with readers' inline comments put back; 409s are told apart by reading again
-5. finish  files, labels, and last our content property: until it is there, the next attempt finishes what is missing
+4. limit   readers and editors, before any text of ours can be read by others
+5. write   the next version, with readers' inline comments put back; 409s are told apart by reading again
+6. finish  files, labels, the page's status, and last our content property: until it is there, the next attempt finishes what is missing
 
 Every step looks at what is there, so an attempt that died after any request is continued and never repeated. Whole bodies
 are read in a thread: one of a megabyte takes seconds, and the loop has to say meanwhile that this worker lives.
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
+from tasks.destinations.confluence.access import Access, People, limit, people_of
 from tasks.destinations.confluence.api import (
     Dialect,
     Draft,
@@ -24,6 +27,8 @@ from tasks.destinations.confluence.api import (
     TitleTaken,
     VersionConflict,
 )
+from tasks.destinations.confluence.finding import known_page, names_other_parent, with_mark
+from tasks.destinations.confluence.finish import Finish
 from tasks.destinations.confluence.links import links_panel, with_links
 from tasks.destinations.confluence.mark import (
     Mark,
@@ -32,15 +37,14 @@ from tasks.destinations.confluence.mark import (
     anchor_digest,
     judge,
     message_of,
-    parse_mark,
 )
-from tasks.destinations.confluence.parents import parent_at
+from tasks.destinations.confluence.parents import Path
 from tasks.destinations.confluence.plan import TITLE_LENGTH, Found, PagePlan, Policy
 from tasks.destinations.contract import Work
 from tasks.errors import AttemptFailed, Held, Permanent, Transient
 from tasks.markup.confluence.inline_comments import carry_over
-from tasks.markup.confluence.stored import fingerprint, split_links
-from tasks.model import PublishToConfluence, Receipt, titles_of
+from tasks.markup.confluence.stored import split_links
+from tasks.model import PublishToConfluence, Receipt
 
 WRITES = 4
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
@@ -57,6 +61,8 @@ class Keeper:
         self._space: str | None = None
         self.parent_id = plan.parent_id
         self.notes: list[str] = []
+        self.told: tuple[str, ...] = ()
+        self.people = People()
         self.adopted = False
 
     async def deliver(self) -> Receipt:
@@ -88,7 +94,7 @@ class Keeper:
 
     async def known(self) -> Found | None:
         """The page of the last receipt, unless it is gone, archived or in the trash."""
-        return await _known(self.api, self.work)
+        return await known_page(self.api, self.work)
 
     async def ours(self, title: str) -> Found | None:
         """The current page of that title, if it carries our property or our anchor."""
@@ -99,7 +105,7 @@ class Keeper:
             page = await self.api.page(row.id) if row.status == "current" else None
             if page is None:
                 continue
-            found = await _found(self.api, page)
+            found = await with_mark(self.api, page)
             by_anchor = anchor_digest(page.body, self.work.subject) is not None
             if found.mark.subject == self.work.subject if found.mark else by_anchor:
                 return found
@@ -109,10 +115,13 @@ class Keeper:
         """Find the parent page that the job names by a path, unless the page is where that path led the last time."""
         if not self.plan.parent_titles:
             return
-        if found is not None and not _moves(self.work, found):
+        if found is not None and not names_other_parent(self.work, found):
             self.parent_id = found.page.parent_id
             return
-        self.parent_id = await parent_at(self.api, await self.space(), self.plan.parent_titles, create=create)
+        key, folders = self.command.space_key or "", self.policy.missing_parents == "folders"
+        self.parent_id = await Path(self.api, await self.space(), key, self.plan.parent_titles, folders).end(
+            create=create
+        )
 
     # -- create --------------------------------------------------------------------------------------------------
 
@@ -126,20 +135,42 @@ class Keeper:
             parent_id=self.parent_id,
             message=message_of(self.plan.digest),
             minor=self.policy.minor_edit,
+            private=bool(self.plan.access.readers),
+            owner=self.people.owner,
         )
 
+    def _cover(self, draft: Draft) -> Draft:
+        """A page that says nothing, to be limited before it gets its title and text, where none can be created private."""
+        subject = self.work.subject
+        return draft.model_copy(update={"title": f"Afterword {subject}", "body": anchor(subject, ""), "message": ""})
+
     async def _create(self) -> Receipt:
+        await self.look_up(None)
         await self.place()
         draft = self.draft(self.plan.title, await self.space())
+        covered = draft.private and not self.api.creates_private
         for _ in range(WRITES):
-            page = await self._post(draft)
+            first = self._cover(draft) if covered and not await self.api.titled(draft.space, draft.title) else draft
+            page = await self._post(first) if first is not draft or not covered else None
             if page is not None:
-                return await self._finish(Found(page, None, None), draft, "created", fresh=True)
-            answer = await self.answer_to_conflict(draft.title)
+                return await self._open(Found(page, None, None), draft, complete=first is draft)
+            answer = await self.answer_to_conflict(first.title)
             if isinstance(answer, Found):
                 return await self._bring_up_to_date(answer, found_again=not self.adopted)
             draft = draft.model_copy(update={"title": answer})
         raise Permanent("Every numbered title is taken too.", code="title_taken", advice="Give it another title.")
+
+    async def _open(self, found: Found, draft: Draft, *, complete: bool) -> Receipt:
+        """Finish a new page: limited first, then with its title and text where it lacks them, or with its owner."""
+        try:
+            await self._limit(found)
+            if not complete or (draft.owner and draft.owner != found.page.owner):
+                page, draft = await self._write(found, draft)
+                found = Found(page, None, None)
+        except AttemptFailed as failure:
+            failure.receipt = self._receipt(found.page, "created", "The page is not complete yet.")
+            raise
+        return await self._finish(found, draft, "created", fresh=True)
 
     async def _post(self, draft: Draft) -> Page | None:
         """The new page; None where its title is taken, which Data Center may say with a bare 500."""
@@ -171,7 +202,7 @@ class Keeper:
             if page is not None:
                 self.notes.append("A page of this title that was not ours was adopted.")
                 self.adopted = True
-                return await _found(self.api, page)
+                return await with_mark(self.api, page)
         status = holders[0].status if holders else "hidden from this account"
         where = f" ({holders[0].url})" if holders else ""
         whose = " that is not ours" if status == "current" else ""
@@ -195,6 +226,22 @@ class Keeper:
             "Ninety-nine pages have this title already.", code="title_taken", advice="Give it another title."
         )
 
+    # -- limit ---------------------------------------------------------------------------------------------------
+
+    async def look_up(self, mark: Mark | None) -> None:
+        """Find the people whom the settings name anew; raises `Permanent` for one that nobody or several may be."""
+        known, wanted = mark.access if mark else Access(), self.plan.access
+        self.told = wanted.said(known)
+        if wanted.limits(known) or (wanted.owner and wanted.owner != known.owner):
+            self.people = await people_of(self.api, wanted)
+            if wanted.owner == known.owner:
+                self.people = replace(self.people, owner="")
+
+    async def _limit(self, found: Found) -> None:
+        known = found.mark.access if found.mark else Access()
+        if self.plan.access.limits(known):
+            await limit(self.api, found.page.id, self.people.allowed)
+
     # -- judge and write -----------------------------------------------------------------------------------------
 
     def title_for(self, found: Found) -> str:
@@ -217,6 +264,7 @@ class Keeper:
         mark, plan = found.mark, self.plan
         return (
             mark is not None
+            and mark.access == plan.access.over(mark.access)
             and mark.body_sha == plan.digest
             and mark.asked == plan.labels
             and mark.appearance == plan.appearance
@@ -235,8 +283,10 @@ class Keeper:
         current = shown and not self.moves(found.page)
         if current and self.shows_all(found):
             return self._receipt(found.page, "found" if found_again else "unchanged")
+        await self.look_up(found.mark)
+        await self._limit(found)
         draft = self.draft(self.title_for(found))
-        if current:
+        if current and draft.owner in ("", found.page.owner):
             return await self._finish(found, draft, "found" if found_again else "updated")
         page, draft = await self._write(found, draft)
         return await self._finish(Found(page, found.mark, found.mark_version), draft, "updated")
@@ -304,96 +354,15 @@ class Keeper:
     # -- finish --------------------------------------------------------------------------------------------------
 
     async def _finish(self, found: Found, draft: Draft, change: Change, *, fresh: bool = False) -> Receipt:
-        """Files, labels, the page's width, then our property, which says that all of it is done.
-
-        Where one of them is refused, the page that stands is named with the refusal.
-        """
+        """What belongs to the page beside its text. Where that is refused, the page that stands is named with the refusal."""
         try:
-            return await self._dress(found, draft, change, fresh=fresh)
+            finish = Finish(self.api, self.work, self.plan, self.parent_id or "", adopted=self.adopted)
+            return self._receipt(await finish.page(found, draft, fresh=fresh), change)
         except AttemptFailed as failure:
             failure.receipt = self._receipt(found.page, change, "Files, labels or our mark are still missing.")
             raise
 
-    async def _dress(self, found: Found, draft: Draft, change: Change, *, fresh: bool) -> Receipt:
-        page, mark = found.page, found.mark or Mark()
-        await self._upload(page, mark, fresh=fresh)
-        labels = await self._label(page, mark, fresh=fresh)
-        for key, wanted in self.plan.appearance.items():
-            if mark.appearance.get(key) != wanted:
-                there = None if fresh else await self.api.property(page.id, key)
-                await self.api.set_property(page.id, key, wanted, there[1] if there else None)
-        written = page.body or draft.body
-        value = Mark(
-            subject=self.work.subject,
-            job=self.work.job_id,
-            body_sha=self.plan.digest,
-            version=page.version,
-            print=await asyncio.to_thread(fingerprint, written),
-            title=self.plan.title,
-            shown=page.title or draft.title,
-            asked=self.plan.labels,
-            labels=labels,
-            files=mark.files | {file.name: file.sha for file in self.plan.files},
-            links=tuple(link.key for link in self.work.links) or mark.links,
-            appearance=dict(self.plan.appearance),
-            under=(self.command.parent_page_id or "") if self.plan.parent_titles else "",
-            parent=(self.parent_id or "") if self.plan.parent_titles else "",
-            source=self.work.source,
-        )
-        await self.api.set_mark(page.id, value.model_dump(mode="json"), found.mark_version)
-        return self._receipt(page, change)
-
-    async def _upload(self, page: Page, mark: Mark, *, fresh: bool) -> None:
-        wanted = [file for file in self.plan.files if mark.files.get(file.name) != file.sha]
-        there = {file.name: file.comment for file in await self.api.files(page.id)} if wanted and not fresh else {}
-        for file in wanted:
-            if there.get(file.name) != file.comment:
-                await self.api.upload(page.id, file.name, file.media_type, file.content, file.comment)
-
-    async def _label(self, page: Page, mark: Mark, *, fresh: bool) -> tuple[str, ...]:
-        """Add what is missing, take away what only we had added; returns the labels that are ours."""
-        wanted, ours = set(self.plan.labels), set(mark.labels)
-        for name in sorted(ours - wanted):
-            await self.api.drop_label(page.id, name)
-        new = wanted - ours
-        there = set(await self.api.labels(page.id)) if new and not fresh else set()
-        if new - there:
-            await self.api.add_labels(page.id, sorted(new - there))
-        theirs = new & there if mark.subject or self.adopted else set()
-        return tuple(sorted(wanted - theirs))
-
     def _receipt(self, page: Page, change: Change, *warnings: str) -> Receipt:
         said = (*self.plan.warnings, *self.notes, *warnings)
-        return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said)
-
-
-async def untouched(api: Dialect, work: Work) -> Receipt | None:
-    """The receipt of a page whose last delivery had this very source, and that has the same version and place since."""
-    found = await _known(api, work)
-    if found is None or found.mark is None or _moves(work, found):
-        return None
-    page, mark = found.page, found.mark
-    if not work.source or (mark.subject, mark.source, mark.version) != (work.subject, work.source, page.version):
-        return None
-    return Receipt(id=page.id, url=page.url, change="unchanged", version=page.version)
-
-
-async def _known(api: Dialect, work: Work) -> Found | None:
-    page = await api.page(work.previous.id) if work.previous else None
-    return await _found(api, page) if page is not None and page.status == "current" else None
-
-
-async def _found(api: Dialect, page: Page) -> Found:
-    held = await api.mark(page.id)
-    return Found(page, parse_mark(held[0]), held[1]) if held else Found(page, None, None)
-
-
-def _moves(work: Work, found: Found) -> bool:
-    """Whether the job may name another parent than the page has. A path is known by where it led the last time."""
-    parent = work.command.parent_page_id if isinstance(work.command, PublishToConfluence) else None
-    if parent is None:
-        return False
-    if titles_of(parent) is None:
-        return found.page.parent_id != parent
-    mark = found.mark
-    return mark is None or not mark.parent or (mark.under, mark.parent) != (parent, found.page.parent_id)
+        notes = self.told if change != "skipped" else ()
+        return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said, notes=notes)

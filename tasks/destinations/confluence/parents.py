@@ -1,12 +1,14 @@
-"""The page that a path of titles leads to, from the top of a space; what is missing is created, each page once.
+"""The page or folder that a path of titles leads to, from the top of a space; what is missing is created, each once.
 
 Confluence keeps titles unique in a space, so that a create that was sent twice is refused the second time, and the page that
 has the title by then is the one that was wanted: after a lost answer, and where several jobs create the same path at once.
+Folders, which only the Cloud has, have unique titles of their own beside those of pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tasks.destinations.confluence.api import Dialect, Draft, Page, TitleTaken
 from tasks.errors import Permanent, Transient
@@ -16,31 +18,76 @@ BODY = '<p><ac:structured-macro ac:name="children"></ac:structured-macro></p>'
 MESSAGE = "Afterword: parent page"
 
 
-async def parent_at(api: Dialect, space: str, titles: Sequence[str], *, create: bool) -> str | None:
-    """The id of the page at the end of the path; None where a page is missing and none is to be created.
+@dataclass(frozen=True)
+class Path:
+    """A way down a space. `space` is what the API calls the space of that `key`; what is missing is a page or a folder."""
 
-    The first title is looked for anywhere in the space, each further one below the page before it. Raises `Permanent` for a
-    title that a page elsewhere has, and for a page that may not be created.
-    """
-    above: str | None = None
-    for number, title in enumerate(titles):
-        path = "/".join(titles[: number + 1])
-        found = await _standing(api, space, title, above, path)
-        if found is None and not create:
-            return None
-        above = found or await _made(api, space, title, above, path)
-    return above
+    api: Dialect
+    space: str
+    key: str
+    titles: Sequence[str]
+    folders: bool = False
 
+    async def end(self, *, create: bool) -> str | None:
+        """The id of the page or folder at the end; None where one is missing and none is to be created.
 
-async def _standing(api: Dialect, space: str, title: str, above: str | None, path: str) -> str | None:
-    """The page of that title at that place; raises where the space's only page of that title is elsewhere."""
-    rows = await api.titled(space, title)
-    for row in rows:
-        if row.status == "current" and (above is None or row.parent_id == above):
-            return row.id
-    if rows:
-        raise _elsewhere(rows[0], path)
-    return None
+        The first title is looked for anywhere in the space, each further one below the one before it. Raises `Permanent` for
+        a title that a page elsewhere has, and for a page that may not be created.
+        """
+        above: str | None = None
+        for number, title in enumerate(self.titles):
+            path = "/".join(self.titles[: number + 1])
+            found = await self._standing(title, above, path)
+            if found is None and not create:
+                return None
+            above = found or await self._made(title, above, path)
+        return above
+
+    async def _standing(self, title: str, above: str | None, path: str) -> str | None:
+        """The page of that title at that place, else the folder; raises where a page is to be created and the space's only
+        page of that title is elsewhere.
+        """
+        rows = await self.api.titled(self.space, title)
+        for row in rows:
+            if row.status == "current" and (above is None or row.parent_id == above):
+                return row.id
+        folder = await self.api.folder(self.space, self.key, title, above)
+        if folder is not None:
+            return folder.id
+        if rows and not self.folders:
+            raise _elsewhere(rows[0], path)
+        return None
+
+    async def _made(self, title: str, above: str | None, path: str) -> str:
+        """The new page or folder, or the one that somebody else created in the meantime."""
+        try:
+            if self.folders:
+                return (await self.api.create_folder(self.space, title, above)).id
+            draft = Draft(title=title, body=BODY, space=self.space, parent_id=above, message=MESSAGE)
+            return (await self.api.create(draft)).id
+        except TitleTaken:
+            found = await self._standing(title, above, path)
+        except Transient as failure:  # Data Center may say with a bare 500 that a title is taken
+            found = await self._standing(title, above, path) if failure.status == 500 else None
+            if found is None:
+                raise
+        except Permanent as refused:
+            raise Permanent(
+                f"The parent {'folder' if self.folders else 'page'} {path!r} can't be created. {refused.message}",
+                code="parent_refused",
+                advice=refused.advice,
+                status=refused.status,
+                excerpt=refused.excerpt,
+            ) from None
+        if found is None:
+            what = "folder" if self.folders else "page"
+            raise Transient(
+                f"The title of the parent {what} {path!r} is taken by a {what} elsewhere, or by one that can't be seen yet.",
+                code="parent_hidden",
+                advice=f"Let the account see that {what}, or name a path of other titles.",
+                answered=True,
+            )
+        return found
 
 
 def _elsewhere(page: Page, path: str) -> Permanent:
@@ -51,31 +98,3 @@ def _elsewhere(page: Page, path: str) -> Permanent:
         advice="Confluence permits a title once in a space. Move or restore that page, name it by its number, or use a path "
         "whose titles are its own, such as Post-mortems/2026/2026-11; then `afterword job retry`.",
     )
-
-
-async def _made(api: Dialect, space: str, title: str, above: str | None, path: str) -> str:
-    """The new page, or the one that somebody else created in the meantime."""
-    try:
-        return (await api.create(Draft(title=title, body=BODY, space=space, parent_id=above, message=MESSAGE))).id
-    except TitleTaken:
-        found = await _standing(api, space, title, above, path)
-    except Transient as failure:  # Data Center may say with a bare 500 that a title is taken
-        found = await _standing(api, space, title, above, path) if failure.status == 500 else None
-        if found is None:
-            raise
-    except Permanent as refused:
-        raise Permanent(
-            f"The parent page {path!r} can't be created. {refused.message}",
-            code="parent_refused",
-            advice=refused.advice,
-            status=refused.status,
-            excerpt=refused.excerpt,
-        ) from None
-    if found is None:
-        raise Transient(
-            f"The title of the parent page {path!r} is taken by a page that can't be seen yet, or not by this account.",
-            code="parent_hidden",
-            advice="Let the account see that page, or name a path of other titles.",
-            answered=True,
-        )
-    return found

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tasks.destinations.confluence.access import Access
 from tasks.destinations.confluence.api import Page
 from tasks.destinations.confluence.mark import Mark
 from tasks.model import Frozen
@@ -32,7 +33,7 @@ class FileToUpload(Frozen):
 class PagePlan(Frozen):
     """A page ready to be sent. `digest` covers title and body without upstream's footer, which changes each time.
 
-    Its parent is named by `parent_id`, or by the path `parent_titles`, or not at all.
+    `access` is who may read and edit it, whose it is, and its status. Its parent is named by `parent_id`, or by the path `parent_titles`, or not at all.
     """
 
     title: str
@@ -43,6 +44,7 @@ class PagePlan(Frozen):
     labels: tuple[str, ...] = ()
     files: tuple[FileToUpload, ...] = ()
     appearance: Mapping[str, str] = Field(default_factory=dict)
+    access: Access = Access()
     warnings: tuple[str, ...] = ()
 
 
@@ -53,6 +55,7 @@ class Policy(Frozen):
     on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
     minor_edit: bool = False
     cross_links: bool = True
+    missing_parents: Literal["pages", "folders"] = "pages"
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ async def preview_page(keeper: Keeper) -> Preview:
     found = await keeper.known() or await keeper.ours(keeper.plan.title)
     if found is not None:
         return await _existing(keeper, found)
+    await keeper.look_up(None)
     await keeper.place(create=False)
-    title, notes = keeper.plan.title, [*keeper.plan.warnings, *_missing(keeper)]
+    title, notes = keeper.plan.title, [*keeper.plan.warnings, *_missing(keeper), *_told(keeper)]
     if await keeper.api.titled(await keeper.space(), title):
         answer = await keeper.answer_to_conflict(title)
         if isinstance(answer, Found):
@@ -40,8 +41,9 @@ async def preview_page(keeper: Keeper) -> Preview:
 async def _existing(keeper: Keeper, found: Found) -> Preview:
     page, plan, mark = found.page, keeper.plan, found.mark
     standing = await keeper.standing(found)
+    await keeper.look_up(mark)
     await keeper.place(found, create=False)
-    notes = [*plan.warnings, *keeper.notes, *_missing(keeper)]
+    notes = [*plan.warnings, *keeper.notes, *_missing(keeper), *_told(keeper)]
     body = keeper.draft(plan.title).body
     lost = (await asyncio.to_thread(carry_over, page.body, body)).lost
     if lost:
@@ -75,7 +77,12 @@ def _named(keeper: Keeper) -> str | None:
 
 def _missing(keeper: Keeper) -> tuple[str, ...]:
     missing = keeper.plan.parent_titles and keeper.parent_id is None
-    return ("Pages of the parent's path are missing; they would be created.",) if missing else ()
+    what = keeper.policy.missing_parents.capitalize()
+    return (f"{what} of the parent's path are missing; they would be created.",) if missing else ()
+
+
+def _told(keeper: Keeper) -> tuple[str, ...]:
+    return tuple(f"Would be set: {line}." for line in keeper.told)
 
 
 def _diff(old: str, new: str) -> tuple[Change, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from tasks.destinations.jira.answers import (
     stored_issue,
 )
 from tasks.destinations.jira.observed import observed
+from tasks.destinations.jira.workflow import Transition, transitions
 from tasks.errors import Permanent
 from tasks.http.exchange import Http, Request, Response
 from tasks.model import Link
@@ -115,6 +117,17 @@ class JiraApi:
     async def change(self, number: str, body: dict[str, Any], tries: str) -> Response:
         """Change an issue: 204, or a refusal."""
         return await self._write("PUT", f"/issue/{quote(number)}", "/issue/{id}", body, REFUSED, tries)
+
+    async def transitions(self, number: str) -> list[Transition]:
+        """The ways out of the issue's present status, with the fields of their screens."""
+        params = {"expand": "transitions.fields"}
+        response = await self._get(f"/issue/{quote(number)}/transitions", "/issue/{id}/transitions", params)
+        return response.parsed(transitions)
+
+    async def transit(self, number: str, way: str, fields: Mapping[str, Any], tries: str) -> Response:
+        """Take one of them: 204, or a refusal."""
+        path, body = f"/issue/{quote(number)}/transitions", {"transition": {"id": way}, "fields": fields}
+        return await self._write("POST", path, "/issue/{id}/transitions", body, frozenset({400}), tries)
 
     async def assignable(self, project: str, words: str) -> list[Person] | None:
         """Who can be assigned in the project and has these words in a name or address; None where the account may not look."""

@@ -14,7 +14,9 @@ from tasks.destinations.jira.people import Unknown, person_of
 from tasks.destinations.jira.plan import DESCRIPTION_LENGTH, IssuePlan
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.jira.verdict import verdict
+from tasks.destinations.jira.workflow import chosen, stage_now
 from tasks.destinations.tickets.drift import OnDrift, Standing, mark, note_of, remembered, standing, tries
+from tasks.destinations.tickets.status import STATUS, Stage, move
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
 from tasks.http.exchange import Response
 from tasks.http.refusals import error_of
@@ -92,7 +94,8 @@ class Keeper:
 
         response = await self._leniently(write, content, may, project)
         made = self._receipt(response.parsed(stored_issue), "created")
-        return await self._finished(made, content, Standing(), marks)
+        stage = move("open", plan.stage, "open")
+        return await self._finished(made, content, Standing(), marks, stage=stage)
 
     async def _update(self, known: StoredIssue, *, found: bool) -> Receipt:
         work, plan, api = self.work, self.plan, self.api
@@ -113,7 +116,8 @@ class Keeper:
 
         await self._leniently(write, stand.write, self.may_drop, project)
         receipt = self._receipt(known, "updated" if written else "found" if found else "unchanged")
-        return await self._finished(receipt, wanted, stand, marks, None if written else known)
+        stage = move(work.wrote.get(STATUS, ("open", ""))[0], plan.stage, stage_now(known.fields))
+        return await self._finished(receipt, wanted, stand, marks, None if written else known, stage=stage)
 
     async def _leniently(
         self,
@@ -184,14 +188,27 @@ class Keeper:
         return found
 
     async def _finished(
-        self, receipt: Receipt, wanted: Mapping[str, Any], stand: Standing, marks: str, known: StoredIssue | None = None
+        self,
+        receipt: Receipt,
+        wanted: Mapping[str, Any],
+        stand: Standing,
+        marks: str,
+        known: StoredIssue | None = None,
+        *,
+        stage: Stage | None,
     ) -> Receipt:
-        """The receipt with its marks, once comments and links stand. `known` is the issue where nothing was written."""
-        commented = False
+        """The receipt with its marks, once comments, links and status stand. `known` is the issue where nothing was written,
+        `stage` the one to move it to.
+        """
+        commented = moved = False
 
         async def comment() -> None:
             nonlocal commented
             commented = await self._comment(receipt.id, stand, marks)
+
+        async def go() -> None:
+            nonlocal moved
+            moved = stage is None or await self._moved(receipt.id, stage, wanted, marks)
 
         async def link() -> None:
             await self.api.relink(receipt.id, self.plan.links)
@@ -199,13 +216,29 @@ class Keeper:
         # Marks first: what fails below is tried again, and must then know the fields that were written already.
         receipt = await self._remembering(receipt, wanted, stand.kept, known)
         await self._beside(receipt, comment, "the comment was not added")
-        change = "updated" if commented and receipt.change in ("unchanged", "found") else receipt.change
+        await self._beside(receipt, go, "the status was left as it is")
+        anew = commented or (moved and stage is not None)
+        change = "updated" if anew and receipt.change in ("unchanged", "found") else receipt.change
         if change in ("created", "updated") and self.plan.links:
             await self._beside(receipt, link, "the links were not set")
-        wrote = None if receipt.wrote is None else {**receipt.wrote, **self._spoken()}
+        stood = {STATUS: (self.plan.stage, "")} if self.plan.stage and moved else {}
+        wrote = None if receipt.wrote is None else {**receipt.wrote, **self._spoken(), **stood}
         return receipt.model_copy(
             update={"change": change, "warnings": (*self.plan.warnings, *self.warnings), "wrote": wrote}
         )
+
+    async def _moved(self, number: str, stage: Stage, wanted: Mapping[str, Any], marks: str) -> bool:
+        """Move the issue to that stage; False with a warning where its workflow is against it."""
+        plan = self.plan
+        way = chosen(await self.api.transitions(number), stage, plan.move_by, plan.resolution, wanted)
+        why = way.why
+        if way.transition is not None:
+            response = await self.api.transit(number, way.transition.id, way.fields or {}, marks)
+            if response.status != 400:
+                return True
+            why = f"Jira refused the transition {way.transition.shown!r}. It said: {response.words()!r}"
+        self.warnings.append(f"the issue was not moved to {stage}: {why}")
+        return False
 
     async def _beside(self, receipt: Receipt, step: Callable[[], Awaitable[None]], words: str) -> None:
         """A step after the issue stands; an account that may not take it gets a warning."""

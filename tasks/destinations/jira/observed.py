@@ -7,10 +7,8 @@ from typing import Any
 
 from tasks.destinations.contract import identifier
 from tasks.destinations.jira.fields import FORMS
-from tasks.destinations.tickets.status import Stage
+from tasks.destinations.jira.workflow import stage_now
 from tasks.model.remote import Observed, RemoteTicket
-
-STAGES: Mapping[str, Stage] = {"new": "open", "indeterminate": "working", "done": "resolved"}
 
 
 def observed(row: Mapping[str, Any], site: str) -> Observed:
@@ -23,7 +21,7 @@ def observed(row: Mapping[str, Any], site: str) -> Observed:
         number=key,
         url=f"{site}/browse/{key}",
         state=str(status.get("name") or ""),
-        stage=STAGES.get(str((status.get("statusCategory") or {}).get("key"))),
+        stage=stage_now(fields),
         assignee=str(assignee.get("displayName") or assignee.get("name") or ""),
         links=tuple(sorted(links)),
     )

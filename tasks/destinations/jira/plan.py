@@ -9,6 +9,7 @@ from typing import Any
 from tasks.destinations.contract import Work
 from tasks.destinations.jira.fields import Value, not_settable
 from tasks.destinations.jira.settings import COMMENT, FIELD_OF, JiraSettings, field_refusal, label_of
+from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
@@ -25,7 +26,8 @@ _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>\s*$")
 class IssuePlan(Frozen):
     """An issue's fields as Jira takes them, and `extra`: those of the mapping and the job, whose form the project tells.
 
-    `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
+    `stage` is the issue's own, which the status follows: by the status or transition `move_by`, where the mapping names one, and
+    with that `resolution`. `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
     knows such a person.
     """
 
@@ -33,6 +35,9 @@ class IssuePlan(Frozen):
     labels: tuple[str, ...]
     extra: dict[str, Value]
     item_type: str | None
+    stage: Stage | None = None
+    move_by: str = ""
+    resolution: str = ""
     comment: str = ""
     suggested: str = ""
     links: tuple[Link, ...] = ()
@@ -69,6 +74,9 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         fields=fields,
         labels=(*labels, f"aw-{work.subject}"),
         extra=extra,
+        stage=stage_of(issue.status, settings.follow_status),
+        move_by=chosen.values.get("status", ""),
+        resolution=chosen.values.get("resolution", ""),
         item_type=config.work_item_type or chosen.values.get("type") or settings.issue_type,
         comment=clean.cut(comment, DESCRIPTION_LENGTH),
         suggested="" if assigned else address_of(clean.plain_title(issue.assigned_to, 200)),

@@ -31,7 +31,7 @@ FIELD_OF: Mapping[str, str] = {
     "parent": "parent",
     "environment": "environment",
 }
-OTHER_KEYS = frozenset({"type", "severity", "labels"})
+OTHER_KEYS = frozenset({"type", "severity", "labels", "status", "resolution"})
 
 
 def field_refusal(name: str) -> str:
@@ -44,8 +44,6 @@ class JiraSettings(TicketSettings):
 
     `through_gateway` says whether Cloud is asked at Atlassian's gateway; without it, that is found out. `cloud_id` is the
     site's there; without it, the site is asked for it.
-
-    An issue's status is moved by its workflow, which is the business of those who work on it: it follows nothing.
     """
 
     keys: ClassVar[Keys] = Keys(frozenset(FIELD_OF) | OTHER_KEYS, field_refusal)
@@ -59,7 +57,6 @@ class JiraSettings(TicketSettings):
     labels: tuple[str, ...] = ()
     site_url: str | None = None
     write_lag_s: float = Field(default=30.0, ge=0, le=600)
-    follow_status: Literal["off"] = "off"
     auth: Basic | Token | ClientCredentials | Login | None = Field(default=None, discriminator="type")
     through_gateway: bool | None = None
     cloud_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]{1,64}$")

@@ -10,12 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.confluence.rules import Pages, Refusal, storage_of, version_of
+from worker.sandbox.confluence.people import by_account
+from worker.sandbox.confluence.rules import ACCOUNT, Pages, Refusal, storage_of, version_of
 from worker.sandbox.credentials import fault_of
 from worker.sandbox.store import Attachment, Page, Property, Store, iso
 
 V2 = "/wiki/api/v2"
-ACCOUNT = "557058:sandbox"
 CLOUD_ID = "00000000-0000-4000-8000-000000000000"
 STATUSES = frozenset({"current", "archived", "deleted", "trashed", "draft"})
 TITLE_TAKEN = "A page with this title already exists: A page already exists with the same TITLE in this space"
@@ -148,6 +148,8 @@ class ConfluenceCloud:
         parent = str(body["parentId"]) if body.get("parentId") else None
         status = str(body.get("status") or "current")
         page = self.rules.create(key, str(body.get("title") or ""), storage_of(body) or "", parent, status=status)
+        if request.query.get("private") == "true":
+            page.limits = {operation: {"user": [ACCOUNT], "group": []} for operation in ("read", "update")}
         return web.json_response(self._page(page, body=True) | {"_links": self._page_links(page, request)})
 
     async def page(self, request: web.Request) -> web.Response:
@@ -167,7 +169,11 @@ class ConfluenceCloud:
             raise Refusal("parameter", "The id in the body is not the id in the path")
         number, message = version_of(body)
         parent = str(body["parentId"]) if body.get("parentId") else None
+        owner = str(body.get("ownerId") or page.owner)
+        if by_account(owner) is None:
+            raise Refusal("parameter", f"The user {owner} can't own the page")
         self.rules.update(page, number, str(body["title"]), storage_of(body), parent=parent, message=message)
+        page.owner = owner
         return web.json_response(self._page(page, body=True) | {"_links": self._page_links(page, request)})
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -237,10 +243,10 @@ class ConfluenceCloud:
             "title": page.title,
             "spaceId": self.store.spaces[page.space],
             "parentId": page.parent,
-            "parentType": "page" if page.parent else None,
+            "parentType": ("folder" if page.parent in self.store.folders else "page") if page.parent else None,
             "position": int(page.id),
             "authorId": ACCOUNT,
-            "ownerId": ACCOUNT,
+            "ownerId": page.owner or ACCOUNT,
             "lastOwnerId": None,
             "createdAt": iso(page.created),
             "version": version_facts(page.version, page.message, page.changed, page.minor),
@@ -279,6 +285,10 @@ def _answer(refusal: Refusal) -> web.Response:
             return _error(400, "INVALID_REQUEST_PARAMETER", words)
         case "missing" | "parent":
             return _error(404, "NOT_FOUND", words)
+        case "forbidden":
+            return _error(403, "FORBIDDEN", words)
+        case "folder_taken":
+            return _error(400, "BAD_REQUEST", "A folder exists with the same title in this space")
         case "large":
             return _error(413, "PAYLOAD_TOO_LARGE", words)
         case "property":

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.confluence.cloud import ACCOUNT, Handler, listed, sent
-from worker.sandbox.confluence.rules import Pages, Refusal, storage_of, version_of
+from worker.sandbox.confluence.cloud import Handler, listed, sent
+from worker.sandbox.confluence.rules import ACCOUNT, USER_KEY, Pages, Refusal, storage_of, version_of
 from worker.sandbox.credentials import by_nobody, by_oauth, fault_of
 from worker.sandbox.store import Attachment, Page, Property, Store, iso
 
@@ -54,11 +54,12 @@ class ConfluenceContent:
                 web.put(f"{one}/{files}", self.attach),
                 web.post(f"{one}/{files}/{{file}}/data", self.attach),
                 web.put(f"{one}/{files}/{{file}}", self.attachment),
+                web.get(f"{one}/history", self.history),
                 web.route("*", f"{base}/{{tail:.*}}", self.nothing),
             ]
         for base in ("/wiki", ""):
             found.append(web.get(f"{base}/download/attachments/{{id}}/{{name}}", self.download))
-        return [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
+        return [web.route(r.method, r.path, guarded_v1(r.handler)) for r in found]
 
     async def nothing(self, request: web.Request) -> web.Response:
         """No such path."""
@@ -70,7 +71,7 @@ class ConfluenceContent:
             return web.json_response({"type": "anonymous", "displayName": "Anonymous"})
         known = {"type": "known", "accountId": ACCOUNT, "accountType": "atlassian", "username": "sandbox"}
         return web.json_response(
-            known | {"email": "", "displayName": "Sandbox", "publicName": "Sandbox", "userKey": "sandbox"}
+            known | {"email": "", "displayName": "Sandbox", "publicName": "Sandbox", "userKey": USER_KEY}
         )
 
     async def spaces(self, request: web.Request) -> web.Response:
@@ -124,6 +125,20 @@ class ConfluenceContent:
         if page.status not in wanted and "any" not in wanted:
             raise Refusal("missing", f"No content found with id : ContentId{{id={page.id}}}")
         return web.json_response(self._page(page, request))
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Who made the page and its newest version, and when."""
+        page = self.rules.get(request.match_info["id"])
+        by = {
+            "type": "known",
+            "accountId": ACCOUNT,
+            "username": "sandbox",
+            "userKey": USER_KEY,
+            "displayName": "Sandbox",
+        }
+        newest = _version(page.version, page.message, page.changed, page.minor)
+        shown = {"latest": True, "createdBy": by, "createdDate": iso(page.created), "lastUpdated": newest}
+        return web.json_response(shown | {"_expandable": {}, "_links": {}})
 
     async def update(self, request: web.Request) -> web.Response:
         """The next version; any other number is a conflict."""
@@ -249,7 +264,7 @@ class ConfluenceContent:
         webui = f"/spaces/{page.space}/pages/{page.id}" if cloud else f"/pages/viewpage.action?pageId={page.id}"
         above: list[str] = []
         parent = page.parent
-        while parent and parent in self.store.pages:
+        while parent and parent in self.store.pages:  # a folder isn't shown here
             above.insert(0, parent)
             parent = self.store.pages[parent].parent
         return {
@@ -275,7 +290,9 @@ class ConfluenceContent:
         }
 
 
-def _guarded(handler: Any) -> Handler:
+def guarded_v1(handler: Any) -> Handler:
+    """The handler behind the credential check, with refusals in the words of v1."""
+
     async def guarded(request: web.Request) -> web.Response:
         fault = fault_of(request)
         if fault == "revoked":
@@ -315,6 +332,8 @@ def _answer(refusal: Refusal) -> web.Response:
             return _error(400, f"The parent ID specified does not exist: {facts['id']}")
         case "missing":
             return _error(404, words)
+        case "forbidden":
+            return _error(403, words)
         case "large":
             return _error(413, words)
         case "property":

@@ -9,12 +9,27 @@ from typing import Any, Literal
 
 from worker.sandbox.store import Attachment, Page, Property, Store
 
+ACCOUNT = "557058:sandbox"
+USER_KEY = "sandbox"  # of the same account, in a Data Center
+OWN_GROUP = "automation"  # the group that the account is in
 TITLE_LENGTH = 255
 BODY_LENGTH = 5 * 2**20
 OWNING = frozenset({"current", "archived", "trashed"})
 XML_OWN = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
-Kind = Literal["parameter", "title_taken", "title_long", "markup", "missing", "parent", "conflict", "property", "large"]
+Kind = Literal[
+    "parameter",
+    "title_taken",
+    "title_long",
+    "markup",
+    "missing",
+    "parent",
+    "conflict",
+    "property",
+    "large",
+    "forbidden",
+    "folder_taken",
+]
 
 
 class Refusal(Exception):
@@ -36,7 +51,7 @@ class Pages:
     def get(self, page_id: str) -> Page:
         """The page, unless it is too new to be seen (fault `page_404`)."""
         page = self.store.pages.get(page_id)
-        if page is None or not self._seen(page):
+        if page is None or not self._seen(page) or not permitted(page, "read"):
             raise Refusal("missing", "No content found", id=page_id)
         return page
 
@@ -55,7 +70,7 @@ class Pages:
         """Pages that meet all the filters; titles are compared without regard to case."""
         wanted, chosen = set(statuses), set(ids) if ids is not None else None
         for page in self.store.pages.values():
-            if page.status not in wanted or not self._seen(page):
+            if page.status not in wanted or not self._seen(page) or not permitted(page, "read"):
                 continue
             if (space is not None and page.space != space) or (parent is not None and page.parent != parent):
                 continue
@@ -78,6 +93,7 @@ class Pages:
         parent = self._parent(space, parent)
         now = self.store.clock()
         page = Page(self.store.next_id(), space, title, storage, parent=parent, status=status, created=now, changed=now)
+        page.owner = ACCOUNT
         page.versions.append((1, "", now, False))
         self.store.pages[page.id] = page
         return page
@@ -85,6 +101,9 @@ class Pages:
     def _parent(self, space: str, parent: str | None) -> str:
         if parent is None:
             return self.store.homepage(space)
+        folder = self.store.folders.get(parent)
+        if folder is not None and folder.space == space:
+            return parent
         found = self.store.pages.get(parent)
         if found is None or found.status != "current" or found.space != space:
             raise Refusal("parent", "Parent page not found, not in this space, or not permitted", id=parent)
@@ -117,6 +136,7 @@ class Pages:
         """The page's next version; any other number than the next is a conflict."""
         if number != page.version + 1:
             raise Refusal("conflict", current=page.version, given=number)
+        self.must_be_ours(page)
         if page.status == "trashed":
             page.status, page.version = "current", number  # a restoration changes the status alone
             return
@@ -125,6 +145,11 @@ class Pages:
         if parent is not None and parent != page.parent:
             page.parent = self._parent(page.space, parent)
         self.rewrite(page, title, storage, message, minor=minor)
+
+    def must_be_ours(self, page: Page) -> None:
+        """A page whose editors don't have our account among them takes no change of ours."""
+        if not permitted(page, "update"):
+            raise Refusal("forbidden", "Permission to edit the content is required")
 
     def rewrite(self, page: Page, title: str, storage: str, message: str = "", *, minor: bool = False) -> None:
         """Another title and body, one version on, without asking which: as a person's edit."""
@@ -179,6 +204,13 @@ class Pages:
             known.content, known.media_type, known.comment = content, media_type, comment
             known.version += 1
         return known
+
+
+def permitted(page: Page, operation: str) -> bool:
+    """Whether our account may do that with the page, by the page's own restrictions."""
+    limit = page.limits.get(operation) or {}
+    people, groups = limit.get("user") or [], limit.get("group") or []
+    return not (people or groups) or not {ACCOUNT, USER_KEY}.isdisjoint(people) or OWN_GROUP in groups
 
 
 def malformed(storage: str) -> str | None:

@@ -150,6 +150,6 @@ def operation_of(request: web.Request) -> Operation:
     )
     if reads or request.method in ("GET", "HEAD", "OPTIONS"):
         return "lookup"
-    if request.method == "POST" and path.endswith(("/pages", "/content", "/incident", "/issue")):
+    if request.method == "POST" and path.endswith(("/pages", "/folders", "/content", "/incident", "/issue")):
         return "create"
     return "create" if "/workitems/$" in path else "update"

@@ -14,7 +14,8 @@ from worker.sandbox.jira.answers import No, is_cloud, issue_of, refusal, sent, s
 from worker.sandbox.jira.comments import JiraComments
 from worker.sandbox.jira.jql import BadQuery, parse
 from worker.sandbox.jira.people import names_of, people, shown_person, shown_value
-from worker.sandbox.jira.project import PROJECTS, FieldRule, Project, faults_of, project_of, type_id, type_of
+from worker.sandbox.jira.project import PROJECTS, Project, faults_of, project_of, type_id, type_of
+from worker.sandbox.jira.workflow import JiraWorkflow, shown_field, shown_status
 from worker.sandbox.store import Store, iso
 
 GONE = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
@@ -22,6 +23,7 @@ PERMISSIONS = {
     "BROWSE_PROJECTS": "read",
     "CREATE_ISSUES": "create",
     "EDIT_ISSUES": "update",
+    "TRANSITION_ISSUES": "update",
     "LINK_ISSUES": "update",
     "CREATE_ATTACHMENTS": "attachment",
 }
@@ -37,7 +39,7 @@ class Jira:
     def routes(self) -> list[web.RouteDef]:
         """All routes of both versions; a path that isn't there is a 404."""
         found: list[web.RouteDef] = []
-        comments = JiraComments(self.store)
+        comments, workflow = JiraComments(self.store), JiraWorkflow(self.store)
         for base in ("/rest/api/2", "/rest/api/3"):
             issue = f"{base}/issue/{{issue}}"
             types = f"{base}/issue/createmeta/{{project}}/issuetypes"
@@ -56,6 +58,8 @@ class Jira:
                 web.get(f"{issue}/remotelink", self.links),
                 web.post(f"{issue}/remotelink", self.add_link),
                 web.delete(f"{issue}/remotelink", self.drop_link),
+                web.get(f"{issue}/transitions", workflow.listed),
+                web.post(f"{issue}/transitions", workflow.take),
                 web.get(f"{issue}/comment", comments.listed),
                 web.post(f"{issue}/comment", comments.add),
                 web.get(f"{base}/user/assignable/search", self.assignable),
@@ -135,7 +139,7 @@ class Jira:
         found = self._project(request)
         if type_of(found, {"id": request.match_info["type"]}) is None:
             raise No(404, "The issue type was not found.")
-        return web.json_response(_listed("fields", [_field(rule) for rule in found.fields], request))
+        return web.json_response(_listed("fields", [shown_field(rule) for rule in found.fields], request))
 
     async def assignable(self, request: web.Request) -> web.Response:
         """Who can be assigned, by a part of a name or address; some accounts in the Cloud hide their address."""
@@ -164,7 +168,7 @@ class Jira:
         key = f"{project.key}-{sum(row['project'] == project.key for row in self.store.issues.values()) + 1}"
         usual: dict[str, Any] = {"description": None, "labels": []}
         usual |= {"priority": {"name": "Medium"}} if any(f.id == "priority" for f in project.fields) else {}
-        row: dict[str, Any] = {"id": number, "key": key, "project": project.key, "type": kind, "status": "To Do"}
+        row: dict[str, Any] = {"id": number, "key": key, "project": project.key, "type": kind, "status": project.first}
         row |= {
             "fields": usual | fields,
             "properties": properties,
@@ -334,27 +338,10 @@ def _named_project(project: Project, request: web.Request) -> dict[str, Any]:
     return {"self": where, "id": project.id, "key": project.key, "name": project.name, "projectTypeKey": "software"}
 
 
-def _status(name: str) -> dict[str, Any]:
-    """A status with the category that its workflow puts it in."""
-    category = {"to do": "new", "open": "new", "done": "done", "closed": "done", "resolved": "done"}
-    return {"name": name, "statusCategory": {"key": category.get(name.lower(), "indeterminate")}}
-
-
 def _type(name: str, request: web.Request) -> dict[str, Any]:
     number = type_id(name)
     where = f"{site_of(request)}/rest/api/3/issuetype/{number}"
     return {"self": where, "id": number, "name": name, "untranslatedName": name, "subtask": name == "Subtask"}
-
-
-def _field(rule: FieldRule) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": rule.kind, **({"items": rule.items} if rule.items else {})}
-    schema |= (
-        {"custom": rule.custom, "customId": int(rule.id.rpartition("_")[2])} if rule.custom else {"system": rule.id}
-    )
-    shown = {"required": rule.required, "schema": schema, "name": rule.name, "key": rule.id, "fieldId": rule.id}
-    return shown | (
-        {"allowedValues": [{"name": value, "value": value} for value in rule.values]} if rule.values else {}
-    )
 
 
 def _shown(row: dict[str, Any], wanted: list[str], properties: str, request: web.Request) -> dict[str, Any]:
@@ -364,7 +351,7 @@ def _shown(row: dict[str, Any], wanted: list[str], properties: str, request: web
     fields = held | {
         "project": _named_project(project, request),
         "issuetype": _type(row["type"], request),
-        "status": _status(row["status"]),
+        "status": shown_status(row["status"]),
         "created": iso(row["created"]),
         "updated": iso(row["updated"]),
     }

@@ -52,24 +52,57 @@ USUAL = (SUMMARY, DESCRIPTION, LABELS, *NAMED, ENVIRONMENT, SERVICE, CAUSE, REGI
 
 
 @dataclass(frozen=True)
+class Way:
+    """A transition of a workflow: from these statuses (none: from each), with the fields of its screen."""
+
+    id: str
+    name: str
+    to: str
+    begins: tuple[str, ...] = ()
+    fields: tuple[FieldRule, ...] = ()
+
+    def leads_from(self, status: str) -> bool:
+        """Whether an issue in that status has it."""
+        return status in self.begins if self.begins else True
+
+
+RESOLUTION = FieldRule(
+    "resolution", "Resolution", "resolution", required=True, values=("Fixed", "Won't Fix", "Duplicate")
+)
+SIMPLE = (Way("11", "To Do", "To Do"), Way("21", "In Progress", "In Progress"), Way("31", "Done", "Done"))
+ACTIVE, ENDED = ("Open", "In Progress", "Reopened"), ("Resolved", "Closed")
+CLASSIC = (
+    Way("4", "Start Progress", "In Progress", ("Open", "Reopened")),
+    Way("5", "Resolve Issue", "Resolved", ACTIVE, (RESOLUTION,)),
+    Way("2", "Close Issue", "Closed", (*ACTIVE, "Resolved"), (RESOLUTION,)),
+    Way("3", "Reopen Issue", "Reopened", ENDED),
+)
+
+
+@dataclass(frozen=True)
 class Project:
-    """A project: its types, by the ids that `type_id` gives them, and the fields of its one screen."""
+    """A project: its types, by the ids that `type_id` gives them, the fields of its one screen, and its workflow."""
 
     id: str
     key: str
     name: str
     types: tuple[str, ...] = BASE_TYPES
     fields: tuple[FieldRule, ...] = USUAL
+    ways: tuple[Way, ...] = SIMPLE
+    first: str = "To Do"
 
 
 _REQUIRED = FieldRule(SERVICE.id, SERVICE.name, SERVICE.kind, custom=SERVICE.custom, required=True)
+_DEMANDING = (*[f for f in USUAL if f is not SERVICE], _REQUIRED)
+_ROOT = FieldRule(CAUSE.id, CAUSE.name, CAUSE.kind, custom=CAUSE.custom, required=True)
+_DONE = Way("31", "Done", "Done", fields=(_ROOT,))
 PROJECTS = {
     project.key: project
     for project in (
         Project("10000", "OPS", "Operations"),
-        Project("10001", "PAY", "Payments", types=("Incident", "Task", "Bug")),
-        Project("10002", "MIN", "Minimal", types=("Task",), fields=(SUMMARY, DESCRIPTION, LABELS)),
-        Project("10003", "REQ", "Required fields", fields=(*[f for f in USUAL if f is not SERVICE], _REQUIRED)),
+        Project("10001", "PAY", "Payments", types=("Incident", "Task", "Bug"), ways=CLASSIC, first="Open"),
+        Project("10002", "MIN", "Minimal", types=("Task",), fields=(SUMMARY, DESCRIPTION, LABELS), ways=SIMPLE[:2]),
+        Project("10003", "REQ", "Required fields", fields=_DEMANDING, ways=(*SIMPLE[:2], _DONE)),
     )
 }
 TYPE_NAMES = tuple(dict.fromkeys(name for project in PROJECTS.values() for name in project.types))
@@ -104,12 +137,13 @@ def faults_of(project: Project, fields: dict[str, Any], *, adf: bool, whole: boo
                 found[name] = (
                     "You must specify a summary of the issue." if rule is SUMMARY else f"{rule.name} is required."
                 )
-        elif fault := _fault_of(rule, value, adf=adf):
+        elif fault := fault_of(rule, value, adf=adf):
             found[name] = fault
     return found
 
 
-def _fault_of(rule: FieldRule, value: Any, *, adf: bool) -> str | None:
+def fault_of(rule: FieldRule, value: Any, *, adf: bool) -> str | None:
+    """What a field's value is refused for."""
     if rule.kind == "user":
         return None if account_of(value, cloud=adf) else f"User for field '{rule.id}' does not exist."
     if rule.kind == "issuelink":

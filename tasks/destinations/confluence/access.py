@@ -1,0 +1,100 @@
+"""Who may read and edit a page, whose it is, and its status, as the operator's settings say.
+
+Each is set when a page is created or the setting has changed; in between it is the business of people. Nothing is ever opened
+because a setting was taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tasks.destinations.confluence.api import Allowed, Dialect
+from tasks.errors import Permanent
+from tasks.model import Upstream
+
+GROUP = "group:"
+READ, UPDATE = "read", "update"
+
+
+class Access(Upstream):
+    """What the settings say: `readers` and `editors` are people, and groups with `group:` before their names."""
+
+    readers: tuple[str, ...] = ()
+    editors: tuple[str, ...] = ()
+    owner: str = ""
+    page_status: str = ""
+
+    def over(self, known: Access) -> Access:
+        """What holds once these are set: what they don't say stays as it is known."""
+        return known.model_copy(update={name: value for name, value in self if value})
+
+    def limits(self, known: Access) -> bool:
+        """Whether readers or editors are others than those known."""
+        after = self.over(known)
+        return (after.readers, after.editors) != (known.readers, known.editors)
+
+    def said(self, known: Access) -> tuple[str, ...]:
+        """What is set over what is known, a line each."""
+        words = {"readers": "readers", "editors": "editors", "owner": "owner", "page_status": "status"}
+        return tuple(
+            f"{words[name]}: {value if isinstance(value, str) else ', '.join(value)}"
+            for name, value in self
+            if value and value != getattr(known, name)
+        )
+
+
+@dataclass(frozen=True)
+class People:
+    """The people of the settings by the ids that the API knows them by. An operation that is missing stays as it is."""
+
+    owner: str = ""
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
+
+
+async def people_of(api: Dialect, access: Access) -> People:
+    """Look everybody up; raises `Permanent` for a name that nobody or several have.
+
+    Our own account and the owner may always read and edit, and who may edit may read.
+    """
+    names = {name for name in (access.owner, *access.readers, *access.editors) if name and not name.startswith(GROUP)}
+    ids = {name: await _person(api, name) for name in sorted(names)}
+    own = await api.own_id() if access.readers or access.editors else ""
+    usual = tuple(filter(None, (own, ids.get(access.owner))))
+
+    def allowed(*given: str) -> Allowed:
+        users = dict.fromkeys((*usual, *(ids[name] for name in given if name in ids)))
+        groups = dict.fromkeys(name.removeprefix(GROUP) for name in given if name.startswith(GROUP))
+        return Allowed(users=tuple(users), groups=tuple(groups))
+
+    found = {READ: allowed(*access.readers, *access.editors)} if access.readers else {}
+    found |= {UPDATE: allowed(*access.editors)} if access.editors else {}
+    return People(owner=ids.get(access.owner, ""), allowed=found)
+
+
+async def limit(api: Dialect, page_id: str, allowed: Mapping[str, Allowed]) -> None:
+    """Set the page's restrictions where they are others; an operation that isn't named keeps its own."""
+    present = await api.restrictions(page_id)
+    wanted = {**present, **allowed}
+    if any(set(present.get(name, Allowed()).all) != set(wanted[name].all) for name in wanted):
+        await api.restrict(page_id, wanted)
+
+
+async def _person(api: Dialect, name: str) -> str:
+    found = await api.people(name)
+    folded = name.casefold()
+    ids = {person.id for person in found if folded in (known.casefold() for known in (person.id, *person.names))}
+    if len(ids) == 1:
+        return ids.pop()
+    if ids:
+        raise Permanent(
+            f"{len(ids)} people in Confluence are called {name!r:.80}.",
+            code="ambiguous_person",
+            advice="Name the one who is meant by the account id (Data Center: the user name), then `afterword job retry`.",
+        )
+    raise Permanent(
+        f"Confluence knows nobody called {name!r:.80}, or doesn't show them to this account.",
+        code="unknown_person",
+        advice="Correct `readers`, `editors` or `owner` of the destination: a name as Confluence shows it, an account id "
+        "(Data Center: the user name), or an e-mail address that its profile shows. Then `afterword job retry`.",
+    )
