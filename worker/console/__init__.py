@@ -28,6 +28,7 @@ from worker.console import (
     publish,
     receivers,
     reference,
+    views,
     workers,
 )
 from worker.console.guard import HEADERS, guarded
@@ -47,6 +48,7 @@ PARTS = (
     publish,
     bulk,
     jobs,
+    views,
     edits,
     job,
     issue,
