@@ -81,6 +81,7 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
         "audit": "/audit",
         "workers": "/workers",
         "views": "/views",
+        "palette": "/workers",
         "odd-filter": "/jobs?state=asleep&destination=confluence",
         "keys": "/settings/keys",
         "notifications": "/settings/notifications",
@@ -116,6 +117,9 @@ def main() -> None:
                     file = folder / f"{picture}.png" if folder else IMAGES / f"{DOCS.get(picture)}.png"
                     if folder or picture in DOCS:
                         page.goto(f"{instance.url}{path}")
+                        if name == "palette":
+                            page.keyboard.press("Control+k")
+                            page.get_by_role("option").first.wait_for()
                         page.wait_for_function("document.fonts.status === 'loaded'")
                         page.screenshot(path=file, full_page=folder is not None)
                 context.close()

@@ -25,6 +25,7 @@ from worker.console import (
     live,
     login,
     overview,
+    palette,
     publish,
     receivers,
     reference,
@@ -57,6 +58,7 @@ PARTS = (
     keys,
     receivers,
     live,
+    palette,
     reference,
 )
 
