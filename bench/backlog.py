@@ -36,6 +36,7 @@ for number = args.from, args.to do
   redis.call('HDEL', job_key(id), 'signed')
   redis.call('HSET', key('subject', subject), 'order', 1, 'waiting', id)
   redis.call('ZADD', key('jobs'), int(now), id)
+  redis.call('ZADD', key('ids'), 0, id)
   redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
   enter(id, 'queued')
   need(id)

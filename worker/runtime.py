@@ -60,6 +60,7 @@ from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.upkeep.rotation import Rotation
 from tasks.state.upkeep.signing import Signing
 from tasks.state.vault import Vault
+from tasks.state.views.registry import Views
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
 from worker.connections import ANSWER_S, certificate_trouble, open_redis
@@ -155,6 +156,7 @@ class Services:
     signing: Signing
     outbox: Outbox
     receivers: Receivers
+    views: Views
     look_first: LookFirstFlag
     callbacks: CallbackPolicy
     core: Core
@@ -336,6 +338,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             signing=signing,
             outbox=Outbox(journal),
             receivers=Receivers(redis, journal, vault),
+            views=Views(redis, journal, vault),
             look_first=LookFirstFlag(redis, journal),
             callbacks=policy,
             core=core,

@@ -1,16 +1,20 @@
-"""Takes the pictures of the documentation: `python -m tests.browser.screenshots [FOLDER]`, docs/images by default."""
+"""Takes the pictures of the documentation: `python -m tests.browser.screenshots [FOLDER [PAGE…]]`, docs/images by default."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
 from tasks.model import JobState
+from tasks.state.jobs.asked import Asked
+from tasks.state.views.registry import Person
 from tests.browser.instance import CHROMIUM, HELD, POST_MORTEM, SANDBOXED, Instance, log_in, running_instance
+from worker.runtime import Services
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
@@ -37,10 +41,21 @@ def furnish(instance: Instance) -> dict[str, str]:
     instance.await_state(jobs["item"], JobState.DELIVERED)
     instance.await_state(jobs["dead"], JobState.DEAD)
     instance.await_state(jobs["held"], JobState.HELD)
+    person = Person(id="test", name="Grace", actor="test", shares=True)
+    for name, asked in (
+        ("Dead in Confluence", Asked(state="dead", destination="confluence")),
+        ("Pools", Asked(q="pool")),
+    ):
+        instance.run(partial(save_view, person=person, name=name, asked=asked))
     instance.fault(vendor="servicenow", fault="rate_limit", retry_after=240, times=50)
     jobs["waiting"] = instance.file("Disk pressure on db-3", severity=3)
     instance.await_state(jobs["waiting"], JobState.RETRYING, JobState.QUEUED)
     return jobs
+
+
+async def save_view(services: Services, person: Person, name: str, asked: Asked) -> None:
+    """A view that everybody sees."""
+    await services.views.save(person, name, asked, shared=True)
 
 
 def pages(jobs: dict[str, str]) -> dict[str, str]:
@@ -65,6 +80,9 @@ def pages(jobs: dict[str, str]) -> dict[str, str]:
         "issue": "/publish/issue",
         "audit": "/audit",
         "workers": "/workers",
+        "views": "/views",
+        "palette": "/workers",
+        "odd-filter": "/jobs?state=asleep&destination=confluence",
         "keys": "/settings/keys",
         "notifications": "/settings/notifications",
         "nothing": "/nowhere",
@@ -81,8 +99,9 @@ DOCS = {
 
 
 def main() -> None:
-    """All pages in both sizes and colours, whole, into FOLDER; without one the documentation's few, as a screen shows them."""
+    """All pages in both sizes and colours, whole, into FOLDER, or those that are named; without one the documentation's few, as a screen shows them."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    wanted = sys.argv[2:]
     with tempfile.TemporaryDirectory(prefix="afterword-pictures-") as data, running_instance(Path(data)) as instance:
         jobs = furnish(instance)
         with sync_playwright() as playwright:
@@ -92,10 +111,15 @@ def main() -> None:
                 context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
                 page = log_in(context.new_page(), instance, "Ada")
                 for name, path in pages(jobs).items():
+                    if wanted and name not in wanted:
+                        continue
                     picture = f"{name}-{size}-{scheme}"
                     file = folder / f"{picture}.png" if folder else IMAGES / f"{DOCS.get(picture)}.png"
                     if folder or picture in DOCS:
                         page.goto(f"{instance.url}{path}")
+                        if name == "palette":
+                            page.keyboard.press("Control+k")
+                            page.get_by_role("option").first.wait_for()
                         page.wait_for_function("document.fonts.status === 'loaded'")
                         page.screenshot(path=file, full_page=folder is not None)
                 context.close()

@@ -7,7 +7,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tasks.model import JobState
+from tasks.state.jobs.asked import Asked
 from tasks.state.receivers.settings import receiver_of
+from tasks.state.views.registry import Person
 from tests.browser.instance import HELD, log_in
 
 pytestmark = pytest.mark.timeout(240)
@@ -25,6 +27,9 @@ def paths(instance) -> list[str]:
     instance.await_state(dead, JobState.DEAD)
     slack = receiver_of("ops", {"kind": "slack", "url": "https://hooks.example/ops"})
     instance.run(lambda services: services.receivers.set("ops", slack, "test"))
+    person = Person(id="test", name="Grace", actor="test", shares=True)
+    dead_ones = Asked(state="dead", destination="confluence")
+    instance.run(lambda services: services.views.save(person, "Dead in Confluence", dead_ones, shared=True))
     return [
         "/jobs",
         f"/jobs/{held}",
@@ -47,6 +52,8 @@ def paths(instance) -> list[str]:
         "/jobs?state=dead&q=nowhere",
         f"/jobs/{held}/edit",
         "/docs",
+        "/views",
+        "/jobs?state=asleep",
     ]
 
 

@@ -183,7 +183,7 @@ def test_a_viewer_is_offered_nothing_that_they_may_not_do(instance, open_page):
     job = instance.submit("Only looked at", HELD)
     instance.await_state(job, JobState.HELD)
     page = log_in(open_page(), instance, "Vera", f"/jobs/{job}")
-    expect(page.get_by_role("button")).to_have_count(1)  # log out
+    expect(page.get_by_role("button")).to_have_count(2)  # the command palette, log out
     for path in (f"/jobs/{job}/text", "/publish", "/settings/keys", "/settings/destinations/confluence"):
         page.goto(f"{instance.url}{path}")
         expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.errors import Refused
 from tasks.model import Issue, JobState, LastError, Receipt, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.overview import JobFilter
@@ -97,6 +98,36 @@ async def test_pages_of_a_search_miss_nothing_and_repeat_nothing(services):
     assert sorted(seen) == sorted(wanted[::3])
 
 
+async def test_words_that_seldom_meet_are_found_however_many_jobs_have_one_of_them(services, monkeypatch):
+    """Also where one look isn't enough: a page isn't empty while there are jobs that fit."""
+    both = await submit(services, 0, "storm calm")
+    for number in range(1, 9):
+        await submit(services, number, "storm" if number % 2 else "calm")
+    monkeypatch.setattr("tasks.state.jobs.overview.MOST_LOOKED_AT", 2)
+    assert await found(services, text="storm calm") == [both]
+    monkeypatch.setattr("tasks.state.jobs.reading.TURNS", 1)
+    ids, following = await found(services, limit=10, text="storm calm")
+    assert (ids, following is None) == ([], False)
+
+
+async def test_a_job_is_found_by_the_beginning_of_its_id_without_a_walk_through_all(services, monkeypatch):
+    """From an index of ids; jobs that an older version stored aren't in it, and are found by walking."""
+    first, second = [await submit(services, number, "x") for number in range(2)]
+    walked = services.ledger._walked
+
+    async def no_walk(beginning):
+        raise AssertionError("it walked")
+
+    monkeypatch.setattr(services.ledger, "_walked", no_walk)
+    assert (await services.ledger.find(first[:9])).id == first
+    assert (await services.ledger.find(second)).id == second
+    with pytest.raises(Refused, match="There is no job"):
+        await services.ledger.find("ffff[")
+    monkeypatch.setattr(services.ledger, "_walked", walked)
+    await services.redis.zrem(f"{services.settings.prefix}:ids", first)
+    assert (await services.ledger.find(first[:9])).id == first
+
+
 async def test_causes_are_counted_over_all_jobs_and_each_is_a_filter(services):
     """However many there are, by state and destination; a job that moves on leaves its group."""
     ids = [await submit(services, n, "x") for n in range(6)]
@@ -133,7 +164,7 @@ async def test_a_job_that_is_forgotten_is_found_no_more_and_leaves_nothing(servi
     assert await found(services, text="checkout") == []
     assert await services.ledger.overview.causes(JobState.DEAD) == []
     left = [key.decode() async for key in services.redis.scan_iter(f"{services.settings.prefix}:*")]
-    assert not [key for key in left if ":find:" in key or ":cause" in key]
+    assert not [key for key in left if ":find:" in key or ":cause" in key or key.endswith(":ids")]
 
 
 async def test_the_history_counts_what_happened_by_destination_in_slots(services):

@@ -9,11 +9,12 @@ from markupsafe import Markup
 
 from tasks.model import JobState
 from tasks.state.audit.entries import AuditEntry
+from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import Count
 from worker.console.audit import Search
 from worker.console.content import Screened
 from worker.console.job import attempts_of
-from worker.console.jobs import filter_of, possible, tabs
+from worker.console.jobs import possible, tabs
 from worker.console.publish import slug
 from worker.console.rendering import coded, environment, marked, query
 
@@ -69,8 +70,8 @@ def test_counts_are_summed_over_the_destinations_that_are_looked_at():
 
 
 def test_a_filter_takes_known_states_only_and_a_verb_only_what_it_applies_to():
-    assert filter_of({"state": "dead", "destination": "x"}).state is JobState.DEAD
-    assert filter_of({"state": "<script>"}).state is None
+    assert understood(asked_of({"state": "dead", "destination": "x"})).chosen.state is JobState.DEAD
+    assert understood(asked_of({"state": "<script>"})).chosen.state is None
     assert possible("retry", JobState.DEAD)
     assert possible("cancel", JobState.DEAD)
     assert not possible("retry", JobState.DELIVERED)
@@ -79,11 +80,13 @@ def test_a_filter_takes_known_states_only_and_a_verb_only_what_it_applies_to():
 
 def test_a_day_of_the_filter_counts_from_midnight_to_midnight_and_anything_else_is_left_out():
     """The last day counts as a whole; what a person may type into an address breaks nothing."""
-    chosen = filter_of({"since": "2026-11-28", "until": "2026-11-28"})
+    chosen = understood(asked_of({"since": "2026-11-28", "until": "2026-11-28"})).chosen
     assert chosen.since_ms is not None
     assert chosen.until_ms == chosen.since_ms + 86_400_000
     for odd in ("yesterday", "2026-02-30", "9999-12-31T", "-1", "2026-11"):
-        assert filter_of({"since": odd}).since_ms is None
+        chosen, troubles = understood(asked_of({"since": odd}))
+        assert chosen.since_ms is None
+        assert troubles == (f"{odd!r} is not a day; write it as 2026-11-28.",)
 
 
 def test_a_search_finds_by_group_job_actor_and_destination():

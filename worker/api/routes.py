@@ -63,6 +63,17 @@ from worker.api.receivers import (
     test_receiver,
 )
 from worker.api.route import Answer, Call, Route
+from worker.api.views import (
+    ViewIn,
+    ViewList,
+    ViewOut,
+    ViewPath,
+    create_view,
+    delete_view,
+    get_view,
+    list_views,
+    put_view,
+)
 from worker.api.watch import (
     begin_verification,
     clear_look_first,
@@ -93,6 +104,7 @@ ISSUE = {
     "description": "One request in three fails since 14:02 UTC.",
     "severity": "P1",
 }
+VIEW = {"name": "Dead in Confluence", "filter": {"state": "dead", "destination": "confluence"}}
 SUBMISSIONS: dict[str, dict[str, Any]] = {
     "a page, with its document": {
         "command": "publish_to_confluence",
@@ -298,6 +310,30 @@ def _receivers() -> tuple[Route, ...]:
     )
 
 
+def _views() -> tuple[Route, ...]:
+    one = "/v1/views/{view_id}"
+    name: dict[str, Any] = {"scopes": READ, "path": ViewPath}
+    seen: dict[str, Any] = {"answers": {200: ViewOut}}
+    return (
+        Route("GET", "/v1/views", list_views, "List saved views", READ, answers={200: ViewList}),
+        Route(
+            "POST",
+            "/v1/views",
+            create_view,
+            "Save a view",
+            READ,
+            body=ViewIn,
+            examples={"what failed": VIEW},
+            answers={201: ViewOut},
+            problems=(409,),
+            answer_headers={"Location": "The view's address"},
+        ),
+        Route("GET", one, get_view, "Read a saved view", **name, **seen, problems=(404,)),
+        Route("PUT", one, put_view, "Change a saved view", **name, **seen, body=ViewIn, problems=(404, 409)),
+        Route("DELETE", one, delete_view, "Delete a saved view", **name, answers={204: None}, problems=(404,)),
+    )
+
+
 def _watch() -> tuple[Route, ...]:
     return (
         Route("GET", "/v1/audit", read_audit, "Read the audit", READ, query=AuditQuery, answers={200: AuditPage}),
@@ -345,4 +381,4 @@ def _watch() -> tuple[Route, ...]:
     )
 
 
-ROUTES: tuple[Route, ...] = (*_content(), *_jobs(), *_destinations(), *_receivers(), *_watch())
+ROUTES: tuple[Route, ...] = (*_content(), *_jobs(), *_destinations(), *_receivers(), *_views(), *_watch())

@@ -25,10 +25,12 @@ from worker.console import (
     live,
     login,
     overview,
+    palette,
     publish,
     receivers,
     reference,
     signin,
+    views,
     workers,
 )
 from worker.console.guard import HEADERS, guarded
@@ -51,6 +53,7 @@ PARTS = (
     publish,
     bulk,
     jobs,
+    views,
     edits,
     job,
     issue,
@@ -59,6 +62,7 @@ PARTS = (
     keys,
     receivers,
     live,
+    palette,
     reference,
 )
 

@@ -18,8 +18,9 @@ from tasks.errors import AfterwordError, Refused
 from tasks.model import Frozen
 from tasks.operator import operations
 from tasks.operator.bulk import Verb
+from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import JobFilter
-from worker.console.jobs import filter_of, possible
+from worker.console.jobs import possible
 from worker.console.visit import Route, Visit
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,9 @@ async def find(visit: Visit, identifier: str) -> Bulk | None:
 
 
 def _wanted(asked: Callable[[str], str]) -> tuple[Verb, JobFilter]:
-    chosen = filter_of({name: asked(name) for name in ("state", "destination", "cause")})
+    chosen, troubles = understood(asked_of({name: asked(name) for name in ("state", "destination", "cause")}))
+    if troubles:
+        raise Refused(" ".join(troubles), code="bad_arguments", advice="Choose the jobs again.")
     known = next((each for each in get_args(Verb) if each == asked("verb")), None)
     if known is None or not possible(known, chosen.state):
         raise Refused("That can't be done with these jobs.", code="bad_arguments", advice="Choose a state first.")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime, time
+from collections.abc import Iterable
 
 from aiohttp import web
 
 from tasks.errors import Refused
 from tasks.model import Frozen, JobState, content_id
 from tasks.operator.bulk import APPLIES_TO, Verb
+from tasks.state.jobs.asked import TROUBLED, Asked, asked_of, understood
 from tasks.state.jobs.overview import Cause, Count, JobFilter
-from worker.console.rendering import part
+from tasks.state.views.registry import View
+from worker.console.rendering import KIND_WORDS, part
+from worker.console.views import MOST_BESIDE, person_of
 from worker.console.visit import Route, Visit
 from worker.titles import titles_of
 
 PAGE = 25
 MOST_CAUSES = 12
-TROUBLED = (JobState.RETRYING, JobState.HELD, JobState.DEAD)
-ASKED = ("q", "state", "destination", "cause", "since", "until")
 
 
 class Tab(Frozen):
@@ -40,16 +40,17 @@ class Group(Frozen):
 
 async def jobs(visit: Visit) -> web.StreamResponse:
     """The list."""
-    asked = {name: visit.asked(name) for name in ASKED}
-    chosen = filter_of(asked)
+    asked = asked_of(visit.request.query)
+    chosen, troubles = understood(asked)
     cursor = visit.asked("cursor") or None
     statistics = await visit.services.ledger.statistics()
     found, following = await visit.services.ledger.list(chosen, cursor, PAGE)
     if not found and chosen.text and cursor is None:
         await _go_to_job(visit, chosen.text)
-    known = {record.name: record.settings.kind for record in await visit.services.destinations.list()}
-    destinations = sorted({*known, *(count.destination for count in statistics)})
-    searched = bool(chosen.text or chosen.since_ms or chosen.until_ms)
+    records = await visit.services.destinations.list()
+    destinations = sorted({*(record.name for record in records), *(count.destination for count in statistics)})
+    searched = bool(chosen.text or chosen.kind or chosen.since_ms or chosen.until_ms)
+    views = await visit.services.views.list(person_of(visit))
     groups = await _groups(visit, chosen) if chosen.state in TROUBLED and not (chosen.cause or searched) else []
     return await visit.page(
         "jobs.html",
@@ -59,15 +60,25 @@ async def jobs(visit: Visit) -> web.StreamResponse:
         following=following,
         paged=cursor is not None,
         chosen=chosen,
-        asked=asked,
+        asked=asked.model_dump(),
+        troubles=troubles,
+        views=views,
+        beside=_beside(views, asked),
+        view=next((view for view in views if view.asked == asked), None),
+        kinds={record.settings.kind: KIND_WORDS[record.settings.kind] for record in records},
         searched=searched,
         tabs=tabs(statistics, chosen.destination),
         total=sum(c.count for c in statistics if chosen.destination in (None, c.destination)),
         destinations=destinations,
         verbs=[verb for verb in APPLIES_TO if possible(verb, chosen.state)] if chosen.state and not searched else [],
-        connected=bool(known),
+        connected=bool(records),
         groups=groups,
     )
+
+
+def _beside(views: list[View], asked: Asked) -> list[View]:
+    """The few views that the page itself shows: the one that is open, and the first of the others."""
+    return sorted(views, key=lambda view: view.asked != asked)[:MOST_BESIDE]
 
 
 async def _go_to_job(visit: Visit, text: str) -> None:
@@ -89,29 +100,6 @@ async def _groups(visit: Visit, chosen: JobFilter) -> list[Group]:
         Group(cause=cause, message=error.message if error else "", advice=error.advice if error else "")
         for cause, error in errors
     ]
-
-
-def filter_of(asked: Mapping[str, str]) -> JobFilter:
-    """The filter that an address or a form names; what isn't known or readable is left out."""
-    state = asked.get("state", "")
-    known = JobState(state) if state in JobState.__members__.values() else None
-    return JobFilter(
-        state=known,
-        destination=asked.get("destination") or None,
-        cause=asked.get("cause") or None if known in TROUBLED else None,
-        text=asked.get("q") or None,
-        since_ms=_day_ms(asked.get("since", "")),
-        until_ms=_day_ms(asked.get("until", ""), days=1),
-    )
-
-
-def _day_ms(text: str, days: int = 0) -> int | None:
-    """The beginning of a day (UTC) in epoch milliseconds, so many days later; None where it is none."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return int(datetime.combine(day, time(), UTC).timestamp() * 1000) + days * 86_400_000
 
 
 def possible(verb: Verb, state: JobState | None) -> bool:

@@ -24,6 +24,7 @@ ASSETS = {
     "console.js": "text/javascript",
     "times.js": "text/javascript",
     "navigation.js": "text/javascript",
+    "palette.js": "text/javascript",
     "preview.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

@@ -97,6 +97,8 @@ class Event(StrEnum):
     NOTIFICATION_UNKNOWN = "notification.unknown"
     RECEIVER_SET = "receiver.set"
     RECEIVER_REMOVED = "receiver.removed"
+    VIEW_SAVED = "view.saved"
+    VIEW_REMOVED = "view.removed"
     CONFLICT = "job.conflict"
     MESSAGE_SET_ASIDE = "message.set_aside"
     MESSAGES_DROPPED = "messages.dropped"

@@ -18,6 +18,7 @@ from tasks.state.jobs.search import Search
 from tasks.state.journal import Journal
 
 SLOT_MS = 300_000  # as the scripts count
+HISTORY_MS = 8 * 86_400_000  # for which the scripts keep them
 MOST_LOOKED_AT = 20_000  # jobs that one page looks at where words or dates narrow it: some tens of milliseconds
 
 
@@ -74,6 +75,7 @@ class Overview:
         self._journal = journal
         self._prefix = journal.prefix
         self.search = Search(redis, journal.vault, journal.prefix)
+        self._past: dict[int, Slot] = {}  # slots that are over, which nothing changes any more
 
     async def statistics(self) -> list[Count]:
         """The number of jobs for each destination and state that has any, by destination."""
@@ -96,11 +98,20 @@ class Overview:
     async def history(self, since_ms: int, until_ms: int) -> list[Slot]:
         """What happened, in slots of five minutes, oldest first, kept for eight days; slots without anything are left out."""
         moments = range(since_ms - since_ms % SLOT_MS, until_ms, SLOT_MS)
+        asked = [at_ms for at_ms in moments if at_ms not in self._past]
         pipeline = self._redis.pipeline(transaction=False)
-        for at_ms in moments:
+        for at_ms in asked:
             pipeline.hgetall(f"{self._prefix}:history:{at_ms}")
-        rows = zip(moments, await pipeline.execute(), strict=True)
-        return [Slot(at_ms=at_ms, counts=_by_destination(counts)) for at_ms, counts in rows if counts]
+        read = {
+            at_ms: Slot(at_ms=at_ms, counts=_by_destination(counts))
+            for at_ms, counts in zip(asked, await pipeline.execute(), strict=True)
+        }
+        slots = [read[at_ms] if at_ms in read else self._past[at_ms] for at_ms in moments]
+        over_ms = self._journal.clock.now_ms() - 2 * SLOT_MS
+        self._past |= {at_ms: slot for at_ms, slot in read.items() if at_ms <= over_ms}
+        for at_ms in [at_ms for at_ms in self._past if at_ms < over_ms - HISTORY_MS]:
+            del self._past[at_ms]
+        return [slot for slot in slots if slot.counts]
 
     async def size(self, chosen: JobFilter) -> int:
         """How many jobs fit a filter of state, destination and cause now."""

@@ -20,6 +20,9 @@ from tasks.state.journal import Journal
 SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown", "wrote", "receipt_seal"]
 SHORTEST_BEGINNING = 4
 SHOWN = 5  # jobs that are named where a beginning fits several
+TURNS = (
+    10  # looks for the first job of a page, each at `MOST_LOOKED_AT` at most: other clients of Redis come in between
+)
 PART = 2000  # ids that Redis looks at in one go: about a millisecond
 _SPECIAL = re.compile(r"[\\*?\[\]^-]")  # what means more than itself in a pattern of Redis
 TIMELINE = "events"  # a job's timeline stands beside its record, under this further part of its key
@@ -60,14 +63,26 @@ class Reading:
         return await self.require(found[0] if found else beginning)
 
     async def _beginning_with(self, beginning: str) -> builtins.list[str]:
-        """Ids that begin so. Only people type beginnings, so Redis walks through the index, a part at a time."""
+        """Some of the ids that begin so, more than one where there are several."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zrangebylex(self._key("ids"), f"[{beginning}", b"[" + beginning.encode() + b"\xff", 0, SHOWN + 1)
+        pipeline.zcard(self._key("ids"))
+        pipeline.zcard(self._key("jobs"))
+        found, indexed, whole = await pipeline.execute()
+        ids = {text(job_id) for job_id in found}
+        return builtins.list(ids if indexed >= whole else ids | await self._walked(beginning))
+
+    async def _walked(self, beginning: str) -> set[str]:
+        """The same from the index of all jobs, a part at a time: as long as there are jobs of 0.2 or an older version, which
+        the index of ids doesn't have.
+        """
         pattern = _SPECIAL.sub(r"\\\g<0>", beginning) + "*"
         found: set[str] = set()
         async for job_id, _ in self._redis.zscan_iter(self._key("jobs"), match=pattern, count=PART):
             found.add(text(job_id))
             if len(found) > SHOWN:
                 break
-        return builtins.list(found)
+        return found
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, or None."""
@@ -79,8 +94,15 @@ class Reading:
     async def list(
         self, chosen: JobFilter | None = None, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Job], str | None]:
-        """Jobs that fit a filter, newest first, and the cursor of the next page (None at the end). Raises `Refused`."""
-        ids, following = await self.overview.page(chosen or JobFilter(), cursor, limit)
+        """Jobs that fit a filter, newest first, and the cursor of the next page (None at the end). Raises `Refused`.
+
+        A page may hold fewer than `limit` and still have a next one, and none at all where nothing fits among 200,000.
+        """
+        following = cursor
+        for _ in range(TURNS):
+            ids, following = await self.overview.page(chosen or JobFilter(), following, limit)
+            if ids or following is None:
+                break
         return await self.overview.jobs(ids), following
 
     async def has_jobs(self, destination: str) -> bool:
@@ -93,7 +115,10 @@ class Reading:
 
     async def counts(self) -> dict[str, int]:
         """How many jobs stand in each state."""
-        return {state.value: await self._redis.zcard(self._key("state", state)) for state in JobState}
+        pipeline = self._redis.pipeline(transaction=False)
+        for state in JobState:
+            pipeline.zcard(self._key("state", state))
+        return dict(zip((state.value for state in JobState), await pipeline.execute(), strict=True))
 
     async def events(self, job_id: str) -> Sequence[dict[str, Any]]:
         """A job's timeline, oldest first."""

@@ -47,6 +47,7 @@ SEALED: Mapping[str, Mapping[str | None, str]] = {
     },
     "aside": {"sealed": "aside"},
     "receiver": {"sealed": "receiver"},
+    "view": {"sealed": "view"},
 }
 
 

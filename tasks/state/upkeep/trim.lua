@@ -2,6 +2,7 @@
 local function forget_job(id)
   local facts = redis.call('HMGET', job_key(id), 'state', 'destination', 'idempotency', 'cause', 'terms')
   redis.call('ZREM', key('jobs'), id)
+  redis.call('ZREM', key('ids'), id)
   redis.call('ZREM', key('jobs', facts[2]), id)
   redis.call('ZREM', key('state', facts[1]), id)
   redis.call('ZREM', key('state', facts[1], facts[2]), id)

@@ -130,12 +130,13 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
 });
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest("[data-copy], [data-copy-link]");
   if (!button) return;
-  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  const { copy, copyLink } = button.dataset;
+  await navigator.clipboard.writeText(copyLink ? new URL(copyLink, location.href).href : document.getElementById(copy).textContent);
   button.textContent = "Copied";
 });
-for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
+for (const button of document.querySelectorAll("[data-copy], [data-copy-link]")) button.hidden = !navigator.clipboard;
 for (const each of document.querySelectorAll("[data-hidden-by-script]")) each.hidden = true;
 
 /* On a phone the menu scrolls sideways: show where we are. */
