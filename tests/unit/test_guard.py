@@ -152,6 +152,51 @@ def test_a_small_message_that_stands_for_gigabytes_is_not_unpacked(compression):
     assert message.errors, "kombu met the bound, and hands the message to on_decode_error"
 
 
+SECRET = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"  # of a shape that screening knows
+
+
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_a_fault_quotes_nothing_that_the_producer_sent(protocol):
+    plain = "hunter" + "Plain77"
+    changes = [
+        {"task": plain},
+        {"task": plain * 100},
+        {plain: 1, "eta": plain},
+        {"stamps": {plain: 1}, "retries": plain},
+    ]
+    entry = ENTRIES[protocol]
+    for change in changes:
+        where = entry["headers"] if protocol == 2 else body_of(entry)
+        changed = where | change
+        fault = check({**entry, "headers": changed} if protocol == 2 else with_body(entry, changed))
+        assert fault is not None
+        assert plain not in fault.words
+
+
+def test_a_mistyped_task_is_answered_with_the_one_that_was_meant():
+    fault = check(ENTRIES[2] | {"headers": ENTRIES[2]["headers"] | {"task": TASK[:-1]}})
+    assert f"did you mean {TASK}?" in fault.words
+
+
+@pytest.mark.parametrize("name", ["id", "root_id", "parent_id", "group", "shadow"])
+def test_a_secret_is_no_name_that_everybody_sees(name):
+    fault = check(ENTRIES[2] | {"headers": ENTRIES[2]["headers"] | {name: SECRET}})
+    assert fault.kind == "secret"
+    assert SECRET not in repr(fault)
+    assert check(ENTRIES[2] | {"headers": ENTRIES[2]["headers"] | {name: "incident-4711:2026-11-28"}}) is None
+
+
+def test_a_secret_in_the_place_of_an_id_is_told_to_nobody():
+    fault = check(
+        ENTRIES[2]
+        | {
+            "headers": ENTRIES[2]["headers"] | {"id": SECRET, "task": "x"},
+            "properties": ENTRIES[2]["properties"] | {"correlation_id": SECRET},
+        }
+    )
+    assert fault.task_id is None
+
+
 JUNK = st.recursive(
     st.none()
     | st.booleans()

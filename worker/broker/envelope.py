@@ -2,7 +2,8 @@
 
 Celery's strategy and request read a message's parts without looking at their types, and what they raise ends the worker.
 Two checks stand before them: `trouble_of_entry` for a raw entry of a Redis list, before kombu takes it apart, and `fault_of` for a
-message of any broker, in both protocols. What fails either is set aside with one line that its producer can act on.
+message of any broker, in both protocols. What fails either is set aside with one line that its producer can act on. That line
+stands in logs, results and lists: it quotes nothing that the producer sent.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import base64
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 
+from tasks.screening import ScreeningFailed, scan
 from worker.broker.shapes import PLAIN, RESERVED, Parts, Properties, Protocol1, Protocol2, Task, names_of
 
 LONGEST = 1_000_000  # bytes of a body, also after it was unpacked: messages carry identifiers
@@ -23,6 +27,7 @@ UNREADABLE = "application/x-afterword-unreadable"
 JSON_TYPE = "application/json"
 ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 BODY_ENCODINGS = frozenset({None, "base64", "utf-8"})
+SHOWN = ("id", "root_id", "parent_id", "group", "shadow", "correlation_id", "reply_to")  # in events, logs and lists
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def fault_of(envelope: Envelope, tasks: Collection[str]) -> Fault | None:
     headers, properties = envelope.headers, envelope.properties
     if not isinstance(headers, dict) or not isinstance(properties, dict):
         return Fault("envelope", "its headers or properties are no mapping")
-    told = _plain_or_none(headers.get("id")) or _plain_or_none(properties.get("correlation_id"))
+    told = shown_id(headers.get("id")) or shown_id(properties.get("correlation_id"))
     if envelope.content_type != JSON_TYPE:
         return Fault("serializer", "its body is not JSON; send it with task_serializer='json'", told)
     encoding = envelope.content_encoding
@@ -145,11 +150,12 @@ def _fault_of_parts(
         if not isinstance(body, dict):
             return Fault("envelope", "it names no task; send it with a Celery client", told)
         facts, shape = body | headers, Protocol1  # Celery lays the headers over such a body
-        told = _plain_or_none(body.get("id")) or told
+        told = shown_id(body.get("id")) or told
     name = facts.get("task")
     if not isinstance(name, str) or name not in tasks:
-        shown = f" {name!r:.80}" if isinstance(name, str) and PLAIN.fullmatch(name) else ""
-        return Fault("task", f"there is no task{shown}; docs/producers.md lists the names", told)
+        near = get_close_matches(name[:255], sorted(tasks), 1) if isinstance(name, str) else []
+        meant = f"did you mean {near[0]}? " if near else ""
+        return Fault("task", f"there is no task of that name; {meant}docs/producers.md lists the names", told)
     clashing = sorted(str(key) for key in facts if key in RESERVED - names_of(shape))
     if clashing:
         return Fault("headers", f"{clashing[0]:.40} is no header of a task message", told)
@@ -160,7 +166,30 @@ def _fault_of_parts(
             Parts.model_validate({"body": body})
     except ValidationError as error:
         return Fault("parts", f"{_places(error)} not as Celery sends it", told)
+    if _seems_secret(facts) or _seems_secret(properties):
+        return Fault("secret", "a secret stands where its id or another name is due; a UUID is a good id")
     return None
+
+
+def shown_id(value: Any) -> str | None:
+    """The id that a producer gave, where it can be one and may be shown."""
+    return value if isinstance(value, str) and PLAIN.fullmatch(value) and not _seems_secret({"id": value}) else None
+
+
+def _seems_secret(facts: Mapping[str, Any]) -> bool:
+    """Whether a part that everybody sees looks like a secret. An id of Celery's own making does not."""
+    shown = [value for name in SHOWN if isinstance(value := facts.get(name), str) and not _is_uuid(value)]
+    try:
+        return any(finding.category == "secret" for finding in scan("\n".join(shown)))
+    except ScreeningFailed:
+        return True
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _places(error: ValidationError) -> str:
@@ -168,7 +197,3 @@ def _places(error: ValidationError) -> str:
     found = dict.fromkeys(".".join(str(part) for part in problem["loc"][:2])[:60] for problem in error.errors())
     places = [place for place in found if PLAIN.fullmatch(place)][:4] or ["a part"]
     return f"{', '.join(places)} {'is' if len(places) == 1 else 'are'}"
-
-
-def _plain_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) and PLAIN.fullmatch(value) else None

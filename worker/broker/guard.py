@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, Permanent
 from tasks.state.dead_list.messages import describe
-from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_of
+from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_of, shown_id
 
 log = logging.getLogger(__name__)
 
@@ -235,8 +235,7 @@ def raw_of(message: Any) -> bytes:
 def told_by(message: Any) -> str | None:
     """The id of the producer's result, where the message tells one."""
     headers = message.headers if isinstance(message.headers, dict) else {}
-    found = headers.get("id")
-    return found if isinstance(found, str) and found.isprintable() else None
+    return shown_id(headers.get("id"))
 
 
 def bound_compression() -> None:
