@@ -55,6 +55,11 @@ class Session(Frozen):
         return None if isinstance(self.who, Person) else self.who.id
 
     @property
+    def owner(self) -> str:
+        """What people's own things are kept under: the API key's id, or a person's id at the provider."""
+        return f"oidc:{self.who.subject}" if isinstance(self.who, Person) else self.who.id
+
+    @property
     def role(self) -> Role:
         """The role in a word."""
         if self.may("admin"):

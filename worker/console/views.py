@@ -16,7 +16,14 @@ MOST_BESIDE = 8  # views that the jobs page shows by itself
 
 def person_of(visit: Visit) -> Person:
     """Whose views they are."""
-    return Person.of(visit.session.key, visit.actor)
+    session = visit.session
+    return Person(
+        id=session.owner,
+        name=session.name,
+        actor=visit.actor,
+        shares=session.may("operate"),
+        admin=session.may("admin"),
+    )
 
 
 def address_of(asked: Asked) -> str:

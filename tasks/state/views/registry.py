@@ -18,7 +18,8 @@ from tasks.model import Frozen
 from tasks.state.access.keys import ApiKey, Scope
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.asked import Asked, understood
-from tasks.state.journal import Journal, unavailable
+from tasks.state.journal import Journal
+from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
