@@ -9,7 +9,9 @@ import click
 from rich.table import Table
 
 from tasks.state.audit.entries import Event
+from worker.console.sessions import Sessions
 from worker.runtime import Services
+from worker.signin.policy import Person
 from worker.terminal.base import Context, actor, common, plain
 
 
@@ -24,7 +26,7 @@ def list_(context: Context) -> None:
     """Show who is signed in."""
 
     async def work(services: Services) -> list[dict[str, Any]]:
-        found = [_row(facts) async for _, facts in _sessions(services).of_people()]
+        found = [_row(person, since_ms) async for _, person, since_ms in _sessions(services).of_people()]
         return sorted(found, key=lambda row: (row["actor"], row["created_ms"]))
 
     rows = context.run(work)
@@ -46,8 +48,8 @@ def end(context: Context, who: str | None, everybody: bool) -> None:
 
     async def work(services: Services) -> list[dict[str, Any]]:
         sessions, ended = _sessions(services), []
-        async for digest, facts in sessions.of_people():
-            row = _row(facts)
+        async for digest, person, since_ms in sessions.of_people():
+            row = _row(person, since_ms)
             if everybody or who in (row["actor"], f"oidc:{row['subject']}", row["subject"]):
                 await sessions.close(digest)
                 await services.ledger.record(Event.LOGGED_OUT, {"actor": row["actor"], "by": actor()})
@@ -58,12 +60,9 @@ def end(context: Context, who: str | None, everybody: bool) -> None:
     context.show({"ended": rows}, f"{len(rows)} sessions ended.")
 
 
-def _row(facts: Any) -> dict[str, Any]:
-    person = facts.person
-    return {"actor": person.actor, "subject": person.subject, "role": person.role, "created_ms": facts.created_ms}
+def _row(person: Person, created_ms: int) -> dict[str, Any]:
+    return {"actor": person.actor, "subject": person.subject, "role": person.role, "created_ms": created_ms}
 
 
-def _sessions(services: Services) -> Any:
-    from worker.console.sessions import Sessions
-
+def _sessions(services: Services) -> Sessions:
     return Sessions(services.redis, services.vault, services.access, services.settings.prefix)

@@ -142,15 +142,15 @@ class Sessions:
             await self._access.refuse_record(f"session:{digest[:16]}", "record_changed", words)
         return None
 
-    async def of_people(self) -> AsyncIterator[tuple[str, SessionFacts]]:
-        """Digest and facts of every open session of somebody who signed in."""
+    async def of_people(self) -> AsyncIterator[tuple[str, Person, int]]:
+        """Every open session of somebody who signed in: its digest, whose it is, and since when (milliseconds)."""
         start = self._key("")
         async for name in self._redis.scan_iter(f"{start}*", count=1000):
             digest = name.decode().removeprefix(start)
             raw = await self._redis.get(name) if ":" not in digest else None
             facts = await self._proven(digest, raw) if raw else None
             if facts and facts.person:
-                yield digest, facts
+                yield digest, facts.person, facts.created_ms
 
     async def close(self, digest: str) -> None:
         """End a session."""

@@ -44,7 +44,6 @@ def provider_of(content: Any, policy: Policy, *, has_secret: bool) -> Provider:
             advice=f"{CHECK} Entra ID: use the tenant's own issuer, not `common` or `organizations`.",
             status=502,
         )
-    # The first of ours that it names; RS256 is what every provider has.
     said = content.get("id_token_signing_alg_values_supported")
     algorithms = tuple(name for name in ALGORITHMS if not isinstance(said, list) or name in said)
     if not algorithms:
