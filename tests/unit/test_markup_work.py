@@ -108,6 +108,7 @@ DEEP = {
     "indented lists": '"\\n".join("  " * i + "- word" for i in range(1_500))',
     "containers": '"".join(":" * (1_000 - i) + "note\\n" for i in range(900)) + "word"',
     "tags": '"<b><ul><li>" * 10_000 + "word"',
+    "summaries": '"<details><summary>" * 3_000 + "word"',
     "zeros": '"word" + chr(0) * 100_000',
     "cells": '"|a" * 20_000 + "\\n" + "|-" * 20_000 + "\\n" + "|word" * 20_000',
 }

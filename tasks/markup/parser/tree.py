@@ -12,7 +12,7 @@ import comrak
 
 from tasks.markup.addresses import normal
 from tasks.markup.clean import xml_text
-from tasks.markup.parser.losses import let_go
+from tasks.markup.parser.losses import END_OF_LIST, let_go
 from tasks.markup.parser.placeholders import Names
 from tasks.markup.parser.raw_blocks import mended
 from tasks.markup.parser.token import NOTHING, Token, inline, text, words
@@ -247,8 +247,10 @@ class Tree:
 
     def _html(self, node: Any, value: Any, _tight: bool) -> None:
         """Raw HTML between blocks. What of it is shown as typed is told, with its line."""
-        self.may_lead_within = True
         line, source = node.sourcepos.start.line, xml_text(value.value.literal)
+        if source.strip() == END_OF_LIST:
+            return
+        self.may_lead_within = True
         called = _SHOWN_BLOCKS.get(value.value.block_type)
         if called and not source.lstrip().lower().startswith("<pre"):
             self._warn(line, f"{called} is shown as typed")
