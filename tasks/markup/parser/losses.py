@@ -66,10 +66,8 @@ def _joined(line: str, column: int, columns: int) -> str | None:
         return None
     start = len(line.encode()[: column - 1].decode("utf-8", "ignore")) if not line.isascii() else column - 1
     begin = start + 1 if line.startswith("|", start) else start
-    bars = [found.end() - 1 for found in _CELL_END.finditer(line, begin)]
-    while bars and not line[bars[-1] + 1 :].strip(" \t|"):  # cells without words are none that could be lost
-        bars.pop()
-    excess = bars[columns - 1 :]
+    end = len(line.rstrip(" \t|"))  # cells without words are none that could be lost
+    excess = [found.end() - 1 for found in _CELL_END.finditer(line, begin, end)][columns - 1 :]
     if not excess:
         return None
     parts = [line[: excess[0]]]
