@@ -71,7 +71,7 @@ class Tree:
         self.notes = Notes()
         self._has_toc = "toc" in "\n".join(lines).lower()
         self.warnings: dict[tuple[int, str], None] = {}
-        self.may_lead_within = False
+        self.may_lead_within = self._has_tags = False
         self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
@@ -260,10 +260,10 @@ class Tree:
                 child.parent = None
                 return words(self._said(value.value, line), self._origin(line))
         pieces = self._pieces(children, line)
-        shown = self.names.as_words(pieces)
-        if shown is not pieces:
+        if self._has_tags and (shown := self.names.as_words(pieces)) is not pieces:
             self._warn_of_tags(pieces, shown, line)
-        return inline(shown, self._origin(line))
+            pieces = shown
+        return inline(pieces, self._origin(line))
 
     def _warn_of_tags(self, pieces: Sequence[Token], shown: Sequence[Token], line: int) -> None:
         """Warn of tags that became words although they were meant as tags: they have an end or attributes."""
@@ -300,7 +300,7 @@ class Tree:
                 out.append(Token("code_inline", "code", content=xml_text(value.value.literal)))
             elif kind is comrak.HtmlInline:
                 out.append(Token("html_inline", content=xml_text(value.value)))
-                self.may_lead_within = True
+                self._has_tags = self.may_lead_within = True
             elif kind is comrak.Link:
                 start = _link(node, value.value)
                 self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
