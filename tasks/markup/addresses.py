@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # Schemes that run what they hold: their words are shown, never the address.
@@ -10,6 +11,8 @@ _PROGRAMS = re.compile(r"(?:javascript|vbscript|livescript|mocha|data):", re.IGN
 _AROUND = "".join(map(chr, range(0x21)))
 _INSIDE = re.compile(r"[\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\"<>]+\Z", re.IGNORECASE)
+_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_HOST = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*", re.IGNORECASE)
 _SPACE = re.compile(r"[\s\"<>]")
 
 
@@ -17,6 +20,16 @@ def normal(address: str) -> str:
     """The address as a browser takes it."""
     address = _INSIDE.sub("", address.strip(_AROUND + "\u00a0\ufeff"))
     return _SPACE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode()), address)
+
+
+def encoded(address: str) -> str:
+    """A normal address with what none may hold in percent signs; a host in other letters stays as it is written."""
+    address = normal(address)
+    if not _UNSAFE.search(address):
+        return address
+    host = _HOST.match(address)
+    start = host.end() if host else 0
+    return address[:start] + _UNSAFE.sub(lambda m: quote(m.group().encode("utf-8", "replace")), address[start:])
 
 
 def is_program(address: str) -> bool:

@@ -297,6 +297,20 @@ def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
     assert body.endswith("<p>after</p>")
 
 
+@pytest.mark.parametrize("render", [confluence.render, azure_devops.render, servicenow.render])
+@pytest.mark.parametrize("container", ["::: note\n{}\n:::\n", "> ::: note\n> {}\n> :::\n", "!!! note\n    {}\n"])
+@pytest.mark.parametrize("item", ["- ```\n  words", "1. <div>words", "-     words", "- a\n  - <script>\n    words"])
+def test_code_and_html_of_a_list_at_the_end_of_a_container_are_kept(render, container, item):
+    """The parser forgets them where the container's last line follows them."""
+    start = container.partition("{}")[0].rpartition("\n")[2]
+    source = container.format(item.replace("\n", f"\n{start}"))
+    assert "words" in render(source)
+    assert "end of list" not in render(source)
+    assert render_page(f"{source}\n{{% x %}}").warnings[-1] == (
+        f"line {source.count(chr(10)) + 2}: a tag of Liquid or Jinja is shown as typed"
+    )
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [

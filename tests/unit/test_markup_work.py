@@ -108,6 +108,7 @@ DEEP = {
     "indented lists": '"\\n".join("  " * i + "- word" for i in range(1_500))',
     "containers": '"".join(":" * (1_000 - i) + "note\\n" for i in range(900)) + "word"',
     "tags": '"<b><ul><li>" * 10_000 + "word"',
+    "summaries": '"<details><summary>" * 3_000 + "word"',
     "zeros": '"word" + chr(0) * 100_000',
     "cells": '"|a" * 20_000 + "\\n" + "|-" * 20_000 + "\\n" + "|word" * 20_000',
 }
@@ -166,9 +167,10 @@ def test_a_rendered_document_leaves_nothing_behind():
     [
         (confluence.render, "<div>\n" + "<a " * 300_000, "&lt;a &lt;a "),
         (azure_devops.render, ("http://a.b/" + "(" * 20) * 30_000, "http://a.b/((("),
+        (confluence.render, "|a|\n|-|\n" + ("|b" + "| " * 30_000 + "\n") * 15, "<td>b</td>"),
         (servicenow.render, "a[" + "\u200b" * 300_000 + "b", "\u200b\u200bb"),
     ],
-    ids=["tags", "addresses", "invisible"],
+    ids=["tags", "addresses", "cells", "invisible"],
 )
 def test_a_million_characters_that_a_pattern_may_begin_with_are_rendered(render, text, shown):
     """Read on from each of them, they would take hours, and the test its time limit."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tasks.markup.clean import escape
+from tasks.markup.clean import cut, escape
 from tasks.markup.confluence import storage
 
 
@@ -63,6 +63,8 @@ IMPLIED: Mapping[int, tuple[str, ...]] = {
 }
 LINK, SUMMARY = "a", "summary"
 _new = tuple.__new__  # as for tokens
+LONGEST_TITLE = 255
+_TITLE = re.compile(r'<ac:parameter ac:name="title">[^<]*</ac:parameter>')
 _BEYOND_WORDS = re.compile(r"<(?:ac:|a |table|li)")
 # XML parsers refuse documents more than 256 elements deep; raw HTML stops at half of that (`tags.DEEPEST_RAW`).
 DEEPEST = 225
@@ -160,14 +162,16 @@ class Writer:
     def _entitle(self, start: int) -> None:
         """Put a summary's words into the title of its expand macro; what words can't say stays in the macro's body.
 
-        The macro left an empty part for its title before the start of its body, where the summary stands.
+        The macro left an empty part for its title before the start of its body, where the summary stands. Of a summary that
+        stays, the title has the beginning without the titles inside: those of macros in each other would double at each level.
         """
         inside = "".join(self.parts[start:])
-        title = storage.words_of(inside)
+        stays = _BEYOND_WORDS.search(inside) is not None
+        title = storage.words_of(_TITLE.sub("", inside) if stays else inside)
         slot = self.stack[-1].start - 2
         if title and not self.parts[slot]:
-            self.parts[slot] = storage.parameter("title", title)
-            if not _BEYOND_WORDS.search(inside):
+            self.parts[slot] = storage.parameter("title", cut(title, LONGEST_TITLE) if stays else title)
+            if not stays:
                 del self.parts[start:]
 
     def result(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the grammar would lose words: cells beyond a table's columns, comments and declarations that never end."""
+"""Where words would be lost: cells beyond a table's columns, comments that never end, code and HTML at a container's end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ _CELL_END = re.compile(r"(?<!\\)\|")
 # The kinds of raw HTML that end with a sign of their own, by the number that the specification gives them.
 _ENDS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
 _CALLED = {2: "a comment", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}
+# Ends a list where it stands below one; it is left out again.
+END_OF_LIST = "<!-- end of list -->"
 _CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, comrak.Alert, comrak.BlockDirective, comrak.FootnoteDefinition)  # fmt: skip
 
 
 def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
-    """Change the lines so that nothing is lost, and say in which line what was done; None where nothing has to be."""
+    """Change the lines so that nothing is lost, and say in which line what was done; None where nothing has to be.
+
+    A line may become two, with a line feed between them.
+    """
     source = "\n".join(lines)
-    if "|" not in source and "<!" not in source and "<?" not in source:
+    if not any(sign in source for sign in ("|", "<!", "<?", ":::")):
         return None
     warnings: list[tuple[int, str]] = []
     changed = False
@@ -49,6 +54,8 @@ def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
                     lines[place.line - 1], changed = line[:at] + "\\" + line[at:], True
                     warnings.append((place.line, f"{_CALLED[value.value.block_type]} without an end is shown as typed"))
         elif kind in _CONTAINERS or node is document:
+            if kind is comrak.BlockDirective and _list_ended(node, lines):
+                changed = True
             waiting += node.children
     return warnings if changed else None
 
@@ -59,16 +66,34 @@ def _joined(line: str, column: int, columns: int) -> str | None:
         return None
     start = len(line.encode()[: column - 1].decode("utf-8", "ignore")) if not line.isascii() else column - 1
     begin = start + 1 if line.startswith("|", start) else start
-    bars = [found.end() - 1 for found in _CELL_END.finditer(line, begin)]
-    while bars and not line[bars[-1] + 1 :].strip(" \t|"):  # cells without words are none that could be lost
-        bars.pop()
-    excess = bars[columns - 1 :]
+    end = len(line.rstrip(" \t|"))  # cells without words are none that could be lost
+    excess = [found.end() - 1 for found in _CELL_END.finditer(line, begin, end)][columns - 1 :]
     if not excess:
         return None
     parts = [line[: excess[0]]]
     for bar, following in zip(excess, [*excess[1:], len(line)], strict=True):
         parts.append("\\" + line[bar:following])
     return "".join(parts)
+
+
+def _list_ended(directive: Any, lines: list[str]) -> bool:
+    """End the list that a container's last line follows, if the parser, which doesn't, has lost the code or HTML in it."""
+    last, in_list = directive, False
+    while last.children:
+        last = last.children[-1]
+        in_list = in_list or type(last.node_value) is comrak.List
+    if (
+        not in_list
+        or type(last.node_value) not in (comrak.CodeBlock, comrak.HtmlBlock)
+        or last.node_value.value.literal
+    ):
+        return False
+    number = directive.sourcepos.end.line
+    prefix, colons, behind = lines[number - 1].partition(":::")
+    if not colons or prefix.strip("> \t") or behind.strip(": \t"):
+        return False
+    lines[number - 1] = f"{prefix}{END_OF_LIST}\n{lines[number - 1]}"
+    return True
 
 
 def let_go(document: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -46,26 +46,30 @@ def parse_document(markdown: str) -> Parsed:
     text, origins = admonitions.with_origins(front.rest)
     text = depth.limited(text, _xml)
     warnings: dict[tuple[int, str], None] = {}
+
+    def moved(line: int) -> int:
+        return above + origins[min(line, len(origins)) - 1]
+
+    origin: Callable[[int], int] = moved if origins else above.__add__
     for _ in range(MOST_ROUNDS):
         document = _tree(text)
         lines = text.split("\n")
         found = losses.mended(document, lines)
         if found is None:
             break
-        warnings |= dict.fromkeys(found)
+        warnings |= {(origin(line), words): None for line, words in found}
         losses.let_go(document)
         text = depth.limited("\n".join(lines), _xml)
+        if any("\n" in line for line in lines):
+            known = origins or range(1, len(lines) + 1)
+            origins = [number for line, number in zip(lines, known, strict=False) for _ in line.split("\n")]
+            origin = moved
     else:
         document = _tree(text)
         lines = text.split("\n")
-
-    def moved(line: int) -> int:
-        return above + origins[min(line, len(origins)) - 1]
-
-    origin = moved if origins else above.__add__
     tree = Tree(lines, Names(text), origin)
     tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
-    found_at = sorted({(origin(line), words) for line, words in warnings} | tree.warnings.keys())
+    found_at = sorted(warnings.keys() | tree.warnings.keys())
     told = tuple(f"line {line}: {words}" for line, words in found_at)
     return Parsed(tokens, front.fields or {}, (*front.warnings, *told), tree.may_lead_within)
 

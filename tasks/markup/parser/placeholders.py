@@ -56,8 +56,6 @@ class Names:
 
     def as_words(self, children: list[Token]) -> list[Token]:
         """The pieces of a block, with tags that can be none as the words they are."""
-        if not self._opened:
-            return children
         opened: dict[str, list[int]] = {}
         words: set[int] = set()
         for place, child in enumerate(children):

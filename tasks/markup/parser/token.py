@@ -29,6 +29,11 @@ class Token(NamedTuple):
     line: int = 0
 
 
+def pair(name: str, tag: str, **facts: Any) -> tuple[Token, Token]:
+    """The start and end of a container."""
+    return Token(f"{name}_open", tag, 1, **facts), Token(f"{name}_close", tag, -1)
+
+
 _new = tuple.__new__  # two thirds of the time that a token takes by its name
 
 

@@ -6,66 +6,44 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 import comrak
 
-from tasks.markup.addresses import normal
+from tasks.markup.addresses import encoded
 from tasks.markup.clean import xml_text
-from tasks.markup.parser.losses import let_go
+from tasks.markup.parser import dialects
+from tasks.markup.parser.losses import END_OF_LIST, let_go
 from tasks.markup.parser.placeholders import Names
 from tasks.markup.parser.raw_blocks import mended
-from tasks.markup.parser.token import NOTHING, Token, inline, text, words
+from tasks.markup.parser.token import NOTHING, Token, inline, pair, text, words
 from tasks.markup.tags import PIECE
 from tasks.markup.words import PANELS
 
 _TOC = re.compile(r"\[(?:\[_TOC_\]|TOC)\]\s*\Z", re.IGNORECASE)
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
-_WIKI_LINK = re.compile(r"\[\[(?![\s\[])([^\[\]|\n]{1,300}?)(?:\|([^\[\]|\n]{1,300}))?(?<!\s)\]\]")
-# What other dialects have and this one shows as it was typed: by name, how it is called and what it looks like.
-_CONSTRUCTS = {
-    "shortcode": ("a shortcode of Hugo", r"\{\{[<%].{1,200}?[>%]\}\}"),
-    "template": ("a tag of Liquid or Jinja", r"\{%.{1,200}?%\}"),
-    "admonition": ("an admonition of an unknown kind", r"\A(?:!!!|\?\?\?\+?)[ \t]*[A-Za-z]"),
-    "highlight": ("a highlight between equals signs", r"(?<![=\w])==[^\s=](?:[^=]{0,200}[^\s=])?==(?![=\w])"),
-    "note": ("a reference to a footnote that is missing", r"\[\^[^\]\s]{1,60}\]"),
-    "abbreviation": ("an abbreviation", r"\A\*\[[^\]]{1,60}\]:"),
-    "definition": ("a definition list", r"\A:[ \t]+\S"),
-    "attributes": ("a list of attributes", r"\{:[^}]{1,200}\}\s*\Z"),
-}
-_DIALECTS = {name: called for name, (called, _) in _CONSTRUCTS.items()}
-_AS_TYPED = re.compile("|".join(f"(?P<{name}>{shape})" for name, (_, shape) in _CONSTRUCTS.items()))
-_STARTS = ("!!!", "???", "*[", ":")
 _DIRECTIVE = re.compile(r"\s*\{?\s*\.?([A-Za-z]+)\b\s*([^}]*?)\s*\}?\s*\Z")
 _QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
-_UNSAFE_IN_ADDRESS = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
-_HOST = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*", re.IGNORECASE)
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
 FOLDING = "fold-"  # before the kind of an admonition that folds
 
 
-def _pair(name: str, tag: str, **facts: Any) -> tuple[Token, Token]:
-    """The start and end of a container."""
-    return Token(f"{name}_open", tag, 1, **facts), Token(f"{name}_close", tag, -1)
-
-
 _TEXT = comrak.Text
 # Tokens that say nothing but what they are: most of a document's, made once.
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
-_OPENS = {comrak.Emph: _pair("em", "em"), comrak.Strong: _pair("strong", "strong"), comrak.Strikethrough: _pair("s", "s")}  # fmt: skip
+_OPENS = {comrak.Emph: pair("em", "em"), comrak.Strong: pair("strong", "strong"), comrak.Strikethrough: pair("s", "s")}  # fmt: skip
 _LINK_END = Token("link_close", "a", -1)
 _PARAGRAPH = {hidden: (Token("paragraph_open", "p", 1, hidden=hidden), Token("paragraph_close", "p", -1, hidden=hidden)) for hidden in (True, False)}  # fmt: skip
-_HEADINGS = {level: _pair("heading", f"h{level}") for level in range(1, 7)}
-_QUOTE = _pair("blockquote", "blockquote")
-_BULLETS = _pair("bullet_list", "ul")
-_ITEM = _pair("list_item", "li")
-_TASKS = {done: _pair("list_item", "li", meta={"checked": done}) for done in (True, False)}
-_TABLE, _HEAD, _BODY, _ROW = (_pair(tag, tag) for tag in ("table", "thead", "tbody", "tr"))
+_HEADINGS = {level: pair("heading", f"h{level}") for level in range(1, 7)}
+_QUOTE = pair("blockquote", "blockquote")
+_BULLETS = pair("bullet_list", "ul")
+_ITEM = pair("list_item", "li")
+_TASKS = {done: pair("list_item", "li", meta={"checked": done}) for done in (True, False)}
+_TABLE, _HEAD, _BODY, _ROW = (pair(tag, tag) for tag in ("table", "thead", "tbody", "tr"))
 # Cells by their column's alignment. The binding's names can't be keys of a mapping; what they are printed as can.
 _HEADER_CELLS, _CELLS = (
     {
-        f"TableAlignment.{side.capitalize()}": _pair(
+        f"TableAlignment.{side.capitalize()}": pair(
             tag, tag, attrs={"style": f"text-align:{side}"} if side else NOTHING
         )
         for side in ("left", "center", "right", "")
@@ -93,7 +71,7 @@ class Tree:
         self.notes = Notes()
         self._has_toc = "toc" in "\n".join(lines).lower()
         self.warnings: dict[tuple[int, str], None] = {}
-        self.may_lead_within = False
+        self.may_lead_within = self._has_tags = False
         self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
@@ -118,8 +96,8 @@ class Tree:
             child.parent = None
             stack.append((child, tight))
 
-    def _around(self, node: Any, pair: tuple[Token, Token], *, tight: bool = False) -> None:
-        start, end = pair
+    def _around(self, node: Any, around: tuple[Token, Token], *, tight: bool = False) -> None:
+        start, end = around
         self._out.append(start)
         self._stack.append((end, False))
         self._push(node, tight=tight)
@@ -169,10 +147,10 @@ class Tree:
 
     def _list(self, node: Any, value: Any, _tight: bool) -> None:
         facts = value.value
-        pair = _BULLETS
+        around = _BULLETS
         if facts.list_type == comrak.ListType.Ordered:
-            pair = _pair("ordered_list", "ol", attrs={"start": facts.start} if facts.start != 1 else NOTHING)
-        self._around(node, pair, tight=facts.tight)
+            around = pair("ordered_list", "ol", attrs={"start": facts.start} if facts.start != 1 else NOTHING)
+        self._around(node, around, tight=facts.tight)
 
     def _item(self, node: Any, value: Any, tight: bool) -> None:
         is_task = type(value) is comrak.TaskItem
@@ -203,7 +181,7 @@ class Tree:
     def _panel(self, node: Any, name: str, kind: str, title: str, *, folds: bool = False) -> None:
         self._out.append(Token(f"{name}_open", "blockquote", 1, meta={"kind": kind, "folds": folds}))
         if title:
-            start, end = _pair(f"{name}_title", "p")
+            start, end = pair(f"{name}_title", "p")
             self._out += (start, words(xml_text(title)), end)
         self._stack.append((Token(f"{name}_close", "blockquote", -1), False))
         self._push(node)
@@ -247,8 +225,10 @@ class Tree:
 
     def _html(self, node: Any, value: Any, _tight: bool) -> None:
         """Raw HTML between blocks. What of it is shown as typed is told, with its line."""
-        self.may_lead_within = True
         line, source = node.sourcepos.start.line, xml_text(value.value.literal)
+        if source.strip() == END_OF_LIST:
+            return
+        self.may_lead_within = True
         called = _SHOWN_BLOCKS.get(value.value.block_type)
         if called and not source.lstrip().lower().startswith("<pre"):
             self._warn(line, f"{called} is shown as typed")
@@ -266,7 +246,7 @@ class Tree:
         self.notes.written = True
         label = xml_text(value.value.name)
         meta = {"label": label, "stray": not value.value.total_references}
-        self._around(node, _pair("footnote_reference", "", meta=meta))
+        self._around(node, pair("footnote_reference", "", meta=meta))
 
     # -- what stands in a line
 
@@ -280,10 +260,10 @@ class Tree:
                 child.parent = None
                 return words(self._said(value.value, line), self._origin(line))
         pieces = self._pieces(children, line)
-        shown = self.names.as_words(pieces)
-        if shown is not pieces:
+        if self._has_tags and (shown := self.names.as_words(pieces)) is not pieces:
             self._warn_of_tags(pieces, shown, line)
-        return inline(shown, self._origin(line))
+            pieces = shown
+        return inline(pieces, self._origin(line))
 
     def _warn_of_tags(self, pieces: Sequence[Token], shown: Sequence[Token], line: int) -> None:
         """Warn of tags that became words although they were meant as tags: they have an end or attributes."""
@@ -305,8 +285,8 @@ class Tree:
             kind = type(value)
             if kind is _TEXT:
                 out.append(text(self._said(value.value, line)))
-            elif pair := _OPENS.get(kind):
-                start, end = pair
+            elif mark := _OPENS.get(kind):
+                start, end = mark
                 out.append(start)
                 stack.append(end)
                 stack += reversed(node.children)
@@ -320,7 +300,7 @@ class Tree:
                 out.append(Token("code_inline", "code", content=xml_text(value.value.literal)))
             elif kind is comrak.HtmlInline:
                 out.append(Token("html_inline", content=xml_text(value.value)))
-                self.may_lead_within = True
+                self._has_tags = self.may_lead_within = True
             elif kind is comrak.Link:
                 start = _link(node, value.value)
                 self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
@@ -343,23 +323,15 @@ class Tree:
         """A run of words as they are shown."""
         if not run.isprintable():
             run = xml_text(run)
-        if "[" in run or "{" in run or "==" in run or run.startswith(_STARTS):
-            return self._signed(run, line)
-        return run
-
-    def _signed(self, run: str, line: int) -> str:
-        """Words that may hold a construct of others; links of a wiki lead nowhere from here, and are named by what they show."""
-        if "[[" in run and _WIKI_LINK.search(run):
-            self._warn(line, "a link of a wiki has no place here; its words are shown")
-            run = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] else m[0], run)
-        signed = "{" in run or "==" in run or "[^" in run or run.startswith(_STARTS)
-        if signed and (found := _AS_TYPED.search(run)):
-            self._warn(line, f"{_DIALECTS[found.lastgroup or '']} is shown as typed")
+        if dialects.may_be_in(run):
+            run, found = dialects.read(run)
+            for construct in found:
+                self._warn(line, construct)
         return run
 
     def _image(self, node: Any, image: Any, line: int) -> Token:
         children = self.names.as_words(self._pieces(node.children, line))
-        attrs = {"src": address(image.url)} | ({"title": xml_text(image.title)} if image.title else {})
+        attrs = {"src": encoded(xml_text(image.url))} | ({"title": xml_text(image.title)} if image.title else {})
         said = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
         return Token("image", "img", attrs=attrs, children=children, content=said)
 
@@ -389,23 +361,13 @@ class Tree:
     }
 
 
-def address(url: str) -> str:
-    """An address with what no address may hold in percent signs; a host in other letters stays as it is written."""
-    url = normal(xml_text(url))
-    if not _UNSAFE_IN_ADDRESS.search(url):
-        return url
-    host = _HOST.match(url)
-    start = host.end() if host else 0
-    return url[:start] + _UNSAFE_IN_ADDRESS.sub(lambda m: quote(m.group().encode("utf-8", "replace")), url[start:])
-
-
 def _is_toc(line: str, column: int) -> bool:
     """Whether a line says where the table of contents belongs, from the column (in bytes) on."""
     return "toc" in line.lower() and bool(_TOC.match(line.encode()[column - 1 :].decode("utf-8", "replace")))
 
 
 def _link(node: Any, link: Any) -> Token:
-    attrs = {"href": address(link.url)} | ({"title": xml_text(link.title)} if link.title else {})
+    attrs = {"href": encoded(xml_text(link.url))} | ({"title": xml_text(link.title)} if link.title else {})
     children = node.children
     only = children[0].node_value if len(children) == 1 else None
     said = only.value if type(only) is comrak.Text else ""
