@@ -122,6 +122,16 @@ class Settings(BaseSettings):
     checkpoint_every_s: float = Field(
         default=300.0, gt=0, description="time between two checkpoints that are kept there, while there are new entries"
     )
+    timestamp_url: str | None = Field(
+        default=None,
+        repr=False,
+        pattern=r"^https?://",
+        description="authority (RFC 3161) that gives each newest checkpoint a time stamp; none where unset",
+    )
+    timestamp_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the certificates that issued that authority's own; `audit verify` needs it, too",
+    )
     api_rate_per_minute: int = Field(default=30_000, ge=1, description="requests that one API key may make in a minute")
     api_longest_wait_s: int = Field(
         default=60,
@@ -199,7 +209,9 @@ class Settings(BaseSettings):
         description="collector that takes traces over OTLP/HTTP, such as http://127.0.0.1:4318; no traces where unset",
     )
 
-    @field_validator("data", "keys_file", "screening_file", "oidc_client_secret_file", "oidc_ca_file")
+    @field_validator(
+        "data", "keys_file", "screening_file", "timestamp_ca_file", "oidc_client_secret_file", "oidc_ca_file"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         """Child processes run in another folder; a symbolic link stays one, so that it can be refused."""

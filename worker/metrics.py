@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from tasks.authorization.status import CredentialStatus, status_of
+from tasks.state.audit.stamps import StampHealth, stamp_health
 from tasks.state.jobs.figures import ATTEMPT_BOUNDS_MS, Figures, read_figures
 from tasks.state.jobs.overview import Count
 from tasks.state.look_first.flag import LookFirst
@@ -59,6 +60,9 @@ async def gather(services: Services) -> list[Metric]:
         *_credentials(credentials, figures.now_ms),
         *_workers(seen, figures.now_ms, int(1000 * services.settings.heartbeat_ttl_s)),
         *_audit(figures),
+        *_stamps(
+            await stamp_health(services.redis, services.settings.prefix), wanted=bool(services.settings.timestamp_url)
+        ),
         *_broker(await lengths),
         *_set_aside(await services.dead_list.held(), await services.dead_list.counts()),
         *_redis(memory),
@@ -282,6 +286,21 @@ def _audit(figures: Figures) -> Iterable[Metric]:
             [],
             [([], moment_ms / 1000)] if moment_ms else [],
         )
+
+
+def _stamps(health: StampHealth, *, wanted: bool) -> Iterable[Metric]:
+    yield gauge(
+        "afterword_audit_stamp_failing",
+        "1 where time stamps are wanted and the last try to have one failed.",
+        [],
+        [([], wanted and health.failing)],
+    )
+    yield gauge(
+        "afterword_audit_newest_stamp_timestamp_seconds",
+        "When a checkpoint got its time stamp last, as Unix time.",
+        [],
+        [([], health.stamped_ms / 1000)] if health.stamped_ms else [],
+    )
 
 
 def _broker(lengths: QueueLengths) -> Iterable[Metric]:

@@ -37,7 +37,9 @@ from tasks.operator.bulk import Progress, Verb
 from tasks.services import Remote
 from tasks.services import Services as Core
 from tasks.state.access.keys import Access
+from tasks.state.audit.notary import time_stamp_authority
 from tasks.state.audit.outside import outside
+from tasks.state.audit.stamps import Stamps
 from tasks.state.audit.trail import Audit
 from tasks.state.canary import FORMER, SIGNED, check_keys, unsigned_until_ms
 from tasks.state.clock import Clock
@@ -250,6 +252,13 @@ class Services:
         await asyncio.to_thread(place.write, made)
         return True
 
+    async def stamp_checkpoint(self) -> bool:
+        """Have the newest checkpoint stamped from outside, where that is wanted. See `tasks.state.audit.stamps.Stamps.stamp_newest`."""
+        place, notary = self.audit.outside, self.audit.notary
+        if place is None or notary is None or not notary.asks:
+            return False
+        return await Stamps(self.redis, self.settings.prefix, place, notary).stamp_newest(self.core.clock_ms())
+
     async def keep_last_checkpoint(self) -> None:
         """One at the end of a process that wrote to the audit, as every command does that changes something: nobody can
         remove its entries later. It costs no command its success.
@@ -281,6 +290,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     """
     ring = follow_key_ring(settings)
     policy = callback_policy(settings.callback_origins, settings.callback_private)
+    notary = time_stamp_authority(settings.timestamp_url, settings.timestamp_ca_file)
     redis = open_redis(settings, answer_s)
     eviction = Eviction(redis)
     clock = Clock()
@@ -319,7 +329,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         )
         instance = f"{settings.instance_name()}-{settings.prefix}"
         kept = outside(settings.checkpoints, settings.data / "checkpoints", instance)
-        audit = Audit(redis, vault, settings.prefix, kept, journal.own)
+        audit = Audit(redis, vault, settings.prefix, kept, journal.own, notary)
         access = Access(redis, journal, vault, newest)
         signing = Signing(redis, journal, core.directory, access)
         if song in (FORMER, SIGNED):

@@ -21,7 +21,7 @@ from tasks.state.audit.entries import AuditEntry, Event
 from tasks.state.audit.ocsf import api_activity, line_of
 from tasks.state.audit.opening import AFTER, SEEN
 from tasks.state.audit.search import Search, newest, oldest
-from tasks.state.audit.verification import UNCOUNTED, AuditReport
+from tasks.state.audit.verification import UNCOUNTED, AuditReport, Stamped
 from tasks.state.upkeep.trimming import trim
 from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
@@ -158,7 +158,20 @@ def _told(report: AuditReport) -> str:
     ]
     if report.unknown_before_ms is not None:
         lines.append(f"Whether entries before {_moment(report.unknown_before_ms)} are missing can't be known.")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_stamped(report.stamped)])
+
+
+def _stamped(found: Stamped | None) -> list[str]:
+    """What is known of time stamps, for people."""
+    said = []
+    if found and found.checkpoints:
+        said.append(
+            f"{found.checkpoints} checkpoints have a time stamp from outside, the first of {_moment(found.since_ms)}, the newest of "
+            f"{_moment(found.until_ms)}."
+        )
+    if found and found.unchecked:
+        said.append(f"{found.unchecked} time stamps were not checked: set AFTERWORD_TIMESTAMP_CA_FILE.")
+    return said
 
 
 def _moment(at_ms: int | None) -> str:

@@ -18,6 +18,7 @@ from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import JobState
+from tasks.state.audit.stamps import stamp_health
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
 from tasks.state.outages import unavailable
 from tasks.state.workers import workers
@@ -108,6 +109,7 @@ async def _examine(found: Found, services: Services) -> None:
     await _ledger(found, services)
     await _clocks(found, services)
     found("checkpoints", *await _checkpoints(services))
+    await _stamps(found, services)
     alive = len(await _alive(services.redis, services.settings.prefix))
     said = f"{alive} alive" if alive else "none is alive; start `afterword worker`"
     if refused or evicts:
@@ -260,6 +262,28 @@ async def _checkpoints(services: Services) -> tuple[bool, str]:
         return True, "none is kept yet that can be read from here"
     minutes = (await services.journal.server_ms() - newest_ms) // 60_000
     return True, f"the newest one is {minutes} min old"
+
+
+async def _stamps(found: Found, services: Services) -> None:
+    """Whether checkpoints get their time stamps, where they are wanted."""
+    if not services.settings.timestamp_url:
+        return
+    place = services.audit.outside
+    if place is None or not place.names_heads:
+        found(
+            "time stamps",
+            False,
+            "checkpoints are kept where no time stamp can lie beside them; set AFTERWORD_CHECKPOINTS to a folder or store",
+        )
+        return
+    health = await stamp_health(services.redis, services.settings.prefix)
+    minutes = (await services.journal.server_ms() - health.stamped_ms) // 60_000
+    newest = f"the newest one is {minutes} min old" if health.stamped_ms else "there is none yet"
+    found(
+        "time stamps",
+        not health.failing,
+        f"{newest}; {health.why} Workers try again each minute" if health.failing else newest,
+    )
 
 
 def _replicas(services: Services, connected: int) -> tuple[bool, str]:

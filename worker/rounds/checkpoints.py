@@ -1,4 +1,6 @@
-"""Checkpoints of the audit, evidence outside Redis without anybody's doing: kept every few minutes, and once an hour in a log."""
+"""Checkpoints of the audit, evidence outside Redis without anybody's doing: kept every few minutes, stamped with the time by somebody
+outside where that is set, and once an hour in a log.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,17 @@ LOOK_EVERY_S = 60.0
 
 
 async def keep_checkpoints(services: Services) -> None:
-    """Keep a checkpoint every `checkpoint_every_s`, and log one each `checkpoint_interval_s`; until cancelled."""
+    """Keep a checkpoint every `checkpoint_every_s` and have it stamped, and log one each `checkpoint_interval_s`; until cancelled."""
     settings, last_id = services.settings, ""
     while True:
         try:
             last_id = await keep_if_due(services, last_id)
         except (AfterwordError, RedisError, OSError) as trouble:
             log.warning("checkpoint: %s; trying again", trouble)
+        try:
+            await services.stamp_checkpoint()
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.warning("time stamp of a checkpoint: %s Trying again.", trouble)
         await asyncio.sleep(min(LOOK_EVERY_S, settings.checkpoint_every_s, settings.checkpoint_interval_s))
 
 

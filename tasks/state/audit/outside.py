@@ -1,7 +1,8 @@
 """Where checkpoints are kept outside Redis: a folder, a bucket of an object store, or the system's log.
 
 Each checkpoint is a file of its own that is never changed, named by its moment: nothing is half written, several processes
-need no lock, and a store that forbids changes will do. Old ones are thinned, never all of a day.
+need no lock, and a store that forbids changes will do. Old ones are thinned, never all of a day. A time stamp lies beside its
+checkpoint under the same name, as the authority sent it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tasks.errors import Refused
 from tasks.state.audit.checkpoint import Checkpoint, read_checkpoints
 
 NAME = re.compile(r"(\d{13})-[0-9a-f]{8}\.json")
+STAMP_NAME = re.compile(r"\d{13}-[0-9a-f]{8}\.tsr")
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 STEPS = ((10 * MINUTE_MS, 1), (DAY_MS, 5 * MINUTE_MS), (30 * DAY_MS, HOUR_MS))
 SYSLOG, SYSLOG_PORT = "/dev/log", 514
@@ -28,7 +30,7 @@ SYSLOG, SYSLOG_PORT = "/dev/log", 514
 class Place(Protocol):
     """Somewhere that keeps small files by name. Every method raises `OSError` where it can't be reached."""
 
-    def put(self, name: str, text: str) -> None:
+    def put(self, name: str, content: bytes) -> None:
         """Keep a new file, whole or not at all."""
         ...
 
@@ -36,8 +38,8 @@ class Place(Protocol):
         """What is kept."""
         ...
 
-    def get(self, name: str) -> str:
-        """A file's text."""
+    def get(self, name: str) -> bytes:
+        """What a file holds."""
         ...
 
     def remove(self, name: str) -> None:
@@ -51,13 +53,13 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def put(self, name: str, text: str) -> None:
+    def put(self, name: str, content: bytes) -> None:
         """Written beside, made durable, then named."""
         self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = self._path / f".{name}"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path / name)
@@ -69,9 +71,9 @@ class Folder:
         except FileNotFoundError:
             return []
 
-    def get(self, name: str) -> str:
-        """A file's text."""
-        return (self._path / name).read_text("utf-8")
+    def get(self, name: str) -> bytes:
+        """What a file holds."""
+        return (self._path / name).read_bytes()
 
     def remove(self, name: str) -> None:
         """Another process may have been first."""
@@ -93,11 +95,11 @@ class Bucket:
                 advice="Install fsspec and the package of that store beside Afterword (pip install 'afterword[stores]').",
             ) from None
 
-    def put(self, name: str, text: str) -> None:
+    def put(self, name: str, content: bytes) -> None:
         """One request."""
         with _as_os_error():
             self._store.makedirs(self._path, exist_ok=True)
-            self._store.pipe_file(f"{self._path}/{name}", text.encode())
+            self._store.pipe_file(f"{self._path}/{name}", content)
 
     def names(self) -> list[str]:
         """Asked for anew each time: others write there as well."""
@@ -108,11 +110,11 @@ class Bucket:
             except FileNotFoundError:
                 return []
 
-    def get(self, name: str) -> str:
-        """An object's text."""
+    def get(self, name: str) -> bytes:
+        """What an object holds."""
         with _as_os_error():
             content: Any = self._store.cat_file(f"{self._path}/{name}")
-            return bytes(content).decode()
+            return bytes(content)
 
     def remove(self, name: str) -> None:
         """Another process may have been first."""
@@ -134,12 +136,12 @@ class SystemLog:
     def __init__(self, address: str | tuple[str, int]) -> None:
         self._address = address
 
-    def put(self, name: str, text: str) -> None:
+    def put(self, name: str, content: bytes) -> None:
         """One line, without the names of chains: lines of a log are short."""
         facility = logging.handlers.SysLogHandler.LOG_AUTHPRIV
         handler = _Loud(self._address, facility)
         try:
-            line = f"afterword: audit checkpoint {text}"
+            line = f"afterword: audit checkpoint {content.decode()}"
             handler.emit(logging.LogRecord("afterword", logging.INFO, name, 0, line, None, None))
         finally:
             handler.close()
@@ -148,7 +150,7 @@ class SystemLog:
         """None that can be read here."""
         return []
 
-    def get(self, name: str) -> str:
+    def get(self, name: str) -> bytes:
         """Nothing is read here."""
         raise FileNotFoundError(name)
 
@@ -165,9 +167,16 @@ class Outside:
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, and thin older ones; raises `OSError`."""
-        self._place.put(f"{checkpoint.at_ms:013d}-{secrets.token_hex(4)}.json", checkpoint.line() + "\n")
-        for name in spare(self._names(), checkpoint.at_ms):
-            self._place.remove(name)
+        self._place.put(f"{checkpoint.at_ms:013d}-{secrets.token_hex(4)}.json", f"{checkpoint.line()}\n".encode())
+        everything = set(self._place.names())
+        points = [name for name in everything if NAME.fullmatch(name)]
+        stamped = [name for name in points if _stamp_of(name) in everything]
+        needed = set(stamped) - set(spare(stamped, checkpoint.at_ms))
+        for name in spare(points, checkpoint.at_ms):
+            if name not in needed:
+                for gone in (name, _stamp_of(name)):
+                    if gone in everything:
+                        self._place.remove(gone)
 
     def newest_ms(self) -> int:
         """When the newest one was made (by Redis' clock), 0 where there is none; raises `OSError`."""
@@ -175,24 +184,60 @@ class Outside:
 
     def read(self) -> list[Checkpoint]:
         """All that are kept; raises `Refused` where they can't be read."""
-        name = ""
+        return self.evidence()[0]
+
+    def evidence(self) -> tuple[list[Checkpoint], list[tuple[Checkpoint, bytes, bytes]]]:
+        """All that are kept, and for each that has a time stamp what its file holds and the stamp; raises `Refused` where
+        they can't be read.
+        """
+        held: dict[str, bytes] = {}
         try:
-            found = []
-            for name in sorted(self._names()):
+            for name in sorted(
+                name for name in self._place.names() if NAME.fullmatch(name) or STAMP_NAME.fullmatch(name)
+            ):
                 with contextlib.suppress(FileNotFoundError):  # thinned meanwhile
-                    found += read_checkpoints(self._place.get(name).splitlines())
-        except (OSError, UnicodeDecodeError) as trouble:
-            raise Refused(
-                f"The kept checkpoints can't be read ({type(trouble).__name__}).",
-                code="checkpoints_unreadable",
-                advice="Give this account the right to read AFTERWORD_CHECKPOINTS, or correct it.",
-            ) from None
-        except Refused as trouble:
-            raise Refused(f"{name}: {trouble.message}", code=trouble.code, advice=trouble.advice) from None
-        return found
+                    held[name] = self._place.get(name)
+        except OSError as trouble:
+            raise _unreadable(trouble) from None
+        found = [(name, point) for name in held if NAME.fullmatch(name) for point in _points(name, held[name])]
+        stamps = [(point, held[name], held[_stamp_of(name)]) for name, point in found if _stamp_of(name) in held]
+        return [point for _, point in found], stamps
+
+    def unstamped(self) -> tuple[str, bytes] | None:
+        """The newest checkpoint with its name, where it has no time stamp: it speaks for all older ones. Raises `OSError`."""
+        everything = self._place.names()
+        newest = max((name for name in everything if NAME.fullmatch(name)), default=None)
+        if newest is None or _stamp_of(newest) in everything:
+            return None
+        return newest, self._place.get(newest)
+
+    def keep_stamp(self, name: str, stamp: bytes) -> None:
+        """Put a time stamp beside the checkpoint of that name; raises `OSError`."""
+        self._place.put(_stamp_of(name), stamp)
 
     def _names(self) -> list[str]:
         return [name for name in self._place.names() if NAME.fullmatch(name)]
+
+
+def _stamp_of(name: str) -> str:
+    return f"{name.removesuffix('.json')}.tsr"
+
+
+def _points(name: str, content: bytes) -> list[Checkpoint]:
+    try:
+        return read_checkpoints(content.decode().splitlines())
+    except UnicodeDecodeError as trouble:
+        raise _unreadable(trouble) from None
+    except Refused as trouble:
+        raise Refused(f"{name}: {trouble.message}", code=trouble.code, advice=trouble.advice) from None
+
+
+def _unreadable(trouble: Exception) -> Refused:
+    return Refused(
+        f"The kept checkpoints can't be read ({type(trouble).__name__}).",
+        code="checkpoints_unreadable",
+        advice="Give this account the right to read AFTERWORD_CHECKPOINTS, or correct it.",
+    )
 
 
 def spare(names: Iterable[str], now_ms: int) -> list[str]:

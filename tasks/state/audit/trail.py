@@ -11,8 +11,10 @@ from redis.asyncio import Redis
 
 from tasks.state.audit.checkpoint import Checkpoint, Gone
 from tasks.state.audit.entries import AuditEntry, entry_of
+from tasks.state.audit.notary import Notary
 from tasks.state.audit.opening import Standing, gone_of, standing
 from tasks.state.audit.outside import Outside
+from tasks.state.audit.stamps import checked
 from tasks.state.audit.verification import AuditReport, Own, Verification
 from tasks.state.vault import Vault
 
@@ -25,7 +27,8 @@ Tell = Callable[[int, int], None]
 class Audit:
     """Reads, verifies and exports the trail. Entries are written by `Journal` only.
 
-    `outside` is where this instance's checkpoints are kept, `own` what this process remembers of the chain it writes.
+    `outside` is where this instance's checkpoints are kept, `own` what this process remembers of the chain it writes, `notary`
+    who gives checkpoints time stamps.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Audit:
         prefix: str,
         outside: Outside | None = None,
         own: Callable[[], Own | None] = lambda: None,
+        notary: Notary | None = None,
     ) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._vault = vault
@@ -44,6 +48,7 @@ class Audit:
         self._base = f"{prefix}:audit:base"
         self._own = own
         self.outside = outside
+        self.notary = notary
 
     async def tail(self, count: int = 50) -> list[AuditEntry]:
         """The newest `count` entries, oldest first."""
@@ -70,7 +75,7 @@ class Audit:
         `tell` hears how many entries are checked, and how many there were at the start. Raises `Refused` where the kept
         checkpoints can't be read.
         """
-        kept = await asyncio.to_thread(self.outside.read) if self.outside else []
+        kept, stamps = await asyncio.to_thread(self.outside.evidence) if self.outside else ([], [])
         own, submitted = self._own(), await self._counted()
         walk = Verification(self._vault, (*checkpoints, *kept), await self.base(), await self.gone(), own)
         before, count = await self._known_heads(), await self._redis.xlen(self._stream)
@@ -85,6 +90,8 @@ class Audit:
             tell(walk.entries, max(count, walk.entries))
         walk.heads(before, await self._known_heads())
         walk.counted(submitted)
+        if stamps:
+            walk.stamps(*await asyncio.to_thread(checked, stamps, self.notary))
         return walk.report((await self.standing()).at_ms)
 
     async def standing(self) -> Standing:

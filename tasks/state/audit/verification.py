@@ -34,6 +34,17 @@ FIRST = (0, b"")
 Place = tuple[int, int]
 
 
+class Stamped(Frozen):
+    """What somebody outside says of the checkpoints: how many have his time stamp, and when the first and the newest of them were
+    made (epoch milliseconds by his clock). `unchecked` weren't looked at, because no certificate says who may be believed.
+    """
+
+    checkpoints: int = 0
+    since_ms: int | None = None
+    until_ms: int | None = None
+    unchecked: int = 0
+
+
 class AuditReport(Frozen):
     """The result of a verification.
 
@@ -41,7 +52,8 @@ class AuditReport(Frozen):
     newest moment that something outside Redis speaks of. `uncounted` jobs were counted as submitted by the ledger and are not named
     in the trail. `unknown`: nothing is wrong, but nothing outside Redis shows what
     was there before `unknown_before_ms`, so entries may be missing. `broken`: `problems` names each entry, chain or
-    checkpoint that doesn't hold. Times in epoch milliseconds.
+    checkpoint that doesn't hold. `stamped` says which checkpoints have a time stamp from outside, where any has. Times in epoch
+    milliseconds.
     """
 
     ok: bool
@@ -53,6 +65,7 @@ class AuditReport(Frozen):
     unknown_before_ms: int | None = None
     compared_ms: int | None = None
     uncounted: int = 0
+    stamped: Stamped | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -90,6 +103,7 @@ class Verification:
     entries: int = 0
     submitted: int = 0
     uncounted: int = 0
+    stamped: Stamped | None = None
     problems: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -293,6 +307,11 @@ class Verification:
             self._closed = True
             self._witnessed.append(checkpoint.at_ms)
 
+    def stamps(self, stamped: Stamped, problems: list[str]) -> None:
+        """Report what was found of time stamps; one that doesn't fit its checkpoint breaks the trail."""
+        self.stamped = stamped
+        self.problems += problems
+
     def report(self, now_ms: int | None = None) -> AuditReport:
         """What was found, as of `now_ms` (the server's clock)."""
         while self._next is not None:
@@ -316,6 +335,7 @@ class Verification:
             unknown_before_ms=None if whole or verdict == "broken" else since_ms if since_ms is not None else now_ms,
             compared_ms=max(self._witnessed, default=None),
             uncounted=self.uncounted,
+            stamped=self.stamped,
             problems=tuple(self.problems[:MOST_PROBLEMS]),
         )
 
