@@ -198,13 +198,14 @@ class Preview(Frozen):
 
 class Needs(Frozen):
     """What one job needs of the account besides a good credential: the space or project it writes to, the type of item, and
-    whether it sets labels or uploads files.
+    whether it sets labels or uploads files. With `settings`, what all jobs need because the settings name it.
     """
 
     target: str | None = None
     item_type: str | None = None
     labels: bool = False
     files: bool = False
+    settings: bool = False
 
 
 Plan = TypeVar("Plan")

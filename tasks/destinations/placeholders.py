@@ -37,6 +37,11 @@ def check(text: str, known: Collection[str]) -> None:
             raise ValueError(f"names {match.group()!r:.60}, which is nothing to fill in; known are: {names}")
 
 
+def is_plain(text: str) -> bool:
+    """Whether nothing is to be filled in."""
+    return all(match.group(1) is None for match in _BRACES.finditer(text))
+
+
 def filled(text: str, facts: Mapping[str, str], quote: Callable[[str], str] | None = None) -> str:
     """The text with its placeholders replaced; `quote` says how a value is written there."""
 

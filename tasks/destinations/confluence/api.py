@@ -183,6 +183,11 @@ class Dialect(ABC):
         """Give the page that status where it has another one, which makes a new version."""
         raise TypeError(type(self).__name__)
 
+    async def place(self, number: str) -> str | None:
+        """The title of what has that number and can be a page's parent; None where there is nothing, or nothing current."""
+        page = await self.page(number)
+        return page.title if page is not None and page.status == "current" else None
+
     async def folder(self, space: str, key: str, title: str, above: str | None) -> Folder | None:
         """The folder of that title right below `above`, or anywhere in the space; None where the API has none."""
         return None

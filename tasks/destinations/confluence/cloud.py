@@ -153,6 +153,19 @@ class CloudV2(Dialect):
                 excerpt=response.words(),
             )
 
+    async def place(self, number: str) -> str | None:
+        """A page, else a folder."""
+        if title := await super().place(number):
+            return title
+        try:
+            path = f"{self.base}/folders/{quote(number)}"
+            found = await self.read(path, "GET /folders/{id}", _folder)
+        except DestinationTrouble as trouble:
+            if trouble.code != "scope_missing":
+                raise
+            return None
+        return found.title if found else None
+
     async def folder(self, space: str, key: str, title: str, above: str | None) -> Folder | None:
         """From the children of what is above; at the top by the search, whose index lags."""
         try:

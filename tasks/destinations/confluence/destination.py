@@ -28,6 +28,7 @@ from tasks.destinations.confluence.template import (
     parent_of,
     title_of,
 )
+from tasks.destinations.confluence.tested import parent_step, people_step
 from tasks.destinations.confluence.verdict import verdict
 from tasks.destinations.contract import (
     Destination,
@@ -180,7 +181,7 @@ class Confluence(Destination[ConfluenceSettings]):
     def needs(self, command: Command | None, plan: object = None) -> Needs:
         """The space, and the scopes for labels and files where the page has any."""
         if not isinstance(command, PublishToConfluence):
-            return Needs(target=self.settings.space)
+            return Needs(target=self.settings.space, settings=True)
         if not isinstance(plan, PagePlan):
             return Needs(target=command.space_key)
         return Needs(target=command.space_key, labels=bool(plan.labels), files=bool(plan.files))
@@ -198,7 +199,7 @@ class Confluence(Destination[ConfluenceSettings]):
         return [ConnectionStep(name="credential", ok=bool(name), detail=detail)]
 
     async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
-        """The space, the right to create pages and files in it, and the v1 calls that labels and files need."""
+        """The space, the right to create pages and files in it, the v1 calls that labels and files need, and what the settings name."""
         if needs.target is None:
             return [ConnectionStep(name="space", ok=None, detail="no space is configured to look at")]
         api = self.dialect(http)
@@ -216,7 +217,14 @@ class Confluence(Destination[ConfluenceSettings]):
         if needs.labels:
             untold = "reading doesn't tell whether the token has the scope to write them"
             steps.append(ConnectionStep(name="right to add labels", ok=None, detail=untold))
-        return steps
+        return [*steps, *(await self._settings_steps(api, space, needs.target) if needs.settings else ())]
+
+    async def _settings_steps(self, api: Dialect, space: str, key: str) -> list[ConnectionStep]:
+        """The parent and the people that the settings name."""
+        parent, access = self.settings.parent, self.settings.access
+        steps = [await parent_step(api, space, key, parent)] if parent else []
+        named = access.readers or access.editors or access.owner
+        return [*steps, await people_step(api, access)] if named else steps
 
 
 def _sent_bytes(body: str) -> int:

@@ -30,8 +30,9 @@ STATUS = (
 )
 FOLDERS = (
     ("GET /search", "search:confluence"),
-    ("GET /folders", "read:hierarchical-content:confluence"),
     ("GET /pages/{id}/direct-children", "read:hierarchical-content:confluence"),
+    ("GET /folders/{id}/direct-children", "read:hierarchical-content:confluence"),
+    ("GET /folders", "read:folder:confluence"),
     ("POST /folders", "write:folder:confluence"),
 )
 SCOPES = tuple(dict.fromkeys(scope for _, scope in SCOPE_OF))
