@@ -61,8 +61,9 @@ def not_opened(destination: Destination[Any], failure: AttemptFailed) -> Look:
 async def reach(destination: Destination[Any], http: Http) -> Look:
     """Whether the vendor itself answers, and as whom."""
     try:
-        found = await destination.reach(http)
+        found = told(await destination.reach(http), http)
     except AttemptFailed as failure:
+        failure.retell(http.sent.tell)
         step = step_of(destination, failure)
         failed = ConnectionStep(name=step, ok=False, detail=str(failure))
         return Look((*_before(step, destination, http), failed), failure)
@@ -73,9 +74,15 @@ async def reach(destination: Destination[Any], http: Http) -> Look:
 async def rights(destination: Destination[Any], http: Http, needs: Needs) -> tuple[ConnectionStep, ...]:
     """Whether the account may do what is needed, once the vendor was reached."""
     try:
-        return tuple(await destination.rights(http, needs))
+        return told(await destination.rights(http, needs), http)
     except AttemptFailed as failure:
+        failure.retell(http.sent.tell)
         return (ConnectionStep(name=PERMISSIONS, ok=False, detail=str(failure)),)
+
+
+def told(steps: Sequence[ConnectionStep], http: Http) -> tuple[ConnectionStep, ...]:
+    """The steps, which may name what the vendor says, such as whose the account is, without the credential."""
+    return tuple(step.model_copy(update={"detail": http.sent.tell(step.detail)}) for step in steps)
 
 
 def step_of(destination: Destination[Any], failure: AttemptFailed) -> str:

@@ -20,6 +20,7 @@ and every error survives pickling (Celery and multiprocessing move them between 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -85,6 +86,11 @@ class AttemptFailed(AfterwordError):
         self.certain = certain
         self.excerpt = excerpt
         self.receipt: Any = None
+
+    def retell(self, tell: Callable[[str], str]) -> None:
+        """Put the texts as `tell` has them: they may name what an answer said."""
+        self.message, self.advice, self.excerpt = map(tell, (self.message, self.advice, self.excerpt))
+        self.args = (self.message,)
 
 
 class Transient(AttemptFailed):

@@ -1,17 +1,20 @@
-"""An attempt's requests to its destination: each audited, all of them within the time that its lease allows for."""
+"""An attempt's requests to its destination: each audited, all of them within the time that its lease allows for; and what of
+their answers is kept.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from tasks.audited import AuditedRequests, Trail, overdue
-from tasks.destinations import Destination
+from tasks.destinations import Destination, Work
+from tasks.errors import AttemptFailed, Transient
 from tasks.http.authorization import Authorization
 from tasks.http.exchange import Http
-from tasks.model import Job
+from tasks.model import Job, PublishToConfluence, Receipt
 from tasks.progress import about
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -19,6 +22,7 @@ from tasks.tracing import TracedRequests
 
 # How many requests may use up their time-outs: to look whether anything changed, and to bring it up to date.
 LOOKS, WRITES = 2, 6
+MOST_OF_AN_ID, MOST_OF_AN_ADDRESS = 255, 2000  # characters
 
 
 @asynccontextmanager
@@ -49,6 +53,44 @@ async def exchanging(
             )
             recorder = TracedRequests(audited, services.tracing, about(job))
             async with services.open_http(destination, authorization, recorder) as http:
-                yield http
+                try:
+                    yield http
+                except AttemptFailed as failure:
+                    with suppress(Transient):  # the doubt that this leaves has the object looked up
+                        made, failure.receipt = failure.receipt, None
+                        failure.receipt = made and told(made, http)
+                    raise
     except TimeoutError:
         raise overdue() from None
+
+
+def names_of(work: Work) -> Iterator[str]:
+    """What may be told of the work: its title, what a job's own mapping sets, and what an earlier receipt said."""
+    content = work.document or work.issue
+    yield content.title if content else ""
+    if work.issue:
+        yield work.issue.assigned_to
+    if work.previous:
+        yield from (work.previous.id, work.previous.url, work.previous.ticket_number or "")
+    if not isinstance(work.command, PublishToConfluence):
+        yield from (str(value) for value in work.command.config.fields.values())
+
+
+def told(receipt: Receipt, http: Http) -> Receipt:
+    """The receipt as it may be kept and shown. One by which the object can't be found, because the answer repeats credential or
+    content in the place of its id, is the error of an answer that isn't the vendor's: the next attempt looks first. An
+    object's address that repeats any becomes the destination's own.
+    """
+    known = (receipt.id, receipt.ticket_number or "", str(receipt.version or ""))
+    if any(len(name) > MOST_OF_AN_ID or http.sent.is_repeated(name) for name in known):
+        raise Transient(
+            "The answer has something else in the place of the object's id.",
+            code="odd_answer",
+            advice="If it stays like this, check the address, and whether something between here and there answers instead.",
+            answered=True,
+            certain=False,
+        )
+    below = receipt.url.removeprefix(http.base_url)
+    if len(below) > MOST_OF_AN_ADDRESS or http.sent.is_repeated(below):
+        receipt = receipt.model_copy(update={"url": http.base_url})
+    return receipt.model_copy(update={"warnings": tuple(map(http.sent.tell, receipt.warnings))})

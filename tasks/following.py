@@ -16,6 +16,7 @@ from tasks.destinations import destination_for
 from tasks.destinations.tickets.settings import TicketSettings
 from tasks.destinations.tickets.status import STATUS, stage_of
 from tasks.errors import AttemptFailed, KeyTrouble
+from tasks.http.exchange import Http
 from tasks.model.remote import WATCHED, Observed
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -69,7 +70,17 @@ async def _looked(services: Services, record: DestinationRecord, wanted: Mapping
     authorization = await authorize(services, record)
     recorder = AuditedTest(services.ledger, services.vault, record, "lookup", in_turn=True)
     async with services.open_http(destination, authorization, recorder) as http:
-        return await destination.observe({subject: due.receipt for subject, due in wanted.items()}, http)
+        found = await destination.observe({subject: due.receipt for subject, due in wanted.items()}, http)
+        return {subject: _told(now, http) for subject, now in found.items()}
+
+
+def _told(now: Observed, http: Http) -> Observed:
+    """What was read, without the credential."""
+    tell, ticket = http.sent.tell, now.ticket
+    words = {name: tell(getattr(ticket, name)) for name in ("number", "url", "state", "assignee")}
+    return now.model_copy(
+        update={"ticket": ticket.model_copy(update={**words, "links": tuple(map(tell, ticket.links))})}
+    )
 
 
 async def _kept(services: Services, destination: str, due: Due, now: Observed) -> bool:

@@ -43,7 +43,7 @@ from tasks.errors import (
     StateUnavailable,
     Transient,
 )
-from tasks.exchanges import LOOKS, WRITES, exchanging
+from tasks.exchanges import LOOKS, WRITES, exchanging, names_of, told
 from tasks.model import (
     KIND_OF_COMMAND,
     TERMINAL,
@@ -252,22 +252,24 @@ async def _deliver(
         if not record.settings.cross_links:
             raise Permanent("Cross-links were switched off.", code="cross_links_off", advice="Nothing has to be done.")
         async with exchange() as http:
-            receipt = await destination.link(work, http)
+            http.let_out(names_of(work))
+            receipt = told(await destination.link(work, http), http)
         return receipt, ties.after(job, receipt, work.document), None
 
     shown = claimed.subject.shown
     if work.source and work.source == shown.source and claimed.subject.doubt_until_ms is None:
         async with exchange(LOOKS) as http:
-            same = await destination.unchanged(work, http)
+            if (same := await destination.unchanged(work, http)) is not None:
+                same = told(same, http).model_copy(update={"warnings": shown.warnings})
         if same is not None:
-            receipt = same.model_copy(update={"warnings": shown.warnings})
-            return receipt, ties.after(job, receipt, work.document), shown
+            return same, ties.after(job, same, work.document), shown
     with services.tracing.span("screen", about(job)):
         work, prepared = await _screened(services, job, work, record.settings)
     trail.needs = destination.needs(work.command, prepared.plan)
     async with exchange() as http:
-        http.keep_inside(prepared.texts.values())
-        receipt = await destination.deliver(work, prepared, http, services.clock_ms)
+        http.keep_inside((*prepared.texts.values(), *redaction.sources_of(work)))
+        http.let_out((*names_of(work), *prepared.warnings))
+        receipt = told(await destination.deliver(work, prepared, http, services.clock_ms), http)
     shown = Shown(source=work.source, warnings=prepared.warnings)
     return receipt, ties.after(job, receipt, work.document), shown
 

@@ -128,6 +128,14 @@ def _as_a_whole(verdict: Verdict, *, released: bool) -> Verdict:
     return replace(verdict, action="hold")
 
 
+def sources_of(work: Work) -> list[str]:
+    """The texts that the rendered ones were made of, and files that need no unpacking: an answer may repeat either."""
+    if work.document:
+        files = (file.content for file in work.document.attachments if not is_packed(file.content))
+        return [work.document.content_md, *(content.decode("utf-8", "replace") for content in files)]
+    return [work.issue.description] if work.issue else []
+
+
 def redacted(work: Work, verdicts: Mapping[str, Verdict]) -> Work:
     """The work as it may leave; raises `Held` where policy stops it."""
     stop(verdicts)

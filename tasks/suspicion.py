@@ -12,7 +12,7 @@ import logging
 
 from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
-from tasks.connection import Look, not_opened, reach, without_credential
+from tasks.connection import Look, not_opened, reach, told, without_credential
 from tasks.destinations import destination_for
 from tasks.destinations.contract import Needs
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, KeyTrouble, StateUnavailable, Transient
@@ -115,7 +115,7 @@ async def _allowed(services: Services, record: DestinationRecord, needs: Needs) 
         async with asyncio.timeout(TEST_S):
             authorization = await authorize(services, record)
             async with services.open_http(destination, authorization, _recorder(services, record)) as http:
-                steps = await destination.rights(http, needs)
+                steps = told(await destination.rights(http, needs), http)
     except StateUnavailable:
         raise
     except (AfterwordError, TimeoutError):

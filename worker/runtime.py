@@ -27,7 +27,7 @@ from config.settings import ConfigError, Settings
 from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Preview, destination_for
-from tasks.errors import KeyTrouble, Refused, StateUnavailable
+from tasks.errors import AttemptFailed, KeyTrouble, Refused, StateUnavailable
 from tasks.http.authorization import Authorization
 from tasks.http.certificates import version_of
 from tasks.http.exchange import Http, Limits, Recalled, Recorder, open_session
@@ -91,7 +91,7 @@ class Sessions:
 
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
-        """A client for one attempt over the remote side's shared session."""
+        """A client for one attempt over the remote side's shared session. What fails is told without what was sent."""
         limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
         address = origin.model_dump_json()
         key = (address, limits.total_s, *version_of(origin))
@@ -100,7 +100,7 @@ class Sessions:
         account = hashlib.sha256(json.dumps(sorted(authorization.headers.items())).encode()).hexdigest()
         if self.recalled.get(address, ("", None))[0] != account:  # another account may see other things
             self.recalled[address] = (account, Recalled())
-        yield Http(
+        http = Http(
             self.open[key],
             origin,
             authorization,
@@ -110,6 +110,11 @@ class Sessions:
             remote.judge,
             self.recalled[address][1],
         )
+        try:
+            yield http
+        except AttemptFailed as failure:
+            failure.retell(http.sent.tell)
+            raise
 
     async def close(self) -> None:
         """Close every session."""

@@ -2,7 +2,7 @@
 
 A credential is looked for in whatever a text can carry it in: as it is, escaped for HTML, URLs, JSON or programs,
 percent-encoded once or twice, in base64 at any offset, in base32, in hexadecimal or decimal numbers, in capitals, reversed, with line breaks, blanks or signs put in between.
-Where only a part of it is seen, all that was said is dropped.
+Where only a part of it is seen, all that was said is dropped. `Sent` says the same of what we make of an answer: a sentence, an id.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from urllib.parse import unquote, unquote_plus
 
 RUN = 20  # characters in a row that no answer has in common with a document by chance
@@ -22,7 +24,9 @@ _BLOCK = RUN // 2  # every run of RUN characters holds a whole block of this len
 MARK = "[content]"
 DROPPED = "[left out: it repeats the credential]"
 CONTENT_DROPPED = "[left out: it repeats the content]"
+LEFT_OUT = "[left out: it repeats what was sent]"
 PART = 8  # characters in a row of a credential that a text has in common with it only by repeating it
+LONG_PART = 12  # the same where our own words stand as well, which a password may hold
 SHORTEST = 4
 DEPTH = 4
 MOST_FORMS = 200
@@ -33,7 +37,29 @@ _BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _BETWEEN = re.compile(r"[\s\x00]+")
 _WHITE = re.compile(r"\s+")
+_PIECE = re.compile(r"[^\s/?&=()]+")  # of an address
+_RECORD = re.compile(r"\b[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b")
+# Letters of what the vendors' addresses have between names and ids.
+ADDRESS = frozenset({
+    "navtodo", "uri", "incidentdo", "sysid", "browse", "spaces", "display", "pages", "viewpageaction", "pageid", "workitems",
+    "edit", "wiki",
+})  # fmt: skip
 _PLAIN_ONLY = re.compile(r"[^0-9a-z]+")
+
+
+class _Needles:
+    """The letters and digits by which a text gives secrets away: of their parts, forwards and backwards, and of their codes."""
+
+    def __init__(self, secrets: Iterable[str], part: int) -> None:
+        found = {needle for secret in secrets if len(secret) >= SHORTEST for needle in _needles(secret, part)}
+        self._part = part
+        self._parts = {needle for needle in found if len(needle) == part}
+        self._others = found - self._parts
+
+    def stand_in(self, bare: str) -> bool:
+        """Whether letters and digits hold any of them."""
+        parts = (bare[at : at + self._part] for at in range(len(bare) - self._part + 1))
+        return not self._parts.isdisjoint(parts) or any(needle in bare for needle in self._others)
 
 
 @dataclass(frozen=True)
@@ -45,28 +71,55 @@ class Credential:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     pairs: tuple[str, ...] = field(default=(), repr=False)
 
+    @cached_property
+    def parts(self) -> _Needles:
+        """What gives it away in words that aren't ours."""
+        return _Needles(self.secrets, PART)
 
-def without_credential(said: str, credential: Credential) -> str:
-    """`said` with the credential masked where it stands as it is; only a note where it stands there in any other form."""
+    @cached_property
+    def long_parts(self) -> _Needles:
+        """What gives it away in a sentence of ours."""
+        return _Needles(self.secrets, LONG_PART)
+
+
+def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
+    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes; and `more`."""
+    secrets, pairs = set(more), set[str]()
+    for value in authorization.values():
+        scheme, _, sent = value.rpartition(" ")
+        pairs.add(value)
+        secrets.add(sent)
+        if scheme.lower() == "basic":
+            with suppress(binascii.Error, UnicodeDecodeError):
+                account = base64.b64decode(sent).decode()
+                pairs |= {account, sent}
+                secrets.discard(sent)  # begins with the account, which may be told
+                secrets.add(account.partition(":")[2])
+    return Credential(tuple(sorted(secrets)), tuple(sorted(pairs)))
+
+
+def without_credential(said: str, credential: Credential, *, ours: bool = False) -> str:
+    """`said` with the credential masked where it stands as it is; only a note where it stands there in any other form, or a
+    part of it does: a longer one where the words are `ours`.
+    """
     hidden = sorted({s for s in (*credential.secrets, *credential.pairs) if len(s) >= SHORTEST}, key=len, reverse=True)
     for secret in hidden:
         said = said.replace(secret, "[credential]")
-    needles = {needle for secret in credential.secrets if len(secret) >= SHORTEST for needle in _needles(secret)}
+    needles = credential.long_parts if ours else credential.parts
     whole = [_WHITE.sub("", secret).casefold() for secret in hidden]
-    for form in _forms(said):
-        bare, packed = _core(form), _WHITE.sub("", form).casefold()
-        if any(needle in bare for needle in needles) or any(secret in packed for secret in whole):
+    for form in _forms(said) if hidden else ():
+        packed = _WHITE.sub("", form).casefold()
+        if needles.stand_in(_core(form)) or any(secret in packed for secret in whole):
             return DROPPED
     return said
 
 
-def _needles(secret: str) -> Iterator[str]:
-    """The letters and digits by which a text gives the secret away: of its parts, forwards and backwards, and of its codes."""
+def _needles(secret: str, part: int) -> Iterator[str]:
     core, raw = _core(secret), secret.encode("utf-8", "replace")
     if len(core) >= SHORTEST:
-        for at in range(max(len(core) - PART + 1, 1)):
-            yield core[at : at + PART]
-            yield core[at : at + PART][::-1]
+        for at in range(max(len(core) - part + 1, 1)):
+            yield core[at : at + part]
+            yield core[at : at + part][::-1]
         yield codecs.encode(core, "rot13")
     codes = [raw.hex(), base64.b32encode(raw).decode().rstrip("=")]
     for shift in range(3):
@@ -139,37 +192,104 @@ def _unescaped(found: re.Match[str]) -> str:
     return {"n": "\n", "r": "\r", "t": "\t"}.get(found[5], found[5])
 
 
-def without_echoes(said: str, sent: Iterable[str]) -> str:
+class _Runs:
+    """Texts by their runs of `RUN` characters, each of which holds a whole block."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts = texts
+        self.blocks = {text[place : place + _BLOCK] for text in texts for place in range(0, len(text), _BLOCK)}
+
+    def masked_in(self, said: str) -> str:
+        """`said` with a mark in place of what it has in common with the texts."""
+        near = {
+            start
+            for place in range(len(said) - _BLOCK + 1)
+            if said[place : place + _BLOCK] in self.blocks
+            for start in range(max(place - _BLOCK, 0), place + 1)
+        }
+        ours = bytearray(len(said))
+        for start in near:
+            run = said[start : start + RUN]
+            if len(run) == RUN and any(run in text for text in self.texts):
+                ours[start : start + RUN] = b"\x01" * RUN
+        return "".join(
+            MARK if repeated and (place == 0 or not ours[place - 1]) else "" if repeated else said[place]
+            for place, repeated in enumerate(ours)
+        )
+
+
+@dataclass(frozen=True)
+class Content:
+    """The texts that were sent. What it takes to find them in an answer is worked out once, where there is something to find."""
+
+    texts: tuple[str, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def lines(self) -> _Runs:
+        """Each text as one line."""
+        return _Runs([_WHITE.sub(" ", text) for text in self.texts if len(text) >= RUN])
+
+    @cached_property
+    def cores(self) -> _Runs:
+        """The letters and digits of each text."""
+        return _Runs([core for text in self.texts if len(core := _core(text)) >= RUN])
+
+
+def without_echoes(said: str, content: Content) -> str:
     """`said`, a line, without its runs of `RUN` characters or more that stand in a text that was sent; only a note where
     such a run stands there in another form.
     """
-    texts = [re.sub(r"\s+", " ", text) for text in sent if len(text) >= RUN]
-    blocks = {text[place : place + _BLOCK] for text in texts for place in range(0, len(text), _BLOCK)}
-    told = _masked(said, texts, blocks)
-    bare = [core for text in texts if len(core := _core(text)) >= RUN]
-    parts = {core[place : place + _BLOCK] for core in bare for place in range(0, len(core), _BLOCK)}
-    for form in _forms(told) if texts else ():
-        line, core = re.sub(r"\s+", " ", form), _core(form)
-        if line != told and _masked(line, texts, blocks) != line:
+    if not content.texts or len(" ".join(said.split())) < RUN:
+        return said
+    told = content.lines.masked_in(said)
+    for form in _forms(told):
+        line, core = _WHITE.sub(" ", form), _core(form)
+        if line != told and content.lines.masked_in(line) != line:
             return CONTENT_DROPPED
-        if any(_masked(way, bare, parts) != way for way in (core, core[::-1])):
+        if any(content.cores.masked_in(way) != way for way in (core, core[::-1], codecs.encode(core, "rot13"))):
             return CONTENT_DROPPED
     return told
 
 
-def _masked(said: str, texts: list[str], blocks: set[str]) -> str:
-    near = {
-        start
-        for place in range(len(said) - _BLOCK + 1)
-        if said[place : place + _BLOCK] in blocks
-        for start in range(max(place - _BLOCK, 0), place + 1)
-    }
-    ours = bytearray(len(said))
-    for start in near:
-        run = said[start : start + RUN]
-        if len(run) == RUN and any(run in text for text in texts):
-            ours[start : start + RUN] = b"\x01" * RUN
-    return "".join(
-        MARK if repeated and (place == 0 or not ours[place - 1]) else "" if repeated else said[place]
-        for place, repeated in enumerate(ours)
-    )
+@dataclass(frozen=True)
+class Sent:
+    """What was sent and is told to nobody. `names` are: what the object is called, and what was known of it before."""
+
+    credential: Credential = Credential()
+    content: Content = Content()
+    names: tuple[str, ...] = field(default=(), repr=False)
+
+    def and_by(self, credential: Credential) -> Sent:
+        """The same with one more credential."""
+        if {*credential.secrets} <= {*self.credential.secrets} and {*credential.pairs} <= {*self.credential.pairs}:
+            return self
+        secrets = {*self.credential.secrets, *credential.secrets}
+        pairs = {*self.credential.pairs, *credential.pairs}
+        return replace(self, credential=Credential(tuple(sorted(secrets)), tuple(sorted(pairs))))
+
+    def tell(self, said: str) -> str:
+        """`said`, words of ours that may hold some of an answer's, such as a name: without the words that repeat what was
+        sent, or a note in place of all of it.
+        """
+        if not self.is_repeated(said):
+            return said
+        told = " ".join(LEFT_OUT if self.is_repeated(word) else word for word in said.split(" "))
+        return LEFT_OUT if self.is_repeated(told) else told
+
+    def is_repeated(self, said: str) -> bool:
+        """Whether `said` repeats any of it, in whatever form."""
+        if without_credential(said, self.credential, ours=True) != said:
+            return True
+        rest = self._beside_names(said)
+        return without_echoes(rest, self.content) != rest
+
+    def _beside_names(self, said: str) -> str:
+        """What is left of `said` without the names, which stand in addresses in many ways; without what all addresses of
+        objects have, and one id such as records have: 36 digits can't hold a text that is looked for.
+        """
+        long = [name for name in self.names if len(name) >= RUN]  # no shorter one can be taken for content
+        for name in long:
+            said = said.replace(name, " ")
+        cores = {*map(_core, long), *ADDRESS} - {""}
+        rest = _PIECE.sub(lambda piece: " " if _core(unquote_plus(piece[0])) in cores else piece[0], said)
+        return _RECORD.sub(" ", rest, count=1)

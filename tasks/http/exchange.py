@@ -7,8 +7,6 @@ carried it out.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import json
 import re
@@ -26,7 +24,7 @@ from yarl import URL
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble
 from tasks.http.authorization import Authorization
 from tasks.http.certificates import context_of, fault_of
-from tasks.http.echoes import RUN, Credential, without_credential, without_echoes
+from tasks.http.echoes import RUN, Content, Sent, credential_of, without_credential, without_echoes
 from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
@@ -83,14 +81,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """A complete answer. It may echo the `credential` and the `content`, the job's texts."""
+    """A complete answer. It may echo what was `sent`."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     wrote: bool = False
-    credential: Credential = field(default=Credential(), repr=False)
-    content: tuple[str, ...] = field(default=(), repr=False)
+    sent: Sent = field(default=Sent(), repr=False)
     source: str = "the remote side"
 
     def parsed(self, read: Callable[[Any], T]) -> T:
@@ -119,8 +116,8 @@ class Response:
             text = re.sub(r"<[^>]{0,1000}>", " ", text)
         line = re.sub(r"\s+", " ", _CONTROL.sub(" ", text)).strip()
         # Far enough for a credential that begins in the excerpt to be seen whole.
-        line = without_credential(line[: EXCERPT_LENGTH + BEYOND], self.credential)
-        return without_echoes(line[: EXCERPT_LENGTH + RUN], self.content)[:EXCERPT_LENGTH]
+        line = without_credential(line[: EXCERPT_LENGTH + BEYOND], self.sent.credential)
+        return without_echoes(line[: EXCERPT_LENGTH + RUN], self.sent.content)[:EXCERPT_LENGTH]
 
 
 Outcome = Literal["ok", "failed", "unknown"]
@@ -214,7 +211,7 @@ class Http:
         self._session = session
         self._origin = origin
         self._authorization = authorization
-        self._content: tuple[str, ...] = ()
+        self._sent = Sent()
         self._limits = limits
         self._recorder = recorder
         self._clock = clock
@@ -222,7 +219,16 @@ class Http:
 
     def keep_inside(self, content: Iterable[str]) -> None:
         """Name the texts that are sent from here on: an answer's words are told without them."""
-        self._content = tuple(content)
+        self._sent = replace(self._sent, content=Content(tuple(content)))
+
+    def let_out(self, names: Iterable[str]) -> None:
+        """Name what may be told although it stands in the content, such as its title."""
+        self._sent = replace(self._sent, names=tuple(names))
+
+    @property
+    def sent(self) -> Sent:
+        """What was sent so far, and what is to be."""
+        return self._sent
 
     @property
     def base_url(self) -> str:
@@ -260,7 +266,9 @@ class Http:
             return known
         response = await self.send(request, accept=accept)
         if holds(response):
-            self._recalled.keep(question, replace(response, content=()), self._clock() + for_s)
+            self._recalled.keep(
+                question, replace(response, sent=replace(response.sent, content=Content())), self._clock() + for_s
+            )
         return response
 
     async def send(self, request: Request, *, accept: frozenset[int] = frozenset()) -> Response:
@@ -334,7 +342,7 @@ class Http:
         login = self._proxy_login(at)
         if at.base_url.startswith("http:"):  # the proxy reads the request itself; otherwise it reads CONNECT only
             headers |= login
-        credential = credential_of({**own, **login}, self._authorization.secrets)
+        self._sent = self._sent.and_by(credential_of({**own, **login}, self._authorization.secrets))
         if at.proxy_url and await refuse_inside(urlsplit(at.base_url).hostname or "", at.allow_private):
             raise not_permitted(at.netloc)
         try:
@@ -355,7 +363,7 @@ class Http:
                     raise proxy_wants_login(at.proxy_url, at.proxy_username)
                 body = await self._read(answer)
                 source = f"{at.netloc} ({request.operation})"
-                return Response(answer.status, answer.headers, body, request.writes, credential, self._content, source)
+                return Response(answer.status, answer.headers, body, request.writes, self._sent, source)
         except aiohttp.ClientConnectorError as error:
             raise no_connection(error) from None
         except aiohttp.ClientHttpProxyError as error:
@@ -411,19 +419,3 @@ class Http:
 def _on_loop(deadline: float) -> float:
     """A moment of the monotonic clock by the loop's own."""
     return asyncio.get_running_loop().time() + deadline - time.monotonic()
-
-
-def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
-    """What an answer could show of the credential in these headers: as sent, and what HTTP Basic encodes; and `more`."""
-    secrets, pairs = set(more), set[str]()
-    for value in authorization.values():
-        scheme, _, sent = value.rpartition(" ")
-        pairs.add(value)
-        secrets.add(sent)
-        if scheme.lower() == "basic":
-            with contextlib.suppress(binascii.Error, UnicodeDecodeError):
-                account = base64.b64decode(sent).decode()
-                pairs |= {account, sent}
-                secrets.discard(sent)  # begins with the account, which may be told
-                secrets.add(account.partition(":")[2])
-    return Credential(tuple(sorted(secrets)), tuple(sorted(pairs)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tasks import cross_links, redaction
 from tasks.audited import AuditedTest
@@ -55,7 +56,17 @@ async def preview(services: Services, command: PublishToConfluence) -> Preview:
     work, prepared = ready.outcome
     recorder = ReadsOnly(AuditedTest(services.ledger, services.vault, record, "lookup"))
     async with services.open_http(destination, authorization, recorder) as http:
-        return await destination.preview(work, prepared, http)
+        found = await destination.preview(work, prepared, http)
+        return Preview.model_validate(_told(found.model_dump(), http.sent.tell))
+
+
+def _told(found: Any, tell: Callable[[str], str]) -> Any:
+    """What was found out, without the credential in any of its texts."""
+    if isinstance(found, str):
+        return tell(found)
+    if isinstance(found, dict):
+        return {name: _told(part, tell) for name, part in found.items()}
+    return tuple(_told(part, tell) for part in found) if isinstance(found, list | tuple) else found
 
 
 @dataclass

@@ -202,7 +202,7 @@ class Keeper:
         expected, kept = self.plan.expected_priority, {w.partition(" ")[0] for w in self.warnings}
         found = []
         if expected and row.get("priority") not in (None, "", expected):
-            found.append(f"priority is {row['priority']}, expected {expected}: the instance has rules of its own")
+            found.append(f"priority is {row['priority']:.20}, expected {expected}: the instance has rules of its own")
         for name, value in fields.items():
             if name in kept or ((named := name in TABLES and not SYS_ID.match(value)) and row.get(name)):
                 continue  # a name that could not be looked up is stored as its record's id
