@@ -11,6 +11,8 @@ from tasks.errors import Held, Permanent, Refused
 from tasks.model import JobState, parse_command
 from tests.conftest import ROOT, environment
 from tests.integration.page_support import PUBLISH, TEXT, Bench
+from tests.integration.test_blame import deny
+from tests.integration.test_pages import others_page
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -90,6 +92,40 @@ async def test_what_would_stop_the_job_stops_the_dry_run(bench):
     with pytest.raises(Held, match="Screening"):
         await preview(bench)
     assert await writes(bench) == []
+
+
+@pytest.mark.parametrize("kind", ["missing", "archived", "trashed", "in another space"])
+async def test_a_parent_page_that_stops_the_job_stops_the_dry_run(bench, kind):
+    number = "999999"
+    if kind != "missing":
+        number = await others_page(bench, "Post-mortems", space="98301" if kind == "in another space" else "98300")
+    if kind in ("archived", "trashed"):
+        await bench.control("edit", id=number, status=kind)
+    before = await writes(bench)
+    with pytest.raises(Permanent, match=f"no parent page {number}"):
+        await preview(bench, parent_page_id=number)
+    assert await writes(bench) == before
+    ended = await bench.publish(parent_page_id=number)
+    assert (ended.state, ended.error.code) == (JobState.DEAD, "unknown_parent")
+
+
+@pytest.mark.parametrize("kind", ["missing", "trashed"])
+async def test_a_parent_page_that_a_page_can_not_move_to_stops_the_dry_run(bench, kind):
+    await bench.publish()
+    number = "999999" if kind == "missing" else await others_page(bench, "Post-mortems")
+    if kind == "trashed":
+        await bench.control("edit", id=number, status=kind)
+    with pytest.raises(Permanent, match=f"no parent page {number}"):
+        await preview(bench, parent_page_id=number)
+
+
+async def test_a_dry_run_stops_where_the_account_may_not_create_pages(services, sandbox):
+    cloud = Bench(services, sandbox)  # Data Center's API doesn't tell
+    await cloud.set("confluence")
+    await cloud.put()
+    await deny(sandbox, "confluence", "OPS", "create")
+    with pytest.raises(Permanent, match="may not create pages"):
+        await preview(cloud)
 
 
 async def test_a_secret_in_an_attached_log_stops_it_too(bench):

@@ -19,8 +19,8 @@ async def bench(request, services, sandbox, destinations):
     return made
 
 
-async def others_page(bench, title, body="<p>theirs</p>"):
-    given = {"spaceId": "98300", "title": title, "body": {"representation": "storage", "value": body}}
+async def others_page(bench, title, body="<p>theirs</p>", space="98300"):
+    given = {"spaceId": space, "title": title, "body": {"representation": "storage", "value": body}}
     url = f"{bench.sandbox.url}/wiki/api/v2/pages"
     async with bench.sandbox.session.post(url, json=given, headers=CLOUD_HEADERS) as made:
         assert made.status == 200

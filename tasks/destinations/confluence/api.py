@@ -24,7 +24,9 @@ MOST_ROWS = 5000
 
 
 class Page(Frozen):
-    """A page as the API shows it. `body` is its storage format where it was asked for, `message` its version's."""
+    """A page as the API shows it. `body` is its storage format where it was asked for, `message` its version's, `space` what the
+    API calls its space, where it said so.
+    """
 
     id: str
     title: str
@@ -34,6 +36,7 @@ class Page(Frozen):
     message: str = ""
     parent_id: str | None = None
     owner: str = ""
+    space: str = ""
     body: str = ""
 
 
@@ -183,10 +186,12 @@ class Dialect(ABC):
         """Give the page that status where it has another one, which makes a new version."""
         raise TypeError(type(self).__name__)
 
-    async def place(self, number: str) -> str | None:
-        """The title of what has that number and can be a page's parent; None where there is nothing, or nothing current."""
+    async def place(self, space: str, number: str) -> str | None:
+        """The title of what has that number and can be the parent of a page of that space; None where there is no such thing."""
         page = await self.page(number)
-        return page.title if page is not None and page.status == "current" else None
+        if page is None or page.status != "current" or page.space.casefold() not in ("", space.casefold()):
+            return None
+        return page.title
 
     async def folder(self, space: str, key: str, title: str, above: str | None) -> Folder | None:
         """The folder of that title right below `above`, or anywhere in the space; None where the API has none."""

@@ -153,9 +153,9 @@ class CloudV2(Dialect):
                 excerpt=response.words(),
             )
 
-    async def place(self, number: str) -> str | None:
+    async def place(self, space: str, number: str) -> str | None:
         """A page, else a folder."""
-        if title := await super().place(number):
+        if title := await super().place(space, number):
             return title
         try:
             path = f"{self.base}/folders/{quote(number)}"
@@ -304,6 +304,7 @@ class CloudV2(Dialect):
             message=str(version.get("message") or ""),
             url=webui if webui.startswith("http") else site + webui,
             parent_id=str(row["parentId"]) if row.get("parentId") else None,
+            space=str(row.get("spaceId") or ""),
             owner=str(row.get("ownerId") or ""),
             body=storage_of(row),
         )

@@ -64,7 +64,7 @@ class DataCenterV1(Dialect):
 
     async def page(self, page_id: str) -> Page | None:
         """With its storage body, whether it is archived or in the trash."""
-        params = {"expand": "version,ancestors,body.storage", "status": "any"}
+        params = {"expand": "version,ancestors,space,body.storage", "status": "any"}
         return await self.read(f"{self.v1}/content/{quote(page_id)}", "GET /content/{id}", self._page, params)
 
     async def create(self, draft: Draft) -> Page:
@@ -178,5 +178,6 @@ class DataCenterV1(Dialect):
             message=str(version.get("message") or ""),
             url=webui if webui.startswith("http") else str(links.get("base") or self.http.base_url) + webui,
             parent_id=str(ancestors[-1]["id"]) if ancestors else None,
+            space=str((row.get("space") or {}).get("key") or ""),
             body=storage_of(row),
         )

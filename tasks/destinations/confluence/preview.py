@@ -7,6 +7,7 @@ import asyncio
 from tasks.destinations.confluence.page import Keeper
 from tasks.destinations.confluence.plan import Found
 from tasks.destinations.contract import Preview
+from tasks.errors import Permanent
 from tasks.markup.compare import Change, compare
 from tasks.markup.confluence.inline_comments import carry_over
 from tasks.markup.confluence.stored import lines_of
@@ -27,6 +28,13 @@ async def preview_page(keeper: Keeper) -> Preview:
             return await _existing(keeper, answer)
         title = answer
         notes.append("The document's title is taken; the page would get a number.")
+    await _parent_is_there(keeper)
+    if await keeper.api.may_create(await keeper.space()) is False:
+        raise Permanent(
+            "The account may not create pages in this space.",
+            code="refused",
+            advice="Give it the right to add pages there; `afterword destination test` shows its rights.",
+        )
     return Preview(
         action="create",
         title=("", title),
@@ -54,6 +62,8 @@ async def _existing(keeper: Keeper, found: Found) -> Preview:
         notes.append(f"Somebody edited the page; on_drift is {keeper.policy.on_drift}.")
     elif standing.shows == plan.digest[:12] and not keeper.moves(page) and keeper.shows_all(found):
         return Preview(action="unchanged", url=page.url, notes=tuple(notes))
+    if keeper.moves(page):
+        await _parent_is_there(keeper)
     there = set(await keeper.api.labels(page.id)) if plan.labels else set()
     title = keeper.title_for(found)
     known = mark.files if mark else {}
@@ -68,6 +78,17 @@ async def _existing(keeper: Keeper, found: Found) -> Preview:
         diff=await asyncio.to_thread(_diff, page.body, body),
         notes=tuple(notes),
     )
+
+
+async def _parent_is_there(keeper: Keeper) -> None:
+    """Raise what a delivery would, where the page that is named by its number can't be a parent."""
+    number = keeper.plan.parent_id
+    if number and await keeper.api.place(await keeper.space(), number) is None:
+        raise Permanent(
+            f"There is no parent page {number} in this space, or the account can't see it.",
+            code="unknown_parent",
+            advice="Name another parent page, or none.",
+        )
 
 
 def _named(keeper: Keeper) -> str | None:

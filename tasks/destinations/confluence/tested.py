@@ -19,8 +19,10 @@ async def parent_step(api: Dialect, space: str, key: str, parent: str) -> Connec
     """Whether the parent is there. Of a path, what holds for each document is looked at; what is missing will be created."""
     titles = titles_of(parent)
     if titles is None:
-        held = await api.place(parent)
-        missing = f"there is no page {parent}, it is archived or in the trash, or the account can't see it"
+        held = await api.place(space, parent)
+        missing = (
+            f"there is no page {parent} in this space, it is archived or in the trash, or the account can't see it"
+        )
         return ConnectionStep(name=PARENT, ok=held is not None, detail=held or missing)
     fixed = [filled(title, {}) for title in takewhile(is_plain, titles)]
     rest = "" if len(fixed) == len(titles) else "; what comes below depends on the document"
