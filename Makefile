@@ -8,7 +8,7 @@ ARGS ?=
 # Tests wait more than they work: three processes on two cores, a file's tests in one of them.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-quick check specification docs docs-site man bench chaos screenshots sbom lock clean
+.PHONY: setup demo test test-quick check specification docs docs-site man bench chaos screenshots walk sbom lock clean
 
 setup: $(VENV)/dev
 
@@ -53,6 +53,10 @@ chaos: $(VENV)/dev
 
 screenshots: $(VENV)/dev
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
+# From a fresh clone to a failure that is found and corrected, in a terminal and in Chromium: docs/walk.md with times and pictures.
+walk: $(VENV)/dev
+	$(BIN)/python -m tests.browser.walk
 
 # What the product is made of, as CycloneDX: by default in sbom.json.
 sbom: $(VENV)/dev
