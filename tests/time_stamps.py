@@ -54,6 +54,7 @@ class Authority:
     port: int = 0
     queries: list[bytes] = field(default_factory=list)
     answer: Answer | None = None
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def url(self) -> str:
@@ -65,10 +66,11 @@ class Authority:
 
     def reply(self, query: bytes) -> bytes:
         """What `openssl ts` answers."""
-        (self.folder / "query").write_bytes(query)
         command = ("ts", "-reply", "-config", self.folder / "ts.conf", "-queryfile", self.folder / "query")
-        subprocess.run((openssl(), *command, "-out", self.folder / "reply"), check=True, capture_output=True)
-        return (self.folder / "reply").read_bytes()
+        with self.one_at_a_time:
+            (self.folder / "query").write_bytes(query)
+            subprocess.run((openssl(), *command, "-out", self.folder / "reply"), check=True, capture_output=True)
+            return (self.folder / "reply").read_bytes()
 
     def accepts(self, content: Path, stamp: Path) -> bool:
         """Whether `openssl ts -verify` takes a stamp: the check that needs nothing of ours."""

@@ -34,7 +34,8 @@ def asking(settings, authority):
 
 
 def files(settings, ending: str):
-    return sorted((settings.data / "checkpoints").rglob(f"*{ending}"))
+    """What is kept; a name that begins with a dot is still being written."""
+    return sorted((settings.data / "checkpoints").rglob(f"[!.]*{ending}"))
 
 
 async def let_it_try_again(services) -> None:
