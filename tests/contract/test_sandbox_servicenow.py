@@ -123,14 +123,18 @@ async def test_what_is_no_json_is_refused(live, headers):
     assert await live.objects("servicenow") == []
 
 
-async def test_a_file_is_kept_with_its_incident(live):
+@pytest.mark.parametrize("api", ["/api/now/attachment", "/api/now/v1/attachment"])
+async def test_a_file_is_kept_with_its_incident_whatever_version_is_named(live, api):
+    """The answer says where it is, as pysnc wants to know."""
     number = (await live.new_incident()).json["result"]["sys_id"]
-    path = f"/api/now/attachment/file?table_name=incident&table_sys_id={number}&file_name=app.log"
+    path = f"{api}/file?table_name=incident&table_sys_id={number}&file_name=app.log"
     made = await live.ask("POST", path, data=b"line", headers={"Content-Type": "text/plain"})
     assert (made.status, made.json["result"]["size_bytes"]) == (201, "4")
-    listed = await live.ask("GET", f"/api/now/attachment?sysparm_query=table_sys_id={number}")
+    listed = await live.ask("GET", f"{api}?sysparm_query=table_sys_id={number}")
     assert [row["file_name"] for row in listed.json["result"]] == ["app.log"]
-    assert (await live.ask("GET", f"/api/now/attachment/{made.json['result']['sys_id']}/file")).body == b"line"
+    where = made.headers["Location"].removeprefix(live.url)
+    assert where == f"{api}/{made.json['result']['sys_id']}"
+    assert (await live.ask("GET", f"{where}/file")).body == b"line"
     assert (await live.ask("POST", path.replace(number, "0"), data=b"x")).status == 404
 
 

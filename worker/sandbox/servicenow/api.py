@@ -64,14 +64,15 @@ class ServiceNow:
                 web.put(table + "/{sys_id}", self.change),
                 web.delete(table + "/{sys_id}", self.delete),
             ]
-        found += [
-            web.post(f"{FILES}/file", self.attach),
-            web.get(FILES, self.files),
-            web.get(f"{FILES}/{{file}}", self.file),
-            web.get(f"{FILES}/{{file}}/file", self.content),
-            web.delete(f"{FILES}/{{file}}", self.drop_file),
-            web.route("*", "/api/now/{tail:.*}", self.nothing),
-        ]
+        for files in (FILES, FILES.replace("/now/", "/now/{version:v[12]}/")):
+            found += [
+                web.post(f"{files}/file", self.attach),
+                web.get(files, self.files),
+                web.get(f"{files}/{{file}}", self.file),
+                web.get(f"{files}/{{file}}/file", self.content),
+                web.delete(f"{files}/{{file}}", self.drop_file),
+            ]
+        found.append(web.route("*", "/api/now/{tail:.*}", self.nothing))
         return [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
 
     async def nothing(self, _: web.Request) -> web.Response:
@@ -153,7 +154,8 @@ class ServiceNow:
         kind, now = request.headers.get("Content-Type", "application/octet-stream"), self.store.clock()
         file = Attachment(number, query["file_name"], kind, await request.read(), owner, created=now)
         self.store.files[number] = file
-        return web.json_response({"result": _file(file, request)}, status=201)
+        where = f"{request.scheme}://{request.host}{request.path.removesuffix('/file')}/{number}"
+        return web.json_response({"result": _file(file, request)}, status=201, headers={"Location": where})
 
     async def files(self, request: web.Request) -> web.Response:
         """Files, all or those of a query such as `table_sys_id=…`."""
