@@ -238,11 +238,11 @@ class Services:
         """Retry, cancel or release every job that fits. See `tasks.operator.bulk.act_on_each`."""
         return operations.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
-    async def preview(self, command: Command) -> Preview:
+    async def preview(self, command: Command, document: Document | None = None) -> Preview:
         """What a publication would change, without writing anything. See `tasks.operator.dry_run`."""
         if not isinstance(command, PublishToConfluence):
             raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
-        return await dry_run.preview(self.core, command)
+        return await dry_run.preview(self.core, command, document)
 
     async def keep_checkpoint(self) -> bool:
         """Keep a checkpoint of the audit outside Redis; False where nothing is kept, or a failover could still undo what it

@@ -17,17 +17,19 @@ from tasks.destinations import Preview, Work, destination_for
 from tasks.errors import AttemptFailed, KeyTrouble, Permanent, Refused
 from tasks.http.exchange import Exchange, Request
 from tasks.http.origin import Origin
-from tasks.model import KIND_OF_COMMAND, PublishToConfluence
+from tasks.model import KIND_OF_COMMAND, Document, PublishToConfluence
 from tasks.services import Services
 from tasks.subjects import missing, subject_of
 
 
-async def preview(services: Services, command: PublishToConfluence) -> Preview:
-    """What publishing the stored document would change. Raises what the job would end with, `Held` included."""
+async def preview(services: Services, command: PublishToConfluence, document: Document | None = None) -> Preview:
+    """What publishing a document would change: the one that is given, else the stored one. Raises what the job would end
+    with, `Held` included.
+    """
     record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
     placed = record.settings.placed(command)
     command = placed if isinstance(placed, PublishToConfluence) else command
-    document = await services.contents.document(command.doc_id)
+    document = document or await services.contents.document(command.doc_id)
     if document is None:
         raise missing(command)
     subject = subject_of(command, record.name, document)

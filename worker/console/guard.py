@@ -75,7 +75,7 @@ async def _admit(visit: Visit, route: Route) -> web.StreamResponse:
         raise Stranger
     if request.method == "POST":
         _same_place(request)
-        visit.form = await _form(request)
+        visit.form = await _form(request, route.most_bytes)
         given = visit.said("csrf").encode("utf-8", "surrogatepass")
         if route.scope is not None and visit.someone and not hmac.compare_digest(given, visit.someone.csrf.encode()):
             raise Forbidden("The form is from an earlier login or another site. Go back, reload the page, try again.")
@@ -97,9 +97,9 @@ def _lacks(someone: Session, scope: str) -> str:
     )
 
 
-async def _form(request: web.Request) -> Form:
+async def _form(request: web.Request, most_bytes: int) -> Form:
     try:
-        return await request.post()
+        return await request.clone(client_max_size=most_bytes).post()
     except (ValueError, LookupError, AssertionError):  # what aiohttp raises for a body that isn't what it calls itself
         raise web.HTTPBadRequest from None
 
@@ -180,7 +180,11 @@ def _words(error: Exception) -> tuple[int, str, str]:
         case Forbidden():
             return 403, "Not allowed", str(error)
         case web.HTTPRequestEntityTooLarge():
-            return 413, "Too large", "A document may have up to 4 MB. Shorten it, or leave attachments out."
+            return (
+                413,
+                "Too large",
+                "A document may have up to 4 MB, its files 10 MB together. Shorten it, or leave files out.",
+            )
         case web.HTTPNotFound():
             return 404, "Page not found", "There is no such page. It may have been renamed, or the link is incomplete."
         case web.HTTPException():

@@ -11,20 +11,28 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 from pydantic import BaseModel, ValidationError
 
+from tasks.destinations import Preview as DryRun
 from tasks.destinations.tickets.commands import TICKETS, WITH_PROJECT, ticket_command
-from tasks.errors import Refused
+from tasks.errors import AttemptFailed, Refused
 from tasks.markup.title import title_of
-from tasks.model import Command, CommandName, Document, Issue, explain, parse_command
+from tasks.model import Command, CommandName, Document, Frozen, Issue, explain, parse_command
 from tasks.state.directory import DestinationRecord
 from worker.console.content import preview, screened
+from worker.console.files import LONGEST_TEXT, MOST_BYTES, MOST_FILES, MOST_OF_FORM, attached
 from worker.console.visit import Route, Visit
 
-LONGEST_FILE = 4_000_000
 SENT_BEFORE = "idempotency_conflict"
 SAME_TITLE = "same_title"
 DOCUMENT = ("title", "id", "issue_id", "doc_type", "content", "destination", "space", "parent")
 TICKET_KINDS = tuple(TICKETS)
 ISSUE = ("title", "id", "severity", "description", "destination", "work_item_type")
+
+
+class Difference(Frozen):
+    """What publishing would change on the page, or why that isn't known."""
+
+    preview: DryRun | None = None
+    trouble: str = ""
 
 
 async def publish(visit: Visit) -> web.StreamResponse:
@@ -47,9 +55,8 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
         given |= _uploaded(visit)
         named = given["id"] or given["issue_id"]
         fields = {"id": named or slug(given["title"]), "title": given["title"], "content_md": given["content"]}
-        document = checked(
-            Document, fields | {"issue_id": given["issue_id"], "doc_type": given["doc_type"] or "rca"}, "content_md"
-        )
+        fields |= {"issue_id": given["issue_id"], "doc_type": given["doc_type"] or "rca"}
+        document = checked(Document, fields | {"attachments": attached(visit)}, "content_md")
         record = await visit.services.destinations.choose(given["destination"] or None, "confluence")
         command = parse_command(_page_of(record, document.id, given))
         if visit.said("then") == "submit":
@@ -60,7 +67,20 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
         if refused.code == SAME_TITLE:
             given["id"] = slug(given["title"])
         return await _page(visit, "publish.html", given, kinds, problem=refused)
-    return await _page(visit, "publish.html", given, kinds, looked=await _look(visit, record, command, document))
+    looked = await _look(visit, record, command, document)
+    if visit.said("then") == "compare":
+        looked["difference"] = await _difference(visit, command, document)
+    return await _page(visit, "publish.html", given, kinds, looked=looked)
+
+
+async def _difference(visit: Visit, command: Command, document: Document) -> Difference:
+    """What publishing would change. The other side is only read; what people wrote there is for those who may operate."""
+    if not visit.session.may("operate"):
+        return Difference(trouble="To compare with the page takes the right to operate.")
+    try:
+        return Difference(preview=await visit.services.preview(command, document))
+    except (AttemptFailed, Refused) as failure:
+        return Difference(trouble=str(failure))
 
 
 async def file_issue(visit: Visit) -> web.StreamResponse:
@@ -153,7 +173,10 @@ async def _page(
     spent = problem is not None and problem.code in (SENT_BEFORE, SAME_TITLE)
     once = (not spent and visit.said("once")) or f"{visit.now_ms}"
     words = str(problem or "")
-    facts = {"given": given, "records": records, "problem": words, "looked": looked, "once": once}
+    if problem and any(getattr(file, "filename", "") for file in visit.form.getall("attachment", [])):
+        words += " Choose the files again: a browser sends them once."
+    facts: dict[str, Any] = {"given": given, "records": records, "problem": words, "looked": looked, "once": once}
+    facts |= {"most_files": MOST_FILES, "most_bytes": MOST_BYTES, "longest_text": LONGEST_TEXT}
     return await visit.page(template, status=422 if problem else 200, **facts)
 
 
@@ -161,14 +184,16 @@ def _uploaded(visit: Visit) -> dict[str, str]:
     """The chosen file's text in place of the pasted one, with its own title where none is given."""
     file = visit.form.get("file")
     if isinstance(file, FileField) and file.filename:
-        raw = file.file.read(LONGEST_FILE + 1)
+        raw = file.file.read(LONGEST_TEXT + 1)
         try:
-            text = raw[:LONGEST_FILE].decode("utf-8-sig")
+            text = raw[:LONGEST_TEXT].decode("utf-8-sig")
         except UnicodeDecodeError:
             raise Refused("The file is not UTF-8 text.", code="not_utf8", advice="Save it as UTF-8 first.") from None
-        if len(raw) > LONGEST_FILE:
+        if len(raw) > LONGEST_TEXT:
             raise Refused("The file is longer than 4 MB.", code="too_long", advice="Shorten it.")
         return {"content": text, "title": visit.said("title") or title_of(text)}
+    if len(visit.said("content")) > LONGEST_TEXT:
+        raise web.HTTPRequestEntityTooLarge(LONGEST_TEXT)
     return {"title": visit.said("title") or title_of(visit.said("content"))}
 
 
@@ -197,7 +222,7 @@ def checked(model: type[Any], data: dict[str, Any], body: str) -> Any:
 
 ROUTES = (
     Route("GET", "/publish", publish, "submit"),
-    Route("POST", "/publish", publish_document, "submit"),
+    Route("POST", "/publish", publish_document, "submit", MOST_OF_FORM),
     Route("GET", "/publish/issue", issue, "submit"),
     Route("POST", "/publish/issue", file_issue, "submit"),
 )

@@ -26,6 +26,7 @@ ASSETS = {
     "navigation.js": "text/javascript",
     "palette.js": "text/javascript",
     "preview.js": "text/javascript",
+    "drop.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")

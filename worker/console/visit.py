@@ -118,9 +118,10 @@ Handler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Route:
-    """A page or an action. `scope` is the right it takes; None is for everybody."""
+    """A page or an action. `scope` is the right it takes; None is for everybody. `most_bytes` is the longest form."""
 
     method: Literal["GET", "POST"]
     path: str
     handler: Handler
     scope: Literal["read", "submit", "operate", "admin"] | None = "read"
+    most_bytes: int = 1024**2

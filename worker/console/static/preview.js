@@ -7,31 +7,43 @@ const LONGEST_LIVE = 200000;
 let later = 0;
 let asked = 0;
 
-async function look() {
+/* What a button asks for takes the chosen files along; what follows the writing is the text alone. */
+async function look(then) {
   const data = new FormData(writing);
   const text = data.get("text") || data.get("content") || data.get("description") || "";
-  if (!text.trim() || text.length > LONGEST_LIVE) return;
-  data.set("then", "look");
-  data.delete("file");
+  if (!then && (!text.trim() || text.length > LONGEST_LIVE)) return;
+  data.set("then", then || "look");
+  if (!then) for (const name of ["file", "attachment", "paths"]) data.delete(name);
   asked += 1;
   const mine = asked;
   const answer = await fetch(writing.action, { method: "POST", body: data, headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer || !answer.ok || mine !== asked) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-looked]");
-  if (fresh) looked.replaceChildren(...fresh.childNodes);
+  if (mine !== asked || (!then && !(answer && answer.ok))) return;
+  if (!answer || answer.redirected) {
+    looked.textContent = answer ? "Log in again: reload the page." : "The console can't be reached. Try again.";
+    return;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector(answer.ok ? "[data-looked]" : "main .notes[role=alert], .lost");
+  if (fresh) looked.replaceChildren(...(answer.ok ? fresh.childNodes : [fresh]));
+  const title = writing.querySelector("#title");
+  if (then && answer.ok && title && !title.value) title.value = page.querySelector("#title").value;
 }
 
 if (looked) {
   writing.addEventListener("input", () => {
     clearTimeout(later);
-    later = setTimeout(look, 600);
+    later = setTimeout(() => look(), 600);
   });
-  const area = writing.querySelector("textarea");
-  area.addEventListener("drop", async (event) => {
-    const file = event.dataTransfer.files[0];
-    if (!file || file.size > 4000000) return;
+  writing.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[name=then]");
+    if (!button || button.value === "submit" || !writing.checkValidity()) return;
     event.preventDefault();
-    area.value = await file.text();
-    area.dispatchEvent(new Event("input", { bubbles: true }));
+    clearTimeout(later);
+    const words = button.textContent;
+    button.textContent = button.dataset.busy;
+    button.setAttribute("aria-busy", "true");
+    await look(button.value);
+    button.textContent = words;
+    button.removeAttribute("aria-busy");
   });
 }
