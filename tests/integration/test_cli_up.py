@@ -44,10 +44,10 @@ def await_true(condition, what):
 class Up:
     """One `afterword up` as a process, and the commands that find it through its data folder."""
 
-    def __init__(self, data, *arguments) -> None:
+    def __init__(self, data, *arguments, **variables) -> None:
         self.data = data
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("AFTERWORD_")}
-        self.environment |= {"AFTERWORD_SWEEP_INTERVAL_S": "0.2", "AFTERWORD_HEARTBEAT_TTL_S": "3"}
+        self.environment |= {"AFTERWORD_SWEEP_INTERVAL_S": "0.2", "AFTERWORD_HEARTBEAT_TTL_S": "3"} | variables
         self.process = subprocess.Popen(
             [sys.executable, "-m", "worker", "up", "--json", "--data", str(data), *arguments],
             cwd=ROOT,
@@ -101,8 +101,8 @@ class Up:
 def start(tmp_path):
     started = []
 
-    def up(*arguments, data=tmp_path / "data") -> Up:
-        started.append(Up(data, *arguments))
+    def up(*arguments, data=tmp_path / "data", **variables) -> Up:
+        started.append(Up(data, *arguments, **variables))
         return started[-1]
 
     yield up
