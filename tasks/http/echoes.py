@@ -79,7 +79,7 @@ class Credential:
     @cached_property
     def long_parts(self) -> _Needles:
         """What gives it away in a sentence of ours."""
-        return _Needles(self.secrets, LONG_PART)
+        return _Needles((secret for secret in self.secrets if len(secret) >= PART), LONG_PART)
 
 
 def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
@@ -102,7 +102,8 @@ def without_credential(said: str, credential: Credential, *, ours: bool = False)
     """`said` with the credential masked where it stands as it is; only a note where it stands there in any other form, or a
     part of it does: a longer one where the words are `ours`.
     """
-    hidden = sorted({s for s in (*credential.secrets, *credential.pairs) if len(s) >= SHORTEST}, key=len, reverse=True)
+    least = PART if ours else SHORTEST
+    hidden = sorted({s for s in (*credential.secrets, *credential.pairs) if len(s) >= least}, key=len, reverse=True)
     for secret in hidden:
         said = said.replace(secret, "[credential]")
     needles = credential.long_parts if ours else credential.parts
@@ -277,7 +278,11 @@ class Sent:
         return LEFT_OUT if self.is_repeated(told) else told
 
     def is_repeated(self, said: str) -> bool:
-        """Whether `said` repeats any of it, in whatever form."""
+        """Whether `said` repeats any of it, in whatever form; a secret that is so short that words and ids hold it by chance,
+        as a word.
+        """
+        if any(word in self.credential.secrets for word in said.split()):
+            return True
         if without_credential(said, self.credential, ours=True) != said:
             return True
         rest = self._beside_names(said)

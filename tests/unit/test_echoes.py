@@ -210,3 +210,10 @@ def test_a_short_title_hides_no_content():
 def test_words_of_ours_that_a_password_holds_are_told():
     sent = Sent(Credential(("Confluence" + "2024",)))
     assert sent.tell("Confluence refused the page (400).") == "Confluence refused the page (400)."
+
+
+def test_a_short_password_is_left_out_and_makes_no_id_unusable():
+    """A password of an instance that somebody tries out may be the key of its project."""
+    sent = Sent(Credential(("test",)))
+    assert not sent.is_repeated("TEST-1")
+    assert sent.tell("The latest issue test is closed.") == f"The latest issue {LEFT_OUT} is closed."
