@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import comrak
@@ -40,17 +41,15 @@ _BULLETS = pair("bullet_list", "ul")
 _ITEM = pair("list_item", "li")
 _TASKS = {done: pair("list_item", "li", meta={"checked": done}) for done in (True, False)}
 _TABLE, _HEAD, _BODY, _ROW = (pair(tag, tag) for tag in ("table", "thead", "tbody", "tr"))
-# Cells by their column's alignment. The binding's names can't be keys of a mapping; what they are printed as can.
-_HEADER_CELLS, _CELLS = (
-    {
-        f"TableAlignment.{side.capitalize()}": pair(
-            tag, tag, attrs={"style": f"text-align:{side}"} if side else NOTHING
-        )
-        for side in ("left", "center", "right", "")
-    }
-    for tag in ("th", "td")
-)
-_UNALIGNED = "TableAlignment."
+# The binding's names can't be keys of a mapping; what they are printed as can.
+_ALIGNED = {
+    f"TableAlignment.{side.capitalize()}": {"style": f"text-align:{side}"} for side in ("left", "center", "right")
+}
+
+
+@lru_cache
+def _cell(tag: str, alignment: str) -> tuple[Token, Token]:
+    return pair(tag, tag, attrs=_ALIGNED.get(alignment, NOTHING))
 
 
 @dataclass
@@ -191,11 +190,11 @@ class Tree:
         aligned = [repr(alignment) for alignment in value.value.alignments]
         header, *rows = node.children
         out += (_TABLE[0], _HEAD[0])
-        self._row(header, [_HEADER_CELLS.get(side, _HEADER_CELLS[_UNALIGNED]) for side in aligned])
+        self._row(header, [_cell("th", side) for side in aligned])
         out.append(_HEAD[1])
         if rows:
             out.append(_BODY[0])
-            columns = [_CELLS.get(side, _CELLS[_UNALIGNED]) for side in aligned]
+            columns = [_cell("td", side) for side in aligned]
             for row in rows:
                 self._row(row, columns)
             out.append(_BODY[1])
