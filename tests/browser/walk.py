@@ -26,6 +26,7 @@ IMAGES = ROOT / "docs" / "images"
 PACE_MS = 1500
 SIZE = {"width": 1180, "height": 720}
 WRONG_SPACE, RIGHT_SPACE = "FINANCE", "OPS"
+CAUSE = "1 job dead: unknown space"
 DOCUMENT = (ROOT / "docs" / "examples" / "rca.md").read_text("utf-8")
 
 
@@ -55,11 +56,11 @@ def publishes(walker: Walker) -> None:
 
 def finds(walker: Walker) -> None:
     walker.page.get_by_role("link", name="Overview").click()
-    expect(walker.page.locator(".need").first).to_be_visible()
+    expect(walker.page.get_by_role("link", name=CAUSE)).to_be_visible()
 
 
 def opens(walker: Walker) -> None:
-    walker.page.locator(".need a").first.click()
+    walker.page.get_by_role("link", name=CAUSE).click()
     walker.page.get_by_role("main").locator("tbody a[href^='/jobs/']").first.click()
     expect(walker.page.get_by_role("link", name="Edit and publish again")).to_be_visible()
 
