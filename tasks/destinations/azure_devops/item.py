@@ -11,11 +11,12 @@ from tasks.destinations.azure_devops.items import FieldsRefused, Items, tags_of
 from tasks.destinations.azure_devops.patches import Operations, field_operations, relinked, under
 from tasks.destinations.azure_devops.plan import Value, WorkItemPlan
 from tasks.destinations.azure_devops.settings import ASSIGNED, DESCRIPTION, HISTORY, REPRO, STATE, AzureDevOpsSettings
+from tasks.destinations.azure_devops.trees import TREES, is_whole, path_of
 from tasks.destinations.azure_devops.values import FORMS, form, same
 from tasks.destinations.contract import Work
 from tasks.destinations.tickets.drift import Standing, mark, note_of, remembered, standing, tries
 from tasks.destinations.tickets.status import STATUS, Stage, move
-from tasks.errors import AttemptFailed
+from tasks.errors import AttemptFailed, Permanent
 from tasks.model import CreateAzureDevOpsWorkItem, Receipt
 
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
@@ -73,7 +74,22 @@ class Keeper:
             return self._receipt(item, "skipped")
         return await self._update(item, found=found)
 
+    async def _places(self) -> None:
+        """Whole paths in place of the names of areas and iterations."""
+        for name in TREES.keys() & self.fields.keys():
+            value = str(self.fields[name])
+            if is_whole(self.items.project, value) or not (known := await self.items.tree(name)):
+                continue
+            try:
+                self.fields[name] = path_of(self.items.project, name, value, known)
+            except Permanent as unknown:
+                if self.settings.unknown_reference == "refuse":
+                    raise
+                del self.fields[name]
+                self.warnings.append(f"{unknown.message.rstrip('.')}; it was left as it is")
+
     async def _create(self) -> Receipt:
+        await self._places()
         plan = self.plan
         tags: dict[str, Value] = {TAGS: "; ".join([*plan.tags, plan.tag])}
         history: dict[str, Value] = {HISTORY: plan.history} if plan.history else {}
@@ -105,6 +121,7 @@ class Keeper:
             return item
 
     async def _update(self, item: dict[str, Any], *, found: bool) -> Receipt:
+        await self._places()
         work, plan, present = self.work, self.plan, item.get("fields", {})
         stand = standing(
             self.fields, present, FORMS, work.wrote, work.tried, self.policy, what=f"work item {item['id']}"

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from tasks.destinations.azure_devops.answers import dry_run, work_item
 from tasks.destinations.azure_devops.patches import Operations, dump, operation
 from tasks.destinations.azure_devops.settings import HISTORY
+from tasks.destinations.azure_devops.trees import TREES, paths, shown
 from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import Permanent, Transient
 from tasks.http.exchange import Http, Request, Response
@@ -163,6 +164,16 @@ class Items:
             lambda a: {str(row["name"]): str(row.get("category", "")) for row in rows_of(a, "value")}
         )
 
+    async def tree(self, field: str) -> list[str]:
+        """The paths of the project's areas or iterations; none where they can't be seen."""
+        path = self._path(f"classificationnodes/{TREES[field]}")
+        params = self._params | {"$depth": "20"}
+        request = Request("GET", path, "GET /wit/classificationnodes/{tree}", params=params)
+        response = await self.http.recall(
+            request, lambda answer: answer.status == 200, for_s=HOLDS_S, accept=frozenset({404})
+        )
+        return [] if response.status == 404 else response.parsed(paths)
+
     async def types(self) -> list[str]:
         """The project's work item types; none where they can't be seen."""
         request = Request("GET", self._path("workitemtypes"), "GET /wit/workitemtypes", params=self._params)
@@ -200,6 +211,9 @@ class Items:
             excerpt=words,
         )
         refused.fields = _fields_named(answer, words)
+        tree = next((name for name in TREES if name in refused.fields), None)
+        if tree and "TF401347" in reason:
+            refused.advice = f"The project has: {shown(await self.tree(tree))}. {refused.advice}"
         return refused
 
     def _no_project(self, response: Response) -> Permanent:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from worker.sandbox.azure_devops import shapes
 from worker.sandbox.azure_devops.patch import Refused, patched
-from worker.sandbox.azure_devops.process import FIELD_NAMES, Process
+from worker.sandbox.azure_devops.process import FIELD_NAMES, Process, node_of
 from worker.sandbox.azure_devops.wiql import parse, value_of
 from worker.sandbox.credentials import by_nobody, fault_of
 from worker.sandbox.store import Store, iso, project_id
@@ -67,6 +67,7 @@ class AzureDevOps:
             ("GET", r"wit/workitemtypes", self.types),
             ("GET", r"wit/workitemtypes/(?P<type>[^/]+)", self.type),
             ("GET", r"wit/workitemtypes/(?P<type>[^/]+)/states", self.states),
+            ("GET", r"wit/classificationnodes/(?P<tree>areas|iterations)", self.tree),
             ("POST", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("PATCH", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("GET", r"wit/workitems/(?P<id>\d+)", self.item),
@@ -127,6 +128,15 @@ class AzureDevOps:
             text = f"VS402323: Work item type {name} does not exist in project {project} or you do not have permission to access it."
             raise Refused(404, "WorkItemTypeNotFoundException", text)
         return project, process, kind
+
+    async def tree(self, call: Call) -> Any:
+        """The project's areas or iterations, with all that is below as far as `$depth` says."""
+        project, _ = self._process(call)
+        tree = "System.AreaPath" if call.part["tree"].lower() == "areas" else "System.IterationPath"
+        found = node_of(project, tree)
+        return (
+            found if int(call.request.query.get("$depth", "0")) else {n: v for n, v in found.items() if n != "children"}
+        )
 
     async def locations(self, _: Call) -> Any:
         """The resources that clients ask for first."""

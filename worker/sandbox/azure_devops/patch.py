@@ -6,7 +6,16 @@ import copy
 import re
 from typing import Any
 
-from worker.sandbox.azure_devops.process import PRIORITIES, READ_ONLY, SEVERITIES, TREES, Process, field_type, known
+from worker.sandbox.azure_devops.process import (
+    PRIORITIES,
+    READ_ONLY,
+    SEVERITIES,
+    TREES,
+    Process,
+    field_type,
+    known,
+    paths_of,
+)
 from worker.sandbox.people import identity_of, person
 
 TEXT_LENGTH = 1_000_000
@@ -150,6 +159,7 @@ def _check(item: Item, process: Process) -> None:
     if fields["System.State"] not in (name for name, _ in process.states(fields["System.WorkItemType"])):
         raise rule("System.State", lists)
     for tree in TREES:
-        if str(fields[tree]).split("\\")[0].lower() != str(fields["System.TeamProject"]).lower():
+        given, there = str(fields[tree]).strip("\\").lower(), paths_of(str(fields["System.TeamProject"]), tree)
+        if given not in (path.lower() for path in there):
             text = f"TF401347: Invalid tree name given for work item {item['id'] or -1}, field '{tree}'."
             raise Refused(400, "WorkItemFieldInvalidTreeNameException", text)
