@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from tasks.destinations.confluence.cloud import CloudV2
 from tasks.destinations.confluence.settings import ConfluenceSettings
 from tasks.model import JobState, parse_command
 from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench
@@ -111,6 +112,23 @@ async def test_readers_that_are_taken_out_of_the_settings_open_no_page(bench):
     assert (page["limits"]["read"], groups(page, "update")) == (limits["read"], ["incident-team"])
 
 
+async def test_readers_alone_leave_editing_to_whoever_may_read(cloud):
+    """Also after a cut: a page that is created for our own account alone doesn't stay ours alone to edit."""
+    await cloud.set("confluence", readers=("group:incident-team",))
+    for number in range(1, 30):
+        await cloud.put(id=f"d{number}", issue_id=None, title=f"The pool {number}")
+        job = await cloud.submit(doc_id=f"d{number}")
+        killed = await cloud.attempt(job, kill_after=number)
+        if getattr(killed, "state", None) is not JobState.DELIVERED:
+            assert (await cloud.run(job)).state is JobState.DELIVERED
+        found = next(row for row in await cloud.sandbox.objects("confluence") if row["title"] == f"The pool {number}")
+        assert groups(found, "read") == ["incident-team"]
+        assert "update" not in found["limits"]
+        if getattr(killed, "state", None) is JobState.DELIVERED:
+            return
+    pytest.fail("the delivery never came to its end")
+
+
 @pytest.mark.parametrize("flavor", ["cloud", "datacenter"])
 async def test_nobody_of_that_name_ends_the_job_before_there_is_a_page(cloud, flavor):
     await cloud.set("confluence", flavor=flavor, readers=("nobody.here",))
@@ -189,6 +207,17 @@ async def test_a_page_that_is_there_gets_an_owner_and_a_later_one_of_people_stay
     assert not [path for _, path in (await paths(cloud))[sent:] if "search/user" in path]
 
 
+async def test_a_new_owner_may_read_and_edit_a_page_that_was_limited_before(cloud):
+    await cloud.set("confluence", **SET | {"readers": ("group:incident-team",), "owner": "Abel Tuter"})
+    await cloud.publish()
+    await cloud.set("confluence", owner="Beth Anglin")
+    await cloud.publish()
+    page, account = await cloud.page(), await account_of(cloud, "Beth Anglin")
+    assert page["owner"] == account
+    assert account in page["limits"]["read"]["user"]
+    assert account in page["limits"]["update"]["user"]
+
+
 async def test_a_status_is_set_once_and_is_no_edit_of_people(cloud):
     """Setting it makes a version; the next content is written all the same."""
     await cloud.set("confluence", page_status="ready for review")
@@ -209,6 +238,25 @@ async def test_a_status_of_ones_own_is_made_and_used_again(cloud):
     await cloud.put(id="doc-2", issue_id="inc-2", title="Another")
     await cloud.publish(doc_id="doc-2")
     assert {page["state"] for page in await cloud.sandbox.objects("confluence")} == {"Under review"}
+
+
+async def test_an_edit_beside_a_status_that_is_there_already_is_never_taken_for_ours(cloud, monkeypatch):
+    """Such a status makes no version: the next one is of whoever edited the page meanwhile."""
+    await cloud.set("confluence", page_status="In progress")
+    await cloud.publish()
+    set_status = CloudV2.set_status
+
+    async def edited_first(api, page_id, name):
+        await set_status(api, page_id, name)
+        await cloud.control("edit", id=page_id, body="<p>Somebody's words.</p>")
+
+    monkeypatch.setattr(CloudV2, "set_status", edited_first)
+    await cloud.set("confluence", page_status="IN PROGRESS")
+    await cloud.publish()
+    await cloud.put(content_md=TEXT + "\nMore.\n")
+    ended = await cloud.publish()
+    assert (ended.state, ended.error.code) == (JobState.HELD, "drift")
+    assert "Somebody's words" in (await cloud.page())["body"]
 
 
 async def test_a_status_that_the_space_doesnt_permit_is_refused_with_those_it_offers(cloud):

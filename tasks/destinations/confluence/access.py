@@ -30,9 +30,10 @@ class Access(Upstream):
         return known.model_copy(update={name: value for name, value in self if value})
 
     def limits(self, known: Access) -> bool:
-        """Whether readers or editors are others than those known."""
+        """Whether readers or editors are others than those known; the owner is one of them."""
         after = self.over(known)
-        return (after.readers, after.editors) != (known.readers, known.editors)
+        others = (after.readers, after.editors, after.owner) != (known.readers, known.editors, known.owner)
+        return others and bool(self.readers or self.editors)
 
     def said(self, known: Access) -> tuple[str, ...]:
         """What is set over what is known, a line each."""
@@ -46,8 +47,11 @@ class Access(Upstream):
 
 @dataclass(frozen=True)
 class People:
-    """The people of the settings by the ids that the API knows them by. An operation that is missing stays as it is."""
+    """The people of the settings by the ids that the API knows them by. An operation that is missing stays as it is; `own` is
+    our own account.
+    """
 
+    own: str = ""
     owner: str = ""
     allowed: Mapping[str, Allowed] = field(default_factory=dict)
 
@@ -69,14 +73,19 @@ async def people_of(api: Dialect, access: Access) -> People:
 
     found = {READ: allowed(*access.readers, *access.editors)} if access.readers else {}
     found |= {UPDATE: allowed(*access.editors)} if access.editors else {}
-    return People(owner=ids.get(access.owner, ""), allowed=found)
+    return People(own=own, owner=ids.get(access.owner, ""), allowed=found)
 
 
-async def limit(api: Dialect, page_id: str, allowed: Mapping[str, Allowed]) -> None:
-    """Set the page's restrictions where they are others; an operation that isn't named keeps its own."""
+async def limit(api: Dialect, page_id: str, people: People, *, unfinished: bool) -> None:
+    """Set the page's restrictions where they are others; an operation that isn't named keeps its own.
+
+    A page of ours that is `unfinished` may still be ours alone to edit, because it was created private. Nobody has set that.
+    """
     present = await api.restrictions(page_id)
-    wanted = {**present, **allowed}
-    if any(set(present.get(name, Allowed()).all) != set(wanted[name].all) for name in wanted):
+    wanted = {**present, **people.allowed}
+    if unfinished and wanted.get(UPDATE) == Allowed(users=(people.own,)):
+        del wanted[UPDATE]
+    if any(set(present.get(name, Allowed()).all) != set(wanted.get(name, Allowed()).all) for name in (READ, UPDATE)):
         await api.restrict(page_id, wanted)
 
 

@@ -240,7 +240,8 @@ class Keeper:
     async def _limit(self, found: Found) -> None:
         known = found.mark.access if found.mark else Access()
         if self.plan.access.limits(known):
-            await limit(self.api, found.page.id, self.people.allowed)
+            unfinished = found.mark is None and not self.adopted
+            await limit(self.api, found.page.id, self.people, unfinished=unfinished)
 
     # -- judge and write -----------------------------------------------------------------------------------------
 
