@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ async def test_schemathesis_finds_nothing(api, destinations, services, tmp_path)
         str(Path(sys.executable).parent / "schemathesis"),
         *("run", f"{api.url}/openapi.json", "--header", f"Authorization: Bearer {api.key}", *arguments),
         cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.api.formats"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

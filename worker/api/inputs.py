@@ -318,6 +318,9 @@ class AzureDevOpsIn(_Settings, AzureDevOpsSettings):
     org_url: Url
 
 
+JiraLabel = Annotated[str, Field(json_schema_extra={"format": "jira-label"})]
+
+
 class JiraIn(_Settings, JiraSettings):
     """A Jira site."""
 
@@ -326,7 +329,7 @@ class JiraIn(_Settings, JiraSettings):
     kind: Literal["jira"]
     base_url: Url
     site_url: Url | None = None
-    labels: list[str] = Field(default_factory=list)  # type: ignore[assignment]
+    labels: list[JiraLabel] = Field(default_factory=list)  # type: ignore[assignment]
 
 
 class DestinationIn(

@@ -30,7 +30,7 @@ class TicketSettings(DestinationSettings):
     link_base: str | None = None
     follow_state: bool = False
     follow_state_every_s: float = Field(default=300.0, ge=10, le=86400)
-    mapping: str = Field(default="", max_length=LONGEST)
+    mapping: str = Field(default="", max_length=LONGEST, json_schema_extra={"format": "toml"})
 
     @cached_property
     def rules(self) -> Rules:
