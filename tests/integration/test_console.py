@@ -349,3 +349,13 @@ async def test_a_verification_is_followed_on_its_page(services, client, log_in, 
     page = await (await client.get(answer.url.path_qs)).text()
     assert "The audit trail is intact." in page
     assert "complete since" in page
+
+
+async def test_a_note_waits_for_a_page_that_somebody_sees(client, log_in):
+    """A script that refreshes the page before, while the browser goes on, doesn't take it away."""
+    token = await log_in("viewer")
+    form = {"csrf": token, "name": "Dead ones", "state": "dead"}
+    await client.post("/views", data=form, allow_redirects=False)
+    fetched = await client.get("/jobs", headers={"Sec-Fetch-Dest": "empty"})
+    assert "Saved as Dead ones." not in await fetched.text()
+    assert "Saved as Dead ones." in await (await client.get("/jobs?state=dead")).text()

@@ -94,7 +94,7 @@ class Visit:
         someone = self.someone
         counts = await self.services.ledger.counts() if someone else {}
         flag = await self.services.look_first.read() if someone else LookFirst()
-        notes = await self.console.sessions.take_notes(someone) if someone else []
+        notes = await self.console.sessions.take_notes(someone) if someone and self._is_shown else []
         return {
             "session": someone,
             "may": someone.may if someone else lambda _: False,
@@ -105,6 +105,11 @@ class Visit:
             "notes": notes,
             "look_first": flag,
         }
+
+    @property
+    def _is_shown(self) -> bool:
+        """Whether the answer becomes a page that somebody sees; a script that fetches it takes no note from them."""
+        return self.request.headers.get("Sec-Fetch-Dest", "document") == "document"
 
     async def go(self, path: str, text: str = "", kind: Literal["good", "bad"] = "good") -> NoReturn:
         """Answer a form: on to `path`, with something to say there."""
