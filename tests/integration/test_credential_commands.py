@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.integration.test_cli_commands import Cli, stored
 from tests.integration.test_renewing import tokens
-from worker.cli.login import Callback
+from worker.cli.callback import Callback
 
 PARTS = {"client_secret": "planted-client-77", "password": "planted-pass-77", "refresh_token": "planted-refresh-77"}
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from tasks.errors import Refused
 from tasks.state.access.keys import ApiKey, Scope
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 

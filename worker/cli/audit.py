@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,9 +23,11 @@ from tasks.state.audit.opening import AFTER, SEEN
 from tasks.state.audit.search import Search, newest, oldest
 from tasks.state.audit.verification import UNCOUNTED, AuditReport, Stamped
 from tasks.state.upkeep.trimming import trim
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
 from worker.terminal.root import FAILED, UNKNOWN
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 DAY_MS = 24 * 3600 * 1000
 CHECKPOINTS = "audit-checkpoints.jsonl"

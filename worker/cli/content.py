@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import mimetypes
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from tasks.destinations.tickets.commands import ticket_command
 from tasks.errors import Refused
-from tasks.markup.title import title_of
 from tasks.model import (
     Command,
     CommandName,
@@ -25,12 +23,14 @@ from tasks.model import (
     parse_severity,
     subject_key,
 )
-from tasks.state.jobs.followed import Delivered
 from worker.cli.preview import shown
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
 from worker.terminal.files import read_text
 from worker.terminal.watching import finish, wait_for
+
+if TYPE_CHECKING:
+    from tasks.state.jobs.followed import Delivered
+    from worker.runtime import Services
 
 
 def read_object(file: str) -> dict[str, Any]:
@@ -79,6 +79,8 @@ def document_put(context: Context, file: str, attach: tuple[str, ...], **given: 
     if file.endswith(".json"):
         data = read_object(file)
     else:
+        from tasks.markup.title import title_of
+
         text = read_text(file)
         stem = "document" if file == "-" else Path(file).stem
         data = {"id": stem, "title": title_of(text, stem), "content_md": text}
@@ -295,6 +297,8 @@ def ticket(
     **given: Any,
 ) -> None:
     """Create the ticket of an issue: an incident, work item or Jira issue, as the destination takes it."""
+    from tasks.destinations.tickets.commands import ticket_command
+
     config = ticket_config(field, **given)
 
     async def work(services: Services) -> Job:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.authorization.status import CredentialStatus
 from tasks.credentials.kinds import TYPES, WORDS
 from tasks.state.traffic.standing import moment
 from worker.cli.health import duration
-from worker.terminal.base import F
+
+if TYPE_CHECKING:
+    from tasks.authorization.status import CredentialStatus
+    from worker.terminal.base import F
 
 _FIELDS = ("client_id", "tenant", "token_url", "authorize_url", "subject", "key_id", "audience", "token_file")
 

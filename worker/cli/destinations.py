@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
-from tasks.authorization.status import CredentialStatus, status_of
 from tasks.credentials.kinds import Login
-from tasks.destinations import check_settings, parse_settings
 from tasks.errors import Refused
-from tasks.state.directory import DestinationRecord
-from tasks.state.traffic.limiter import Health
 from worker.cli.credentials import auth_options, credential_lines, take_auth, told
 from worker.cli.health import lines
 from worker.cli.login import login
 from worker.cli.secrets import read_proxy_password, read_secret, secret_options
-from worker.connection_tests import ADDRESS_FIELD
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
 from worker.terminal.files import read_text
+
+if TYPE_CHECKING:
+    from tasks.authorization.status import CredentialStatus
+    from tasks.state.directory import DestinationRecord
+    from tasks.state.traffic.limiter import Health
+    from worker.runtime import Services
 
 PEM = click.Path(resolve_path=True)  # it is read by workers, which run elsewhere
 
@@ -83,6 +83,9 @@ def set_(
     **given: Any,
 ) -> None:
     """Store a destination. The secret comes from a prompt, --secret-file or stdin, never from an argument."""
+    from tasks.destinations import check_settings, parse_settings
+    from worker.connection_tests import ADDRESS_FIELD
+
     if any(character not in "abcdefghijklmnopqrstuvwxyz0123456789_-" for character in name) or not name[:1].isalpha():
         raise Refused(
             f"{name!r:.60} is no name for a destination.", code="bad_name", advice="Use small letters, digits, _ and -."
@@ -149,6 +152,7 @@ def list_(context: Context) -> None:
 @common
 def show(context: Context, name: str) -> None:
     """Show one destination: its settings, state and limits."""
+    from tasks.authorization.status import status_of
 
     async def work(services: Services) -> tuple[DestinationRecord, Health, CredentialStatus, int]:
         record = await services.destinations.require(name)

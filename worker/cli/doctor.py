@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from config.keys import load_key_ring
@@ -18,7 +17,6 @@ from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, StateUnavailable
 from tasks.model import JobState
-from tasks.state.audit.stamps import stamp_health
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
 from tasks.state.outages import unavailable
 from tasks.state.workers import workers
@@ -26,6 +24,8 @@ from worker.connections import open_redis, shown_address
 from worker.terminal.base import Context, common
 
 if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
     from tasks.state.directory import DestinationRecord
     from worker.runtime import Services
 
@@ -276,6 +276,8 @@ async def _stamps(found: Found, services: Services) -> None:
             "checkpoints are kept where no time stamp can lie beside them; set AFTERWORD_CHECKPOINTS to a folder or store",
         )
         return
+    from tasks.state.audit.stamps import stamp_health
+
     health = await stamp_health(services.redis, services.settings.prefix)
     minutes = (await services.journal.server_ms() - health.stamped_ms) // 60_000
     newest = f"the newest one is {minutes} min old" if health.stamped_ms else "there is none yet"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from tasks.state.traffic.limiter import Health
+from typing import TYPE_CHECKING
+
 from tasks.state.traffic.standing import moment
+
+if TYPE_CHECKING:
+    from tasks.state.traffic.limiter import Health
 
 
 def duration(ms: int) -> str:

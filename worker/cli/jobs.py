@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from tasks.model import KIND_OF_COMMAND, Job, JobState, content_id
-from tasks.operator.bulk import APPLIES_TO, Progress, Verb
-from tasks.operator.operations import check_filter
-from tasks.state.jobs.overview import JobFilter
 from worker.cli.health import duration
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
 from worker.terminal.moments import MOMENT, Moment
 from worker.terminal.watching import describe, finish, happened, sentence, wait_for
-from worker.titles import titles_of
+
+if TYPE_CHECKING:
+    from tasks.operator.bulk import Progress, Verb
+    from tasks.state.jobs.overview import JobFilter
+    from worker.runtime import Services
 
 NONE_YET = "No job yet. Submit one: afterword publish DOC_ID --space KEY"
 NONE_MATCHES = "No job matches. `afterword job list` shows all."
@@ -50,6 +50,10 @@ def list_(
     context: Context, limit: int, state: str | None, since: Moment | None, until: Moment | None, **given: str | None
 ) -> None:
     """Show jobs, newest first."""
+    from tasks.operator.operations import check_filter
+    from tasks.state.jobs.overview import JobFilter
+    from worker.titles import titles_of
+
     narrowed = any((state, since, until, *given.values()))
 
     async def look(services: Services) -> tuple[list[Job], dict[str, str], int]:
@@ -135,6 +139,9 @@ def _act(
     **narrower: str | None,
 ) -> None:
     """Act on one job, or on all that match the filter."""
+    from tasks.operator.bulk import APPLIES_TO
+    from tasks.state.jobs.overview import JobFilter
+
     if (job_id is None) == (state is None and not any(narrower.values())):
         raise click.UsageError("Give either a job or a filter (--state, --destination, --cause), not both.")
     if job_id is not None:
@@ -165,6 +172,8 @@ async def _one(services: Services, verb: Verb, beginning: str, reason: str) -> J
 
 
 async def _all(context: Context, services: Services, verb: Verb, chosen: JobFilter, reason: str) -> Progress:
+    from tasks.operator.bulk import Progress
+
     progress = Progress()
     async for progress in services.act_on_all(verb, chosen, actor=actor(), reason=reason):
         if not progress.finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,9 +16,11 @@ from tasks.state.audit.entries import Event
 from tasks.state.upkeep.rotation import KeyUse, Resealed
 from tasks.state.vault import seal
 from worker.cli.secrets import read_secret, secret_options
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common
 from worker.terminal.root import Failure
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 SETTLED_MS = 60_000
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from tasks.state.look_first.flag import LookFirst
 from tasks.state.traffic.standing import moment
 from worker.terminal.base import Context, actor, common, plain
+
+if TYPE_CHECKING:
+    from tasks.state.look_first.flag import LookFirst
 
 reason = click.option("--reason", default="", help="Why, for the audit.")
 

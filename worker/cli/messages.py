@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
 from tasks.state.audit.entries import Event
 from tasks.state.traffic.standing import moment
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 
 @click.group()

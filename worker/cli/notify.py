@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
@@ -20,8 +20,10 @@ from tasks.state.receivers.settings import (
     view_of,
 )
 from worker.cli.secrets import read_secret, secret_options
-from worker.runtime import Services
 from worker.terminal.base import Context, actor, common, plain
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 # What each kind can't do without, by the name of its option.
 NEEDS: dict[str, dict[str, str]] = {

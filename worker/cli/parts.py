@@ -6,16 +6,16 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from config.logging import configure_logging
-from worker.api.serve import serve_until_stopped as serve_until_stopped_api
-from worker.demo.run import run_demo
-from worker.machine.stack import Stack, Stopped, keep_alive, running_stack
-from worker.sandbox.serve import serve_until_stopped
 from worker.terminal.base import Context, common
 from worker.terminal.root import Failure
+
+if TYPE_CHECKING:
+    from worker.machine.stack import Stack
 
 
 @click.command()
@@ -36,6 +36,8 @@ from worker.terminal.root import Failure
 @common
 def up(context: Context, sandbox: bool, port: int, sandbox_port: int) -> None:
     """Run everything on this machine, until Ctrl-C."""
+    from worker.machine.stack import Stopped, keep_alive, running_stack
+
     try:
         with running_stack(context.settings, api_port=port, sandbox_port=sandbox_port if sandbox else None) as stack:
             announce(context, stack)
@@ -79,6 +81,8 @@ def announce(context: Context, stack: Stack) -> None:
 @common
 def demo(context: Context, document: Path | None) -> None:
     """Deliver a real RCA to three simulated vendors, with faults, in a temporary folder."""
+    from worker.demo.run import run_demo
+
     raise SystemExit(run_demo(context, document))
 
 
@@ -108,7 +112,8 @@ def worker(context: Context, concurrency: int | None, name: str | None, queues: 
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
 @common
 def sandbox(context: Context, host: str, port: int) -> None:
-    """Run the simulated Confluence, ServiceNow and Azure DevOps."""
+    """Run the simulated Confluence, ServiceNow, Azure DevOps and Jira."""
+    from worker.sandbox.serve import serve_until_stopped
 
     def tell(actual: int) -> None:
         context.show({"url": f"http://{host}:{actual}"}, f"Sandbox on http://{host}:{actual}")
@@ -123,6 +128,8 @@ def sandbox(context: Context, host: str, port: int) -> None:
 @common
 def api(context: Context, host: str, port: int) -> None:
     """Run the HTTP API and the console."""
+    from worker.api.serve import serve_until_stopped
+
     configure_logging(context.settings)
 
     def tell(actual: int, first_key: str | None) -> None:
@@ -134,4 +141,4 @@ def api(context: Context, host: str, port: int) -> None:
         context.show(facts, "\n".join(lines))
         sys.stdout.flush()
 
-    asyncio.run(serve_until_stopped_api(context.settings, host, port, tell))
+    asyncio.run(serve_until_stopped(context.settings, host, port, tell))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.text import Text
 
-from tasks.destinations import Preview
-from tasks.markup.compare import Change
 from worker.terminal.base import plain
+
+if TYPE_CHECKING:
+    from tasks.destinations import Preview
+    from tasks.markup.compare import Change
 
 SENTENCES = {
     "create": "A new page would be created.",

@@ -6,13 +6,16 @@ import json
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tasks.credentials.kinds import AnyAuth
 from tasks.credentials.secret import SECRET, Part, parts_for
 from tasks.errors import Refused
-from worker.terminal.base import Context, F
+
+if TYPE_CHECKING:
+    from tasks.credentials.kinds import AnyAuth
+    from worker.terminal.base import Context, F
 
 HOW_TO_GIVE = (
     "A secret is never an argument: it would be visible in the shell's history and in the process list. "

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from tasks.state.audit.entries import Event
 from worker.console.sessions import Sessions
-from worker.runtime import Services
-from worker.signin.policy import Person
 from worker.terminal.base import Context, actor, common, plain
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
+    from worker.signin.policy import Person
 
 
 @click.group()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.model import TERMINAL, Job, JobState
-from worker.runtime import Services
 from worker.terminal.base import Context, exit_code
 from worker.terminal.root import Failure
+
+if TYPE_CHECKING:
+    from worker.runtime import Services
 
 RESTING = TERMINAL | {JobState.HELD}
 LOOK_EVERY_S = 0.1
