@@ -14,7 +14,7 @@ from config.settings import ConfigError, Settings, settings_for
 from tasks.state.access.keys import ROLES, Scope
 from tests.oidc_provider import new_key
 from worker.signin.discovery import provider_of
-from worker.signin.identity import LEEWAY_S, Expected, UnknownKey, claims_of, person_of
+from worker.signin.identity import LEEWAY_S, Expected, UnknownKey, claims_of, joined, lacks, person_of
 from worker.signin.policy import Policy, sign_in_policy
 from worker.signin.trouble import SignInRefused
 
@@ -188,6 +188,41 @@ def test_whom_no_group_lets_in_is_told_what_to_ask_for(claims, changes, code, wo
         person_of({"sub": "u1", **claims}, policy(**changes))
     assert refused.value.code == code
     assert words in str(refused.value)
+
+
+VERIFIED = {"email": "me@evil.example", "email_verified": True}
+
+
+@pytest.mark.parametrize(
+    ("token", "userinfo"),
+    [
+        ({"email": "ada@example.com"}, VERIFIED),
+        ({"email_verified": True}, {"email": "ada@example.com"}),
+        ({"email": "ada@example.com", "email_verified": False}, VERIFIED),
+    ],
+)
+def test_what_verifies_one_address_verifies_no_other(token, userinfo):
+    """Token and userinfo are of two moments: between them a person can change the address."""
+    claims = joined({"sub": "u1", "groups": ["sre"], **token}, {"sub": "u1", **userinfo})
+    with pytest.raises(SignInRefused) as refused:
+        person_of(claims, policy(oidc_email_domains="example.com"))
+    assert refused.value.code == "email_unverified"
+
+
+@pytest.mark.parametrize(
+    ("token", "userinfo"),
+    [
+        ({}, {"email": "ada@example.com", "email_verified": True}),
+        ({"email": "ada@example.com"}, {"email": "ada@example.com", "email_verified": True}),
+        ({"email": "ada@example.com", "email_verified": True}, VERIFIED),
+    ],
+)
+def test_an_address_that_one_of_both_verifies_counts(token, userinfo):
+    """Some providers name the address in the token, and that it is verified only at userinfo."""
+    claims = {"sub": "u1", "name": "Ada", "groups": ["sre"], **token}
+    mine = policy(oidc_email_domains="example.com")
+    assert lacks(claims, mine) == ("email_verified" not in token)
+    assert person_of(joined(claims, {"sub": "u1", **userinfo}), mine).role == "operator"
 
 
 def test_a_name_is_shown_on_one_line_and_nothing_odd_is_in_it():

@@ -23,6 +23,7 @@ LONGEST_SUBJECT = 255
 FAMILIES = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 # Asymmetric ones only: with `none` or HS256 anybody who knows the client's id or a public key could sign.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+ADDRESS = ("email", "email_verified")
 UNCHECKED = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
 AGAIN = "Sign in again. If it stays like this, the operator finds the reason in the log and the audit."
 
@@ -140,8 +141,18 @@ def lacks(claims: Mapping[str, Any], policy: Policy) -> bool:
     return (
         _claim(claims, policy.groups_claim) is None
         or not _name(claims)
-        or (bool(policy.domains) and "email" not in claims)
+        or (_asks_for_address(policy) and not claims.keys() >= set(ADDRESS))
     )
+
+
+def joined(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
+    """The token's claims with what userinfo says besides. One of both says which address it is and whether it is verified:
+    they are of two moments, and between them a person can change the address.
+    """
+    told_apart = "email_verified" in claims or claims.get("email") != userinfo.get("email")
+    names = claims if "email" in claims and told_apart else userinfo
+    both = {name: value for name, value in {**userinfo, **claims}.items() if name not in ADDRESS}
+    return both | {name: names[name] for name in ADDRESS if name in names}
 
 
 def person_of(claims: Mapping[str, Any], policy: Policy) -> Person:
@@ -167,8 +178,7 @@ def _name(claims: Mapping[str, Any]) -> str:
 
 def _check_email(claims: Mapping[str, Any], policy: Policy) -> None:
     """Only a verified address counts: anybody can write any other into a profile."""
-    as_group = policy.groups_claim == "email"
-    if not policy.domains and not as_group:
+    if not _asks_for_address(policy):
         return
     email, verified = claims.get("email"), claims.get("email_verified")
     if not isinstance(email, str) or verified not in (True, "true"):
@@ -185,6 +195,10 @@ def _check_email(claims: Mapping[str, Any], policy: Policy) -> None:
             code="email_domain",
             advice=f"Sign in with an account of {', '.join(policy.domains)}.",
         )
+
+
+def _asks_for_address(policy: Policy) -> bool:
+    return bool(policy.domains) or policy.groups_claim == "email"
 
 
 def _groups(claims: Mapping[str, Any], policy: Policy) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from tasks.http.verdict import FINE, Answer, Verdict, by_status
 from tasks.model import Frozen
 from worker.runtime import Services
 from worker.signin.discovery import PLACE, Provider, provider_of
-from worker.signin.identity import Expected, UnknownKey, claims_of, lacks, person_of
+from worker.signin.identity import Expected, UnknownKey, claims_of, joined, lacks, person_of
 from worker.signin.policy import Person, Policy, word
 from worker.signin.trouble import SignInRefused
 
@@ -222,7 +222,7 @@ class SigningIn:
             raise SignInRefused(
                 "The provider's userinfo speaks of somebody else.", code="userinfo_other", advice="Sign in again."
             )
-        return {**more, **claims}
+        return joined(claims, more)
 
     async def _get(self, address: str, operation: str) -> Response:
         response = await self._ask(address, operation)
