@@ -179,7 +179,7 @@ async def test_a_key_that_may_only_submit_opens_no_session(services, client):
 
 @pytest.mark.parametrize(
     "wanted",
-    ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/login", "/a\nb", ""],
+    ["//evil.example", "//[", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/login", "/a\nb", ""],
 )
 def test_a_login_never_leads_to_another_site(wanted):
     assert own_path(wanted) == "/"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -83,9 +82,8 @@ async def log_out(visit: Visit) -> web.StreamResponse:
 
 def own_path(wanted: str) -> str:
     """Where to go after the login: a path of the console, never another site."""
-    parts = urlsplit(wanted)
     plain = wanted.startswith("/") and not wanted.startswith(("//", "/\\", "/login", "/live"))
-    return wanted if plain and not parts.netloc and wanted.isprintable() else "/"
+    return wanted if plain and wanted.isprintable() else "/"
 
 
 async def _page(visit: Visit, target: str, text: str = "", status: int = 200) -> web.Response:
