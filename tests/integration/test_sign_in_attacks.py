@@ -66,7 +66,8 @@ async def test_a_sign_in_that_takes_too_long_is_begun_again(services, browser, m
 
 
 @pytest.mark.parametrize(
-    "wanted", ["//evil.example", "https://evil.example/", "/\\evil.example", "/login", "/" + "x" * 2000]
+    "wanted",
+    ["//evil.example", "https://evil.example/", "/\\evil.example", "/login", "/" + "x" * 2000, "/" + "漢" * 900],
 )
 async def test_a_sign_in_never_leads_to_another_site(browser, wanted):
     """Whatever the address of the button said."""

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 HERE = "/login/oidc"
 SECURE_COOKIE = "__Host-afterword-signin"
 LOCAL_COOKIE = "afterword-signin-local"
-LONGEST_TARGET = 1000  # more than that and a browser may not keep the cookie
+LONGEST_TARGET = 1000  # bytes; more than that and a browser may not keep the cookie
 LONGEST_COOKIE = 8000
 
 
@@ -130,7 +130,7 @@ def _signing_in(visit: Visit) -> SigningIn:
 
 def _target(visit: Visit) -> str:
     target = login.own_path(visit.asked("next"))
-    return target if len(target) <= LONGEST_TARGET else "/"
+    return target if len(target.encode()) <= LONGEST_TARGET else "/"
 
 
 def _cookie_name(visit: Visit) -> str:
