@@ -244,6 +244,9 @@ ACTIONS = {
     "/settings/notifications": "admin",
     "/settings/notifications/x/test": "admin",
     "/settings/notifications/x/remove": "admin",
+    "/views": "read",
+    "/views/x": "read",
+    "/views/x/delete": "read",
 }
 
 
