@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
@@ -109,6 +109,21 @@ async def test_guesses_are_counted_and_no_longer_audited_at_some_point(services,
     for _ in range(FAILURES + 3):
         assert (await browser.get(f"{CALLBACK}?state=s&code=c")).status == 400
     assert len(await audited(services, "session.refused")) == FAILURES
+
+
+async def test_made_up_answers_have_the_provider_asked_only_so_often(configured, provider, monkeypatch):
+    """Each would cost a request and audit entries; people at other addresses go on signing in."""
+    monkeypatch.setattr("worker.console.login.PENALTY_S", 0)
+    async with opened(configured(trusted_proxies="127.0.0.0/8"), provider) as browser:
+        stranger = {"X-Forwarded-For": "203.0.113.7"}
+        for _ in range(FAILURES + 3):
+            state = parse_qs(urlsplit(await leave(browser)).query)["state"][0]
+            made_up = {"state": state, "code": "made up", "iss": provider.url}
+            answer = await browser.get(CALLBACK, params=made_up, headers=stranger)
+        assert (answer.status, provider.asked.count("/token")) == (429, FAILURES)
+        assert "Wait a minute" in await answer.text()
+        back = await consent(await leave(browser))
+        assert (await browser.get(back, headers={"X-Forwarded-For": "203.0.113.8"})).status == 200
 
 
 @pytest.mark.parametrize("change", ["role", "settings", "created_ms", "subject", "key instead"])

@@ -28,6 +28,8 @@ FAILURES = 10
 FAILURES_WITHIN_S = 60
 
 Role = Literal["viewer", "producer", "operator", "admin"]
+# What is counted by address: keys and answers that were refused; and answers that the provider was asked about in vain.
+Tried = Literal["logins", "signins"]
 
 
 class Session(Frozen):
@@ -185,21 +187,21 @@ class Sessions:
             await self._redis.delete(key)
         return [(kind, text) for kind, text in notes]
 
-    async def too_many_failures(self, address: str) -> bool:
-        """Whether keys that are refused from this address have to wait for their answer."""
-        return int(await self._redis.get(self._failures(address)) or 0) >= FAILURES
+    async def too_many_failures(self, address: str, of: Tried = "logins") -> bool:
+        """Whether so many were refused from this address within a minute that others have to wait."""
+        return int(await self._redis.get(self._failures(address, of)) or 0) >= FAILURES
 
-    async def count_failure(self, address: str) -> None:
-        """Count a key that was refused, for the next minute."""
-        key = self._failures(address)
+    async def count_failure(self, address: str, of: Tried = "logins") -> None:
+        """Count one that was refused, for the next minute."""
+        key = self._failures(address, of)
         await self._redis.set(key, 0, ex=FAILURES_WITHIN_S, nx=True)
         await self._redis.incr(key)
 
     def _digest(self, identifier: str) -> str:
         return self._vault.mac("sessions", identifier.encode("utf-8", "surrogatepass")).hex()
 
-    def _failures(self, address: str) -> str:
-        return f"{self._prefix}:logins:{self._vault.mac('sessions', bucket(address).encode()).hex()[:32]}"
+    def _failures(self, address: str, of: Tried) -> str:
+        return f"{self._prefix}:{of}:{self._vault.mac('sessions', bucket(address).encode()).hex()[:32]}"
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._prefix, "session", *parts))

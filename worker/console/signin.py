@@ -67,6 +67,8 @@ async def come_back(visit: Visit) -> web.StreamResponse:
     pending = None
     try:
         pending = await signing_in.pending(kept[:LONGEST_COOKIE], given)
+        if await visit.console.sessions.too_many_failures(visit.address, "signins"):
+            raise _too_many()
         response = await _signed_in(visit, signing_in, pending, given)
     except SignInRefused as refused:
         response = await _refused(visit, refused, pending)
@@ -77,7 +79,12 @@ async def come_back(visit: Visit) -> web.StreamResponse:
 
 
 async def _signed_in(visit: Visit, signing_in: SigningIn, pending: Pending, given: dict[str, str]) -> web.Response:
-    person, sessions = await signing_in.complete(pending, given), visit.console.sessions
+    sessions = visit.console.sessions
+    try:
+        person = await signing_in.complete(pending, given)
+    except SignInRefused:
+        await sessions.count_failure(visit.address, "signins")
+        raise
     if visit.someone:
         await sessions.close(visit.someone.digest)
         visit.someone = None
@@ -87,6 +94,16 @@ async def _signed_in(visit: Visit, signing_in: SigningIn, pending: Pending, give
     response = await visit.page("signed_in.html", person=person, target=pending.target)
     login.keep_session(visit, response, identifier)
     return response
+
+
+def _too_many() -> SignInRefused:
+    """Each answer costs a request to the provider and its audit entries, and anybody can make answers up."""
+    return SignInRefused(
+        "Too many sign-ins from this address came to nothing.",
+        code="too_many",
+        advice="Wait a minute and sign in again, or log in with an API key.",
+        status=429,
+    )
 
 
 def _hidden_host(here: str) -> SignInRefused:
