@@ -149,7 +149,7 @@ class SigningIn:
             now_s = self._now_s()
             if self._provider is None or now_s >= self._provider_until_s:
                 if self._failed and now_s < self._failed[0]:
-                    raise self._failed[1]
+                    raise self._failed[1].with_traceback(None)  # raised again and again, it would keep every caller's
                 try:
                     content = (await self._get(self.policy.issuer.rstrip("/") + PLACE, "GET discovery")).json()
                     self._provider = provider_of(content, self.policy, has_secret=bool(self.policy.client_secret()))
