@@ -22,9 +22,21 @@ LIMIT_S = 150
 SECRET = "password = S3cret-" + "planted-"
 # Installing and the tests themselves; `up`, which the fixture runs; a real vendor's address; a container engine.
 NOT_HERE = ("make ", "source ", "afterword up", "afterword destination test wiki", "docker ")
-# Other hosts' services, machines and receivers; a worker that would go on; what asks first, needs a message that was set aside, or a
+# Other hosts' services, machines, receivers and time stamps; a worker that would go on; what asks first, needs a message that was set aside, or a
 # minute after a rotation; a real vendor's settings, left open here (`…`, `URL`).
-OUTSIDE = ["cp", "docker", "helm", "install", "kubectl", "make", "redis-cli", "systemctl", "timedatectl", "useradd"]
+OUTSIDE = [
+    "cp",
+    "docker",
+    "helm",
+    "install",
+    "kubectl",
+    "make",
+    "redis-cli",
+    "systemctl",
+    "timedatectl",
+    "useradd",
+    "openssl ts",
+]
 NOT_IN_GUIDES = (
     *OUTSIDE,
     *("afterword doctor --worker", "afterword worker", "afterword key rotate", "afterword notify test"),

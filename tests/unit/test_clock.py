@@ -43,8 +43,10 @@ def readings(source: str) -> list[tuple[int, str]]:
     calls = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = []
     for node in ast.walk(tree):
-        name = "Fernet.encrypt" if isinstance(node, ast.Attribute) and node.attr == "encrypt" else _name(node, known)
-        given = len(calls[id(node)].args) if id(node) in calls else 0
+        call = calls.get(id(node))
+        seals = isinstance(node, ast.Attribute) and node.attr == "encrypt" and not (call and call.keywords)
+        name = "Fernet.encrypt" if seals else _name(node, known)  # Fernet's takes nothing by keyword
+        given = len(call.args) if call else 0
         if name in ALWAYS or given <= BARE.get(name, -1):
             found.append((node.lineno, name))
     return found
