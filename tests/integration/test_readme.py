@@ -22,30 +22,29 @@ LIMIT_S = 150
 SECRET = "password = S3cret-" + "planted-"
 # Installing and the tests themselves; `up`, which the fixture runs; a real vendor's address; a container engine.
 NOT_HERE = ("make ", "source ", "afterword up", "afterword destination test wiki", "docker ")
-# Other hosts' services, machines, receivers and time stamps; a worker that would go on; what asks first, needs a message that was set aside, or a
-# minute after a rotation; a real vendor's settings, left open here (`…`, `URL`).
-OUTSIDE = [
-    "cp",
-    "docker",
-    "helm",
-    "install",
-    "kubectl",
-    "make",
-    "redis-cli",
-    "systemctl",
-    "timedatectl",
-    "useradd",
-    "openssl ts",
-]
+# What is outside: other hosts, machines, receivers, tokens, time stamps. Then a worker that would go on; what asks first, needs a
+# message that was set aside, or a minute after a rotation; a real vendor's settings, left open here (`…`, `URL`).
+OUTSIDE = (
+    *(
+        "cp",
+        "docker",
+        "helm",
+        "install",
+        "kubectl",
+        "make",
+        "openssl ts",
+        "pip",
+        "pkcs11-tool",
+        "redis-cli",
+        "systemctl",
+    ),
+    *("timedatectl", "useradd", "export AFTERWORD_KEYS_PROVIDER", "export AFTERWORD_TIMESTAMP"),
+)
 NOT_IN_GUIDES = (
     *OUTSIDE,
     *("afterword doctor --worker", "afterword worker", "afterword key rotate", "afterword notify test"),
-    *(
-        "afterword message show",
-        "afterword message drop",
-        "afterword destination set NAME",
-        "afterword destination login NAME",
-    ),
+    *("afterword message show", "afterword message drop"),
+    *("afterword destination set NAME", "afterword destination login NAME"),
 )
 PLACEHOLDERS = {"NAME": "confluence", "DOC_ID": "rca-42", "$SANDBOX": "{sandbox_url}"}
 GUIDES = ("operators", "audit", "keys", "recovery", "notifications", "producers")
