@@ -257,12 +257,17 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         process([binary("epmd"), "-port", str(names), "-address", "127.0.0.1"], folder / "epmd.out"),
         process([program], folder / "rabbitmq.out", env=environment, cwd=folder) as child,
     ):
-        wait_until(lambda: child.poll() is not None or _listens(port), "RabbitMQ", 120)
+        wait_until(lambda: child.poll() is not None or _speaks_amqp(port), "RabbitMQ", 120)
         if child.poll() is not None:
             pytest.skip(f"RabbitMQ does not start here: {(folder / 'rabbitmq.out').read_text()[-300:]}")
         yield f"amqp://guest:guest@127.0.0.1:{port}//"
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _speaks_amqp(port: int) -> bool:
+    """Whether a broker answers AMQP's greeting there with its first frame (a method)."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall(b"AMQP\x00\x00\x09\x01")
+            return probe.recv(1) == b"\x01"
+    except OSError:
+        return False

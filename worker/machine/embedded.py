@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -19,6 +20,8 @@ from worker.machine.orphans import dies_with_parent
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
+PORTS = range(20_000, 32_000)
+PORT_TRIES = 1000
 
 
 def server_binary() -> Path:
@@ -41,10 +44,17 @@ def _unavailable() -> ConfigError:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nothing listens on, below those that Linux gives outgoing connections: one of them could take it
+    before the server for which it is meant has started.
+    """
+    for _ in range(PORT_TRIES):
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ConfigError(
+        f"No free port was found from {PORTS.start} to {PORTS.stop - 1}; see what listens on this machine."
+    )
 
 
 class EmbeddedValkey:
