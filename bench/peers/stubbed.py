@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from unittest import mock
 
 from tasks import redaction
+from tasks.destinations.servicenow import plan
 from tasks.markup import clean, servicenow
 from tasks.screening import Policy, Verdict
 from worker.cli import main
@@ -27,7 +28,20 @@ def unscreened(
     return {name: Verdict("pass", text) for name, text in texts.items()}
 
 
-def unrendered(text: str, limit: int | None = None) -> str:
+class Unparsed(str):
+    """A document that nobody read: its text, without tokens and warnings."""
+
+    __slots__ = ()
+    tokens = ()
+    warnings = ()
+
+
+def unrendered(
+    text: str,
+    limit: int | None = None,
+    *,
+    link_base: str | None = None,  # noqa: ARG001
+) -> str:
     """The text as it stands."""
     return text[:limit]
 
@@ -37,6 +51,7 @@ if __name__ == "__main__":
     # `patch` raises where a name isn't there any more: nothing is taken for stubbed that isn't.
     with (
         mock.patch.object(redaction, "screen_all", unscreened),
+        mock.patch.object(plan, "parse_document", Unparsed),
         mock.patch.object(servicenow, "render", unrendered),
         mock.patch.object(servicenow, "without_code_tags", str),
         mock.patch.object(clean, "plain_title", unrendered),
