@@ -1,4 +1,4 @@
-"""`python -m bench [NAME…]`: runs the benchmarks named, or all of them, and prints their figures.
+"""`python -m bench [NAME…]`: runs the benchmarks named, or all that measure a bar, and prints their figures.
 
 A benchmark is a module of this package: its first docstring line says what it measures, its `main()` prints. A file
 that is put beside these is found by itself.
@@ -12,6 +12,9 @@ import pkgutil
 from types import ModuleType
 
 import bench
+
+SWEEPS = frozenset({"constructs", "mixes"})
+"""Thousands of documents of 1 MB: they look for the slowest one, take a quarter of an hour, and run by name only."""
 
 
 def benchmarks() -> dict[str, ModuleType]:
@@ -30,8 +33,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench", epilog=table, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="one of the following; all of them by default")
-    names = parser.parse_args().names or list(found)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of the following; by default all but {' and '.join(sorted(SWEEPS))}",
+    )
+    names = parser.parse_args().names or [name for name in found if name not in SWEEPS]
     if unknown := [name for name in names if name not in found]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(found)}")
     for name in names:
