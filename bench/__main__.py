@@ -1,7 +1,7 @@
-"""`python -m bench [NAME…]`: runs the benchmarks named, or all that measure a bar, and prints their figures.
+"""`python -m bench [NAME…]`: runs the benchmarks named, by default those whose figures have bars, and prints their figures.
 
-A benchmark is a module of this package: its first docstring line says what it measures, its `main()` prints. A file
-that is put beside these is found by itself.
+A benchmark is a module of this package: its first docstring line says what it measures, its `main()` prints, and may return
+what `bench/out/latest.json` is to hold. A file that is put beside these is found by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import pkgutil
 from types import ModuleType
 
 import bench
+from bench.results import Results
 
-SWEEPS = frozenset({"constructs", "mixes"})
-"""Thousands of documents of 1 MB: they look for the slowest one, take a quarter of an hour, and run by name only."""
+BARRED = (
+    "peers",
+    "memory",
+    "isolation",
+    "backlog",
+)  # a quarter of an hour at most; each of the others may take as long
 
 
 def benchmarks() -> dict[str, ModuleType]:
@@ -34,17 +39,16 @@ def main() -> None:
         prog="python -m bench", epilog=table, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help=f"one of the following; by default all but {' and '.join(sorted(SWEEPS))}",
+        "names", nargs="*", metavar="NAME", help=f"one of the following; by default {', '.join(BARRED)}"
     )
-    names = parser.parse_args().names or [name for name in found if name not in SWEEPS]
+    names = parser.parse_args().names or BARRED
     if unknown := [name for name in names if name not in found]:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(found)}")
+    results = Results()
     for name in names:
         print(f"== {name}", flush=True)
-        found[name].main()
+        results.add(found[name].main() or {})
+    print(results.table())
 
 
 if __name__ == "__main__":

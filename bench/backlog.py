@@ -45,15 +45,15 @@ end
 """
 
 
-def main() -> None:
-    """Print memory and rates."""
+def main() -> dict[str, float]:
+    """Print memory and rates; return what has a bar."""
     with tempfile.TemporaryDirectory(prefix="afterword-bench-") as folder:
         settings = Settings(data=Path(folder), redis_url=None, broker_url=None, keys_file=None, keys=None)
         with running_stack(settings, sandbox_port=0) as stack:
-            asyncio.run(_measure(stack))
+            return asyncio.run(_measure(stack))
 
 
-async def _measure(stack: Stack) -> None:
+async def _measure(stack: Stack) -> dict[str, float]:
     async with open_services(stack.own_settings) as services:
         given = sandbox_destinations(str(stack.sandbox_url))["servicenow"] | {"concurrency": 16}
         await services.destinations.set("servicenow", parse_settings(given), FAKE_SECRET, "bench")
@@ -73,8 +73,7 @@ async def _measure(stack: Stack) -> None:
                 flush=True,
             )
     print(f"drain rate of {LONG} jobs ÷ of {SHORT} {rates[LONG] / rates[SHORT]:.2f}")
-    print(f"rss_backlog_mb {memory_mb[LONG] - memory_mb[SHORT]:+d} (at most 20)")
-    print(f"backlog_first_s {first_s[MIDDLE]:.1f} (at most 15)")
+    return {"rss_backlog_mb": memory_mb[LONG] - memory_mb[SHORT], "backlog_first_s": first_s[MIDDLE]}
 
 
 def _take_down(stack: Stack) -> None:
@@ -133,7 +132,3 @@ async def _drain(services: Services) -> tuple[float, float]:
         await asyncio.sleep(0.2)
         done = (await services.ledger.counts())["delivered"]
     return at - back, (done - begun) / (time.monotonic() - at)
-
-
-if __name__ == "__main__":
-    main()

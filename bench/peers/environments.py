@@ -9,8 +9,9 @@ import sys
 import venv
 from pathlib import Path
 
+from bench.results import OUT
+
 HERE = Path(__file__).resolve().parent
-OUT = HERE.parent / "out"
 PEERS = ("celery", "arq", "dramatiq", "taskiq")
 
 

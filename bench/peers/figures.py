@@ -1,4 +1,4 @@
-"""From measurements to ratios, and from ratios to whether each bar is met. Pure."""
+"""From measurements to ratios. Pure."""
 
 from __future__ import annotations
 
@@ -20,48 +20,22 @@ class Round:
     doubled: int
 
 
-@dataclass(frozen=True)
-class Bar:
-    """What a figure should reach: at least `least`, or at most `most`."""
-
-    least: float | None = None
-    most: float | None = None
-
-    def met(self, figure: float) -> bool:
-        """Whether the figure does."""
-        return (self.least is None or figure >= self.least) and (self.most is None or figure <= self.most)
-
-    def __str__(self) -> str:
-        return f"≥ {self.least:g}" if self.least is not None else f"≤ {self.most:g}"
-
-
-# Our row, the row that it is divided by, the vendor's delay in milliseconds, and the bar.
-RATIOS: Mapping[str, tuple[str, str, int, Bar]] = {
-    "full_vs_celery_bare": ("full", "celery_bare", 50, Bar(least=0.8)),
-    "full_minus_screening_rendering_vs_celery_bare": (
-        "full_minus_screening_rendering",
-        "celery_bare",
-        50,
-        Bar(least=0.8),
-    ),
-    "full_vs_celery_prefork": ("full", "celery_prefork", 50, Bar(least=5)),
-    "full_vs_arq": ("full", "arq", 50, Bar(least=0.5)),
-    "full_vs_dramatiq": ("full", "dramatiq", 50, Bar(least=0.33)),
-    "full_vs_taskiq": ("full", "taskiq", 50, Bar(least=0.33)),
-    "full_vs_arq_200": ("full", "arq", 200, Bar(least=0.8)),
-    "full_vs_dramatiq_200": ("full", "dramatiq", 200, Bar(least=0.8)),
-    "full_vs_taskiq_200": ("full", "taskiq", 200, Bar(least=0.8)),
-    "full_vs_wire_200": ("full", "wire", 200, Bar(least=0.5)),
-    "page_vs_celery_bare": ("full_pages", "celery_pages", 50, Bar(least=0.8)),
-    "plain_client_vs_celery": ("plain_client", "celery_bare", 50, Bar(least=0.6)),
-    "scale_2_workers": ("full_2_workers", "full", 50, Bar(least=1.7)),
+# Our row, the row that it is divided by, and the vendor's delay in milliseconds.
+RATIOS: Mapping[str, tuple[str, str, int]] = {
+    "full_vs_celery_bare": ("full", "celery_bare", 50),
+    "full_minus_screening_rendering_vs_celery_bare": ("full_minus_screening_rendering", "celery_bare", 50),
+    "full_vs_celery_prefork": ("full", "celery_prefork", 50),
+    "full_vs_arq": ("full", "arq", 50),
+    "full_vs_dramatiq": ("full", "dramatiq", 50),
+    "full_vs_taskiq": ("full", "taskiq", 50),
+    "full_vs_arq_200": ("full", "arq", 200),
+    "full_vs_dramatiq_200": ("full", "dramatiq", 200),
+    "full_vs_taskiq_200": ("full", "taskiq", 200),
+    "full_vs_wire_200": ("full", "wire", 200),
+    "page_vs_celery_bare": ("full_pages", "celery_pages", 50),
+    "plain_client_vs_celery": ("plain_client", "celery_bare", 50),
+    "scale_2_workers": ("full_2_workers", "full", 50),
 }
-SUBMITTING: Mapping[str, Bar] = {
-    "submit_vs_send_task": Bar(most=2.5),
-    "latency_ms_p50": Bar(most=25),
-    "latency_ms_p99": Bar(most=100),
-}
-BARS: Mapping[str, Bar] = {key: bar for key, (_, _, _, bar) in RATIOS.items()} | SUBMITTING
 
 Measured = Mapping[tuple[str, int], Sequence[Round]]
 
@@ -82,7 +56,7 @@ def medians(rounds: Sequence[Round]) -> Round:
 def ratios(measured: Measured) -> dict[str, float]:
     """The median, over the rounds, of the ratio within a round; rows that weren't measured are left out."""
     found = {}
-    for key, (ours, theirs, delay_ms, _) in RATIOS.items():
+    for key, (ours, theirs, delay_ms) in RATIOS.items():
         if (ours, delay_ms) in measured and (theirs, delay_ms) in measured:
             pairs = zip(measured[ours, delay_ms], measured[theirs, delay_ms], strict=True)
             found[key] = statistics.median(one.jobs_s / other.jobs_s for one, other in pairs)
@@ -94,7 +68,7 @@ def processor_ratios(measured: Measured) -> dict[str, float]:
     return {
         key.replace("_vs_", "_processor_vs_"): medians(measured[ours, delay_ms]).processor_ms
         / max(medians(measured[theirs, delay_ms]).processor_ms, 0.01)
-        for key, (ours, theirs, delay_ms, _) in RATIOS.items()
+        for key, (ours, theirs, delay_ms) in RATIOS.items()
         if (ours, delay_ms) in measured and (theirs, delay_ms) in measured
     }
 

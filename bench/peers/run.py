@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import platform
 import tempfile
 import time
 from dataclasses import asdict
@@ -14,12 +11,13 @@ from pathlib import Path
 import redis
 
 from bench.peers import environments
-from bench.peers.figures import BARS, Measured, Round, medians, processor_ratios, ratios
+from bench.peers.figures import Measured, Round, medians, processor_ratios, ratios
 from bench.peers.rows import ROWS, Place, Row
 from bench.peers.stage import Spent, Vendor, child, spent, vendor_at_work
 from bench.peers.submitting import submitting
 from worker.machine.embedded import EmbeddedValkey
 
+ROUNDS, SCALE = 3, 0.6
 DELAYS_MS = (50, 200)
 LOOK_EVERY_S = 0.02
 LIMIT_S = 120.0
@@ -27,11 +25,9 @@ QUIET_S = 15.0  # nothing more comes after so long
 AFTER_S = 0.5  # for what comes twice
 
 
-def measure(rounds: int = 3, scale: float = 1.0, only: tuple[str, ...] = ()) -> None:
-    """Measure, write `bench/out/latest.json`, print. `scale` multiplies the number of jobs, `only` names some rows."""
-    began = time.monotonic()
+def measure(rounds: int = ROUNDS, scale: float = SCALE, only: tuple[str, ...] = ()) -> dict[str, object]:
+    """Measure, print the rows, and return figures and rows. `scale` multiplies the number of jobs, `only` names some rows."""
     measured: dict[tuple[str, int], list[Round]] = {}
-    environments.OUT.mkdir(exist_ok=True)
     for peer in environments.PEERS:
         environments.environment_of(peer)
     with (
@@ -48,7 +44,15 @@ def measure(rounds: int = 3, scale: float = 1.0, only: tuple[str, ...] = ()) -> 
                     measured.setdefault((name, delay_ms), []).append(one)
                     print(f"round {number + 1}, {delay_ms} ms, {name}: {_words(one)}", flush=True)
         others = {} if only else submitting(vendor, scale)
-    report(measured, others, time.monotonic() - began)
+    _print(measured)
+    return {
+        **ratios(measured),
+        **others,
+        **processor_ratios(measured),
+        "rows": [{"row": name, "delay_ms": delay, **asdict(medians(of))} for (name, delay), of in measured.items()],
+        "rounds": {f"{name}/{delay}": [asdict(each) for each in of] for (name, delay), of in measured.items()},
+        "versions": environments.versions(),
+    }
 
 
 def _round(row: Row, vendor: Vendor, delay_ms: int, jobs: int) -> Round:
@@ -103,28 +107,7 @@ def _words(one: Round) -> str:
     )
 
 
-def report(measured: Measured, others: dict[str, float], seconds: float) -> None:
-    """Write the figures and print them."""
-    rows = [{"row": name, "delay_ms": delay, **asdict(medians(of))} for (name, delay), of in measured.items()]
-    figures = ratios(measured) | others | processor_ratios(measured)
-    bars = {
-        key: {"figure": figures[key], "bar": str(bar), "met": bar.met(figures[key])}
-        for key, bar in BARS.items()
-        if key in figures
-    }
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    rounds = {f"{name}/{delay}": [asdict(each) for each in of] for (name, delay), of in measured.items()}
-    facts = {
-        "bars": bars,
-        "figures": figures,
-        "rows": rows,
-        "rounds": rounds,
-        "versions": environments.versions(),
-        **machine,
-        "load_average": os.getloadavg(),
-        "seconds": round(seconds),
-    }
-    (environments.OUT / "latest.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+def _print(measured: Measured) -> None:
     print("\nmedians                              ms   jobs/s  worker ms  Valkey ms  commands  lost  doubled")
     for (name, delay), of in measured.items():
         one = medians(of)
@@ -132,8 +115,3 @@ def report(measured: Measured, others: dict[str, float], seconds: float) -> None
             f"{name:<34} {delay:>4} {one.jobs_s:>8.0f} {one.processor_ms:>10.1f} {one.valkey_ms:>10.1f} {one.commands:>9.1f}"
             f" {one.lost:>5} {one.doubled:>8}"
         )
-    print("\nkey                                                         figure     bar  met")
-    for key, figure in figures.items():
-        bar = BARS.get(key)
-        print(f"{key:<57} {figure:>8.2f} {bar or ''!s:>7}  {'' if bar is None else 'yes' if bar.met(figure) else 'NO'}")
-    print(f"\n{seconds:.0f} s; all figures are in bench/out/latest.json")

@@ -1,6 +1,6 @@
 """What the benchmark beside other queues makes of its measurements."""
 
-from bench.peers.figures import BARS, Bar, Round, medians, percentile, processor_ratios, ratios
+from bench.peers.figures import Round, medians, percentile, processor_ratios, ratios
 
 
 def round_of(jobs_s: float, *, lost: int = 0, doubled: int = 0) -> Round:
@@ -27,14 +27,6 @@ def test_ratios_with_a_row_that_was_not_measured_are_left_out():
 def test_what_any_round_lost_or_doubled_shows_in_the_row():
     row = medians([round_of(10), round_of(20, lost=1), round_of(30, doubled=2)])
     assert (row.jobs_s, row.lost, row.doubled, row.jobs) == (20, 1, 2, 300)
-
-
-def test_a_bar_holds_at_its_own_figure():
-    assert Bar(least=0.8).met(0.8)
-    assert not Bar(least=0.8).met(0.79)
-    assert Bar(most=25).met(25)
-    assert not Bar(most=25).met(25.1)
-    assert {"full_vs_celery_bare", "submit_vs_send_task", "latency_ms_p99"} <= set(BARS)
 
 
 def test_the_99th_percentile_of_few_values_is_the_largest():
