@@ -12,6 +12,7 @@ import base64
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0
 
 AGAIN_EVERY_S = 30.0
+PATIENCE_S = 2.0  # shorter than the life of a heartbeat: whoever asks for a key may be an event loop
 SYSTEMD_NAME = "afterword-keys"
 # Ids of keys that stand in public documents: the test vectors of the Fernet specification.
 PUBLISHED = frozenset({"001d9086"})
@@ -89,11 +91,16 @@ class FollowedKeys:
     where a record names a key that isn't on the ring.
 
     A file that is gone or unusable at that moment changes nothing; what is wrong with it is logged once. Where a key's
-    provider is away, it is asked again every `AGAIN_EVERY_S`.
+    provider is away, it is asked again every `AGAIN_EVERY_S`. A provider that takes longer than `patience_s` goes on in the
+    background: its keys count when it has opened them.
     """
 
     def __init__(
-        self, path: Path, monotonic_s: Callable[[], float] = time.monotonic, form: KeyLines | None = None
+        self,
+        path: Path,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        form: KeyLines | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._path = path
         self._monotonic_s = monotonic_s
@@ -102,6 +109,8 @@ class FollowedKeys:
         self._again_s: float | None = None
         self._seen = _signature(path)
         self._ring = _read(path, self._form)
+        self._patience_s = patience_s
+        self._reading = threading.Thread()
 
     @property
     def current(self) -> tuple[str, bytes]:
@@ -124,15 +133,22 @@ class FollowedKeys:
         self._looked_s = self._monotonic_s()
         signature = _signature(self._path)
         changed = signature != self._seen
-        if changed or (self._again_s is not None and self._looked_s >= self._again_s):
-            self._seen, self._again_s = signature, None
-            try:
-                self._ring = _read(self._path, self._form)
-            except ConfigError as trouble:
-                if isinstance(trouble, ProviderAway):
-                    self._again_s = self._looked_s + AGAIN_EVERY_S
-                if changed:
-                    log.error("%s The keys read before stay in use.", trouble)
+        again = self._again_s is not None and self._looked_s >= self._again_s
+        if self._reading.is_alive() or not (changed or again):
+            return
+        self._seen, self._again_s = signature, None
+        self._reading = threading.Thread(target=self._read, args=(changed, self._looked_s), daemon=True)
+        self._reading.start()
+        self._reading.join(self._patience_s)
+
+    def _read(self, changed: bool, now_s: float) -> None:
+        try:
+            self._ring = _read(self._path, self._form)
+        except ConfigError as trouble:
+            if isinstance(trouble, ProviderAway):
+                self._again_s = now_s + AGAIN_EVERY_S
+            if changed:
+                log.error("%s The keys read before stay in use.", trouble)
 
 
 def follow_key_ring(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyRing | FollowedKeys:

@@ -7,12 +7,11 @@ A line is `pkcs11:v1:OBJECT:BASE64`: the label of the wrapping key, and nonce an
 from __future__ import annotations
 
 import base64
+import json
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote
 
 from config.guessable import KEY_BYTES
@@ -21,7 +20,10 @@ from config.settings import ConfigError
 
 NONCE_BYTES = 12
 TAG_BITS = 128
-PURPOSE = b"afterword key v1"
+PURPOSE = "afterword key v1"
+LIMIT_S = 20.0  # a module over a network logs in within seconds
+SESSION = str(Path(__file__).with_name("pkcs11_session.py"))
+CHANGED = frozenset({"EncryptedDataInvalid", "EncryptedDataLenRange", "GeneralError", "FunctionFailed"})
 PATH_NAMES = frozenset({"token", "serial", "object", "type"})
 QUERY_NAMES = frozenset({"module-path", "pin-source"})
 EXAMPLE = "pkcs11:token=TOKEN;object=KEY?module-path=/PATH/TO/MODULE.so&pin-source=file:/PATH/TO/PIN"
@@ -32,12 +34,15 @@ class ProviderAway(ConfigError):
 
 
 class Pkcs11:
-    """One token and the AES key in it that wraps ours. Each call opens a session of its own, and logs in."""
+    """One token and the AES key in it that wraps ours. Each call opens a session in a process of its own, and logs in there."""
 
     scheme = "pkcs11"
 
-    def __init__(self, address: str) -> None:
-        """Takes the URI apart; raises `ConfigError` that names what is wrong with it, and never quotes a PIN."""
+    def __init__(self, address: str, limit_s: float = LIMIT_S) -> None:
+        """Takes the URI apart; raises `ConfigError` that names what is wrong with it, and never quotes a PIN. A token has
+        `limit_s` seconds for each answer.
+        """
+        self._limit_s = limit_s
         path, _, query = address.removeprefix("pkcs11:").partition("?")
         self._where = _attributes(path, ";", PATH_NAMES)
         how = _attributes(query, "&", QUERY_NAMES)
@@ -49,61 +54,70 @@ class Pkcs11:
         self._object = self._where["object"]
         self._pin_source = how.get("pin-source")
         self._token = f"token {self._where.get('token') or self._where['serial']!r}"
-        self._one_login = threading.Lock()  # a login counts for all sessions of a process
 
     def wrap(self, key: bytes) -> str:
         """That key under the wrapping key that the setting names."""
         nonce = os.urandom(NONCE_BYTES)
-        with self._wrapping_key(self._object) as wrapping:
-            sealed = wrapping.encrypt(key, **_gcm(nonce))
+        sealed = self._asked("encrypt", self._object, nonce, key)
         return f"pkcs11:v1:{quote(self._object, safe='')}:{base64.urlsafe_b64encode(nonce + sealed).decode()}"
 
     def unwrap(self, line: str) -> bytes:
         """The key in a line, opened by the wrapping key that the line names."""
-        from pkcs11 import exceptions as of
-
         label, sealed = _taken_apart(line)
-        with self._wrapping_key(label) as wrapping:
-            try:
-                return bytes(wrapping.decrypt(sealed[NONCE_BYTES:], **_gcm(sealed[:NONCE_BYTES])))
-            except (of.EncryptedDataInvalid, of.EncryptedDataLenRange, of.GeneralError, of.FunctionFailed):
-                raise ConfigError(
-                    f"Key {label!r} of PKCS#11 {self._token} doesn't open a line that names it: the line was changed, or the key is "
-                    "another one. Take the line from a copy of the key file."
-                ) from None
+        return self._asked("decrypt", label, sealed[:NONCE_BYTES], sealed[NONCE_BYTES:])
 
     def is_current(self, line: str) -> bool:
         """Whether the setting's object wrapped that line."""
         return _taken_apart(line)[0] == self._object
 
-    @contextmanager
-    def _wrapping_key(self, label: str) -> Iterator[Any]:
-        """The wrapping key of that label, for as long as its session is open; every trouble becomes one sentence."""
-        pin = self._pin()
+    def _asked(self, act: str, label: str, nonce: bytes, data: bytes) -> bytes:
+        """What the token makes of the data; every trouble becomes one sentence."""
+        asked = {
+            "act": act,
+            "module": self._module,
+            "token": self._where.get("token"),
+            "serial": self._where.get("serial"),
+            "pin": self._pin(),
+            "label": label,
+            "purpose": PURPOSE,
+            "tag_bits": TAG_BITS,
+            "nonce": base64.b64encode(nonce).decode(),
+            "data": base64.b64encode(data).decode(),
+        }
         try:
-            import pkcs11
-        except ImportError:
-            raise ConfigError(
-                "AFTERWORD_KEYS_PROVIDER needs a package that is not installed: `pip install 'afterword[pkcs11]'`."
+            session = subprocess.run(  # noqa: S603 - our own file, by our own interpreter
+                (sys.executable, "-P", SESSION),
+                input=json.dumps(asked).encode(),
+                capture_output=True,
+                timeout=self._limit_s,
+                check=False,
+            )
+            answer = json.loads(session.stdout)
+        except subprocess.TimeoutExpired:
+            raise ProviderAway(
+                f"PKCS#11 {self._token} gave no answer in {self._limit_s:g} s. See that its device or service runs and isn't busy."
             ) from None
-        serial = self._where.get("serial")
-        with self._one_login, ExitStack() as undone:
-            try:
-                library = pkcs11.lib(self._module)
-                undone.callback(_begin_anew, library)  # a module doesn't find again by itself what was away
-                token = library.get_token(
-                    token_label=self._where.get("token"), token_serial=serial.encode() if serial else None
-                )
-                with token.open(user_pin=pin) as session:
-                    yield _only_key(session, label)
-                undone.pop_all()
-            except pkcs11.PKCS11Error as error:
-                raise self._told(error, label) from None
+        except ValueError:
+            raise ProviderAway(
+                f"Module {self._module} of PKCS#11 {self._token} ended its process ({session.returncode}). Ask its maker, or correct "
+                "`module-path` in AFTERWORD_KEYS_PROVIDER."
+            ) from None
+        if "done" in answer:
+            return base64.b64decode(answer["done"])
+        if answer["by"] == "key" and answer["error"] in CHANGED and act == "decrypt":
+            raise ConfigError(
+                f"Key {label!r} of PKCS#11 {self._token} doesn't open a line that names it: the line was changed, or the key is "
+                "another one. Take the line from a copy of the key file."
+            )
+        raise self._told(answer["error"], label)
 
-    def _told(self, error: Exception, label: str) -> ConfigError:
+    def _told(self, name: str, label: str) -> ConfigError:
         """What an error of the module means, and what to do."""
-        name = type(error).__name__
         match name:
+            case "ImportError" | "ModuleNotFoundError":
+                return ConfigError(
+                    "AFTERWORD_KEYS_PROVIDER needs a package that is not installed: `pip install 'afterword[pkcs11]'`."
+                )
             case "PinIncorrect" | "PinInvalid" | "PinLenRange":
                 said = f"{self._token} refuses the PIN in {self._pin_source}. Correct it first: a token locks after a few tries."
             case "PinLocked":
@@ -144,31 +158,6 @@ class Pkcs11:
             raise ConfigError(
                 f"There is no PIN file {path}; correct `pin-source` in AFTERWORD_KEYS_PROVIDER."
             ) from None
-
-
-def _only_key(session: Any, label: str) -> Any:
-    """The secret key of that label. The search is read to its end: one that is left open complains when it is cleared away."""
-    import pkcs11
-
-    wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY, pkcs11.Attribute.LABEL: label}
-    found = list(session.get_objects(wanted))
-    if len(found) == 1:
-        return found[0]
-    raise pkcs11.MultipleObjectsReturned if found else pkcs11.NoSuchKey
-
-
-def _begin_anew(library: Any) -> None:
-    import pkcs11
-
-    with suppress(pkcs11.PKCS11Error):
-        library.reinitialize()
-
-
-def _gcm(nonce: bytes) -> dict[str, Any]:
-    import pkcs11
-
-    parameters = pkcs11.GCMParams(nonce=nonce, aad=PURPOSE, tag_bits=TAG_BITS)
-    return {"mechanism": pkcs11.Mechanism.AES_GCM, "mechanism_param": parameters}
 
 
 def _taken_apart(line: str) -> tuple[str, bytes]:

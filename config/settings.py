@@ -15,6 +15,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.accepted import has_host, problems
 from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 
 INSTANCE_FILE = "instance.json"
@@ -31,7 +32,12 @@ class Settings(BaseSettings):
     """Every setting of Afterword. Durations carry their unit in the name."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AFTERWORD_", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="AFTERWORD_",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     redis_url: str | None = Field(
@@ -128,6 +134,9 @@ class Settings(BaseSettings):
         pattern=r"^https?://",
         description="authority (RFC 3161) that gives each newest checkpoint a time stamp; none where unset",
     )
+    timestamp_proxy_url: str | None = Field(
+        default=None, repr=False, pattern=r"^https?://", description="proxy through which that authority is asked"
+    )
     timestamp_ca_file: Path | None = Field(
         default=None,
         description="PEM file of the certificates that issued that authority's own; `audit verify` needs it, too",
@@ -216,6 +225,13 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         """Child processes run in another folder; a symbolic link stays one, so that it can be refused."""
         return Path(os.path.abspath(value.expanduser())) if value else None  # noqa: PTH100 - resolve() follows links
+
+    @field_validator("timestamp_url", "timestamp_proxy_url", "oidc_proxy_url", "otlp_endpoint")
+    @classmethod
+    def _whole_address(cls, value: str | None) -> str | None:
+        if value is not None and not has_host(value):
+            raise ValueError("must be an address such as `https://host.example.com`, with a host and without blanks")
+        return value
 
     @field_validator("public_url")
     @classmethod
@@ -355,12 +371,9 @@ def settings_for(data: Path | None = None) -> Settings:
     try:
         return Settings() if data is None else Settings(data=data)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        clauses = [
-            f"AFTERWORD_{'.'.join(map(str, p['loc'])).upper()}: {p['msg'].removeprefix('Value error, ')}"
-            for p in problems
-        ]
-        raise ConfigError(f"{'; '.join(clauses)}. Correct it, or unset it for the default.") from None
+        raise ConfigError(
+            f"{'; '.join(problems(error, Settings.model_json_schema()))}. Correct it, or unset it for the default."
+        ) from None
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

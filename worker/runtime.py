@@ -295,7 +295,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     """
     ring = follow_key_ring(settings)
     policy = callback_policy(settings.callback_origins, settings.callback_private)
-    notary = time_stamp_authority(settings.timestamp_url, settings.timestamp_ca_file)
+    notary = time_stamp_authority(settings.timestamp_url, settings.timestamp_ca_file, settings.timestamp_proxy_url)
     redis = open_redis(settings, answer_s)
     eviction = Eviction(redis)
     clock = Clock()

@@ -28,6 +28,7 @@ LEFT_OUT = "[left out: it repeats what was sent]"
 PART = 8  # characters in a row of a credential that a text has in common with it only by repeating it
 LONG_PART = 13  # the same where our own words stand as well, which a password may hold
 SHORTEST = 4
+MIXED = 6  # letters and digits in a row that no word and no number of ours has
 DEPTH = 4
 MOST_FORMS = 200
 _ESCAPE = re.compile(r"\\+(?:u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
@@ -44,7 +45,8 @@ ADDRESS = frozenset({
     "navtodo", "uri", "incidentdo", "sysid", "browse", "spaces", "display", "pages", "viewpageaction", "pageid", "workitems",
     "edit", "wiki",
 })  # fmt: skip
-_PLAIN_ONLY = re.compile(r"[^0-9a-z]+")
+_BARE = re.compile(r"[\W_]+")
+_HIGH = re.compile(r"[\x80-\xff\u0152-\u2122]")  # what UTF-8 is where it is read as a charset of one byte
 
 
 class _Needles:
@@ -77,9 +79,15 @@ class Credential:
         return _Needles(self.secrets, PART)
 
     @cached_property
+    def words(self) -> re.Pattern[str] | None:
+        """Any of the secrets as a word by itself, which a part of an address or of an id is not; None where there is none."""
+        each = "|".join(re.escape(secret) for secret in self.secrets if secret)
+        return re.compile(rf"(?<![\w/.-])(?:{each})(?![\w/-]|\.\w)") if each else None
+
+    @cached_property
     def long_parts(self) -> _Needles:
         """What gives it away in a sentence of ours."""
-        return _Needles((secret for secret in self.secrets if len(secret) >= PART), LONG_PART)
+        return _Needles((secret for secret in self.secrets if _is_telling(secret)), LONG_PART)
 
 
 def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
@@ -102,17 +110,24 @@ def without_credential(said: str, credential: Credential, *, ours: bool = False)
     """`said` with the credential masked where it stands as it is; only a note where it stands there in any other form, or a
     part of it does: a longer one where the words are `ours`.
     """
-    least = PART if ours else SHORTEST
-    hidden = sorted({s for s in (*credential.secrets, *credential.pairs) if len(s) >= least}, key=len, reverse=True)
+    held = {s for s in (*credential.secrets, *credential.pairs) if (_is_telling(s) if ours else len(s) >= SHORTEST)}
+    hidden = sorted(held, key=len, reverse=True)
     for secret in hidden:
         said = said.replace(secret, "[credential]")
     needles = credential.long_parts if ours else credential.parts
-    whole = [_WHITE.sub("", secret).casefold() for secret in hidden]
+    whole = [_WHITE.sub("", way).casefold() for secret in hidden for way in (secret, secret[::-1])]
     for form in _forms(said) if hidden else ():
         packed = _WHITE.sub("", form).casefold()
         if needles.stand_in(_core(form)) or any(secret in packed for secret in whole):
             return DROPPED
     return said
+
+
+def _is_telling(secret: str) -> bool:
+    """Whether our own words hold a secret only where somebody repeats it: it is long, or has letters and digits mixed."""
+    core = _core(secret)
+    mixed = any(sign.isdigit() for sign in core) and any(sign.isalpha() for sign in core)
+    return len(secret) >= PART or (len(core) >= MIXED and mixed)
 
 
 def _needles(secret: str, part: int) -> Iterator[str]:
@@ -122,7 +137,7 @@ def _needles(secret: str, part: int) -> Iterator[str]:
             yield core[at : at + part]
             yield core[at : at + part][::-1]
         yield codecs.encode(core, "rot13")
-    codes = [raw.hex(), base64.b32encode(raw).decode().rstrip("=")]
+    codes = [raw.hex(), base64.b32encode(raw).decode().rstrip("="), base64.b64encode(raw).decode().rstrip("=")]
     for shift in range(3):
         code = base64.b64encode(b"\x00" * shift + raw).decode()
         codes.append(code[(0, 2, 3)[shift] : (len(raw) + shift) // 3 * 4])
@@ -131,7 +146,7 @@ def _needles(secret: str, part: int) -> Iterator[str]:
 
 def _core(text: str) -> str:
     """The letters and digits of a text, small: what is left of it however it was broken up."""
-    return _PLAIN_ONLY.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return _BARE.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _forms(said: str) -> Iterator[str]:
@@ -152,6 +167,10 @@ def _undone(form: str) -> Iterator[str]:
         yield together
     if "&" in form:
         yield html.unescape(form)
+    if _HIGH.search(form):
+        for charset in ("latin-1", "cp1252"):
+            with suppress(UnicodeError):
+                yield form.encode(charset).decode("utf-8")
     if "<" in form:
         yield re.sub(r"<[^<>]*>", "", form)
     if "%" in form or "+" in form:
@@ -281,7 +300,7 @@ class Sent:
         """Whether `said` repeats any of it, in whatever form; a secret that is so short that words and ids hold it by chance,
         as a word.
         """
-        if any(word in self.credential.secrets for word in said.split()):
+        if self.credential.words and self.credential.words.search(said):
             return True
         if without_credential(said, self.credential, ours=True) != said:
             return True

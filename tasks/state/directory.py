@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 from redis.asyncio import Redis
 
-from tasks.credentials.kinds import Renewable
-from tasks.credentials.secret import as_stored, needs_secret, parts_for
-from tasks.destinations import AnySettings, check_settings, parse_settings
+from tasks.credentials.secret import as_stored, needs_secret
+from tasks.destinations import AnySettings, check_settings
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
+from tasks.state.destination_record import check_same_place, parsed, plain, state_of, text_of
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
+from tasks.state.pauses import PAUSE_CHANGED, Pauses, paused_of
 from tasks.state.signed import FIELD, Doubt, Signer, number
 from tasks.state.traffic.limiter import Health, Limiter
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
+
+SWITCH_TRIES = 20
 
 _NO_PROXY_LOGIN: Mapping[str, str] = {
     "code": "bad_secret",
@@ -31,7 +34,10 @@ _NO_PROXY_LOGIN: Mapping[str, str] = {
 
 
 class DestinationRecord(Frozen):
-    """One destination. `revision` counts changes of its settings or credential; `not_before_ms` is the end of a pause that throttling imposed."""
+    """One destination. `revision` counts changes of its settings or credential; `not_before_ms` is the end of a pause that throttling imposed.
+
+    `state` is as the scripts keep it; `paused` says who paused it, and is signed.
+    """
 
     name: str
     settings: AnySettings
@@ -41,6 +47,7 @@ class DestinationRecord(Frozen):
     not_before_ms: int = 0
     last_success_ms: int | None = None
     has_credential: bool = False
+    paused: str = Field(default="", exclude=True)
     stored: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
     doubt: Doubt | None = Field(default=None, exclude=True)
 
@@ -62,6 +69,7 @@ class Directory:
         self._prefix = journal.prefix
         self._limiter = Limiter(journal)
         self._signer = Signer(vault, newest, "destination")
+        self._pauses = Pauses(newest)
         self._parsed: dict[str, tuple[str, AnySettings]] = {}
         self._known: list[str] = []
 
@@ -85,7 +93,7 @@ class Directory:
         if secret is not None:
             secret = as_stored(settings.auth, secret)
         elif before and before.has_credential and (secret := self.secret(before)) is not None:
-            _check_same_place(name, before.settings, settings)
+            check_same_place(name, before.settings, settings)
         if settings.proxy_username is None and proxy_password:
             raise Refused("There is a password for the proxy, and no user name.", **_NO_PROXY_LOGIN)
         if settings.proxy_username is not None and not proxy_password:
@@ -96,21 +104,23 @@ class Directory:
             proxy_password = self.proxy_password(before) if before and same else None
             if not proxy_password:
                 raise Refused(f"The password of {settings.proxy_username} at the proxy is missing.", **_NO_PROXY_LOGIN)
-        return await self._store(name, settings, Secrets(secret, proxy_password), before, actor)
+        revision = before.revision + 1 if before else 1
+        paused = before.paused if before else ""
+        return await self._store(name, settings, Secrets(secret, proxy_password), revision, paused, actor)
 
     async def _store(
-        self, name: str, settings: AnySettings, secrets: Secrets, before: DestinationRecord | None, actor: str
+        self, name: str, settings: AnySettings, secrets: Secrets, revision: int, paused: str, actor: str
     ) -> DestinationRecord:
-        revision = (before.revision if before else 0) + 1
         text = settings.model_dump_json(exclude_none=True)
         secret, now_ms = secrets.own, await self._journal.server_ms()
-        signed = self._signer.sign(name, revision, {"settings": text}, secret, now_ms, secrets.proxy)
+        said = {"settings": text, **self._pauses.said(name, paused, now_ms)}
+        signed = self._signer.sign(name, revision, said, secret, now_ms, secrets.proxy)
         fields = {
             "settings": text,
             FIELD: signed.token,
             "revision": str(revision),
-            "state": "ready" if before is None or before.state == "suspended" else before.state,
-            "reason": "",
+            "state": "paused" if paused else "ready",
+            "reason": paused,
             "not_before_ms": "0",
             "concurrency": str(settings.concurrency),
             "rate_per_s": str(settings.rate_per_s or 0),
@@ -133,6 +143,7 @@ class Directory:
         facts = {"destination": name, "kind": settings.kind, "host": settings.origin.netloc, "revision": revision}
         await self._journal.commit("lua/record", args, event, **facts, signed_ms=signed.signed_ms, actor=actor)
         self._signer.learn(name, signed.signed_ms)
+        self._pauses.learn(name, said)
         return await self.require(name)
 
     async def sign(self, name: str, actor: str) -> DestinationRecord:
@@ -141,18 +152,18 @@ class Directory:
         Raises `Refused` where there is none of that name, and `KeyTrouble` where its credential can't be opened.
         """
         raw = await self._raw(name)
-        settings, secrets = self._to_be_signed(name, raw)
-        before = DestinationRecord(name=name, settings=settings, revision=number(raw.get("revision")), **_state(raw))
-        return await self._store(name, settings, secrets, before, actor)
+        settings, secrets, paused = self._to_be_signed(name, raw)
+        return await self._store(name, settings, secrets, number(raw.get("revision")) + 1, paused, actor)
 
     async def adopt(self, name: str) -> bool:
         """Sign a record of version 0.1 as it stands; False where it is signed. Raises `KeyTrouble` as `sign`."""
         raw = await self._raw(name)
         if FIELD in raw or "settings" not in raw:
             return False
-        _, secrets = self._to_be_signed(name, raw)
-        facts, revision = {"settings": raw["settings"]}, number(raw.get("revision"))
-        signed = self._signer.sign(name, revision, facts, secrets.own, await self._journal.server_ms())
+        _, secrets, paused = self._to_be_signed(name, raw)
+        revision, now_ms = number(raw.get("revision")), await self._journal.server_ms()
+        facts = {"settings": raw["settings"], **self._pauses.said(name, paused, now_ms)}
+        signed = self._signer.sign(name, revision, facts, secrets.own, now_ms)
         args = {"hash": {f"destination:{name}": [FIELD, signed.token]}}
         await self._journal.commit("lua/record", args, Event.RECORD_SIGNED, destination=name, revision=revision)
         return True
@@ -160,35 +171,37 @@ class Directory:
     async def in_words(self, name: str) -> str:
         """What signing a record would make hold: where the destination's credential goes."""
         try:
-            settings, secrets = self._to_be_signed(name, await self._raw(name))
+            settings, secrets, paused = self._to_be_signed(name, await self._raw(name))
         except (KeyTrouble, Refused, ValueError) as trouble:
             return f"can't be signed: {trouble}"
-        return f"{settings.kind} at {settings.address}{'' if secrets.own else ', without a credential'}"
+        more = f"{'' if secrets.own else ', without a credential'}{f', {paused}' if paused else ''}"
+        return f"{settings.kind} at {settings.address}{more}"
 
-    def _to_be_signed(self, name: str, raw: Mapping[str, str]) -> tuple[AnySettings, Secrets]:
+    def _to_be_signed(self, name: str, raw: Mapping[str, str]) -> tuple[AnySettings, Secrets, str]:
         try:
             whole = self._signer.whole(name, raw)
-            return _parsed(whole.facts["settings"]), Secrets(whole.secret, whole.proxy_password)
+            secrets = Secrets(whole.secret, whole.proxy_password)
+            return parsed(whole.facts["settings"]), secrets, paused_of(whole.facts, raw)
         except (KeyTrouble, KeyError, ValueError):
             settings = self._settings_of(name, raw.get("settings", ""))
         if "secret" not in raw:
-            return settings, Secrets()
+            return settings, Secrets(), paused_of(None, raw)
         revision = number(raw.get("revision"))
         opened = self._vault.open(raw["secret"], purpose="credential", owner=name, field="secret", revision=revision)
-        return settings, Secrets(opened)
+        return settings, Secrets(opened), paused_of(None, raw)
 
     async def get(self, name: str) -> DestinationRecord | None:
         """The destination of that name, or None."""
         return self.record_of(name, await self._redis.hgetall(self._key(name)))
 
     async def _raw(self, name: str) -> dict[str, str]:
-        return _text_of(await self._redis.hgetall(self._key(name)))
+        return text_of(await self._redis.hgetall(self._key(name)))
 
     def record_of(self, name: str, stored: Mapping[bytes, bytes]) -> DestinationRecord | None:
         """The destination of that name from its record as stored; None where that is empty. Where the record is in doubt the
         settings are those that were signed, as far as they are known. Raises `KeyTrouble` where nothing in it can be read.
         """
-        raw = _text_of(stored)
+        raw = text_of(stored)
         if "settings" not in raw and FIELD not in raw:
             return None
         known, doubt = self._signer.read(name, raw, {"settings": raw.get("settings", "")})
@@ -198,21 +211,23 @@ class Directory:
             if doubt is None:
                 raise
             raise doubt.trouble() from None
+        facts = known.facts if known else None
         return DestinationRecord(
             name=name,
             settings=settings,
             revision=number(raw.get("revision")),
             has_credential=(known.has_secret if known else "secret" in raw) or not needs_secret(settings.auth),
+            paused=paused_of(facts, raw),
             stored=raw,
-            doubt=doubt,
-            **_state(raw),
+            doubt=doubt or self._pauses.doubt(name, facts, raw),
+            **state_of(raw),
         )
 
     def _settings_of(self, name: str, stored: str) -> AnySettings:
         """Settings as stored, parsed once for as long as they stay the same."""
         known = self._parsed.get(name)
         if known is None or known[0] != stored:
-            known = self._parsed[name] = stored, _parsed(stored)
+            known = self._parsed[name] = stored, parsed(stored)
         return known[1]
 
     async def require(self, name: str, stored: Mapping[bytes, bytes] | None = None) -> DestinationRecord:
@@ -231,7 +246,7 @@ class Directory:
 
     async def names(self) -> list[str]:
         """The names of all destinations, sorted."""
-        return sorted(_plain(name) for name in await self._redis.smembers(f"{self._prefix}:destinations"))
+        return sorted(plain(name) for name in await self._redis.smembers(f"{self._prefix}:destinations"))
 
     async def list(self) -> list[DestinationRecord]:
         """All destinations, by name."""
@@ -255,7 +270,7 @@ class Directory:
             pipeline.hgetall(self._key(name))
         names, *records = await pipeline.execute()
         read = dict(zip(expected, records, strict=True))
-        known = self._known = [_plain(name) for name in names]
+        known = self._known = [plain(name) for name in names]
         return {name: read[name] if name in read else await self._redis.hgetall(self._key(name)) for name in known}
 
     async def doubts(self) -> Mapping[str, Doubt]:
@@ -323,15 +338,30 @@ class Directory:
 
     async def pause(self, name: str, actor: str) -> DestinationRecord:
         """Let the destination's jobs wait until it is resumed."""
-        await self.require(name)
-        await self._limiter.switch(name, "paused", Event.DESTINATION_PAUSED, actor=actor, reason=f"paused by {actor}")
-        return await self.require(name)
+        return await self._switch(name, Event.DESTINATION_PAUSED, actor, f"paused by {actor}")
 
     async def resume(self, name: str, actor: str) -> DestinationRecord:
         """Let the destination's jobs go on at once, whatever was learned of its limits and failures."""
-        await self.require(name)
-        await self._limiter.switch(name, "ready", Event.DESTINATION_RESUMED, actor=actor, forget=True)
-        return await self.require(name)
+        return await self._switch(name, Event.DESTINATION_RESUMED, actor, "")
+
+    async def _switch(self, name: str, event: Event, actor: str, paused: str) -> DestinationRecord:
+        """Sign anew what a person said last. A record that is in doubt otherwise stays in doubt: that isn't what was asked."""
+        to: Literal["paused", "ready"] = "paused" if paused else "ready"
+        for _ in range(SWITCH_TRIES):
+            record, wholes = await self.require(name), None
+            said = self._pauses.said(name, paused, await self._journal.server_ms())
+            if record.doubt is None or record.doubt.code == PAUSE_CHANGED:
+                with suppress(KeyTrouble):  # a pause holds also where it can't be signed now
+                    wholes = record.stored[FIELD], self._signer.anew(name, record.stored, said)
+            if await self._limiter.switch(
+                name, to, event, actor=actor, reason=paused, forget=not paused, wholes=wholes
+            ):
+                if wholes:
+                    self._pauses.learn(name, said)
+                return await self.require(name)
+        raise Refused(
+            f"Destination {name} is being changed by somebody else.", code="busy", advice="Try again in a moment."
+        )
 
     async def suspend(self, record: DestinationRecord, reason: str, *, soon: bool = False) -> bool:
         """Stop a destination whose credential or instance is at fault; True for the one caller who stopped it. With `soon`
@@ -383,55 +413,3 @@ class Directory:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"
-
-
-def _check_same_place(name: str, before: AnySettings, settings: AnySettings) -> None:
-    """Raise `Refused` where a stored secret would go elsewhere than it was given for, or as something else."""
-    if _logging_in(before) != _logging_in(settings):
-        raise Refused(
-            f"The way in which {name} logs in changes, and its stored secret belongs to the old one.",
-            code="credential_bound",
-            advice="Give the secret again.",
-        )
-    if before.origin != settings.origin:
-        raise Refused(
-            f"The address of {name} changes, and its stored credential belongs to the old one.",
-            code="credential_bound",
-            advice="Give the secret again.",
-        )
-
-
-def _logging_in(settings: AnySettings) -> object:
-    """What decides where a secret goes and as what."""
-    auth = settings.auth
-    if not isinstance(auth, Renewable):
-        return parts_for(auth), auth and auth.type
-    return auth.type, auth.client_id, settings.endpoints.token_url
-
-
-def _text_of(stored: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {_plain(name): _plain(value) for name, value in stored.items()}
-
-
-def _state(raw: Mapping[str, str]) -> dict[str, Any]:
-    """What the scripts keep of a destination. It isn't signed: whoever writes it can stop the work, and no more."""
-    state = raw.get("state", "ready")
-    return {
-        "state": state if state in ("ready", "paused", "suspended") else "suspended",
-        "reason": raw.get("reason", ""),
-        "not_before_ms": number(raw.get("not_before_ms")),
-        "last_success_ms": number(raw.get("last_success_ms")) or None,
-    }
-
-
-def _plain(stored: bytes) -> str:
-    return stored.decode("utf-8", "replace")
-
-
-def _parsed(text: str) -> AnySettings:
-    """Settings as stored; raises `ValueError` for what is none, and `Refused` for bad ones."""
-    try:
-        found = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return parse_settings(found if isinstance(found, dict) else {}, stored=True)

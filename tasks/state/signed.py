@@ -89,6 +89,13 @@ class Signer:
         token = self._vault.seal(text, purpose=self._kind, owner=owner, field=FIELD, revision=revision)
         return Signed(token, signed_ms)
 
+    def anew(self, owner: str, raw: Mapping[str, str], more: Mapping[str, Any]) -> str:
+        """The sealed half with some facts changed, of the same moment; raises `KeyTrouble`."""
+        whole = self.whole(owner, raw)
+        text = whole.model_copy(update={"facts": {**whole.facts, **more}}).model_dump_json(exclude_none=True)
+        revision = number(raw.get("revision"))
+        return self._vault.seal(text, purpose=self._kind, owner=owner, field=FIELD, revision=revision)
+
     def learn(self, owner: str, signed_ms: int) -> None:
         """Refuse anything older from now on."""
         self._newest.learn(self._name(owner), signed_ms)

@@ -87,6 +87,45 @@ async def test_a_rotation_killed_at_any_batch_is_finished_by_the_next(services, 
     assert await moved(services) == 0
 
 
+async def test_a_rotation_killed_five_times_is_finished_by_the_next(services, settings):
+    """By SIGKILL, each time further on; jobs can be read all the time."""
+    number_of_records, prefix = 4000, settings.prefix
+    pipeline = services.redis.pipeline(transaction=False)
+    for number in range(number_of_records):
+        sealed = services.vault.seal(words(number).model_dump_json(), purpose="document", owner=f"d{number}")
+        pipeline.set(f"{prefix}:document:d{number}", sealed)
+    await pipeline.execute()
+    old = services.vault.key_id
+    add_key(settings.data / "keys")
+
+    async def left() -> int:
+        return (await named(services)).get(old, {}).get("document", 0)
+
+    before = number_of_records
+    for _ in range(5):
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "worker", "key", "rotate", "--reseal-only"),
+            cwd=ROOT,
+            env=environment(settings),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+
+        async def went_on(known: int = before) -> bool:
+            return await left() < known
+
+        await until(went_on, what="a batch")
+        child.kill()
+        assert await child.wait() == -9, "it was at work when it was killed"
+        before = await left()
+        for number in (0, number_of_records // 2, number_of_records - 1):
+            assert (await services.contents.document(f"d{number}")).content_md == f"words {number}"
+    assert before, "there was something left to do"
+    assert await afterword(settings, "key", "rotate", "--reseal-only")
+    assert await left() == 0
+    assert (await services.audit.verify()).ok
+
+
 async def test_a_record_written_meanwhile_is_not_overwritten(services, settings):
     await services.contents.put_document(words(1), "test")
     add_key(settings.data / "keys")

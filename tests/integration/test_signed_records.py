@@ -434,15 +434,73 @@ async def test_a_canary_from_before_the_upgrade_opens_nothing_once_the_keys_were
     assert (await services.destinations.require("servicenow")).doubt.code == "record_unsigned"
 
 
-# -- what isn't held, and said so --------------------------------------------------------------------------------------
+# -- a pause is a person's word -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("destinations", "content")
+@pytest.mark.parametrize("put_back", [False, True], ids=["the state alone", "the signed half, too"])
+async def test_a_paused_destination_that_is_let_go_on_in_redis_gets_no_request(services, sandbox, put_back):
+    """It is suspended with the reason, and goes on when a person says so."""
+    record = key(services, "destination", "servicenow")
+    before = await services.redis.hgetall(record)
+    job = await services.submit(parse_command(INCIDENT), actor="test")
+    await services.destinations.pause("servicenow", "ann")
+    await services.redis.hset(record, mapping=before if put_back else {"state": "ready"})
+    ended = await lifecycle.attempt(services.core, job.id)
+    assert ended.state is JobState.QUEUED
+    found = await services.destinations.require("servicenow")
+    assert (found.state, found.doubt.code) == ("suspended", "pause_changed")
+    assert "let go on" in found.reason
+    assert [doubt.name for doubt in await services.signing.doubts()] == ["servicenow"]
+    with pytest.raises(KeyTrouble, match="destination resume servicenow"):
+        await services.test_destination("servicenow", "test")
+    async with open_services(services.settings) as another:
+        assert (await another.destinations.resume("servicenow", "ann")).doubt is None
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
 
 
 @pytest.mark.usefixtures("destinations")
-async def test_a_paused_destination_can_be_let_go_on_and_its_credential_goes_nowhere_else(services, sandbox):
-    await services.destinations.pause("servicenow", "test")
+async def test_a_pause_that_nobody_ordered_is_told(services):
+    """It stops work, as anybody with Redis can; resuming ends it."""
+    await services.redis.hset(key(services, "destination", "servicenow"), "state", "paused")
+    (doubt,) = await services.signing.doubts()
+    assert "was paused in Redis by somebody who has no key" in doubt.why
+    assert (await services.destinations.resume("servicenow", "ann")).doubt is None
+    assert await services.signing.doubts() == []
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_a_pause_stays_when_settings_change_or_a_record_is_confirmed(services):
+    """A new credential lets nothing go on; `key sign` makes hold what was signed last."""
+    paused = await services.destinations.pause("servicenow", "ann")
+    found = await services.destinations.set("servicenow", paused.settings, "a-newer-" + FAKE_SECRET, "test")
+    assert (found.state, found.reason, found.doubt) == ("paused", "paused by ann", None)
     await services.redis.hset(key(services, "destination", "servicenow"), "state", "ready")
-    record = await services.destinations.require("servicenow")
-    assert (record.state, record.doubt, record.settings.address) == ("ready", None, sandbox.url)
+    (doubt,) = await services.signing.doubts()
+    assert doubt.says.endswith(", paused by ann")
+    assert await services.signing.sign(doubt, "test") == ""
+    assert (await services.destinations.require("servicenow")).state == "paused"
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_pausing_and_resuming_make_no_changed_record_good(services, thief):
+    """They speak of the pause only."""
+    address, _ = thief
+    await rewritten(services, "servicenow", instance_url=address)
+    for switch in (services.destinations.pause, services.destinations.resume):
+        assert (await switch("servicenow", "ann")).doubt.code == "record_changed"
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_a_record_that_an_older_version_paused_stays_paused_without_a_doubt(services):
+    """Its signed half says nothing of a pause."""
+    raw = await services.destinations._raw("servicenow")
+    old = services.destinations._signer.sign("servicenow", 1, {"settings": raw["settings"]}, FAKE_SECRET, NOW_MS * 2)
+    record = key(services, "destination", "servicenow")
+    await services.redis.hset(record, mapping={"whole": old.token, "state": "paused", "reason": "paused by ann"})
+    found = await services.destinations.require("servicenow")
+    assert (found.state, found.paused, found.doubt) == ("paused", "paused by ann", None)
+    assert (await services.destinations.resume("servicenow", "ann")).state == "ready"
 
 
 # -- what was seen -----------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -92,6 +93,35 @@ def test_bad_values_are_named_by_their_variables_without_the_values(monkeypatch)
     with pytest.raises(ConfigError, match=r"AFTERWORD_CONCURRENCY: .*AFTERWORD_PREFIX: ") as refusal:
         settings_for(None)
     assert "planted-value" not in str(refusal.value)
+
+
+ADDRESSES = ["TIMESTAMP_URL", "TIMESTAMP_PROXY_URL", "OIDC_PROXY_URL", "OTLP_ENDPOINT"]
+
+
+@pytest.mark.parametrize("name", ADDRESSES)
+@pytest.mark.parametrize(
+    "value", ["nourl", "ftp://a", "https://", "https:///path", "http://a:port", "http://a b/", "http://a:0"]
+)
+def test_what_is_no_address_is_told_how_one_is_written(monkeypatch, name, value):
+    monkeypatch.setenv(f"AFTERWORD_{name}", value)
+    with pytest.raises(ConfigError, match=rf"AFTERWORD_{name}: must be an address such as `https://"):
+        settings_for(None)
+
+
+@pytest.mark.parametrize("value", ["-7", "words of no kind", "inf", "nan", "1e999"])
+def test_every_setting_says_in_our_words_what_it_must_be(monkeypatch, value):
+    """Whatever a setting refuses, it refuses it in words that say what to write, as the page of settings does."""
+    refused = 0
+    for name in Settings.model_fields:
+        with monkeypatch.context() as patch:
+            patch.setenv(f"AFTERWORD_{name.upper()}", value)
+            try:
+                settings_for(None)
+            except ConfigError as error:
+                refused += 1
+                assert re.search(r": must be |write |name the client|no network", str(error)), str(error)
+                assert "nput should" not in str(error)
+    assert refused > 20
 
 
 def test_an_empty_variable_means_the_default(monkeypatch):

@@ -9,6 +9,7 @@ import json
 import quopri
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -210,6 +211,57 @@ def test_a_short_title_hides_no_content():
 def test_words_of_ours_that_a_password_holds_are_told():
     sent = Sent(Credential(("Confluence" + "2024",)))
     assert sent.tell("Confluence refused the page (400).") == "Confluence refused the page (400)."
+
+
+SHORT = ["hunter22", "P@ss w0rd", "ab12cd", "7Zq#9", "1234", "x9!Q", "pä$$wörd", "пароль12", "密码密码密码", "Ключ9"]
+SHORT_FORMS = {
+    "as it is": str,
+    "percent signs": lambda p: quote(p, safe=""),
+    "percent signs twice": lambda p: quote(quote(p, safe=""), safe=""),
+    "HTML": lambda p: "".join(f"&#{ord(sign)};" for sign in p),
+    "JSON": lambda p: json.dumps(p)[1:-1],
+    "JSON in JSON": lambda p: json.dumps(json.dumps(p))[1:-1],
+    "base64": lambda p: base64.b64encode(p.encode()).decode(),
+    "base64 for addresses": lambda p: base64.urlsafe_b64encode(p.encode()).decode().rstrip("="),
+    "base64 twice": lambda p: base64.b64encode(base64.b64encode(p.encode())).decode(),
+    "hexadecimal": lambda p: p.encode().hex(),
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "backwards": lambda p: p[::-1],
+    "spaced out": " ".join,
+    "the wrong charset": lambda p: p.encode().decode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("form", SHORT_FORMS)
+@pytest.mark.parametrize("password", SHORT)
+def test_a_short_password_is_told_in_no_form(password, form):
+    """By a vendor's error, in whatever script; by a sentence of ours from 8 letters on, or from 6 that no word has."""
+    credential = credential_of({"Authorization": aiohttp.encode_basic_auth("svc", password)})
+    told = SHORT_FORMS[form](password)
+    for said in (
+        f"Login of svc failed: {told}",
+        f"bad '{told}'",
+        f'{{"password":"{told}"}}',
+        f"user=svc&password={told}",
+    ):
+        assert told not in without_credential(said, credential)
+        if form == "as it is" or len(password) >= 8 or password == "ab12cd":
+            assert told not in Sent(credential).tell(said)
+
+
+@pytest.mark.parametrize("password", ["demo", "test", "123456"])
+def test_a_password_that_names_hold_makes_no_address_and_no_id_unusable(password):
+    """Instances that somebody tries out have such passwords, and are called so."""
+    sent = Sent(Credential((password,)))
+    for said in (
+        f"https://{password}.example.com/x",
+        f"https://a.example/spaces/{password}/2",
+        f"A-{password}",
+        f"{password}-1",
+    ):
+        assert not sent.is_repeated(said)
+    assert sent.is_repeated(f"The account uses '{password}'.")
 
 
 def test_a_short_password_is_left_out_and_makes_no_id_unusable():

@@ -21,8 +21,9 @@ from config.keys import (
     refuse_guessable,
     wrap_keys,
 )
-from config.pkcs11 import Pkcs11
+from config.pkcs11 import Pkcs11, ProviderAway
 from config.settings import ConfigError, Settings
+from tests.brokers.servers import wait_until
 from tests.softhsm import PIN, make_token
 
 EXAMPLE = "pkcs11:token=t;object=o?module-path=/m.so&pin-source=file:/p"
@@ -253,7 +254,7 @@ def test_a_process_opens_each_line_once_and_goes_on_while_the_token_is_away(toke
     form = key_lines(settings_of(token, file))
     create_key_file(file, form)
     provider, clock = Counting(token), [0.0]
-    ring = FollowedKeys(file, lambda: clock[0], KeyLines(provider))
+    ring = FollowedKeys(file, lambda: clock[0], KeyLines(provider), patience_s=60)
     old = ring.current
     new = add_key(file, form)
     token.unplug()
@@ -274,7 +275,7 @@ def test_a_refused_pin_is_not_tried_again_by_itself(token, file):
     form = key_lines(settings_of(token, file))
     create_key_file(file, form)
     provider, clock = Counting(token), [0.0]
-    ring = FollowedKeys(file, lambda: clock[0], KeyLines(provider))
+    ring = FollowedKeys(file, lambda: clock[0], KeyLines(provider), patience_s=60)
     add_key(file, form)
     token.pin_file.write_text("0000\n")
     for _ in range(3):
@@ -283,8 +284,56 @@ def test_a_refused_pin_is_not_tried_again_by_itself(token, file):
     assert provider.opened == 2
 
 
+def test_a_token_that_hangs_is_given_up_in_one_sentence(tmp_path):
+    """A module on a device that doesn't answer blocks before it says anything, as reading this pipe does."""
+    os.mkfifo(tmp_path / "module.so")
+    (tmp_path / "pin").write_text(PIN)
+    (tmp_path / "pin").chmod(0o600)
+    address = f"pkcs11:token=t;object=o?module-path={tmp_path / 'module.so'}&pin-source=file:{tmp_path / 'pin'}"
+    with pytest.raises(ProviderAway, match=r"token 't' gave no answer in 0\.5 s\. See that its device") as told:
+        Pkcs11(address, limit_s=0.5).wrap(os.urandom(32))
+    assert PIN not in str(told.value)
+
+
+class Hanging(Counting):
+    """A token that answers only when the test lets it."""
+
+    def __init__(self, token) -> None:
+        super().__init__(token)
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+
+    def unwrap(self, line: str) -> bytes:
+        assert self.goes_on.wait(60)
+        return super().unwrap(line)
+
+
+def test_a_process_does_not_stand_still_while_its_token_hangs(token, file):
+    """It works on with the keys that it has; the new one counts when the token has opened it."""
+    form = key_lines(settings_of(token, file))
+    create_key_file(file, form)
+    provider, clock = Hanging(token), [0.0]
+    ring = FollowedKeys(file, lambda: clock[0], KeyLines(provider), patience_s=0.01)
+    old = ring.current
+    new = add_key(file, form)
+    provider.goes_on.clear()
+    for _ in range(3):
+        clock[0] += 2
+        assert ring.current == old
+    provider.goes_on.set()
+    wait_until(lambda: ring.current[0] == new, "the new key counts")
+    assert provider.opened == 2
+
+
+def test_a_module_that_crashes_ends_its_own_process_only(token, file, monkeypatch):
+    """What is left of it is a sentence."""
+    monkeypatch.setattr("config.pkcs11.SESSION", "-cimport os; os.abort()")
+    with pytest.raises(ProviderAway, match=r"ended its process \(-6\)"):
+        create_key_file(file, key_lines(settings_of(token, file)))
+
+
 def test_several_threads_may_open_keys_at_once(token):
-    """A login counts for a whole process."""
+    """Each has a session of its own."""
     provider = Pkcs11(token.address())
     keys = [os.urandom(32) for _ in range(8)]
     opened: dict[int, bytes] = {}

@@ -169,6 +169,20 @@ async def test_an_authority_that_is_silent_or_away_costs_no_more_than_its_time(a
         await gone.stamp(CONTENT)
 
 
+async def test_an_authority_behind_a_proxy_is_asked_through_it(authority):
+    """Its name needn't lead anywhere from here; a proxy that refuses is named, and its login is not."""
+    proxy = f"http://ops:planted-login@127.0.0.1:{authority.port}"
+    behind = TimeStampAuthority("http://tsa.invalid/stamp", asked(authority)._roots, proxy_url=proxy)
+    stamp = await behind.stamp(CONTENT)
+    assert behind.seen_ms(stamp, CONTENT)
+    authority.answer = lambda _: (407, "text/html", b"login")
+    gone = TimeStampAuthority("https://tsa.invalid/", asked(authority)._roots, proxy_url="http://o:planted@127.0.0.1:1")
+    for notary, words in ((behind, "answers 407"), (gone, "can't be reached")):
+        with pytest.raises(NotStamped, match=f"proxy 127.0.0.1 {words}") as told:
+            await notary.stamp(CONTENT)
+        assert "planted" not in str(told.value)
+
+
 def test_settings_that_can_not_be_used_are_refused_at_the_start(tmp_path):
     """An address without certificates, a file that has none."""
     openssl()

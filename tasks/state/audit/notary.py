@@ -19,6 +19,7 @@ from tasks.errors import AfterwordError, Refused
 LIMIT_S = 15.0
 MOST_BYTES = 64 * 1024
 GRANTED = 0
+PROXY_WANTS_LOGIN = 407
 ASKS, ANSWERS = "application/timestamp-query", "application/timestamp-reply"
 
 
@@ -44,12 +45,17 @@ class Notary(Protocol):
 
 
 class TimeStampAuthority:
-    """An authority after RFC 3161: asked over HTTP, believed where one of `roots` issued its certificate."""
+    """An authority after RFC 3161: asked over HTTP, through a proxy where one is given, and believed where one of `roots` issued
+    its certificate.
+    """
 
-    def __init__(self, url: str | None, roots: list[x509.Certificate], limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self, url: str | None, roots: list[x509.Certificate], limit_s: float = LIMIT_S, proxy_url: str | None = None
+    ) -> None:
         self._url = url
         self._roots = roots
         self._limit_s = limit_s
+        self._proxy_url = proxy_url
 
     @property
     def asks(self) -> bool:
@@ -100,6 +106,7 @@ class TimeStampAuthority:
                     data=query,
                     headers={"Content-Type": ASKS, "Accept": ANSWERS},
                     allow_redirects=False,
+                    proxy=self._proxy_url,
                 ) as response,
             ):
                 body = bytearray()
@@ -114,11 +121,15 @@ class TimeStampAuthority:
             raise _no(
                 f"{where} gave no whole answer in {self._limit_s:g} s", "See that it can be reached from here."
             ) from None
+        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as trouble:
+            raise self._proxy_refuses(str(getattr(trouble, "status", "can't be reached"))) from None
         except (aiohttp.ClientError, OSError, ValueError) as trouble:
             raise _no(
                 f"{where} can't be reached ({type(trouble).__name__})",
                 "Correct AFTERWORD_TIMESTAMP_URL, or see to its network.",
             ) from None
+        if response.status == PROXY_WANTS_LOGIN and self._proxy_url:
+            raise self._proxy_refuses(str(response.status))
         kind = response.content_type
         if response.status != 200 or kind != ANSWERS:
             raise _no(
@@ -127,8 +138,16 @@ class TimeStampAuthority:
             )
         return bytes(body)
 
+    def _proxy_refuses(self, how: str) -> NotStamped:
+        """Named without its login, which may stand in its address."""
+        said = f"answers {how}" if how.isdecimal() else how
+        name = urlsplit(self._proxy_url or "").hostname
+        return _no(f"The proxy {name} {said}", "Correct AFTERWORD_TIMESTAMP_PROXY_URL, or ask the proxy's operator.")
 
-def time_stamp_authority(url: str | None, ca_file: Path | None) -> TimeStampAuthority | None:
+
+def time_stamp_authority(
+    url: str | None, ca_file: Path | None, proxy_url: str | None = None
+) -> TimeStampAuthority | None:
     """The authority of the settings, None where nothing is set; raises `Refused` where they can't be used."""
     if ca_file is None:
         if url is None:
@@ -149,7 +168,7 @@ def time_stamp_authority(url: str | None, ca_file: Path | None) -> TimeStampAuth
             f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} holds no certificates in PEM ({type(trouble).__name__})",
             "Correct it.",
         ) from None
-    return TimeStampAuthority(url, roots)
+    return TimeStampAuthority(url, roots, proxy_url=proxy_url)
 
 
 def _read(answer: bytes) -> Any:

@@ -91,14 +91,17 @@ class Limiter:
         seen: tuple[str, int] | None = None,
         forget: bool = False,
         soon: bool = False,
+        wholes: tuple[str, str] | None = None,
     ) -> bool:
         """Change a destination's state, with its audit entry; False where it isn't any more what was `seen`
-        (state, revision). With `forget` what was learned of its limits and failures is forgotten;
-        with `soon` a suspended destination is tested again within seconds.
+        (state, revision), or its signed half not the first of `wholes`, in whose place the second one comes. With `forget` what
+        was learned of its limits and failures is forgotten; with `soon` a suspended destination is tested again within seconds.
         """
         args: dict[str, Any] = {"name": name, "to": to, "reason": reason, "forget": forget, "soon": soon}
         if seen is not None:
             args |= {"from": seen[0], "revision": seen[1]}
+        if wholes is not None:
+            args |= {"whole": wholes[0], "whole_now": wholes[1]}
         reply = await self._journal.commit(
             "traffic/switch", args, event, destination=name, actor=actor, reason=reason or None
         )

@@ -1,0 +1,109 @@
+"""Attacks 3 and 13 of docs/threat-model.md as a whole: by the ledger, the worker's attempt and real sockets."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from tasks import lifecycle
+from tasks.destinations import parse_settings
+from tasks.model import JobState, parse_command
+from tests.integration.test_lifecycle import INCIDENT, ISSUE
+from worker.machine.stack import FAKE_SECRET
+
+RETIRED = "0badc0de"
+
+
+@asynccontextmanager
+async def server(answer):
+    """A server on loopback that answers everything in one way: its port."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def pointed_at(services, address: str, **more) -> None:
+    given = {"kind": "servicenow", "instance_url": address, "username": "svc", "allow_http": True, **more}
+    await services.destinations.set("servicenow", parse_settings(given), FAKE_SECRET, "test")
+
+
+async def attempted(services):
+    job = await services.submit(parse_command(INCIDENT), actor="test", issue=ISSUE)
+    return job, await lifecycle.attempt(services.core, job.id)
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_a_token_under_a_retired_key_suspends_its_destination_and_nothing_is_asked(services, sandbox):
+    """No storm of attempts: the job waits until the destination is in order, and its attempt doesn't count."""
+    record = f"{services.settings.prefix}:destination:servicenow"
+    version, _, token = (await services.redis.hget(record, "whole")).decode().split(".", 2)
+    await services.redis.hset(record, "whole", f"{version}.{RETIRED}.{token}")
+    job, ended = await attempted(services)
+    assert ended.state is JobState.QUEUED
+    found = await services.destinations.require("servicenow")
+    assert found.state == "suspended"
+    assert RETIRED in found.reason
+    assert (await services.ledger.require(job.id)).attempts == 0
+    assert (await sandbox.state())["requests"] == []
+    assert (await services.destinations.require("confluence")).state == "ready"
+
+
+@pytest.mark.usefixtures("destinations")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_takes_no_credential_along(services, status):
+    """Neither to another port of the same host nor to the address where clouds keep their secrets."""
+    heard: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        heard.append(request.path)
+        return web.json_response({"result": []})
+
+    async with server(note) as elsewhere:
+        for there in (f"http://127.0.0.1:{elsewhere}/latest/meta-data", "http://169.254.169.254/latest/meta-data"):
+
+            async def lead(_: web.Request, there: str = there) -> web.Response:
+                return web.Response(status=status, headers={"Location": there})
+
+            async with server(lead) as vendor:
+                await pointed_at(services, f"http://127.0.0.1:{vendor}", allow_private=("127.0.0.0/8",))
+                _, ended = await attempted(services)
+                assert ended.state is not JobState.DELIVERED
+    assert heard == []
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_a_name_that_leads_inside_when_it_is_connected_to_is_refused_at_the_socket(services, monkeypatch):
+    """A name is public when somebody looks, and this machine's own when the connection is made."""
+    heard: list[str] = []
+
+    async def note(request: web.Request) -> web.Response:
+        heard.append(request.path)
+        return web.json_response({"result": []})
+
+    real, asked = socket.getaddrinfo, []
+
+    def rebound(host, port, *args, **kwargs):
+        if host != "rebound.example":
+            return real(host, port, *args, **kwargs)
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    async with server(note) as inside:
+        await pointed_at(services, f"http://rebound.example:{inside}")
+        _, ended = await attempted(services)
+        assert asked, "the name was looked up"
+        assert ended.state is not JobState.DELIVERED
+        assert heard == []
+        await pointed_at(services, f"http://rebound.example:{inside}", allow_private=("127.0.0.0/8",))
+        await attempted(services)
+        assert heard, "where the operator permits the network, it is reached"
