@@ -36,10 +36,13 @@ _OUR_OWN = re.compile(
 )
 # A tag that isn't seen parts no words.
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
-# GitHub's library and its site differ in tasks without words, and in those that begin an item or quote.
-_EMPTY_TASK = re.compile(
-    r"\[[ x]\][ \t]*$|(?:[-+*]|\d[.)])\s+(?:[-+*]|\d+[.)])\s+\[[ x]\]|>[ \t]*(?:[-+*]|\d+[.)])\s+\[[ x]\]",
-    re.MULTILINE | re.IGNORECASE,
+# GitHub's library and its site differ in tasks without words or a blank, and in those that begin an item or quote.
+_ODD_TASK = re.compile(
+    r"\[[ x]\](?:[ \t]*$|[^\s\]])|(?:[-+*>]|\d[.)])\s*(?:[-+*]|\d+[.)])\s+\[[ x]\]", re.MULTILINE | re.IGNORECASE
+)
+# Links of other schemes are words, and an image that isn't on the web is its name.
+_OTHER_SCHEME = re.compile(
+    r"(?:\]\(|\]:\s*|<)<?(?!https?:|mailto:|javascript:)[\w+.-]+:|!\[[^\]]*\]\(\s*<?#", re.IGNORECASE
 )
 
 
@@ -61,7 +64,7 @@ def documents(chance: random.Random, given: Sequence[Example]) -> Iterator[str]:
 
 def is_shared(markdown: str) -> bool:
     """Whether GitHub's library reads all that is in the document."""
-    return not _OUR_OWN.search(markdown) and not _EMPTY_TASK.search(markdown)
+    return not any(kind.search(markdown) for kind in (_OUR_OWN, _ODD_TASK, _OTHER_SCHEME))
 
 
 def parsers_own(markdown: str) -> str:
