@@ -8,7 +8,7 @@ ARGS ?=
 # Tests wait more than they work: three processes on two cores, a file's tests in one of them.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-quick check specification docs docs-site man bench chaos screenshots walk sbom lock clean
+.PHONY: setup demo test test-quick check specification fuzz docs docs-site man bench chaos screenshots walk sbom lock clean
 
 setup: $(VENV)/dev
 
@@ -31,6 +31,10 @@ check: $(VENV)/dev
 # The examples of CommonMark and GFM, which a test compares with GitHub's parser; without them it is skipped.
 specification: $(VENV)/dev
 	$(PIP) download --no-deps --no-binary markdown-it-py --dest build/specification "$$($(BIN)/python -m pip freeze | grep ^markdown-it-py==)"
+
+# Random documents through GitHub's parser and ours; ARGS="--minutes 60 --seed 1".
+fuzz: $(VENV)/dev
+	$(BIN)/python -m tests.markup_tools.fuzz $(ARGS)
 
 docs: $(VENV)/dev
 	$(BIN)/python -m config > docs/configuration.md

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
+from tasks.markup.addresses import SCHEME, encoded, is_program, may_be_linked, normal
 from tasks.markup.tags import PIECE, TAGS, attributes_of, without_comments
 from tasks.markup.text_tables import laid_out
 
@@ -170,4 +170,5 @@ def target_beside(words: str, target: str) -> str:
     target = normal(target)
     if not target or target.startswith("#") or is_program(target):
         return ""
-    return "" if target.removeprefix("mailto:") in (words, f"http://{words}") else f" ({target})"
+    said = encoded(words)
+    return "" if encoded(target) in (said, f"http://{said}", f"mailto:{said}") else f" ({target})"

@@ -63,7 +63,7 @@ def wanted_slugs(tokens: Iterable[Token]) -> frozenset[str]:
                     wanted.add(href[1:])
             elif child.type == "html_inline":
                 wanted.update(_targets_of(child.content))
-    return frozenset(unquote(name).lower() for name in wanted)
+    return frozenset(unquote(name).lower() for name in wanted if name)  # `#` alone is the page
 
 
 def _targets_of(markup: str) -> Iterator[str]:

@@ -135,6 +135,46 @@ def test_what_github_links_is_linked(source):
     assert 'href="https://e.com"' in azure_devops.render(source)
 
 
+@pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize(
+    "source", ["<script ", "a\n\n<script src", "<div>a</div\n\nb", "<!--><i<!-->n", "<p>a <b", "<table <x"]
+)
+def test_a_tag_that_is_cut_off_is_words(render, source):
+    """A sanitiser takes the rest of the document for its attributes."""
+    shown = read(render, source)
+    assert re.findall(r"\w+", re.sub(r"<!-->|</?(?:div|p)>", "", source)) == re.findall(r"\w+", shown)
+
+
+@pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize("name", ["xs:element", "soap:Body", "ac:task-list", "std:vector"])
+def test_an_elements_name_with_its_prefix_keeps_its_brackets(render, name):
+    """The grammar takes it for an address of a scheme that nobody could follow."""
+    assert read(render, f"Put <{name}> there") == f"Put <{name}> there"
+    assert read(render, "see <irc://e.com/x>") == "see irc://e.com/x"
+
+
+def test_a_link_to_no_place_is_words():
+    """`#` alone is the page itself; a macro without a place would be refused."""
+    for source in ("</a>[x](#)", "# 🚀\n\n[x](#)", '<a id="">y</a> [x](#)'):
+        body = confluence.render(source)
+        assert validated(body) is not None
+        assert "ac:link" not in body
+
+
+def test_an_address_in_the_words_of_a_link_is_no_link_of_its_own():
+    """A sanitiser would end the outer one there."""
+    source = "[see *<https://a.b>*](https://c.d)"
+    assert azure_devops.render(source) == '<p><a href="https://c.d">see <em>https://a.b</em></a></p>'
+    assert confluence.render(source) == azure_devops.render(source)
+
+
+def test_plain_text_says_an_address_once():
+    """In letters or percent signs, with the scheme of mail or without."""
+    said = "https://e.com/ü <mailto:a@b.co> www.e.com [a@b.co](mailto:a@b.co)"
+    assert servicenow.render(said) == "https://e.com/ü mailto:a@b.co www.e.com a@b.co"
+    assert servicenow.render("[x](https://e.com/ü)") == "x (https://e.com/%C3%BC)"
+
+
 def test_mail_addresses_are_links_and_addresses_read_as_written():
     assert 'href="mailto:a@b.co"' in confluence.render("a@b.co")
     address = "https://e.com/a%20b?q=%22x%22"

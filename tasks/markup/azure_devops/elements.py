@@ -28,8 +28,6 @@ _CLOSED_BY_OTHERS = frozenset((
     "br", "hr", "img", "wbr", "col", "source", "p", "li", "tr", "td", "th", "thead", "tbody", "tfoot", "dt", "dd", "caption",
     "colgroup", "rb", "rt", "rp",
 ))  # fmt: skip
-# What a browser would take for a comment, a declaration or an instruction, and hide.
-_HIDING = re.compile(r"<(?=[!?/])")
 
 
 class Elements:
@@ -114,7 +112,9 @@ class Elements:
                 case "html_inline":
                     parts.append(self.tags.shown(child.content))
                 case "link_open":
-                    start, end = _link(child)
+                    start, end = (
+                        ("", "") if "</a>" in ends else _link(child)
+                    )  # of links in each other the outer one leads
                     parts.append(start)
                     ends.append(end)
                 case "link_close":
@@ -169,6 +169,11 @@ def _back(token: Token) -> str:
     return f' <a href="#{_reference(token)}">↩</a>'
 
 
+def _words(source: str) -> str:
+    """What stands between raw tags. A browser hides what follows a sign that could begin another one."""
+    return source.replace("<", "&lt;")
+
+
 class RawTags:
     """Raw tags as a form shows them: one of the allow-list as it is, any other as the text it is, and so what is nested
     deeper than anybody reads. The sanitiser's time grows with the square of the depth.
@@ -184,10 +189,10 @@ class RawTags:
         parts: list[str] = []
         position = 0
         for tag in PIECE.finditer(source):
-            parts.append(_HIDING.sub("&lt;", source[position : tag.start()]))
+            parts.append(_words(source[position : tag.start()]))
             parts.append(self._one(tag))
             position = tag.end()
-        parts.append(_HIDING.sub("&lt;", source[position:]))
+        parts.append(_words(source[position:]))
         return "".join(parts)
 
     def _one(self, found: re.Match[str]) -> str:

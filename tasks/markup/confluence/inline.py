@@ -58,7 +58,7 @@ class Inlines:
         self.line = 0
         self.wanted = wanted_slugs(tokens) if document.may_lead_within else frozenset()
         self.slugs = slugs_of(tokens) if self.wanted else {}
-        self._places = frozenset(self.slugs.values()) | _places(tokens, self.wanted)
+        self._places = self.wanted & frozenset(self.slugs.values()) | _places(tokens, self.wanted)
 
     def warn(self, text: str) -> None:
         """Keep a warning, once, with the line where it is first met."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tasks.markup.addresses import is_program, may_be_linked
 from tasks.markup.parser.token import Token
 from tasks.markup.tags import MARKS, PIECE, TAGS, attributes_of, may_have
 
@@ -22,6 +23,8 @@ _STANDS_IN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("tr", "td", "th", "thead", "tbody", "tfoot", "caption", "col", "colgroup"), ("table",)),
 }
 _HOLDS = {"ul": ("li",), "ol": ("li",), "dl": ("dt",), "table": ("tr", "td", "th"), "details": ("summary",)}
+# An element's name with its prefix, which the grammar takes for an address of a scheme of that name.
+_PREFIXED = re.compile(r"[A-Za-z][\w.-]+:[A-Za-z_][\w.-]*", re.ASCII)
 _NAMES = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
 
 
@@ -76,6 +79,13 @@ class Names:
             if words
             else children
         )
+
+
+def is_prefixed(address: str, line: str) -> bool:
+    """Whether an address in a line is an element's name, `<xs:element>`, which nobody could follow."""
+    if _PREFIXED.fullmatch(address) is None or may_be_linked(address) or is_program(address):
+        return False
+    return f"<{address}>" in line
 
 
 def _is_place(found: re.Match[str]) -> bool:

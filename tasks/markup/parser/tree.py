@@ -14,7 +14,7 @@ from tasks.markup.addresses import encoded
 from tasks.markup.clean import xml_text
 from tasks.markup.parser import dialects
 from tasks.markup.parser.losses import END_OF_LIST, let_go
-from tasks.markup.parser.placeholders import Names
+from tasks.markup.parser.placeholders import Names, is_prefixed
 from tasks.markup.parser.raw_blocks import mended
 from tasks.markup.parser.token import NOTHING, Token, inline, pair, text, words
 from tasks.markup.tags import PIECE
@@ -27,8 +27,6 @@ _QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
 FOLDING = "fold-"  # before the kind of an admonition that folds
-
-
 _TEXT = comrak.Text
 # Tokens that say nothing but what they are: most of a document's, made once.
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
@@ -247,8 +245,6 @@ class Tree:
         meta = {"label": label, "stray": not value.value.total_references}
         self._around(node, pair("footnote_reference", "", meta=meta))
 
-    # -- what stands in a line
-
     def _inline(self, node: Any, line: int) -> Token:
         """The words of a block."""
         children = node.children
@@ -302,6 +298,9 @@ class Tree:
                 self._has_tags = self.may_lead_within = True
             elif kind is comrak.Link:
                 start = _link(node, value.value)
+                if start.info and is_prefixed(value.value.url, self.lines[node.sourcepos.start.line - 1]):
+                    out.append(text(f"<{value.value.url}>"))
+                    continue
                 self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
                 out.append(start)
                 stack.append(_LINK_END)
