@@ -22,7 +22,8 @@ def read_private(path: Path, what: str) -> str:
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{what} {path} can't be read ({type(error).__name__}).") from None
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{what} {path} can't be read: {words}.") from None
     # systemd lets a service's user read a credential by an ACL, which shows as the group's right to read.
     by_acl = stat.S_IRGRP if str(path.parent) == os.environ.get("CREDENTIALS_DIRECTORY") else 0
     if mode & (stat.S_IRWXG | stat.S_IRWXO) & ~by_acl:

@@ -79,10 +79,18 @@ def send(server: Server, message: EmailMessage, to: Sequence[str]) -> int:
         raise MailFailed("its address is not permitted; allow its network with --allow-private") from None
     except (smtplib.SMTPException, OSError, ValueError) as error:
         if refused is None:
-            raise MailFailed(
-                f"no connection ({type(error).__name__})", unknown=bool(smtp and smtp.handed_over)
-            ) from None
+            raise MailFailed(f"no connection: {_why(error)}", unknown=bool(smtp and smtp.handed_over)) from None
     return len(refused or {})
+
+
+def _why(error: Exception) -> str:
+    """What the system says of a connection, in words; nothing that the server said."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        return "it ended too early"
+    words = error.strerror if isinstance(error, OSError) and not isinstance(error, smtplib.SMTPException) else None
+    return words or "it broke"
 
 
 class _NotPermitted(Exception):

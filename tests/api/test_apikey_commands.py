@@ -46,7 +46,16 @@ async def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(afterwo
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--scopes", "root"), ("--expires", "soon"), ("--expires", "0d"), ("--scopes", ""), ("\x1b[31m",)]
+    "arguments",
+    [
+        ("--scopes", "root"),
+        ("--expires", "soon"),
+        ("--expires", "0d"),
+        ("--scopes", ""),
+        ("\x1b[31m",),
+        ("CLI:root",),
+        ("oidc:u1 Ada",),
+    ],
 )
 def test_a_bad_key_is_refused_with_one_line(afterword, arguments):
     done = afterword("apikey", "new", *arguments)

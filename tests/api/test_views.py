@@ -14,6 +14,7 @@ async def test_a_view_is_saved_read_changed_and_deleted(api):
     place = saved.headers["Location"]
     assert (await api.get(place)).json == saved.json
     assert saved.json["filter"]["state"] == "dead"
+    assert (await api.put(place, DEAD | {"filter": saved.json["filter"]})).status == 200
     changed = await api.put(place, DEAD | {"name": "Pools", "shared": True})
     assert (changed.json["name"], changed.json["shared"], changed.json["mine"]) == ("Pools", True, True)
     listed = (await api.get("/v1/views")).json["views"]
@@ -44,8 +45,11 @@ async def test_a_key_without_the_right_to_read_sees_no_views(api):
 @pytest.mark.parametrize(
     ("change", "status"),
     [
-        ({"filter": {"state": "asleep"}}, 409),
-        ({"filter": {"since": "soon"}}, 409),
+        ({"filter": {"state": "asleep"}}, 422),
+        ({"filter": {"kind": "sharepoint"}}, 422),
+        ({"filter": {"since": "soon"}}, 422),
+        ({"filter": {"until": "2026-02-30"}}, 422),
+        ({"filter": {"state": "delivered", "cause": "secrets"}}, 409),
         ({"filter": {}}, 409),
         ({"filter": {"limit": 3}}, 422),
         ({"filter": {"q": "x" * 201}}, 422),

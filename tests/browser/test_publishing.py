@@ -85,6 +85,32 @@ def test_a_dropped_file_fills_the_text(instance, open_page):
     assert page.evaluate("document.querySelector('#attachment').files.length") == 1
 
 
+def drop(page, *paths):
+    """Let go of files and folders over the text, as the browser itself sees it from a desktop."""
+    area = page.get_by_label("Markdown").bounding_box()
+    spot = {"x": area["x"] + area["width"] / 2, "y": area["y"] + area["height"] / 2}
+    carried = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    devtools = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": kind, **spot, "data": carried})
+
+
+def test_a_folder_that_is_dropped_is_looked_through(instance, open_page, tmp_path):
+    """With the folders in it; what is hidden stays out, and several things dropped together are one folder."""
+    text = "# Dropped folder\n\n![x](img/deep/a.gif) ![y](.git/b.gif)\n"
+    files = {"pm_dot_md": text, "img__deep__a_dot_gif": DOT, "_dot_git__b_dot_gif": DOT, "_dot_hidden_dot_md": "# No"}
+    folder = folder_of(tmp_path, **files)
+    page = log_in(open_page(), instance, "Omar", "/publish")
+    for dropped in ([folder], [folder / "img", folder / "pm.md"]):
+        page.get_by_label("Markdown").fill("before")
+        drop(page, *dropped)
+        expect(page.get_by_label("Markdown")).to_have_value(text)
+        expect(page.locator("[data-taken]")).to_contain_text("Comes along: img/deep/a.gif")
+        expect(page.locator("[data-taken]")).to_contain_text("Missing: .git/b.gif is not in the folder.")
+    chosen = page.evaluate("[...document.querySelector('#attachment').files].map((file) => file.size)")
+    assert chosen == [len(DOT)]
+
+
 def test_files_beyond_the_limit_are_named_and_left_out(instance, open_page, tmp_path):
     """With their size and the limit."""
     large = b"GIF89a" + b"\0" * 10_500_000

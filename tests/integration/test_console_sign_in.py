@@ -19,7 +19,7 @@ from tests.integration.sign_in_support import (
     sign_in,
 )
 from tests.oidc_provider import CALLBACK, CLIENT_ID, SECRET
-from worker.cli.doctor import _sign_in
+from worker.cli.checks import _sign_in
 
 __all__ = ["browser", "configured", "provider"]  # fixtures
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import smtplib
+import ssl
 from contextlib import suppress
 
 import pytest
@@ -12,7 +14,10 @@ from tasks import mail, notifications
 from tasks.http.origin import Origin
 from tasks.state.receivers.settings import receiver_of
 from tests.integration.test_notifications import PLANTED, audited, died, tell
+from tests.integration.test_way_there import authority
 from worker.rounds.notifier import test as send_test
+
+__all__ = ["authority"]  # the fixture
 
 
 class SmtpServer:
@@ -23,6 +28,8 @@ class SmtpServer:
         self.refused: set[str] = set()
         self.port = 0
         self.goodbye = "221 bye"
+        self.upgrade: ssl.SSLContext | None = None  # what STARTTLS goes on with
+        self.logins: list[tuple[str, bool]] = []  # what was said, and whether it was encrypted
         self.never_done = ""  # the verb, or "body", that it answers a byte at a time, without an end
 
     async def drip(self, writer: asyncio.StreamWriter) -> None:
@@ -43,8 +50,17 @@ class SmtpServer:
             if verb == self.never_done:
                 await self.drip(writer)
                 break
+            encrypted = writer.get_extra_info("ssl_object") is not None
             if verb == "EHLO":
-                say("250 mail.test")
+                say("250-mail.test")
+                say("250 STARTTLS" if self.upgrade and not encrypted else "250 AUTH PLAIN")
+            elif verb == "STARTTLS" and self.upgrade:
+                say("220 go on")
+                await writer.drain()
+                await writer.start_tls(self.upgrade)
+            elif verb == "AUTH":
+                self.logins.append((base64.b64decode(line.split()[2]).decode(), encrypted))
+                say("235 welcome")
             elif verb == "MAIL":
                 sender, to = line, []
                 say("250 ok")
@@ -141,6 +157,38 @@ async def test_no_password_leaves_without_encryption(smtp):
     with pytest.raises(mail.MailFailed, match="STARTTLS"):
         await asyncio.to_thread(mail.send, server, notifications.email_of(email(smtp), (), "m"), ["a@example.com"])
     assert smtp.mails == []
+
+
+@pytest.fixture(params=["starttls", "tls"])
+async def encrypted(request, smtp, authority):
+    """How to send to a server that has a certificate for `localhost`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("localhost"))
+    smtp.upgrade = context if request.param == "starttls" else None
+    server = await asyncio.start_server(smtp.serve, "127.0.0.1", 0, ssl=None if smtp.upgrade else context)
+    smtp.port = server.sockets[0].getsockname()[1]
+    yield {"security": request.param, "allow_http": False, "username": "u", "password": PLANTED}
+    server.close()
+
+
+async def test_an_e_mail_and_its_login_are_encrypted_on_the_way(services, smtp, encrypted, authority):
+    """By STARTTLS or from the first byte, to a server whose authority the operator trusts."""
+    trusted = encrypted | {"smtp_host": "localhost", "ca_file": authority.file}
+    await services.receivers.set("post", email(smtp, **trusted), "test")
+    assert await send_test(services, "post") == ""
+    assert smtp.logins == [(f"\0u\0{PLANTED}", True)]
+    assert len(smtp.mails) == 1
+
+
+@pytest.mark.parametrize("given", [{"smtp_host": "localhost"}, {"smtp_host": "127.0.0.1", "ca_file": True}])
+async def test_a_server_that_cant_prove_its_name_gets_neither_login_nor_e_mail(
+    services, smtp, encrypted, authority, given
+):
+    """Where nobody known signed its certificate, and where it is another server's."""
+    given = encrypted | given | ({"ca_file": authority.file} if "ca_file" in given else {})
+    await services.receivers.set("post", email(smtp, **given), "test")
+    assert "certificate can't be verified" in await send_test(services, "post")
+    assert (smtp.logins, smtp.mails) == ([], [])
 
 
 async def test_a_server_that_is_never_done_is_left_before_it_gets_the_e_mail(smtp):

@@ -104,10 +104,40 @@ async def test_words_that_seldom_meet_are_found_however_many_jobs_have_one_of_th
     for number in range(1, 9):
         await submit(services, number, "storm" if number % 2 else "calm")
     monkeypatch.setattr("tasks.state.jobs.overview.MOST_LOOKED_AT", 2)
+    monkeypatch.setattr("tasks.state.jobs.overview.MOST_INTERSECTED", 0)
     assert await found(services, text="storm calm") == [both]
     monkeypatch.setattr("tasks.state.jobs.reading.TURNS", 1)
     ids, following = await found(services, limit=10, text="storm calm")
     assert (ids, following is None) == ([], False)
+
+
+async def test_words_that_seldom_meet_are_found_in_one_look(services, monkeypatch):
+    """Redis intersects what both words find; a cursor and days narrow it, and jobs of one moment are neither lost nor repeated."""
+    titles = ["storm calm" if number % 5 == 0 else "storm" if number % 2 else "calm" for number in range(25)]
+    ids = [await submit(services, number, title) for number, title in enumerate(titles)]
+    keys = [key async for key in services.redis.scan_iter(f"{services.settings.prefix}:find:*")]
+    for number, job_id in enumerate(ids):
+        for key in keys:
+            await services.redis.zadd(key, {job_id: 1_700_000_000_000 + number // 11}, xx=True)
+    monkeypatch.setattr("tasks.state.jobs.overview.PATIENCE", 1)
+    monkeypatch.setattr("tasks.state.jobs.overview.MOST_LOOKED_AT", 2)
+    monkeypatch.setattr("tasks.state.jobs.reading.TURNS", 1)
+
+    async def pages(**days):
+        cursor = None
+        for _ in titles:
+            ids, cursor = await found(services, cursor, 2, text="storm calm", **days)
+            yield ids
+            if cursor is None:
+                return
+
+    def newest_first(numbers):
+        return [ids[number] for number in sorted(numbers, key=lambda number: (number // 11, ids[number]), reverse=True)]
+
+    whole = newest_first(range(0, 25, 5))
+    assert [page async for page in pages()] == [whole[:2], whole[2:4], whole[4:]]
+    assert [page async for page in pages(since_ms=1_700_000_000_001)] == [whole[:2]]
+    assert [page async for page in pages(until_ms=1_700_000_000_001)] == [whole[2:4], whole[4:]]
 
 
 async def test_a_job_is_found_by_the_beginning_of_its_id_without_a_walk_through_all(services, monkeypatch):

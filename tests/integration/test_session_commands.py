@@ -40,7 +40,7 @@ def sessions(services, policy):
 
 
 def person(subject: str, name: str) -> Person:
-    return Person(subject=subject, name=name, role="admin", group="leads")
+    return Person(issuer="https://id.example.com", subject=subject, name=name, role="admin", group="leads")
 
 
 async def test_all_sessions_of_one_person_end_and_nobody_elses(services, sessions, policy, afterword):

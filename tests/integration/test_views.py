@@ -121,6 +121,18 @@ async def test_redis_shows_no_words_and_moves_no_view_to_others(services):
     assert await names(services, VERA) == []
 
 
+async def test_what_a_revoked_key_kept_for_itself_is_forgotten(services):
+    """Nobody can open it any more; what it shared stays, for admins to change."""
+    mine = await services.views.save(OLGA, "Mine", DEAD)
+    shared = await services.views.save(OLGA, "Ours", DEAD, shared=True)
+    await services.views.forget_those_of("ak_1", "Ada")
+    assert not await services.redis.exists(f"{services.settings.prefix}:view:{mine.id}")
+    assert await names(services, OLGA) == ["Ours"]
+    assert await names(services, ADA) == ["Ours"]
+    await services.views.remove(ADA, shared.id)
+    assert (await services.audit.tail(2))[0].data["actor"] == "Ada"
+
+
 async def test_saving_and_deleting_are_audited(services):
     """With who did it and which view, never with its words."""
     view = await services.views.save(OLGA, "Mine", DEAD)

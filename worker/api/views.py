@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tasks.model import Frozen
-from tasks.state.jobs.asked import Asked
+from tasks.model import Frozen, JobState
+from tasks.state.jobs.asked import Asked, Words
 from tasks.state.views.registry import Name, Person, View
+from worker.api.fields import DayOrNothing
 from worker.api.inputs import STRICT
 from worker.api.outputs import rfc3339
 from worker.api.problems import ProblemError
 from worker.api.route import Answer, Call
+
+
+class FilterIn(BaseModel):
+    """A filter, each part empty or left out where all jobs are meant."""
+
+    model_config = STRICT
+
+    q: Words = Field(default="", description="whole words, as `q` of `GET /v1/jobs`")
+    state: JobState | Literal[""] = ""
+    destination: Words = ""
+    kind: Literal["confluence", "servicenow", "azure_devops", "jira", ""] = ""
+    cause: Words = Field(default="", description="goes with the state `retrying`, `held` or `dead`")
+    since: DayOrNothing = Field(default="", description="the first day in UTC, such as 2026-11-28")
+    until: DayOrNothing = Field(default="", description="the last day")
 
 
 class ViewIn(BaseModel):
@@ -21,7 +36,7 @@ class ViewIn(BaseModel):
     model_config = STRICT
 
     name: Name
-    filter: Asked = Field(description="What the jobs page's address has: days in UTC, words, a state, a destination, …")
+    filter: FilterIn = Field(description="What the jobs page's address has; one part at least.")
     shared: bool = False
 
 
@@ -62,7 +77,7 @@ async def list_views(call: Call) -> Answer:
 async def create_view(call: Call) -> Answer:
     """Save a view."""
     person, given = _person(call), cast(ViewIn, call.body)
-    view = await call.services.views.save(person, given.name, given.filter, shared=given.shared)
+    view = await call.services.views.save(person, given.name, _asked(given), shared=given.shared)
     return Answer(_shown(view, person), status=201, headers={"Location": f"/v1/views/{view.id}"})
 
 
@@ -75,7 +90,7 @@ async def get_view(call: Call) -> Answer:
 async def put_view(call: Call) -> Answer:
     """Give a view another name, filter or sharing."""
     person, given = _person(call), cast(ViewIn, call.body)
-    view = await call.services.views.change(person, _id(call), given.name, given.filter, shared=given.shared)
+    view = await call.services.views.change(person, _id(call), given.name, _asked(given), shared=given.shared)
     return Answer(_shown(view, person))
 
 
@@ -89,6 +104,10 @@ def _person(call: Call) -> Person:
     if call.key is None:
         raise ProblemError(401, "no_key", "A view belongs to an API key.", "Send one.")
     return Person.of(call.key, call.actor)
+
+
+def _asked(given: ViewIn) -> Asked:
+    return Asked(**given.filter.model_dump(mode="json"))
 
 
 def _id(call: Call) -> str:

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from tasks.errors import Refused
-from tasks.state.access.keys import ApiKey, Scope
 from worker.terminal.base import Context, actor, common, plain
 
 if TYPE_CHECKING:
+    from tasks.state.access.keys import ApiKey
     from worker.runtime import Services
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -42,6 +41,8 @@ def lifetime_ms(text: str) -> int:
 @common
 def new(context: Context, name: str | None, named: str | None, scopes: str, expires: str | None) -> None:
     """Make a key. Its text is shown only once; Afterword stores an HMAC of it."""
+    from tasks.state.access.keys import Scope
+
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     if not wanted or set(wanted) - set(Scope):
         raise click.BadParameter(f"{scopes!r:.60}: name one or more of {', '.join(Scope)}", param_hint="--scopes")
@@ -64,6 +65,7 @@ def new(context: Context, name: str | None, named: str | None, scopes: str, expi
 @common
 def list_(context: Context) -> None:
     """Show all keys, without their secrets."""
+    from rich.table import Table
 
     async def work(services: Services) -> tuple[list[ApiKey], int]:
         return await services.access.list(), services.core.clock_ms()
@@ -85,7 +87,14 @@ def list_(context: Context) -> None:
 @common
 def revoke(context: Context, key_id: str) -> None:
     """Revoke a key: it is refused from now on. KEY_ID is the part before the dot."""
-    key = context.run(lambda services: services.access.revoke(_id_of(key_id), actor()))
+    identifier = _id_of(key_id)
+
+    async def work(services: Services) -> ApiKey:
+        revoked = await services.access.revoke(identifier, actor())
+        await services.views.forget_those_of(identifier, actor())
+        return revoked
+
+    key = context.run(work)
     context.show(describe(key), f"API key {key.name} ({key.id}) is revoked.")
 
 

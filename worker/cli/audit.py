@@ -7,26 +7,20 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from config.settings import ConfigError
 from tasks.errors import Refused
-from tasks.state.audit import export as trail
-from tasks.state.audit.checkpoint import Checkpoint, read_checkpoints
-from tasks.state.audit.entries import AuditEntry, Event
-from tasks.state.audit.ocsf import api_activity, line_of
-from tasks.state.audit.opening import AFTER, SEEN
-from tasks.state.audit.search import Search, newest, oldest
-from tasks.state.audit.verification import UNCOUNTED, AuditReport, Stamped
-from tasks.state.upkeep.trimming import trim
 from worker.terminal.base import Context, actor, common
-from worker.terminal.root import FAILED, UNKNOWN
+from worker.terminal.root import FAILED, UNKNOWN, Failure
 
 if TYPE_CHECKING:
+    from tasks.state.audit.checkpoint import Checkpoint
+    from tasks.state.audit.entries import AuditEntry
+    from tasks.state.audit.search import Search
+    from tasks.state.audit.verification import AuditReport, Stamped
     from worker.runtime import Services
 
 DAY_MS = 24 * 3600 * 1000
@@ -45,6 +39,8 @@ def searching(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*args: Any, **given: Any) -> Any:
+        from tasks.state.audit.search import Search
+
         sought = {name: given.pop(name) or "" for name in ("event", "job", "destination", "actor", "about")}
         return command(*args, search=Search(**sought), **given)
 
@@ -65,6 +61,7 @@ def searching(command: Callable[..., Any]) -> Callable[..., Any]:
 @searching
 def tail(context: Context, count: int, search: Search) -> None:
     """Show the newest entries, or the newest that fit, however far back they are; oldest first."""
+    from tasks.state.audit.search import Search, newest
 
     async def find(services: Services) -> list[AuditEntry]:
         if search == Search():
@@ -79,6 +76,8 @@ def tail(context: Context, count: int, search: Search) -> None:
 
 
 def _line(entry: AuditEntry) -> str:
+    from tasks.state.audit.opening import AFTER, SEEN
+
     at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
     facts = " ".join(f"{k}={v}" for k, v in entry.data.items() if k not in (SEEN, AFTER))
     return f"{at:%Y-%m-%d %H:%M:%S} {entry.event:18} {facts}"
@@ -96,6 +95,9 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
 
     Checkpoints that are kept (AFTERWORD_CHECKPOINTS) or in the data folder are used without being named.
     """
+    from tasks.state.audit import export as trail
+    from tasks.state.audit.checkpoint import read_checkpoints
+
     own = context.settings.data / CHECKPOINTS
     points = [point for file in (*files, *([own] if own.exists() else [])) for point in read_checkpoints(_lines(file))]
 
@@ -120,6 +122,8 @@ def accept(context: Context, reason: str, yes: bool) -> None:
 
     What is wrong now stays in the trail, with who accepted it and why. `audit verify` counts from here on.
     """
+    from tasks.state.audit.entries import Event
+    from tasks.state.audit.verification import UNCOUNTED
 
     async def look(services: Services) -> AuditReport:
         with context.progress("Verifying") as tell:
@@ -214,6 +218,14 @@ def export(context: Context, out: Path | None, after: str, trim_days: int | None
 
     With --trim-days the file is on disk before anything is deleted, and the rest of the trail can still be verified.
     """
+    from importlib import metadata
+
+    from tasks.state.audit import export as trail
+    from tasks.state.audit.entries import Event
+    from tasks.state.audit.ocsf import api_activity, line_of
+    from tasks.state.audit.search import Search, oldest
+    from tasks.state.upkeep.trimming import trim
+
     if trim_days and (out is None or after != "-" or search != Search()):
         raise click.UsageError("--trim-days needs --out FILE and the whole trail (no --after, no filter).")
     product = metadata.version("afterword")
@@ -264,7 +276,8 @@ async def _write(out: Path | None, lines: AsyncIterator[str]) -> int:
     try:
         file = sys.stdout if out is None else out.open("x", encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{out} can't be written: {error.strerror}. Name a file that doesn't exist yet.") from None
+        advice = "Name a file that doesn't exist yet."
+        raise Failure(f"{out} can't be written: {error.strerror}.", code="unavailable", advice=advice) from None
     async for line in lines:
         file.write(line + "\n")
         count += _is_entry(line)
@@ -283,7 +296,7 @@ def _append(file: Path, line: str) -> None:
             opened.flush()
             os.fsync(opened.fileno())
     except OSError as error:
-        raise ConfigError(f"{file} can't be written: {error.strerror}.") from None
+        raise Failure(f"{file} can't be written: {error.strerror}.", code="unavailable") from None
 
 
 def _exported(file: Path) -> list[str]:
@@ -296,4 +309,5 @@ def _lines(file: Path) -> list[str]:
     try:
         return [line for line in file.read_text("utf-8").split("\n") if line]
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} can't be read ({type(error).__name__}).") from None
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Failure(f"{file} can't be read: {words}.", code="unreadable", advice="Check the path.") from None

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from tasks.credentials.kinds import Login
 from tasks.errors import Refused
@@ -132,6 +131,7 @@ def _told(health: Health) -> dict[str, Any]:
 @common
 def list_(context: Context) -> None:
     """List the destinations and their states."""
+    from rich.table import Table
 
     async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
         records = await services.destinations.list()

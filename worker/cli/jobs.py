@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from tasks.model import KIND_OF_COMMAND, Job, JobState, content_id
 from worker.cli.health import duration
@@ -50,6 +49,8 @@ def list_(
     context: Context, limit: int, state: str | None, since: Moment | None, until: Moment | None, **given: str | None
 ) -> None:
     """Show jobs, newest first."""
+    from rich.table import Table
+
     from tasks.operator.operations import check_filter
     from tasks.state.jobs.overview import JobFilter
     from worker.titles import titles_of

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from config.key_lines import key_lines
-from config.keys import add_key, create_key_file, drop_keys, key_file, load_key_ring, new_key, wrap_keys
-from config.settings import ConfigError
-from tasks.state.audit.entries import Event
-from tasks.state.upkeep.rotation import KeyUse, Resealed
-from tasks.state.vault import seal
 from worker.cli.secrets import read_secret, secret_options
 from worker.terminal.base import Context, actor, common
 from worker.terminal.root import Failure
 
 if TYPE_CHECKING:
+    from tasks.state.upkeep.rotation import KeyUse, Resealed
     from worker.runtime import Services
 
 SETTLED_MS = 60_000
@@ -37,6 +32,9 @@ def key() -> None:
 @common
 def new(context: Context, out: Path | None) -> None:
     """Make a new key; wrapped, where AFTERWORD_KEYS_PROVIDER names what does it."""
+    from config.key_lines import key_lines
+    from config.keys import create_key_file, new_key
+
     form = key_lines(context.settings)
     if out is None:
         fresh = form.again(new_key())
@@ -51,6 +49,8 @@ def new(context: Context, out: Path | None) -> None:
 @common
 def status(context: Context, usage: bool) -> None:
     """Show the ids of the keys on the ring, and what still uses them."""
+    from config.keys import load_key_ring
+
     ring = load_key_ring(context.settings)
     facts: dict[str, object] = {"current": ring.order[0], "keys": list(ring.order)}
     lines = [f"Current key {ring.order[0]}; on the ring: {', '.join(ring.order)}"]
@@ -79,6 +79,10 @@ def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
     Workers on other machines need the new key before anything is sealed with it. There: add it as the last line of every
     key file (running processes follow the file), then move it to the first line everywhere, then --reseal-only.
     """
+    from config.key_lines import key_lines
+    from config.keys import add_key, key_file, load_key_ring
+    from config.settings import ConfigError
+
     if retire:
         _retire(context)
         return
@@ -117,6 +121,8 @@ async def _other_hosts(services: Services) -> list[str]:
 
 
 async def _reseal(context: Context, services: Services) -> Resealed:
+    from tasks.state.upkeep.rotation import Resealed
+
     done = Resealed(seen=0, moved=0)
     async for done in services.rotation.reseal(actor()):
         if not done.finished:
@@ -125,6 +131,11 @@ async def _reseal(context: Context, services: Services) -> Resealed:
 
 
 def _retire(context: Context) -> None:
+    from config.key_lines import key_lines
+    from config.keys import drop_keys, key_file, load_key_ring
+    from config.settings import ConfigError
+    from tasks.state.audit.entries import Event
+
     file = key_file(context.settings)
     if file is None:
         raise ConfigError(
@@ -160,6 +171,10 @@ def wrap(context: Context) -> None:
 
     The keys stay the same, so nothing is sealed anew and running processes go on. A plain key may be in an old copy of the file: rotate it.
     """
+    from config.key_lines import key_lines
+    from config.keys import key_file, wrap_keys
+    from config.settings import ConfigError
+
     form = key_lines(context.settings)
     file = key_file(context.settings)
     if file is None or not form.wraps:
@@ -207,6 +222,9 @@ def sign(context: Context, dry_run: bool, yes: bool) -> None:
 @common
 def seal_(context: Context, secret_file: Path | None, secret_stdin: bool) -> None:
     """Seal a credential, so that it can be named in a Celery message of a connection test."""
+    from config.keys import load_key_ring
+    from tasks.state.vault import seal
+
     secret = read_secret(context, secret_file, stdin=secret_stdin)
     if not secret:
         raise click.UsageError("No secret was given.")

@@ -6,9 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
-from tasks.state.audit.entries import Event
 from tasks.state.traffic.standing import moment
 from worker.terminal.base import Context, actor, common, plain
 
@@ -25,6 +23,8 @@ def message() -> None:
 @common
 def list_(context: Context) -> None:
     """Show what was set aside, the newest first, and why."""
+    from rich.table import Table
+
     found = context.run(lambda services: services.dead_list.list())
     table = Table("Message", "When", "Bytes", "Task id", "Why")
     for row in found:
@@ -37,6 +37,7 @@ def list_(context: Context) -> None:
 @common
 def show(context: Context, message_id: str) -> None:
     """Open one message. It may hold what nobody should have sent; looking is audited."""
+    from tasks.state.audit.entries import Event
 
     async def look(services: Services) -> str:
         text = await services.dead_list.open(message_id)

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
 from tasks.errors import KeyTrouble, Refused
-from tasks.state.access.keys import new_signing_secret
 from tasks.state.receivers.settings import (
     RECEIVER,
     AnyReceiver,
@@ -76,6 +74,8 @@ def set_(
     The secret is the address for Slack and Teams, the account's password for e-mails, and the signing secret (`whsec_…`) of
     a webhook, for which one is made where none is given.
     """
+    from tasks.state.access.keys import new_signing_secret
+
     left_out = (None, False, ())
     facts = {key: value for key, value in given.items() if not any(value is none for none in left_out)} | {"kind": kind}
     if topics is not None:
@@ -130,6 +130,8 @@ def kept(before: AnyReceiver | None, facts: dict[str, Any], part: str) -> dict[s
 @common
 def list_(context: Context) -> None:
     """Show all receivers, without their secrets."""
+    from rich.table import Table
+
     rows = context.run(lambda services: services.receivers.views())
     table = Table("Name", "Kind", "Host", "Told of", "State")
     for row in rows:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from config.logging import configure_logging
 from worker.terminal.base import Context, common
 from worker.terminal.root import Failure
 
@@ -128,6 +127,7 @@ def sandbox(context: Context, host: str, port: int) -> None:
 @common
 def api(context: Context, host: str, port: int) -> None:
     """Run the HTTP API and the console."""
+    from config.logging import configure_logging
     from worker.api.serve import serve_until_stopped
 
     configure_logging(context.settings)

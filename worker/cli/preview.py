@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from worker.terminal.base import plain
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from tasks.destinations import Preview
     from tasks.markup.compare import Change
 
@@ -25,6 +25,8 @@ STYLES = {"added": "green", "removed": "red", "gap": "dim"}
 
 def shown(preview: Preview) -> Text:
     """The preview, a line for each fact and each line of the difference."""
+    from rich.text import Text
+
     facts = [SENTENCES[preview.action], *([preview.url] if preview.url else [])]
     if preview.title:
         before, after = preview.title
@@ -49,6 +51,8 @@ def shown(preview: Preview) -> Text:
 
 def _line(change: Change) -> Text:
     """One line. Within a changed line, [-gone-] and {+new+} can be told apart without colours as well."""
+    from rich.text import Text
+
     line = Text(MARKS[change.kind], style=STYLES.get(change.kind, ""))
     if change.kind != "changed":
         words = f"… {change.text} …" if change.kind == "gap" else change.text

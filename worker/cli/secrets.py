@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.credentials.secret import SECRET, Part, parts_for
 from tasks.errors import Refused
 
 if TYPE_CHECKING:
     from tasks.credentials.kinds import AnyAuth
+    from tasks.credentials.secret import Part
     from worker.terminal.base import Context, F
 
 HOW_TO_GIVE = (
@@ -46,6 +46,8 @@ def read_secret(
     Several parts come as `tasks.credentials.secret.as_stored` takes them. Raises `Refused` for a file that can't be read,
     without repeating its name: it might be the secret itself.
     """
+    from tasks.credentials.secret import SECRET, parts_for
+
     if file is not None and stdin:
         raise click.UsageError("--secret-file and --secret-stdin can't be used together.")
     key = _read(context, key_file, "--private-key-file") if key_file else None
@@ -88,6 +90,8 @@ def _read(context: Context, file: Path, option: str) -> str:
 
 def _prompted(parts: list[Part]) -> str | None:
     """One prompt for each part; all of them empty keep what is stored."""
+    from tasks.credentials.secret import SECRET
+
     if any(part.pem and part.required for part in parts):
         raise click.UsageError("A private key is given as a file: --private-key-file FILE.")
     found = {}

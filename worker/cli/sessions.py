@@ -6,13 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
 
-from tasks.state.audit.entries import Event
-from worker.console.sessions import Sessions
 from worker.terminal.base import Context, actor, common, plain
 
 if TYPE_CHECKING:
+    from worker.console.sessions import Sessions
     from worker.runtime import Services
     from worker.signin.policy import Person
 
@@ -26,6 +24,7 @@ def session() -> None:
 @common
 def list_(context: Context) -> None:
     """Show who is signed in."""
+    from rich.table import Table
 
     async def work(services: Services) -> list[dict[str, Any]]:
         found = [_row(person, since_ms) async for _, person, since_ms in _sessions(services).of_people()]
@@ -45,6 +44,8 @@ def list_(context: Context) -> None:
 @common
 def end(context: Context, who: str | None, everybody: bool) -> None:
     """End all sessions of WHO at once: `oidc:SUBJECT`, as `session list` and the audit name them."""
+    from tasks.state.audit.entries import Event
+
     if bool(who) == everybody:
         raise click.UsageError("Name whose sessions end, or give --all.")
 
@@ -67,4 +68,6 @@ def _row(person: Person, created_ms: int) -> dict[str, Any]:
 
 
 def _sessions(services: Services) -> Sessions:
+    from worker.console.sessions import Sessions
+
     return Sessions(services.redis, services.vault, services.access, services.settings.prefix)

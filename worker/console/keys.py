@@ -41,6 +41,7 @@ async def create(visit: Visit) -> web.StreamResponse:
 async def revoke(visit: Visit) -> web.StreamResponse:
     """Refuse the key from now on, and end the sessions that were opened with it."""
     key = await visit.services.access.revoke(visit.part("id"), visit.actor)
+    await visit.services.views.forget_those_of(key.id, visit.actor)
     return await visit.go(HERE, f"{key.name} is revoked. Everybody who logged in with it is logged out.")
 
 

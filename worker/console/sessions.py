@@ -26,6 +26,7 @@ LOGIN_MS = 10 * 60 * 1000
 ABSOLUTE_MS = 12 * 3600 * 1000
 FAILURES = 10
 FAILURES_WITHIN_S = 60
+TURN_MS = 1000
 
 Role = Literal["viewer", "producer", "operator", "admin"]
 # What is counted by address: keys and answers that were refused; and answers that the provider was asked about in vain.
@@ -58,8 +59,8 @@ class Session(Frozen):
 
     @property
     def owner(self) -> str:
-        """What people's own things are kept under: the API key's id, or a person's id at the provider."""
-        return f"oidc:{self.who.subject}" if isinstance(self.who, Person) else self.who.id
+        """What people's own things are kept under: the API key's id, or a person's id at that provider: ids of two may be the same."""
+        return f"oidc:{self.who.issuer} {self.who.subject}" if isinstance(self.who, Person) else self.who.id
 
     @property
     def role(self) -> Role:
@@ -196,6 +197,10 @@ class Sessions:
         key = self._failures(address, of)
         await self._redis.set(key, 0, ex=FAILURES_WITHIN_S, nx=True)
         await self._redis.incr(key)
+
+    async def takes_turn(self, address: str, of: Tried) -> bool:
+        """Whether somebody at an address with too many failures may try now: one a second."""
+        return bool(await self._redis.set(f"{self._failures(address, of)}:turn", 1, nx=True, px=TURN_MS))
 
     def _digest(self, identifier: str) -> str:
         return self._vault.mac("sessions", identifier.encode("utf-8", "surrogatepass")).hex()

@@ -67,7 +67,7 @@ async def come_back(visit: Visit) -> web.StreamResponse:
     pending = None
     try:
         pending = await signing_in.pending(kept[:LONGEST_COOKIE], given)
-        if await visit.console.sessions.too_many_failures(visit.address, "signins"):
+        if not await _may_ask(visit):
             raise _too_many()
         response = await _signed_in(visit, signing_in, pending, given)
     except SignInRefused as refused:
@@ -96,12 +96,19 @@ async def _signed_in(visit: Visit, signing_in: SigningIn, pending: Pending, give
     return response
 
 
+async def _may_ask(visit: Visit) -> bool:
+    """Each answer costs a request to the provider and its audit entries, and anybody can make answers up: after too many from one
+    address the provider is asked once a second for it. Others may have the same address, as behind a proxy, so it isn't locked out.
+    """
+    sessions, address = visit.console.sessions, visit.address
+    return not await sessions.too_many_failures(address, "signins") or await sessions.takes_turn(address, "signins")
+
+
 def _too_many() -> SignInRefused:
-    """Each answer costs a request to the provider and its audit entries, and anybody can make answers up."""
     return SignInRefused(
         "Too many sign-ins from this address came to nothing.",
         code="too_many",
-        advice="Wait a minute and sign in again, or log in with an API key.",
+        advice="Sign in again in a moment, or log in with an API key.",
         status=429,
     )
 

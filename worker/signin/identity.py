@@ -169,7 +169,7 @@ def person_of(claims: Mapping[str, Any], policy: Policy) -> Person:
             f"The provider says that you are in: {told or 'none'}.",
         )
     subject = str(claims["sub"])
-    return Person(subject=subject, name=_name(claims) or subject, role=given[0], group=given[1])
+    return Person(issuer=policy.issuer, subject=subject, name=_name(claims) or subject, role=given[0], group=given[1])
 
 
 def _name(claims: Mapping[str, Any]) -> str:

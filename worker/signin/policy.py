@@ -24,8 +24,9 @@ _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\u
 
 
 class Person(Frozen):
-    """Somebody whom the provider knows, with the role that `group` gives them."""
+    """Somebody whom the provider of that issuer knows by that subject, with the role that `group` gives them."""
 
+    issuer: str
     subject: str
     name: str
     role: str

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from config.settings import Settings, settings_for
 from worker.terminal.root import DONE, FAILED, STOPPED, cleaned, data_option, json_option
 
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from config.settings import Settings
     from tasks.model import JobState
     from worker.runtime import Services
 
@@ -34,6 +35,8 @@ class Context:
     """A command's output and settings."""
 
     def __init__(self, *, as_json: bool, data: Path | None) -> None:
+        from config.settings import settings_for
+
         self.as_json = as_json
         self.settings: Settings = settings_for(data)
         self.out = _console(stderr=False)
@@ -41,6 +44,8 @@ class Context:
 
     def show(self, value: object, human: RenderableType | None = None) -> None:
         """The answer: one JSON document, or what people read."""
+        from rich.table import Table
+
         if self.as_json:
             click.echo(json.dumps(value, ensure_ascii=False, default=str))
         elif isinstance(human, str) or human is None:
@@ -87,6 +92,8 @@ class Context:
 
 def fitting(table: Table, console: Console) -> RenderableType:
     """The table, or a few lines for each row where the terminal is too narrow: an id must be whole to be copied."""
+    from rich.text import Text
+
     natural = console.measure(table, options=console.options.update(width=10_000)).maximum
     if console.width >= min(natural, WIDTH_FOR_TABLES):
         return table
@@ -100,6 +107,8 @@ def fitting(table: Table, console: Console) -> RenderableType:
 
 
 def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
     console = Console(stderr=stderr, highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = WIDTH_WITHOUT_TERMINAL
@@ -108,6 +117,8 @@ def _console(*, stderr: bool) -> Console:
 
 def plain(text: object) -> Text:
     """Text for a terminal: no markup is read from it, and no control or direction character reaches the screen."""
+    from rich.text import Text
+
     return Text(cleaned(text))
 
 

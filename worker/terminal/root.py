@@ -122,11 +122,8 @@ class Root(click.Group):
                 raise failure from None
             if os.environ.get("AFTERWORD_LOG_LEVEL") == "DEBUG":
                 raise
-            raise Failure(
-                f"A fault in Afterword itself ({type(error).__name__}).",
-                code="internal",
-                advice="AFTERWORD_LOG_LEVEL=DEBUG shows where.",
-            ) from None
+            advice = "AFTERWORD_LOG_LEVEL=DEBUG shows where."
+            raise Failure("A fault in Afterword itself.", code="internal", advice=advice) from None
 
 
 def _as_failure(error: Exception) -> Failure | None:
@@ -159,10 +156,10 @@ def _as_failure(error: Exception) -> Failure | None:
             trouble = unavailable(error)
             return Failure(trouble.message, code=trouble.code, advice=trouble.advice)
         case OSError():
-            words = " ".join(str(error).split())
-            return Failure(f"{type(error).__name__}: {words}.", code="unavailable", advice="Run `afterword doctor`.")
+            words = error.strerror or " ".join(str(error).split()) or "The system refused it"
+            return Failure(f"{words}.", code="unavailable", advice="Run `afterword doctor`.")
         case ValueError():
-            return Failure(str(error).partition("\n")[0] or type(error).__name__, code="bad_value")
+            return Failure(str(error).partition("\n")[0] or "A value is not valid.", code="bad_value")
     return None
 
 

@@ -41,7 +41,7 @@ MOST_TOLD = 1000
 CLEAR = ("name", "scopes", "created_ms", "expires_ms", "mac", "revoked")  # what a key says, beside its secret
 TOUCH_EVERY_MS = 60_000
 _FORM = re.compile(r"^(ak_[0-9a-f]{16})\.([A-Za-z0-9_-]{43})$", re.ASCII)
-_NAME = re.compile(r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,100}$")
+_NAME = re.compile(r"^(?!(?i:oidc|cli):)[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,100}$")
 
 
 class Scope(StrEnum):
@@ -334,9 +334,11 @@ class Access:
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.match(name.strip()):
+    if not _NAME.match(name.strip()):  # oidc: and cli: are people, in the audit
         raise Refused(
-            "A key's name has 1 to 100 characters and no control characters.", code="bad_name", advice="Choose another."
+            "A key can't be named so.",
+            code="bad_name",
+            advice="Use 1 to 100 characters, without oidc: or cli: in front.",
         )
     return name.strip()
 

@@ -20,6 +20,9 @@ from tasks.state.journal import Journal
 SLOT_MS = 300_000  # as the scripts count
 HISTORY_MS = 8 * 86_400_000  # for which the scripts keep them
 MOST_LOOKED_AT = 20_000  # jobs that one page looks at where words or dates narrow it: some tens of milliseconds
+PATIENCE = 2_000  # jobs that it looks at, newest first, before it has Redis intersect the indexes as a whole
+MOST_INTERSECTED = 100_000  # jobs in the smallest index for that: a tenth of a second at most
+MOST_IN_COMMON = 5_000  # jobs that this may give; where more fit, a page is soon found by looking on
 
 
 class JobFilter(Frozen):
@@ -127,7 +130,8 @@ class Overview:
             at = f"({chosen.until_ms}"
         indexes = [self._index(chosen), *(f"{self._prefix}:find:{term}" for term in await self._terms(chosen))]
         least = "-inf" if chosen.since_ms is None else str(chosen.since_ms)
-        args = {"indexes": indexes, "at": at, "after": after, "least": least, "limit": limit, "most": MOST_LOOKED_AT}
+        most = {"most": MOST_LOOKED_AT, "patience": PATIENCE, "whole": MOST_INTERSECTED, "met": MOST_IN_COMMON}
+        args = {"indexes": indexes, "at": at, "after": after, "least": least, "limit": limit, **most}
         rows, onward, last = await self._journal.query("jobs/page", args)
         return [text(part) for part in rows[::2]], f"{text(onward)}-{text(last)}" if onward else None
 

@@ -1,5 +1,6 @@
--- page(args: indexes, at, after, least, limit, most): jobs that stand in every index, with their submission times, newest first, behind a place
+-- page(args: indexes, at, after, least, limit, most, patience, whole, met): jobs that stand in every index, with their submission times, newest first, behind a place
 -- Answers the ids and times, and the place to go on from: empty at the end. It looks at `most` jobs of the smallest index at most.
+-- After `patience` of them, `whole` at most in that index are intersected in one command, if `met` at most are in all.
 local cards = {}
 for _, index in ipairs(args.indexes) do cards[index] = redis.call('ZCARD', index) end
 table.sort(args.indexes, function(one, other) return cards[one] < cards[other] end)
@@ -22,12 +23,37 @@ local function in_all(ids)
   return found
 end
 
--- places in the index, by rank: to go on from a rank costs the same everywhere
 local before, at = string.match(args.at, '^(%(?)(.+)$')
+
+-- one page of all jobs that the indexes have in common; nil where they are too many, or Redis is older than 7.0
+local function from_intersection()
+  if #args.indexes == 0 or cards[walked] > args.whole then return nil end
+  local keys = {#args.indexes + 1, walked, unpack(args.indexes)}
+  local count = {unpack(keys)}
+  count[#count + 1], count[#count + 2] = 'LIMIT', args.met + 1
+  local met = redis.pcall('ZINTERCARD', unpack(count))
+  if type(met) ~= 'number' or met > args.met then return nil end
+  keys[#keys + 1], keys[#keys + 2], keys[#keys + 3] = 'AGGREGATE', 'MIN', 'WITHSCORES'
+  local common = redis.call('ZINTER', unpack(keys))
+  local newest, oldest = at == '+inf' and math.huge or tonumber(at), args.least == '-inf' and 0 or tonumber(args.least)
+  local found = {}
+  for place = #common - 1, 1, -2 do
+    local id, made = common[place], tonumber(common[place + 1])
+    local behind = made < newest or (made == newest and before == '' and (args.after == '' or id < args.after))
+    if behind and made >= oldest then
+      if #found == 2 * args.limit then return {found, found[#found], found[#found - 1]} end
+      found[#found + 1] = id
+      found[#found + 1] = int(made)
+    end
+  end
+  return {found, '', ''}
+end
+
+-- places in the index, by rank: to go on from a rank costs the same everywhere
 local from = at == '+inf' and 0 or redis.call('ZCOUNT', walked, (before == '(' and '' or '(') .. at, '+inf')
 local to = redis.call('ZCOUNT', walked, args.least, '+inf')
 
-local found, looked, chunk = {}, 0, math.max(args.limit, 200)
+local found, looked, chunk, intersected = {}, 0, math.min(math.max(args.limit, 200), args.patience), false
 while from < to and looked < args.most do
   local ids = redis.call('ZREVRANGE', walked, from, math.min(from + chunk, to) - 1)
   local fits = in_all(ids)
@@ -38,6 +64,11 @@ while from < to and looked < args.most do
       found[#found + 1] = submitted(id)
     end
     if #found == 2 * args.limit or looked >= args.most then return {found, submitted(id), id} end
+  end
+  if not intersected and looked >= args.patience and from + #ids < to then
+    intersected = true
+    local page = from_intersection()
+    if page then return page end
   end
   from, chunk = from + #ids, 1000
 end

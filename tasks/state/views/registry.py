@@ -127,6 +127,17 @@ class Views:
         await self._journal.commit("lua/record", args, Event.VIEW_REMOVED, view=view.id, actor=person.actor)
         return view
 
+    async def forget_those_of(self, owner: str, actor: str) -> None:
+        """Forget what a key that was revoked kept for itself. What it shared stays; admins change and delete it."""
+        own, shared = self._key("views", "of", owner), self._key("views", "shared")
+        try:
+            left = await self._redis.sdiff(own, shared)
+        except (RedisError, OSError) as error:
+            raise unavailable(error) from None
+        for identifier in sorted(raw.decode("utf-8", "replace") for raw in left):
+            args = {"remove": [f"view:{identifier}"], "take": {f"views:of:{owner}": identifier}}
+            await self._journal.commit("lua/record", args, Event.VIEW_REMOVED, view=identifier, actor=actor)
+
     async def _theirs(self, person: Person, identifier: str) -> View:
         view = await self.require(identifier, person)
         if not view.belongs_to(person):

@@ -1,0 +1,100 @@
+"""What becomes of a text before it leaves: rendered for a target, and what screening finds in it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.destinations.jira.plan import fitting
+from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH
+from tasks.markup import azure_devops, clean, confluence, jira, servicenow
+from tasks.markup.confluence import viewer
+from tasks.markup.parser.parse import parse_document
+from tasks.markup.title import title_of
+from tasks.markup.told import warnings_of
+from tasks.screening import Policy, ScreeningFailed, Verdict, screen
+from worker.policy import screening_policy
+from worker.terminal.root import STOPPED, Failure
+
+if TYPE_CHECKING:
+    from worker.terminal.base import Context
+
+
+def rendered(
+    context: Context, target: str, text: str, name: str, attach: Sequence[Path], preview: Path | None
+) -> dict[str, Any]:
+    """What would be sent of a text, and what of it won't look as it was written; `name` stands in for a title.
+
+    Writes a page that looks like the target to `preview`, where that is given.
+    """
+    text = _as_it_leaves(context, text)
+    files = {path.name: path.read_bytes() for path in attach}
+    title = title_of(text, name)
+    page = confluence.RenderedPage(body="")
+    if target == "confluence":
+        page = confluence.render_page(text, confluence.PageOptions(files=files, drop_title_heading=title))
+        title, body = page.title or title, page.body
+    elif target == "azure_devops":
+        body = azure_devops.render(text)
+    elif target == "jira":
+        body = json.dumps(fitting(jira.render(text)), ensure_ascii=False, indent=2)
+    else:
+        body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
+    if preview is not None:
+        preview.write_text(_preview(target, clean.plain_title(title), body, page.attachments), "utf-8")
+        context.tell(f"{preview} shows how it would look.")
+    warnings = list(page.warnings if target == "confluence" else warnings_of(parse_document(text), None))
+    found: dict[str, Any] = {"target": target, "title": title, "body": body, "warnings": warnings}
+    if target == "confluence":
+        named = [{"name": a.name, "media_type": a.media_type, "bytes": len(a.content)} for a in page.attachments]
+        found |= {"labels": list(page.labels), "attachments": named}
+    return found
+
+
+def screened(context: Context, text: str) -> dict[str, Any]:
+    """What screening finds in a text, and what the policy does about it."""
+    policy = screening_policy(context.settings)
+    verdict = _verdict(text, policy)
+    rows = []
+    for finding in verdict.findings:
+        line = text.count("\n", 0, finding.start) + 1
+        rows.append({**asdict(finding), "line": line, "action": policy.action(finding)})
+    return {"action": verdict.action, "findings": rows}
+
+
+def _verdict(text: str, policy: Policy, *, released: bool = False) -> Verdict:
+    """Screening's verdict under this policy; a text that can't be screened is one that would be stopped."""
+    try:
+        return screen(text, policy, released=released)
+    except ScreeningFailed as failed:
+        advice = "A job with this text would be held: shorten or correct the text."
+        raise Failure(str(failed), code="screening_failed", advice=advice, status=STOPPED) from None
+
+
+def _as_it_leaves(context: Context, text: str) -> str:
+    """The text after screening. Where policy would stop it, that is said, and the rest reads as after a release."""
+    policy = screening_policy(context.settings)
+    verdict = _verdict(text, policy, released=True)
+    stopping = sorted({found.type for found in verdict.findings if policy.action(found) in ("hold", "block")})
+    if stopping:
+        context.tell(f"Warning: screening would stop this ({', '.join(stopping)}); see `afterword screen`.")
+    return verdict.text
+
+
+def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
+    """A page that looks like the target. Files of the page are inside it."""
+    if target in ("servicenow", "jira"):
+        return viewer.document(title, f'<div class="page"><pre>{html.escape(body)}</pre></div>', viewer.WRAPPED)
+    if target == "azure_devops":
+        return viewer.document(title, f'<div class="page">{body}</div>')
+    inside = {
+        a.name: f"data:{a.media_type};base64,{base64.b64encode(a.content).decode()}"
+        for a in attachments
+        if a.media_type.startswith("image/")
+    }
+    return viewer.document(title, viewer.to_html(body, inside.get))
