@@ -42,7 +42,7 @@ _NOT_SECRET = (
 _SECRET = frozenset({"slack-webhook-url", "sidekiq-sensitive-url", "alibaba-access-key-id", "sumologic-access-id"})
 # A token in brackets or emphasis, or at the end of a sentence. The rules expect blanks or quotes around it.
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_+/=~.-]{18,}[A-Za-z0-9=]"
-_DIGIT = re.compile(rb"\d")
+_MIXED = re.compile(rb"\d|[a-z][A-Z]")
 _BETWEEN_MARKS = rf"[(\[{{<>|*_,]({_WORD})|({_WORD})(?:[)\]}}<>|*_,!?:;]|\.(?:\s|$))"
 
 
@@ -75,7 +75,7 @@ def _between_marks(plain: bytes) -> Iterator[Finding]:
     words = [
         found.span(1) if found.start(1) >= 0 else found.span(2)
         for found in compiled(_BETWEEN_MARKS).finditer(plain)
-        if _DIGIT.search(found.group())
+        if _MIXED.search(found.group())
     ]
     if not words:
         return

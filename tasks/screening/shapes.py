@@ -67,7 +67,7 @@ SHAPES = (
     Shape(
         "Bearer",
         ("token ",),
-        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?token[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
+        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:api-?)?token[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
         is_bearer,
     ),
     Shape(
@@ -104,7 +104,7 @@ SHAPES = (
     Shape(
         "PrivateKey",
         ("MII", "MHcCAQEE", "MIGHAgEAM", "MC4CAQAwBQYDK2Vw"),
-        r"(?:^|[^A-Za-z0-9+/])(?P<v>(?:MII[A-Za-z0-9+/]{3}IBAAK|MII[A-Za-z0-9+/]{3}IBADANBgkqhkiG9w0|MHcCAQEE|MIGHAgEAMBMGByqGSM49|MC4CAQAwBQYDK2Vw)[A-Za-z0-9+/\\\s]{40,}={0,2})",
+        r"(?:^|[^A-Za-z0-9+/])(?P<v>(?:MII[A-Za-z0-9+/]{3}IBAA[JK]|MII[A-Za-z0-9+/]{3}IBADANBgkqhkiG9w0|MHcCAQEE|MIGHAgEAMBMGByqGSM49|MC4CAQAwBQYDK2Vw)[A-Za-z0-9+/\\\s]{40,}={0,2})",
     ),
     Shape("ApiKey", ("Key=",), r"(?i)\b(?:AccountKey|SharedAccessKey)=(?P<v>[A-Za-z0-9+/]{20,}={0,2})", _fixed),
     Shape("ApiKey", ("sig=",), r"[?&;]sig=(?P<v>[A-Za-z0-9%+/]{30,}(?:%3[Dd]|=)*)"),

@@ -71,6 +71,7 @@ def is_placeholder(value: str) -> bool:
         not bare
         or bool(PLACEHOLDER.fullmatch(bare) or "…" in bare)
         or len(set(bare.lower())) <= 2
+        or (len(bare) >= 16 and entropy(bare) < 1)
         or _says_that_it_is_none(bare)
     )
 
@@ -90,12 +91,15 @@ def _says_that_it_is_none(value: str) -> bool:
 
 def _stands_alone(value: str, start: int, end: int) -> bool:
     """Whether a word in the value is apart from what stands around it: by a mark, or by the case of its letters."""
-    if value[start].isdigit():
+    word = value[start:end]
+    if not word[0].isalpha():
+        return not word[0].isdigit()
+    if not (word.islower() or word.isupper() or word.istitle()):
         return False
     before, after = value[start - 1 : start], value[end : end + 1]
     begins = not before.isalnum() or (before.islower() and value[start].isupper())
     ends = not after.isalnum() or (after.isupper() and value[end - 1].islower())
-    return not value[start].isalnum() or (begins and ends)
+    return begins and ends
 
 
 @lru_cache(maxsize=4096)
