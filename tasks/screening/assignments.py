@@ -21,7 +21,7 @@ _NAME = r"(?P<n>[A-Za-z0-9_.$-]*(?:" + WORDS + r")[A-Za-z0-9_.\xc0-\xff-]*)"
 _TAGS = r"(?:</?[a-z][a-z0-9]*>)?"
 _CLOSING = r"[\"'`*_\\\])]*" + _TAGS + r"[*_]*"
 _TYPED = r"(?:[ \t]*:[ \t]*[A-Za-z_][\w.\[\]<>]*[ \t]*=|[ \t]+(?:string|String|str)[ \t]*=|[ \t]*\{[ \t]*get;[^}\n]*\}[ \t]*=)"
-_OPERATOR = r"(?P<o>" + _TYPED + r"|[ \t]*(?:[:?+|]?={1,3}>?|:{1,3}=?|\||->)|=3[Dd])"
+_OPERATOR = r"(?P<o>" + _TYPED + r"|[ \t]*(?:\?\?=|[:?+|.!]?={1,3}>?|:{1,3}=?|\||->)|=3[Dd])"
 _OPENING = _TAGS + r"[*_(\[]*[ \t]*" + _TAGS + r"[*_]*"
 _VALUE = (
     r"(?:\\\"(?P<e>[^\"\\\n]+)\\\"|[rbfu@$]?\"(?P<d>(?:[^\"\\\n]|\\.)+)\"|[rbfu@$]?'(?P<s>(?:[^'\\\n]|\\.)+)'|`+(?P<b>[^`\n]+)`|"
@@ -53,6 +53,8 @@ DIRECTIVE = (
 # `setPassword("…")`, `define('DB_PASSWORD', '…')`, `("password", "…")`.
 CALLED = r"(?i)" + _NAME + r"(?P<o>\([ \t]*|[\"'][ \t]*,[ \t]*)" + r"[rbfu@$]?(?:\"(?P<d>[^\"\n]+)\"|'(?P<s>[^'\n]+)')"
 ELEMENT = r"(?i)<" + _NAME + r"(?P<o>(?:[ \t][^<>\n]*)?>)\s*(?:<!\[CDATA\[)?(?P<u>[^<>\s\]]+)(?:\]\]>)?\s*</"
+# `<secret>{jenkins AQAA…}</secret>`, as Jenkins stores it.
+BRACED = r"(?i)<" + _NAME + r"(?P<o>>)\s*\{(?:[^{}<>\n]* )?(?P<u>[^{}<>\s]+)\}\s*</"
 ENTRY = r"(?i)(?:name|key)=[\"']" + _NAME + r"[\"'](?P<o>[^<>]*>)\s*(?:<[a-z]+>\s*)?(?P<u>[^<>\s]+)\s*</"
 BELOW = (
     r"(?i)"
@@ -67,6 +69,9 @@ SPACED_WORDS = (
     r"(?i)\b(?P<n>(?:mot de passe|(?:api|access|secret|private|encryption|signing|auth|client|bearer|master|service|account|shared)[ \t]+"
     r"(?:key|secret|token|password|pass)(?:[ \t]id)?)s?)" + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
 )
+# `using token 3f9a…`, and a line of values with commas between them.
+TOLD = r"(?i)\b(?P<n>api[ _-]?key|token|secret|password|passphrase)(?P<o>[ \t]+)[\"'`*]*(?P<u>[A-Za-z0-9_+/=.~-]{20,})"
+LISTED = r"(?i)" + _NAME + r"(?P<o>,)(?P<u>[A-Za-z0-9_+/=.~-]{14,})(?:[,;\s]|$)"
 
 # A name that says nothing, and a value that only chance can have made: `mailgun = '…'`.
 UNNAMED = r"(?P<n>[A-Za-z_][A-Za-z0-9_.-]*)[\"']?[ \t]*(?P<o>:=|=>|=|:)[ \t]*[\"'](?P<u>[A-Za-z0-9_+/=-]{20,})[\"']"
@@ -78,7 +83,11 @@ _TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?")
 _REDACTED = frozenset(
     {"ApiKey", "AwsAccessKey", "BasicAuth", "Cookie", "Password", "PrivateKey", "UrlCredentials", "Webhook"}
 )
+_NO_LETTER = re.compile(r"[\W_]")
+_PAIR = re.compile(rb"[\w.-]{2,40}[ \t]*[=:][ \t]*\\?[\"']")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
+# Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
+_OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A\w{4}|\d{3,20}:A-")
 _TRAILING = ".,;:)]}*_`\\"
 
 
@@ -91,12 +100,19 @@ def assignments(raw: bytes, text: str) -> Iterator[Finding]:
     """Values that a name near them calls secret, in a view of the text."""
     for number in _triggers().of(raw):
         pattern, judge, _ = _FORMS[number]
-        regexp = compiled(pattern)
-        groups = {name.decode(): number for name, number in regexp.groupindex.items()}
-        values = [groups[name] for name in "dsbeu" if name in groups]
-        for found in regexp.finditer(raw):
-            yield from _judged(found, groups, values, text, judge)
+        yield from _in_form(compiled(pattern), judge, raw, text, 0, len(raw))
     yield from _unnamed(raw, text)
+
+
+def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop: int) -> Iterator[Finding]:
+    groups = {name.decode(): number for name, number in regexp.groupindex.items()}
+    values = [groups[name] for name in "dsbeu" if name in groups]
+    for found in regexp.finditer(raw, begin, stop):
+        start, end = next(found.span(number) for number in values if found.start(number) >= 0)
+        if _PAIR.match(raw, start, end):  # a text that holds pairs itself, each of which is judged
+            yield from _in_form(regexp, judge, raw, text, start, end)
+        else:
+            yield from _judged(found, groups, values, text, judge)
 
 
 def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
@@ -123,8 +139,15 @@ def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str,
         if (inner := _ASSIGNMENT.match(value)) and kind_of(inner.group(1)):
             return  # the next pair, which is judged by itself
     operator = text[slice(*found.span(groups["o"]))].strip()
-    if value and judge(kind, value, operator, quoted):
+    if kind != "password" and _OF_PROVIDERS.match(value):
+        return
+    if value and not _is_own_name(value, text[first:last]) and judge(kind, value, operator, quoted):
         yield Finding("Password" if kind == "password" else "ApiKey", start, start + len(value))
+
+
+def _is_own_name(value: str, name: str) -> bool:
+    """Whether a value only repeats its name, as in `const KEY_MESHING = "key-meshing"`."""
+    return _NO_LETTER.sub("", value).lower() in _NO_LETTER.sub("", name).lower()
 
 
 def _bare(value: str) -> str:
@@ -147,8 +170,17 @@ def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
             and _no_prose(value)
         )
     if kind == "secret":
-        return is_token(value) and _no_prose(value)
+        return len(value) >= 10 and is_token(value) and _no_prose(value)
     return is_random(value)
+
+
+def _told(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    """Where nothing says that a value follows: only what chance made."""
+    return is_random(value)
+
+
+def _listed(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    return len(value) >= 14 and is_token(value)
 
 
 def _strict(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
@@ -184,9 +216,12 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
     (DIRECTIVE, _argument, ("requirepass", "masterauth", "bindpw", "rootpw", "rpcpassword", "storepass", "keypass")),
     (CALLED, _argument, ("('", '("', "',", '",', "( ", "' ,", '" ,')),
     (ELEMENT, _assigned, ("</",)),
+    (BRACED, _assigned, ("}</",)),
     (ENTRY, _assigned, ("</",)),
     (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
     (SENTENCE, _strict, ("pass", "pwd", "kennwort", "secret", "token", "key", "contrase")),
+    (TOLD, _told, ("token ", "key ", "secret ", "password ", "passphrase ")),
+    (LISTED, _listed, ("token,", "key,", "secret,", "pass,", "password,")),
 )
 
 _SECRET_HEADING = re.compile(r"^[\s*_`]*([\w .-]{2,40}?)[\s*_`]*$")

@@ -7,16 +7,20 @@ never run. Its Go runtime doesn't outlive a fork, so it is loaded at the first s
 from __future__ import annotations
 
 import os
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
+from itertools import accumulate
 from typing import Any
 
 import betterleaks
 
 from tasks.screening.finding import Finding
 from tasks.screening.values import is_placeholder
-from tasks.screening.view import ascii_only
+from tasks.screening.view import ascii_only, compiled
 
 PIECE, OVERLAP = 131_072, 4_096  # characters
 # These name an account or an address, not what opens it.
@@ -34,7 +38,12 @@ _NOT_SECRET = (
     "-pub-key",
     "-address",
 )
-_SECRET_URLS = frozenset({"slack-webhook-url", "sidekiq-sensitive-url"})
+# But these do: addresses that are secrets, and the first halves of pairs, as with the keys of AWS.
+_SECRET = frozenset({"slack-webhook-url", "sidekiq-sensitive-url", "alibaba-access-key-id", "sumologic-access-id"})
+# A token in brackets or emphasis, or at the end of a sentence. The rules expect blanks or quotes around it.
+_WORD = r"[A-Za-z0-9][A-Za-z0-9_+/=~.-]{18,}[A-Za-z0-9=]"
+_MIXED = re.compile(rb"\d|[a-z][A-Z]")
+_BETWEEN_MARKS = rf"[(\[{{<>|*_,]({_WORD})|({_WORD})(?:[)\]}}<>|*_,!?:;]|\.(?:\s|$))"
 
 
 class Forked(Exception):
@@ -58,6 +67,26 @@ def by_providers(raw: bytes) -> Iterator[Finding]:
     plain = ascii_only(raw)
     for start, end in _pieces(plain):
         yield from _in_piece(plain[start:end], start)
+    yield from _between_marks(plain)
+
+
+def _between_marks(plain: bytes) -> Iterator[Finding]:
+    """The same for words with marks around them, each on a line of its own."""
+    words = [
+        found.span(1) if found.start(1) >= 0 else found.span(2)
+        for found in compiled(_BETWEEN_MARKS).finditer(plain)
+        if _MIXED.search(found.group())
+    ]
+    if not words:
+        return
+    lines = [plain[start:end] for start, end in words]
+    begins = list(accumulate((len(line) + 1 for line in lines), initial=0))
+    apart = b"\n".join(lines)
+    for start, end in _pieces(apart):
+        for finding in _in_piece(apart[start:end], start):
+            line = bisect_right(begins, finding.start) - 1
+            first = words[line][0] + finding.start - begins[line]
+            yield replace(finding, start=first, end=first + finding.end - finding.start)
 
 
 def _pieces(plain: bytes) -> Iterator[tuple[int, int]]:
@@ -77,7 +106,7 @@ def _in_piece(plain: bytes, offset: int) -> Iterator[Finding]:
         return
     lines = _line_starts(plain)
     for one in found:
-        if one.confidence == "low" or (one.rule_id.endswith(_NOT_SECRET) and one.rule_id not in _SECRET_URLS):
+        if one.confidence == "low" or (one.rule_id.endswith(_NOT_SECRET) and one.rule_id not in _SECRET):
             continue
         value = one.match.value or one.match.full
         if is_placeholder(value):

@@ -398,6 +398,10 @@ _OPEN_KEYS = frozenset(
         "authorized",
     ]
 )
+# A token that one of these words names is shown to everybody, or says where a list goes on.
+_OPEN_TOKENS = frozenset(
+    ["public", "publishable", "csrf", "xsrf", "authenticity", "page", "next", "continuation", "pagination", "cursor"]
+)
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\xdf-\xff]+|\d+|[A-Z]+")
 _PASSWORD = re.compile(_PASSWORDS)
 _SECRET = re.compile(_SECRETS)
@@ -428,6 +432,8 @@ def kind_of(name: str) -> Kind | None:
         "forgot",
         "reset",
     ):
+        return None
+    if last in ("token", "tokens") and any(word in _OPEN_TOKENS for word in words):
         return None
     if _PASSWORD.search(joined) or (len(words) > 1 and words[-2:] == ["de", "passe"]):
         return "password"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tasks.screening.assignments import assignments, in_tables
 from tasks.screening.engine import by_providers
 from tasks.screening.finding import Finding, merged
+from tasks.screening.manifests import in_manifests
 from tasks.screening.normalise import readings
 from tasks.screening.personal import personal
 from tasks.screening.shapes import by_shape
@@ -32,5 +33,6 @@ def _in_one(text: str) -> Iterator[Finding]:
     yield from by_shape(raw, text)
     yield from assignments(raw, text)
     yield from in_tables(raw, text)
+    yield from in_manifests(raw, text)
     yield from by_providers(raw)
     yield from personal(raw, text)

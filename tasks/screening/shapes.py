@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tasks.screening.finding import Finding
-from tasks.screening.values import is_bearer, is_chance, is_mixed, is_password, is_placeholder, is_token
+from tasks.screening.values import entropy, is_bearer, is_chance, is_mixed, is_password, is_placeholder, is_token
 from tasks.screening.view import Triggers, compiled
 
 
@@ -28,6 +28,17 @@ def _account(value: str) -> bool:
     user, _, password = value.partition(":")
     return (
         is_password(password) and password.lower() != user.lower() and not is_placeholder(user) | user.startswith("$")
+    )
+
+
+def _drawn(value: str) -> bool:
+    """What chance drew from small and capital letters and digits, in a form that is a provider's own."""
+    return (
+        not is_placeholder(value)
+        and entropy(value) >= 3.5
+        and any(map(str.isdigit, value))
+        and any(map(str.islower, value))
+        and any(map(str.isupper, value))
     )
 
 
@@ -56,7 +67,7 @@ SHAPES = (
     Shape(
         "Bearer",
         ("token ",),
-        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?token[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
+        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:api-?)?token[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
         is_bearer,
     ),
     Shape(
@@ -82,9 +93,18 @@ SHAPES = (
     Shape("AwsAccessKey", ("AKIA", "ASIA", "ABIA", "ACCA"), r"\b(?P<v>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", _fixed),
     Shape(
         "ApiKey",
-        ("gh", "glpat-", "xox", "sk", "rk_", "AIza", "npm_", "pypi-", "ATATT3", "SG.", "hvs.", "dop_v1_", "NRAK-"),
-        r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_.-]{20,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|AIza[A-Za-z0-9_-]{35}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|ATATT3[A-Za-z0-9_=-]{50,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hvs\.[A-Za-z0-9_-]{20,}|dop_v1_[a-f0-9]{64}|NRAK-[A-Z0-9]{27})",
+        ("gh", "glpat-", "sk", "rk_", "npm_", "pypi-", "ATATT3", "SG.", "hvs.", "dop_v1_", "NRAK-"),
+        r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_.-]{20,}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|ATATT3[A-Za-z0-9_=-]{50,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hvs\.[A-Za-z0-9_-]{20,}|dop_v1_[a-f0-9]{64}|NRAK-[A-Z0-9]{27})",
         lambda v: _fixed(v) and any(map(str.isdigit, v)),
+    ),
+    Shape("ApiKey", ("Q~",), r"(?:^|[^A-Za-z0-9_~.-])(?P<v>[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~-]|$)", _drawn),
+    Shape("ApiKey", ("s.",), r"(?:^|[^A-Za-z0-9_.])(?P<v>s\.[A-Za-z0-9]{24})(?:[^A-Za-z0-9_(=]|$)", _drawn),
+    Shape("ApiKey", (":A",), r"\b(?P<v>\d{5,16}:A[A-Za-z0-9_-]{34})(?:[^A-Za-z0-9_-]|$)", _drawn),
+    # Private keys without armour: DER in base64, of RSA, of PKCS 8, and of an elliptic curve.
+    Shape(
+        "PrivateKey",
+        ("MII", "MHcCAQEE", "MIGHAgEAM", "MC4CAQAwBQYDK2Vw"),
+        r"(?:^|[^A-Za-z0-9+/])(?P<v>(?:MII[A-Za-z0-9+/]{3}IBAA[JK]|MII[A-Za-z0-9+/]{3}IBADANBgkqhkiG9w0|MHcCAQEE|MIGHAgEAMBMGByqGSM49|MC4CAQAwBQYDK2Vw)[A-Za-z0-9+/\\\s]{40,}={0,2})",
     ),
     Shape("ApiKey", ("Key=",), r"(?i)\b(?:AccountKey|SharedAccessKey)=(?P<v>[A-Za-z0-9+/]{20,}={0,2})", _fixed),
     Shape("ApiKey", ("sig=",), r"[?&;]sig=(?P<v>[A-Za-z0-9%+/]{30,}(?:%3[Dd]|=)*)"),
@@ -100,7 +120,7 @@ SHAPES = (
             "powerplatform",
             "hooks/",
         ),
-        r"(?i)(?P<v>https://(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,}"
+        r"(?i)(?P<v>(?:https?://)?(?:hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,}"
         r"|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[^\s\"'<>()\]`|]{20,}|outlook\.office(?:365)?\.com/webhook/[^\s\"'<>()\]`|]{20,}"
         r"|(?:ptb\.|canary\.)?discord(?:app)?\.com/api/(?:v\d+/)?webhooks/[0-9]+/[A-Za-z0-9_-]{20,}"
         r"|[a-z0-9.-]+\.logic\.azure\.com[^\s\"'<>()\]`|]*sig=[^\s\"'<>()\]`|]+|[a-z0-9.-]+\.powerplatform\.com[^\s\"'<>()\]`|]*sig=[^\s\"'<>()\]`|]+"

@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(
 HOLDS = (
     r"(?i)redacted|change[-_ ]?me|change[-_ ]?it|placeholder|replace[-_ ]?me|example|dummy|sample|not[-_ ]?set|goes[-_ ]?here|"
     r"fill[-_ ]?in|insert|to[-_ ]?be[-_ ]?set|removed|obfuscated|sanitized|masked|censored|fake|todo|fixme|foobar|notreal|mock|"
-    r"xxx|\*\*\*|\.\.\.|###|000000000|123456789012|abcdefgh|0123456789|environ|getenv|process\.env|secretsmanager|keyvault|key_vault|"
+    r"x{3,}|\*\*\*|\.\.\.|###|0{9,}|123456789012|abcdefgh[a-z]*|0123456789|environ|getenv|process\.env|secretsmanager|keyvault|key_vault|"
     r"secret_manager|ssm:"
 )
 CODE = re.compile(
@@ -48,8 +48,11 @@ DATE = re.compile(
     r"\d{4}-\d\d(?:-\d\d)?(?:[T ]\d\d?:.*)?|\d{1,2}[:/.]\d\d(?:[:/.]\d{2,4})?Z?|\d+(?:\.\d+)*(?:%|[smhdw]|ms|min|kb|mb|gb|k|m)?",
     re.IGNORECASE,
 )
+DRAWN = re.compile(r"=?[\w.~+/-]+=*")
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_WORDS = re.compile(r"[A-Za-z]+|\d+|[^A-Za-z\d]+")
+# The name of a host, an image or a setting: words and numbers, apart from each other.
+NAME = re.compile(r"(?:[A-Za-z]{2,}\d{0,4}|\d+)(?:[-_.:/]+(?:[A-Za-z]+\d{0,4}|v?\d+[a-z]?))+")
+LONG = 32  # characters of a value in which chance makes words
 _NO_RUN = re.compile(r"[<>\s]")
 _EDGES = "\"'`*_.,;:!?)]}>"
 _VOWELS = re.compile(r"[aeiouyAEIOUY]")
@@ -66,15 +69,50 @@ def is_placeholder(value: str) -> bool:
     bare = value.strip("\"'`*_., ;:")
     return (
         not bare
-        or bool(PLACEHOLDER.fullmatch(bare) or "…" in bare or compiled(HOLDS).search(view(bare)))
+        or bool(PLACEHOLDER.fullmatch(bare) or "…" in bare)
         or len(set(bare.lower())) <= 2
+        or (len(bare) >= 16 and entropy(bare) < 1)
+        or _says_that_it_is_none(bare)
     )
+
+
+def _says_that_it_is_none(value: str) -> bool:
+    """True where a word or a row in the value says that it is made up.
+
+    In a long one chance makes such words, too. There they count where they stand alone or fill a third of it.
+    """
+    found = [match.span() for match in compiled(HOLDS).finditer(view(value))]
+    if not found or len(value) < LONG:
+        return bool(found)
+    return sum(end - start for start, end in found) * 3 >= len(value) or any(
+        _stands_alone(value, start, end) for start, end in found
+    )
+
+
+def _stands_alone(value: str, start: int, end: int) -> bool:
+    """Whether a word in the value is apart from what stands around it: by a mark, or by the case of its letters."""
+    word = value[start:end]
+    if not word[0].isalpha():
+        return not word[0].isdigit()
+    if not (word.islower() or word.isupper() or word.istitle()):
+        return False
+    before, after = value[start - 1 : start], value[end : end + 1]
+    begins = not before.isalnum() or (before.islower() and value[start].isupper())
+    ends = not after.isalnum() or (after.isupper() and value[end - 1].islower())
+    return begins and ends
 
 
 @lru_cache(maxsize=4096)
 def is_password(value: str) -> bool:
     """True for what may be a password: no placeholder, no code, no path."""
-    return len(value) >= 4 and not is_placeholder(value) and not CODE.fullmatch(value) and not PATH.fullmatch(value)
+    return len(value) >= 4 and not is_placeholder(value) and not _is_code(value) and not PATH.fullmatch(value)
+
+
+def _is_code(value: str) -> bool:
+    """True for code. A token with dots in it looks like an attribute: chance draws digits into its parts."""
+    return bool(CODE.fullmatch(value)) and not (
+        len(value) >= 20 and DRAWN.fullmatch(value) and sum(map(str.isdigit, value)) >= 4 and _switches(value) >= 5
+    )
 
 
 def is_mixed(value: str) -> bool:
@@ -86,10 +124,12 @@ def is_mixed(value: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_token(value: str) -> bool:
     """True for what may be a token: a password of eight characters or more, with a digit, and not made of words."""
-    if len(value) < 8 or not is_password(value) or DATE.fullmatch(value):
+    if len(value) < 8 or not is_password(value):
         return False
-    if UUID.fullmatch(value):
+    if UUID.fullmatch(value) or (len(value) >= 16 and value.isdecimal()):
         return True
+    if DATE.fullmatch(value) or NAME.fullmatch(value):
+        return False
     if not any(char.isdigit() for char in value):
         return len(value) >= 16 and entropy(value) >= 3.6 and not _wordy(value)
     return not _wordy(value)
@@ -111,8 +151,12 @@ def _wordy(value: str) -> bool:
     """True where most of the value is words, as in `my-app-secret-v2`, `UserServiceToken1` or `sha256-checksum`."""
     runs = list(re.findall(r"[A-Z]?[a-z]+|[A-Z]+", value))
     in_words = sum(len(run) for run in runs if len(run) >= 3 and _VOWELS.search(run) and not _clumsy(run))
-    switches = sum(a.isdigit() != b.isdigit() for a, b in itertools.pairwise(value))
-    return in_words * 2 > len(value) and switches <= 3 and not re.search(r"[!@#$%^&*+=]", value)
+    return in_words * 2 > len(value) and _switches(value) <= 3 and not re.search(r"[!@#$%^&*+=]", value)
+
+
+def _switches(value: str) -> int:
+    """How often digits and other characters take turns: seldom in a name, often in what chance drew."""
+    return sum(a.isdigit() != b.isdigit() for a, b in itertools.pairwise(value))
 
 
 def _clumsy(run: str) -> bool:
