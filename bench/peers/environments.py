@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
 from bench.results import OUT
+from tests.environments import environment_from
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("celery", "arq", "dramatiq", "taskiq")
 
 
 def environment_of(peer: str) -> Path:
-    """The folder of the peer's programs; raises `CalledProcessError` where pip can't install it.
-
-    A mark with the digest of the requirements says that it is whole: a cut installation or other pins make it anew.
-    """
-    requirements = HERE / "requirements" / f"{peer}.txt"
-    wanted = f"{hashlib.sha256(requirements.read_bytes()).hexdigest()} {sys.version}"
-    folder = OUT / "environments" / peer
-    mark = folder / "made-from"
-    if not mark.exists() or mark.read_text("utf-8") != wanted:
-        print(f"installing {peer} (once) …", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        python = str(folder / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--require-hashes", "-r", str(requirements)], check=True)
-        mark.write_text(wanted, "utf-8")
-    return folder / "bin"
+    """The folder of the peer's programs; raises `CalledProcessError` where pip can't install it."""
+    return environment_from(HERE / "requirements" / f"{peer}.txt", OUT / "environments" / peer)
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import re
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class Live:
 
     @property
     def host(self) -> str:
-        return self.url.removeprefix("http://")
+        return self.url.partition("://")[2]
 
     async def ask(self, method: str, path: str, *, secret: str | None = SECRET, **more: Any) -> Answer:
         headers = {"Accept": "application/json"} | more.pop("headers", {})
@@ -124,16 +125,17 @@ def basic(secret: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Live]:
-    """A fresh sandbox on a free port of the loopback."""
+async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[Live]:
+    """A fresh sandbox on a free port of the loopback; with `tls`, at https://localhost."""
     clock = Clock()
     store = Store(clock=clock)
     runner = web.AppRunner(create_app(store, sleep=clock.sleep), access_log=None, shutdown_timeout=0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    port = runner.addresses[0][1]
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(30)) as session:
-            yield Live(f"http://127.0.0.1:{runner.addresses[0][1]}", store, clock, session)
+            yield Live(f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}", store, clock, session)
     finally:
         await runner.cleanup()
 

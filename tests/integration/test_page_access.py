@@ -102,6 +102,52 @@ async def test_other_readers_replace_those_that_were_set_before(bench):
     assert groups(await bench.page(), "read") == ["security"]
 
 
+async def test_other_readers_leave_the_editors_whom_people_chose_since(bench):
+    await bench.publish()
+    page = await bench.page()
+    theirs = {**page["limits"], "update": {"user": page["limits"]["update"]["user"], "group": ["incident-team"]}}
+    await limited_by_people(bench, page["id"], theirs)
+    await bench.set("confluence", readers=("group:incident-team",))
+    await bench.publish()
+    assert groups(await bench.page(), "update") == ["incident-team"]
+
+
+async def limited_by_people(bench, page, limits) -> None:
+    """Set restrictions as a person would, with the ids that the sandbox shows them by."""
+    cloud = any(":" in user for limit in limits.values() for user in limit["user"])
+    key, url = ("accountId", "/wiki/rest/api") if cloud else ("userKey", "/rest/experimental")
+    body = [
+        {
+            "operation": operation,
+            "restrictions": {
+                "user": [{"type": "known", key: user} for user in limit["user"]],
+                "group": [{"type": "group", "name": name} for name in limit["group"]],
+            },
+        }
+        for operation, limit in limits.items()
+    ]
+    auth = {"Authorization": "Bearer fake-for-the-sandbox"}
+    where = f"{bench.sandbox.url}{url}/content/{page}/restriction"
+    async with bench.sandbox.session.put(where, json=body, headers=auth) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+@pytest.mark.parametrize(("policy", "state"), [("keep", JobState.DELIVERED), ("hold", JobState.HELD)])
+async def test_a_page_that_was_edited_gets_its_new_readers_all_the_same(bench, policy, state):
+    """Its text stays as it is. Who may read it is no matter of its text, and is set once."""
+    await bench.publish()
+    await bench.control("edit", id=(await bench.page())["id"], body="<p>Somebody's words.</p>")
+    await bench.set("confluence", readers=("group:security",), on_drift=policy)
+    await bench.put(content_md=TEXT + "\nMore.\n")
+    ended = await bench.publish()
+    page = await bench.page()
+    assert (ended.state, groups(page, "read"), page["body"]) == (state, ["security"], "<p>Somebody's words.</p>")
+    sent = len(await paths(bench))
+    await bench.put(content_md=TEXT + "\nEven more.\n")
+    await bench.publish()
+    assert not [path for method, path in (await paths(bench))[sent:] if method == "PUT"]
+
+
 async def test_readers_that_are_taken_out_of_the_settings_open_no_page(bench):
     """Also where the editors are set anew, which sets all restrictions at once."""
     await bench.publish()

@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-PEERS = [f"bench/peers/requirements/{peer}.txt" for peer in ("celery", "arq", "dramatiq", "taskiq")]
+LISTS = [file for place in ("bench/peers", "tests/clients") for file in (ROOT / place / "requirements").glob("*.in")]
+ASIDE = sorted(str(file.relative_to(ROOT).with_suffix(".txt")) for file in LISTS)
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-site.lock", *PEERS])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-site.lock", *ASIDE])
 def test_locks_hold_pinned_versions_with_hashes_and_no_address(name):
     text = (ROOT / name).read_text()
     assert "://" not in text
@@ -31,6 +32,14 @@ def test_locks_hold_pinned_versions_with_hashes_and_no_address(name):
         assert re.match(
             r"^(#|$|[a-z0-9._-]+(\[[a-z,]+\])?==\S+( ; .+)? \\$|    --hash=sha256:[0-9a-f]{64}( \\)?$)", line
         ), line
+
+
+def test_what_node_installs_is_pinned_by_its_content_and_no_address():
+    packages = json.loads((ROOT / "tests/clients/requirements/node/package-lock.json").read_text("utf-8"))["packages"]
+    assert len(packages) > 1
+    for name, package in packages.items():
+        assert not name or package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
 
 
 def test_locks_cover_what_the_project_depends_on():

@@ -18,8 +18,10 @@ from worker.sandbox.confluence.access import ConfluenceAccess
 from worker.sandbox.confluence.cloud import ConfluenceCloud
 from worker.sandbox.confluence.comments import ConfluenceComments, add_comment
 from worker.sandbox.confluence.datacenter import ConfluenceContent
+from worker.sandbox.confluence.files import ConfluenceFiles
 from worker.sandbox.confluence.folders import ConfluenceFolders
 from worker.sandbox.confluence.rules import Pages, Refusal
+from worker.sandbox.confluence.search import ConfluenceSearch
 from worker.sandbox.faults.answers import Handler
 from worker.sandbox.faults.middleware import failing
 from worker.sandbox.faults.register import Faults, Sleep
@@ -50,7 +52,15 @@ def create_app(
     app.on_shutdown.append(control.end)
     for authority in (AtlassianAuthority(store), ServiceNowAuthority(store), EntraAuthority(store)):
         app.add_routes(authority.routes())
-    confluence = (ConfluenceComments, ConfluenceFolders, ConfluenceAccess, ConfluenceCloud, ConfluenceContent)
+    confluence = (
+        ConfluenceComments,
+        ConfluenceFiles,
+        ConfluenceFolders,
+        ConfluenceAccess,
+        ConfluenceSearch,
+        ConfluenceCloud,
+        ConfluenceContent,
+    )
     for vendor in confluence:
         app.add_routes(through_gateway(vendor(store).routes(), "confluence"))
     app.add_routes(through_gateway(Jira(store).routes(), "jira"))

@@ -48,7 +48,7 @@ class Attachment:
 
 @dataclass
 class Comment:
-    """A reader's inline comment: the reference of its markers in the body, and the words it was put on."""
+    """A reader's comment. An inline one has the reference of its markers in the body, and the words it was put on."""
 
     id: str
     ref: str
@@ -59,7 +59,7 @@ class Comment:
 
 @dataclass
 class Page:
-    """One Confluence page with all that hangs on it. `home` marks a space's own first page. `limits` are who may `read` and
+    """One Confluence page with all that hangs on it. `home` marks a space's own first page; `comments` are inline, `remarks` below it. `limits` are who may `read` and
     `update` it: accounts and groups.
     """
 
@@ -77,6 +77,7 @@ class Page:
     minor: bool = False
     versions: list[tuple[int, str, float, bool]] = field(default_factory=list)
     comments: list[Comment] = field(default_factory=list)
+    remarks: list[Comment] = field(default_factory=list)
     properties: dict[str, Property] = field(default_factory=dict)
     labels: list[str] = field(default_factory=list)
     attachments: dict[str, Attachment] = field(default_factory=dict)
@@ -153,6 +154,7 @@ class Store:
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
     issues: dict[str, dict[str, Any]] = field(default_factory=dict)
+    issue_links: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
     index_lag_s: float = 0.0
@@ -190,6 +192,7 @@ class Store:
             self.items,
             self.recycled,
             self.issues,
+            self.issue_links,
         ):
             held.clear()
         self.requests.clear()

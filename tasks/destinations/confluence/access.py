@@ -6,7 +6,7 @@ because a setting was taken away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tasks.destinations.confluence.api import Allowed, Dialect
@@ -29,11 +29,12 @@ class Access(Upstream):
         """What holds once these are set: what they don't say stays as it is known."""
         return known.model_copy(update={name: value for name, value in self if value})
 
-    def limits(self, known: Access) -> bool:
-        """Whether readers or editors are others than those known; the owner is one of them."""
-        after = self.over(known)
-        others = (after.readers, after.editors, after.owner) != (known.readers, known.editors, known.owner)
-        return others and bool(self.readers or self.editors)
+    def limits(self, known: Access) -> tuple[str, ...]:
+        """The operations whose people are others than those known. Who may edit may read, and the owner may do both."""
+        after, owner = self.over(known), self.over(known).owner != known.owner
+        editors = owner or after.editors != known.editors
+        found = (READ,) if self.readers and (editors or after.readers != known.readers) else ()
+        return (*found, UPDATE) if self.editors and editors else found
 
     def said(self, known: Access) -> tuple[str, ...]:
         """What is set over what is known, a line each."""
@@ -56,8 +57,8 @@ class People:
     allowed: Mapping[str, Allowed] = field(default_factory=dict)
 
 
-async def people_of(api: Dialect, access: Access) -> People:
-    """Look everybody up; raises `Permanent` for a name that nobody or several have.
+async def people_of(api: Dialect, access: Access, operations: Collection[str]) -> People:
+    """Look everybody up for these operations; raises `Permanent` for a name that nobody or several have.
 
     Our own account and the owner may always read and edit, and who may edit may read.
     """
@@ -71,8 +72,8 @@ async def people_of(api: Dialect, access: Access) -> People:
         groups = dict.fromkeys(name.removeprefix(GROUP) for name in given if name.startswith(GROUP))
         return Allowed(users=tuple(users), groups=tuple(groups))
 
-    found = {READ: allowed(*access.readers, *access.editors)} if access.readers else {}
-    found |= {UPDATE: allowed(*access.editors)} if access.editors else {}
+    every = {READ: (*access.readers, *access.editors), UPDATE: access.editors}
+    found = {name: allowed(*given) for name, given in every.items() if name in operations}
     return People(own=own, owner=ids.get(access.owner, ""), allowed=found)
 
 

@@ -232,8 +232,9 @@ class Keeper:
         """Find the people whom the settings name anew; raises `Permanent` for one that nobody or several may be."""
         known, wanted = mark.access if mark else Access(), self.plan.access
         self.told = wanted.said(known)
-        if wanted.limits(known) or (wanted.owner and wanted.owner != known.owner):
-            self.people = await people_of(self.api, wanted)
+        operations = wanted.limits(known)
+        if operations or (wanted.owner and wanted.owner != known.owner):
+            self.people = await people_of(self.api, wanted, operations)
             if wanted.owner == known.owner:
                 self.people = replace(self.people, owner="")
 
@@ -242,6 +243,18 @@ class Keeper:
         if self.plan.access.limits(known):
             unfinished = found.mark is None and not self.adopted
             await limit(self.api, found.page.id, self.people, unfinished=unfinished)
+
+    async def _limit_edited(self, found: Found) -> None:
+        """Set readers and editors of a page whose text stays somebody else's, and remember that they are set."""
+        if found.mark is None or not self.plan.access.limits(found.mark.access):
+            return
+        await self.look_up(found.mark)
+        await self._limit(found)
+        known, limits = found.mark.access, Access(readers=self.plan.access.readers, editors=self.plan.access.editors)
+        self.told = limits.said(known)
+        if (access := limits.over(known)) != known:
+            value = found.mark.model_copy(update={"access": access})
+            await self.api.set_mark(found.page.id, value.model_dump(mode="json"), found.mark_version)
 
     # -- judge and write -----------------------------------------------------------------------------------------
 
@@ -274,11 +287,11 @@ class Keeper:
 
     async def _bring_up_to_date(self, found: Found, *, found_again: bool) -> Receipt:
         standing = await self.standing(found)
-        if standing.edited and not self.work.released:
-            if self.policy.on_drift == "keep":
-                return self._receipt(found.page, "skipped", "The page was edited by hand and was kept as it is.")
+        if standing.edited and not self.work.released and self.policy.on_drift != "overwrite":
+            await self._limit_edited(found)
             if self.policy.on_drift == "hold":
                 raise self.edited(found)
+            return self._receipt(found.page, "skipped", "The page was edited by hand and was kept as it is.")
         await self.place(found)
         shown = standing.shows == self.plan.digest[:12] and not standing.edited
         current = shown and not self.moves(found.page)
@@ -365,5 +378,4 @@ class Keeper:
 
     def _receipt(self, page: Page, change: Change, *warnings: str) -> Receipt:
         said = (*self.plan.warnings, *self.notes, *warnings)
-        notes = self.told if change != "skipped" else ()
-        return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said, notes=notes)
+        return Receipt(id=page.id, url=page.url, change=change, version=page.version, warnings=said, notes=self.told)

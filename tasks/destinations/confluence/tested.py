@@ -44,7 +44,7 @@ async def _path_step(api: Dialect, space: str, key: str, titles: Sequence[str], 
 async def people_step(api: Dialect, access: Access) -> ConnectionStep:
     """Whether everybody is found whom the settings name; whether groups exist is not told by reading."""
     try:
-        await people_of(api, access)
+        await people_of(api, access, access.limits(Access()))
     except Permanent as unknown:
         return ConnectionStep(name=PEOPLE, ok=False, detail=str(unknown))
     return ConnectionStep(name=PEOPLE, ok=True, detail="found; groups are not looked at")

@@ -5,21 +5,21 @@ Source: Microsoft's REST descriptions 7.1 and recorded traffic. Paths are matche
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from worker.sandbox.azure_devops import shapes
+from worker.sandbox.azure_devops import discussion, shapes
+from worker.sandbox.azure_devops.call import Call, Route, listed, rows, written
+from worker.sandbox.azure_devops.catalog import Catalog
+from worker.sandbox.azure_devops.files import Files
 from worker.sandbox.azure_devops.patch import Refused, patched
-from worker.sandbox.azure_devops.process import FIELD_NAMES, Process, node_of
+from worker.sandbox.azure_devops.process import Process
 from worker.sandbox.azure_devops.wiql import parse, value_of
-from worker.sandbox.credentials import by_nobody, fault_of
-from worker.sandbox.store import Store, iso, project_id
+from worker.sandbox.credentials import fault_of
+from worker.sandbox.store import Store, iso
 
 SIGN_IN = (
     "<!DOCTYPE html><html><head><title>Azure DevOps Services | Sign In</title></head>"
@@ -28,28 +28,7 @@ SIGN_IN = (
 PATCH_TYPE = "application/json-patch+json"
 IDS = 200
 NEWEST = 7.2
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request, taken apart. `base` is the address of the organisation; `part` the groups of the path."""
-
-    request: web.Request
-    base: str
-    org: str
-    project: str | None
-    part: re.Match[str]
-
-    async def json(self) -> Any:
-        """The body; refused where it is no JSON."""
-        try:
-            return json.loads(await self.request.read())
-        except ValueError:
-            text = "TF400898: The request body is not valid JSON."
-            raise Refused(400, "VssPropertyValidationException", text) from None
-
-
-Handler = Callable[[Call], Awaitable[Any]]
+EXPANSIONS = ("none", "relations", "fields", "links", "all")
 
 
 class AzureDevOps:
@@ -57,21 +36,17 @@ class AzureDevOps:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        routes: tuple[tuple[str, str, Handler], ...] = (
-            ("OPTIONS", r"(?:[a-z]+)?", self.locations),
-            ("GET", r"resourceareas", self.areas),
-            ("GET", r"connectiondata", self.connection),
-            ("GET", r"projects", self.projects),
-            ("GET", r"projects/(?P<project>[^/]+)", self.one_project),
-            ("GET", r"wit/fields", self.fields),
-            ("GET", r"wit/workitemtypes", self.types),
-            ("GET", r"wit/workitemtypes/(?P<type>[^/]+)", self.type),
-            ("GET", r"wit/workitemtypes/(?P<type>[^/]+)/states", self.states),
-            ("GET", r"wit/classificationnodes/(?P<tree>areas|iterations)", self.tree),
+        self.catalog = Catalog(store)
+        routes: tuple[Route, ...] = (
+            *self.catalog.routes(),
+            *Files(store).routes(),
             ("POST", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("PATCH", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("GET", r"wit/workitems/(?P<id>\d+)", self.item),
             ("GET", r"wit/workitems/(?P<id>\d+)/updates", self.updates),
+            ("GET", r"wit/workitems/(?P<id>\d+)/comments", self.comments),
+            ("POST", r"wit/workitems/(?P<id>\d+)/comments", self.comment),
+            ("GET", r"wit/recyclebin", self.bin),
             ("PATCH", r"wit/workitems/(?P<id>\d+)", self.change),
             ("DELETE", r"wit/workitems/(?P<id>\d+)", self.delete),
             ("GET", r"wit/recyclebin/(?P<id>\d+)", self.recycled),
@@ -96,94 +71,22 @@ class AzureDevOps:
         depth = 2 if segments[0].lower() == "tfs" else 1
         base = f"{request.scheme}://{request.host}/{'/'.join(segments[:depth])}"
         try:
-            project = self._project(segments[depth]) if len(segments) > depth else None
+            project = self.catalog.named(segments[depth]) if len(segments) > depth else None
             for method, path, handler in self.table:
                 match = path.fullmatch(unquote(tail.strip("/")))
                 if match and method == request.method:
                     _versioned(request)
                     call = Call(request, base, "/".join(segments[:depth]), project, match)
-                    return _json(request, await handler(call))
+                    answer = await handler(call)
+                    return answer if isinstance(answer, web.Response) else written(request, answer)
         except Refused as refused:
             return _error(refused)
         text = f"The controller for path '{request.path}' was not found or does not implement IController."
         return web.Response(status=404, text=text)
 
-    def _project(self, name: str) -> str:
-        for known in self.store.projects:
-            if name.lower() in (known.lower(), project_id(known)):
-                return known
-        text = f"TF200016: The following project does not exist: {name}. Verify that the name of the project is correct and that the project exists on the specified Azure DevOps Server."
-        raise Refused(404, "ProjectDoesNotExistWithNameException", text)
-
-    def _process(self, call: Call) -> tuple[str, Process]:
-        if call.project is None:
-            raise Refused(400, "VssPropertyValidationException", "A project is needed in the address.")
-        return call.project, Process(self.store.projects[call.project])
-
-    def _type(self, call: Call) -> tuple[str, Process, str]:
-        project, process = self._process(call)
-        name = call.part["type"]
-        kind = process.type(name)
-        if kind is None:
-            text = f"VS402323: Work item type {name} does not exist in project {project} or you do not have permission to access it."
-            raise Refused(404, "WorkItemTypeNotFoundException", text)
-        return project, process, kind
-
-    async def tree(self, call: Call) -> Any:
-        """The project's areas or iterations, with all that is below as far as `$depth` says."""
-        project, _ = self._process(call)
-        tree = "System.AreaPath" if call.part["tree"].lower() == "areas" else "System.IterationPath"
-        found = node_of(project, tree)
-        return (
-            found if int(call.request.query.get("$depth", "0")) else {n: v for n, v in found.items() if n != "children"}
-        )
-
-    async def locations(self, _: Call) -> Any:
-        """The resources that clients ask for first."""
-        return _list(shapes.locations())
-
-    async def areas(self, call: Call) -> Any:
-        """Where each resource area is served."""
-        return _list(shapes.resource_areas(call.base))
-
-    async def connection(self, call: Call) -> Any:
-        """Who is signed in; nobody, with a credential that calls itself `anonymous`."""
-        return shapes.connection_data(anonymous=by_nobody(call.request))
-
-    async def projects(self, call: Call) -> Any:
-        """All projects."""
-        given = self.store.projects.items()
-        return _list([shapes.project(n, Process(p), call.base, single=False, capabilities=False) for n, p in given])
-
-    async def one_project(self, call: Call) -> Any:
-        """One project, by name or id."""
-        name = self._project(call.part["project"])
-        wanted = call.request.query.get("includeCapabilities", "").lower() == "true"
-        return shapes.project(name, Process(self.store.projects[name]), call.base, single=True, capabilities=wanted)
-
-    async def fields(self, call: Call) -> Any:
-        """All fields."""
-        return _list([shapes.field(name, call.base) for name in sorted(FIELD_NAMES)])
-
-    async def types(self, call: Call) -> Any:
-        """The project's work item types."""
-        project, process = self._process(call)
-        place = project_id(project)
-        return _list([shapes.work_item_type(name, process, call.base, place) for name in process.types])
-
-    async def type(self, call: Call) -> Any:
-        """One type."""
-        project, process, kind = self._type(call)
-        return shapes.work_item_type(kind, process, call.base, project_id(project))
-
-    async def states(self, call: Call) -> Any:
-        """One type's states."""
-        _, process, kind = self._type(call)
-        return _list(shapes.states(kind, process))
-
     async def create(self, call: Call) -> Any:
         """Create: 200. With `validateOnly=true` all rules run and nothing is kept."""
-        project, process, kind = self._type(call)
+        project, process, kind = self.catalog.type_of(call)
         _is_patch(call.request)
         now = iso(self.store.clock())
         fields = {"System.AreaPath": project, "System.TeamProject": project, "System.IterationPath": project}
@@ -194,11 +97,13 @@ class AzureDevOps:
             "org": call.org,
             "comments": 0,
             "history": [],
+            "updates": [],
             "formats": {},
             "relations": [],
         }
         item["fields"] = {**fields, **process.defaults(kind), "Microsoft.VSTS.Common.StateChangeDate": now}
-        item = patched(item, await call.json(), process)
+        blank = item | {"fields": {}}
+        item = discussion.noted(blank, patched(item, await call.json(), process), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             item["id"] = int(self.store.next_id())
             self.store.items[item["id"]] = item
@@ -213,7 +118,7 @@ class AzureDevOps:
 
     async def item(self, call: Call) -> Any:
         """One work item."""
-        expand, only = call.request.query.get("$expand", "none").lower(), _listed(call.request.query.get("fields"))
+        expand, only = _expansion(call.request.query.get("$expand")), listed(call.request.query.get("fields"))
         return shapes.work_item(self._item(call), call.base, expand=expand, only=only, single=True)
 
     async def change(self, call: Call) -> Any:
@@ -221,19 +126,30 @@ class AzureDevOps:
         item = self._item(call)
         _is_patch(call.request)
         process = Process(self.store.projects[item["fields"]["System.TeamProject"]])
-        done = patched(item, await call.json(), process)
-        if done["rev"] != item["rev"]:
-            done["fields"]["System.ChangedDate"] = iso(self.store.clock())
+        done = discussion.noted(item, patched(item, await call.json(), process), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             self.store.items[item["id"]] = done
         return shapes.work_item(done, call.base, expand="relations", only=[], single=True)
 
     async def updates(self, call: Call) -> Any:
-        """The item's discussion, as updates."""
-        item, query = self._item(call), call.request.query
+        """What was changed, an update for each revision."""
+        query = call.request.query
         skip, top = (int(query.get(name, default)) for name, default in (("$skip", "0"), ("$top", "200")))
-        rows = [shapes.update(item, number, text, call.base) for number, text in enumerate(item["history"], start=1)]
-        return _list(rows[skip : skip + top])
+        return rows(discussion.updates(self._item(call), call.base)[skip : skip + top])
+
+    async def comments(self, call: Call) -> Any:
+        """The item's discussion, the newest comment first unless told otherwise."""
+        rows = discussion.comments(self._item(call), call.base)
+        top = int(call.request.query.get("$top", "200"))
+        shown = (rows if call.request.query.get("order", "").lower() == "asc" else rows[::-1])[:top]
+        return {"totalCount": len(rows), "count": len(shown), "comments": shown}
+
+    async def comment(self, call: Call) -> Any:
+        """Add a comment, which is a revision of its own."""
+        item = self._item(call)
+        done = discussion.commented(item, await call.json(), self.store.clock())
+        self.store.items[item["id"]] = done
+        return discussion.comments(done, call.base)[-1]
 
     async def delete(self, call: Call) -> Any:
         """To the recycle bin: gone for GET and WIQL."""
@@ -241,6 +157,13 @@ class AzureDevOps:
         del self.store.items[item["id"]]
         self.store.recycled[item["id"]] = item
         return self._deleted(item, call)
+
+    async def bin(self, call: Call) -> Any:
+        """The deleted work items of these ids."""
+        ids = [int(part) for part in listed(call.request.query.get("ids")) if part.isdigit()]
+        return rows(
+            [self._deleted(self.store.recycled[number], call) for number in ids if number in self.store.recycled]
+        )
 
     async def recycled(self, call: Call) -> Any:
         """One deleted work item."""
@@ -261,7 +184,7 @@ class AzureDevOps:
     async def items(self, call: Call) -> Any:
         """Several work items by id."""
         query = call.request.query
-        ids = [int(part) for part in _listed(query.get("ids")) if part.isdigit()]
+        ids = [int(part) for part in listed(query.get("ids")) if part.isdigit()]
         return self._several(call, ids, query.get("fields"), query.get("$expand"), query.get("errorPolicy"))
 
     async def batch(self, call: Call) -> Any:
@@ -278,9 +201,9 @@ class AzureDevOps:
         absent = next((number for number in ids if number not in self.store.items), None)
         if absent is not None and str(policy).lower() not in ("omit", "2"):
             raise _no_item(absent)
-        wide, only = str(expand or "none").lower(), _listed(fields)
+        wide, only = _expansion(expand), listed(fields)
         found = [self.store.items.get(number) for number in ids]
-        return _list(
+        return rows(
             [shapes.work_item(i, call.base, expand=wide, only=only, single=False) if i else None for i in found]
         )
 
@@ -303,6 +226,12 @@ class AzureDevOps:
             "columns": [shapes.column(name, call.base) for name in columns],
             "workItems": [{"id": i["id"], "url": f"{call.base}/_apis/wit/workItems/{i['id']}"} for i in found],
         }
+
+
+def _expansion(given: object) -> str:
+    """What is to be shown, by its name or, as some clients send it, by its number."""
+    name = str(given or "none").lower()
+    return EXPANSIONS[int(name)] if name in tuple("01234") else name
 
 
 def _sign_in(fault: str) -> web.Response:
@@ -335,20 +264,6 @@ def _is_patch(request: web.Request) -> None:
 def _no_item(number: int) -> Refused:
     text = f"TF401232: Work item {number} does not exist, or you do not have permissions to read it."
     return Refused(404, "WorkItemUnauthorizedAccessException", text)
-
-
-def _listed(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _list(rows: list[Any]) -> dict[str, Any]:
-    return {"count": len(rows), "value": rows}
-
-
-def _json(request: web.Request, body: Any) -> web.Response:
-    named = re.search(r"api-version=([\w.-]+)", request.query_string + ";" + request.headers.get("Accept", ""))
-    kind = f"application/json; charset=utf-8; api-version={named.group(1) if named else '7.1'}"
-    return web.Response(body=json.dumps(body).encode(), headers={"Content-Type": kind, "Cache-Control": "no-cache"})
 
 
 def _error(refused: Refused) -> web.Response:

@@ -66,7 +66,7 @@ def patched(item: Item, operations: object, process: Process) -> Item:
                 raise Refused(400, "VssPropertyValidationException", f"The path {path} can't be patched.")
     done["relations"] = [row for i, row in enumerate(done["relations"]) if i not in removed]
     _check(done, process)
-    if done["fields"] != item["fields"] or not item["rev"]:
+    if any(done[part] != item[part] for part in ("fields", "history")) or not item["rev"]:
         done["rev"] = item["rev"] + 1
     return done
 

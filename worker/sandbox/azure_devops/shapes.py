@@ -11,24 +11,32 @@ from worker.sandbox.store import NAMESPACE, iso, project_id
 ME = str(uuid.uuid5(NAMESPACE, "sandbox user"))
 INSTANCE = str(uuid.uuid5(NAMESPACE, "sandbox instance"))
 RELATIONS = {"System.LinkTypes.Hierarchy-Forward": "Child", "System.LinkTypes.Hierarchy-Reverse": "Parent"}
+WIT, ITEMS, TYPES = ("{project}/_apis/{area}/" + name for name in ("{resource}", "workItems", "workItemTypes"))
 AREAS = {"wit": "5264459e-e5e0-4bd8-b118-0985e68a4ec5", "core": "79134c72-4a58-4b42-976c-04e7115f32bf"}
-# The ids by which Microsoft's own clients ask for a resource, with its area, name and path.
+# The ids by which Microsoft's own clients ask for a resource, with its area, name, path and version.
 LOCATIONS = (
     ("00d9565f-ed9c-4a06-9a50-00e7896ccab4", "Location", "ConnectionData", "_apis/{resource}", 1),
     ("e81700f7-3be2-46de-8624-2eb35882fcaa", "Location", "ResourceAreas", "_apis/{resource}/{areaId}", 1),
     ("603fe2ac-9723-48b9-88ad-09305aa6c6e1", "core", "projects", "_apis/{resource}/{*projectId}", 4),
-    ("62d3d110-0047-428c-ad3c-4fe872c91c74", "wit", "workItems", "{project}/_apis/{area}/{resource}/${type}", 3),
-    ("72c7ddf8-2cdc-4f60-90cd-ab71c14a399b", "wit", "workItems", "{project}/_apis/{area}/{resource}/{id}", 3),
-    ("908509b6-4248-4475-a1cd-829139ba419f", "wit", "workItemsBatch", "{project}/_apis/{area}/{resource}", 1),
+    ("62d3d110-0047-428c-ad3c-4fe872c91c74", "wit", "workItems", f"{WIT}/${{type}}", 3),
+    ("72c7ddf8-2cdc-4f60-90cd-ab71c14a399b", "wit", "workItems", f"{WIT}/{{id}}", 3),
+    ("908509b6-4248-4475-a1cd-829139ba419f", "wit", "workItemsBatch", WIT, 1),
     ("1a9c53f7-f243-4447-b110-35ef023636e4", "wit", "wiql", "{project}/{team}/_apis/{area}/{resource}", 2),
-    ("7c8d7a76-4a09-43e8-b5df-bd792f4ac6aa", "wit", "workItemTypes", "{project}/_apis/{area}/{resource}/{type}", 2),
+    ("7c8d7a76-4a09-43e8-b5df-bd792f4ac6aa", "wit", "workItemTypes", f"{WIT}/{{type}}", 2),
+    ("7c9d7a76-4a09-43e8-b5df-bd792f4ac6aa", "wit", "workItemTypeStates", f"{TYPES}/{{type}}/states", 1),
+    ("f5d33bc9-5b49-4a3c-a9bd-f3cd46dd2165", "wit", "workItemRelationTypes", "_apis/{area}/{resource}/{relation}", 2),
+    ("b51fd764-e5c2-4b9b-aaf7-3395cf4bdd94", "wit", "fields", f"{WIT}/{{fieldNameOrRefName}}", 3),
+    ("5a172953-1b41-49d3-840a-33f79c3ce89f", "wit", "classificationNodes", f"{WIT}/{{structureGroup}}/{{*path}}", 2),
+    ("e07b5fa4-1499-494d-a496-64b860fd64ff", "wit", "attachments", f"{WIT}/{{id}}", 4),
     (
-        "7c9d7a76-4a09-43e8-b5df-bd792f4ac6aa",
+        "608aac0a-32e1-4493-a863-b9cf4566d257",
         "wit",
-        "workItemTypeStates",
-        "{project}/_apis/{area}/workItemTypes/{type}/states",
-        1,
+        "comments",
+        f"{ITEMS}/{{workItemId}}/{{resource}}/{{commentId}}",
+        4,
     ),
+    ("6570bf97-d02c-4a91-8d93-3abe9895b1a9", "wit", "updates", f"{ITEMS}/{{id}}/{{resource}}/{{updateNumber}}", 4),
+    ("b70d8d39-926c-465e-b927-b1bf0e5ca0e0", "wit", "recyclebin", f"{WIT}/{{id}}", 2),
 )
 
 
@@ -148,13 +156,6 @@ def work_item_type(name: str, process: Process, base: str, place: str) -> dict[s
 def states(name: str, process: Process) -> list[dict[str, str]]:
     """The type's states."""
     return [{"name": state, "color": "b2b2b2", "category": category} for state, category in process.states(name)]
-
-
-def update(item: dict[str, Any], number: int, text: str, base: str) -> dict[str, Any]:
-    """One update of a work item that added to its discussion."""
-    url = f"{base}/_apis/wit/workItems/{item['id']}/updates/{number}"
-    row = {"id": number, "workItemId": item["id"], "rev": number, "revisedBy": identity(base), "revisedDate": iso(0)}
-    return row | {"fields": {"System.History": {"newValue": text}}, "url": url}
 
 
 def column(reference: str, base: str) -> dict[str, Any]:

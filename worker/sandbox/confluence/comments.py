@@ -1,4 +1,4 @@
-"""Readers' inline comments, API v2: a comment is a marker in the page's body. Source: Atlassian's description of v2."""
+"""Readers' comments, API v2: below the page, or inline, which is a marker in the page's body. Source: Atlassian's description of v2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.confluence.cloud import V2, guarded, paged, sent, version_facts
-from worker.sandbox.confluence.rules import Pages, Refusal, malformed
+from worker.sandbox.confluence.rules import Pages, Refusal, malformed, storage_of
 from worker.sandbox.store import Comment, Page, Store
 
 _TAG = re.compile(r"(<[^>]*>)")
@@ -28,6 +28,8 @@ class ConfluenceComments:
         return [
             web.post(f"{V2}/inline-comments", guarded(self.create)),
             web.get(f"{V2}/pages/{{id}}/inline-comments", guarded(self.list)),
+            web.post(f"{V2}/footer-comments", guarded(self.remark)),
+            web.get(f"{V2}/pages/{{id}}/footer-comments", guarded(self.remarks)),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
@@ -43,6 +45,18 @@ class ConfluenceComments:
         """The page's inline comments; one whose marker is gone dangles."""
         page = self.rules.get(request.match_info["id"])
         return paged(request, [_comment(page, row) for row in page.comments])
+
+    async def remark(self, request: web.Request) -> web.Response:
+        """Comment below the page: 201."""
+        body = await sent(request)
+        page = self.rules.get(str(body.get("pageId")))
+        made = self.rules.remark(page, storage_of(body) or "")
+        return web.json_response(_remark(page, made), status=201)
+
+    async def remarks(self, request: web.Request) -> web.Response:
+        """The comments below the page."""
+        page = self.rules.get(request.match_info["id"])
+        return paged(request, [_remark(page, row) for row in page.remarks])
 
 
 def add_comment(store: Store, page: Page, selection: str, text: str, *, index: int = 0) -> Comment:
@@ -65,14 +79,19 @@ def add_comment(store: Store, page: Page, selection: str, text: str, *, index: i
 
 
 def _comment(page: Page, row: Comment) -> dict[str, Any]:
+    return _remark(page, row) | {
+        "resolutionStatus": "open" if row.ref in page.body else "dangling",
+        "properties": {"inlineMarkerRef": row.ref, "inlineOriginalSelection": row.selection},
+    }
+
+
+def _remark(page: Page, row: Comment) -> dict[str, Any]:
     return {
         "id": row.id,
         "status": "current",
         "title": f"Re: {page.title}",
         "pageId": page.id,
         "version": version_facts(1, "", row.created),
-        "resolutionStatus": "open" if row.ref in page.body else "dangling",
-        "properties": {"inlineMarkerRef": row.ref, "inlineOriginalSelection": row.selection},
         "body": {"storage": {"representation": "storage", "value": row.text}},
         "_links": {"webui": f"/spaces/{page.space}/pages/{page.id}?focusedCommentId={row.id}"},
     }

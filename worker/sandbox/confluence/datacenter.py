@@ -10,7 +10,7 @@ from aiohttp import web
 from worker.sandbox.confluence.cloud import Handler, listed, sent
 from worker.sandbox.confluence.rules import ACCOUNT, USER_KEY, Pages, Refusal, storage_of, version_of
 from worker.sandbox.credentials import by_nobody, by_oauth, fault_of
-from worker.sandbox.store import Attachment, Page, Property, Store, iso
+from worker.sandbox.store import Comment, Page, Property, Store, iso
 
 CLOUD, DATA_CENTER = "/wiki/rest/api", "/rest/api"
 EVERY = ("current", "archived", "trashed", "draft")
@@ -27,7 +27,7 @@ class ConfluenceContent:
         """All routes. What the tail routes catch isn't there."""
         found: list[web.RouteDef] = []
         for base in (CLOUD, DATA_CENTER):
-            one, rows, files = f"{base}/content/{{id}}", f"{base}/content/{{id}}/property", "child/attachment"
+            one, rows = f"{base}/content/{{id}}", f"{base}/content/{{id}}/property"
             found += [
                 web.get(f"{base}/user/current", self.me),
                 web.get(f"{base}/space", self.spaces),
@@ -35,11 +35,11 @@ class ConfluenceContent:
                 web.get(f"{base}/content", self.find),
                 web.post(f"{base}/content", self.create),
                 web.post(f"{base}/content/", self.create),
-                web.get(f"{base}/content/search", self.search),
                 web.get(one, self.page),
                 web.put(one, self.update),
                 web.delete(one, self.delete),
                 web.get(f"{one}/child/page", self.children),
+                web.get(f"{one}/child/comment", self.comments),
                 web.get(f"{one}/label", self.labels),
                 web.post(f"{one}/label", self.add_labels),
                 web.delete(f"{one}/label", self.drop_label),
@@ -49,16 +49,9 @@ class ConfluenceContent:
                 web.get(f"{rows}/{{property}}", self.property),
                 web.put(f"{rows}/{{property}}", self.put_property),
                 web.delete(f"{rows}/{{property}}", self.drop_property),
-                web.get(f"{one}/{files}", self.attachments),
-                web.post(f"{one}/{files}", self.attach),
-                web.put(f"{one}/{files}", self.attach),
-                web.post(f"{one}/{files}/{{file}}/data", self.attach),
-                web.put(f"{one}/{files}/{{file}}", self.attachment),
                 web.get(f"{one}/history", self.history),
                 web.route("*", f"{base}/{{tail:.*}}", self.nothing),
             ]
-        for base in ("/wiki", ""):
-            found.append(web.get(f"{base}/download/attachments/{{id}}/{{name}}", self.download))
         return [web.route(r.method, r.path, guarded_v1(r.handler)) for r in found]
 
     async def nothing(self, request: web.Request) -> web.Response:
@@ -77,7 +70,7 @@ class ConfluenceContent:
     async def spaces(self, request: web.Request) -> web.Response:
         """All spaces."""
         keys = listed(request, "spaceKey")
-        return _paged(request, [self._space(key) for key in self.store.spaces if not keys or key in keys])
+        return paged_v1(request, [self._space(key) for key in self.store.spaces if not keys or key in keys])
 
     async def space(self, request: web.Request) -> web.Response:
         """One space."""
@@ -99,24 +92,17 @@ class ConfluenceContent:
         wanted = listed(request, "status") or ["current"]
         statuses = EVERY if "any" in wanted else wanted
         found = self.rules.find(space=query.get("spaceKey"), title=query.get("title"), statuses=statuses)
-        return _paged(request, [self._page(page, request) for page in found])
-
-    async def search(self, request: web.Request) -> web.Response:
-        """Pages by a CQL of `space = KEY and title = "TITLE"`: the two comparisons that programs use to find a page."""
-        wanted: dict[str, str] = {}
-        for part in request.query.get("cql", "").split(" and "):
-            name, _, value = part.partition("=")
-            wanted[name.strip().lower()] = value.strip().strip("\"'")
-        found = self.rules.find(space=wanted.get("space"), title=wanted.get("title"))
-        return _paged(request, [self._page(page, request) for page in found])
+        return paged_v1(request, [self.shown(page, request) for page in found])
 
     async def create(self, request: web.Request) -> web.Response:
         """Create: 200, a taken title 400."""
         body = await sent(request)
+        if body.get("type") == "comment":
+            return web.json_response(self._commented(body))
         space = body.get("space")
         key = self._key(str(space.get("key")) if isinstance(space, dict) else "")
         page = self.rules.create(key, str(body.get("title") or ""), storage_of(body) or "", _ancestor(body))
-        return web.json_response(self._page(page, request))
+        return web.json_response(self.shown(page, request))
 
     async def page(self, request: web.Request) -> web.Response:
         """One page; what is in the trash only where its status is asked for."""
@@ -124,7 +110,7 @@ class ConfluenceContent:
         wanted = listed(request, "status") or ["current", "archived"]
         if page.status not in wanted and "any" not in wanted:
             raise Refusal("missing", f"No content found with id : ContentId{{id={page.id}}}")
-        return web.json_response(self._page(page, request))
+        return web.json_response(self.shown(page, request))
 
     async def history(self, request: web.Request) -> web.Response:
         """Who made the page and its newest version, and when."""
@@ -136,7 +122,7 @@ class ConfluenceContent:
             "userKey": USER_KEY,
             "displayName": "Sandbox",
         }
-        newest = _version(page.version, page.message, page.changed, page.minor)
+        newest = version_v1(page.version, page.message, page.changed, page.minor)
         shown = {"latest": True, "createdBy": by, "createdDate": iso(page.created), "lastUpdated": newest}
         return web.json_response(shown | {"_expandable": {}, "_links": {}})
 
@@ -147,7 +133,7 @@ class ConfluenceContent:
         title = str(body.get("title") or page.title)
         minor = bool((body.get("version") or {}).get("minorEdit"))
         self.rules.update(page, number, title, storage_of(body), parent=_ancestor(body), message=message, minor=minor)
-        return web.json_response(self._page(page, request))
+        return web.json_response(self.shown(page, request))
 
     async def delete(self, request: web.Request) -> web.Response:
         """To the trash; out of it with `status=trashed`."""
@@ -158,12 +144,22 @@ class ConfluenceContent:
     async def children(self, request: web.Request) -> web.Response:
         """Pages right below a page."""
         parent = self.rules.get(request.match_info["id"])
-        return _paged(request, [self._page(page, request) for page in self.rules.find(parent=parent.id)])
+        return paged_v1(request, [self.shown(page, request) for page in self.rules.find(parent=parent.id)])
+
+    async def comments(self, request: web.Request) -> web.Response:
+        """The comments below a page, the oldest first."""
+        page = self.rules.get(request.match_info["id"])
+        return paged_v1(request, [_comment(page, row) for row in page.remarks])
+
+    def _commented(self, body: dict[str, Any]) -> dict[str, Any]:
+        container = body.get("container")
+        page = self.rules.get(str(container.get("id")) if isinstance(container, dict) else "")
+        return _comment(page, self.rules.remark(page, storage_of(body) or ""))
 
     async def labels(self, request: web.Request) -> web.Response:
         """The page's labels."""
         page = self.rules.get(request.match_info["id"])
-        return _paged(request, [_label(i, name) for i, name in enumerate(page.labels, start=1)])
+        return paged_v1(request, [_label(i, name) for i, name in enumerate(page.labels, start=1)])
 
     async def add_labels(self, request: web.Request) -> web.Response:
         """Add labels; a known one stays as it is."""
@@ -175,7 +171,7 @@ class ConfluenceContent:
                 raise Refusal("parameter", f"The label {name!r} contains characters that are not allowed")
             if name not in page.labels:
                 page.labels.append(name)
-        return _paged(request, [_label(i, name) for i, name in enumerate(page.labels, start=1)])
+        return paged_v1(request, [_label(i, name) for i, name in enumerate(page.labels, start=1)])
 
     async def drop_label(self, request: web.Request) -> web.Response:
         """Remove a label."""
@@ -187,7 +183,7 @@ class ConfluenceContent:
     async def properties(self, request: web.Request) -> web.Response:
         """Content properties."""
         page = self.rules.get(request.match_info["id"])
-        return _paged(request, [_property(row) for row in page.properties.values()])
+        return paged_v1(request, [_property(row) for row in page.properties.values()])
 
     async def property(self, request: web.Request) -> web.Response:
         """One property, by key."""
@@ -217,48 +213,8 @@ class ConfluenceContent:
         del page.properties[self.rules.property(page, request.match_info["property"]).key]
         return web.Response(status=204)
 
-    async def attachments(self, request: web.Request) -> web.Response:
-        """The page's files, all or those of a name."""
-        page, name = self.rules.get(request.match_info["id"]), request.query.get("filename")
-        return _paged(request, [_attachment(f) for f in page.attachments.values() if name in (None, f.name)])
-
-    async def attach(self, request: web.Request) -> web.Response:
-        """A file in a multipart body: POST adds, PUT adds or replaces, POST to `…/data` replaces. Needs the XSRF header."""
-        if request.headers.get("X-Atlassian-Token", "").replace("-", "").lower() != "nocheck":
-            return _error(403, "XSRF check failed")
-        page, form = self.rules.get(request.match_info["id"]), await request.post()
-        file, comment = form.get("file"), str(form.get("comment") or "")
-        if not isinstance(file, web.FileField):
-            raise Refusal("parameter", "At least one file must be given in the part `file`")
-        known = _known(page, request.match_info.get("file", ""))
-        name = known.name if known else file.filename
-        replace = known is not None or request.method == "PUT"
-        done = self.rules.attach(page, name, file.content_type, file.file.read(), comment, replace=replace)
-        return web.json_response(_attachment(done)) if known else _paged(request, [_attachment(done)])
-
-    async def attachment(self, request: web.Request) -> web.Response:
-        """Rename a file or change its comment."""
-        page, body = self.rules.get(request.match_info["id"]), await sent(request)
-        file = _known(page, request.match_info["file"])
-        if file is None:
-            raise Refusal("missing", "No attachment found")
-        file.name, file.version = str(body.get("title") or file.name), file.version + 1
-        return web.json_response(_attachment(file))
-
-    async def download(self, request: web.Request) -> web.Response:
-        """A file's content, of its newest version or the one asked for, never shown in the browser."""
-        page, name = self.rules.get(request.match_info["id"]), request.match_info["name"]
-        for file in page.attachments.values():
-            contents = [*file.earlier, file.content]
-            wanted = request.query.get("version", str(file.version))
-            if file.name == name and wanted.isdigit() and 1 <= int(wanted) <= len(contents):
-                headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
-                return web.Response(
-                    body=contents[int(wanted) - 1], content_type="application/octet-stream", headers=headers
-                )
-        raise Refusal("missing", "No attachment found")
-
-    def _page(self, page: Page, request: web.Request) -> dict[str, Any]:
+    def shown(self, page: Page, request: web.Request) -> dict[str, Any]:
+        """A page as the API shows it."""
         cloud = request.path.startswith("/wiki")
         base = f"{request.scheme}://{request.host}" + ("/wiki" if cloud else "")
         webui = f"/spaces/{page.space}/pages/{page.id}" if cloud else f"/pages/viewpage.action?pageId={page.id}"
@@ -274,7 +230,7 @@ class ConfluenceContent:
             "title": page.title,
             "space": self._space(page.space),
             "history": {"latest": True, "createdDate": iso(page.created), "createdBy": {"type": "known"}},
-            "version": _version(page.version, page.message, page.changed, page.minor),
+            "version": version_v1(page.version, page.message, page.changed, page.minor),
             "ancestors": [
                 {"id": i, "type": "page", "status": "current", "title": self.store.pages[i].title} for i in above
             ],
@@ -296,22 +252,17 @@ def guarded_v1(handler: Any) -> Handler:
     async def guarded(request: web.Request) -> web.Response:
         fault = fault_of(request)
         if fault == "revoked":
-            return _error(403, "Current user not permitted to use Confluence")
+            return error_v1(403, "Current user not permitted to use Confluence")
         if fault:
-            return _error(401, "Unauthorized")
+            return error_v1(401, "Unauthorized")
         if by_oauth(request) and _gone(request):
-            return _error(410, "This deprecated endpoint has been removed.")
+            return error_v1(410, "This deprecated endpoint has been removed.")
         try:
             return await handler(request)  # type: ignore[no-any-return]
         except Refusal as refusal:
             return _answer(refusal)
 
     return guarded
-
-
-def _known(page: Page, number: str) -> Attachment | None:
-    """The page's file of that id, which some clients write without its `att`."""
-    return page.attachments.get(f"att{number.removeprefix('att')}")
 
 
 def _gone(request: web.Request) -> bool:
@@ -325,26 +276,27 @@ def _answer(refusal: Refusal) -> web.Response:
     match refusal.kind:
         case "title_taken":
             text = "A page with this title already exists: A page already exists with the title "
-            return _error(400, f"{text}{facts['title']} in the space with key {facts['space']}")
+            return error_v1(400, f"{text}{facts['title']} in the space with key {facts['space']}")
         case "title_long":
-            return _error(400, "Could not create content with type page", words)
+            return error_v1(400, "Could not create content with type page", words)
         case "parent":
-            return _error(400, f"The parent ID specified does not exist: {facts['id']}")
+            return error_v1(400, f"The parent ID specified does not exist: {facts['id']}")
         case "missing":
-            return _error(404, words)
+            return error_v1(404, words)
         case "forbidden":
-            return _error(403, words)
+            return error_v1(403, words)
         case "large":
-            return _error(413, words)
+            return error_v1(413, words)
         case "property":
-            return _error(409, words)
+            return error_v1(409, words)
         case "conflict":
-            return _error(409, f"Version must be incremented on update. Current version is: {facts['current']}")
+            return error_v1(409, f"Version must be incremented on update. Current version is: {facts['current']}")
         case _:
-            return _error(400, words)
+            return error_v1(400, words)
 
 
-def _error(status: int, message: str, key: str | None = None) -> web.Response:
+def error_v1(status: int, message: str, key: str | None = None) -> web.Response:
+    """A refusal as the API words it."""
     errors = [{"message": {"key": key, "args": []}}] if key else []
     data = {"authorized": status not in (401, 403), "valid": not errors, "errors": errors, "successful": False}
     return web.json_response({"statusCode": status, "data": data, "message": message}, status=status)
@@ -355,7 +307,8 @@ def _ancestor(body: dict[str, Any]) -> str | None:
     return str(given[-1].get("id")) if isinstance(given, list) and given and isinstance(given[-1], dict) else None
 
 
-def _paged(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response:
+def paged_v1(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response:
+    """A part of a list, by `start` and `limit`."""
     try:
         start, limit = int(request.query.get("start", "0")), int(request.query.get("limit", "25"))
     except ValueError:
@@ -367,13 +320,14 @@ def _paged(request: web.Request, rows: Sequence[dict[str, Any]]) -> web.Response
     return web.json_response({"results": shown, "start": start, "limit": limit, "size": len(shown), "_links": links})
 
 
-def _version(number: int, message: str, moment: float, minor: bool = False) -> dict[str, Any]:
+def version_v1(number: int, message: str, moment: float, minor: bool = False) -> dict[str, Any]:
+    """A version as the API shows it."""
     by = {"type": "known", "accountId": ACCOUNT, "displayName": "Sandbox"}
     return {"by": by, "when": iso(moment), "number": number, "message": message, "minorEdit": minor}
 
 
 def _property(row: Property) -> dict[str, Any]:
-    version = _version(row.version, "", row.created)
+    version = version_v1(row.version, "", row.created)
     return {"id": row.id, "key": row.key, "value": row.value, "version": version, "_links": {}, "_expandable": {}}
 
 
@@ -381,15 +335,14 @@ def _label(number: int, name: str) -> dict[str, Any]:
     return {"prefix": "global", "name": name, "id": str(number), "label": name}
 
 
-def _attachment(file: Attachment) -> dict[str, Any]:
-    details = {"mediaType": file.media_type, "fileSize": len(file.content), "comment": file.comment}
+def _comment(page: Page, row: Comment) -> dict[str, Any]:
     return {
-        "id": file.id,
-        "type": "attachment",
+        "id": row.id,
+        "type": "comment",
         "status": "current",
-        "title": file.name,
-        "version": _version(file.version, "", file.created),
-        "metadata": {"mediaType": file.media_type, "comment": file.comment},
-        "extensions": details,
-        "_links": {"download": f"/download/attachments/{file.owner}/{file.name}"},
+        "title": f"Re: {page.title}",
+        "version": version_v1(1, "", row.created),
+        "body": {"storage": {"value": row.text, "representation": "storage"}},
+        "extensions": {"location": "footer"},
+        "_links": {"webui": f"/spaces/{page.space}/pages/{page.id}?focusedCommentId={row.id}"},
     }

@@ -5,17 +5,13 @@ Source: Atlassian's description of v2. There is no list of folders: they are fou
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from aiohttp import web
 
 from worker.sandbox.confluence.cloud import V2, guarded, paged, sent
-from worker.sandbox.confluence.datacenter import CLOUD, guarded_v1
 from worker.sandbox.confluence.rules import ACCOUNT, TITLE_LENGTH, Pages, Refusal
 from worker.sandbox.store import Folder, Store, iso
-
-_QUERY = re.compile(r'type\s*=\s*folder AND space\s*=\s*"([^"]+)" AND title\s*=\s*"((?:[^"\\]|\\.)+)"', re.IGNORECASE)
 
 
 class ConfluenceFolders:
@@ -34,7 +30,6 @@ class ConfluenceFolders:
             web.delete(folder, guarded(self.delete)),
             web.get(f"{folder}/direct-children", guarded(self.children)),
             web.get(f"{V2}/pages/{{id}}/direct-children", guarded(self.children)),
-            web.get(f"{CLOUD}/search", guarded_v1(self.search)),
         ]
 
     def _get(self, number: str) -> Folder:
@@ -84,16 +79,6 @@ class ConfluenceFolders:
             for place, (i, kind, title, space) in enumerate(rows)
         ]
         return paged(request, shown)
-
-    async def search(self, request: web.Request) -> web.Response:
-        """Folders by space and title: the one query that programs find a folder with."""
-        query = _QUERY.fullmatch(request.query.get("cql", "").strip())
-        if query is None:
-            raise Refusal("parameter", "Could not parse cql")
-        space, title = query[1], re.sub(r"\\(.)", r"\1", query[2])
-        named = (f for f in self.store.folders.values() if f.space == space and f.title.casefold() == title.casefold())
-        rows = [{"content": {"id": f.id, "type": "folder", "status": "current", "title": f.title}} for f in named]
-        return web.json_response({"results": rows, "start": 0, "limit": 25, "size": len(rows), "_links": {}})
 
     def _shown(self, folder: Folder) -> dict[str, Any]:
         return {

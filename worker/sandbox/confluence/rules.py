@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from html.entities import name2codepoint
 from typing import Any, Literal
 
-from worker.sandbox.store import Attachment, Page, Property, Store
+from worker.sandbox.store import Attachment, Comment, Page, Property, Store
 
 ACCOUNT = "557058:sandbox"
 USER_KEY = "sandbox"  # of the same account, in a Data Center
@@ -186,6 +186,15 @@ class Pages:
         if number != row.version + 1:
             raise Refusal("conflict", current=row.version, given=number)
         row.value, row.version, row.created = value, number, self.store.clock()
+
+    def remark(self, page: Page, text: str) -> Comment:
+        """A new comment below the page."""
+        if not text.strip():
+            raise Refusal("parameter", "A comment must have a text")
+        if wrong := malformed(text):
+            raise Refusal("markup", f"Error parsing xhtml: {wrong}")
+        page.remarks.append(Comment(self.store.next_id(), "", "", text, created=self.store.clock()))
+        return page.remarks[-1]
 
     def attach(
         self, page: Page, name: str, media_type: str, content: bytes, comment: str, *, replace: bool

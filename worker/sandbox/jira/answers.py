@@ -59,3 +59,9 @@ def is_cloud(request: web.Request) -> bool:
 def site_of(request: web.Request) -> str:
     """The site's address."""
     return f"{request.scheme}://{request.host}"
+
+
+def address_of(request: web.Request, number: str) -> str:
+    """The address of an issue in the version of the API that was asked."""
+    head = request.path.partition("/rest/")[0]
+    return f"{site_of(request)}{head}/rest/api/{3 if is_cloud(request) else 2}/issue/{number}"

@@ -4,17 +4,20 @@ and links to elsewhere.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
 from worker.sandbox.credentials import fault_of
-from worker.sandbox.jira.answers import No, is_cloud, issue_of, refusal, sent, site_of
+from worker.sandbox.jira.answers import No, address_of, is_cloud, issue_of, refusal, sent, site_of
+from worker.sandbox.jira.attached import JiraAttached, hung_on
+from worker.sandbox.jira.catalog import JiraCatalog, shown_project, shown_type
 from worker.sandbox.jira.comments import JiraComments
 from worker.sandbox.jira.jql import BadQuery, parse
 from worker.sandbox.jira.people import names_of, people, shown_person, shown_value
-from worker.sandbox.jira.project import PROJECTS, Project, faults_of, project_of, type_id, type_of
+from worker.sandbox.jira.project import PROJECTS, Project, faults_of, project_of, type_of
 from worker.sandbox.jira.workflow import JiraWorkflow, shown_field, shown_status
 from worker.sandbox.store import Store, iso
 
@@ -43,6 +46,7 @@ class Jira:
         for base in ("/rest/api/2", "/rest/api/3"):
             issue = f"{base}/issue/{{issue}}"
             types = f"{base}/issue/createmeta/{{project}}/issuetypes"
+            found += JiraCatalog(self.store).routes(base) + JiraAttached(self.store).routes(base)
             found += [
                 web.get(f"{base}/serverInfo", self.server),
                 web.get(f"{base}/myself", self.myself),
@@ -54,14 +58,16 @@ class Jira:
                 web.get(issue, self.issue),
                 web.put(issue, self.change),
                 web.delete(issue, self.delete),
+                web.put(f"{issue}/assignee", self.assign),
+                web.get(f"{issue}/properties", self.properties),
                 web.get(f"{issue}/properties/{{key}}", self.property),
-                web.get(f"{issue}/remotelink", self.links),
-                web.post(f"{issue}/remotelink", self.add_link),
-                web.delete(f"{issue}/remotelink", self.drop_link),
+                web.put(f"{issue}/properties/{{key}}", self.set_property),
                 web.get(f"{issue}/transitions", workflow.listed),
                 web.post(f"{issue}/transitions", workflow.take),
                 web.get(f"{issue}/comment", comments.listed),
                 web.post(f"{issue}/comment", comments.add),
+                web.get(f"{issue}/comment/{{comment}}", comments.one),
+                web.put(f"{issue}/comment/{{comment}}", comments.change),
                 web.get(f"{base}/user/assignable/search", self.assignable),
                 web.route("*", f"{base}/search", self.search),
                 web.route("*", f"{base}/search/jql", self.search_jql),
@@ -77,8 +83,10 @@ class Jira:
     async def server(self, request: web.Request) -> web.Response:
         """What this is."""
         cloud = is_cloud(request)
-        version = {"version": "1001.0.0" if cloud else "9.12.0", "deploymentType": "Cloud" if cloud else "Server"}
-        return web.json_response({"baseUrl": site_of(request), "serverTitle": "Sandbox", **version})
+        numbers = (1001, 0, 0) if cloud else (9, 12, 0)
+        version = {"version": ".".join(map(str, numbers)), "versionNumbers": numbers}
+        where = {"baseUrl": site_of(request), "deploymentType": "Cloud" if cloud else "Server", "buildNumber": 100200}
+        return web.json_response(where | version | {"serverTitle": "Sandbox", "serverTime": iso(self.store.clock())})
 
     async def myself(self, request: web.Request) -> web.Response:
         """Whose the credential is."""
@@ -125,13 +133,13 @@ class Jira:
     async def project(self, request: web.Request) -> web.Response:
         """One project."""
         found = self._project(request)
-        types = [_type(name, request) for name in found.types]
-        return web.json_response(_named_project(found, request) | {"issueTypes": types, "style": "classic"})
+        types = [shown_type(name, request) for name in found.types]
+        return web.json_response(shown_project(found, request) | {"issueTypes": types, "style": "classic"})
 
     async def types(self, request: web.Request) -> web.Response:
         """What can be created in a project."""
         found = self._project(request)
-        rows = [_type(name, request) for name in found.types]
+        rows = [shown_type(name, request) for name in found.types]
         return web.json_response(_listed("issueTypes", rows, request))
 
     async def fields(self, request: web.Request) -> web.Response:
@@ -179,14 +187,14 @@ class Jira:
             "updated": now,
         }
         self.store.issues[number] = row
-        shown = {"id": number, "key": key, "self": _self(request, number)}
+        shown = {"id": number, "key": key, "self": address_of(request, number)}
         return web.json_response(shown, status=201)
 
     async def issue(self, request: web.Request) -> web.Response:
         """One issue."""
         wanted = request.query.get("fields", "*all").split(",")
         return web.json_response(
-            _shown(issue_of(self.store, request), wanted, request.query.get("properties", ""), request)
+            _shown(issue_of(self.store, request), wanted, request.query.get("properties", ""), request, self.store)
         )
 
     async def change(self, request: web.Request) -> web.Response:
@@ -219,47 +227,62 @@ class Jira:
             raise No(404, "The property with the given key does not exist.")
         return web.json_response({"key": key, "value": held[key]})
 
-    async def links(self, request: web.Request) -> web.Response:
-        """The links to elsewhere."""
-        return web.json_response(list(issue_of(self.store, request)["links"].values()))
+    async def properties(self, request: web.Request) -> web.Response:
+        """The names of all properties of an issue."""
+        row = issue_of(self.store, request)
+        where = f"{address_of(request, row['id'])}/properties"
+        return web.json_response({"keys": [{"key": key, "self": f"{where}/{key}"} for key in row["properties"]]})
 
-    async def add_link(self, request: web.Request) -> web.Response:
-        """Set a link by its global id: 201 for a new one, 200 for one that was there."""
+    async def set_property(self, request: web.Request) -> web.Response:
+        """Set a property: 201 for a new one, 200 for one that was there."""
+        held, key = issue_of(self.store, request)["properties"], request.match_info["key"]
+        try:
+            value = json.loads(await request.read())
+        except ValueError:
+            raise No(400, "The property value must be a valid JSON.") from None
+        status = 200 if key in held else 201
+        held[key] = value
+        return web.Response(status=status)
+
+    async def assign(self, request: web.Request) -> web.Response:
+        """Give the issue to somebody: 204."""
         row, given = issue_of(self.store, request), await sent(request)
-        shown = given.get("object")
-        if not isinstance(shown, dict) or not shown.get("url") or not shown.get("title"):
-            raise No(400, url="'url' is required.", title="'title' is required.")
-        name = str(given.get("globalId") or self.store.next_id())
-        before = row["links"].get(name)
-        number = before["id"] if before else int(self.store.next_id())
-        where = f"{_self(request, row['id'])}/remotelink/{number}"
-        row["links"][name] = {"id": number, "self": where, "globalId": name, "object": shown}
-        return web.json_response({"id": number, "self": where}, status=200 if before else 201)
-
-    async def drop_link(self, request: web.Request) -> web.Response:
-        """Drop a link by its global id."""
-        row, name = issue_of(self.store, request), request.query.get("globalId", "")
-        if row["links"].pop(name, None) is None:
-            raise No(404, "The remote issue link was not found.")
+        if given.get("accountId" if is_cloud(request) else "name") is None:
+            row["fields"].pop("assignee", None)
+        elif faults := faults_of(PROJECTS[row["project"]], {"assignee": given}, adf=is_cloud(request), whole=False):
+            raise No(400, **faults)
+        else:
+            row["fields"]["assignee"] = given
+        row["rev"], row["updated"] = row["rev"] + 1, self.store.clock()
         return web.Response(status=204)
 
     async def search(self, request: web.Request) -> web.Response:
-        """The search of a Data Center; the Cloud has removed it."""
+        """The search of a Data Center, by numbered pages; the Cloud has removed it."""
         if is_cloud(request):
             raise No(410, GONE)
-        rows, shown = await self._found(request, bounded=False)
-        page = {"expand": "schema,names", "startAt": 0, "maxResults": 50, "total": len(rows)}
+        given, rows = await self._found(request, bounded=False)
+        start, limit = int(given.get("startAt") or 0), int(given.get("maxResults") or 50)
+        page = {"expand": "schema,names", "startAt": start, "maxResults": limit, "total": len(rows)}
+        shown = self._rows(rows[start : start + limit], given, request, usual=["*all"])
         return web.json_response(page | {"issues": shown})
 
     async def search_jql(self, request: web.Request) -> web.Response:
-        """The search of the Cloud; a Data Center has none of the kind."""
+        """The search of the Cloud, from one page to the next by a token; a Data Center has none of the kind."""
         if not is_cloud(request):
             return await self.nothing(request)
-        _, shown = await self._found(request, bounded=True)
-        return web.json_response({"issues": shown, "isLast": True})
+        given, rows = await self._found(request, bounded=True)
+        token, limit = str(given.get("nextPageToken") or "0"), int(given.get("maxResults") or 50)
+        if not token.isdigit():
+            raise No(400, "The provided next page token is invalid or expired.")
+        end = int(token) + limit
+        shown = self._rows(rows[int(token) : end], given, request, usual=["id"])
+        more = {"isLast": end >= len(rows)} | ({"nextPageToken": str(end)} if end < len(rows) else {})
+        return web.json_response({"issues": shown} | more)
 
-    async def _found(self, request: web.Request, *, bounded: bool) -> tuple[list[Any], list[Any]]:
-        """What the index knows and the account may see. It lags on request: blind for a while, or to new issues."""
+    async def _found(self, request: web.Request, *, bounded: bool) -> tuple[dict[str, Any], list[Any]]:
+        """What was asked, and what the index knows and the account may see. The index lags on request: it is blind for a
+        while, or to new issues.
+        """
         given: dict[str, Any] = dict(request.query) if request.method == "GET" else await sent(request)
         try:
             test, down = parse(str(given.get("jql", "")), bounded=bounded)
@@ -269,11 +292,12 @@ class Jira:
         blind = now < store.jql_blind_until
         indexed = [r for r in store.issues.values() if not blind and r["created"] <= now - store.jql_lag_s]
         rows = [row for row in indexed if not store.denies("jira", row["project"], "read") and test(row)]
-        rows.sort(key=lambda row: int(row["id"]), reverse=down)
-        fields = given.get("fields") or (["id"] if is_cloud(request) else ["*all"])
+        return given, sorted(rows, key=lambda row: int(row["id"]), reverse=down)
+
+    def _rows(self, rows: list[Any], given: dict[str, Any], request: web.Request, *, usual: list[str]) -> list[Any]:
+        fields = given.get("fields") or usual
         wanted = fields.split(",") if isinstance(fields, str) else [str(name) for name in fields]
-        limit = int(given.get("maxResults") or 50)
-        return rows, [_shown(row, wanted, "", request) for row in rows[:limit]]
+        return [_shown(row, wanted, "", request, self.store) for row in rows]
 
 
 def _guarded(handler: Any) -> Handler:
@@ -323,40 +347,34 @@ def _operated(held: Any, operations: Any) -> Any:
     return value
 
 
-def _self(request: web.Request, number: str) -> str:
-    return f"{site_of(request)}{request.path.partition('/rest/')[0]}/rest/api/{3 if is_cloud(request) else 2}/issue/{number}"
-
-
 def _listed(name: str, rows: list[Any], request: web.Request) -> dict[str, Any]:
     """A list as the Cloud names it, and as a Data Center does."""
     page = {"startAt": 0, "maxResults": 50, "total": len(rows)}
     return page | ({name: rows} if is_cloud(request) else {"values": rows, "isLast": True})
 
 
-def _named_project(project: Project, request: web.Request) -> dict[str, Any]:
-    where = f"{site_of(request)}/rest/api/3/project/{project.id}"
-    return {"self": where, "id": project.id, "key": project.key, "name": project.name, "projectTypeKey": "software"}
-
-
-def _type(name: str, request: web.Request) -> dict[str, Any]:
-    number = type_id(name)
-    where = f"{site_of(request)}/rest/api/3/issuetype/{number}"
-    return {"self": where, "id": number, "name": name, "untranslatedName": name, "subtask": name == "Subtask"}
-
-
-def _shown(row: dict[str, Any], wanted: list[str], properties: str, request: web.Request) -> dict[str, Any]:
+def _shown(
+    row: dict[str, Any], wanted: list[str], properties: str, request: web.Request, store: Store
+) -> dict[str, Any]:
     project = PROJECTS[row["project"]]
     cloud = is_cloud(request)
     held = {name: shown_value(value, cloud=cloud) for name, value in row["fields"].items()}
     fields = held | {
-        "project": _named_project(project, request),
-        "issuetype": _type(row["type"], request),
+        "project": shown_project(project, request),
+        "issuetype": shown_type(row["type"], request),
         "status": shown_status(row["status"]),
         "created": iso(row["created"]),
         "updated": iso(row["updated"]),
+        "comment": {"comments": row["comments"], "total": len(row["comments"]), "startAt": 0, "maxResults": 50},
+        **hung_on(row, store, request),
     }
     every = not {"*all", "*navigable"}.isdisjoint(wanted)
-    shown = {"expand": "renderedFields,names", "id": row["id"], "self": _self(request, row["id"]), "key": row["key"]}
+    shown = {
+        "expand": "renderedFields,names",
+        "id": row["id"],
+        "self": address_of(request, row["id"]),
+        "key": row["key"],
+    }
     shown_fields = {name: value for name, value in fields.items() if every or name in wanted}
     names = [name for name in properties.split(",") if name]
     found = {name: row["properties"][name] for name in names if name in row["properties"]}

@@ -11,6 +11,8 @@ from worker.sandbox.jira.document import fault_of_document
 from worker.sandbox.jira.project import TEXT_LENGTH
 from worker.sandbox.store import Store, iso
 
+AUTHOR = {"displayName": "Sandbox Bot", "active": True, "timeZone": "Etc/UTC"}
+
 
 class JiraComments:
     """Handlers over the store."""
@@ -28,16 +30,39 @@ class JiraComments:
 
     async def add(self, request: web.Request) -> web.Response:
         """Add a comment: 201."""
-        row, given = issue_of(self.store, request), await sent(request)
-        body = given.get("body")
-        if is_cloud(request):
-            fault = fault_of_document(body, TEXT_LENGTH)
-        else:
-            fault = None if isinstance(body, str) and body.strip() else "Comment body can not be empty!"
-        if fault:
-            raise No(400, comment=fault)
+        row, body = issue_of(self.store, request), await _body(request)
         number, now = self.store.next_id(), iso(self.store.clock())
         where = f"{site_of(request)}{request.path}/{number}"
-        made = {"id": number, "self": where, "body": body, "created": now, "updated": now}
+        made = {"id": number, "self": where, "author": AUTHOR, "body": body, "created": now, "updated": now}
         row["comments"].append(made)
         return web.json_response(made, status=201)
+
+    def _comment(self, request: web.Request) -> dict[str, Any]:
+        rows: list[dict[str, Any]] = issue_of(self.store, request)["comments"]
+        number = request.match_info["comment"]
+        found = next((row for row in rows if row["id"] == number), None)
+        if found is None:
+            raise No(404, f"Can not find a comment for the id: {number}.")
+        return found
+
+    async def one(self, request: web.Request) -> web.Response:
+        """One comment."""
+        return web.json_response(self._comment(request))
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Another text of a comment."""
+        found = self._comment(request)
+        found |= {"body": await _body(request), "updated": iso(self.store.clock())}
+        return web.json_response(found)
+
+
+async def _body(request: web.Request) -> Any:
+    """The text of a comment: a document in the Cloud, a text in a Data Center."""
+    body = (await sent(request)).get("body")
+    if is_cloud(request):
+        fault = fault_of_document(body, TEXT_LENGTH)
+    else:
+        fault = None if isinstance(body, str) and body.strip() else "Comment body can not be empty!"
+    if fault:
+        raise No(400, comment=fault)
+    return body

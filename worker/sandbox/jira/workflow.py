@@ -10,6 +10,10 @@ from worker.sandbox.jira.answers import No, is_cloud, issue_of, sent
 from worker.sandbox.jira.project import NOT_ON_SCREEN, PROJECTS, FieldRule, Way, fault_of
 from worker.sandbox.store import Store
 
+STATUSES = tuple(
+    dict.fromkeys(name for project in PROJECTS.values() for name in (project.first, *(way.to for way in project.ways)))
+)
+
 
 class JiraWorkflow:
     """Handlers over the store."""
@@ -67,7 +71,8 @@ def _shown(way: Way, *, fields: bool) -> dict[str, Any]:
 def shown_status(name: str) -> dict[str, Any]:
     """A status with the category that its workflow puts it in."""
     category = {"to do": "new", "open": "new", "done": "done", "closed": "done", "resolved": "done"}
-    return {"name": name, "statusCategory": {"key": category.get(name.lower(), "indeterminate")}}
+    shown = {"id": str(1 + STATUSES.index(name)) if name in STATUSES else "0", "name": name}
+    return shown | {"statusCategory": {"key": category.get(name.lower(), "indeterminate")}}
 
 
 def shown_field(rule: FieldRule) -> dict[str, Any]:

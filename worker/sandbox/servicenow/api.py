@@ -16,6 +16,7 @@ from aiohttp import web
 from worker.sandbox.credentials import fault_of
 from worker.sandbox.people import people
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
+from worker.sandbox.servicenow.batch import BATCH, batch
 from worker.sandbox.servicenow.incident import (
     COLUMNS,
     ENTRY,
@@ -72,7 +73,7 @@ class ServiceNow:
                 web.get(f"{files}/{{file}}/file", self.content),
                 web.delete(f"{files}/{{file}}", self.drop_file),
             ]
-        found.append(web.route("*", "/api/now/{tail:.*}", self.nothing))
+        found += [web.post(BATCH, batch), web.route("*", "/api/now/{tail:.*}", self.nothing)]
         return [web.route(r.method, r.path, _guarded(r.handler)) for r in found]
 
     async def nothing(self, _: web.Request) -> web.Response:

@@ -1,0 +1,59 @@
+"""Virtual environments of their own for other people's programs: made from pinned requirements at first use, and kept."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+
+def environment_from(requirements: Path, folder: Path) -> Path:
+    """The folder of the programs of the environment in `folder`, which holds what `requirements` pins.
+
+    Raises `CalledProcessError`, with what pip said in `stderr`, where that can't be installed.
+    """
+
+    def make() -> None:
+        venv.create(folder, with_pip=False)
+        python = str(folder / "bin" / "python")
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            python,
+            "--quiet",
+            "--disable-pip-version-check",
+            "--retries",
+            "1",
+        ]
+        install = [*pip, "install", "--no-deps", "--no-compile", "--require-hashes", "-r", str(requirements)]
+        subprocess.run(install, check=True, capture_output=True, text=True)
+
+    made_once(folder, f"{_digest(requirements)} {sys.version}", make)
+    return folder / "bin"
+
+
+def made_once(folder: Path, made_from: str, make: Callable[[], None]) -> None:
+    """Call `make` to fill the folder, unless it was filled from the same; one process does, others wait for it.
+
+    A mark says that it is whole: where `make` was cut, or something else is asked for, it is made anew.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        mark = folder / "made-from"
+        if mark.exists() and mark.read_text("utf-8") == made_from:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        make()
+        mark.write_text(made_from, "utf-8")
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
