@@ -13,6 +13,7 @@ from tasks.http.verdict import Verdict
 
 AUTHORITY = "https://auth.atlassian.com"
 GATEWAY = "https://api.atlassian.com"
+NO_SITE = "No message available"  # what the gateway says of a cloud id that it doesn't know
 NO_CLOUD = Verdict(
     "destination",
     "wrong_cloud_id",
@@ -42,3 +43,18 @@ def endpoints(
         authorize_url=f"{authority}/authorize",
         authorize_more=dict(more),
     )
+
+
+def gateway_says(content: Mapping[str, object], status: int) -> bool:
+    """Whether an answer is in the gateway's shape, and one that it gives: it lets somebody not in, or knows no such site.
+
+    Others have that shape, too, and the gateway says nothing of a job's own request: it hands that on.
+    """
+    if content.keys() != {"code", "message"} or not is_number(content["code"]):
+        return False
+    return status in (401, 403) or (status == 404 and content["message"] == NO_SITE)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of JSON is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -223,6 +223,13 @@ STRANGERS = [
     (404, JSON, '{"message": "no Route matched with those values"}'),
     (404, JSON, '{"timestamp": 1, "status": 404, "error": "Not Found", "path": "/"}'),
     (404, JSON, '{"kind": "Status", "status": "Failure", "message": "not found", "code": 404}'),
+    (404, JSON, '{"statusCode": 404, "message": "Resource not found"}'),
+    (403, JSON, '{"statusCode": 403, "message": "Out of call volume quota."}'),
+    (404, JSON, '{"statusCode": 404, "message": "Route POST:/x not found", "error": "Not Found"}'),
+    (400, JSON, '{"statusCode": 400, "message": "Bad header", "error": "Bad Request"}'),
+    (404, JSON, '{"errors": [{"status": "404", "code": "not_found", "title": "Not Found"}]}'),
+    (404, JSON, '{"code": 404, "message": "page not found"}'),
+    (400, JSON, '{"code": 3, "message": "Bad Request"}'),
     (401, HTML, "<html>Unauthorized</html>"),
     (305, TEXT, ""),
 ]

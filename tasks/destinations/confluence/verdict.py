@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from tasks.destinations.atlassian import NO_CLOUD
+from tasks.destinations.atlassian import NO_CLOUD, gateway_says, is_number
 from tasks.destinations.confluence.login import scope_of
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import GONE, READ_ONLY, Answer, Row, Verdict, judged
@@ -17,6 +18,7 @@ SCOPE = Verdict(
     "gateway's address only. Then run `afterword destination test`.",
     passing="job",
 )
+ANYBODYS = (401, 403, 404, 405)  # what stands between here and there refuses with these, too
 LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
 TABLE = (
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
@@ -47,18 +49,28 @@ def _said(answer: Answer) -> str | None:
         return None
     rows = content.get("errors")
     v2 = isinstance(rows, list) and bool(rows) and all(_is_v2_row(row) for row in rows)
-    numbered = any(_is_number(content.get(name)) for name in ("statusCode", "status-code"))
-    v1 = numbered and isinstance(content.get("message"), str | None)
-    gateway = content.keys() == {"code", "message"} and _is_number(content["code"])
     read_only = content.get("reason") == "READ_ONLY"
-    if not (v2 or v1 or gateway or read_only):
+    if not (v2 or _is_v1(content, answer.status) or gateway_says(content, answer.status) or read_only):
         return None
     return " / ".join(reasons_of(content))
 
 
+def _is_v1(content: Mapping[str, object], status: int) -> bool:
+    """v1's shape. Gateways and web frameworks have a `statusCode` as well: with an `error` beside it, or where they know no
+    such route or let nobody in, without the `data` that Confluence adds.
+    """
+    if not isinstance(message := content.get("message"), str | None) or "error" in content:
+        return False
+    if is_number(content.get("status-code")):
+        return True
+    own = "data" in content or "confluence" in (message or "").lower() or status not in ANYBODYS
+    return own and is_number(content.get("statusCode"))
+
+
 def _is_v2_row(row: object) -> bool:
-    return isinstance(row, dict) and isinstance(row.get("title"), str) and isinstance(row.get("code"), str)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return (
+        isinstance(row, dict)
+        and is_number(row.get("status"))
+        and isinstance(row.get("title"), str)
+        and isinstance(row.get("code"), str)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.destinations.atlassian import NO_CLOUD
+from tasks.destinations.atlassian import NO_CLOUD, gateway_says, is_number
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import CREDENTIAL, GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
 
@@ -48,10 +48,5 @@ def _said(answer: Answer) -> str | None:
     named_fields = isinstance(fields, dict) and all(isinstance(text, str) for text in fields.values())
     told = isinstance(messages, list) and (fields is None or named_fields)
     told = told or (messages is None and named_fields and bool(fields))
-    older = _is_number(content.get("status-code")) and isinstance(content.get("message"), str | None)
-    gateway = content.keys() == {"code", "message"} and _is_number(content["code"])
-    return " / ".join(reasons_of(content)) if told or older or gateway else None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    older = is_number(content.get("status-code")) and isinstance(content.get("message"), str | None)
+    return " / ".join(reasons_of(content)) if told or older or gateway_says(content, answer.status) else None
