@@ -41,7 +41,7 @@ def node_modules() -> Path:
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries", "1"]
         subprocess.run(install, cwd=folder, check=True, capture_output=True, text=True, timeout=200)
 
-    _or_skip("node", lambda: made_once(folder, (PINS / "node" / "package-lock.json").read_text("utf-8"), make))
+    _or_skip("node", lambda: made_once(folder, (PINS / "node" / "npm-shrinkwrap.json").read_text("utf-8"), make))
     return folder / "node_modules"
 
 

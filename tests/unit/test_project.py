@@ -35,7 +35,7 @@ def test_locks_hold_pinned_versions_with_hashes_and_no_address(name):
 
 
 def test_what_node_installs_is_pinned_by_its_content_and_no_address():
-    packages = json.loads((ROOT / "tests/clients/requirements/node/package-lock.json").read_text("utf-8"))["packages"]
+    packages = json.loads((ROOT / "tests/clients/requirements/node/npm-shrinkwrap.json").read_text("utf-8"))["packages"]
     assert len(packages) > 1
     for name, package in packages.items():
         assert not name or package["integrity"].startswith("sha512-"), name
