@@ -69,7 +69,7 @@ async def test_a_job_that_waits_for_too_long_is_dead_and_says_what_it_waited_for
         assert job.last_error.code == "expired"
         assert words in job.last_error.message
         assert job.attempts == 0
-    assert set(await services.upkeep.to_tell()) == {job.id for job in jobs}
+    assert set(await services.upkeep.to_tell(services.core.worker)) == {job.id for job in jobs}
     assert isinstance(await lifecycle.attempt(services.core, jobs[0].id), NotClaimed)
     events = [entry.event for entry in await services.audit.tail(200)]
     assert events.count("job.dead") == 3

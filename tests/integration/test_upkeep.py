@@ -13,6 +13,7 @@ from tasks.http.origin import Origin
 from tasks.model import Issue, JobState, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Settlement
+from tests.conftest import until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, run, submit
 
 pytestmark = pytest.mark.usefixtures("destinations")
@@ -154,13 +155,41 @@ async def test_an_attempt_that_is_cut_short_is_given_back_at_once(services, sand
     assert "delivery.unknown" in [e.event for e in await services.audit.tail(20)]
 
 
-async def test_an_end_that_came_after_the_one_that_is_told_is_told_as_well(services, destinations):
-    issue = Issue(id="told", title="x")
+async def ended_job(services, name):
+    issue = Issue(id=name, title="x")
     job = await services.submit(parse_command(INCIDENT | {"issue_id": issue.id}), actor="test", issue=issue)
-    first = await services.ledger.cancel(job.id, "test")
-    upkeep = services.upkeep
-    assert await upkeep.to_tell() == [job.id]
-    await upkeep.told({job.id: first.updated_ms - 1})
-    assert await upkeep.to_tell() == [job.id], "it changed since it was read"
-    await upkeep.told({job.id: first.updated_ms, "forgotten": 0})
-    assert await upkeep.to_tell() == []
+    return await services.ledger.cancel(job.id, "test")
+
+
+async def test_an_end_that_came_after_the_one_that_is_told_is_told_as_well(services, destinations):
+    first, upkeep, worker = await ended_job(services, "told"), services.upkeep, services.core.worker
+    assert await upkeep.to_tell(worker) == [first.id]
+    await upkeep.told(worker, {first.id: first.updated_ms - 1})
+    assert await upkeep.to_tell(worker) == [first.id], "it changed since it was read"
+    await upkeep.told(worker, {first.id: first.updated_ms, "forgotten": 0})
+    assert await upkeep.to_tell(worker) == []
+
+
+async def test_an_end_that_could_not_be_told_is_offered_again_soon(services, destinations):
+    """Not only once the worker's time for it is over: a minute would be long for who waits for a result."""
+    job, upkeep = await ended_job(services, "untold"), services.upkeep
+    assert await upkeep.to_tell("one") == [job.id]
+    await upkeep.told("one", {}, [job.id])
+    assert await upkeep.to_tell("one") == [], "not at once"
+    await until(lambda: upkeep.to_tell("another"), what="the end, offered again")
+
+
+async def test_ends_that_a_dead_worker_was_to_tell_are_told_by_another(services, destinations):
+    job, upkeep = await ended_job(services, "dead"), services.upkeep
+    await services.redis.zadd(f"{services.settings.prefix}:workers", {"dead": 1})
+    assert await upkeep.to_tell("dead") == [job.id]
+    assert await upkeep.to_tell("lives") == []
+    await services.ledger.lapsed()
+    assert await upkeep.to_tell("lives") == [job.id]
+
+
+async def test_ends_that_a_worker_leaves_are_told_by_another(services, destinations):
+    job, upkeep = await ended_job(services, "left"), services.upkeep
+    assert await upkeep.to_tell("leaves") == [job.id]
+    await upkeep.goodbye("leaves")
+    assert await upkeep.to_tell("another") == [job.id]

@@ -2,7 +2,7 @@
 
 A producer's message is acknowledged once its job is in the ledger. What hung on the message (`link`, `link_error`, the
 rest of a chain, a chord) waits sealed in the job's record, and is done when the job has ended, however it ended. The
-ledger names each end to one worker at a time; one that dies before it has told it is followed by another a minute later.
+ledger names each end to one worker at a time; one that dies before it has told it is followed by another.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from celery import Celery
 from celery.app.task import Context
 from celery.canvas import signature
 from celery.exceptions import Retry, TaskRevokedError
-from celery.states import READY_STATES, RETRY
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -26,6 +26,7 @@ from tasks.lifecycle import Ended
 from tasks.model import TERMINAL, Job, JobState
 from worker.answers import failure_of, wait_of
 from worker.rounds.again import again_and_again
+from worker.rounds.results import Results, mark_as_retry
 from worker.runtime import Services
 
 log = logging.getLogger(__name__)
@@ -88,51 +89,48 @@ class Teller:
         return 0.0 if self._notes else self._services.settings.sweep_interval_s
 
     async def _tell(self) -> None:
-        job_ids = await self._services.upkeep.to_tell()
+        upkeep, worker = self._services.upkeep, self._services.core.worker
+        job_ids = await upkeep.to_tell(worker)
         jobs = await self._services.ledger.overview.jobs(job_ids) if job_ids else []
         notes, self._notes = self._notes, []
         if notes or job_ids:
-            told = await asyncio.to_thread(self._tell_all, notes, jobs)
+            untold = await asyncio.to_thread(self._tell_all, notes, jobs)
+            told = {job.id: job.updated_ms for job in jobs if job.id not in untold}
             gone = dict.fromkeys(set(job_ids) - {job.id for job in jobs}, 0)
-            await self._services.upkeep.told(gone | told)
+            await upkeep.told(worker, gone | told, sorted(untold))
 
     def _say(self, note: Note) -> None:
         self._notes.append(note)
         self._woken.set()
 
-    def _tell_all(self, notes: list[Note], jobs: list[Job]) -> dict[str, int]:
-        """In a thread, because Celery's own calls block. Returns what is told: by id, when its record changed last."""
+    def _tell_all(self, notes: list[Note], jobs: list[Job]) -> set[str]:
+        """In a thread, because Celery's own calls block. Returns the ids of the jobs whose end has to be told again."""
+        results = Results(self._app.backend)
         try:
             for note in notes:
                 if note.waits is not None:
                     mark_as_retry(self._app.backend, note.job.id, note.waits)
                 self._event(note.event, note.job, **note.fields)
-            return {job.id: job.updated_ms for job in jobs if self._ended(job)}
+            ended = [job for job in jobs if job.state in TERMINAL]
+            untold = {job.id for job in ended if not _told(job.id, partial(self._end, job, results))}
+            together = results.kept
+            return untold | (set() if _told(", ".join(together), results.store) else together)
         finally:
             events, self._events = self._events, []
             self._send(events)
 
-    def _ended(self, job: Job) -> bool:
-        """Tell a job's end; False where that has to be tried again."""
-        try:
-            self._end(job)
-        except (RedisError, OSError, OperationalError) as trouble:
-            log.warning("job %s: its end is told later: %s", job.id, type(trouble).__name__)
-            return False
-        except Exception as fault:  # what hangs on one job must not keep the ends of all others
-            log.error("job %s: its end can't be told: %s", job.id, type(fault).__name__)
-        return True
-
-    def _end(self, job: Job) -> None:
-        if job.state not in TERMINAL:
-            return
+    def _end(self, job: Job, results: Results) -> None:
+        """Tell a job's end; where nothing hangs on a success, its result is kept in `results`."""
         request = self._request(job)
         took_s = self._took_s.pop(job.id, 0.0)
         backend = self._app.backend
         if job.state is JobState.DELIVERED and job.receipt is not None:
             result = job.receipt.result()
-            self._go_on(request, result)
-            backend.mark_as_done(job.id, result, request)
+            if request.callbacks or request.chain or request.chord:
+                self._go_on(request, result)
+                backend.mark_as_done(job.id, result, request)
+            else:
+                results.succeeded(job.id, result, request)
             self._event("task-succeeded", job, result=repr(result), runtime=took_s)
         elif job.state is JobState.CANCELLED:
             backend.mark_as_revoked(job.id, f"The job is {job.state.value}.", request)
@@ -176,21 +174,13 @@ class Teller:
             request.children.append(following.apply_async((result,), chain=chain, **facts))
 
 
-def mark_as_retry(backend: Any, job_id: str, waits: Retry) -> None:
-    """Store that a job waits for its next attempt, unless its end is stored: another worker may have told that meanwhile.
-
-    Celery's own `mark_as_retry` looks before it writes, in two steps, and only spares a success. `backend` is a result
-    backend in Redis.
-    """
-    key = backend.get_key_for_task(job_id)
-    meta = backend._get_result_meta(backend.encode_result(waits, RETRY), RETRY, None, None)  # noqa: SLF001 - Celery has no public way
-    value = backend.encode(meta | {"task_id": job_id})
-
-    def store(pipe: Any) -> None:
-        held = pipe.get(key)
-        pipe.multi()
-        if held is None or backend.decode(held)["status"] not in READY_STATES:
-            pipe.setex(key, backend.expires, value)
-            pipe.publish(key, value)
-
-    backend.client.transaction(store, key)
+def _told(job_ids: str, tell: Callable[[], None]) -> bool:
+    """Tell ends; False where that has to be tried again."""
+    try:
+        tell()
+    except (RedisError, OSError, OperationalError) as trouble:
+        log.warning("job %s: its end is told later: %s", job_ids, type(trouble).__name__)
+        return False
+    except Exception as fault:  # what hangs on one job must not keep the ends of all others
+        log.error("job %s: its end can't be told: %s", job_ids, type(fault).__name__)
+    return True

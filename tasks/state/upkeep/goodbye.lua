@@ -1,5 +1,7 @@
 -- goodbye(args: worker, seen): this worker ends; what it still runs, should there be any, is taken over at once, and is no crash; tells the newest audit entry's moment
 -- with look_first/server
+-- with upkeep/untold
+untold_by(args.worker)
 if redis.call('SCARD', key('worker', args.worker, 'jobs')) == 0 then
   redis.call('ZREM', key('workers'), args.worker)
   redis.call('HDEL', key('workers', 'about'), args.worker)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from redis.asyncio import Redis
@@ -15,7 +15,8 @@ from tasks.state.journal import Journal
 
 BATCH = 200
 LONGEST_TEST_MS = 15 * 60 * 1000
-TELL_LEASE_MS = 60_000
+TELL_LEASE_MS = 60_000  # of a worker that lives
+TELL_AGAIN_MS = 2_000
 DAY_MS = 24 * 3600 * 1000
 
 Kind = Literal["finished:done", "finished:dead", "contents", "subjects"]
@@ -72,22 +73,23 @@ class Upkeep:
         """Offer a job again at once, whose wake-up reached a worker that takes no more."""
         await self._journal.query("upkeep/unsend", {"id": job_id})
 
-    async def to_tell(self) -> list[str]:
-        """Ids of jobs whose end the caller is to tell Celery of; where it doesn't, another is asked a minute later."""
-        return [
-            text(i) for i in await self._journal.query("upkeep/to_tell", {"batch": BATCH, "lease_ms": TELL_LEASE_MS})
-        ]
+    async def to_tell(self, worker: str) -> list[str]:
+        """Ids of jobs whose end this worker is to tell Celery of. Others are asked once it is gone, or a minute later."""
+        args = {"batch": BATCH, "lease_ms": TELL_LEASE_MS, "worker": worker}
+        return [text(i) for i in await self._journal.query("upkeep/to_tell", args)]
 
     async def tell_again(self, job_id: str) -> None:
         """Have the end of a job told once more: its result, not what hung on it."""
         await self._journal.query("upkeep/tell_again", {"id": job_id})
 
-    async def told(self, ends: Mapping[str, int]) -> None:
-        """Remember that these ends are told: by job id, when its record had changed last (`updated_ms`).
+    async def told(self, worker: str, ends: Mapping[str, int], untold: Sequence[str] = ()) -> None:
+        """Remember which of the ends that this worker was to tell are told: by job id, when its record had changed last
+        (`updated_ms`). Those that couldn't be told are offered again soon.
 
         One that was retried and ended again meanwhile has another end to be told.
         """
-        await self._journal.query("upkeep/told", {"ends": [[job_id, str(at_ms)] for job_id, at_ms in ends.items()]})
+        args = {"worker": worker, "ends": [[job_id, str(at_ms)] for job_id, at_ms in ends.items()]}
+        await self._journal.query("upkeep/told", args | {"untold": list(untold), "pause_ms": TELL_AGAIN_MS})
 
     async def forget(self, kind: Kind, before_ms: int) -> int:
         """Forget one batch of what was last needed before that moment (epoch milliseconds); returns its size.
