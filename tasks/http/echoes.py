@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 RUN = 20  # characters in a row that no answer has in common with a document by chance
@@ -36,6 +37,15 @@ _SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
 _DECIMAL = re.compile(r"(?:\d{2,3}[\s,;]{1,3}){3,}\d{2,3}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_IN_BASE64 = re.compile(r"[\s\"',\\|>-]+")
+_NOT_HEX = re.compile(r"0x|\\x|[^0-9a-fA-F]")
+_QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
+_TAG = re.compile(r"<[^<>]*>")
+# What has none of these is no encoding of anything: most of what a wrong guess decodes to.
+_WORTH_UNDOING = re.compile(
+    r"&[#A-Za-z]|<[^<>]*>|%[0-9A-Fa-f]{2}|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
+    r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',\\|>-]*[A-Za-z0-9+/_-]){7}"
+)
 _BETWEEN = re.compile(r"[\s\x00]+")
 _WHITE = re.compile(r"\s+")
 _PIECE = re.compile(r"[^\s/?&=()]+")  # of an address
@@ -57,11 +67,28 @@ class _Needles:
         self._part = part
         self._parts = {needle for needle in found if len(needle) == part}
         self._others = found - self._parts
+        self._shortest = min(map(len, found), default=0)
 
     def stand_in(self, bare: str) -> bool:
         """Whether letters and digits hold any of them."""
+        if len(bare) < self._shortest:  # as most of what a wrong guess decodes to
+            return False
         parts = (bare[at : at + self._part] for at in range(len(bare) - self._part + 1))
         return not self._parts.isdisjoint(parts) or any(needle in bare for needle in self._others)
+
+
+class _Hidden(NamedTuple):
+    """What may not be seen: `whole`, the longest first; `packed`, without blanks, in lower case, forwards and backwards; in part."""
+
+    whole: tuple[str, ...]
+    packed: tuple[str, ...]
+    needles: _Needles
+
+
+def _hidden(texts: Iterable[str], needles: _Needles) -> _Hidden:
+    whole = tuple(sorted(set(texts), key=len, reverse=True))
+    packed = tuple(_WHITE.sub("", way).casefold() for text in whole for way in (text, text[::-1]))
+    return _Hidden(whole, packed, needles)
 
 
 @dataclass(frozen=True)
@@ -74,9 +101,10 @@ class Credential:
     pairs: tuple[str, ...] = field(default=(), repr=False)
 
     @cached_property
-    def parts(self) -> _Needles:
+    def hidden(self) -> _Hidden:
         """What gives it away in words that aren't ours."""
-        return _Needles(self.secrets, PART)
+        texts = (text for text in (*self.secrets, *self.pairs) if len(text) >= SHORTEST)
+        return _hidden(texts, _Needles(self.secrets, PART))
 
     @cached_property
     def words(self) -> re.Pattern[str] | None:
@@ -85,9 +113,10 @@ class Credential:
         return re.compile(rf"(?<![\w/.-])(?:{each})(?![\w/-]|\.\w)") if each else None
 
     @cached_property
-    def long_parts(self) -> _Needles:
+    def hidden_in_ours(self) -> _Hidden:
         """What gives it away in a sentence of ours."""
-        return _Needles((secret for secret in self.secrets if _is_telling(secret)), LONG_PART)
+        secrets = [secret for secret in self.secrets if _is_telling(secret)]
+        return _hidden((*secrets, *filter(_is_telling, self.pairs)), _Needles(secrets, LONG_PART))
 
 
 def credential_of(authorization: Mapping[str, str], more: Iterable[str] = ()) -> Credential:
@@ -110,15 +139,12 @@ def without_credential(said: str, credential: Credential, *, ours: bool = False)
     """`said` with the credential masked where it stands as it is; only a note where it stands there in any other form, or a
     part of it does: a longer one where the words are `ours`.
     """
-    held = {s for s in (*credential.secrets, *credential.pairs) if (_is_telling(s) if ours else len(s) >= SHORTEST)}
-    hidden = sorted(held, key=len, reverse=True)
-    for secret in hidden:
+    hidden = credential.hidden_in_ours if ours else credential.hidden
+    for secret in hidden.whole:
         said = said.replace(secret, "[credential]")
-    needles = credential.long_parts if ours else credential.parts
-    whole = [_WHITE.sub("", way).casefold() for secret in hidden for way in (secret, secret[::-1])]
-    for form in _forms(said) if hidden else ():
+    for form in _forms(said) if hidden.whole else ():
         packed = _WHITE.sub("", form).casefold()
-        if needles.stand_in(_core(form)) or any(secret in packed for secret in whole):
+        if hidden.needles.stand_in(_core(form)) or any(secret in packed for secret in hidden.packed):
             return DROPPED
     return said
 
@@ -146,51 +172,75 @@ def _needles(secret: str, part: int) -> Iterator[str]:
 
 def _core(text: str) -> str:
     """The letters and digits of a text, small: what is left of it however it was broken up."""
-    return _BARE.sub("", unicodedata.normalize("NFKC", text).casefold())
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return plain if plain.isascii() and plain.isalnum() else _BARE.sub("", plain)
 
 
 def _forms(said: str) -> Iterator[str]:
     """The text, and what it is when escapes and encodings are undone, one after the other."""
-    seen, layer = set[str](), [said]
+    seen, decoded, layer = set[str](), set[tuple[object, str]](), [said]
     for _ in range(DEPTH):
         deeper: list[str] = []
         for form in layer:
             if form not in seen and len(seen) < MOST_FORMS:
                 seen.add(form)
                 yield form
-                deeper += [undone for undone in _undone(form) if undone not in seen]
+                deeper += [undone for undone in _undone(form, decoded) if undone not in seen]
         layer = deeper
 
 
-def _undone(form: str) -> Iterator[str]:
-    if any(sign in form for sign in "&%=\\+") and (together := _BETWEEN.sub("", form)) != form:
-        yield together
-    if "&" in form:
-        yield html.unescape(form)
+def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
+    """What the form is when one thing in it is undone; a run that was `decoded` for another form isn't again."""
     if _HIGH.search(form):
         for charset in ("latin-1", "cp1252"):
             with suppress(UnicodeError):
                 yield form.encode(charset).decode("utf-8")
+    if not _WORTH_UNDOING.search(form):
+        return
+    if any(sign in form for sign in "&%=\\+") and (together := _BETWEEN.sub("", form)) != form:
+        yield together
+    if "&" in form:
+        yield html.unescape(form)
     if "<" in form:
-        yield re.sub(r"<[^<>]*>", "", form)
+        yield _TAG.sub("", form)
     if "%" in form or "+" in form:
         yield unquote(form)
         yield unquote_plus(form)
     if "=" in form:
-        yield re.sub(r"=([0-9A-Fa-f]{2})", lambda m: chr(int(m[1], 16)), form.replace("=\r\n", "").replace("=\n", ""))
+        yield _QUOTED.sub(lambda m: chr(int(m[1], 16)), form.replace("=\r\n", "").replace("=\n", ""))
     if "\\" in form:
         yield _ESCAPE.sub(_unescaped, form)
-    for run in _SPACED_HEX.findall(form):
-        digits = re.sub(r"0x|\\x|[^0-9a-fA-F]", "", run)
-        for start in (0, 1):
-            yield bytes.fromhex(digits[start:][: (len(digits) - start) // 2 * 2]).decode("latin-1").replace("\x00", "")
-    for run in _DECIMAL.findall(form):
-        yield "".join(chr(number) for number in map(int, re.findall(r"\d+", run)) if 0 < number < 256)
-    for run in _BASE32.findall(form):
-        yield _decoded(base64.b32decode, run, 8)
-    for run in {*_BASE64.findall(form), *_BASE64.findall(re.sub(r"[\s\"',\\|>-]+", "", form))}:
-        for start in range(4):
-            yield _decoded(base64.b64decode, run.replace("-", "+").replace("_", "/")[start:], 4)
+    runs: tuple[tuple[Callable[[str], Iterator[str]], Iterable[str]], ...] = (
+        (_hex, _SPACED_HEX.findall(form)),
+        (_numbers, _DECIMAL.findall(form)),
+        (_base32, _BASE32.findall(form)),
+        (_base64, {*_BASE64.findall(form), *_BASE64.findall(_IN_BASE64.sub("", form))}),
+    )
+    for decode, found in runs:
+        for run in found:
+            if (decode, run) not in decoded:
+                decoded.add((decode, run))
+                yield from decode(run)
+
+
+def _hex(run: str) -> Iterator[str]:
+    digits = _NOT_HEX.sub("", run)
+    for start in (0, 1):
+        yield bytes.fromhex(digits[start:][: (len(digits) - start) // 2 * 2]).decode("latin-1").replace("\x00", "")
+
+
+def _numbers(run: str) -> Iterator[str]:
+    yield "".join(chr(number) for number in map(int, re.findall(r"\d+", run)) if 0 < number < 256)
+
+
+def _base32(run: str) -> Iterator[str]:
+    yield _decoded(base64.b32decode, run, 8)
+
+
+def _base64(run: str) -> Iterator[str]:
+    run = run.replace("-", "+").replace("_", "/")
+    for start in range(4):
+        yield _decoded(base64.b64decode, run[start:], 4)
 
 
 def _decoded(decode: Callable[[str], bytes], run: str, group: int) -> str:
@@ -281,10 +331,11 @@ class Sent:
 
     def and_by(self, credential: Credential) -> Sent:
         """The same with one more credential."""
-        if {*credential.secrets} <= {*self.credential.secrets} and {*credential.pairs} <= {*self.credential.pairs}:
-            return self
         secrets = {*self.credential.secrets, *credential.secrets}
         pairs = {*self.credential.pairs, *credential.pairs}
+        for known in (self.credential, credential):  # what was worked out of either is kept
+            if len(secrets) == len(known.secrets) and len(pairs) == len(known.pairs):
+                return self if known is self.credential else replace(self, credential=known)
         return replace(self, credential=Credential(tuple(sorted(secrets)), tuple(sorted(pairs))))
 
     def tell(self, said: str) -> str:
@@ -304,6 +355,8 @@ class Sent:
             return True
         if without_credential(said, self.credential, ours=True) != said:
             return True
+        if len(said) < RUN:
+            return False
         rest = self._beside_names(said)
         return without_echoes(rest, self.content) != rest
 
