@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -188,7 +187,7 @@ def request_facts(
     vault: Vault, record: DestinationRecord | None, request: Request, origin: Origin
 ) -> dict[str, str | int | None]:
     """What the audit shows of a request: where it goes and a keyed digest of its body, never the body."""
-    body = request.body if request.body is not None else json.dumps(request.json).encode() if request.json else b""
+    body = request.payload
     return {
         "destination": record.name if record else None,
         "host": origin.netloc,

@@ -31,6 +31,7 @@ from tasks.errors import AttemptFailed, KeyTrouble, Refused, StateUnavailable
 from tasks.http.authorization import Authorization
 from tasks.http.certificates import version_of
 from tasks.http.exchange import Http, Limits, Recalled, Recorder, open_session
+from tasks.http.origin import Origin
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.operator import dry_run, operations
 from tasks.operator.bulk import Progress, Verb
@@ -87,19 +88,18 @@ class Sessions:
 
     clock: Clock
     open: dict[tuple[object, ...], aiohttp.ClientSession] = field(default_factory=dict)
-    recalled: dict[str, tuple[str, Recalled]] = field(default_factory=dict, repr=False)
+    recalled: dict[Origin, tuple[str, Recalled]] = field(default_factory=dict, repr=False)
 
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
         """A client for one attempt over the remote side's shared session. What fails is told without what was sent."""
         limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
-        address = origin.model_dump_json()
-        key = (address, limits.total_s, *version_of(origin))
+        key = (origin, limits.total_s, *version_of(origin))
         if key not in self.open:
             self.open[key] = open_session(origin, limits)
         account = hashlib.sha256(json.dumps(sorted(authorization.headers.items())).encode()).hexdigest()
-        if self.recalled.get(address, ("", None))[0] != account:  # another account may see other things
-            self.recalled[address] = (account, Recalled())
+        if self.recalled.get(origin, ("", None))[0] != account:  # another account may see other things
+            self.recalled[origin] = (account, Recalled())
         http = Http(
             self.open[key],
             origin,
@@ -108,7 +108,7 @@ class Sessions:
             recorder,
             self.clock.now_s,
             remote.judge,
-            self.recalled[address][1],
+            self.recalled[origin][1],
         )
         try:
             yield http

@@ -51,7 +51,7 @@ def verdict(answer: Answer) -> Verdict:
     content = answer.json()
     error = content.get("error") if isinstance(content, dict) else None
     if not isinstance(error, str) or not error or answer.status >= 500 or answer.status == 429:
-        return judged(answer, None, ())
+        return judged(answer, lambda _: None, ())
     if error == "temporarily_unavailable":
         return Verdict("transient", "remote_failure", "The authorization server is busy")
     said = " / ".join(reasons_of(content))

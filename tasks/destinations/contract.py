@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, Generic, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -227,7 +228,7 @@ class Destination(ABC, Generic[SettingsT]):
     def __init__(self, settings: SettingsT) -> None:
         self.settings = settings
 
-    @property
+    @cached_property
     def origin(self) -> Origin:
         """Where requests go."""
         return self.settings.origin

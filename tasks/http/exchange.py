@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from yarl import URL
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble
 from tasks.http.authorization import Authorization
 from tasks.http.certificates import context_of, fault_of
-from tasks.http.echoes import RUN, Content, Sent, credential_of, without_credential, without_echoes
+from tasks.http.echoes import RUN, Content, Credential, Sent, credential_of, without_credential, without_echoes
 from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
 from tasks.http.reasons import reasons_of
@@ -77,6 +78,13 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     writes: bool = False
     tries: str = field(default="", repr=False)
+
+    @cached_property
+    def payload(self) -> bytes:
+        """The bytes of the body, as they are sent."""
+        if self.body is not None:
+            return self.body
+        return b"" if self.json is None else json.dumps(self.json).encode()
 
 
 @dataclass(frozen=True)
@@ -170,10 +178,19 @@ def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
 
 @dataclass
 class Recalled:
-    """Answers to reads that hold for a while, such as the id behind a name, for one account of a destination. Seconds."""
+    """What holds from attempt to attempt for one account of a destination: answers to reads, such as the id behind a name, for
+    a while (seconds), and what an answer could show of its credential.
+    """
 
     kept: dict[str, tuple[float, Response]] = field(default_factory=dict, repr=False)
     most: int = 500
+    _sent_with: tuple[Mapping[str, str], tuple[str, ...], Credential] | None = field(default=None, repr=False)
+
+    def credential(self, headers: Mapping[str, str], secrets: tuple[str, ...]) -> Credential:
+        """The credential of these headers, worked out once for as long as it stays the same."""
+        if self._sent_with is None or self._sent_with[:2] != (headers, secrets):
+            self._sent_with = headers, secrets, credential_of(headers, secrets)
+        return self._sent_with[2]
 
     def get(self, question: str, now_s: float) -> Response | None:
         """The answer, where it still holds."""
@@ -313,7 +330,7 @@ class Http:
             exchange = Exchange(
                 outcome=outcome,
                 status=response.status if response else None,
-                sent=len(request.body or b"") or (len(json.dumps(request.json)) if request.json is not None else 0),
+                sent=len(request.payload),
                 received=len(response.body) if response else 0,
                 duration_ms=round(1000 * (time.monotonic() - began)),
                 detail=detail,
@@ -338,11 +355,12 @@ class Http:
         url = URL(at.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         own = self._authorization.headers
+        headers |= {"Content-Type": "application/json"} if request.json is not None else {}
         headers |= {**request.headers, **own}
         login = self._proxy_login(at)
         if at.base_url.startswith("http:"):  # the proxy reads the request itself; otherwise it reads CONNECT only
             headers |= login
-        self._sent = self._sent.and_by(credential_of({**own, **login}, self._authorization.secrets))
+        self._sent = self._sent.and_by(self._recalled.credential({**own, **login}, self._authorization.secrets))
         if at.proxy_url and await refuse_inside(urlsplit(at.base_url).hostname or "", at.allow_private):
             raise not_permitted(at.netloc)
         try:
@@ -351,8 +369,7 @@ class Http:
                 self._session.request(
                     request.method,
                     url.update_query(dict(request.params)) if request.params else url,
-                    json=request.json,
-                    data=request.body,
+                    data=request.payload or request.body,
                     headers=headers,
                     allow_redirects=False,
                     proxy=at.proxy_url,

@@ -143,11 +143,12 @@ COMMON: tuple[Row, ...] = (
 )
 
 
-def judged(answer: Answer, said: str | None, table: Iterable[Row]) -> Verdict:
-    """The verdict on an answer; `said` are the vendor's words in it, None where it has none of the vendor's shapes."""
+def judged(answer: Answer, words: Callable[[Answer], str | None], table: Iterable[Row]) -> Verdict:
+    """The verdict on an answer; `words` finds the vendor's in a refusal, None where it has none of the vendor's shapes."""
     status = answer.status
     if 200 <= status < 300:
         return FINE
+    said = words(answer)
     if said is not None:
         for row in (*table, *(COMMON if status < 500 else ())):
             if (not row.statuses or status in row.statuses) and re.search(row.words, said):
@@ -165,4 +166,4 @@ def judged(answer: Answer, said: str | None, table: Iterable[Row]) -> Verdict:
 
 def by_status(answer: Answer) -> Verdict:
     """The verdict on an answer of a side whose shapes nobody knows, by its status alone."""
-    return judged(answer, "", ())
+    return judged(answer, lambda _: "", ())

@@ -33,7 +33,7 @@ OWN_HEADERS = ("x-tfs-serviceerror", "x-vss-e2eid", "x-tfs-processid", "activity
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    return judged(answer, _said(answer), TABLE)
+    return judged(answer, _said, TABLE)
 
 
 def _said(answer: Answer) -> str | None:

@@ -30,7 +30,7 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    found = judged(answer, _said(answer), TABLE)
+    found = judged(answer, _said, TABLE)
     if found is not SCOPE or not (scope := scope_of(answer.operation)):
         return found
     return replace(found, message=f"The token lacks the scope `{scope}` for this call, or was refused")

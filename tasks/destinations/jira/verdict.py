@@ -30,7 +30,7 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    return judged(answer, _said(answer), TABLE)
+    return judged(answer, _said, TABLE)
 
 
 def _said(answer: Answer) -> str | None:
