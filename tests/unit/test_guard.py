@@ -466,6 +466,23 @@ def test_while_the_ledger_is_away_a_message_goes_back_to_its_queue(consumer, mon
     message.channel.basic_reject.assert_called_once_with(7, requeue=True)
 
 
+def test_events_of_a_short_while_go_out_together_and_none_is_forgotten(monkeypatch):
+    """Each publication costs as much as several events, and a busy worker has many."""
+    published, hub = [], Hub()
+    monkeypatch.setattr("worker.broker.guard.EVENTS_S", 0.2)
+    consumer = object.__new__(GuardedConsumer)
+    consumer.hub = hub
+    consumer.event_dispatcher = MagicMock(flush=lambda: published.append("flush"))
+    consumer._flush_events()
+    assert published == ["flush"], "the first goes out at once"
+    for _ in range(5):
+        consumer._flush_events()
+    assert published == ["flush"]
+    while len(published) == 1:
+        hub.run_once()
+    assert published == ["flush"] * 2
+
+
 def test_events_are_published_by_the_consumer_alone_however_many_others_hand_over(monkeypatch):
     """Its thread reads the same connection: a publication that waits for a confirmation in another would wait for ever."""
     published = []

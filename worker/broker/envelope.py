@@ -180,7 +180,7 @@ def _seems_secret(facts: Mapping[str, Any]) -> bool:
     """Whether a part that everybody sees looks like a secret. An id of Celery's own making does not."""
     shown = [value for name in SHOWN if isinstance(value := facts.get(name), str) and not _is_uuid(value)]
     try:
-        return any(finding.category == "secret" for finding in scan("\n".join(shown)))
+        return bool(shown) and any(finding.category == "secret" for finding in scan("\n".join(shown)))
     except ScreeningFailed:
         return True
 

@@ -35,6 +35,7 @@ from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_o
 log = logging.getLogger(__name__)
 
 REFUSED_PAUSE_S = 1.0
+EVENTS_S = 0.1  # between two messages about what happened
 FORMER_LIST = "afterword:dead-messages"  # where version 0.1 put what it set aside, in the clear
 
 
@@ -83,6 +84,8 @@ class GuardedConsumer(Consumer):
             for step in Consumer.Blueprint.default_steps
         )
 
+    _flushed_at = _flushes_at = float("-inf")  # moments of the monotonic clock: of the last flush, of the next one
+
     def __init__(self, *args: Any, **options: Any) -> None:
         bound_compression()
         super().__init__(*args, **options)
@@ -104,6 +107,22 @@ class GuardedConsumer(Consumer):
         dispatcher.buffer_limit = sys.maxsize
         for event, fields in events:
             dispatcher.send(event, **fields)
+
+    def _flush_events(self) -> None:
+        """As in Celery, in the consumer's own thread; what comes shortly after goes out together, once that time is over."""
+        now = time.monotonic()
+        if now < self._flushes_at:  # a timer is set
+            return
+        wait_s = self._flushed_at + EVENTS_S - now
+        if wait_s > 0:
+            self._flushes_at = now + wait_s
+            self.hub.call_later(wait_s, self._flush)
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._flushed_at = time.monotonic()
+        super()._flush_events()
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
         """Celery's handler behind the check; what the check didn't foresee ends no worker either."""
