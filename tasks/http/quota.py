@@ -15,6 +15,10 @@ from email.utils import parsedate_to_datetime
 
 from tasks.model import Frozen
 
+THROTTLED = 429
+TELLING = (
+    "Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-RateLimit-NearLimit", "RateLimit-Reason",
+)  # fmt: skip
 LONGEST_RETRY_AFTER_S = 24 * 3600.0
 IMPLAUSIBLE_WAIT_S = 3600.0
 SCARCE_SHARE = 0.2
@@ -50,13 +54,15 @@ def guidance_of(status: int, headers: Mapping[str, str], now: float) -> Guidance
 
     A moment that the answer names is a moment of its sender's clock: its `Date`, where it has one, says what that shows now.
     """
+    if status != THROTTLED and not any(name in headers for name in TELLING):
+        return Guidance()
     now = _moment(headers.get("Date", ""), now)
     limit = _count(headers.get("X-RateLimit-Limit"))
     remaining = _count(headers.get("X-RateLimit-Remaining"))
     reset_s = parse_reset(headers.get("X-RateLimit-Reset"), now)
     near = headers.get("X-RateLimit-NearLimit", "").strip().lower() == "true"
     pause_s = plausible(parse_retry_after(headers.get("Retry-After"), now))
-    throttled = status == 429
+    throttled = status == THROTTLED
     if pause_s is None and reset_s is not None and (throttled or remaining == 0):
         pause_s = reset_s
     pace_s, pace_for_s = _pace(limit, remaining, reset_s, near=near)

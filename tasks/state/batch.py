@@ -120,4 +120,8 @@ def parts_of(reply: list[Any]) -> tuple[str, str, str, tuple[Any, ...]]:
 
 def index_of(group: list[Pending], head: str) -> int:
     """The place in the group of the entry that is the head, -1 where it is none of them."""
-    return next((index for index, pending in enumerate(group) if f"{pending.seq}:{pending.mac}" == head), -1)
+    return (
+        next((index for index, pending in enumerate(group) if f"{pending.seq}:{pending.mac}" == head), -1)
+        if head
+        else -1
+    )
