@@ -8,7 +8,7 @@ ARGS ?=
 # Tests wait more than they work: three processes on two cores, a file's tests in one of them.
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-.PHONY: setup demo test test-quick check specification fuzz docs docs-site man bench chaos screenshots walk sbom lock clean
+.PHONY: setup demo test test-quick check specification fuzz docs docs-site man bench chaos screenshots walk sbom vulnerabilities lock clean
 
 setup: $(VENV)/dev
 
@@ -65,6 +65,12 @@ walk: $(VENV)/dev
 # What the product is made of, as CycloneDX: by default in sbom.json.
 sbom: $(VENV)/dev
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --of JSON -o $(or $(ARGS),sbom.json) requirements.lock
+
+# Known vulnerabilities of all pinned packages; it needs the network.
+vulnerabilities:
+	$(PYTHON) -m venv build/pip-audit
+	build/pip-audit/bin/python -m pip --quiet --disable-pip-version-check install pip-audit
+	build/pip-audit/bin/pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements.lock $(ARGS)
 
 lock: $(VENV)/dev
 	$(BIN)/python -m pip --quiet install uv

@@ -46,9 +46,13 @@ def accepted(schema: Mapping[str, Any]) -> str:
 
 def has_host(address: str) -> bool:
     """Whether an address names a host, and a port only where there can be one."""
+    return is_taken_apart(address) and bool(urlsplit(address).hostname) and not re.search(r"\s", address)
+
+
+def is_taken_apart(address: str) -> bool:
+    """Whether an address can be taken apart, and names no port that can't be."""
     try:
-        parts = urlsplit(address)
-        return bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", address)
+        return urlsplit(address).port != 0
     except ValueError:
         return False
 

@@ -15,7 +15,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.accepted import has_host, problems
+from config.accepted import has_host, is_taken_apart, problems
 from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 
 INSTANCE_FILE = "instance.json"
@@ -231,6 +231,15 @@ class Settings(BaseSettings):
     def _whole_address(cls, value: str | None) -> str | None:
         if value is not None and not has_host(value):
             raise ValueError("must be an address such as `https://host.example.com`, with a host and without blanks")
+        return value
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _place(cls, value: str | None) -> str | None:
+        if value and not is_taken_apart(value):
+            raise ValueError(
+                "must be a folder, an address such as `s3://bucket/audit` or `syslog://HOST:PORT`, or `none`"
+            )
         return value
 
     @field_validator("public_url")

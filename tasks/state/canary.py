@@ -35,7 +35,7 @@ async def check_keys(redis: Redis, vault: Vault, prefix: str) -> str:
     except (RedisError, OSError) as error:
         raise unavailable(error) from None
     try:
-        return vault.open(record.decode(), purpose="canary", owner=prefix)
+        return vault.open(record, purpose="canary", owner=prefix)
     except KeyTrouble as trouble:
         raise KeyTrouble(
             "The key ring doesn't fit this Redis: what is stored there was sealed with another key.",

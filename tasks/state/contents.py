@@ -88,4 +88,4 @@ class Contents:
         return self._vault.seal(content.model_dump_json(), purpose=purpose, owner=content.id)
 
     def _open(self, purpose: str, owner: str, record: bytes) -> str:
-        return self._vault.open(record.decode(), purpose=purpose, owner=owner)
+        return self._vault.open(record, purpose=purpose, owner=owner)

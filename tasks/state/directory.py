@@ -328,13 +328,15 @@ class Directory:
 
     async def remove(self, name: str, actor: str) -> None:
         """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
-        await self.require(name)
+        record = await self.require(name)
         args = {
             "remove": [f"destination:{name}", f"traffic:{name}", f"grant:{name}", f"followed:{name}"],
             "take": {"destinations": name},
             "wake": True,
         }
         await self._journal.commit("lua/record", args, Event.DESTINATION_REMOVED, destination=name, actor=actor)
+        if record.doubt is None:
+            self._signer.gone(name)
 
     async def pause(self, name: str, actor: str) -> DestinationRecord:
         """Let the destination's jobs wait until it is resumed."""

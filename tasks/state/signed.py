@@ -100,6 +100,10 @@ class Signer:
         """Refuse anything older from now on."""
         self._newest.learn(self._name(owner), signed_ms)
 
+    def gone(self, owner: str) -> None:
+        """The record was removed: refuse whatever is put back of it."""
+        self.learn(owner, self._newest.of(self._name(owner)) + 1)
+
     def read(self, owner: str, raw: Mapping[str, str], shown: Mapping[str, Any]) -> tuple[Known | None, Doubt | None]:
         """What the sealed half says, where it opens, and why it isn't to be acted on; `shown` is what the clear half says."""
         if FIELD not in raw:

@@ -58,11 +58,12 @@ class Vault:
         token = self._fernet(key_id, key, purpose).encrypt_at_time(plain.encode(), NO_MOMENT)
         return f"{PREFIX}.{key_id}.{token.decode()}"
 
-    def open(self, record: str, *, purpose: str, owner: str, field: str = "", revision: int = 0) -> str:
+    def open(self, record: str | bytes, *, purpose: str, owner: str, field: str = "", revision: int = 0) -> str:
         """The secret of `record`; raises `KeyTrouble` naming the record, never showing it."""
         where = f"The {purpose} record of {owner!r}"
         try:
-            prefix, key_id, token = record.split(".", 2)
+            text = record if isinstance(record, str) else record.decode("utf-8", "replace")
+            prefix, key_id, token = text.split(".", 2)
         except ValueError:
             raise KeyTrouble(f"{where} is not a sealed record.", code="not_sealed", advice="Store it again.") from None
         key = self._keys.get(key_id)
@@ -81,7 +82,7 @@ class Vault:
             raise KeyTrouble(
                 f"{where} was written for another place or an older revision.",
                 code="context_mismatch",
-                advice="Somebody moved it in Redis: check the audit, then store the secret again.",
+                advice="Somebody moved it in Redis: check the audit, then store it again.",
             )
         return secret
 

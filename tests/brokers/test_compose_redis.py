@@ -22,6 +22,9 @@ from config.keys import create_key_file
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.model import Document, JobState, parse_command
+from tasks.state.jobs.asked import Asked
+from tasks.state.receivers.settings import receiver_of
+from tasks.state.views.registry import Person
 from tests.brokers.servers import binary, process, wait_until
 from tests.conftest import ROOT, environment, until
 from worker.broker.queues import queue_lengths
@@ -194,6 +197,15 @@ async def test_the_api_serves_and_submits_and_reaches_no_queue(server, services_
         assert lengths.reachable
         assert (await services.audit.verify()).ok
         assert b"afterword_jobs" in await render(services)
+        await services.destinations.pause("jira", "test")
+        assert (await services.destinations.resume("jira", "test")).state == "ready"
+        view = await services.views.save(Person(id="ak_1", name="Olga", actor="Olga"), "Dead", Asked(state="dead"))
+        hook = {"kind": "slack", "url": "https://hooks.example.com/services/T/B/x"}
+        await services.receivers.set("ops", receiver_of("ops", hook), "test")
+        assert (await services.receivers.view("ops")).standing == "untested"
+        assert [found.name for found in await services.views.list(Person(id="ak_1", name="O", actor="O"))] == [
+            view.name
+        ]
     with server.client("api", OTHERS["api"]) as client:
         refused(
             client,

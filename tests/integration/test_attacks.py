@@ -1,7 +1,8 @@
-"""Attacks 3 and 13 of docs/threat-model.md as a whole: by the ledger, the worker's attempt and real sockets."""
+"""Attacks of docs/threat-model.md as a whole: by the ledger, the worker's attempt and real sockets."""
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import asynccontextmanager
 
@@ -10,8 +11,12 @@ from aiohttp import web
 
 from tasks import lifecycle
 from tasks.destinations import parse_settings
+from tasks.errors import KeyTrouble, Refused
 from tasks.model import JobState, parse_command
-from tests.integration.test_lifecycle import INCIDENT, ISSUE
+from tasks.state.jobs.asked import Asked
+from tasks.state.receivers.settings import receiver_of
+from tasks.state.views.registry import Person
+from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE
 from worker.machine.stack import FAKE_SECRET
 
 RETIRED = "0badc0de"
@@ -107,3 +112,61 @@ async def test_a_name_that_leads_inside_when_it_is_connected_to_is_refused_at_th
         await pointed_at(services, f"http://rebound.example:{inside}", allow_private=("127.0.0.0/8",))
         await attempted(services)
         assert heard, "where the operator permits the network, it is reached"
+
+
+OLGA = Person(id="ak_1", name="Olga", actor="Olga", shares=True)
+
+
+async def test_mutated_contents_receivers_and_views_are_what_was_stored_or_a_refusal(services):
+    """Flipped, cut, emptied, swapped with one of another kind or name, deleted: never another content, receiver or view."""
+    chance, prefix = random.Random(7), services.settings.prefix
+    for name in ("a", "b"):
+        await services.contents.put_document(DOCUMENT.model_copy(update={"id": name, "title": name}), "test")
+        await services.contents.put_issue(ISSUE.model_copy(update={"id": name, "title": name}), "test")
+        hook = {"kind": "webhook", "url": f"https://{name}.example.com/hook", "secret": "whsec_" + "A" * 43 + "="}
+        await services.receivers.set(name, receiver_of(name, hook), "test")
+    views = {name: await services.views.save(OLGA, name, Asked(q=name), shared=True) for name in ("a", "b")}
+    readers = {
+        "document": services.contents.document,
+        "issue": services.contents.issue,
+        "receiver": services.receivers.require,
+        "view": lambda name: services.views.require(views[name].id, OLGA),
+    }
+    places = {
+        kind: {name: f"{prefix}:{kind}:{name}" for name in ("a", "b")} for kind in ("document", "issue", "receiver")
+    }
+    places["view"] = {name: f"{prefix}:view:{view.id}" for name, view in views.items()}
+    known = {kind: {name: await read(name) for name in ("a", "b")} for kind, read in readers.items()}
+    held = {place: await services.redis.dump(place) for each in places.values() for place in each.values()}
+
+    async def stored(kind: str, name: str) -> bytes:
+        place = places[kind][name]
+        return await (
+            services.redis.hget(place, "sealed") if kind in ("receiver", "view") else services.redis.get(place)
+        )
+
+    refused = 0
+    for _ in range(400):
+        kind, name = chance.choice(list(readers)), chance.choice("ab")
+        text = bytearray(await stored(kind, name))
+        match chance.choice(["flip", "cut", "empty", "swap", "revision"]):
+            case "flip":
+                text[chance.randrange(len(text))] ^= 1 << chance.randrange(8)
+            case "cut":
+                del text[chance.randrange(len(text)) :]
+            case "empty":
+                text.clear()
+            case "swap":
+                text = bytearray(await stored(chance.choice(list(readers)), chance.choice("ab")))
+            case "revision" if kind == "receiver":
+                await services.redis.hset(places[kind][name], "revision", chance.choice(["", "0", "x", "9" * 15]))
+        if kind in ("receiver", "view"):
+            await services.redis.hset(places[kind][name], "sealed", bytes(text))
+        else:
+            await services.redis.set(places[kind][name], bytes(text))
+        try:
+            assert await readers[kind](name) == known[kind][name]
+        except (KeyTrouble, Refused):
+            refused += 1
+        await services.redis.restore(places[kind][name], 0, held[places[kind][name]], replace=True)
+    assert refused > 200

@@ -17,6 +17,7 @@ from tasks.state.receivers.settings import Topic, receiver_of
 from tests.conftest import until
 from worker.rounds.notifier import Notifier
 from worker.rounds.notifier import test as send_test
+from worker.runtime import open_services
 
 SECRET = "whsec_" + "A" * 43 + "="
 PLANTED = "S3cret-" + "planted-99"
@@ -235,6 +236,30 @@ async def test_a_record_that_was_changed_in_redis_is_not_used(services, receiver
     with pytest.raises(KeyTrouble):
         await tell(services)
     assert receiver.got == []
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["changed", "removed"])
+async def test_an_older_receiver_that_is_put_back_is_told_nothing(services, receiver, removed):
+    """Its address may be somebody else's by now; `doctor`, the console and the API show it as unusable."""
+    prefix = services.settings.prefix
+    await services.receivers.set("ops", webhook(receiver), "test")
+    older = await services.redis.hgetall(f"{prefix}:receiver:ops")
+    if removed:
+        await services.receivers.remove("ops", "test")
+    else:
+        await services.receivers.set("ops", webhook(receiver, url="https://hooks.example.com/new"), "test")
+    await services.redis.hset(f"{prefix}:receiver:ops", mapping=older)
+    await services.redis.sadd(f"{prefix}:receivers", "ops")
+    await services.redis.hset(f"{prefix}:receiver:progress:ops", mapping={"cursor": "0-0", "failures": "0"})
+    await died(services, "job-1")
+    async with open_services(services.settings) as another:
+        with pytest.raises(KeyTrouble, match="somebody put it back"):
+            await tell(another)
+        assert [view.standing for view in await another.receivers.views()] == ["unusable"]
+    assert receiver.got == []
+    await services.receivers.set("ops", webhook(receiver), "test")
+    await tell(services)
+    assert receiver.got, "stored again it is good"
 
 
 async def test_a_real_worker_tells_of_a_held_job_without_its_content(services, destinations, receiver, start_worker):

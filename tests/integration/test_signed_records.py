@@ -160,6 +160,9 @@ async def test_a_removed_destination_that_is_put_back_is_refused_and_one_made_an
     older = await services.redis.hgetall(name)
     settings_ = (await services.destinations.require("servicenow")).settings
     await services.destinations.remove("servicenow", "test")
+    await services.redis.hset(name, mapping=older)
+    assert (await services.destinations.require("servicenow")).doubt.code == "record_older"
+    await services.redis.delete(name)
     await services.destinations.set("servicenow", settings_, FAKE_SECRET, "test")
     assert (await services.destinations.require("servicenow")).doubt is None
     await services.redis.hset(name, mapping=older)

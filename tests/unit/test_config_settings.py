@@ -108,6 +108,13 @@ def test_what_is_no_address_is_told_how_one_is_written(monkeypatch, name, value)
         settings_for(None)
 
 
+@pytest.mark.parametrize("value", ["syslog://host:abc", "s3://[bad", "syslog://host:0"])
+def test_a_place_for_checkpoints_that_can_not_be_taken_apart_is_refused_at_the_start(monkeypatch, value):
+    monkeypatch.setenv("AFTERWORD_CHECKPOINTS", value)
+    with pytest.raises(ConfigError, match="AFTERWORD_CHECKPOINTS: must be a folder, an address such as"):
+        settings_for(None)
+
+
 @pytest.mark.parametrize("value", ["-7", "words of no kind", "inf", "nan", "1e999"])
 def test_every_setting_says_in_our_words_what_it_must_be(monkeypatch, value):
     """Whatever a setting refuses, it refuses it in words that say what to write, as the page of settings does."""

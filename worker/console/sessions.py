@@ -176,7 +176,7 @@ class Sessions:
         if sealed is None or not session.may("admin"):
             return None
         try:
-            return self._vault.open(sealed.decode(), purpose="login", owner=session.digest)
+            return self._vault.open(sealed, purpose="login", owner=session.digest)
         except KeyTrouble:
             return None
 

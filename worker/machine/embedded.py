@@ -90,7 +90,9 @@ class EmbeddedValkey:
     def start(self) -> None:
         """Start the server, also again after it ended: port, password and data stay the same."""
         binary = server_binary()
-        with (self._folder / "valkey.log").open("ab") as log:
+        with os.fdopen(
+            os.open(self._folder / "valkey.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab"
+        ) as log:
             self._process = subprocess.Popen(  # noqa: S603 - the package's own binary
                 [str(binary), str(self._folder / "valkey.conf")],
                 stdin=subprocess.DEVNULL,
@@ -98,6 +100,7 @@ class EmbeddedValkey:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=self._keep_open,
+                umask=0o077,
                 preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 - see there
             )
         self._wait()

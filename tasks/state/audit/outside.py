@@ -55,7 +55,8 @@ class Folder:
 
     def put(self, name: str, content: bytes) -> None:
         """Written beside, made durable, then named."""
-        self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self._path.parent, self._path):  # whatever the umask, and whoever makes a parent first
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = self._path / f".{name}"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

@@ -103,9 +103,9 @@ class Grants:
         return reply.ok
 
     def _look(self, name: str, bound: str, held: bytes, version: bytes, now: bytes) -> Look:
-        return Look(self._opened(name, bound, held.decode()), version.decode(), int(now))
+        return Look(self._opened(name, bound, held), version.decode(), int(now))
 
-    def _opened(self, name: str, bound: str, sealed: str) -> Held:
+    def _opened(self, name: str, bound: str, sealed: bytes) -> Held:
         """What doesn't open, or was given for another credential, counts for nothing: it is asked for anew."""
         try:
             text = self._vault.open(sealed, purpose=PURPOSE, owner=name, field=bound) if sealed else "{}"

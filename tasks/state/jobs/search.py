@@ -71,7 +71,7 @@ class Search:
                 record = await self._redis.get(self._place)
         except (RedisError, OSError) as error:
             raise unavailable(error) from error
-        return bytes.fromhex(self._vault.open(record.decode(), purpose="search", owner=self._owner))
+        return bytes.fromhex(self._vault.open(record, purpose="search", owner=self._owner))
 
 
 def term_of(key: bytes, word: str) -> str:

@@ -17,8 +17,10 @@ from redis.exceptions import RedisError
 from tasks.errors import KeyTrouble, Refused
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
+from tasks.state.newest import Newest
 from tasks.state.outages import unavailable
 from tasks.state.receivers.settings import RECEIVER, AnyReceiver, ReceiverView, checked, view_of
+from tasks.state.signed import number
 from tasks.state.vault import Vault
 
 PURPOSE = "receiver"
@@ -36,10 +38,11 @@ class Turn(NamedTuple):
 class Receivers:
     """Who is notified. Raises `StateUnavailable` where Redis is away."""
 
-    def __init__(self, redis: Redis, journal: Journal, vault: Vault) -> None:
+    def __init__(self, redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> None:
         self._redis: Any = redis  # redis-py's types for sets allow for a client that doesn't wait
         self._journal = journal
         self._vault = vault
+        self._newest = newest
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._journal.prefix, *parts))
@@ -52,14 +55,22 @@ class Receivers:
             raise unavailable(error) from None
 
     async def get(self, name: str) -> AnyReceiver | None:
-        """The receiver of that name; raises `KeyTrouble` where its record was changed in Redis or its key is gone."""
+        """The receiver of that name; raises `KeyTrouble` where its record was changed or put back in Redis, or its key is gone."""
         try:
-            sealed = await self._redis.hget(self._key("receiver", name), "sealed")
+            sealed, revision = await self._redis.hmget(self._key("receiver", name), "sealed", "revision")
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
         if sealed is None:
             return None
-        plain = self._vault.open(sealed.decode("utf-8", "replace"), purpose=PURPOSE, owner=name)
+        moment = number((revision or b"").decode("utf-8", "replace"))
+        plain = self._vault.open(sealed, purpose=PURPOSE, owner=name, revision=moment)
+        if moment < self._newest.of(_record(name)):
+            raise KeyTrouble(
+                f"Receiver {name} is older than one that was seen here: somebody put it back.",
+                code="record_older",
+                advice="Store it again, or remove it.",
+            )
+        self._newest.learn(_record(name), moment)
         try:
             return RECEIVER.validate_json(plain)
         except ValidationError:
@@ -81,9 +92,13 @@ class Receivers:
     async def set(self, name: str, receiver: AnyReceiver, actor: str) -> None:
         """Store a receiver; raises `Refused` where its fields don't fit each other. A new one is told of what happens from now on; one that is changed goes on where it was."""
         plain = RECEIVER.dump_json(checked(receiver)).decode()
-        sealed = self._vault.seal(plain, purpose=PURPOSE, owner=name)
+        moment = max(await self._journal.server_ms(), self._newest.of(_record(name)) + 1)
+        sealed = self._vault.seal(plain, purpose=PURPOSE, owner=name, revision=moment)
         standing = ["standing", "untested"]  # whatever was stored before
-        hashes = {f"receiver:{name}": ["sealed", sealed], f"receiver:progress:{name}": standing}
+        hashes = {
+            f"receiver:{name}": ["sealed", sealed, "revision", str(moment)],
+            f"receiver:progress:{name}": standing,
+        }
         try:
             if not await self._redis.exists(self._key("receiver", name)):
                 newest = await self._redis.xrevrange(self._key("audit"), count=1)
@@ -94,6 +109,7 @@ class Receivers:
         facts = {"receiver": name, "kind": receiver.kind, "host": receiver.host, "topics": list(receiver.topics)}
         args = {"hash": hashes, "add": {"receivers": name}}
         await self._journal.commit("lua/record", args, Event.RECEIVER_SET, actor=actor, **facts)
+        self._newest.learn(_record(name), moment)
 
     async def remove(self, name: str, actor: str) -> None:
         """Forget a receiver, also one that can't be opened; raises `Refused` where there is none."""
@@ -101,6 +117,7 @@ class Receivers:
             await self.require(name)
         args = {"remove": [f"receiver:{name}", f"receiver:progress:{name}"], "take": {"receivers": name}}
         await self._journal.commit("lua/record", args, Event.RECEIVER_REMOVED, receiver=name, actor=actor)
+        self._newest.learn(_record(name), self._newest.of(_record(name)) + 1)  # nobody puts it back
 
     async def view(self, name: str) -> ReceiverView:
         """What anybody may see of a receiver, also of one whose record can't be opened; raises `Refused` where there is none."""
@@ -155,3 +172,7 @@ class Receivers:
         args["token"] = turn.token if turn else None
         present = {key: value for key, value in args.items() if value is not None}
         await self._journal.commit("receivers/settle", present, event, receiver=name, intent=intent, **facts)
+
+
+def _record(name: str) -> str:
+    return f"receiver:{name}"

@@ -165,10 +165,13 @@ class Rotation:
 
     async def _change(self, key: str, field: str | None, purpose: str, unreadable: set[str]) -> dict[str, str] | None:
         raw = await self._redis.hget(key, field) if field else await self._redis.get(key)
-        if raw is None or key_id_of(raw.decode()) in (None, self._vault.key_id):
+        if raw is None:
+            return None
+        text = raw.decode("utf-8", "replace")
+        if key_id_of(text) in (None, self._vault.key_id):
             return None
         try:
-            record = self._vault.reseal(raw.decode(), purpose)
+            record = self._vault.reseal(text, purpose)
         except KeyTrouble:
             unreadable.add(key[len(self._prefix) + 1 :])
             return None

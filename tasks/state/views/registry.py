@@ -196,7 +196,7 @@ class Views:
         if sealed is None:
             return None
         try:
-            plain = self._vault.open(sealed.decode("utf-8", "replace"), purpose=PURPOSE, owner=identifier)
+            plain = self._vault.open(sealed, purpose=PURPOSE, owner=identifier)
             return View.model_validate_json(plain, extra="ignore")
         except (KeyTrouble, ValidationError) as trouble:
             log.warning("view %.40s can't be opened: %s", identifier, type(trouble).__name__)
