@@ -378,7 +378,19 @@ def test_what_is_shown_as_typed_is_told_with_its_line(source, told):
 
 
 @pytest.mark.parametrize(
-    "source", ["a == b and c == d", "Set <name> in `{% x %}`", "at 10: 30", "[^1]\n\n[^1]: words", "x: y"]
+    "source",
+    [
+        *("a == b and c == d", "Set <name> in `{% x %}`", "at 10: 30", "[^1]\n\n[^1]: words", "x: y"),
+        *(
+            "**Status**: open",
+            "`x`: y",
+            "[a](https://b.c): d",
+            "*a*\n**b**: c",
+            "- **a**: b",
+            "| **a**: b |\n|-|",
+            "*no*??? why",
+        ),
+    ],
 )
 def test_ordinary_words_are_not_warned_of(source):
     """A warning that is wrong makes people read none."""
