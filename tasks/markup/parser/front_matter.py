@@ -65,7 +65,9 @@ def split(markdown: str) -> Front:
 
 
 def _loaded(block: str, *, toml: bool) -> dict[Any, Any] | None:
-    """The mapping that a block holds; None where it holds none."""
+    """The mapping that a block holds; None where it holds none. One of nothing but blank lines holds an empty one."""
+    if not block.strip():
+        return {}
     try:
         fields = tomllib.loads(block) if toml else yaml.load(block, Loader=_Plain)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):
