@@ -55,6 +55,8 @@ def split(markdown: str) -> Front:
     if found is None:
         return Front(None, markdown)
     rest = markdown[found.end() :]
+    if not found.group(1).strip():
+        return Front({}, rest) if rest.strip() else Front(None, markdown)  # two rules, and nothing else
     fields = _loaded(found.group(1), toml=toml_block is not None)
     if fields is not None:
         return Front({str(key): _plain(value) for key, value in fields.items()}, rest)
@@ -65,9 +67,7 @@ def split(markdown: str) -> Front:
 
 
 def _loaded(block: str, *, toml: bool) -> dict[Any, Any] | None:
-    """The mapping that a block holds; None where it holds none. One of nothing but blank lines holds an empty one."""
-    if not block.strip():
-        return {}
+    """The mapping that a block holds; None where it holds none."""
     try:
         fields = tomllib.loads(block) if toml else yaml.load(block, Loader=_Plain)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):
