@@ -55,7 +55,7 @@ def _links(pieces: Sequence[str]) -> Iterator[str]:
     said: list[str] = []
     for piece in pieces:
         if piece.startswith("‹a "):
-            address = joined(BASE, piece[3:-1])
+            address = _from_base(piece[3:-1])
             place = address.startswith("#")
             linked = may_be_linked(address) or place
             ends.append("‹/a›" if linked else f" ({address})" if address and not is_program(address) else "")
@@ -73,12 +73,17 @@ def _images(pieces: Sequence[str]) -> Iterator[str]:
     """Images from the web, seen from the base; of any other the words."""
     for piece in pieces:
         found = re.fullmatch(r"‹img (\S*) (.*)›", piece, re.DOTALL)
-        address = joined(BASE, found[1]) if found else ""
+        address = _from_base(found[1]) if found else ""
         yield piece if not found else f"‹img {_shown(address)} {found[2]}›" if may_be_linked(address) else found[2]
 
 
+def _from_base(address: str) -> str:
+    """The address seen from the base; a backslash had a percent sign, and is no slash."""
+    return joined(BASE, address.replace("\\", "%5C"))
+
+
 def _shown(address: str) -> str:
-    return re.sub("%(22|3C|3E)", lambda sign: unquote(sign[0]), address)
+    return re.sub("%(22|3C|3E|5C)", lambda sign: unquote(sign[0]), address)
 
 
 def _strong(pieces: Sequence[str]) -> Iterator[str]:

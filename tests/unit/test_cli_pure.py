@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -307,9 +308,47 @@ def test_render_writes_a_preview_with_the_pictures_inside_and_names_what_is_miss
     shown = preview.read_text("utf-8")
     assert 'src="data:image/png;base64,' in shown
     assert "☑ done" in shown
-    for target in ("azure_devops", "servicenow"):
+    for target in ("azure_devops", "servicenow", "jira"):
         run("render", file, "--for", target, "--preview", preview)
         assert "done" in preview.read_text("utf-8")
+    run("render", file, "--for", "azure_devops", "--preview", preview)
+    assert preview.read_text("utf-8").count(">T<") == 2  # the page's own title, and the heading of the form
+
+
+def test_the_preview_of_an_issue_in_jira_is_a_page_and_no_json(run, tmp_path):
+    """Every kind of block that the format has, and nothing that a document's words could add."""
+    file, preview = tmp_path / "rca.md", tmp_path / "out.html"
+    file.write_text(
+        "# T\n\n**b** *i* `c<d` ~~s~~ x<sub>2</sub> [l](https://e.com) [j](slack://x)\n\n3. one\n4. two\n\n> q\n\n---\n\n"
+        '| a |\n|---|\n| <script> |\n\n> [!WARNING]\n> w\n\n??? note "More"\n    m\n\n```py\nx < 1\n```\n\n- [x] done\n'
+    )
+    run("render", file, "--for", "jira", "--preview", preview)
+    shown = preview.read_text("utf-8")
+    for part in (
+        *(
+            "<strong>b</strong>",
+            "<em>i</em>",
+            "<code>c&lt;d</code>",
+            "<del>s</del>",
+            '<a href="https://e.com" rel="noopener noreferrer">l</a>',
+        ),
+        *(
+            '<ol start="3"><li><p>one</p></li>',
+            "<blockquote><p>q</p></blockquote>",
+            "<hr>",
+            "<th><p>a</p></th>",
+            "<p>&lt;script&gt;</p>",
+        ),
+        *(
+            "<aside class=",
+            "<details open><summary>More</summary><p>m</p></details>",
+            "<pre><code>x &lt; 1</code></pre>",
+            "done",
+        ),
+    ):
+        assert part in shown, part
+    assert '"type"' not in shown
+    assert "slack:" not in re.sub(r"\(slack://x\)", "", shown)
 
 
 @pytest.mark.parametrize("command", [("screen",), ("render", "--for", "confluence"), ("document", "put")])

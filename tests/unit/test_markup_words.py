@@ -84,6 +84,16 @@ def test_front_matter_is_read_leniently_and_never_published(front, fields):
         assert "title" not in render(front + "# X\n")
 
 
+@pytest.mark.parametrize(
+    "front", ["---\n---\n", "---\n\n---\n", "\n---  \n\n\n---\n", "---\r\n---\r\n", "\ufeff---\n...\n", "+++\n+++\n"]
+)
+def test_empty_front_matter_is_not_published(front):
+    """Editors leave it when the last field is deleted."""
+    for render in TARGETS:
+        assert read(render, front + "words") == "words"
+    assert render_page(front + "words").warnings == ()
+
+
 @pytest.mark.parametrize("render", TARGETS)
 @pytest.mark.parametrize("prefix", ["", "> ", "  "])
 def test_cells_beyond_a_tables_columns_join_the_last_one(render, prefix):
@@ -133,6 +143,22 @@ def test_placeholders_stay_words(render, source):
 def test_what_github_links_is_linked(source):
     assert 'href="https://e.com"' in confluence.render(source)
     assert 'href="https://e.com"' in azure_devops.render(source)
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        (r"\\e.com\x", "//e.com/x"),
+        (r"HTTPS:\\e.com\x?a\b", r"HTTPS://e.com/x?a\b"),
+        (r"https:/\e.com#a\b", r"https://e.com#a\b"),
+        (r"c:\dir", r"c:\dir"),
+    ],
+)
+def test_backslashes_of_raw_html_are_slashes_as_in_browsers(address, taken):
+    """In addresses of the web and without a scheme, before the query."""
+    shown = confluence.render(f'<a href="{address}">w</a>')
+    assert shown in (f'<p><a href="{taken}">w</a></p>', f"<p>w ({taken})</p>")
+    assert confluence.render(r"[w](a\b)") == '<p><a href="a%5Cb">w</a></p>'
 
 
 @pytest.mark.parametrize("render", TARGETS)
@@ -378,7 +404,19 @@ def test_what_is_shown_as_typed_is_told_with_its_line(source, told):
 
 
 @pytest.mark.parametrize(
-    "source", ["a == b and c == d", "Set <name> in `{% x %}`", "at 10: 30", "[^1]\n\n[^1]: words", "x: y"]
+    "source",
+    [
+        *("a == b and c == d", "Set <name> in `{% x %}`", "at 10: 30", "[^1]\n\n[^1]: words", "x: y"),
+        *(
+            "**Status**: open",
+            "`x`: y",
+            "[a](https://b.c): d",
+            "*a*\n**b**: c",
+            "- **a**: b",
+            "| **a**: b |\n|-|",
+            "*no*??? why",
+        ),
+    ],
 )
 def test_ordinary_words_are_not_warned_of(source):
     """A warning that is wrong makes people read none."""

@@ -14,6 +14,7 @@ from tasks.destinations.jira.plan import fitting
 from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH
 from tasks.markup import azure_devops, clean, confluence, jira, servicenow
 from tasks.markup.confluence import viewer
+from tasks.markup.jira import viewer as jira_viewer
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.title import title_of
 from tasks.markup.told import warnings_of
@@ -46,7 +47,8 @@ def rendered(
     else:
         body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
     if preview is not None:
-        preview.write_text(_preview(target, clean.plain_title(title), body, page.attachments), "utf-8")
+        titled = azure_devops.render(text, title=title) if target == "azure_devops" else body  # as a job leaves it out
+        preview.write_text(_preview(target, clean.plain_title(title), titled, page.attachments), "utf-8")
         context.tell(f"{preview} shows how it would look.")
     warnings = list(page.warnings if target == "confluence" else warnings_of(parse_document(text), None))
     found: dict[str, Any] = {"target": target, "title": title, "body": body, "warnings": warnings}
@@ -88,7 +90,9 @@ def _as_it_leaves(context: Context, text: str) -> str:
 
 def _preview(target: str, title: str, body: str, attachments: tuple[confluence.Attachment, ...]) -> str:
     """A page that looks like the target. Files of the page are inside it."""
-    if target in ("servicenow", "jira"):
+    if target == "jira":
+        return viewer.document(title, jira_viewer.to_html(json.loads(body)))
+    if target == "servicenow":
         return viewer.document(title, f'<div class="page"><pre>{html.escape(body)}</pre></div>', viewer.WRAPPED)
     if target == "azure_devops":
         return viewer.document(title, f'<div class="page">{body}</div>')

@@ -6,19 +6,32 @@ import re
 
 _WIKI_LINK = re.compile(r"\[\[(?![\s\[])([^\[\]|\n]{1,300}?)(?:\|([^\[\]|\n]{1,300}))?(?<!\s)\]\]")
 # What other dialects have and this one shows as it was typed: by name, how it is called and what it looks like.
-_CONSTRUCTS = {
+_ANYWHERE = {
     "shortcode": ("a shortcode of Hugo", r"\{\{[<%].{1,200}?[>%]\}\}"),
     "template": ("a tag of Liquid or Jinja", r"\{%.{1,200}?%\}"),
-    "admonition": ("an admonition of an unknown kind", r"\A(?:!!!|\?\?\?\+?)[ \t]*[A-Za-z]"),
     "highlight": ("a highlight between equals signs", r"(?<![=\w])==[^\s=](?:[^=]{0,200}[^\s=])?==(?![=\w])"),
     "note": ("a reference to a footnote that is missing", r"\[\^[^\]\s]{1,60}\]"),
-    "abbreviation": ("an abbreviation", r"\A\*\[[^\]]{1,60}\]:"),
-    "definition": ("a definition list", r"\A:[ \t]+\S"),
     "attributes": ("a list of attributes", r"\{:[^}]{1,200}\}\s*\Z"),
 }
-_DIALECTS = {name: called for name, (called, _) in _CONSTRUCTS.items()}
-_AS_TYPED = re.compile("|".join(f"(?P<{name}>{shape})" for name, (_, shape) in _CONSTRUCTS.items()))
+_AT_LINE_START = {
+    "admonition": ("an admonition of an unknown kind", r"(?:!!!|\?\?\?\+?)[ \t]*[A-Za-z]"),
+    "abbreviation": ("an abbreviation", r"\*\[[^\]]{1,60}\]:"),
+    "definition": ("a definition list", r":[ \t]+\S"),
+}
+_CALLED = {name: called for name, (called, _) in (_ANYWHERE | _AT_LINE_START).items()}
+_FOUND_ANYWHERE, _FOUND_AT_LINE_START = (
+    re.compile("|".join(f"(?P<{name}>{shape})" for name, (_, shape) in group.items()))
+    for group in (_ANYWHERE, _AT_LINE_START)
+)
+# One of these is in the source of each: a backslash and an entity may stand for a sign.
+_SIGNS = ("[[", "[^", "{", "==", "!!!", "???", "*[", "\\", "&")
+_DEFINITION = re.compile(r"^[^A-Za-z\n:]*:[ \t]", re.MULTILINE)
 _STARTS = ("!!!", "???", "*[", ":")
+
+
+def may_be_anywhere(source: str) -> bool:
+    """Whether the source of a document has a sign of any of them."""
+    return any(sign in source for sign in _SIGNS) or _DEFINITION.search(source) is not None
 
 
 def may_be_in(run: str) -> bool:
@@ -26,13 +39,18 @@ def may_be_in(run: str) -> bool:
     return "[" in run or "{" in run or "==" in run or run.startswith(_STARTS)
 
 
-def read(run: str) -> tuple[str, list[str]]:
-    """The words as they are shown, and what to warn of. Links of a wiki lead nowhere from here, and are named by what they show."""
+def read(run: str, *, starts_line: bool) -> tuple[str, list[str]]:
+    """The words as they are shown, and what to warn of. Links of a wiki lead nowhere from here, and are named by what they show.
+
+    What only begins a line is not looked for behind other words: in `**Status**: open`, the run is `: open`.
+    """
     told: list[str] = []
     if "[[" in run and _WIKI_LINK.search(run):
         told.append("a link of a wiki has no place here; its words are shown")
         run = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] else m[0], run)
-    signed = "{" in run or "==" in run or "[^" in run or run.startswith(_STARTS)
-    if signed and (found := _AS_TYPED.search(run)):
-        told.append(f"{_DIALECTS[found.lastgroup or '']} is shown as typed")
+    found = _FOUND_AT_LINE_START.match(run) if starts_line else None
+    if not found and ("{" in run or "==" in run or "[^" in run):
+        found = _FOUND_ANYWHERE.search(run)
+    if found:
+        told.append(f"{_CALLED[found.lastgroup or '']} is shown as typed")
     return run, told

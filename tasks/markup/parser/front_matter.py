@@ -55,6 +55,8 @@ def split(markdown: str) -> Front:
     if found is None:
         return Front(None, markdown)
     rest = markdown[found.end() :]
+    if not found.group(1).strip():
+        return Front({}, rest) if rest.strip() else Front(None, markdown)  # two rules, and nothing else
     fields = _loaded(found.group(1), toml=toml_block is not None)
     if fields is not None:
         return Front({str(key): _plain(value) for key, value in fields.items()}, rest)

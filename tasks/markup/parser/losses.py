@@ -34,14 +34,14 @@ def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
         kind = type(value)
         if kind is comrak.Table:
             columns = value.value.num_columns
-            for row in node.children:
-                place = row.sourcepos.start
-                number = place.line
+            first = node.sourcepos.start.line
+            for below, row in enumerate(node.children):
+                number = first + below + bool(below)  # the second line has the signs between head and body
                 line = lines[number - 1]
-                # As many bars as a row has that begins and ends with one.
-                if line.count("|") <= columns + 1 and line[:1] == line[-1:] == "|" and place.column == 1:
+                # As many bars as a row has that begins and ends with one, in no container.
+                if line[:1] == line[-1:] == "|" and line.count("|") <= columns + 1:
                     continue
-                if (joined := _joined(line, place.column, columns)) is not None:
+                if (joined := _joined(line, row.sourcepos.start.column, columns)) is not None:
                     lines[number - 1], changed = joined, True
                     warnings.append((number, "cells beyond the table's columns are joined to the last one"))
         elif kind is comrak.HtmlBlock:

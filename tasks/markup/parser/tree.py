@@ -13,6 +13,7 @@ import comrak
 from tasks.markup.addresses import encoded
 from tasks.markup.clean import xml_text
 from tasks.markup.parser import dialects
+from tasks.markup.parser.emoji_and_math import emoji, math
 from tasks.markup.parser.losses import END_OF_LIST, let_go
 from tasks.markup.parser.placeholders import Names, is_prefixed
 from tasks.markup.parser.raw_blocks import mended
@@ -66,7 +67,10 @@ class Tree:
         self.lines = lines
         self.names = names
         self.notes = Notes()
-        self._has_toc = "toc" in "\n".join(lines).lower()
+        source = "\n".join(lines)
+        self._has_toc = "toc" in source.lower()
+        self._has_dialects = dialects.may_be_anywhere(source)
+        self._has_entities = "&" in source  # which alone can stand for what the source mustn't hold
         self.warnings: dict[tuple[int, str], None] = {}
         self.may_lead_within = self._has_tags = False
         self._origin = origin
@@ -110,10 +114,10 @@ class Tree:
     def _paragraph(self, node: Any, _value: Any, tight: bool) -> None:
         children = node.children
         if len(children) == 1 and type(children[0].node_value) is comrak.Math:
-            math = children[0].node_value.value
+            formula = children[0].node_value.value
             children[0].parent = None
-            if math.display_math and math.dollar_math:
-                self._out.append(Token("math_block", content=xml_text(math.literal).strip("\n")))
+            if formula.display_math and formula.dollar_math:
+                self._out.append(Token("math_block", content=xml_text(formula.literal).strip("\n")))
                 return
         place = node.sourcepos
         first = place.start.line
@@ -188,19 +192,24 @@ class Tree:
         aligned = [repr(alignment) for alignment in value.value.alignments]
         header, *rows = node.children
         out += (_TABLE[0], _HEAD[0])
-        self._row(header, [_cell("th", side) for side in aligned])
+        line = node.sourcepos.start.line
+        self._row(header, [_cell("th", side) for side in aligned], line)
         out.append(_HEAD[1])
         if rows:
             out.append(_BODY[0])
-            columns = [_cell("td", side) for side in aligned]
+            columns, line = (
+                [_cell("td", side) for side in aligned],
+                line + 1,
+            )  # each row has a line, and so have the signs between
             for row in rows:
-                self._row(row, columns)
+                line += 1
+                self._row(row, columns, line)
             out.append(_BODY[1])
         out.append(_TABLE[1])
 
-    def _row(self, row: Any, columns: Sequence[tuple[Token, Token]]) -> None:
+    def _row(self, row: Any, columns: Sequence[tuple[Token, Token]], line: int) -> None:
         row.parent = None
-        out, line = self._out, row.sourcepos.start.line
+        out = self._out
         out.append(_ROW[0])
         for cell, (start, end) in zip(row.children, columns, strict=False):
             cell.parent = None
@@ -253,7 +262,7 @@ class Tree:
             value = child.node_value
             if type(value) is _TEXT:
                 child.parent = None
-                return words(self._said(value.value, line), self._origin(line))
+                return words(self._said(value.value, line, starts_line=True), self._origin(line))
         pieces = self._pieces(children, line)
         if self._has_tags and (shown := self.names.as_words(pieces)) is not pieces:
             self._warn_of_tags(pieces, shown, line)
@@ -279,7 +288,8 @@ class Tree:
             value = node.node_value
             kind = type(value)
             if kind is _TEXT:
-                out.append(text(self._said(value.value, line)))
+                starts_line = not out or out[-1] is SOFT or out[-1] is HARD
+                out.append(text(self._said(value.value, line, starts_line=starts_line)))
             elif mark := _OPENS.get(kind):
                 start, end = mark
                 out.append(start)
@@ -308,21 +318,21 @@ class Tree:
             elif kind is comrak.Image:
                 out.append(self._image(node, value.value, line))
             elif kind is comrak.ShortCode:
-                out.append(_emoji(value.value, out, stack))
+                out.append(emoji(value.value, out, stack))
             elif kind is comrak.Math:
-                out.append(_math(value.value, out, stack))
+                out.append(math(value.value, out, stack))
             elif kind is comrak.FootnoteReference:
                 out.append(self._reference(value.value))
             else:
                 stack += reversed(node.children)
         return out
 
-    def _said(self, run: str, line: int) -> str:
+    def _said(self, run: str, line: int, *, starts_line: bool) -> str:
         """A run of words as they are shown."""
-        if not run.isprintable():
+        if self._has_entities and not run.isprintable():
             run = xml_text(run)
-        if dialects.may_be_in(run):
-            run, found = dialects.read(run)
+        if self._has_dialects and dialects.may_be_in(run):
+            run, found = dialects.read(run, starts_line=starts_line)
             for construct in found:
                 self._warn(line, construct)
         return run
@@ -371,29 +381,3 @@ def _link(node: Any, link: Any) -> Token:
     said = only.value if type(only) is comrak.Text else ""
     auto = bool(said) and link.url.removeprefix("mailto:").removeprefix("http://") == said.removeprefix("http://").removeprefix("mailto:")  # fmt: skip
     return Token("link_open", "a", 1, attrs=attrs, info="auto" if auto else "")
-
-
-def _letter_beside(out: Sequence[Token], stack: Sequence[Any], signs: str) -> bool:
-    """Whether a letter, digit or one of the signs touches what stands between the two."""
-    before = out[-1].content[-1:] if out and out[-1].type == "text" else ""
-    following = stack[-1].node_value if stack and type(stack[-1]) is not Token else None
-    after = following.value[:1] if type(following) is comrak.Text else ""
-    return any(sign and (sign.isalnum() or sign in signs) for sign in (before, after))
-
-
-def _emoji(code: Any, out: Sequence[Token], stack: Sequence[Any]) -> Token:
-    """A short name as its character; none that stands inside a word or path, such as `std::x::y`."""
-    written = f":{code.code}:"
-    if _letter_beside(out, stack, "_:"):
-        return text(written)
-    return Token("emoji", content=code.emoji, info=written)
-
-
-def _math(math: Any, out: Sequence[Token], stack: Sequence[Any]) -> Token:
-    """Math; prices and paths such as `$HOME/$USER` are words."""
-    literal = xml_text(math.literal)
-    if not math.dollar_math or math.display_math:
-        return Token("math_inline", content=literal.strip("\n"))
-    if literal[:1].isdigit() or "\n" in literal or _letter_beside(out, stack, "_$"):
-        return text(f"${literal}$")
-    return Token("math_inline", content=literal)
