@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from config.accepted import accepted
 from config.settings import Settings
 
 HEAD = """# Configuration
@@ -47,7 +48,6 @@ rediss+sentinel://:PASSWORD@ONE:26379,TWO:26379,THREE:26379/SERVICE/0?ssl_ca_cer
 `AFTERWORD_REDIS_PASSWORD` and `FLOWER_BASIC_AUTH` are read by `docker-compose.yml` only.
 The standard `OTEL_*` variables set what `AFTERWORD_OTLP_ENDPOINT` doesn't, such as headers and resource attributes.
 """
-PATTERNS = {"^[a-z][a-z0-9-]{0,30}$": "a name of `a-z`, `0-9`, `-`", "^https?://": "an address", "^[!-~]+$": "text"}
 
 
 def page() -> str:
@@ -61,28 +61,5 @@ def _row(name: str, setting: FieldInfo, schema: dict[str, Any]) -> str:
     default = "not set" if setting.default is None else f"`{setting.default}`"
     if setting.default_factory is not None:
         default = "the user's data directory"
-    cells = (f"`AFTERWORD_{name.upper()}`", default, _accepts(schema), (setting.description or "").replace("|", "\\|"))
+    cells = (f"`AFTERWORD_{name.upper()}`", default, accepted(schema), (setting.description or "").replace("|", "\\|"))
     return f"| {' | '.join(cells)} |"
-
-
-def _accepts(schema: dict[str, Any]) -> str:
-    """A setting's kind and bounds, in words."""
-    kinds = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
-    kind = kinds[0]
-    if pattern := str(kind.get("pattern", "")):
-        words = pattern.removeprefix("^(").removesuffix(")$").split("|")
-        alternatives = ", ".join(f"`{word}`" for word in words)
-        return alternatives if len(words) > 1 else PATTERNS.get(pattern, f"`{pattern}`")
-    if kind.get("enum"):
-        return ", ".join(f"`{word}`" for word in kind["enum"])
-    lowest, highest = kind.get("minimum"), kind.get("maximum")
-    if kind.get("type") in ("integer", "number"):
-        number = "a whole number" if kind["type"] == "integer" else "a number"
-        if "exclusiveMinimum" in kind:
-            return f"{number} above {kind['exclusiveMinimum']:g}"
-        bounds = [f"from {lowest:g}"] if lowest is not None else []
-        bounds += [f"to {highest:g}"] if highest is not None else []
-        return " ".join([number, *bounds])
-    if kind.get("type") == "boolean":
-        return "`true`, `false`"
-    return {"path": "a path", "password": "a secret"}.get(str(kind.get("format")), "text")

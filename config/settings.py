@@ -15,6 +15,7 @@ import platformdirs
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.accepted import accepted
 from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 
 INSTANCE_FILE = "instance.json"
@@ -355,11 +356,14 @@ def settings_for(data: Path | None = None) -> Settings:
     try:
         return Settings() if data is None else Settings(data=data)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        clauses = [
-            f"AFTERWORD_{'.'.join(map(str, p['loc'])).upper()}: {p['msg'].removeprefix('Value error, ')}"
-            for p in problems
-        ]
+        schema = Settings.model_json_schema()["properties"]
+        clauses = []
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            name, ours = str(problem["loc"][0]), problem["type"] == "value_error"
+            said = (
+                f": {problem['msg'].removeprefix('Value error, ')}" if ours else f": it takes {accepted(schema[name])}"
+            )
+            clauses.append(f"AFTERWORD_{name.upper()}{said.replace('`', '')}")
         raise ConfigError(f"{'; '.join(clauses)}. Correct it, or unset it for the default.") from None
 
 

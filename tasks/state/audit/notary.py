@@ -114,11 +114,8 @@ class TimeStampAuthority:
             raise _no(
                 f"{where} gave no whole answer in {self._limit_s:g} s", "See that it can be reached from here."
             ) from None
-        except (aiohttp.ClientError, OSError, ValueError) as trouble:
-            raise _no(
-                f"{where} can't be reached ({type(trouble).__name__})",
-                "Correct AFTERWORD_TIMESTAMP_URL, or see to its network.",
-            ) from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            raise _no(f"{where} can't be reached", "Correct AFTERWORD_TIMESTAMP_URL, or see to its network.") from None
         kind = response.content_type
         if response.status != 200 or kind != ANSWERS:
             raise _no(
@@ -144,11 +141,10 @@ def time_stamp_authority(url: str | None, ca_file: Path | None) -> TimeStampAuth
         raise _bad("Time stamps need a package that is not installed", "pip install 'afterword[timestamps]'.") from None
     try:
         roots = x509.load_pem_x509_certificates(ca_file.read_bytes())
-    except (OSError, ValueError) as trouble:
-        raise _bad(
-            f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} holds no certificates in PEM ({type(trouble).__name__})",
-            "Correct it.",
-        ) from None
+    except OSError as trouble:
+        raise _bad(f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} can't be read: {trouble.strerror}", "Correct it.") from None
+    except ValueError:
+        raise _bad(f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} holds no certificates in PEM", "Correct it.") from None
     return TimeStampAuthority(url, roots)
 
 
