@@ -58,11 +58,11 @@ def one_line_for_trouble() -> Iterator[None]:
     try:
         yield
     except (ConfigError, AfterwordError, RedisError, OSError) as error:
-        raise SystemExit(f"afterword: {error}") from None
-    except Exception as error:  # Celery would swallow it, and go on as a worker that does nothing
-        log.debug("start", exc_info=True)
-        words = f"A fault in Afterword itself ({type(error).__name__}). AFTERWORD_LOG_LEVEL=DEBUG shows where."
+        words = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise SystemExit(f"afterword: {words}") from None
+    except Exception:  # Celery would swallow it, and go on as a worker that does nothing
+        log.debug("start", exc_info=True)
+        raise SystemExit("afterword: A fault in Afterword itself. AFTERWORD_LOG_LEVEL=DEBUG shows where.") from None
 
 
 class Loader(AppLoader):

@@ -229,6 +229,14 @@ _TYPES: Mapping[str, str] = {
     "extra_forbidden": "is not known here",
     "missing": "is missing",
     "too_short": "must not be empty",
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), "must be an object"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "int_parsing_size": "is too large",
+    "string_type": "must be text",
+    "string_unicode": "must be text without half a character",
 }
 
 

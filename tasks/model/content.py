@@ -46,7 +46,10 @@ def _moment(value: object) -> object:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000, UTC)
+        try:
+            return datetime.fromtimestamp(value / 1000, UTC)
+        except (OverflowError, OSError):  # beyond the year 9999, or what the system can tell
+            raise ValueError("no such moment") from None
     if isinstance(value, str) and value.strip():
         parsed = datetime.fromisoformat(value.strip().removesuffix(" UTC"))
         return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -61,6 +61,14 @@ def test_every_route_documents_its_answers_its_problems_and_its_scope():
     assert len(ids) == len(set(ids)) == len(ROUTES)
 
 
+def test_every_operation_stands_in_a_group_that_the_reference_page_shows():
+    """The page goes by the document's groups: an operation of another one would be nowhere on it."""
+    document = document_of(ROUTES)
+    described = {group["name"] for group in document["tags"]}
+    used = {name for path in document["paths"].values() for operation in path.values() for name in operation["tags"]}
+    assert used == described
+
+
 def test_every_schema_of_the_document_is_one():
     for schema in document_of(ROUTES)["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)

@@ -368,7 +368,10 @@ def test_files_that_cant_be_read_are_named_in_one_line(run, tmp_path, command):
         ("[]", "not a JSON object"),
         ('{"id": "x"}', "title: is missing"),
         ('{"id": "x", "title": "t", "severity": "P9"}', "severity"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nesting too deep"),
+        ('{"id": "x", "title": "\\ud800"}', "half a character"),
+        ('{"id": "x", "title": "t", "created_at": 1e300}', "created_at: no such moment"),
+        ('{"id": "x", "title": "t", "tags": 5}', "tags: must be a list"),
     ],
 )
 def test_a_bad_issue_is_refused_before_anything_is_connected(run, tmp_path, text, words):

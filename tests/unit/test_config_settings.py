@@ -206,3 +206,28 @@ def test_a_logged_exception_shows_its_type_and_place_and_not_its_words(monkeypat
     (line,) = logged(monkeypatch, fail)
     assert "ValueError at " in line
     assert "planted-words" not in line
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_a_setting_that_is_refused_says_what_it_takes_in_words(name, monkeypatch):
+    """None of pydantic's, and no pattern."""
+    for value in ("", "not a thing", "-5", "9" * 30, "x=", "https://"):
+        monkeypatch.setenv(f"AFTERWORD_{name.upper()}", value)
+        try:
+            settings_for()
+        except ConfigError as error:
+            said = str(error)
+            assert f"AFTERWORD_{name.upper()}" in said
+            assert not any(
+                word in said for word in ("Input should", "String should", "pattern", "parse", "validat", "^")
+            )
+
+
+def test_several_settings_that_are_refused_are_named_together(monkeypatch):
+    """With bounds and alternatives, as the reference has them."""
+    monkeypatch.setenv("AFTERWORD_CONCURRENCY", "0")
+    monkeypatch.setenv("AFTERWORD_LOG_LEVEL", "loud")
+    with pytest.raises(ConfigError) as refused:
+        settings_for()
+    assert "AFTERWORD_CONCURRENCY: it takes a whole number from 1 to 2000" in str(refused.value)
+    assert "AFTERWORD_LOG_LEVEL: it takes DEBUG, INFO, WARNING, ERROR" in str(refused.value)

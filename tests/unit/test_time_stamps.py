@@ -190,9 +190,9 @@ def test_settings_that_can_not_be_used_are_refused_at_the_start(tmp_path):
     with pytest.raises(Refused, match="AFTERWORD_TIMESTAMP_CA_FILE"):
         time_stamp_authority("http://tsa.example", None)
     (tmp_path / "empty.pem").write_text("nothing")
-    for file in (tmp_path / "empty.pem", tmp_path / "none.pem"):
-        with pytest.raises(Refused, match="holds no certificates"):
-            time_stamp_authority(None, file)
+    for name, said in (("empty.pem", "holds no certificates"), ("none.pem", "No such file")):
+        with pytest.raises(Refused, match=said):
+            time_stamp_authority(None, tmp_path / name)
 
 
 @pytest.mark.parametrize("where", [None, "memory://bucket/stamps"], ids=["a folder", "an object store"])

@@ -30,7 +30,10 @@ TAGS = {
     "issues": "Issues, stored before their job or brought along with it.",
     "jobs": "One delivery each: submit, wait, list, and decide.",
     "destinations": "The systems that Afterword delivers to.",
+    "receivers": "Who is notified of what needs a person.",
+    "views": "Filters of the jobs page under a name.",
     "audit": "What was done, by whom, before and after every request.",
+    "lookfirst": "Whether each attempt looks at the remote side first, after Redis lost something.",
     "service": "Health, metrics and this document.",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -201,9 +202,17 @@ def checkpoint(context: Context, out: Path | None) -> None:
     context.show(made.model_dump(mode="json") | {"file": str(file)}, human)
 
 
+def _entry_id(_: click.Context, __: click.Parameter, text: str) -> str:
+    if text != "-" and not re.fullmatch(r"[0-9]{1,15}(-[0-9]{1,15})?", text):
+        raise click.BadParameter(
+            f"{text!r:.60} is no entry's id; `audit export` writes each entry's, such as 1764338400000-0"
+        )
+    return text
+
+
 @audit.command()
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write; standard output by default.")
-@click.option("--after", default="-", help="Only entries after the entry with this id.")
+@click.option("--after", default="-", callback=_entry_id, help="Only entries after the entry with this id.")
 @click.option(
     "--trim-days", type=click.IntRange(1), help="After the export, delete entries older than this many days from Redis."
 )

@@ -37,8 +37,13 @@ def read_object(file: str) -> dict[str, Any]:
     """A file's JSON object."""
     try:
         value = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"{file} is not JSON: {error}.", code="not_json", advice="Correct it.") from None
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise Refused(f"{file} is not JSON ({place}).", code="not_json", advice="Correct it.") from None
+    except (ValueError, RecursionError):
+        what = "half a character, a number of thousands of digits, or a nesting too deep"
+        raise Refused(f"{file} holds {what}.", code="not_json", advice="Correct it.") from None
     if not isinstance(value, dict):
         raise Refused(
             f"{file} is not a JSON object.", code="not_json", advice="Write one issue or document as an object."

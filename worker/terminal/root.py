@@ -99,6 +99,8 @@ class Root(click.Group):
         as_json = "--json" in given
         extra |= {"standalone_mode": False, "obj": as_json}
         try:
+            if any("\udc80" <= letter <= "\udcff" for argument in given for letter in argument):
+                raise click.UsageError("An argument is not valid UTF-8.")
             status = super().main(given, prog_name or "afterword", **extra)
         except click.ClickException as error:
             sys.exit(_report(error, as_json=as_json))
@@ -170,7 +172,7 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
         return error.exit_code
     message, code, advice, status = " ".join(error.message.split()), "usage", "", error.exit_code
     if isinstance(error, Failure):
-        code, advice, status = error.code, error.advice, error.status
+        code, advice, status = error.code, " ".join(error.advice.split()), error.status
     elif isinstance(error, click.UsageError):
         message = " ".join(error.format_message().split())
         message += "" if message.rstrip(")").endswith((".", "?", "!")) else "."

@@ -123,11 +123,8 @@ class TimeStampAuthority:
             ) from None
         except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as trouble:
             raise self._proxy_refuses(str(getattr(trouble, "status", "can't be reached"))) from None
-        except (aiohttp.ClientError, OSError, ValueError) as trouble:
-            raise _no(
-                f"{where} can't be reached ({type(trouble).__name__})",
-                "Correct AFTERWORD_TIMESTAMP_URL, or see to its network.",
-            ) from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            raise _no(f"{where} can't be reached", "Correct AFTERWORD_TIMESTAMP_URL, or see to its network.") from None
         if response.status == PROXY_WANTS_LOGIN and self._proxy_url:
             raise self._proxy_refuses(str(response.status))
         kind = response.content_type
@@ -163,11 +160,10 @@ def time_stamp_authority(
         raise _bad("Time stamps need a package that is not installed", "pip install 'afterword[timestamps]'.") from None
     try:
         roots = x509.load_pem_x509_certificates(ca_file.read_bytes())
-    except (OSError, ValueError) as trouble:
-        raise _bad(
-            f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} holds no certificates in PEM ({type(trouble).__name__})",
-            "Correct it.",
-        ) from None
+    except OSError as trouble:
+        raise _bad(f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} can't be read: {trouble.strerror}", "Correct it.") from None
+    except ValueError:
+        raise _bad(f"AFTERWORD_TIMESTAMP_CA_FILE: {ca_file} holds no certificates in PEM", "Correct it.") from None
     return TimeStampAuthority(url, roots, proxy_url=proxy_url)
 
 

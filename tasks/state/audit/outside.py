@@ -234,8 +234,9 @@ def _points(name: str, content: bytes) -> list[Checkpoint]:
 
 
 def _unreadable(trouble: Exception) -> Refused:
+    words = getattr(trouble, "strerror", None) or "they aren't as they were written"
     return Refused(
-        f"The kept checkpoints can't be read ({type(trouble).__name__}).",
+        f"The kept checkpoints can't be read: {words}.",
         code="checkpoints_unreadable",
         advice="Give this account the right to read AFTERWORD_CHECKPOINTS, or correct it.",
     )

@@ -65,9 +65,9 @@ def job_of(stored: Mapping[Any, Any]) -> Job:
                 known[name] = model.model_validate_json(known[name], extra="ignore")
         command, withheld = _command_of(json.loads(raw["command"]))
         return Job.model_validate(known | {"command": command, "withheld": withheld})
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, Refused) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, Refused):
         raise Refused(
-            f"The record of job {raw.get('id', '')[:80]!r} can't be read ({type(error).__name__}).",
+            f"The record of job {raw.get('id', '')[:80]!r} can't be read.",
             code="unreadable_record",
             advice="A newer version of Afterword may have written it: upgrade this one. The record is left as it is.",
         ) from None
