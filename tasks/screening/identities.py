@@ -128,6 +128,8 @@ _CONTEXT = (
     r"national[ -]id\w*|identity|passport|id[ -]?(?:card|number|no)|citizenship|ric|personal id|government id)\b|[\xff]{2,})"
 )
 _WITHIN = 40  # characters between what names a number and the number
+# A date, or a section's number such as `4.2.2.13`.
+_NO_IDENTITY = re.compile(r"^(?:19|20)\d\d-\d\d-\d\d(?:\D|$)|\.\d\.")
 _CANDIDATE = r"\b(?:[A-Z]{1,6}[ ./-]?)?[0-9](?:[ ./-]?[0-9A-Za-z]){4,22}\b"
 
 
@@ -194,7 +196,7 @@ class _Names:
 
 
 def _identity_length(value: str, *, listed: bool) -> int:
-    if re.match(r"(?:19|20)\d\d-\d\d-\d\d(?:\D|$)", value) or sum(map(str.isdigit, value)) < 4:
+    if _NO_IDENTITY.search(value) or sum(map(str.isdigit, value)) < 4:
         return 0
     for end in range(len(value), 7, -1):
         if (end == len(value) or value[end] in " /") and (listed or is_identity(value[:end])):

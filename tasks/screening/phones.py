@@ -24,11 +24,12 @@ _OTHER_NUMBER = re.compile(
 )
 _DATE = re.compile(r"(?:19|20)\d\d[-/. ](?:0?[1-9]|1[0-2])[-/. ]\d|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d")
 _AMERICAN = re.compile(r"(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}|1[ .-]\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
-_NATIONAL = re.compile(r"0[1-9](?:[ .]\d\d){4}|\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}")
+_NATIONAL = re.compile(r"0[1-9](?:[ .]\d\d){4}(?![ .]?[0-9A-Fa-f])|\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}")
 _DOUBLE_ZERO = re.compile(r"00[1-9]")
 _NO_WORDS = re.compile(r"\W{0,4}")
 _NO_DIGITS = re.compile(r"\D")
 _GAP = re.compile(r"[ ()./-]+")
+_BYTES = re.compile(r"(?:\b[0-9A-Fa-f]{2} |<Buffer )$")  # what stands before a byte in a dump
 _ZERO = ("FR", "GB", "DE", "AU", "IT", "IN")
 _REGIONS = (
     "US",
@@ -96,6 +97,7 @@ class Phones:
             return found
         if (
             (national := _NATIONAL.match(value))
+            and not _BYTES.search(self._text, max(at - 8, 0), at)
             and len(_NO_DIGITS.sub("", national.group())) >= 10
             and (found := self._longest(national.group(), _ZERO))
         ):

@@ -60,7 +60,8 @@ SHAPES = (
         lambda v: (
             not is_placeholder(v)
             and not v.startswith(("$", "{", "%7B"))
-            and v.lower() not in ("pass", "pw", "pwd", "postgres@")
+            and len(v) >= 4
+            and v.lower() not in ("pass", "postgres@")
         ),
     ),
     Shape("Bearer", ("bearer",), r"(?i)\bbearer[ \t:=]+[\"'`*]*(?P<v>[A-Za-z0-9._~+/=-]{8,})", is_bearer),
@@ -246,6 +247,8 @@ def _armoured(text: str) -> Iterator[Finding]:
             at = end + (tail.end() if tail else 8)
         else:
             at = _end_of_body(text, body)
+            if at == body:
+                continue  # only the words, as in a sentence about such a line
         if (
             not re.search(
                 r"(?i)^\W*(?:\.{3}|…|<[^>]*>|redacted|\[[^\]]*\]|x{3,})\W*$", text[body : end if 0 <= end <= at else at]

@@ -185,3 +185,15 @@ def is_chance(value: str) -> bool:
         and entropy(value) >= 3.9
         and sum(map(str.isdigit, value)) >= 3
     )
+
+
+def is_small_chance(value: str) -> bool:
+    """The same of small letters and digits. A digest and an identifier in hexadecimal are none: anything may have one."""
+    return (
+        24 <= len(value) <= 120
+        and is_random(value)
+        and not re.fullmatch(r"[0-9a-f-]+", value)
+        and not any(map(str.isupper, value))
+        and _switches(value) >= 6
+        and entropy(value) >= 3.6
+    )
