@@ -67,11 +67,11 @@ def entropy(value: str) -> float:
 def is_placeholder(value: str) -> bool:
     """True for what stands in documentation where a secret would be."""
     bare = value.strip("\"'`*_., ;:")
+    different = len(set(bare.lower()))
     return (
-        not bare
+        different <= 2
+        or (different <= 8 and len(bare) >= 16 and entropy(bare) < 1)
         or bool(PLACEHOLDER.fullmatch(bare) or "…" in bare)
-        or len(set(bare.lower())) <= 2
-        or (len(bare) >= 16 and entropy(bare) < 1)
         or _says_that_it_is_none(bare)
     )
 
