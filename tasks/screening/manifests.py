@@ -13,7 +13,9 @@ from tasks.screening.view import compiled
 _KIND = r"(?im)^[ \t]*[\"']?kind[\"']?[ \t]*:[ \t]*[\"']?secret[\"']?[ \t]*,?[ \t]*\r?$"
 _APART = r"(?m)^(?:---[ \t]*\r?|[ \t]*```.*|\.\.\.\r?)$"
 _DATA = re.compile(r"(?m)^([ \t]*)[\"']?(string)?data[\"']?[ \t]*:[ \t]*(\{?)[ \t]*\r?$", re.IGNORECASE)
-_ENTRY = re.compile(r"[\"']?[\w./-]+[\"']?[ \t]*:[ \t]*(?:[|>][+-]?\d?[ \t]*$|[\"']?([^\s\"',{}]+)[\"']?,?[ \t]*(?:#.*)?$)")
+_ENTRY = re.compile(
+    r"[\"']?[\w./-]+[\"']?[ \t]*:[ \t]*(?:[|>][+-]?\d?[ \t]*$|[\"']?([^\s\"',{}]+)[\"']?,?[ \t]*(?:#.*)?$)"
+)
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{10,}={0,2}")
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 

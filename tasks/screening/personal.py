@@ -59,6 +59,7 @@ _MOMENT = (
 )
 _SMALL = r"[1-9]\d?(?!\d)(?! ?\()"
 _SEPARATORS = r"[ ).\-/]*"
+_SMALL_ONES = re.compile(r"(?:[1-9]\d? ?)+$")
 _OTHER = re.compile(rf"(?:(?:{_MOMENT}|{_SMALL}){_SEPARATORS}){{1,200}}")
 _GROUP = re.compile(rf"[+(]*\d+{_SEPARATORS}")
 _GAP = re.compile(_SEPARATORS)
@@ -162,7 +163,8 @@ class _Runs:
         if behind.isalpha() or behind == "_":  # the beginning of one
             end = start + len(text[start:end].rstrip("0123456789"))
         while end - at >= SHORTEST:
-            if other := _OTHER.match(text, at, end):
+            other = _OTHER.match(text, at, end)
+            if other and not (_SMALL_ONES.match(other.group()) and self._phones.is_named(at)):
                 at = other.end()
                 continue
             value = text[at : min(at + LONGEST, end)]

@@ -83,9 +83,15 @@ class Phones:
         self._others = Before(text, _OTHER_NUMBER)
         self._left = CHECKED
 
+    def is_named(self, at: int) -> bool:
+        """Whether what stands before this place in its line says that a telephone number follows."""
+        return self._named.in_line(at, _WITHIN)
+
     def find(self, at: int, value: str) -> int:
         """The length of the number at `at` that `value`, a run of digits and separators, begins with; 0 without one."""
-        if self._text.endswith(("/", "=", ".", "-"), 0, at) or _DATE.match(value) or self._is_other(at):
+        if self._text.endswith(("/", ".", "-") if value.startswith("+") else ("/", "=", ".", "-"), 0, at):
+            return 0
+        if _DATE.match(value) or self._is_other(at):
             return 0
         lead = value.lstrip("(")
         if lead.startswith("+") or _DOUBLE_ZERO.match(lead):
@@ -102,7 +108,7 @@ class Phones:
             and (found := self._longest(national.group(), _ZERO))
         ):
             return found
-        return self._longest(value, _REGIONS) if self._named.in_line(at, _WITHIN) else 0
+        return self._longest(value, _REGIONS) if self.is_named(at) else 0
 
     def _is_other(self, at: int) -> bool:
         """Whether what stands right before the number says that it is another one, such as an order's."""

@@ -100,7 +100,12 @@ SHAPES = (
         r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_.-]{20,}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|ATATT3[A-Za-z0-9_=-]{50,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hvs\.[A-Za-z0-9_-]{20,}|dop_v1_[a-f0-9]{64}|NRAK-[A-Z0-9]{27})",
         lambda v: _fixed(v) and any(map(str.isdigit, v)),
     ),
-    Shape("ApiKey", ("Q~",), r"(?:^|[^A-Za-z0-9_~.-])(?P<v>[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~-]|$)", _drawn),
+    Shape(
+        "ApiKey",
+        ("Q~",),
+        r"(?:^|[^A-Za-z0-9_~.-])(?P<v>[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~-]|$)",
+        _drawn,
+    ),
     Shape("ApiKey", ("s.",), r"(?:^|[^A-Za-z0-9_.])(?P<v>s\.[A-Za-z0-9]{24})(?:[^A-Za-z0-9_(=]|$)", _drawn),
     Shape("ApiKey", (":A",), r"\b(?P<v>\d{5,16}:A[A-Za-z0-9_-]{34})(?:[^A-Za-z0-9_-]|$)", _drawn),
     # Private keys without armour: DER in base64, of RSA, of PKCS 8, and of an elliptic curve.
