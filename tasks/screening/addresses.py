@@ -22,7 +22,11 @@ def ipv4_kind(value: bytes) -> Kind:
         return None
     if any(address in network for network in _PRIVATE):
         return "private"
-    return "public" if address.is_global and not any(address in network for network in _DOCUMENTATION) else None
+    return (
+        "public"
+        if address.is_global and not address.is_multicast and not any(address in network for network in _DOCUMENTATION)
+        else None
+    )
 
 
 @lru_cache(maxsize=16384)

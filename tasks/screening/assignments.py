@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.screening.finding import Finding
 from tasks.screening.names import Kind, is_innocent, kind_of
-from tasks.screening.values import is_chance, is_mixed, is_password, is_random, is_token
+from tasks.screening.values import is_chance, is_mixed, is_password, is_random, is_small_chance, is_token
 from tasks.screening.view import Triggers, compiled
 
 Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quotes
@@ -73,13 +73,16 @@ SPACED_WORDS = (
 TOLD = r"(?i)\b(?P<n>api[ _-]?key|token|secret|password|passphrase)(?P<o>[ \t]+)[\"'`*]*(?P<u>[A-Za-z0-9_+/=.~-]{20,})"
 LISTED = r"(?i)" + _NAME + r"(?P<o>,)(?P<u>[A-Za-z0-9_+/=.~-]{14,})(?:[,;\s]|$)"
 
-# A name that says nothing, and a value that only chance can have made: `mailgun = '…'`.
-UNNAMED = r"(?P<n>[A-Za-z_][A-Za-z0-9_.-]*)[\"']?[ \t]*(?P<o>:=|=>|=|:)[ \t]*[\"'](?P<u>[A-Za-z0-9_+/=-]{20,})[\"']"
+# A name that says nothing, and a value that only chance can have made: `mailgun = '…'`, `mailgun '…'`, `sheet("…")`.
+UNNAMED = (
+    r"(?P<n>[A-Za-z_][A-Za-z0-9_.-]*)[\"']?(?:[ \t]*(?P<o>:=|=>|!=|={1,3}|:)[ \t]*|[ \t]+|\()"
+    r"[\"'](?P<u>[A-Za-z0-9_+/=-]{20,})[\"']"
+)
 
 _CUT = re.compile(
-    r"(?:;(?=\s*$|[A-Za-z_ ]+=)|&(?=[A-Za-z_.-]+=)|,(?=[A-Za-z_\"'.-]+[=:])|\\[nrt]|(?<=.{8})@(?=[\w.-]+[:/]))"
+    r"(?:\]\(|;(?=\s*$|[A-Za-z_ ]+=)|&(?=[A-Za-z_.-]+=)|,(?=[A-Za-z_\"'.-]+[=:])|\\[nrt]|(?<=.{8})@(?=[\w.-]+[:/]))"
 )
-_TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?")
+_TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?|[A-Z]{2,3}[a-z]{3,}\d?")
 _REDACTED = frozenset(
     {"ApiKey", "AwsAccessKey", "BasicAuth", "Cookie", "Password", "PrivateKey", "UrlCredentials", "Webhook"}
 )
@@ -118,7 +121,9 @@ def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop:
 def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
     for found in compiled(UNNAMED).finditer(raw):
         start, end = found.span(3)
-        if is_chance(text[start:end]) and not is_innocent(text[slice(*found.span(1))]):
+        value = text[start:end]
+        chance = is_chance(value) or (found.group(2) in (b"=", b":=") and is_small_chance(value))
+        if chance and not is_innocent(text[slice(*found.span(1))]):
             yield Finding("ApiKey", start, end)
 
 
@@ -199,7 +204,7 @@ def _strict(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
 def _argument(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
     if kind == "password":
         return is_password(value) and is_mixed(value) and len(value) >= 5 and _no_prose(value)
-    return is_token(value) and _no_prose(value)
+    return (is_token(value) if kind == "secret" else is_random(value)) and _no_prose(value)
 
 
 def _no_prose(value: str) -> bool:
@@ -257,6 +262,8 @@ def _below(text: str, offset: int, kinds: dict[int, Kind]) -> Iterator[Finding]:
             value = cell.group().strip(" \t*_`")
             if (
                 number in kinds
+                and " " not in value
+                and not _TYPE_NAME.fullmatch(value)
                 and is_password(value)
                 and (is_token(value) or (kinds[number] == "password" and is_mixed(value)))
             ):

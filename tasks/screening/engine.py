@@ -22,7 +22,7 @@ from tasks.screening.finding import Finding
 from tasks.screening.values import is_placeholder
 from tasks.screening.view import ascii_only, compiled
 
-PIECE, OVERLAP = 131_072, 4_096  # characters
+PIECE, OVERLAP = 32_768, 2_048  # characters
 # These name an account or an address, not what opens it.
 _NOT_SECRET = (
     "-id",

@@ -312,6 +312,7 @@ _ABOUT = frozenset(
 # A key that one of these words names opens nothing.
 _OPEN_KEYS = frozenset(
     [
+        "recv",
         "public",
         "primary",
         "foreign",
@@ -464,6 +465,8 @@ def _key(words: list[str]) -> Kind | None:
 
 _INNOCENT = frozenset(
     [
+        "pubkey",
+        "publickey",
         "id",
         "ids",
         "uid",

@@ -161,6 +161,9 @@ def _surroundings(text: str, raw: bytes) -> Iterator[tuple[int, int]]:
 
 def _compose(writer: _Writer, run: str, start: int) -> None:
     """A run of characters beyond ASCII, in NFKC and without invisible ones."""
+    if len(run) == 1:
+        writer.put(_composed(run), start, start + 1)
+        return
     plain = list(map(_composed, run))
     if all(len(one) == 1 for one in plain):
         writer.replace("".join(plain), start)

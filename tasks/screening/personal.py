@@ -39,7 +39,16 @@ MAC = r"(?i)\b(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[
 NUMBER = r"[+(]{0,2}\d(?:[ ().\-/]{0,3}\d){7,}"
 IBAN = r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9](?:[ -]?[A-Z0-9]){9,32}\b"
 _VERSION = re.compile(
-    rb"(?:\b(?:version|release|rel|ver|build|v|tag|macos|ios|android|windows|upgraded? to|chrome|section|chapter|oid|[<>~=!]=)[\s:=\"'`/]*)$",
+    rb"(?:\b(?:version|release|rel|ver|build|v|v\d+|tag|macos|ios|android|windows|chrome|section|chapter|oid)|[<>~=!]=|\xa7|[$])[\s:=\"'`/]*$",
+    re.IGNORECASE,
+)
+# `upgraded the proxy from 1.2.3.4`, but not `changed the address to 1.2.3.4`.
+_UPGRADE = re.compile(
+    rb"\b(?:up|down)(?:grad|dat)\w*|\b(?:bump|patch|pinn|roll)\w*|\bchangelog\b|\breverted?\b", re.IGNORECASE
+)
+_TO = re.compile(rb"\b(?:to|from|at|and)[\s\"'`*(]*$", re.IGNORECASE)
+_NETWORK = re.compile(
+    rb"\b(?:ip|ips|ipv4|addr\w*|records?|dns|rout\w+|servers?|hosts?|endpoints?|traffic|gateways?|resolvers?|peers?|subnets?|nodes?)\b",
     re.IGNORECASE,
 )
 _MORE_PARTS = re.compile(rb"\.\d|-[A-Za-z]|[+]\d|\w")
@@ -50,6 +59,7 @@ _MOMENT = (
 )
 _SMALL = r"[1-9]\d?(?!\d)(?! ?\()"
 _SEPARATORS = r"[ ).\-/]*"
+_SMALL_ONES = re.compile(r"(?:[1-9]\d? ?)+$")
 _OTHER = re.compile(rf"(?:(?:{_MOMENT}|{_SMALL}){_SEPARATORS}){{1,200}}")
 _GROUP = re.compile(rf"[+(]*\d+{_SEPARATORS}")
 _GAP = re.compile(_SEPARATORS)
@@ -88,7 +98,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not before.isalnum()
             and before not in (b".", b"_")
             and not _MORE_PARTS.match(raw, end)
-            and not _VERSION.search(raw[max(start - 24, 0) : start])
+            and not _is_version(raw[max(raw.rfind(b"\n", 0, start) + 1, start - 60) : start])
         ):
             yield _address(kind, "IPv4", start, end)
     for found in compiled(IPV6).finditer(raw):
@@ -108,6 +118,14 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not re.match(rb"[:.-][0-9A-Fa-f]", raw[end : end + 2])
         ):
             yield Finding("MAC", start, end, "low", _PERSONAL)
+
+
+def _is_version(before: bytes) -> bool:
+    """Whether what stands before a number of four parts in its line says that it counts something's versions."""
+    if _VERSION.search(before):
+        return True
+    upgrade = _UPGRADE.search(before) if _TO.search(before) else None
+    return bool(upgrade and not _NETWORK.search(before, upgrade.end()))
 
 
 def _address(kind: str, name: str, start: int, end: int) -> Finding:
@@ -145,7 +163,8 @@ class _Runs:
         if behind.isalpha() or behind == "_":  # the beginning of one
             end = start + len(text[start:end].rstrip("0123456789"))
         while end - at >= SHORTEST:
-            if other := _OTHER.match(text, at, end):
+            other = _OTHER.match(text, at, end)
+            if other and not (_SMALL_ONES.match(other.group()) and self._phones.is_named(at)):
                 at = other.end()
                 continue
             value = text[at : min(at + LONGEST, end)]

@@ -24,11 +24,12 @@ _OTHER_NUMBER = re.compile(
 )
 _DATE = re.compile(r"(?:19|20)\d\d[-/. ](?:0?[1-9]|1[0-2])[-/. ]\d|\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d")
 _AMERICAN = re.compile(r"(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}|1[ .-]\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}")
-_NATIONAL = re.compile(r"0[1-9](?:[ .]\d\d){4}|\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}")
+_NATIONAL = re.compile(r"0[1-9](?:[ .]\d\d){4}(?![ .]?[0-9A-Fa-f])|\(?0\d{2,4}\)?[ -]\d{3,4}[ -]?\d{3,4}")
 _DOUBLE_ZERO = re.compile(r"00[1-9]")
 _NO_WORDS = re.compile(r"\W{0,4}")
 _NO_DIGITS = re.compile(r"\D")
 _GAP = re.compile(r"[ ()./-]+")
+_BYTES = re.compile(r"(?:\b[0-9A-Fa-f]{2} |<Buffer )$")  # what stands before a byte in a dump
 _ZERO = ("FR", "GB", "DE", "AU", "IT", "IN")
 _REGIONS = (
     "US",
@@ -82,9 +83,15 @@ class Phones:
         self._others = Before(text, _OTHER_NUMBER)
         self._left = CHECKED
 
+    def is_named(self, at: int) -> bool:
+        """Whether what stands before this place in its line says that a telephone number follows."""
+        return self._named.in_line(at, _WITHIN)
+
     def find(self, at: int, value: str) -> int:
         """The length of the number at `at` that `value`, a run of digits and separators, begins with; 0 without one."""
-        if self._text.endswith(("/", "=", ".", "-"), 0, at) or _DATE.match(value) or self._is_other(at):
+        if self._text.endswith(("/", ".", "-") if value.startswith("+") else ("/", "=", ".", "-"), 0, at):
+            return 0
+        if _DATE.match(value) or self._is_other(at):
             return 0
         lead = value.lstrip("(")
         if lead.startswith("+") or _DOUBLE_ZERO.match(lead):
@@ -96,11 +103,12 @@ class Phones:
             return found
         if (
             (national := _NATIONAL.match(value))
+            and not _BYTES.search(self._text, max(at - 8, 0), at)
             and len(_NO_DIGITS.sub("", national.group())) >= 10
             and (found := self._longest(national.group(), _ZERO))
         ):
             return found
-        return self._longest(value, _REGIONS) if self._named.in_line(at, _WITHIN) else 0
+        return self._longest(value, _REGIONS) if self.is_named(at) else 0
 
     def _is_other(self, at: int) -> bool:
         """Whether what stands right before the number says that it is another one, such as an order's."""

@@ -24,11 +24,11 @@ class Shape:
 
 
 def _account(value: str) -> bool:
-    """`user:password` of curl and its like; a variable or a documented example is neither."""
-    user, _, password = value.partition(":")
-    return (
-        is_password(password) and password.lower() != user.lower() and not is_placeholder(user) | user.startswith("$")
-    )
+    """`user:password` of curl and its like, or one of both alone; a variable, two numbers or a documented example is none."""
+    user, _, password = (part.strip("\"'") for part in value.partition(":"))
+    if not user or not password:
+        return is_token(user or password)
+    return is_password(password) and password.lower() != user.lower() and not password.isdecimal()
 
 
 def _drawn(value: str) -> bool:
@@ -50,6 +50,8 @@ def _fixed(value: str) -> bool:
     return not is_placeholder(value) and "EXAMPLE" not in value.upper()
 
 
+_USER_NEEDS = (" -u", "--user", "-user", " -U")
+_USER = r"(?:\bcurl\b[^\n]*?|[ \t])(?:-u|--user|--proxy-user|-U)[ \t=]*"
 SHAPES = (
     Shape("PrivateKey", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d:(?P<v>[^\x00]*?Private-MAC: *[0-9a-f]{8,})"),
     Shape("PrivateKey", ("AGE-SECRET-KEY-",), r"\b(?P<v>AGE-SECRET-KEY-1[0-9A-Z]{50,70})\b", _fixed),
@@ -60,7 +62,8 @@ SHAPES = (
         lambda v: (
             not is_placeholder(v)
             and not v.startswith(("$", "{", "%7B"))
-            and v.lower() not in ("pass", "pw", "pwd", "postgres@")
+            and len(v) >= 4
+            and v.lower() not in ("pass", "postgres@")
         ),
     ),
     Shape("Bearer", ("bearer",), r"(?i)\bbearer[ \t:=]+[\"'`*]*(?P<v>[A-Za-z0-9._~+/=-]{8,})", is_bearer),
@@ -132,12 +135,14 @@ SHAPES = (
         r"|hooks\.zapier\.com/hooks/catch/[0-9]+/[a-z0-9]+/?|chat\.googleapis\.com/v1/spaces/[^\s\"'<>()\]`|]*key=[^\s\"'<>()\]`|]+))",
         lambda v: not re.search(r"(?i)x{5,}|y{5,}|z{5,}|T0{4}|B0{4}|/T\.\.\.", v),
     ),
+    Shape("Password", _USER_NEEDS, _USER + r"[\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)", _account),
     Shape(
         "Password",
-        (" -u", "--user", "-user", " -U"),
-        r"(?:\bcurl\b[^\n]*?|[ \t])(?:-u|--user|--proxy-user|-U)[ \t=]*[\"']?(?P<v>[^\s:\"'/$<{]+:[^\s\"'`]+)",
+        _USER_NEEDS,
+        _USER + r"(?P<v>(?:\"[^\s:\"$<]+\"|[^\s:\"'/$<{\[]+):(?:\"[^\s\"]+\"|'[^\s']+'))",
         _account,
     ),
+    Shape("Password", _USER_NEEDS, _USER + r"[\"'](?P<v>:[^\s\"'/$<{:]+|[^\s:\"'/$<{]+:)[\"']", _account),
     Shape("Password", ("sshpass",), r"\bsshpass[ \t]+-p[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
@@ -251,6 +256,8 @@ def _armoured(text: str) -> Iterator[Finding]:
             at = end + (tail.end() if tail else 8)
         else:
             at = _end_of_body(text, body)
+            if at == body:
+                continue  # only the words, as in a sentence about such a line
         if (
             not re.search(
                 r"(?i)^\W*(?:\.{3}|…|<[^>]*>|redacted|\[[^\]]*\]|x{3,})\W*$", text[body : end if 0 <= end <= at else at]

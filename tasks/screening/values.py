@@ -67,11 +67,11 @@ def entropy(value: str) -> float:
 def is_placeholder(value: str) -> bool:
     """True for what stands in documentation where a secret would be."""
     bare = value.strip("\"'`*_., ;:")
+    different = len(set(bare.lower()))
     return (
-        not bare
+        different <= 2
+        or (different <= 8 and len(bare) >= 16 and entropy(bare) < 1)
         or bool(PLACEHOLDER.fullmatch(bare) or "…" in bare)
-        or len(set(bare.lower())) <= 2
-        or (len(bare) >= 16 and entropy(bare) < 1)
         or _says_that_it_is_none(bare)
     )
 
@@ -184,4 +184,16 @@ def is_chance(value: str) -> bool:
         and any(map(str.isupper, value))
         and entropy(value) >= 3.9
         and sum(map(str.isdigit, value)) >= 3
+    )
+
+
+def is_small_chance(value: str) -> bool:
+    """The same of small letters and digits. A digest and an identifier in hexadecimal are none: anything may have one."""
+    return (
+        24 <= len(value) <= 120
+        and is_random(value)
+        and not re.fullmatch(r"[0-9a-f-]+", value)
+        and not any(map(str.isupper, value))
+        and _switches(value) >= 6
+        and entropy(value) >= 3.6
     )

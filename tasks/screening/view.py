@@ -62,8 +62,26 @@ def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(_ERRORS, _replaced)
 
 
+class _StandIns(dict[int, str]):
+    """What stands for each character, worked out when it is first met; kept for the first thousands of them."""
+
+    def __missing__(self, code: int) -> str:
+        same = chr(code) if code < 0x100 else _standing_in(chr(code))
+        if len(self) < 20_000:
+            self[code] = same
+        return same
+
+
+@lru_cache(maxsize=1)
+def _stand_ins() -> _StandIns:
+    return _StandIns()
+
+
 def view(text: str) -> bytes:
     """The text in Latin-1, with typographic quotes and dashes as plain ones and a stand-in for every other character."""
+    # One call for each run beyond Latin-1 is the fastest way for a few of them, and the slowest for many.
+    if not text.isascii() and len(text.encode("utf-8", "replace")) > len(text) * 5 // 4:
+        text = text.translate(_stand_ins())
     return text.encode("latin-1", _ERRORS).translate(_PLAIN)
 
 
