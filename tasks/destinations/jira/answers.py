@@ -125,3 +125,8 @@ def remote_links(answer: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
         raise TypeError("no list")
     rows = [(row.get("globalId"), row["object"]) for row in answer]
     return {str(name): (str(shown.get("url")), str(shown.get("title"))) for name, shown in rows if name}
+
+
+def file_names(answer: dict[str, Any]) -> list[str]:
+    """The names of an issue's files; raises `LookupError`, `TypeError` or `ValueError` for another form."""
+    return [str(row["filename"]) for row in answer["fields"].get("attachment") or ()]

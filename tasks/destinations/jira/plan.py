@@ -9,10 +9,12 @@ from typing import Any
 from tasks.destinations.contract import Work
 from tasks.destinations.jira.fields import Value, not_settable
 from tasks.destinations.jira.settings import COMMENT, FIELD_OF, JiraSettings, field_refusal, label_of
+from tasks.destinations.tickets.files import document_of, named_by_content
 from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
+from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import Parsed, parse_document
 from tasks.markup.told import first, warnings_of
 from tasks.model import CreateJiraIssue, Frozen, Link, parse_severity
@@ -40,6 +42,7 @@ class IssuePlan(Frozen):
     resolution: str = ""
     comment: str = ""
     suggested: str = ""
+    attachment: Attachment | None = None
     links: tuple[Link, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -61,9 +64,13 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     fields: dict[str, Any] = {"summary": clean.plain_title(issue.title, TITLE_LENGTH)}
     document, base = parse_document(issue.description), settings.link_base
     if settings.cloud:
-        fields["description"] = fitting(jira.render(document, link_base=base))
+        whole = jira.render(document, link_base=base)
+        fields["description"] = fitting(whole)
+        cut = fields["description"] is not whole
     else:
         fields["description"] = plain_text(document, link_base=base)
+        cut = len(jira.escaped(servicenow.render(document, link_base=base))) > DESCRIPTION_LENGTH
+    file = document_of(settings.attach_document, issue, cut=cut)
     mapped = parse_severity(chosen.values.get("severity", ""))
     severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
     if severity:
@@ -80,6 +87,7 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         item_type=config.work_item_type or chosen.values.get("type") or settings.issue_type,
         comment=clean.cut(comment, DESCRIPTION_LENGTH),
         suggested="" if assigned else address_of(clean.plain_title(issue.assigned_to, 200)),
+        attachment=named_by_content(file) if file else None,
         links=work.links,
         warnings=first(warnings_of(document, base), "jira"),
     )
@@ -91,6 +99,7 @@ def texts_of(plan: IssuePlan, markdown: str) -> dict[str, str]:
     texts = {name: str(value) for name, value in plan.extra.items()}
     texts |= {"summary": plan.fields["summary"], "labels": " ".join(plan.labels[:-1]), COMMENT: plan.comment}
     texts["assignee"] = plan.suggested or texts.get("assignee", "")
+    texts |= {"attachment": plan.attachment.content.decode()} if plan.attachment else {}
     words = jira.words(described) if isinstance(described, dict) else servicenow.render(markdown)
     return {name: text for name, text in texts.items() if text} | {"description": words}
 
