@@ -76,12 +76,13 @@ def issue_types(answer: dict[str, Any]) -> list[IssueType]:
 
 def field_shapes(answer: dict[str, Any]) -> list[FieldShape]:
     """The fields of a type: `fields` in the Cloud, `values` in a Data Center."""
-    found = []
-    for row in rows_of(answer, "fields" if "fields" in answer else "values"):
-        schema = row["schema"]
-        made = {name: str(schema.get(name) or "") for name in ("type", "items", "custom")}
-        found.append(FieldShape(id=identifier(row.get("fieldId") or row["key"]), name=str(row["name"]), **made))
-    return found
+    return [field_shape(row) for row in rows_of(answer, "fields" if "fields" in answer else "values")]
+
+
+def field_shape(row: dict[str, Any]) -> FieldShape:
+    """One field of a screen."""
+    made = {name: str(row["schema"].get(name) or "") for name in ("type", "items", "custom")}
+    return FieldShape(id=identifier(row.get("fieldId") or row["key"]), name=str(row["name"]), **made)
 
 
 def people(answer: list[dict[str, Any]]) -> list[Person]:

@@ -14,7 +14,7 @@ from tasks.destinations.jira.people import Unknown, person_of
 from tasks.destinations.jira.plan import DESCRIPTION_LENGTH, IssuePlan
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.jira.verdict import verdict
-from tasks.destinations.jira.workflow import chosen, stage_now
+from tasks.destinations.jira.workflow import Wish, chosen, stage_now
 from tasks.destinations.tickets.drift import OnDrift, Standing, mark, note_of, remembered, standing, tries
 from tasks.destinations.tickets.files import DOCUMENT
 from tasks.destinations.tickets.status import STATUS, Stage, move
@@ -237,7 +237,8 @@ class Keeper:
     async def _moved(self, number: str, stage: Stage, wanted: Mapping[str, Any], marks: str) -> bool:
         """Move the issue to that stage; False with a warning where its workflow is against it."""
         plan = self.plan
-        way = chosen(await self.api.transitions(number), stage, plan.move_by, plan.resolution, wanted)
+        wish = Wish(plan.move_by, plan.resolution, plan.on_move, wanted, cloud=self.api.cloud)
+        way = chosen(await self.api.transitions(number), stage, wish)
         why = way.why
         if way.transition is not None:
             response = await self.api.transit(number, way.transition.id, way.fields or {}, marks)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from tasks.destinations.contract import Work
 from tasks.destinations.jira.fields import Value, not_settable
 from tasks.destinations.jira.settings import COMMENT, FIELD_OF, JiraSettings, field_refusal, label_of
@@ -29,7 +31,7 @@ class IssuePlan(Frozen):
     """An issue's fields as Jira takes them, and `extra`: those of the mapping and the job, whose form the project tells.
 
     `stage` is the issue's own, which the status follows: by the status or transition `move_by`, where the mapping names one, and
-    with that `resolution`. `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
+    with that `resolution` and the fields `on_move` of its screen. `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
     knows such a person.
     """
 
@@ -40,6 +42,7 @@ class IssuePlan(Frozen):
     stage: Stage | None = None
     move_by: str = ""
     resolution: str = ""
+    on_move: dict[str, str] = Field(default_factory=dict)
     comment: str = ""
     suggested: str = ""
     attachment: Attachment | None = None
@@ -84,6 +87,7 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         stage=stage_of(issue.status, settings.follow_status),
         move_by=chosen.values.get("status", ""),
         resolution=chosen.values.get("resolution", ""),
+        on_move={name: text for name, text in chosen.transition.items() if text},
         item_type=config.work_item_type or chosen.values.get("type") or settings.issue_type,
         comment=clean.cut(comment, DESCRIPTION_LENGTH),
         suggested="" if assigned else address_of(clean.plain_title(issue.assigned_to, 200)),
@@ -99,6 +103,7 @@ def texts_of(plan: IssuePlan, markdown: str) -> dict[str, str]:
     texts = {name: str(value) for name, value in plan.extra.items()}
     texts |= {"summary": plan.fields["summary"], "labels": " ".join(plan.labels[:-1]), COMMENT: plan.comment}
     texts["assignee"] = plan.suggested or texts.get("assignee", "")
+    texts |= {f"{name} of a transition": text for name, text in plan.on_move.items()}
     texts |= {"attachment": plan.attachment.content.decode()} if plan.attachment else {}
     words = jira.words(described) if isinstance(described, dict) else servicenow.render(markdown)
     return {name: text for name, text in texts.items() if text} | {"description": words}
