@@ -39,13 +39,10 @@ PROMISES = {
     "test as whom": "The connection test goes step by step and says as whom it is accepted.",
     "test writes nothing": "The connection test makes and changes nothing.",
 }
-NO_FILES = "The ticket leads to the document's page by a link; files are not uploaded."
 # Cells without a test: what this kind can't be asked for.
 EXEMPT = {
     ("lag is waited out", "servicenow"): "Table queries are answered by the primary database, which has no lag.",
     ("follows its issue", "confluence"): "A page has no state that an issue's status would change.",
-    ("files", "azure_devops"): NO_FILES,
-    ("files", "jira"): NO_FILES,
 }
 Cell = tuple[str, str]
 

@@ -133,6 +133,23 @@ async def test_a_transition_that_needs_fields_names_them_and_takes_them_from_the
     assert (await issue(sandbox))["status"] == "Done"
 
 
+@pytest.mark.parametrize("flavor", ["cloud", "datacenter"])
+async def test_fields_of_a_transitions_screen_alone_come_from_the_mapping(services, sandbox, flavor):
+    """No issue is created with them, so they can't be fields of the issue; a choice that isn't required is set, too."""
+    await configured(services, sandbox, flavor=flavor)
+    ended = await filed(services, "resolved", project="SCR")
+    assert "'Done' needs Lesson: set them by `[transition]`" in ended.receipt.warnings[-1]
+    mapping = '[transition]\n"lesson" = "Pool of {issue.id}"\n[[rule]]\nwhen = { status = "resolved" }\n'
+    await configured(
+        services, sandbox, flavor=flavor, mapping=mapping + 'transition = { customfield_10055 = "code" }\n'
+    )
+    assert (await filed(services, project="SCR")).receipt.change == "updated"
+    made = await issue(sandbox)
+    lesson = made["fields"]["customfield_10054"]
+    assert (made["status"], made["fields"]["customfield_10055"]) == ("Done", {"value": "code"})
+    assert "Pool of" in (lesson if flavor == "datacenter" else str(lesson["content"]))
+
+
 @pytest.mark.parametrize("fault", ["commit_then_drop", "commit_then_500", "drop"])
 async def test_a_lost_answer_to_a_transition_moves_the_issue_once(services, sandbox, fault):
     await configured(services, sandbox)

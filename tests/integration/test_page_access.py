@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from pydantic import ValidationError
 
@@ -10,6 +12,7 @@ from tasks.destinations.confluence.settings import ConfluenceSettings
 from tasks.model import JobState, parse_command
 from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench
 from tests.integration.test_blame import deny
+from worker.api.inputs import ConfluenceIn
 
 pytestmark = pytest.mark.usefixtures("destinations")
 READERS = ("group:incident-team", "beth.anglin")
@@ -358,6 +361,19 @@ SITE = {"base_url": "https://wiki.example.com", "flavor": "datacenter"}
 def test_what_confluence_cant_do_is_refused_when_it_is_set(given, words):
     with pytest.raises(ValidationError, match=words):
         ConfluenceSettings.model_validate(given)
+
+
+def test_the_apis_own_form_of_readers_becomes_settings_without_a_warning():
+    given = {
+        "kind": "confluence",
+        "base_url": SITE["base_url"],
+        "readers": ["group:sre", "group:sre"],
+        "labels": ["rca"],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = ConfluenceIn.model_validate(given).settings()
+    assert made.readers == ("group:sre",)
 
 
 def test_readers_are_written_with_commas_on_a_command_line():

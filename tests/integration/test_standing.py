@@ -8,6 +8,7 @@ import pytest
 
 from tasks import lifecycle
 from tasks.destinations import parse_settings
+from tasks.destinations.contract import basic
 from tasks.model import JobState
 from tests.integration.test_limits import DOWN, configure, fail, health, pages
 from worker.cli.health import lines
@@ -36,7 +37,7 @@ FAULTS = [
     ({"fault": "slow_headers", "seconds": 5}, "vendor", "in time"),
     ({"fault": "gzip_bomb"}, "vendor", "address"),
 ]
-VENDORS = ("confluence", "servicenow", "azure_devops")
+VENDORS = ("confluence", "servicenow", "azure_devops", "jira")
 
 
 async def standing(services, name="confluence"):
@@ -102,6 +103,31 @@ async def test_each_fault_fails_the_step_that_it_concerns(services, sandbox, ven
     if says != "address":
         assert says in report.message
     assert await sandbox.objects(vendor) == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    "fault", ["slow_body", "endless_body", "latency", "commit_then_drop", "commit_then_500", "gone_410"]
+)
+async def test_what_goes_wrong_with_every_answer_fails_the_test(services, sandbox, vendor, fault):
+    await set_anew(services, sandbox, vendor, total_timeout_s=0.8)
+    await sandbox.fault(vendor=vendor, fault=fault, times=1000, seconds=5)
+    report = await services.test_destination(vendor, "ada")
+    assert (report.success, report.failure.name) == (False, "vendor"), report.message
+
+
+async def test_incidents_that_are_counted_and_not_shown_fail_the_step_of_reading(services, sandbox):
+    """A read ACL answers with an empty list; an empty table is no reason to fail."""
+    assert (await services.test_destination("servicenow", "ada")).success
+    headers = {"Accept": "application/json"} | basic("admin", "fake")
+    url = f"{sandbox.url}/api/now/table/incident"
+    async with sandbox.session.post(url, json={"short_description": "x"}, headers=headers) as answer:
+        assert answer.status == 201
+    assert (await services.test_destination("servicenow", "ada")).success
+    await sandbox.fault(vendor="servicenow", fault="read_acl", times=1000)
+    report = await services.test_destination("servicenow", "ada")
+    assert (report.success, report.failure.name) == (False, "read access to incident")
+    assert "counted and not shown" in report.message
 
 
 async def test_an_address_that_nothing_listens_at_is_not_reached(services, sandbox):

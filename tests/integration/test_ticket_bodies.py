@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tasks import lifecycle
 from tasks.destinations import parse_settings
-from tasks.destinations.contract import basic
 from tasks.model import Issue, JobState, parse_command
+from tests.integration.test_blame import deny
+from tests.integration.test_lifecycle import run
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
 LONG = "# What\n\n" + "words and words\n\n" * 400
 INCIDENT = {"command": "create_servicenow_incident", "issue_id": "inc-1"}
+ISSUE = {"command": "create_jira_issue", "issue_id": "inc-1", "project": "OPS"}
 WORK_ITEM = {"command": "create_azuredevops_workitem", "issue_id": "inc-1", "project": "Operations"}
+TICKETS = [("servicenow", INCIDENT), ("azure_devops", WORK_ITEM), ("jira", ISSUE)]
 
 
 async def delivered(services, sandbox, name, arguments, description, **settings):
@@ -20,15 +22,14 @@ async def delivered(services, sandbox, name, arguments, description, **settings)
     await services.destinations.set(name, parse_settings(given), FAKE_SECRET, "test")
     await services.contents.put_issue(Issue(id="inc-1", title="Pool exhausted", description=description), "test")
     job = await services.submit(parse_command(arguments), actor="test")
-    ended = await lifecycle.attempt(services.core, job.id)
+    ended = await run(services, job)
     assert ended.state is JobState.DELIVERED, ended
     return ended.receipt
 
 
-async def files(sandbox):
-    headers = basic("admin", "fake")
-    async with sandbox.session.get(f"{sandbox.url}/api/now/attachment", headers=headers) as answer:
-        return [row["file_name"] for row in (await answer.json())["result"]]
+async def files(sandbox, vendor):
+    (ticket,) = await sandbox.objects(vendor)
+    return ticket["attachments"]
 
 
 async def test_a_work_item_field_is_switched_to_markdown(services, sandbox):
@@ -37,17 +38,63 @@ async def test_a_work_item_field_is_switched_to_markdown(services, sandbox):
     assert (item["body"], item["format"]) == ("# What\n\n**a**", "markdown")
 
 
-@pytest.mark.promise("files", "servicenow")
-async def test_the_document_is_attached_once_for_each_content(services, sandbox):
+@pytest.mark.promise("files")
+@pytest.mark.parametrize(("vendor", "arguments"), TICKETS)
+async def test_the_document_is_attached_once_for_each_content(services, sandbox, vendor, arguments):
+    receipts = []
     for description in (LONG, LONG, LONG + "more\n"):
-        await delivered(services, sandbox, "servicenow", INCIDENT, description, attach_document="always")
-    assert await files(sandbox) == ["Pool exhausted.md", "Pool exhausted.md"]
+        receipts.append(await delivered(services, sandbox, vendor, arguments, description, attach_document="always"))
+    names = await files(sandbox, vendor)
+    assert [receipt.change for receipt in receipts] == ["created", "unchanged", "updated"]
+    assert len(names) == 2
+    assert all(name.startswith("Pool exhausted") and name.endswith(".md") for name in names)
 
 
-@pytest.mark.parametrize(("description", "names"), [("short", []), (LONG, ["Pool exhausted.md"])])
-async def test_the_document_is_attached_when_the_field_has_no_room_for_it(services, sandbox, description, names):
-    await delivered(services, sandbox, "servicenow", INCIDENT, description, attach_document="when_cut")
-    assert await files(sandbox) == names
+@pytest.mark.parametrize(("vendor", "arguments"), TICKETS)
+@pytest.mark.parametrize("fault", ["commit_then_drop", "commit_then_500"])
+async def test_a_file_whose_answer_was_lost_is_looked_for_before_it_is_sent_again(
+    services, sandbox, vendor, arguments, fault
+):
+    await sandbox.fault(vendor=vendor, fault=fault, method="POST", path="attachment")
+    await delivered(services, sandbox, vendor, arguments, LONG, attach_document="always")
+    assert len(await files(sandbox, vendor)) == 1
+
+
+@pytest.mark.parametrize(("vendor", "arguments"), TICKETS)
+async def test_a_file_is_attached_to_a_ticket_that_shows_its_content_already(services, sandbox, vendor, arguments):
+    """As after the setting was switched on: nothing else has to change."""
+    await delivered(services, sandbox, vendor, arguments, LONG)
+    receipt = await delivered(services, sandbox, vendor, arguments, LONG, attach_document="always")
+    assert receipt.change == "updated"
+    assert len(await files(sandbox, vendor)) == 1
+
+
+@pytest.mark.parametrize(
+    ("vendor", "arguments", "description", "number"),
+    [
+        ("servicenow", INCIDENT, "short", 0),
+        ("servicenow", INCIDENT, LONG, 1),
+        ("jira", ISSUE, LONG, 0),
+        ("jira", ISSUE, LONG * 6, 1),
+        ("azure_devops", WORK_ITEM, LONG * 6, 0),
+    ],
+)
+async def test_the_document_is_attached_when_the_field_has_no_room_for_it(
+    services, sandbox, vendor, arguments, description, number
+):
+    await delivered(services, sandbox, vendor, arguments, description, attach_document="when_cut")
+    assert len(await files(sandbox, vendor)) == number
+
+
+@pytest.mark.parametrize("flavor", ["cloud", "datacenter"])
+async def test_an_account_that_may_not_attach_leaves_an_issue_with_a_warning_and_its_test_says_so(
+    services, sandbox, flavor
+):
+    await deny(sandbox, "jira", "OPS", "attachment")
+    receipt = await delivered(services, sandbox, "jira", ISSUE, LONG, attach_document="always", flavor=flavor)
+    assert "the document was not attached" in " ".join(receipt.warnings)
+    tested = await services.test_destination("jira", "test")
+    assert [step.name for step in tested.steps if step.ok is False] == ["right to attach files to issues"]
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("servicenow", INCIDENT), ("azure_devops", WORK_ITEM)])

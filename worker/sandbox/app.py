@@ -32,6 +32,7 @@ from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow.api import ServiceNow
 from worker.sandbox.servicenow.authority import ServiceNowAuthority
 from worker.sandbox.servicenow.incident import update
+from worker.sandbox.setup import Setup
 from worker.sandbox.store import Store
 from worker.sandbox.tokens import TokenRules, reading_tokens
 
@@ -39,11 +40,20 @@ BODY_LIMIT = 20 * 2**20
 
 
 def create_app(
-    store: Store | None = None, *, sleep: Sleep = asyncio.sleep, listener: Listener | None = None
+    store: Store | None = None,
+    *,
+    sleep: Sleep = asyncio.sleep,
+    listener: Listener | None = None,
+    setup: Setup | None = None,
 ) -> web.Application:
-    """A fresh sandbox over `store`. `sleep` is what slow faults wait with; `listener` is what can be restarted."""
-    store = store or Store()
+    """A fresh sandbox over `store`, or as `setup` says. `sleep` is what slow faults wait with; `listener` is what can be
+    restarted.
+    """
+    setup = setup or Setup()
+    store = store or setup.store()
     faults = Faults(store, sleep)
+    for fault in setup.fault:
+        faults.add(fault)
     control = Control(store, faults, listener)
     app = web.Application(
         middlewares=[_mark_own, reading_tokens(store), failing(faults), guarding(store)], client_max_size=BODY_LIMIT

@@ -229,9 +229,16 @@ class Store:
     def summary(self) -> dict[str, Any]:
         """Counts, objects and the last 1,000 requests; never a credential."""
         objects = [_page(p) for p in self.delivered()]
-        objects += [_incident(r, self.journals.get(r["sys_id"], [])) for r in self.incidents.values()]
-        objects += [_item(i, project_id(i["fields"]["System.TeamProject"])) for i in self.items.values()]
-        objects += [_issue(row) for row in self.issues.values()]
+        objects += [
+            _incident(r, self.journals.get(r["sys_id"], []))
+            | {"attachments": _names_of_files(self.files.values(), r["sys_id"])}
+            for r in self.incidents.values()
+        ]
+        objects += [_item(i, project_id(i["fields"]["System.TeamProject"]), self.files) for i in self.items.values()]
+        objects += [
+            _issue(row) | {"attachments": _names_of_files(self.files.values(), row["id"])}
+            for row in self.issues.values()
+        ]
         counts = {"pages": len(self.delivered()), "incidents": len(self.incidents), "work_items": len(self.items)}
         counts["issues"] = len(self.issues)
         return {"counts": counts, "objects": objects, "requests": self.requests[-1000:]}
@@ -299,8 +306,15 @@ def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, 
     }
 
 
-def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
+def _names_of_files(files: Iterable[Attachment], owner: str) -> list[str]:
+    return [file.name for file in files if file.owner == owner]
+
+
+def _item(item: dict[str, Any], project: str, files: dict[str, Attachment]) -> dict[str, Any]:
     fields = item["fields"]
+    attached = [
+        row["url"].partition("?")[0].rpartition("/")[2] for row in item["relations"] if row["rel"] == "AttachedFile"
+    ]
     repro = "Microsoft.VSTS.TCM.ReproSteps"
     name = repro if fields.get(repro) else "System.Description"
     return {
@@ -318,6 +332,7 @@ def _item(item: dict[str, Any], project: str) -> dict[str, Any]:
         "body": str(fields.get(name) or ""),
         "format": item["formats"].get(name, "html"),
         "fields": dict(fields),
+        "attachments": [files[number].name for number in attached if number in files],
         "history": list(item.get("history", ())),
     }
 

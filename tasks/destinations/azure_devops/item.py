@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.destinations.azure_devops.items import FieldsRefused, Items, tags_of
-from tasks.destinations.azure_devops.patches import Operations, field_operations, relinked, under
+from tasks.destinations.azure_devops.patches import Operations, field_operations, file_names, relinked, under, with_file
 from tasks.destinations.azure_devops.plan import Value, WorkItemPlan
 from tasks.destinations.azure_devops.settings import ASSIGNED, DESCRIPTION, HISTORY, REPRO, STATE, AzureDevOpsSettings
 from tasks.destinations.azure_devops.trees import TREES, is_whole, path_of
 from tasks.destinations.azure_devops.values import FORMS, form, same
 from tasks.destinations.contract import Work
 from tasks.destinations.tickets.drift import Standing, mark, note_of, remembered, standing, tries
+from tasks.destinations.tickets.files import DOCUMENT
 from tasks.destinations.tickets.status import STATUS, Stage, move
 from tasks.errors import AttemptFailed, Permanent
+from tasks.markup.options import Attachment
 from tasks.model import CreateAzureDevOpsWorkItem, Receipt
 
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
@@ -59,7 +61,30 @@ class Keeper:
         self.fields: dict[str, Value] = dict(self.plan.fields)
 
     async def deliver(self) -> Receipt:
-        """Update the subject's work item, or create it."""
+        """Update the subject's work item, or create it; then its file."""
+        receipt, file = await self._deliver(), self.plan.attachment
+        if file is None or receipt.change == "skipped":
+            return receipt
+        try:
+            return await self._filed(receipt, file)
+        except AttemptFailed as failure:
+            failure.receipt = receipt  # the work item stands
+            raise
+
+    async def _filed(self, receipt: Receipt, file: Attachment) -> Receipt:
+        """The receipt of an item with the file, once for each content; what people take off stays off."""
+        receipt = receipt.model_copy(update={"wrote": {**(receipt.wrote or {}), DOCUMENT: (file.name, "")}})
+        if self.work.wrote.get(DOCUMENT, ("", ""))[0] == file.name:
+            return receipt
+        item = await self.items.item(receipt.id)
+        if item is None or file.name in file_names(item):
+            return receipt
+        operations = with_file(await self.items.upload(file))
+        after = await self.items.patch(item, operations, kind=self.plan.type)
+        change = "created" if receipt.change == "created" else "updated"
+        return receipt.model_copy(update={"change": change, "version": after["rev"]})
+
+    async def _deliver(self) -> Receipt:
         work, found = self.work, False
         item = await self.items.known(work.previous.id) if work.previous else None
         # "Not found" for an item that was delivered may mean that it was moved or misread: look by its tag as well.

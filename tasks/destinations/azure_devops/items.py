@@ -19,6 +19,7 @@ from tasks.destinations.azure_devops.trees import TREES, paths, shown
 from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import Permanent, Transient
 from tasks.http.exchange import Http, Request, Response
+from tasks.markup.options import Attachment
 
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 UPDATES = 200
@@ -91,6 +92,19 @@ class Items:
         if response.status in (400, 404):
             raise await self._explain(response, kind)
         return response.parsed(dry_run if validate else work_item)
+
+    async def upload(self, file: Attachment) -> str:
+        """The address of a file that is kept, to be attached to a work item."""
+        request = Request(
+            "POST",
+            self._path("attachments"),
+            "POST /wit/attachments",
+            params=self._params | {"fileName": file.name},
+            headers={"Content-Type": "application/octet-stream"},
+            body=file.content,
+            writes=True,
+        )
+        return (await self.http.send(request)).parsed(lambda answer: str(answer["url"]))
 
     async def item(self, item_id: str) -> dict[str, Any] | None:
         """The work item of that id, as far as it can be seen."""

@@ -52,6 +52,18 @@ def under(organisation: str, parent: str) -> Operations:
     return [operation("add", "/relations/-", link)] if parent else []
 
 
+def file_names(item: Mapping[str, Any]) -> list[str]:
+    """The names of the item's files."""
+    files = [row for row in item.get("relations") or [] if row.get("rel") == "AttachedFile"]
+    return [str((row.get("attributes") or {}).get("name")) for row in files]
+
+
+def with_file(url: str) -> Operations:
+    """The operation that attaches an uploaded file."""
+    value = {"rel": "AttachedFile", "url": url, "attributes": {"comment": f"{LINK_COMMENT} the document"}}
+    return [operation("add", "/relations/-", value)]
+
+
 def dump(operations: Operations) -> bytes:
     """The document as it is sent."""
     return json.dumps(operations, ensure_ascii=False).encode("utf-8", "replace")

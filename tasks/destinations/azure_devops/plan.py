@@ -23,10 +23,12 @@ from tasks.destinations.azure_devops.settings import (
     field_refusal,
 )
 from tasks.destinations.contract import Work
+from tasks.destinations.tickets.files import document_of, named_by_content
 from tasks.destinations.tickets.mapping import Chosen
 from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import azure_devops, clean
+from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.told import first, warnings_of
 from tasks.model import CreateAzureDevOpsWorkItem, Frozen, Issue, Link, TicketConfig, parse_severity
@@ -50,6 +52,7 @@ class WorkItemPlan(Frozen):
     formats: dict[str, str] = Field(default_factory=dict)
     links: tuple[Link, ...] = ()
     parent: str = ""
+    attachment: Attachment | None = None
     soft: frozenset[str] = frozenset()
     stage: Stage | None = None
     warnings: tuple[str, ...] = ()
@@ -86,6 +89,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
     suggested: dict[str, Value] = {ASSIGNED: assignee} if assignee and ASSIGNED not in asked else {}
     fields |= suggested | {name: value for name, value in asked.items() if value != ""}
     parent = chosen.values.get("parent", "")
+    file = document_of(settings.attach_document, issue, cut=False)  # its fields have room for any document
     return WorkItemPlan(
         type=kind,
         fields={name: value for name, value in fields.items() if name != HISTORY},
@@ -95,6 +99,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
         formats={body: "Markdown"} if markdown else {},
         links=work.links,
         parent=parent if parent.isdigit() else "",
+        attachment=named_by_content(file) if file else None,
         soft=frozenset(suggested),
         warnings=first(warnings_of(document, settings.link_base), "azure_devops"),
         stage=None if STATE in asked else stage_of(issue.status, settings.follow_status),
@@ -104,6 +109,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
 def texts_of(plan: WorkItemPlan) -> dict[str, str]:
     """Every text that may be sent, for the last screening."""
     texts = {name: str(value) for name, value in plan.fields.items()}
+    texts |= {"attachment": plan.attachment.content.decode()} if plan.attachment else {}
     return texts | {"System.Tags": "; ".join(plan.tags), HISTORY: plan.history}
 
 

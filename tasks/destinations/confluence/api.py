@@ -6,7 +6,6 @@ A look-up gives None or nothing where the vendor says 404. A write that the vend
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from urllib.parse import quote
 from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import Permanent, Transient
 from tasks.http.exchange import Http, Request, Response
+from tasks.http.multipart import multipart
 from tasks.model import Frozen
 
 PROPERTY = "afterword"
@@ -260,8 +260,8 @@ class Dialect(ABC):
 
     async def upload(self, page_id: str, name: str, media_type: str, content: bytes, comment: str) -> None:
         """Create the file, or its next version where the page has one of that name."""
-        boundary, body = multipart(name, media_type, content, comment)
-        headers = {"X-Atlassian-Token": "nocheck", "Content-Type": f"multipart/form-data; boundary={boundary}"}
+        form, body = multipart(name, media_type, content, {"minorEdit": "true", "comment": comment})
+        headers = {"X-Atlassian-Token": "nocheck", "Content-Type": form}
         path = f"{self.v1}/content/{quote(page_id)}/child/attachment"
         request = Request("PUT", path, "PUT /content/{id}/child/attachment", headers=headers, body=body, writes=True)
         response = await self.http.send(request, accept=frozenset({404}))
@@ -315,22 +315,6 @@ def not_visible(what: str) -> NotVisible:
 def storage_of(row: dict[str, Any]) -> str:
     """The storage format of a page's description; empty where it has none."""
     return str(((row.get("body") or {}).get("storage") or {}).get("value") or "")
-
-
-def multipart(name: str, media_type: str, content: bytes, comment: str) -> tuple[str, bytes]:
-    """A form with one file (RFC 7578). The boundary comes from the content, so that the same file is the same request."""
-    boundary = "afterword-" + hashlib.sha256(name.encode("utf-8", "replace") + content).hexdigest()[:32]
-    quoted = name.replace("%", "%25").replace('"', "%22") if '"' in name else name
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
-        f"Content-Type: {media_type}\r\n\r\n"
-    )
-    fields = "".join(
-        f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}'
-        for field, value in (("minorEdit", "true"), ("comment", comment))
-    )
-    tail = f"{fields}\r\n--{boundary}--\r\n"
-    return boundary, head.encode("utf-8", "replace") + content + tail.encode("utf-8", "replace")
 
 
 def refusal(response: Response, draft: Draft) -> Permanent | VersionConflict | NotVisible:

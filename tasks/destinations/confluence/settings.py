@@ -80,7 +80,7 @@ class ConfluenceSettings(DestinationSettings):
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any(not who.removeprefix(GROUP).strip() for who in value):
             raise ValueError(f"{GROUP!r} names no group")
-        return tuple(dict.fromkeys(value))
+        return type(value)(dict.fromkeys(value))  # the API's own model has lists
 
     @field_validator("owner")
     @classmethod

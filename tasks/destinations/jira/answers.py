@@ -76,12 +76,13 @@ def issue_types(answer: dict[str, Any]) -> list[IssueType]:
 
 def field_shapes(answer: dict[str, Any]) -> list[FieldShape]:
     """The fields of a type: `fields` in the Cloud, `values` in a Data Center."""
-    found = []
-    for row in rows_of(answer, "fields" if "fields" in answer else "values"):
-        schema = row["schema"]
-        made = {name: str(schema.get(name) or "") for name in ("type", "items", "custom")}
-        found.append(FieldShape(id=identifier(row.get("fieldId") or row["key"]), name=str(row["name"]), **made))
-    return found
+    return [field_shape(row) for row in rows_of(answer, "fields" if "fields" in answer else "values")]
+
+
+def field_shape(row: dict[str, Any]) -> FieldShape:
+    """One field of a screen."""
+    made = {name: str(row["schema"].get(name) or "") for name in ("type", "items", "custom")}
+    return FieldShape(id=identifier(row.get("fieldId") or row["key"]), name=str(row["name"]), **made)
 
 
 def people(answer: list[dict[str, Any]]) -> list[Person]:
@@ -125,3 +126,8 @@ def remote_links(answer: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
         raise TypeError("no list")
     rows = [(row.get("globalId"), row["object"]) for row in answer]
     return {str(name): (str(shown.get("url")), str(shown.get("title"))) for name, shown in rows if name}
+
+
+def file_names(answer: dict[str, Any]) -> list[str]:
+    """The names of an issue's files; raises `LookupError`, `TypeError` or `ValueError` for another form."""
+    return [str(row["filename"]) for row in answer["fields"].get("attachment") or ()]

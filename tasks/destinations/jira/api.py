@@ -15,6 +15,7 @@ from tasks.destinations.jira.answers import (
     StoredIssue,
     comments,
     field_shapes,
+    file_names,
     hits,
     issue_types,
     people,
@@ -27,6 +28,8 @@ from tasks.destinations.jira.observed import observed
 from tasks.destinations.jira.workflow import Transition, transitions
 from tasks.errors import Permanent
 from tasks.http.exchange import Http, Request, Response
+from tasks.http.multipart import multipart
+from tasks.markup.options import Attachment
 from tasks.model import Link
 from tasks.model.remote import Observed
 
@@ -146,6 +149,18 @@ class JiraApi:
         """Add a comment."""
         path = f"/issue/{quote(number)}/comment"
         await self._write("POST", path, "/issue/{id}/comment", {"body": body}, frozenset(), tries)
+
+    async def file_names(self, number: str) -> list[str]:
+        """The names of the issue's files."""
+        response = await self._get(f"/issue/{quote(number)}", "/issue/{id}", {"fields": "attachment"})
+        return response.parsed(file_names)
+
+    async def attach(self, number: str, file: Attachment) -> None:
+        """Add a file; Jira keeps several of one name."""
+        form, body = multipart(file.name, file.media_type, file.content, {})
+        headers = {"X-Atlassian-Token": "no-check", "Content-Type": form}
+        path, operation = f"{self.base}/issue/{quote(number)}/attachments", "POST /issue/{id}/attachments"
+        await self.http.send(Request("POST", path, operation, headers=headers, body=body, writes=True))
 
     async def relink(self, number: str, links: tuple[Link, ...]) -> bool | None:
         """Make our links to elsewhere lead to these pages; a person's are left alone. True where that changed something,

@@ -74,9 +74,8 @@ class Jira(Destination[JiraSettings]):
     def needs(self, command: Command | None, plan: object = None) -> Needs:
         """The project and the type."""
         project = command.project if isinstance(command, CreateJiraIssue) else self.settings.project
-        return Needs(
-            target=project, item_type=plan.item_type if isinstance(plan, IssuePlan) else self.settings.issue_type
-        )
+        kind = plan.item_type if isinstance(plan, IssuePlan) else self.settings.issue_type
+        return Needs(target=project, item_type=kind, files=self.settings.attach_document != "never")
 
     async def reach(self, http: Http) -> list[ConnectionStep]:
         """Who is signed in; Jira answers many questions of anybody, this one not."""
@@ -92,7 +91,8 @@ class Jira(Destination[JiraSettings]):
             missing = f"there is no project {project!r}, or the account can't see it"
             return [ConnectionStep(name="project", ok=False, detail=missing)]
         steps = [ConnectionStep(name="project", ok=True, detail=project)]
-        for name, words in (("BROWSE_PROJECTS", "see"), ("CREATE_ISSUES", "create")):
+        files = (("CREATE_ATTACHMENTS", "attach files to"),) if needs.files else ()
+        for name, words in (("BROWSE_PROJECTS", "see"), ("CREATE_ISSUES", "create"), *files):
             may = await api.may(project, name)
             detail = "granted" if may else f"the account lacks {name} in project {project!r}"
             steps.append(ConnectionStep(name=f"right to {words} issues", ok=may, detail=detail))

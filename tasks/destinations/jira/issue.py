@@ -14,8 +14,9 @@ from tasks.destinations.jira.people import Unknown, person_of
 from tasks.destinations.jira.plan import DESCRIPTION_LENGTH, IssuePlan
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.jira.verdict import verdict
-from tasks.destinations.jira.workflow import chosen, stage_now
+from tasks.destinations.jira.workflow import Wish, chosen, stage_now
 from tasks.destinations.tickets.drift import OnDrift, Standing, mark, note_of, remembered, standing, tries
+from tasks.destinations.tickets.files import DOCUMENT
 from tasks.destinations.tickets.status import STATUS, Stage, move
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
 from tasks.http.exchange import Response
@@ -44,6 +45,7 @@ class Keeper:
     now_ms: Callable[[], int]
     warnings: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    filed: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         command = self.work.command
@@ -200,7 +202,7 @@ class Keeper:
         """The receipt with its marks, once comments, links and status stand. `known` is the issue where nothing was written,
         `stage` the one to move it to.
         """
-        commented = moved = False
+        commented = moved = attached = False
 
         async def comment() -> None:
             nonlocal commented
@@ -210,6 +212,10 @@ class Keeper:
             nonlocal moved
             moved = stage is None or await self._moved(receipt.id, stage, wanted, marks)
 
+        async def attach() -> None:
+            nonlocal attached
+            attached = await self._attach(receipt.id)
+
         async def link() -> None:
             await self.api.relink(receipt.id, self.plan.links)
 
@@ -217,12 +223,13 @@ class Keeper:
         receipt = await self._remembering(receipt, wanted, stand.kept, known)
         await self._beside(receipt, comment, "the comment was not added")
         await self._beside(receipt, go, "the status was left as it is")
-        anew = commented or (moved and stage is not None)
+        await self._beside(receipt, attach, "the document was not attached")
+        anew = commented or attached or (moved and stage is not None)
         change = "updated" if anew and receipt.change in ("unchanged", "found") else receipt.change
         if change in ("created", "updated") and self.plan.links:
             await self._beside(receipt, link, "the links were not set")
         stood = {STATUS: (self.plan.stage, "")} if self.plan.stage and moved else {}
-        wrote = None if receipt.wrote is None else {**receipt.wrote, **self._spoken(), **stood}
+        wrote = None if receipt.wrote is None else {**receipt.wrote, **self._spoken(), **self.filed, **stood}
         return receipt.model_copy(
             update={"change": change, "warnings": (*self.plan.warnings, *self.warnings), "wrote": wrote}
         )
@@ -230,7 +237,8 @@ class Keeper:
     async def _moved(self, number: str, stage: Stage, wanted: Mapping[str, Any], marks: str) -> bool:
         """Move the issue to that stage; False with a warning where its workflow is against it."""
         plan = self.plan
-        way = chosen(await self.api.transitions(number), stage, plan.move_by, plan.resolution, wanted)
+        wish = Wish(plan.move_by, plan.resolution, plan.on_move, wanted, cloud=self.api.cloud)
+        way = chosen(await self.api.transitions(number), stage, wish)
         why = way.why
         if way.transition is not None:
             response = await self.api.transit(number, way.transition.id, way.fields or {}, marks)
@@ -268,6 +276,18 @@ class Keeper:
             await self.api.comment(number, body, marks)
         self.said = [mark(said(body)) for body in bodies]
         return bool(missing)
+
+    async def _attach(self, number: str) -> bool:
+        """Attach the document, once for each content. True where it was not there yet; what people delete stays deleted."""
+        file = self.plan.attachment
+        if file is None:
+            return False
+        known = self.work.wrote.get(DOCUMENT, ("", ""))[0] == file.name
+        missing = not known and file.name not in await self.api.file_names(number)
+        if missing:
+            await self.api.attach(number, file)
+        self.filed = {DOCUMENT: (file.name, "")}
+        return missing
 
     def _spoken(self) -> dict[str, tuple[str, str]]:
         return {SAID: (",".join(self.said), "")} if self.said else {}

@@ -6,13 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from tasks.destinations.contract import Work
 from tasks.destinations.jira.fields import Value, not_settable
 from tasks.destinations.jira.settings import COMMENT, FIELD_OF, JiraSettings, field_refusal, label_of
+from tasks.destinations.tickets.files import document_of, named_by_content
 from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
+from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import Parsed, parse_document
 from tasks.markup.told import first, warnings_of
 from tasks.model import CreateJiraIssue, Frozen, Link, parse_severity
@@ -27,7 +31,7 @@ class IssuePlan(Frozen):
     """An issue's fields as Jira takes them, and `extra`: those of the mapping and the job, whose form the project tells.
 
     `stage` is the issue's own, which the status follows: by the status or transition `move_by`, where the mapping names one, and
-    with that `resolution`. `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
+    with that `resolution` and the fields `on_move` of its screen. `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
     knows such a person.
     """
 
@@ -38,8 +42,10 @@ class IssuePlan(Frozen):
     stage: Stage | None = None
     move_by: str = ""
     resolution: str = ""
+    on_move: dict[str, str] = Field(default_factory=dict)
     comment: str = ""
     suggested: str = ""
+    attachment: Attachment | None = None
     links: tuple[Link, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -61,9 +67,13 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     fields: dict[str, Any] = {"summary": clean.plain_title(issue.title, TITLE_LENGTH)}
     document, base = parse_document(issue.description), settings.link_base
     if settings.cloud:
-        fields["description"] = fitting(jira.render(document, link_base=base))
+        whole = jira.render(document, link_base=base)
+        fields["description"] = fitting(whole)
+        cut = fields["description"] is not whole
     else:
         fields["description"] = plain_text(document, link_base=base)
+        cut = len(jira.escaped(servicenow.render(document, link_base=base))) > DESCRIPTION_LENGTH
+    file = document_of(settings.attach_document, issue, cut=cut)
     mapped = parse_severity(chosen.values.get("severity", ""))
     severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
     if severity:
@@ -77,9 +87,11 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         stage=stage_of(issue.status, settings.follow_status),
         move_by=chosen.values.get("status", ""),
         resolution=chosen.values.get("resolution", ""),
+        on_move={name: text for name, text in chosen.transition.items() if text},
         item_type=config.work_item_type or chosen.values.get("type") or settings.issue_type,
         comment=clean.cut(comment, DESCRIPTION_LENGTH),
         suggested="" if assigned else address_of(clean.plain_title(issue.assigned_to, 200)),
+        attachment=named_by_content(file) if file else None,
         links=work.links,
         warnings=first(warnings_of(document, base), "jira"),
     )
@@ -91,6 +103,8 @@ def texts_of(plan: IssuePlan, markdown: str) -> dict[str, str]:
     texts = {name: str(value) for name, value in plan.extra.items()}
     texts |= {"summary": plan.fields["summary"], "labels": " ".join(plan.labels[:-1]), COMMENT: plan.comment}
     texts["assignee"] = plan.suggested or texts.get("assignee", "")
+    texts |= {f"{name} of a transition": text for name, text in plan.on_move.items()}
+    texts |= {"attachment": plan.attachment.content.decode()} if plan.attachment else {}
     words = jira.words(described) if isinstance(described, dict) else servicenow.render(markdown)
     return {name: text for name, text in texts.items() if text} | {"description": words}
 

@@ -46,7 +46,7 @@ class JiraSettings(TicketSettings):
     site's there; without it, the site is asked for it.
     """
 
-    keys: ClassVar[Keys] = Keys(frozenset(FIELD_OF) | OTHER_KEYS, field_refusal)
+    keys: ClassVar[Keys] = Keys(frozenset(FIELD_OF) | OTHER_KEYS, field_refusal, transition=True)
 
     kind: Literal["jira"] = "jira"
     base_url: str

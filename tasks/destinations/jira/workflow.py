@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.destinations.contract import identifier, rows_of
+from tasks.destinations.jira.answers import FieldShape, field_shape
+from tasks.destinations.jira.fields import shaped
 from tasks.destinations.tickets.status import Stage
 from tasks.model import Frozen
 
@@ -33,10 +35,14 @@ RESOLUTIONS = ("done", "fixed", "resolved")
 class ScreenField(Frozen):
     """A field of a transition's screen."""
 
-    id: str
-    name: str
+    shape: FieldShape
     required: bool
     values: tuple[str, ...] = ()
+
+    def named_in(self, given: Mapping[str, str]) -> str:
+        """What is given for it, by its id or by its name in any case; empty without."""
+        names = (self.shape.id, self.shape.name.casefold())
+        return next((text for name, text in given.items() if name.strip().casefold() in names), "")
 
 
 class Transition(Frozen):
@@ -52,6 +58,19 @@ class Transition(Frozen):
     def shown(self) -> str:
         """For a person."""
         return self.name if self.name.casefold() == self.to.casefold() else f"{self.name} (to {self.to})"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wished of a move: the status or transition `by` the operator's name, the `resolution`, the operator's `fields` for
+    its screen, and the issue's own fields as they are `known`, of which the screen gets what it asks for.
+    """
+
+    by: str = ""
+    resolution: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Any] = field(default_factory=dict)
+    cloud: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,11 @@ def transitions(answer: dict[str, Any]) -> list[Transition]:
 def _field(name: str, row: dict[str, Any]) -> ScreenField:
     values = tuple(str(value["name"]) for value in row.get("allowedValues") or () if value.get("name"))
     needed = row.get("required") is True and row.get("hasDefaultValue") is not True
-    return ScreenField(id=name, name=str(row.get("name") or name), required=needed, values=values)
+    return ScreenField(
+        shape=field_shape({"schema": {}, **row, "fieldId": name, "name": row.get("name") or name}),
+        required=needed,
+        values=values,
+    )
 
 
 def stage_now(fields: Mapping[str, Any]) -> Stage | None:
@@ -92,11 +115,9 @@ def stage_now(fields: Mapping[str, Any]) -> Stage | None:
     return "closed" if closed else found
 
 
-def chosen(ways: list[Transition], stage: Stage, named: str, resolution: str, known: Mapping[str, Any]) -> Move:
-    """The move to that stage: by the operator's name for a status or transition, else by the status' category.
-
-    `known` are the issue's own fields, of which the transition's screen gets what it asks for.
-    """
+def chosen(ways: list[Transition], stage: Stage, wish: Wish) -> Move:
+    """The move to that stage: by the operator's name for a status or transition, else by the status' category."""
+    named = wish.by
     names = ", ".join(way.shown for way in ways) or "none"
     if named:
         wanted = named.strip().casefold()
@@ -109,7 +130,7 @@ def chosen(ways: list[Transition], stage: Stage, named: str, resolution: str, kn
             return Move(
                 why=f"no transition leads there that is certain to be meant; there are: {names}. Name one by `status` of the mapping"
             )
-    return _with_fields(fitting[0], resolution, known)
+    return _with_fields(fitting[0], wish)
 
 
 def _fitting(ways: list[Transition], stage: Stage) -> list[Transition]:
@@ -121,22 +142,26 @@ def _fitting(ways: list[Transition], stage: Stage) -> list[Transition]:
     return []
 
 
-def _with_fields(way: Transition, resolution: str, known: Mapping[str, Any]) -> Move:
+def _with_fields(way: Transition, wish: Wish) -> Move:
     fields: dict[str, Any] = {}
-    lacking = []
-    for field in way.fields:
-        if field.id == RESOLUTION:
-            value = _resolution(field, resolution)
+    lacking, resolution = [], wish.resolution
+    for asked in way.fields:
+        number = asked.shape.id
+        if number == RESOLUTION:
+            value = _resolution(asked, resolution)
             if value is None and resolution:
-                return Move(why=f"there is no resolution {resolution!r:.80}; there are: {', '.join(field.values)}")
+                return Move(why=f"there is no resolution {resolution!r:.80}; there are: {', '.join(asked.values)}")
             if value is not None:
-                fields[field.id] = {"name": value}
-        elif field.id in known and field.required:
-            fields[field.id] = known[field.id]
-        if field.required and field.id not in fields:
-            lacking.append(field.name)
+                fields[number] = {"name": value}
+        elif text := asked.named_in(wish.fields):
+            fields[number] = shaped(asked.shape, text, cloud=wish.cloud)
+        elif number in wish.known and asked.required:
+            fields[number] = wish.known[number]
+        if asked.required and number not in fields:
+            lacking.append(asked.shape.name)
     if lacking:
-        return Move(why=f"the transition {way.shown!r} needs {', '.join(lacking)}: set them by the mapping or the job")
+        words = f"the transition {way.shown!r} needs {', '.join(lacking)}"
+        return Move(why=f"{words}: set them by `[transition]` of the mapping, or as fields of the issue")
     return Move(way, fields)
 
 

@@ -10,7 +10,7 @@ from tasks.destinations.servicenow.incident import Keeper, link_incident
 from tasks.destinations.servicenow.observed import incidents
 from tasks.destinations.servicenow.plan import IncidentPlan, plan_of, texts_of
 from tasks.destinations.servicenow.settings import ServiceNowSettings
-from tasks.destinations.servicenow.table import FILES, TABLE
+from tasks.destinations.servicenow.table import FILES, TABLE, counted
 from tasks.destinations.servicenow.verdict import verdict
 from tasks.errors import AttemptFailed
 from tasks.http.exchange import Http, Request
@@ -18,6 +18,7 @@ from tasks.model import Command, ConnectionStep, Receipt
 from tasks.model.remote import Observed
 
 USERS = "/api/now/table/sys_user"
+UNSEEN = "incidents are counted and not shown: give the account read access to the table incident"
 
 
 class ServiceNow(Destination[ServiceNowSettings]):
@@ -65,15 +66,16 @@ class ServiceNow(Destination[ServiceNowSettings]):
 
     async def reach(self, http: Http) -> list[ConnectionStep]:
         """Rows of the table that every job writes to, then whose credential it is."""
-        params = {"sysparm_limit": "1", "sysparm_fields": "sys_id"}
+        params = {"sysparm_limit": "20", "sysparm_fields": "sys_id", "sysparm_query": "ORDERBYDESCsys_created_on"}
         response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-        response.parsed(lambda answer: rows_of(answer, "result"))
+        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        seen = bool(rows) or not counted(response)
         # A client of OAuth, or an API key, may stand for another account than the one that is named beside it.
         told = isinstance(self.settings.auth, Basic | Password | None)
         name = (self.settings.username if told else None) or await self._whose(http)
         return [
             ConnectionStep(name="credential", ok=True, detail=f"accepted as {name}" if name else "accepted"),
-            ConnectionStep(name="read access to incident", ok=True, detail="granted"),
+            ConnectionStep(name="read access to incident", ok=seen, detail="granted" if seen else UNSEEN),
         ]
 
     async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:

@@ -62,10 +62,12 @@ class Keeper:
         receipt = await self._deliver()
         if self.plan.attachment is not None and receipt.change != "skipped":
             try:
-                await self.table.attach(receipt.id, self.plan.attachment)
+                missing = await self.table.attach(receipt.id, self.plan.attachment)
             except AttemptFailed as failure:
                 failure.receipt = receipt  # the incident stands
                 raise
+            if missing and receipt.change != "created":
+                return receipt.model_copy(update={"change": "updated"})
         return receipt
 
     async def _deliver(self) -> Receipt:

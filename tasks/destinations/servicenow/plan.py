@@ -20,6 +20,7 @@ from tasks.destinations.servicenow.settings import (
     ServiceNowSettings,
     field_refusal,
 )
+from tasks.destinations.tickets.files import document_of
 from tasks.destinations.tickets.mapping import Chosen
 from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
@@ -94,7 +95,7 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
         fields={name: value for name, value in fields.items() if name not in JOURNALS},
         unlinked=unlinked,
         expected_priority=str(impact + urgency - 1) if impact and urgency else None,
-        attachment=_document(settings, issue, document),
+        attachment=document_of(settings.attach_document, issue, cut=_is_cut(settings, document)),
         warnings=first(warnings_of(document, settings.link_base), "servicenow"),
         once={"opened_at": f"{issue.created_at:%Y-%m-%d %H:%M:%S}"} if issue.created_at else {},
         journals={name: text for name in JOURNALS if (text := fields.get(name))},
@@ -168,11 +169,8 @@ def _states(issue: Issue, chosen: Chosen) -> dict[Stage, dict[str, str]]:
     }
 
 
-def _document(settings: ServiceNowSettings, issue: Issue, document: Parsed) -> Attachment | None:
-    """The whole description as a file, where the settings want one."""
-    attach = settings.attach_document
-    cut = attach == "when_cut" and len(servicenow.render(document)) > DESCRIPTION_LENGTH
-    return servicenow.document_file(issue.description, issue.title) if cut or attach == "always" else None
+def _is_cut(settings: ServiceNowSettings, document: Parsed) -> bool:
+    return settings.attach_document == "when_cut" and len(servicenow.render(document)) > DESCRIPTION_LENGTH
 
 
 def links_block(links: tuple[Link, ...]) -> str:

@@ -66,7 +66,6 @@ class ServiceNowSettings(TicketSettings):
     auth: Basic | Token | ApiKey | ClientCredentials | Password | JwtBearer | Login | None = Field(
         default=None, discriminator="type"
     )
-    attach_document: Literal["never", "when_cut", "always"] = "never"
 
     @field_validator("instance_url")
     @classmethod

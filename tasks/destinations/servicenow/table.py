@@ -60,7 +60,7 @@ class Incidents:
             raise _hidden(
                 "the look-up by correlation_id answered with incidents that don't show it.", "incident.correlation_id"
             )
-        if _counted(response):
+        if counted(response):
             raise _hidden("the account can't read it (rows are counted and not shown).", "incident")
         return None
 
@@ -95,7 +95,7 @@ class Incidents:
                 return None
             raise
         rows = response.parsed(lambda answer: rows_of(answer, "result"))
-        if not rows and _counted(response):
+        if not rows and counted(response):
             return None
         return [
             (str(row.get("element")), str(row.get("value", "")))
@@ -103,8 +103,8 @@ class Incidents:
             if row.get("element_id", sys_id) == sys_id
         ]
 
-    async def attach(self, sys_id: str, file: Attachment) -> None:
-        """Upload the file, unless the incident has one of its name and content."""
+    async def attach(self, sys_id: str, file: Attachment) -> bool:
+        """Upload the file, unless the incident has one of its name and content. True where it was missing."""
         query = f"table_sys_id={sys_id}^file_name={file.name}"
         response = await self.http.send(
             Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
@@ -112,7 +112,7 @@ class Incidents:
         present = response.parsed(lambda answer: rows_of(answer, "result"))
         digest = hashlib.sha256(file.content).hexdigest()
         if any(_is_copy(row, file, digest) for row in present):
-            return
+            return False
         await self.http.send(
             Request(
                 "POST",
@@ -124,9 +124,10 @@ class Incidents:
                 writes=True,
             )
         )
+        return True
 
 
-def _counted(response: Response) -> bool:
+def counted(response: Response) -> bool:
     """Whether rows are counted, also where none is shown."""
     return response.headers.get("X-Total-Count", "0").strip() not in ("", "0")
 

@@ -34,12 +34,18 @@ class BadMapping(ValueError):
 
 @dataclass(frozen=True)
 class Keys:
-    """What a mapping for one kind of ticket may hold: its plain keys, and which fields can be set by name (the reason why
-    not, or empty).
+    """What a mapping for one kind of ticket may hold: its plain keys, which fields can be set by name (the reason why not, or
+    empty), and whether it has a table of fields for a transition's screen.
     """
 
     plain: frozenset[str]
     refusal: Callable[[str], str]
+    transition: bool = False
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of fields."""
+        return ("fields", "transition") if self.transition else ("fields",)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Part:
     when: Mapping[str, tuple[str, ...]]
     values: Mapping[str, str]
     fields: Mapping[str, str]
+    transition: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Chosen:
 
     values: Mapping[str, str]
     fields: Mapping[str, str]
+    transition: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -73,18 +81,18 @@ class Rules:
         """
         values: dict[str, str] = {}
         fields: dict[str, str] = {}
+        transition: dict[str, str] = {}
         for part in self.parts:
             if _holds(part.when, issue):
                 values |= part.values
                 fields |= part.fields
+                transition |= part.transition
         facts = _facts(issue, links)
 
         def filled(text: str) -> str:
             return placeholders.filled(text, facts, partial(quote, text) if quote else None)
 
-        return Chosen(
-            {name: filled(text) for name, text in values.items()}, {name: filled(text) for name, text in fields.items()}
-        )
+        return Chosen(*({n: filled(text) for n, text in part.items()} for part in (values, fields, transition)))
 
 
 def read(text: str, keys: Keys) -> Rules:
@@ -112,17 +120,19 @@ def read(text: str, keys: Keys) -> Rules:
 def _part(
     found: dict[str, Any], text: str, start: int, keys: Keys, when: Mapping[str, tuple[str, ...]] | None = None
 ) -> Part:
-    fields = found.pop("fields", {})
-    if not isinstance(fields, dict):
-        raise BadMapping(_at(text, "fields", start, "fields are written as a table"))
+    tables = {name: found.pop(name, {}) for name in keys.tables}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise BadMapping(_at(text, name, start, f"{name} is written as a table"))
     for name in found:
         if name not in keys.plain:
-            known = ", ".join(sorted({*keys.plain, "fields", "rule"}))
+            known = ", ".join(sorted({*keys.plain, *keys.tables, "rule"}))
             raise BadMapping(_at(text, name, start, f"{name!r:.60} is not known here; known are: {known}"))
-    for name in fields:
+    for name in (name for table in tables.values() for name in table):
         if reason := keys.refusal(name):
             raise BadMapping(_at(text, name, start, f"{name!r:.60} {reason}"))
-    return Part(when or {}, *({n: _text(n, v, text, start) for n, v in given.items()} for given in (found, fields)))
+    parts = (found, tables["fields"], tables.get("transition", {}))
+    return Part(when or {}, *({n: _text(n, v, text, start) for n, v in given.items()} for given in parts))
 
 
 def _when(given: object, text: str, start: int) -> dict[str, tuple[str, ...]]:

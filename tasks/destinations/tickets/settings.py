@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from tasks.destinations.contract import DestinationSettings
 from tasks.destinations.tickets.drift import OnDrift
+from tasks.destinations.tickets.files import Attach
 from tasks.destinations.tickets.mapping import LONGEST, Keys, Rules, read
 from tasks.destinations.tickets.status import Follow
 
@@ -16,7 +17,8 @@ from tasks.destinations.tickets.status import Follow
 class TicketSettings(DestinationSettings):
     """`on_drift` decides about fields that somebody else changed, `unknown_reference` about a name that the vendor doesn't
     know. `link_base` is what relative links and images of a description are relative to. `follow_status` says whether a ticket is resolved, or closed as well, with its issue. `mapping` is the text of the
-    operator's mapping.
+    operator's mapping. `attach_document` says whether the whole description is attached as a file: only where the ticket's field
+    has no room for it, or always.
 
     With `follow_state` the state, number, assignee and links of each ticket are read every `follow_state_every_s`, for as long
     as its issue is open.
@@ -28,6 +30,7 @@ class TicketSettings(DestinationSettings):
     unknown_reference: Literal["refuse", "warn"] = "refuse"
     follow_status: Follow = "resolve"
     link_base: str | None = None
+    attach_document: Attach = "never"
     follow_state: bool = False
     follow_state_every_s: float = Field(default=300.0, ge=10, le=86400)
     mapping: str = Field(default="", max_length=LONGEST, json_schema_extra={"format": "toml"})

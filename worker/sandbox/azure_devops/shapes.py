@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from worker.sandbox.azure_devops.process import Process, field_type
 from worker.sandbox.store import NAMESPACE, iso, project_id
@@ -185,7 +186,7 @@ def work_item(item: dict[str, Any], base: str, *, expand: str, only: list[str], 
         row = {"id": item["id"]} | row
     if item["relations"] and expand in ("relations", "all"):
         row["relations"] = [
-            r | {"attributes": {"isLocked": False, "name": RELATIONS.get(r["rel"], r["rel"])} | r["attributes"]}
+            r | {"attributes": {"isLocked": False, "name": _relation_name(r)} | r["attributes"]}
             for r in item["relations"]
         ]
     if single or expand in ("links", "all"):
@@ -201,3 +202,10 @@ def work_item(item: dict[str, Any], base: str, *, expand: str, only: list[str], 
             "fields": {"href": f"{base}/{number}/_apis/wit/fields"},
         }
     return row | {"url": url}
+
+
+def _relation_name(row: dict[str, Any]) -> str:
+    """What a link is called: by its kind, or a file's own name."""
+    if row["rel"] == "AttachedFile":
+        return parse_qs(urlsplit(str(row["url"])).query).get("fileName", [""])[0]
+    return RELATIONS.get(row["rel"], str(row["rel"]))

@@ -11,10 +11,12 @@ from worker.sandbox.faults.register import Faults
 from worker.sandbox.faults.spec import operation_of, vendor_of
 from worker.sandbox.request_marks import OWN
 
+HEADER = "X-Sandbox-Fault"
+
 
 def failing(faults: Faults) -> Any:
-    """Middleware that logs every request to a vendor, without its credential or body, and lets the first fault that meets
-    it happen.
+    """Middleware that logs every request to a vendor, without its credential or body, and lets the fault happen that it brings
+    for itself in a header, or else the first one that meets it.
     """
 
     @web.middleware
@@ -26,7 +28,11 @@ def failing(faults: Faults) -> Any:
         seen |= {"path": request.path, "status": None}
         faults.store.requests.append(seen)
         body = await request.read() if any(fault.spec.words for fault in faults.active) else b""
-        fault = next((f for f in faults.active if f.meets(vendor, operation, request, body)), None)
+        try:
+            brought = faults.for_one(request.headers[HEADER]) if HEADER in request.headers else None
+        except ValueError as error:
+            return web.json_response({"message": f"{HEADER}: {error}"}, status=400)
+        fault = brought or next((f for f in faults.active if f.meets(vendor, operation, request, body)), None)
         if fault is None:
             response = await handler(request)
         else:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from worker.sandbox.faults.spec import Fault, FaultSpec
+from worker.sandbox.faults.spec import Fault, FaultSpec, fault_named
 from worker.sandbox.store import Store
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -40,6 +40,14 @@ class Faults:
         else:
             self.active.append(fault)
         return fault
+
+    def for_one(self, text: str) -> Fault | None:
+        """The fault that a request brings for itself, by its name or as JSON; None for one that concerns what is held, which is in
+        force from then on. Raises `ValueError` for one that isn't understood.
+        """
+        before = len(self.active)
+        self.add(fault_named(text))
+        return self.active.pop() if len(self.active) > before else None
 
     def clear(self) -> None:
         """End all faults."""

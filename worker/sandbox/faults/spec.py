@@ -81,6 +81,12 @@ class FaultSpec(BaseModel):
     commit: bool = True
 
 
+def fault_named(text: str) -> FaultSpec:
+    """A fault by its name, or as the JSON object that says more; raises `ValueError`."""
+    text = text.strip()
+    return FaultSpec.model_validate_json(text) if text.startswith("{") else FaultSpec.model_validate({"fault": text})
+
+
 @dataclass
 class Fault:
     """A fault in force, with what is left of it."""

@@ -96,12 +96,17 @@ _REQUIRED = FieldRule(SERVICE.id, SERVICE.name, SERVICE.kind, custom=SERVICE.cus
 _DEMANDING = (*[f for f in USUAL if f is not SERVICE], _REQUIRED)
 _ROOT = FieldRule(CAUSE.id, CAUSE.name, CAUSE.kind, custom=CAUSE.custom, required=True)
 _DONE = Way("31", "Done", "Done", fields=(_ROOT,))
+# Fields of a transition's screen alone: no issue is created with them.
+LESSON = FieldRule("customfield_10054", "Lesson", "string", custom=f"{CUSTOM}textarea", required=True)
+KIND = FieldRule("customfield_10055", "Kind", "option", custom=f"{CUSTOM}select", values=("code", "config"))
+_SIGNED_OFF = Way("31", "Done", "Done", fields=(LESSON, KIND))
 PROJECTS = {
     project.key: project
     for project in (
         Project("10000", "OPS", "Operations"),
         Project("10001", "PAY", "Payments", types=("Incident", "Task", "Bug"), ways=CLASSIC, first="Open"),
         Project("10002", "MIN", "Minimal", types=("Task",), fields=(SUMMARY, DESCRIPTION, LABELS), ways=SIMPLE[:2]),
+        Project("10004", "SCR", "Screens", ways=(*SIMPLE[:2], _SIGNED_OFF)),
         Project("10003", "REQ", "Required fields", fields=_DEMANDING, ways=(*SIMPLE[:2], _DONE)),
     )
 }
