@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tasks.errors import Fenced, Refused, StateUnavailable
+from tasks.expiry import expire_overdue
 from tasks.model import Document, Issue, Job, JobState, Receipt, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Claimed, NotClaimed, Settlement
@@ -45,6 +46,25 @@ async def test_a_newer_job_supersedes_one_that_waits(services):
     old, new = await submit(services), await submit(services)
     assert (await services.ledger.require(old.id)).superseded_by == new.id
     assert (await services.ledger.require(old.id)).state is JobState.SUPERSEDED
+
+
+async def test_a_job_begins_no_sooner_than_its_moment_unless_it_takes_the_place_of_one_that_is_due(services):
+    moment = services.core.clock_ms() + 600_000
+    later = await submit(services, not_before_ms=moment)
+    assert later.due_ms == moment
+    assert await services.ledger.dispatch(1000, 10) == []
+    assert (await claim(services, later)).reason == "early"
+    due = await submit(services)
+    newest = await submit(services, not_before_ms=moment)
+    assert await services.ledger.dispatch(1000, 10) == [newest.id]
+    assert [(await services.ledger.require(job.id)).superseded_by for job in (later, due)] == [due.id, newest.id]
+
+
+async def test_a_job_is_over_at_the_moment_that_its_producer_gave(services):
+    job = await submit(services, until_ms=services.core.clock_ms())
+    assert await expire_overdue(services.core) == [job.id]
+    ended = await services.ledger.require(job.id)
+    assert (ended.state, ended.last_error.code) == (JobState.DEAD, "expired")
 
 
 async def test_jobs_for_one_subject_that_are_submitted_at_once_leave_one_that_waits(services):

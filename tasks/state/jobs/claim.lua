@@ -37,6 +37,8 @@ local function later(reason, due_ms)
   wait_until(id, math.ceil(due_ms))
   return {'refused', reason, int(math.ceil(due_ms))}
 end
+local not_before = tonumber(get(id, 'not_before_ms') or 0)
+if not_before > now then return later('early', not_before) end
 if settling() then return later('settling', now + 500) end
 if gate.state ~= 'ready' then return later('destination', now) end
 if gate.breaker.until_ms > now then return later('breaker', gate.breaker.until_ms) end

@@ -1,4 +1,4 @@
--- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms): a new job, the newest of its subject
+-- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms, not_before_ms?, until_ms?): a new job, the newest of its subject
 local id = args.id
 local contents = args.contents or {}
 
@@ -20,10 +20,16 @@ for name, sealed in pairs(contents) do
   redis.call('SET', key(name), sealed)
   redis.call('ZADD', key('contents'), int(now), name)
 end
+-- a job that takes another one's place is due when that would have been, if that is sooner
+local not_before = args.not_before_ms or 0
+if waiting ~= '' then not_before = math.min(not_before, tonumber(redis.call('HGET', job_key(waiting), 'not_before_ms') or 0)) end
+local expires = math.max(now, not_before) + args.max_age_ms
+if args.until_ms then expires = math.min(expires, args.until_ms) end
 local order = redis.call('HINCRBY', subject, 'order', 1)
 redis.call('HSET', job_key(id), unpack(args.fields))
 redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
-  'expires_ms', int(now + args.max_age_ms), 'attempts', 0, 'crashes', 0, 'token', 0)
+  'expires_ms', int(expires), 'attempts', 0, 'crashes', 0, 'token', 0)
+if not_before > now then redis.call('HSET', job_key(id), 'not_before_ms', int(not_before)) end
 local issue = get(id, 'issue')
 if issue then
   redis.call('SADD', key('links', issue, 'subjects'), args.subject)

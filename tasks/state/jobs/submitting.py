@@ -105,6 +105,8 @@ class Submitting(Reading):
             "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
+            "not_before_ms": submission.not_before_ms,
+            "until_ms": submission.until_ms,
             "terms": await self.overview.search.terms(
                 [*submission.words, kind_word(KIND_OF_COMMAND[command.command]), job_id, submission.actor]
             ),
