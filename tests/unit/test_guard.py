@@ -321,6 +321,18 @@ def test_any_entry_of_a_list_becomes_a_message_that_kombu_can_hold(raw):
         assert fault.kind == "unreadable"
 
 
+@pytest.mark.parametrize("lost", ["id", "correlation_id", None])
+def test_the_producer_of_an_unreadable_entry_is_told_by_the_id_that_it_names(lost):
+    entry = copy.deepcopy(ENTRIES[2])
+    entry["properties"]["delivery_info"] = None
+    named = entry["headers"]["id"]
+    entry["headers" if lost == "id" else "properties"].pop(lost, None)
+    raw = json.dumps(entry).encode()
+    assert trouble_of_entry(raw)
+    message = message_of(json.loads(wrapped(raw, "a-tag")))
+    assert fault_of(envelope_of(message), TASKS).task_id == named
+
+
 def packed(data: object) -> dict[str, tuple[str, bytes]]:
     return {
         "msgpack": ("application/x-msgpack", b"\x81\xa4task\xa1x"),
