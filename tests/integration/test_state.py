@@ -48,16 +48,34 @@ async def test_a_newer_job_supersedes_one_that_waits(services):
     assert (await services.ledger.require(old.id)).state is JobState.SUPERSEDED
 
 
-async def test_a_job_begins_no_sooner_than_its_moment_unless_it_takes_the_place_of_one_that_is_due(services):
+async def test_a_job_stands_aside_until_its_moment_and_comes_behind_whatever_waits_then(services):
     moment = services.core.clock_ms() + 600_000
-    later = await submit(services, not_before_ms=moment)
-    assert later.due_ms == moment
+    first, second = await submit(services, not_before_ms=moment), await submit(services, not_before_ms=moment)
+    assert first.due_ms == moment
     assert await services.ledger.dispatch(1000, 10) == []
-    assert (await claim(services, later)).reason == "early"
+    assert (await claim(services, first)).reason == "early"
     due = await submit(services)
-    newest = await submit(services, not_before_ms=moment)
-    assert await services.ledger.dispatch(1000, 10) == [newest.id]
-    assert [(await services.ledger.require(job.id)).superseded_by for job in (later, due)] == [due.id, newest.id]
+    assert {(await services.ledger.require(job.id)).state for job in (first, second, due)} == {JobState.QUEUED}
+    for job in (first, second):  # time passes
+        await services.redis.hset(f"{services.settings.prefix}:job:{job.id}", "not_before_ms", 1)
+    assert (await claim(services, first)).reason == "busy"
+    for job in (due, second, first):
+        running = await claim(services, job)
+        assert running.id == job.id
+        await services.ledger.settle(running, delivered())
+
+
+async def test_a_job_that_stood_aside_yields_to_a_newer_one_once_it_has_begun(services):
+    later = await submit(services, not_before_ms=services.core.clock_ms() + 600_000)
+    await services.redis.hset(f"{services.settings.prefix}:job:{later.id}", "not_before_ms", 1)
+    running = await claim(services, later)
+    newer = await submit(services)
+    await services.ledger.settle(running, delivered())
+    assert (await claim(services, newer)).id == newer.id
+    past = await submit(services, not_before_ms=1)
+    assert past.due_ms > 1, "a moment that has passed is none"
+    newest = await submit(services)
+    assert (await services.ledger.require(past.id)).superseded_by == newest.id
 
 
 async def test_a_job_is_over_at_the_moment_that_its_producer_gave(services):
