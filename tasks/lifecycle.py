@@ -103,12 +103,15 @@ async def submit(
     adopt: bool = False,
     origin: Mapping[str, object] | None = None,
     traceparent: str | None = None,
+    not_before_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
     Raises `Refused` for content that was not stored and for a destination that doesn't exist. With `adopt` (a message
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
     the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
+    The job begins at `not_before_ms` at the soonest, and is over at `until_ms` at the latest (epoch milliseconds).
     """
     asked = command
     try:
@@ -150,6 +153,8 @@ async def submit(
             callback=callback,
             traceparent=traceparent,
             origin=origin,
+            not_before_ms=not_before_ms,
+            until_ms=until_ms,
         )
     )
 

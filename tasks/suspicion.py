@@ -32,6 +32,7 @@ PASSING_TROUBLE = frozenset(
         "not_the_vendor",
         "odd_answer",
         "not_json",
+        "sign_in_page",  # a captive portal's as well
         "hibernating",
         "read_only",
         "deactivated",

@@ -16,14 +16,17 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
 
+from celery.utils.time import maybe_iso8601
 from celery.worker.state import task_accepted, task_ready
 
 from tasks.errors import KeyTrouble, Permanent, Refused
 from tasks.model import TERMINAL, Command, CommandName, Job, parse_command
 from tasks.state.audit.entries import Event
 from tasks.tracing import checked_traceparent
+from worker.broker.guard import JOBS
 from worker.runtime import Loop, Services
 
 log = logging.getLogger(__name__)
@@ -46,7 +49,6 @@ ORIGIN = (
     "stamped_headers",
 )
 WAKES = "afterword_wakes"  # the header of an earlier version's message about a job that the ledger knows
-COMMANDS = frozenset(CommandName)
 
 
 class Reception:
@@ -62,7 +64,7 @@ class Reception:
 
     def take(self, request: Any) -> None:
         """Adopt the request soon if it asks for a job; everything else runs in the pool. Called by the consumer's thread."""
-        if request.type not in COMMANDS:
+        if request.type not in JOBS:
             self._to_pool(request)
             return
         if request.revoked():  # while it waited for its moment; Celery has told and acknowledged it
@@ -114,7 +116,17 @@ def ties_of(context: Any) -> dict[str, Any]:
         "wakes": getattr(context, WAKES, None) == context.id,
         "origin": {name: value for name in ORIGIN if (value := getattr(context, name, None))},
         "traceparent": checked_traceparent(getattr(context, "traceparent", None)),
+        "not_before_ms": _moment_ms(getattr(context, "eta", None)),
+        "until_ms": _moment_ms(getattr(context, "expires", None)),
     }
+
+
+def _moment_ms(given: Any) -> int | None:
+    """A moment of a message in epoch milliseconds, as the ledger keeps it; one without a zone is in UTC, as in Celery."""
+    if not given:
+        return None
+    moment = maybe_iso8601(given)
+    return int(1000 * (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 async def adopt(
@@ -125,15 +137,19 @@ async def adopt(
     wakes: bool = False,
     origin: Mapping[str, Any] | None = None,
     traceparent: str | None = None,
+    not_before_ms: int | None = None,
+    until_ms: int | None = None,
 ) -> None:
     """Store the job of a message, or compare the message with the job that is there, which is told again where it has ended.
 
     What hangs on a message whose job came without it, as a job of an earlier version did, follows that job.
 
-    With `wakes` a worker of an earlier version offers a job of the ledger. Raises `Refused` for what makes no command, and
+    The moments before which the job must not begin and at which it is over are by this machine's clock, as the guard gives
+    them to Celery. With `wakes` a worker of an earlier version offers a job of the ledger. Raises `Refused` for what makes no command, and
     `Permanent` for a wake-up whose job nobody knows.
     """
     job = await services.ledger.get(job_id)
+    ahead_ms = round(1000 * services.journal.clock.skew_s())
     if job is None and wakes:
         raise Permanent(
             "No job has this id: it was forgotten, or the message carries a header that only Afterword sends.",
@@ -143,7 +159,14 @@ async def adopt(
     if job is None:
         command = parse_command(given)
         await services.submit(
-            command, actor="celery", job_id=job_id, adopt=True, origin=origin, traceparent=traceparent
+            command,
+            actor="celery",
+            job_id=job_id,
+            adopt=True,
+            origin=origin,
+            traceparent=traceparent,
+            not_before_ms=None if not_before_ms is None else not_before_ms - ahead_ms,
+            until_ms=None if until_ms is None else until_ms - ahead_ms,
         )
     elif wakes:
         await services.upkeep.unsend(job_id)

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError
 from worker.attempts import Attempts
+from worker.broker.options import INSTEAD_OF_TIME_LIMITS
 from worker.runtime import Loop, Services
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ ACTOR = "celery"
 
 
 def install(loop: Loop) -> None:
-    """Let `revoke` and `terminate` act on the ledger's jobs; tasks that it doesn't know are Celery's own."""
+    """Let `revoke` and `terminate` act on the ledger's jobs; tasks that it doesn't know are Celery's own. `time_limit` is refused,
+    as the options of that name are.
+    """
 
     def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
         asked = {str(identifier) for identifier in maybe_list(task_id) or ()}
@@ -35,7 +38,10 @@ def install(loop: Loop) -> None:
     def terminate(state: Any, signal: Any, task_id: Any, **options: Any) -> Any:
         return revoke(state, task_id, terminate=True, signal=signal, **options)
 
-    control.Panel.data |= {"revoke": revoke, "terminate": terminate}
+    def time_limit(_state: Any, **_: Any) -> Any:
+        return {"error": f"Celery's time limits bound nothing here. {INSTEAD_OF_TIME_LIMITS}"}
+
+    control.Panel.data |= {"revoke": revoke, "terminate": terminate, "time_limit": time_limit}
 
 
 async def _cancel(services: Services, attempts: Attempts, job_ids: Iterable[str], *, terminate: bool) -> set[str]:

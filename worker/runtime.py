@@ -198,6 +198,8 @@ class Services:
         adopt: bool = False,
         origin: Mapping[str, object] | None = None,
         traceparent: str | None = None,
+        not_before_ms: int | None = None,
+        until_ms: int | None = None,
     ) -> Job:
         """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
 
@@ -218,6 +220,8 @@ class Services:
                 adopt=adopt,
                 origin=origin,
                 traceparent=span.traceparent,
+                not_before_ms=not_before_ms,
+                until_ms=until_ms,
             )
             span.note({"job": job.id, "destination": job.destination})
             return job

@@ -63,8 +63,10 @@ def guidance_of(status: int, headers: Mapping[str, str], now: float) -> Guidance
     near = headers.get("X-RateLimit-NearLimit", "").strip().lower() == "true"
     pause_s = plausible(parse_retry_after(headers.get("Retry-After"), now))
     throttled = status == THROTTLED
-    if pause_s is None and reset_s is not None and (throttled or remaining == 0):
-        pause_s = reset_s
+    if pause_s is None or (throttled and not pause_s):
+        pause_s = reset_s if throttled or remaining == 0 else None
+    if throttled and not pause_s:  # a refusal with a moment that has passed, or with none, doesn't mean: again at once
+        pause_s = None
     pace_s, pace_for_s = _pace(limit, remaining, reset_s, near=near)
     return Guidance(
         pause_s=pause_s,

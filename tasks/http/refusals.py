@@ -50,6 +50,7 @@ def page_instead(status: int, words: str, *, certain: bool) -> DestinationTroubl
         if asleep
         else "The credential is wrong or expired, or the address is not the API's: check both with `afterword destination test`.",
         status=status,
+        answered=True,
         certain=certain,
     )
 

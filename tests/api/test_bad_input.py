@@ -117,8 +117,16 @@ async def test_what_an_operator_reads_of_a_destination_can_be_stored_again(api, 
 async def test_another_method_is_told_which_ones_are_taken(api):
     answer = await api.call("PATCH", "/v1/jobs")
     assert (answer.status, answer.problem) == (405, "method_not_allowed")
-    assert answer.headers["Allow"] == "GET, POST"
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
     assert (await api.get("/v2/jobs")).problem == "not_found"
+
+
+async def test_the_head_of_whatever_can_be_read_is_its_answer_without_the_body(api):
+    for path in ("/healthz", "/readyz", "/openapi.json", "/v1/jobs", "/v1/jobs/nothing"):
+        head, whole = await api.call("HEAD", path), await api.get(path)
+        assert (head.status, head.headers["Content-Type"]) == (whole.status, whole.headers["Content-Type"])
+        assert head.text == ""
+    assert (await api.call("HEAD", "/v1/jobs", Authorization="Bearer wrong")).status == 401
 
 
 async def test_another_media_type_or_a_packed_body_is_refused(api):

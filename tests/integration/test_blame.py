@@ -24,6 +24,8 @@ STRANGERS = [
     {"status": 407, "body": "Proxy Authentication Required"},
     {"status": 410, "body": "<h1>Gone</h1>", "content_type": "text/html"},
     {"status": 400, "body": '{"message": "no Route matched"}', "content_type": "application/json"},
+    {"status": 200, "body": "<html><body>Log in to the Wi-Fi</body></html>", "content_type": "text/html"},
+    {"status": 302, "body": "", "content_type": "text/html"},
 ]
 OF_VENDORS = [
     ("servicenow", {"status": 400, "message": "Invalid table incident"}, "no such table"),

@@ -55,6 +55,19 @@ async def test_after_the_pause_exactly_one_job_tries(services, sandbox):
     assert await services.ledger.dispatch(1000, 10) == []
 
 
+async def test_a_job_whose_moment_is_to_come_is_no_probe(services, sandbox):
+    await configure(services, sandbox, breaker_failures=3)
+    jobs = await pages(services, 3)
+    await fail(services, jobs)
+    for job in jobs:
+        await services.ledger.cancel(job.id, "test", "")
+    await let_the_pause_end(services)
+    later = jobs[0].command.model_copy(update={"space_key": "ENG"})
+    await services.submit(later, actor="test", not_before_ms=services.core.clock_ms() + 600_000)
+    assert (await health(services)).breaker == "half_open"
+    assert await services.ledger.dispatch(1000, 10) == []
+
+
 async def test_a_probe_that_succeeds_lets_all_go_on(services, sandbox, caplog):
     await configure(services, sandbox, breaker_failures=3)
     jobs = await pages(services, 8)

@@ -204,6 +204,61 @@ async def test_a_terminated_job_is_cancelled_and_the_doubt_about_its_write_stays
     assert (await services.ledger.subject(ended.subject)).doubt_until_ms is not None
 
 
+async def test_a_moment_of_a_message_is_kept_by_the_ledger_and_no_worker(services, sandbox, start_worker, somebody):
+    """Where a revocation finds it, a worker that ends takes nothing along, and no queue stands still behind it."""
+    start_worker()
+    later = somebody.incident().apply_async(countdown=3600)
+    over = somebody.app.signature(
+        "create_azuredevops_workitem", kwargs=KWARGS | {"project": "Operations"}, immutable=True
+    )
+    over = over.apply_async(countdown=3600, expires=1800)
+
+    async def adopted():
+        found = [await services.ledger.get(result.id) for result in (later, over)]
+        return found if all(found) else None
+
+    job, brief = await until(adopted, what="both jobs")
+    assert job.due_ms > services.core.clock_ms() + 1_800_000
+    assert brief.expires_ms < services.core.clock_ms() + 1_900_000
+    later.revoke()
+    assert (await settled(services, later.id)).state is JobState.CANCELLED
+    soon = somebody.incident().apply_async(countdown=1)
+    assert (await result_of(soon))["ticket_number"]
+    assert len(await sandbox.objects("servicenow")) == 1
+
+
+async def test_whatever_hangs_on_a_job_is_a_message_of_its_own_and_costs_no_result(services, start_worker, somebody):
+    start_worker()
+    ids = []
+    for number in range(2):
+        given = KWARGS | {"project": "Operations"}
+        after = somebody.app.signature("create_azuredevops_workitem", kwargs=given, immutable=True)
+        after.set(task_id=f"after-{number}")
+        missing = somebody.app.signature("create_servicenow_incident", kwargs={"issue_id": "nothing"})
+        missing.apply_async(link_error=after)
+        ids.append(after.options["task_id"])
+    for identifier in ids:
+        assert (await result_of(somebody.app.AsyncResult(identifier)))["ticket_number"]
+    unsendable = somebody.app.signature("note", serializer="unknown")
+    delivered = somebody.incident().apply_async(link=[unsendable, somebody.note])
+    assert (await result_of(delivered))["ticket_number"]
+    await until(lambda: _any(somebody.calls), what="the callback beside the one that can't be sent")
+
+
+async def test_a_chain_ends_with_a_revoked_job(services, start_worker, somebody):
+    await services.destinations.pause("servicenow", "test")
+    start_worker()
+    last = chain(somebody.incident(), somebody.collect.clone()).apply_async()
+
+    async def adopted():
+        return await services.ledger.get(last.parent.id)
+
+    await until(adopted, what="the job")
+    last.parent.revoke()
+    await result_of(last)
+    assert last.state == "REVOKED"
+
+
 async def test_a_worker_that_stops_tells_the_end_of_its_last_attempt(services, sandbox, start_worker, somebody):
     await sandbox.fault(vendor="servicenow", operation="create", fault="slow_headers", seconds=2)
     worker = start_worker()
@@ -266,6 +321,8 @@ async def test_the_pool_grows_and_shrinks_on_demand(services, start_worker, some
 
     assert all("ok" in reply for reply in (await until(answered, what="an answer")).values())
     assert all("ok" in reply for reply in ours(somebody.app.control.pool_shrink(3, reply=True)).values())
+    limited = somebody.app.control.time_limit("create_servicenow_incident", hard=1, reply=True)
+    assert all("total_timeout_s" in reply["error"] for reply in ours(limited).values())
     assert (await result_of(somebody.incident().apply_async()))["ticket_number"]
     assert worker.poll() is None
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tasks.errors import Fenced, Refused, StateUnavailable
+from tasks.expiry import expire_overdue
 from tasks.model import Document, Issue, Job, JobState, Receipt, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Claimed, NotClaimed, Settlement
@@ -45,6 +46,43 @@ async def test_a_newer_job_supersedes_one_that_waits(services):
     old, new = await submit(services), await submit(services)
     assert (await services.ledger.require(old.id)).superseded_by == new.id
     assert (await services.ledger.require(old.id)).state is JobState.SUPERSEDED
+
+
+async def test_a_job_stands_aside_until_its_moment_and_comes_behind_whatever_waits_then(services):
+    moment = services.core.clock_ms() + 600_000
+    first, second = await submit(services, not_before_ms=moment), await submit(services, not_before_ms=moment)
+    assert first.due_ms == moment
+    assert await services.ledger.dispatch(1000, 10) == []
+    assert (await claim(services, first)).reason == "early"
+    due = await submit(services)
+    assert {(await services.ledger.require(job.id)).state for job in (first, second, due)} == {JobState.QUEUED}
+    for job in (first, second):  # time passes
+        await services.redis.hset(f"{services.settings.prefix}:job:{job.id}", "not_before_ms", 1)
+    assert (await claim(services, first)).reason == "busy"
+    for job in (due, second, first):
+        running = await claim(services, job)
+        assert running.id == job.id
+        await services.ledger.settle(running, delivered())
+
+
+async def test_a_job_that_stood_aside_yields_to_a_newer_one_once_it_has_begun(services):
+    later = await submit(services, not_before_ms=services.core.clock_ms() + 600_000)
+    await services.redis.hset(f"{services.settings.prefix}:job:{later.id}", "not_before_ms", 1)
+    running = await claim(services, later)
+    newer = await submit(services)
+    await services.ledger.settle(running, delivered())
+    assert (await claim(services, newer)).id == newer.id
+    past = await submit(services, not_before_ms=1)
+    assert past.due_ms > 1, "a moment that has passed is none"
+    newest = await submit(services)
+    assert (await services.ledger.require(past.id)).superseded_by == newest.id
+
+
+async def test_a_job_is_over_at_the_moment_that_its_producer_gave(services):
+    job = await submit(services, until_ms=services.core.clock_ms())
+    assert await expire_overdue(services.core) == [job.id]
+    ended = await services.ledger.require(job.id)
+    assert (ended.state, ended.last_error.code) == (JobState.DEAD, "expired")
 
 
 async def test_jobs_for_one_subject_that_are_submitted_at_once_leave_one_that_waits(services):

@@ -6,6 +6,8 @@ import base64
 import copy
 import json
 import os
+import sys
+import zlib
 from threading import Thread, get_ident
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -18,10 +20,11 @@ from celery.worker.request import Request
 from celery.worker.strategy import default
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from kombu import compression as kombu_compression
 from kombu import message as kombu_message
 from kombu import serialization
 from kombu.asynchronous import Hub
-from kombu.compression import compress
+from kombu.compression import compress, decompress
 from kombu.transport.virtual.base import Channel, Message
 
 from tasks.errors import StateUnavailable
@@ -150,6 +153,36 @@ def test_a_small_message_that_stands_for_gigabytes_is_not_unpacked(compression):
     entry["headers"] = {**entry["headers"], "compression": kind}
     message = message_of(entry)
     assert message.errors, "kombu met the bound, and hands the message to on_decode_error"
+
+
+@pytest.fixture
+def zlib_as(monkeypatch):
+    """zlib in the place of a compression that isn't installed everywhere."""
+
+    def register(kind: str, name: str) -> None:
+        for kept in ("_encoders", "_decoders", "_aliases"):
+            monkeypatch.setattr(kombu_compression, kept, {**getattr(kombu_compression, kept)})
+        kombu_compression.register(zlib.compress, zlib.decompress, kind, aliases=[name])
+
+    return register
+
+
+def test_zstd_is_bounded_too_where_it_can_be_unpacked(zlib_as, monkeypatch):
+    zlib_as("application/zstd", "zstd")
+    unpacking = SimpleNamespace(compress=zlib.compress, ZstdDecompressor=zlib.decompressobj)
+    monkeypatch.setattr("worker.broker.guard.ZSTD", "packed_here")
+    monkeypatch.setitem(sys.modules, "packed_here", unpacking)
+    bound_compression()
+    assert decompress(*compress("1", "zstd")) == b"1"
+    with pytest.raises(ValueError, match="too long"):
+        decompress(*compress("0" * 20_000_000, "zstd"))
+
+
+def test_a_compression_that_cant_be_bounded_is_refused(zlib_as):
+    zlib_as("application/x-brotli", "brotli")
+    bound_compression()
+    with pytest.raises(ValueError, match="can't be bounded"):
+        decompress(*compress("1", "brotli"))
 
 
 SECRET = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"  # of a shape that screening knows
@@ -286,6 +319,18 @@ def test_any_entry_of_a_list_becomes_a_message_that_kombu_can_hold(raw):
         fault = fault_of(envelope_of(message), TASKS)
         assert fault is not None
         assert fault.kind == "unreadable"
+
+
+@pytest.mark.parametrize("lost", ["id", "correlation_id", None])
+def test_the_producer_of_an_unreadable_entry_is_told_by_the_id_that_it_names(lost):
+    entry = copy.deepcopy(ENTRIES[2])
+    entry["properties"]["delivery_info"] = None
+    named = entry["headers"]["id"]
+    entry["headers" if lost == "id" else "properties"].pop(lost, None)
+    raw = json.dumps(entry).encode()
+    assert trouble_of_entry(raw)
+    message = message_of(json.loads(wrapped(raw, "a-tag")))
+    assert fault_of(envelope_of(message), TASKS).task_id == named
 
 
 def packed(data: object) -> dict[str, tuple[str, bytes]]:

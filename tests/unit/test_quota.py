@@ -91,6 +91,23 @@ def test_a_refusal_without_retry_after_waits_for_the_reset():
     assert guidance_of(429, {}, NOW) == Guidance(throttled=True)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "0"},
+        {"Retry-After": "-5"},
+        {"X-RateLimit-Reset": str(NOW - 60)},
+        {"Retry-After": formatdate(NOW - 60, usegmt=True)},
+    ],
+    ids=lambda headers: "-".join(next(iter(headers.items()))),
+)
+def test_a_refusal_that_asks_for_no_wait_leaves_the_pause_to_us(headers):
+    """A pause of nothing would have every waiting job ask again at once, without end."""
+    assert guidance_of(429, headers, NOW).pause_s is None
+    assert guidance_of(429, headers, NOW).throttled
+    assert guidance_of(429, headers | {"Retry-After": "0", "X-RateLimit-Reset": str(NOW + 60)}, NOW).pause_s == 60
+
+
 def test_retry_after_wins_over_the_reset():
     headers = {"Retry-After": "5", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1800000300"}
     assert guidance_of(200, headers, NOW).pause_s == 5

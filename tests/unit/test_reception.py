@@ -111,7 +111,8 @@ def test_an_adopted_message_is_acknowledged_and_never_reaches_the_pool(loop, con
     loop.settle()
     assert state.total_count[request.name] == counted + 1
     given = {"command": "create_servicenow_incident", "issue_id": "inc-1", "destination": "desk"}
-    assert adopted == [("job-1", given, {"wakes": False, "origin": {"callbacks": ["next"]}, "traceparent": None})]
+    ties = {"wakes": False, "origin": {"callbacks": ["next"]}, "traceparent": None}
+    assert adopted == [("job-1", given, ties | {"not_before_ms": None, "until_ms": None})]
     assert request.acknowledged.is_set()
     assert consumer.pool == []
     assert "job-1" not in state.requests

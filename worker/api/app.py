@@ -41,7 +41,11 @@ def build(services: Services) -> web.Application:
     app.cleanup_ctx.append(_listen)
     app.cleanup_ctx.append(_checkpoints)
     for route in ROUTES:
-        app.router.add_route(route.method, route.address, _serve(route))
+        methods = (
+            ("GET", "HEAD") if route.method == "GET" else (route.method,)
+        )  # whoever watches often asks for the head
+        for method in methods:
+            app.router.add_route(method, route.address, _serve(route))
     attach(app, services, document_of(ROUTES))
     return app
 

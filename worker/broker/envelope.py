@@ -113,13 +113,26 @@ def wrapped(raw: bytes, tag: str) -> bytes:
     return json.dumps(entry).encode()
 
 
+def _named_in(raw: Any) -> str | None:
+    """The id that an unreadable entry names all the same, so that its producer is told."""
+    try:
+        entry = json.loads(raw)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    for part, name in (("headers", "id"), ("properties", "correlation_id")):
+        held = entry.get(part) if isinstance(entry, dict) else None
+        if found := shown_id(held.get(name) if isinstance(held, dict) else None):
+            return found
+    return None
+
+
 # -- a message of any broker -------------------------------------------------------------------------------------------
 
 
 def fault_of(envelope: Envelope, tasks: Collection[str]) -> Fault | None:
     """Why Celery mustn't see this message, or None. `tasks` are the names that there are."""
     if envelope.content_type == UNREADABLE:
-        return Fault("unreadable", "it is no Celery message")
+        return Fault("unreadable", "it is no Celery message", _named_in(envelope.body))
     headers, properties = envelope.headers, envelope.properties
     if not isinstance(headers, dict) or not isinstance(properties, dict):
         return Fault("envelope", "its headers or properties are no mapping")

@@ -17,7 +17,9 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 from celery.states import READY_STATES
@@ -29,6 +31,7 @@ from kombu import compression
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, Permanent
+from tasks.model import CommandName
 from tasks.state.dead_list.messages import describe
 from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_of, shown_id
 
@@ -36,11 +39,18 @@ log = logging.getLogger(__name__)
 
 REFUSED_PAUSE_S = 1.0
 EVENTS_S = 0.1  # between two messages about what happened
+ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+JOBS = frozenset(CommandName)  # the tasks that are jobs of the ledger
 FORMER_LIST = "afterword:dead-messages"  # where version 0.1 put what it set aside, in the clear
 
 
 class DiscreetRequest(Request):
     """A request that never shows its arguments in logs and events."""
+
+    @property
+    def eta(self) -> datetime | None:
+        """None for a job: the ledger keeps it until its moment, where a revocation finds it, and no worker's memory does."""
+        return None if self.type in JOBS else super().eta
 
     @property
     def argsrepr(self) -> str:
@@ -132,9 +142,10 @@ class GuardedConsumer(Consumer):
             if fault := fault_of(envelope_of(message), self.app.tasks):
                 self.set_aside(message, fault)
                 return
-            if moments := [name for name in ("eta", "expires") if message.headers.get(name)]:
-                skew = timedelta(seconds=self._skew_s())
-                message.headers |= {name: _shifted(message.headers[name], skew) for name in moments}
+            for part in (message.headers, message.payload):  # protocol 1 has its moments in the body
+                if isinstance(part, dict) and (moments := [name for name in ("eta", "expires") if part.get(name)]):
+                    skew = timedelta(seconds=self._skew_s())
+                    part |= {name: _shifted(part[name], skew) for name in moments}
             try:
                 handle(message)
             except (*self.connection_errors, *self.channel_errors):
@@ -273,3 +284,15 @@ def bound_compression() -> None:
     compression.register(zlib.compress, bounded(zlib.decompressobj), "application/x-gzip", aliases=["gzip", "zlib"])
     compression.register(bz2.compress, bounded(bz2.BZ2Decompressor), "application/x-bz2", aliases=["bzip2", "bzip"])
     compression.register(lzma.compress, bounded(lzma.LZMADecompressor), "application/x-lzma", aliases=["lzma", "xz"])
+    with suppress(ImportError):  # in Python 3.14, or by a package that kombu takes where it is there
+        zstd = import_module(ZSTD)
+        compression.register(
+            zstd.compress, bounded(zstd.ZstdDecompressor), "application/zstd", aliases=["zstd", "zstandard"]
+        )
+    with suppress(KeyError):  # brotli can't be unpacked in part
+        known = compression.get_encoder("brotli")[0]
+        compression.register(known, _refuse, "application/x-brotli", aliases=["brotli"])
+
+
+def _refuse(_packed: bytes) -> bytes:
+    raise ValueError("a body in a compression that can't be bounded")

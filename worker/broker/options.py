@@ -11,6 +11,7 @@ from typing import Any
 from config.settings import ConfigError
 
 GREEN = ("gevent", "eventlet")
+INSTEAD_OF_TIME_LIMITS = "Set `total_timeout_s` and `max_attempts` of the destination instead."
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -23,10 +24,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         )
     for option in ("time_limit", "soft_time_limit"):
         if options.get(option):
-            raise ConfigError(
-                f"--{option.replace('_', '-')} does not bound a delivery. "
-                "Set `total_timeout_s` and `max_attempts` of the destination instead."
-            )
+            raise ConfigError(f"--{option.replace('_', '-')} does not bound a delivery. {INSTEAD_OF_TIME_LIMITS}")
 
 
 def asked_for_prefork(arguments: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ from celery import Celery
 from celery.app.task import Context
 from celery.canvas import signature
 from celery.exceptions import Retry, TaskRevokedError
+from celery.states import REVOKED
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -133,10 +134,9 @@ class Teller:
                 results.succeeded(job.id, result, request)
             self._event("task-succeeded", job, result=repr(result), runtime=took_s)
         elif job.state is JobState.CANCELLED:
-            backend.mark_as_revoked(job.id, f"The job is {job.state.value}.", request)
-            failed = TaskRevokedError(f"The job is {job.state.value}.")
-            if request.errbacks:
-                backend._call_task_errbacks(request, failed, None)  # noqa: SLF001 - Celery itself calls none of a revoked task
+            # Celery's own `mark_as_revoked` leaves error callbacks and the rest of a chain waiting for ever.
+            revoked = TaskRevokedError(f"The job is {job.state.value}.")
+            backend.mark_as_failure(job.id, revoked, request=request, state=REVOKED)
             self._event("task-revoked", job, terminated=False, signum=None, expired=False)
         else:
             failure = failure_of(job.state, job.last_error)
@@ -166,12 +166,18 @@ class Teller:
 
     def _go_on(self, request: Context, result: Mapping[str, str]) -> None:
         """Send what follows a success: its callbacks, and the rest of its chain."""
-        facts = {"parent_id": request.id, "root_id": request.root_id}
-        for given in request.callbacks or ():
-            request.children.append(signature(given, app=self._app).apply_async((result,), **facts))
-        if chain := list(request.chain or ()):
-            following = signature(chain.pop(), app=self._app)
-            request.children.append(following.apply_async((result,), chain=chain, **facts))
+        chain = list(request.chain or ())
+        following: list[tuple[Any, dict[str, Any]]] = [(given, {}) for given in request.callbacks or ()]
+        if chain:
+            following.append((chain.pop(), {"chain": chain}))
+        for given, rest in following:
+            facts = {"parent_id": request.id, "root_id": request.root_id, **rest}
+            try:
+                request.children.append(signature(given, app=self._app).apply_async((result,), **facts))
+            except (RedisError, OSError, OperationalError):
+                raise
+            except Exception as fault:  # such as a serializer that isn't there: the delivery is a success all the same
+                log.error("job %s: what follows it can't be sent: %s", request.id, type(fault).__name__)
 
 
 def _told(job_ids: str, tell: Callable[[], None]) -> bool:

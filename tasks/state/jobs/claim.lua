@@ -37,6 +37,8 @@ local function later(reason, due_ms)
   wait_until(id, math.ceil(due_ms))
   return {'refused', reason, int(math.ceil(due_ms))}
 end
+local not_before = tonumber(get(id, 'not_before_ms') or 0)
+if not_before > now then return later('early', not_before) end
 if settling() then return later('settling', now + 500) end
 if gate.state ~= 'ready' then return later('destination', now) end
 if gate.breaker.until_ms > now then return later('breaker', gate.breaker.until_ms) end
@@ -51,7 +53,13 @@ if running and running ~= id then
   local lease = number(redis.call('ZSCORE', key('leases'), running), now)
   return later('busy', math.max(now + 1000, math.min(lease, now + 30000)))
 end
-if tonumber(redis.call('HGET', subject, 'delivered_order') or 0) > tonumber(get(id, 'order')) then
+-- a job that stood aside until its moment comes behind whatever waits for the subject then, and is newer than that
+local place = redis.call('HGET', subject, 'waiting')
+local aside = not_before > 0 and place ~= id
+if aside and place then
+  return later('busy', math.max(now + 1000, tonumber(redis.call('HGET', job_key(place), 'due_ms') or 0)))
+end
+if not aside and tonumber(redis.call('HGET', subject, 'delivered_order') or 0) > tonumber(get(id, 'order')) then
   return {'refused', 'stale', redis.call('HGET', subject, 'delivered_by') or ''}
 end
 local all = threads(false)
@@ -69,7 +77,11 @@ if gate.interval > 0 then redis.call('ZADD', key('starting', destination), int(n
 local probe = gate.breaker.until_ms > 0
 if probe then redis.call('HSET', key('traffic', destination), 'probe', id, 'probe_ms', int(now)) end
 stop_waiting(id)
-if redis.call('HGET', subject, 'waiting') == id then redis.call('HDEL', subject, 'waiting') end
+if aside then
+  redis.call('HSET', job_key(id), 'order', redis.call('HINCRBY', subject, 'order', 1))
+  forget_facts()
+end
+if place == id then redis.call('HDEL', subject, 'waiting') end
 redis.call('HSET', subject, 'running', id)
 enter(id, 'running')
 -- a token that was given out before the ledger went back is never given out again

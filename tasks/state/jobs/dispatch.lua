@@ -20,8 +20,9 @@ for _, destination in ipairs(redis.call('SMEMBERS', key('waiting'))) do
     if not half_open then pull_forward(destination, args.batch * 2) end
     local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
     local free = room(destination, gate, redis.call('ZCARD', key('running', destination)), redis.call('ZCARD', flying))
-    -- the job that tries whether the destination answers again is the first one, due or not
-    lane.until_ms = half_open and '+inf' or int(now)
+    -- the job that tries whether the destination answers again is the first one, due or not, unless its producer wants it later
+    local first = half_open and redis.call('ZRANGE', due, 0, 0)[1]
+    lane.until_ms = first and tonumber(get(first, 'not_before_ms') or 0) <= now and '+inf' or int(now)
     lane.wants = free > 0 and math.min(free, redis.call('ZCOUNT', due, '-inf', lane.until_ms)) or 0
     lane.gets = 0
     if lane.wants > 0 then lanes[#lanes + 1] = lane end

@@ -1,4 +1,4 @@
--- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms): a new job, the newest of its subject
+-- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms, not_before_ms?, until_ms?): a new job, the newest of its subject
 local id = args.id
 local contents = args.contents or {}
 
@@ -12,7 +12,9 @@ end
 if redis.call('EXISTS', job_key(id)) == 1 then return {'exists', id} end
 
 local subject = key('subject', args.subject)
-local waiting = redis.call('HGET', subject, 'waiting') or ''
+-- a job whose moment is to come stands aside: it takes its place when it is claimed, and nobody's before
+local aside = args.not_before_ms
+local waiting = aside and '' or redis.call('HGET', subject, 'waiting') or ''
 if waiting ~= args.waiting then return {'refused', 'moved', waiting} end
 if args.idle and redis.call('HGET', subject, 'running') then return {'refused', 'busy'} end
 
@@ -20,10 +22,13 @@ for name, sealed in pairs(contents) do
   redis.call('SET', key(name), sealed)
   redis.call('ZADD', key('contents'), int(now), name)
 end
+local expires = math.max(now, aside or 0) + args.max_age_ms
+if args.until_ms then expires = math.min(expires, args.until_ms) end
 local order = redis.call('HINCRBY', subject, 'order', 1)
 redis.call('HSET', job_key(id), unpack(args.fields))
 redis.call('HSET', job_key(id), 'id', id, 'order', order, 'created_ms', int(now),
-  'expires_ms', int(now + args.max_age_ms), 'attempts', 0, 'crashes', 0, 'token', 0)
+  'expires_ms', int(expires), 'attempts', 0, 'crashes', 0, 'token', 0)
+if aside then redis.call('HSET', job_key(id), 'not_before_ms', int(aside)) end
 local issue = get(id, 'issue')
 if issue then
   redis.call('SADD', key('links', issue, 'subjects'), args.subject)
@@ -37,7 +42,7 @@ if waiting ~= '' then
   tell(waiting)
   note(waiting, 'job.superseded', {by = id})
 end
-redis.call('HSET', subject, 'waiting', id)
+if not aside then redis.call('HSET', subject, 'waiting', id) end
 if args.idempotency then
   local remembered = key('idempotency', args.idempotency)
   redis.call('HSET', remembered, 'job', id, 'fingerprint', args.fingerprint)

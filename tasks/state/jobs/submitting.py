@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
@@ -41,9 +42,13 @@ class Submitting(Reading):
             raise Refused(
                 f"A job's id can't end in :{TIMELINE}.", code="bad_job_id", advice="Leave the task id to the client."
             )
+        moment_ms = submission.not_before_ms
+        if moment_ms is not None and moment_ms <= self._journal.clock.now_ms():
+            submission = replace(submission, not_before_ms=None)
         # Few subjects have a job that waits. So it is asked for only after one had: a refusal costs no more than asking, but
         # whatever waits behind it has to be signed again.
-        waiting = await self._waiting(submission.subject) if self._superseding and not submission.follows else ""
+        asks = self._superseding and not submission.follows and submission.not_before_ms is None
+        waiting = await self._waiting(submission.subject) if asks else ""
         reply = await self._submit(job_id, submission, waiting)
         if submission.follows and reply.reason in ("moved", "busy"):
             raise Fenced("The subject has work of its own.", code="busy")
@@ -105,6 +110,8 @@ class Submitting(Reading):
             "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
             "remember_ms": REMEMBER_KEYS_MS,
+            "not_before_ms": submission.not_before_ms,
+            "until_ms": submission.until_ms,
             "terms": await self.overview.search.terms(
                 [*submission.words, kind_word(KIND_OF_COMMAND[command.command]), job_id, submission.actor]
             ),

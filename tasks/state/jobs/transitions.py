@@ -43,7 +43,7 @@ class Submission:
 
     `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
     `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
-    subject. `words` are texts that it is found by.
+    subject. `words` are texts that it is found by. It begins no sooner than `not_before_ms`, and has ended at `until_ms` (epoch).
     """
 
     command: Command
@@ -63,6 +63,8 @@ class Submission:
     callback: Callback | None = None
     origin: Mapping[str, object] | None = None
     words: tuple[str, ...] = ()
+    not_before_ms: int | None = None
+    until_ms: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ local function key(...) return prefix .. ':' .. table.concat({...}, ':') end
 local function job_key(id) return key('job', id) end
 
 -- facts of a job that no transition changes but where it says so (`forget_facts`): read once a script
-local FIXED, facts = {'destination', 'kind', 'subject', 'order', 'content', 'issue', 'family', 'follows'}, {}
+local FIXED, facts = {'destination', 'kind', 'subject', 'order', 'content', 'issue', 'family', 'follows', 'not_before_ms'}, {}
 local function forget_facts() facts = {} end
 local fixed = {}
 for place, name in ipairs(FIXED) do fixed[name] = place end
@@ -154,8 +154,10 @@ local function enter(id, state)
   if ends[state] then announce(id, state) end
 end
 
+-- whatever wakes a job, it isn't due before its producer wants it to begin
 local function wait_until(id, due_ms)
   local destination = get(id, 'destination')
+  due_ms = math.max(due_ms, tonumber(get(id, 'not_before_ms') or 0))
   redis.call('SADD', key('waiting'), destination)
   redis.call('ZADD', key('due', destination), int(due_ms), id)
   redis.call('HSET', job_key(id), 'due_ms', int(due_ms))
