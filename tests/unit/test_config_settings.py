@@ -229,5 +229,5 @@ def test_several_settings_that_are_refused_are_named_together(monkeypatch):
     monkeypatch.setenv("AFTERWORD_LOG_LEVEL", "loud")
     with pytest.raises(ConfigError) as refused:
         settings_for()
-    assert "AFTERWORD_CONCURRENCY: it takes a whole number from 1 to 2000" in str(refused.value)
-    assert "AFTERWORD_LOG_LEVEL: it takes DEBUG, INFO, WARNING, ERROR" in str(refused.value)
+    assert "AFTERWORD_CONCURRENCY: must be a whole number from 1 to 2000" in str(refused.value)
+    assert "AFTERWORD_LOG_LEVEL: must be one of `DEBUG`, `INFO`, `WARNING`, `ERROR`" in str(refused.value)

@@ -226,7 +226,7 @@ def _only_one(settings: Settings) -> Iterator[int]:
 
     The Valkey of an `up` that was killed holds it until its own end: that is waited for.
     """
-    with (settings.data / "lock").open("w", opener=_for_us_alone) as lock:
+    with open(settings.data / "lock", "w", opener=_for_us_alone) as lock:
         deadline = time.monotonic() + (0 if _runs(settings.instance().get("pid")) else ORPHAN_LIMIT_S)
         while not _locked(lock.fileno()):
             if time.monotonic() >= deadline:
