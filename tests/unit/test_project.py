@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from config.reference import page
 from worker.cli import root
@@ -40,6 +42,21 @@ def test_what_node_installs_is_pinned_by_its_content_and_no_address():
     for name, package in packages.items():
         assert not name or package["integrity"].startswith("sha512-"), name
         assert "resolved" not in package, name
+
+
+def test_the_bill_of_materials_is_valid_and_names_every_pinned_package(tmp_path):
+    """By the very command of `make sbom`, judged by the schema of CycloneDX."""
+    recipe = re.search(r"^sbom:.*\n\t(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    arguments = shlex.split(recipe.replace("$(or $(ARGS),sbom.json)", str(tmp_path / "sbom.json")))[1:]
+    command = (sys.executable, "-W", "ignore", "-m", "cyclonedx_py", *arguments)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    text = (tmp_path / "sbom.json").read_text("utf-8")
+    bill = json.loads(text)
+    assert JsonStrictValidator(SchemaVersion.from_version(bill["specVersion"])).validate_str(text) is None
+    pinned = re.findall(
+        r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
+    assert {(one["name"], one["version"]) for one in bill["components"]} == set(pinned)
 
 
 def test_locks_cover_what_the_project_depends_on():
