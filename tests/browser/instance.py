@@ -1,4 +1,4 @@
-"""A whole instance for a browser: Valkey, sandbox, worker, API and console, and the keys of three people."""
+"""A whole instance for a browser: Valkey, sandbox, worker, API and console, and the keys of four people."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 SANDBOXED = [] if os.getuid() else ["--no-sandbox"]
 LIMIT_S = 90
 QUICK = {"AFTERWORD_HEARTBEAT_TTL_S": "3", "AFTERWORD_SWEEP_INTERVAL_S": "0.2", "AFTERWORD_RESEND_AFTER_S": "2"}
-PEOPLE = {"Vera": ("read",), "Omar": ("submit", "read", "operate"), "Ada": ("admin",)}
+PEOPLE = {"Vera": ("read",), "Petra": ("submit", "read"), "Omar": ("submit", "read", "operate"), "Ada": ("admin",)}
 POST_MORTEM = """# Post-Mortem: Checkout outage
 
 ## Executive Summary

@@ -479,6 +479,16 @@ def test_a_port_that_is_taken_is_named_as_that(run):
     assert shown.stderr == "afterword: The port is already in use. Choose another with --port; 0 takes a free one.\n"
 
 
+@pytest.mark.parametrize("host", ["203.0.113.9", "nowhere.invalid"])
+def test_an_address_that_is_not_this_machines_is_named_as_that(run, host):
+    """A sandbox listens there or says why not, in words."""
+    shown = run("sandbox", "--host", host, "--port", "0")
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("afterword: It can't listen there: ")
+    assert shown.stderr.endswith("Choose another --host or --port.\n")
+    assert "(" not in shown.stderr
+
+
 def test_render_lists_what_does_not_look_as_written(run, tmp_path):
     """Also for tickets, and all of them: a receipt holds twenty."""
     file = tmp_path / "a.md"

@@ -63,6 +63,16 @@ def test_compose_runs_redis_keys_two_workers_the_api_and_flower():
     assert COMPOSE["worker-1"]["command"] == COMPOSE["worker-2"]["command"]
 
 
+def test_one_service_of_compose_builds_the_image_that_the_others_wait_for():
+    """Several would build one tag at once; a registry is asked for it by none."""
+    ours = {name: service for name, service in COMPOSE.items() if service["image"] == "afterword"}
+    assert len(ours) == 5
+    assert [name for name, service in ours.items() if "build" in service] == ["keys"]
+    for name in set(ours) - {"keys"}:
+        assert ours[name]["pull_policy"] == "never"
+        assert ours[name]["depends_on"]["keys"] == {"condition": "service_completed_successfully"}
+
+
 @pytest.mark.parametrize("name", sorted(COMPOSE))
 def test_every_service_is_hardened_and_published_on_loopback_only(name):
     service = COMPOSE[name]

@@ -269,10 +269,11 @@ def test_every_value_has_its_effect():
     assert [pair for pair, answer in zip(parts, after, strict=True) if answer["files"] == before["files"]] == []
 
 
-def test_checkpoints_in_an_object_store_need_no_claim():
-    items = rendered({"checkpoints": {"place": "s3://bucket/afterword"}})
+@pytest.mark.parametrize("place", ["s3://bucket/afterword", "none"])
+def test_checkpoints_in_an_object_store_or_nowhere_need_no_claim(place):
+    items = rendered({"checkpoints": {"place": place}})
     assert of_kind(items, "PersistentVolumeClaim") == []
-    assert settings(items)["AFTERWORD_CHECKPOINTS"] == "s3://bucket/afterword"
+    assert settings(items)["AFTERWORD_CHECKPOINTS"] == place
     assert "checkpoints" not in {volume["name"] for item in ours(items) for volume in pod(item)["volumes"]}
 
 

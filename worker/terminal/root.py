@@ -130,6 +130,8 @@ class Root(click.Group):
 
 def _as_failure(error: Exception) -> Failure | None:
     """What a user is told of an error; None for a fault of ours."""
+    import socket
+
     from pydantic import ValidationError
     from redis.exceptions import RedisError
 
@@ -152,6 +154,9 @@ def _as_failure(error: Exception) -> Failure | None:
                 code="port_taken",
                 advice="Choose another with --port; 0 takes a free one.",
             )
+        case OSError() if "attempting to bind" in str(error.strerror) or isinstance(error, socket.gaierror):
+            why = str(error.strerror).rpartition(": ")[2]
+            return Failure(f"It can't listen there: {why}.", code="no_place", advice="Choose another --host or --port.")
         case OSError() if error.strerror and error.filename:
             return Failure(f"{error.filename}: {error.strerror}.", code="unavailable", advice="Check the path.")
         case RedisError() | TimeoutError():
