@@ -39,7 +39,7 @@ MAC = r"(?i)\b(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[
 NUMBER = r"[+(]{0,2}\d(?:[ ().\-/]{0,3}\d){7,}"
 IBAN = r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9](?:[ -]?[A-Z0-9]){9,32}\b"
 _VERSION = re.compile(
-    rb"(?:\b(?:version|release|rel|ver|build|v|v\d+|tag|macos|ios|android|windows|chrome|section|chapter|oid)|[<>~=!]=|\xa7|[$])[\s:=\"'`/]*$",
+    rb"(?:\b(?:version|release|rel|ver|build|v|v\d+|tag|macos|ios|android|windows|chrome|section|chapter|oid|rfc[ -]?\d+,?)|[<>~=!]=|\xa7|[$])[\s:=\"'`/]*$",
     re.IGNORECASE,
 )
 # `upgraded the proxy from 1.2.3.4`, but not `changed the address to 1.2.3.4`.
@@ -59,7 +59,7 @@ _MOMENT = (
 )
 _SMALL = r"[1-9]\d?(?!\d)(?! ?\()"
 _SEPARATORS = r"[ ).\-/]*"
-_SMALL_ONES = re.compile(r"(?:[1-9]\d? ?)+$")
+_SMALL_ONES = re.compile(r"(?:[1-9]\d? )*[1-9]\d? ?$")
 _OTHER = re.compile(rf"(?:(?:{_MOMENT}|{_SMALL}){_SEPARATORS}){{1,200}}")
 _GROUP = re.compile(rf"[+(]*\d+{_SEPARATORS}")
 _GAP = re.compile(_SEPARATORS)
