@@ -98,7 +98,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not before.isalnum()
             and before not in (b".", b"_")
             and not _MORE_PARTS.match(raw, end)
-            and not _is_version(raw[max(raw.rfind(b"\n", 0, start) + 1, start - 60) : start])
+            and not _is_version(raw[max(start - 60, 0) : start].rpartition(b"\n")[2])
         ):
             yield _address(kind, "IPv4", start, end)
     for found in compiled(IPV6).finditer(raw):
@@ -122,9 +122,9 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
 
 def _is_version(before: bytes) -> bool:
     """Whether what stands before a number of four parts in its line says that it counts something's versions."""
-    if _VERSION.search(before):
+    if _VERSION.search(before[-24:]):
         return True
-    upgrade = _UPGRADE.search(before) if _TO.search(before) else None
+    upgrade = _UPGRADE.search(before) if _TO.search(before[-12:]) else None
     return bool(upgrade and not _NETWORK.search(before, upgrade.end()))
 
 
