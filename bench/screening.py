@@ -17,6 +17,7 @@ def main() -> None:
         ("passwords", secrets.everyday()),
         ("tokens", secrets.tokens()),
         ("providers", secrets.providers()),
+        ("kinds", secrets.kinds()),
     ):
         rows = [(text, value, [f for f in scan(text) if f.category == "secret"]) for text, value in made]
         whole = sum(any(text[f.start : f.end].find(value) >= 0 for f in found) for text, value, found in rows)

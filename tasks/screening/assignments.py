@@ -84,13 +84,23 @@ _CUT = re.compile(
 )
 _TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?|[A-Z]{2,3}[a-z]{3,}\d?")
 _REDACTED = frozenset(
-    {"ApiKey", "AwsAccessKey", "BasicAuth", "Cookie", "Password", "PrivateKey", "UrlCredentials", "Webhook"}
+    {
+        "ApiKey",
+        "AwsAccessKey",
+        "BasicAuth",
+        "Cookie",
+        "KubernetesSecret",
+        "Password",
+        "PrivateKey",
+        "UrlCredentials",
+        "Webhook",
+    }
 )
 _NO_LETTER = re.compile(r"[\W_]")
 _PAIR = re.compile(rb"[\w.-]{2,40}[ \t]*[=:][ \t]*\\?[\"']")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
-_OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A\w{4}|\d{3,20}:A-")
+_OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
 _TRAILING = ".,;:)]}*_`\\"
 
 

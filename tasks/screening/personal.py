@@ -39,7 +39,7 @@ MAC = r"(?i)\b(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[
 NUMBER = r"[+(]{0,2}\d(?:[ ().\-/]{0,3}\d){7,}"
 IBAN = r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9](?:[ -]?[A-Z0-9]){9,32}\b"
 _VERSION = re.compile(
-    rb"(?:\b(?:version|release|rel|ver|build|v|v\d+|tag|macos|ios|android|windows|chrome|section|chapter|oid)|[<>~=!]=|\xa7|[$])[\s:=\"'`/]*$",
+    rb"(?:\b(?:version|release|rel|ver|build|v|v\d+|tag|macos|ios|android|windows|chrome|section|chapter|oid|rfc[ -]?\d+,?)|[<>~=!]=|\xa7|[$])[\s:=\"'`/]*$",
     re.IGNORECASE,
 )
 # `upgraded the proxy from 1.2.3.4`, but not `changed the address to 1.2.3.4`.
@@ -59,7 +59,7 @@ _MOMENT = (
 )
 _SMALL = r"[1-9]\d?(?!\d)(?! ?\()"
 _SEPARATORS = r"[ ).\-/]*"
-_SMALL_ONES = re.compile(r"(?:[1-9]\d? ?)+$")
+_SMALL_ONES = re.compile(r"(?:[1-9]\d? )*[1-9]\d? ?$")
 _OTHER = re.compile(rf"(?:(?:{_MOMENT}|{_SMALL}){_SEPARATORS}){{1,200}}")
 _GROUP = re.compile(rf"[+(]*\d+{_SEPARATORS}")
 _GAP = re.compile(_SEPARATORS)
@@ -98,7 +98,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not before.isalnum()
             and before not in (b".", b"_")
             and not _MORE_PARTS.match(raw, end)
-            and not _is_version(raw[max(raw.rfind(b"\n", 0, start) + 1, start - 60) : start])
+            and not _is_version(raw[max(start - 60, 0) : start].rpartition(b"\n")[2])
         ):
             yield _address(kind, "IPv4", start, end)
     for found in compiled(IPV6).finditer(raw):
@@ -122,9 +122,9 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
 
 def _is_version(before: bytes) -> bool:
     """Whether what stands before a number of four parts in its line says that it counts something's versions."""
-    if _VERSION.search(before):
+    if _VERSION.search(before[-24:]):
         return True
-    upgrade = _UPGRADE.search(before) if _TO.search(before) else None
+    upgrade = _UPGRADE.search(before) if _TO.search(before[-12:]) else None
     return bool(upgrade and not _NETWORK.search(before, upgrade.end()))
 
 

@@ -175,8 +175,23 @@ def personal() -> Iterator[tuple[str, str, str]]:
         ("codice fiscale", "RCCMNL83S18D969H"),
         ("CURP", "BOXW310820HNERXN09"),
         ("national ID number", "3171011708450001"),
+        ("身份证号：", "11010519491231002X"),
+        ("nomor KTP", "3171011708450001"),
+        ("su CURP es", "BOXW310820HNERXN09"),
+        ("C.F.", "RCCMNL83S18D969H"),
+        ("NI number", "AB123456C"),
+        ("Chinese ID", "11010519491231002X"),
+        ("mã số thuế", "0100109106"),
+        ("NAS", "046 454 286"),
+        ("n° de sécu :", "180057501234564"),
     ):
         yield "NationalId", f"{called} {value}", value
+    for text, number in (
+        ("Her mobile is 32 12 34 56.", "32 12 34 56"),
+        ("phone=+442079460018", "+442079460018"),
+        ("Ring 20 12 34 56 tonight", "20 12 34 56"),
+    ):
+        yield "Phone", text, number
 
 
 HARMLESS = [
@@ -210,4 +225,11 @@ HARMLESS = [
     "sha 9fceb02d0ae598e95dc970b74767f19372d61af8",
     "10/10/10 and 1/2/2024",
     "99.999 % of 12 345 678 calls",
+    "upgraded V8 to 11.8.172.15",
+    "rolled the proxy back to 1.2.3.4",
+    "pycurl<7.45.4,>=7.43.0.5",
+    "<Buffer 01 02 03 04 05 06 07 08>",
+    "a0 8b 28 3f 01 00 00 00 50 32",
+    "RFC 7540 8.1.2.4 and section 4.2.2.13",
+    "joined 224.0.0.114",
 ]

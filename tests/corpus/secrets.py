@@ -370,7 +370,89 @@ key: value1
 keys: a1, b2, c3
 signature_algorithm: sha256WithRSAEncryption
 "token_endpoint": "https://corp-host.com/oauth/token2"
-passphrase: (prompted)"""
+passphrase: (prompted)
+publicToken = "9Kq2mV7xWz4rT8nB3cLpY6dF1hJ5sGaQ0uEi"
+csrf-token=Xk29vQ7pLm4RtY8sWz3BnC6dFh1JgA5uEoIiTrPq
+next_page_token: Xk29vQ7pLm4RtY8sWz3BnC6d
+const KEY_MESHING = "key-meshing-2814"
+storeSecretsIn: shop2-prod-1208358310
+"token": "xoxp-1234567890"
+bot = xoxb-12345-abcd234
+https://img.corp-host.com/1/2018-250-xoxo-party-1.jpg
+API_KEY="glc_11111111111111111111111111111111111111"
+telegram_bot_token = "2757:AIH3qS3205ZxauEKa4Ca9-3r4cXeU7DpGDB"
+gpg --recv-keys 5BE8A3F6C8A5C01D106C0AD820B1A390B168D356
+docker run --user 1000:1001 app
+curl -u "${USER}":"${PASS}" https://corp-host.com
+curl -u user:pass https://corp-host.com
+[![License: Apache-2.0](https://img.corp-host.com/badge/License-Apache2-blue.svg)](LICENSE)
+| Grant | Password |\\n|---|---|\\n| x | OAuth |
+A line such as `-----BEGIN PGP PRIVATE KEY BLOCK-----` begins a key.
+kind: ExternalSecret\\nspec:\\n  data:\\n  - secretKey: api\\n    remoteRef:\\n      key: shop-secrets-manager
+kind: Secret\\ndata:\\n  htpasswd: ""\\n  csrf: {{ .Values.csrf }}
+pod_template = 'checkout-7f9c4d5b6-x2x7p-reader-00001'
+const pubkey256 = 'SIXvRyDmBJSgatgTQRGbInBaAK+hZOQ18UmrSwnDlK8=';"""
+
+
+def kinds() -> Iterator[tuple[str, str]]:
+    """Texts with a secret in a form of its own, and the secret."""
+    d = Draw(17)
+    hidden = base64.b64encode(d.password().encode()).decode()
+    provider = {
+        "google": "AIza" + d.of(ALNUM, 35),
+        "slack": f"xoxb-{d.of(DIGITS, 12)}-{d.of(DIGITS, 12)}-{d.of(ALNUM, 24)}",
+        "notion": "ntn_" + d.of(DIGITS, 11) + d.of(ALNUM, 35),
+    }
+    for value in provider.values():
+        for form in (
+            "It was %s.",
+            "(%s)",
+            "**%s**",
+            "_%s_",
+            "[%s](https://corp-host.com)",
+            "%s, and more",
+            "<b>%s</b>",
+            "%s!",
+        ):
+            yield form.replace("%s", value), value
+    for manifest in (
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ndata:\n  extra: %s\n",
+        "data:\n  # encoded\n  extra: '%s'\nkind: 'secret'\nmetadata:\n  name: db\n",
+        "```\nkind: Secret\ndata:\n  .dockercfg: |\n    %s\n```\n",
+    ):
+        yield manifest.replace("%s", hidden), hidden
+    word = d.password()
+    yield f"kind: Secret\nstringData:\n  first: {word}\n", word
+    long = d.of(ALNUM, 36)
+    small = d.of(LOWER + DIGITS, 36)
+    for form in (
+        "<secret>{shop AQAAABAAA %s}</secret>",
+        "shopToken,%s,",
+        '$shopToken .= "%s";',
+        'if token != "%s" { return }',
+        "Using token %s here",
+        "curl -H 'Authorization: Api-Token %s' https://corp-host.com",
+        "mailer '%s' and",
+        'sheets := sheet("%s")',
+    ):
+        yield form.replace("%s", long), long
+    yield f"mailer = '{small}'", small
+    azure = d.of(ALNUM, 3) + "8Q~" + d.of(ALNUM, 34)
+    yield f"<value>{azure}</value>", azure
+    vault = "s." + "aB3" + d.of(ALNUM, 21)
+    yield f"token: {vault}", vault
+    telegram = d.of(DIGITS, 9) + ":AAb" + d.of(ALNUM, 32)
+    yield f'new Bot("{telegram}")', telegram
+    der = "MIIEpAIBAAKCAQEA" + d.of(ALNUM, 400)
+    yield f"key {der}", der
+    account = f'"{d.of(LOWER, 6)}":"{d.password()}"'
+    yield f"curl --user {account} https://corp-host.com", account
+    numbers = "8165814511845561"
+    yield f'trackerToken = "{numbers}"', numbers
+    fake = d.of(ALNUM, 20) + "fake" + d.of(ALNUM, 20)
+    yield f"SHOP_API_KEY={fake}", fake
+    dotted = d.of(LOWER, 3) + d.of(LOWER + DIGITS, 24) + ".x" + d.of(LOWER + DIGITS, 8)
+    yield f'shop_token: "{dotted}"', dotted
 
 
 def everyday() -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -351,7 +353,43 @@ def test_the_preview_of_an_issue_in_jira_is_a_page_and_no_json(run, tmp_path):
     assert "slack:" not in re.sub(r"\(slack://x\)", "", shown)
 
 
-@pytest.mark.parametrize("command", [("screen",), ("render", "--for", "confluence"), ("document", "put")])
+def _packed(name, text):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, text)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"Störung: password = {PLANTED}\n".encode("latin-1"),
+        f"Störung: password = {PLANTED}\n".encode("utf-16"),
+        _packed("inner.zip", _packed("notes.txt", f"password = {PLANTED}\n")),
+    ],
+    ids=["Latin-1", "UTF-16", "an archive inside an archive"],
+)
+def test_screen_reads_a_file_as_it_is_read_when_it_is_attached(run, tmp_path, content):
+    file = tmp_path / "attached"
+    file.write_bytes(content)
+    shown = run("screen", file)
+    assert shown.exit_code == 3
+    assert "line 1: Password" in shown.stdout
+    assert PLANTED not in shown.output
+
+
+def test_screen_stops_what_a_job_would_be_held_for(run, tmp_path):
+    file = tmp_path / "attached"
+    file.write_bytes(_packed("notes.txt", "write to jane.roe@corp-mail.net\n"))
+    assert json.loads(run("screen", file, "--json").stdout)["action"] == "hold"
+    file.write_bytes(b"PK\x03\x04\x00\x00 no archive")
+    shown = run("screen", file)
+    assert shown.exit_code == 3
+    assert "can't be read" in shown.stderr
+    assert run("screen", tmp_path / "absent").exit_code == 1
+
+
+@pytest.mark.parametrize("command", [("render", "--for", "confluence"), ("document", "put")])
 def test_files_that_cant_be_read_are_named_in_one_line(run, tmp_path, command):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     for name, words in (("absent", "No such file"), ("latin", "not UTF-8"), (".", "directory")):

@@ -207,7 +207,7 @@ def found_whole(made, category="secret"):
             yield text
 
 
-@pytest.mark.parametrize("corpus", [secrets.everyday, secrets.tokens, secrets.providers])
+@pytest.mark.parametrize("corpus", [secrets.everyday, secrets.tokens, secrets.providers, secrets.kinds])
 def test_secrets_are_found_whole_where_people_leave_them(corpus):
     assert list(found_whole(corpus())) == []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from worker.terminal.base import Context, common
-from worker.terminal.files import read_text
+from worker.terminal.files import read_bytes, read_text
 from worker.terminal.root import STOPPED
 
 ATTACH = "A file handed over with the document, such as a picture it shows; may be repeated."
@@ -45,12 +47,16 @@ def render(
 @click.argument("file")
 @common
 def screen_(context: Context, file: str) -> None:
-    """Show what screening finds in FILE; exit 3 where policy would stop it."""
+    """Show what screening finds in FILE, a document or a file to attach; exit 3 where policy would stop it."""
     from worker.cli.outgoing import screened
 
-    found = screened(context, read_text(file))
+    found = screened(context, read_bytes(file))
     rows = found["findings"]
-    lines = [f"line {row['line']}: {row['type']} ({row['severity']}) → {row['action']}" for row in rows]
+    lines = [f"{_place(row)}: {row['type']} ({row['severity']}) → {row['action']}" for row in rows]
     context.show(found, "\n".join([*lines, f"Verdict: {found['action']}"]))
     if found["action"] in ("hold", "block"):
         raise SystemExit(STOPPED)
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"text {row['part']}, line {row['line']}" if "part" in row else f"line {row['line']}"
