@@ -12,12 +12,13 @@ import redis
 
 from bench.peers import environments
 from bench.peers.figures import Measured, Round, medians, processor_ratios, ratios
-from bench.peers.rows import ROWS, Place, Row
+from bench.peers.rows import AT_ONCE, ROWS, Place, Row
 from bench.peers.stage import Spent, Vendor, child, spent, vendor_at_work
 from bench.peers.submitting import submitting
 from worker.machine.embedded import EmbeddedValkey
 
 ROUNDS, SCALE = 3, 0.6
+FEWEST = 4 * AT_ONCE  # jobs of a row: more than are delivered at one moment
 DELAYS_MS = (50, 200)
 LOOK_EVERY_S = 0.02
 LIMIT_S = 120.0
@@ -39,7 +40,7 @@ def measure(rounds: int = ROUNDS, scale: float = SCALE, only: tuple[str, ...] = 
                 for name, row in ROWS.items():
                     if delay_ms not in row.jobs or (only and name not in only):
                         continue
-                    jobs = max(round(row.jobs[delay_ms] * scale), 40)
+                    jobs = max(round(row.jobs[delay_ms] * scale), min(row.jobs[delay_ms], FEWEST))
                     one = _round(row, vendor, delay_ms, jobs)
                     measured.setdefault((name, delay_ms), []).append(one)
                     print(f"round {number + 1}, {delay_ms} ms, {name}: {_words(one)}", flush=True)
