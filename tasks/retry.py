@@ -100,7 +100,9 @@ def _suspected(
     spread = 0.75 + chance / 2
     if failure.passing == "job" and finding.result == "passed":
         own = "The destination passes its connection test, so this is about this job alone"
-        found = f"{own} ({finding.words})." if finding.words else f"{own}."
+        # The step that fails for the same reason is named, and the reason is said once.
+        words = finding.words.partition(":")[0] if failure.message in finding.words else finding.words
+        found = f"{own} ({words})." if words else f"{own}."
         error = error.model_copy(update={"advice": f"{found} {error.advice}".strip()})
         if job.suspicions:
             again = f"{error.advice} Then `afterword job retry`.".strip()

@@ -91,6 +91,7 @@ async def test_an_account_without_the_right_to_create_is_told_which(services, sa
     assert (await run(services, job)).state is JobState.DEAD
     error = (await services.ledger.require(job.id)).last_error
     assert "right" in error.advice
+    assert error.message not in error.advice
     assert (await services.destinations.require(vendor)).state == "ready"
     await deny(sandbox, vendor, PLACES[vendor])
     await services.retry(job.id, "test")

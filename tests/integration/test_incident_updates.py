@@ -41,6 +41,15 @@ async def test_the_same_job_again_writes_nothing(bench):
     assert not any(sent.startswith(("POST", "PATCH")) for sent in bench.sent)
 
 
+async def test_a_field_that_the_instance_doesnt_have_is_told_each_time(bench):
+    """Also where nothing has to be written."""
+    unknown = INCIDENT | {"config": {"fields": {"u_no_such_field": "1"}}}
+    words = "u_no_such_field is not a field of this instance, or the account may not write it"
+    for change in ("created", "unchanged"):
+        receipt = (await filed(bench, unknown)).receipt
+        assert (receipt.change, receipt.warnings) == (change, (words,))
+
+
 async def test_what_people_changed_stays_and_the_rest_is_updated(bench):
     """Row 4, by default: retitled by people, and the issue has a new description."""
     first = await filed(bench)

@@ -22,8 +22,10 @@ from rich.table import Table
 
 from config.keys import parse_keys
 from tasks.markup.title import title_of
+from tasks.model import Job, JobState, Receipt, parse_command
 from worker.cli import root
 from worker.terminal.base import fitting, plain
+from worker.terminal.watching import warned
 
 PLANTED = "S3cret-" + "planted-77"
 
@@ -537,3 +539,27 @@ def test_render_lists_what_does_not_look_as_written(run, tmp_path):
         assert len(shown.stdout.splitlines()) == 30
         told = json.loads(run("render", file, "--for", target, "--warnings", "--json").stdout)
         assert len(told["warnings"]) == 30
+
+
+def test_what_a_receipt_warns_of_is_a_line_each():
+    """A closed incident that was left as it is looks delivered; only its warning says why nothing was written."""
+    job = Job(
+        id="j1",
+        command=parse_command({"command": "create_servicenow_incident", "issue_id": "inc-1"}),
+        state=JobState.DELIVERED,
+        destination="snow",
+        kind="servicenow",
+        subject="s1",
+        order=1,
+        created_ms=0,
+        updated_ms=0,
+        expires_ms=0,
+    )
+    assert warned(job) == []
+    receipt = Receipt(
+        id="1", url="https://example.com/1", change="skipped", warnings=("it is closed", "u_x is no field")
+    )
+    assert warned(job.model_copy(update={"receipt": receipt})) == [
+        "  Warning: it is closed",
+        "  Warning: u_x is no field",
+    ]

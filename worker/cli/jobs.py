@@ -13,7 +13,7 @@ from tasks.model import KIND_OF_COMMAND, Job, JobState, content_id
 from worker.cli.health import duration
 from worker.terminal.base import Context, actor, common, plain
 from worker.terminal.moments import MOMENT, Moment
-from worker.terminal.watching import describe, finish, happened, sentence, wait_for
+from worker.terminal.watching import describe, finish, happened, sentence, wait_for, warned
 
 if TYPE_CHECKING:
     from tasks.operator.bulk import Progress, Verb
@@ -95,7 +95,7 @@ def show(context: Context, job_id: str) -> None:
         return found, await services.ledger.events(found.id)
 
     found, events = context.run(look)
-    lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found)]
+    lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found), *warned(found)]
     if found.crashes:
         lines.append(f"Attempts lost with their worker: {found.crashes}")
     for event in events:

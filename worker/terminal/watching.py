@@ -83,8 +83,13 @@ def wait_for(context: Context, job_id: str) -> Job:
         ) from None
 
 
+def warned(job: Job) -> list[str]:
+    """What the job's receipt warns of, a line each."""
+    return [f"  Warning: {warning}" for warning in (job.receipt.warnings if job.receipt else ())]
+
+
 def finish(context: Context, job: Job) -> None:
-    """Show a job that rests and end with its exit code."""
-    context.show(describe(job), f"Job {job.id} is {sentence(job)}")
+    """Show a job that rests, with what its receipt warns of, and end with its exit code."""
+    context.show(describe(job), "\n".join([f"Job {job.id} is {sentence(job)}", *warned(job)]))
     if code := exit_code(job.state):
         raise SystemExit(code)

@@ -21,6 +21,7 @@ from tasks.model import CreateServiceNowIncident, Receipt
 
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
 ENDED = ("7", "8")
+NO_FIELD = "{} is not a field of this instance, or the account may not write it"
 STAGES: Mapping[str, Stage] = {
     "1": "open",
     "2": "working",
@@ -136,7 +137,7 @@ class Keeper:
         """An incident that was closed refuses every change."""
         if self.policy == "overwrite":
             raise Permanent(
-                f"{what.capitalize()} is closed, and ServiceNow takes no changes of a closed incident.",
+                f"The {what} is closed, and ServiceNow takes no changes of a closed incident.",
                 code="closed",
                 advice="Submit with `if_exists: new` for a new incident, or open it again there and retry the job.",
             )
@@ -193,6 +194,8 @@ class Keeper:
         warnings = [*self.plan.warnings, *self.warnings]
         if change in ("created", "updated"):
             warnings += self._not_taken(row, fields or {})
+        elif change in ("unchanged", "found"):
+            warnings += [NO_FIELD.format(name) for name in fields or () if name not in row]
         sys_id = row["sys_id"]
         url = address_of(self.settings.instance_url, sys_id)
         return Receipt(
@@ -209,7 +212,7 @@ class Keeper:
             if name in kept or ((named := name in TABLES and not SYS_ID.match(value)) and row.get(name)):
                 continue  # a name that could not be looked up is stored as its record's id
             if name not in row:
-                found.append(f"{name} is not a field of this instance, or the account may not write it")
+                found.append(NO_FIELD.format(name))
             elif not same(name, row[name], value):
                 said = "is not known to the instance" if named else "was not stored as sent"
                 found.append(f"{name} {said}")
