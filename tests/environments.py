@@ -11,9 +11,11 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+LIMIT_S = 200  # seconds for all packages of one environment
 
-def environment_from(requirements: Path, folder: Path) -> Path:
-    """The folder of the programs of the environment in `folder`, which holds what `requirements` pins.
+
+def environment_from(requirements: Path, folder: Path, *more: str) -> Path:
+    """The folder of the programs of the environment in `folder`, which holds what `requirements` pins; `more` are pip's options.
 
     Raises `CalledProcessError`, with what pip said in `stderr`, where that can't be installed.
     """
@@ -21,19 +23,11 @@ def environment_from(requirements: Path, folder: Path) -> Path:
     def make() -> None:
         venv.create(folder, with_pip=False)
         python = str(folder / "bin" / "python")
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            python,
-            "--quiet",
-            "--disable-pip-version-check",
-            "--retries",
-            "1",
-        ]
-        install = [*pip, "install", "--no-deps", "--no-compile", "--require-hashes", "-r", str(requirements)]
-        subprocess.run(install, check=True, capture_output=True, text=True)
+        calmly = ["--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout", "20"]
+        pip = [sys.executable, "-m", "pip", "--python", python, *calmly]
+        install = [*pip, "install", "--no-deps", "--require-hashes", "--requirement", str(requirements), *more]
+        print(f"installing {folder.name} (once) …", flush=True)
+        subprocess.run(install, check=True, capture_output=True, text=True, timeout=LIMIT_S)
 
     made_once(folder, f"{_digest(requirements)} {sys.version}", make)
     return folder / "bin"

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.contract.sandbox_support import SECRET, Live
-from tests.environments import environment_from, made_once
+from tests.environments import LIMIT_S, environment_from, made_once
 
 HERE = Path(__file__).resolve().parent
 PINS = HERE / "requirements"
@@ -26,7 +26,9 @@ OUT = HERE.parents[1] / "build" / "clients"
 
 def python_with(clients: str) -> Path:
     """The interpreter of the environment that holds what `requirements/CLIENTS.txt` pins."""
-    return _or_skip(clients, lambda: environment_from(PINS / f"{clients}.txt", OUT / clients)) / "python"
+    return (
+        _or_skip(clients, lambda: environment_from(PINS / f"{clients}.txt", OUT / clients, "--no-compile")) / "python"
+    )
 
 
 def node_modules() -> Path:
@@ -39,7 +41,7 @@ def node_modules() -> Path:
     def make() -> None:
         shutil.copytree(PINS / "node", folder)
         install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries", "1"]
-        subprocess.run(install, cwd=folder, check=True, capture_output=True, text=True, timeout=200)
+        subprocess.run(install, cwd=folder, check=True, capture_output=True, text=True, timeout=LIMIT_S)
 
     _or_skip("node", lambda: made_once(folder, (PINS / "node" / "npm-shrinkwrap.json").read_text("utf-8"), make))
     return folder / "node_modules"
@@ -52,7 +54,8 @@ def _or_skip(name: str, make: Callable[[], Any]) -> Any:
         pytest.skip(f"the clients of {name} could not be installed in time")
     except subprocess.CalledProcessError as failed:
         said = (failed.stderr or failed.stdout).strip().splitlines()
-        pytest.skip(f"the clients of {name} can't be installed: {said[-1] if said else failed}")
+        reason = next((line for line in said if "error" in line.lower()), failed)
+        pytest.skip(f"the clients of {name} can't be installed: {reason}")
 
 
 async def printed(*program: Path | str, live: Live, home: Path, **environment: str) -> Any:
