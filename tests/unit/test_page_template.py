@@ -123,8 +123,16 @@ def test_a_template_that_leaves_no_room_for_the_document_is_refused(monkeypatch)
     assert (refused.value.code, "Shorten" in refused.value.advice) == ("template_too_long", True)
 
 
-@pytest.mark.parametrize("label", ["a=b", "a;b", "a\nb"])
-def test_a_label_that_no_form_can_hold_is_refused_when_it_is_set(label):
-    """The form would read another label from it."""
-    with pytest.raises(Refused, match="can't be written in a row"):
-        parse_settings(SITE | {"properties": {label: "x"}})
+@pytest.mark.parametrize("label", ["a=b", "a;b", "a\nb", "a\\", "\\=", "C:\\x"])
+@pytest.mark.parametrize("value", ["", "x=y", "A; B", "two\nlines", "C:\\", "C:\\x;"])
+def test_a_row_of_any_signs_comes_back_from_a_form_as_it_was(label, value):
+    settings = parse_settings(SITE | {"properties": {label: value, "Other": "z"}})
+    shown = values_of(DestinationRecord(name="c", settings=settings, revision=1))
+    assert settings_from(KINDS["confluence"], shown, None).properties == {label: value, "Other": "z"}
+
+
+def test_a_label_with_an_equals_sign_is_written_with_a_backslash():
+    made = parse_settings(SITE | {"properties": "a\\=b=c; Path=C:\\temp"})
+    assert made.properties == {"a=b": "c", "Path": "C:\\temp"}
+    with pytest.raises(Refused, match="LABEL=VALUE"):
+        parse_settings(SITE | {"properties": "no equals sign"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.destinations import AnySettings, parse_settings
+from tasks.destinations.confluence import rows
 from tasks.model import Frozen
 from tasks.state.directory import DestinationRecord
 from worker.console.credential_forms import auth_given, auth_values
@@ -203,7 +204,7 @@ def _shown(value: object) -> str:
     """A setting as its field shows it: rows of a table are lines, a list has commas between."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return "\n".join(f"{name}={text}" for name, text in value.items()) if isinstance(value, dict) else str(value)
+    return rows.written(value) if isinstance(value, dict) else str(value)
 
 
 def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord | None) -> AnySettings:

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
 from tasks.destinations.atlassian import GATEWAY, endpoints
+from tasks.destinations.confluence import rows
 from tasks.destinations.confluence.access import GROUP, Access
 from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.login import scopes_for
@@ -106,22 +107,8 @@ class ConfluenceSettings(DestinationSettings):
     @field_validator("properties", mode="before")
     @classmethod
     def _rows(cls, value: object) -> object:
-        """`Label=value; Label=value` of a command line, or a row a line, as well as a mapping."""
-        if not isinstance(value, str):
-            return value
-        rows = [row.partition("=") for row in value.replace("\n", ";").split(";") if row.strip()]
-        if not all(label.strip() and equals for label, equals, _ in rows):
-            raise ValueError("a row is written as LABEL=VALUE; rows are separated by ; or stand in lines of their own")
-        return {label.strip(): text.strip() for label, _, text in rows}
-
-    @field_validator("properties")
-    @classmethod
-    def _labels_of_rows(cls, value: dict[str, str]) -> dict[str, str]:
-        """A label that a row of a form or of a command line can't hold would be another one after the next edit."""
-        for label in value:
-            if any(sign in label for sign in "=;\n"):
-                raise ValueError(f"the label {label!r:.60} holds =, ; or a new line, which can't be written in a row")
-        return value
+        """Rows as they are written on a command line and in a form, as well as a mapping."""
+        return rows.read(value) if isinstance(value, str) else value
 
     @field_validator("parent", "title_pattern", "header", "footer", "properties")
     @classmethod
