@@ -10,17 +10,14 @@ from pydantic import Field
 from tasks.model import Frozen
 
 
-class PageOptions(Frozen):
-    """What a destination can ask for.
+class Look(Frozen):
+    """What an operator decides of all pages.
 
-    `drop_title_heading`: leave a first h1 out that repeats this title. `files`: what was handed over with the document,
-    by the name that it is linked by. `link_base`: what relative links are relative to. `back_link`: an address that a panel on top leads to. `heading_shift`: levels that
-    every heading moves down (up where negative). `diagrams` as code, as the macro named in `diagram_macros`, or as an
-    image: the file handed over as `mermaid-<first 12 digits of the source's SHA-256>.svg` (or `.png`). `math` as code, or
-    as the two macros named in `math_macros` (inline, block).
+    `link_base`: what relative links are relative to. `back_link`: an address that a panel on top leads to. `heading_shift`: levels that
+    every heading moves down (up where negative). `diagrams` as code, as a macro, or as an
+    image: the file handed over as `mermaid-<first 12 digits of the source's SHA-256>.svg` (or `.png`). `math` as code, or as macros.
     """
 
-    drop_title_heading: str | None = None
     bmp_only: bool = False
     toc: bool = False
     page_width: Literal["default", "full-width"] | None = None
@@ -30,10 +27,20 @@ class PageOptions(Frozen):
     heading_shift: int = Field(default=0, ge=-5, le=5)
     labels: tuple[str, ...] = ()
     diagrams: Literal["code", "macro", "image"] = "code"
+    math: Literal["code", "macro"] = "code"
+
+
+class PageOptions(Look):
+    """What one page is asked to look like.
+
+    `drop_title_heading`: leave a first h1 out that repeats this title. `files`: what was handed over with the document,
+    by the name that it is linked by. `diagram_macros` are the macros by the language of a diagram, `math_macros` those for formulas (inline, block).
+    """
+
+    drop_title_heading: str | None = None
     diagram_macros: Mapping[str, str] = Field(
         default_factory=lambda: {"mermaid": "mermaid-macro", "plantuml": "plantuml"}
     )
-    math: Literal["code", "macro"] = "code"
     math_macros: tuple[str, str] = ("mathinline", "mathblock")
     files: Mapping[str, bytes] = Field(default_factory=dict)
 

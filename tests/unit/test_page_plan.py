@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tasks.destinations import Work, destination_for, parse_settings
-from tasks.destinations.confluence.api import multipart
+from tasks.http.multipart import multipart
 from tasks.model import Document, parse_command
 
 COMMAND = parse_command({"command": "publish_to_confluence", "doc_id": "d", "space_key": "OPS"})
@@ -47,7 +47,8 @@ def test_labels_of_the_destination_come_as_a_list_or_a_line():
 
 
 def test_the_same_file_is_the_same_form_and_its_name_cant_leave_its_place():
-    boundary, body = multipart('a".png', "image/png", b"\r\n--x", "why")
-    assert multipart('a".png', "image/png", b"\r\n--x", "why") == (boundary, body)
+    form, body = multipart('a".png', "image/png", b"\r\n--x", {"minorEdit": "true", "comment": "why"})
+    assert multipart('a".png', "image/png", b"\r\n--x", {"minorEdit": "true", "comment": "why"}) == (form, body)
+    boundary = form.partition("boundary=")[2]
     assert b'filename="a%22.png"' in body
     assert body.count(boundary.encode()) == 4

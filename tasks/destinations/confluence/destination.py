@@ -43,6 +43,7 @@ from tasks.errors import DestinationTrouble, Permanent
 from tasks.http.exchange import Http, Request
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
+from tasks.markup.options import Look
 from tasks.markup.told import first
 from tasks.model import Command, ConnectionStep, PublishToConfluence, Receipt
 
@@ -50,18 +51,6 @@ BODY_BYTES = 4_900_000  # the vendor refuses requests above 5 MB
 LEAST_ROOM = 100_000  # bytes for the document; with less, a page would be its template and nothing else
 WHOLE = "whole-document.md"
 # Settings that say how a page looks; each is an option of the renderer by the same name.
-LOOKS = (
-    "bmp_only",
-    "toc",
-    "page_width",
-    "link_base",
-    "back_link",
-    "back_link_text",
-    "heading_shift",
-    "labels",
-    "diagrams",
-    "math",
-)
 
 
 class Confluence(Destination[ConfluenceSettings]):
@@ -107,7 +96,7 @@ class Confluence(Destination[ConfluenceSettings]):
         options = PageOptions(
             drop_title_heading=document.title,
             files={file.name: file.content for file in document.attachments},
-            **settings.model_dump(include=set(LOOKS)),
+            **settings.model_dump(include=set(Look.model_fields)),
         )
         template = Template(**settings.model_dump(include=set(Template.model_fields)))
         frame = frame_of(template, facts, PageOptions(link_base=settings.link_base))

@@ -17,6 +17,7 @@ from tasks.destinations.contract import Account, DestinationSettings
 from tasks.destinations.placeholders import check
 from tasks.errors import Refused
 from tasks.http.origin import checked_url
+from tasks.markup.options import Look
 from tasks.model import Command, ParentTemplate, PublishToConfluence
 
 NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") and name != "issue.id")
@@ -24,7 +25,7 @@ NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") a
 Who = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\s,][^\x00-\x1f,]*$")]
 
 
-class ConfluenceSettings(DestinationSettings):
+class ConfluenceSettings(DestinationSettings, Look):
     """A Confluence site. `space` is that of jobs that name none; the connection test looks at it. `parent` is the parent page
     in that space for jobs that name none: a page's number, or a path of titles whose missing pages are created.
 
@@ -59,16 +60,6 @@ class ConfluenceSettings(DestinationSettings):
     on_drift: Literal["keep", "overwrite", "hold"] = "hold"
     on_title_conflict: Literal["refuse", "adopt", "number"] = "refuse"
     minor_edit: bool = False
-    bmp_only: bool = False
-    toc: bool = False
-    page_width: Literal["default", "full-width"] | None = None
-    link_base: str | None = None
-    back_link: str | None = None
-    back_link_text: str = "Source of this page"
-    heading_shift: int = Field(default=0, ge=-5, le=5)
-    labels: tuple[str, ...] = ()
-    diagrams: Literal["code", "macro", "image"] = "code"
-    math: Literal["code", "macro"] = "code"
 
     @field_validator("labels", "readers", "editors", mode="before")
     @classmethod
