@@ -13,6 +13,10 @@ _INSTEAD: tuple[tuple[str, str], ...] = (
     (r"`afterword destination test[^`]*`", _TEST),
     (r"run `afterword destination resume[^`]*`", "press Resume, under Destinations"),
     (
+        r"`afterword destination (pause|resume)[^`]*` or `afterword destination (pause|resume)[^`]*`",
+        "Pause or Resume, under Destinations",
+    ),
+    (
         r"remove it first: `afterword destination remove[^`]*`",
         "remove it first (Edit, then Remove…, under Destinations)",
     ),
