@@ -126,6 +126,7 @@ class Delivery(Task):
 
 
 app = Afterword("afterword", loader=Loader, task_cls=Delivery, set_as_current=False)
+app.set_default()  # whoever asks for a result without naming an app, as Flower does, means this one
 
 
 def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> None:
@@ -278,6 +279,9 @@ def _begin(sender: Any, **_: object) -> None:
     app.tests = TestRoom(limit=max(int(sender.pool.limit) // TESTS_SHARE, 1))
     capacity = int(app.asked_concurrency or services.settings.concurrency)
     kinds = frozenset(app.amqp.queues.consume_from)  # the queues of `-Q`, by default all
+
+    if not kinds & set(KINDS):
+        log.warning("this worker takes messages and runs no jobs: its queues (-Q) name no kind of destination")
 
     teller = app.teller = Teller(services, app, sender.send_events)
     runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)

@@ -43,9 +43,12 @@ class Eviction:
         self._looked: float | None = None
         self._trouble: StateUnavailable | None = None
 
-    async def trouble(self) -> StateUnavailable | None:
-        """What is wrong, None where no record can be deleted. Raises `StateUnavailable` where Redis can't be asked."""
-        if self._looked is None or time.monotonic() - self._looked >= LOOK_EVERY_S:
+    async def trouble(self, holds_s: float | None = None) -> StateUnavailable | None:
+        """What is wrong, None where no record can be deleted; an answer holds for `holds_s`, by default
+        `LOOK_EVERY_S`. Raises `StateUnavailable` where Redis can't be asked.
+        """
+        holds_s = LOOK_EVERY_S if holds_s is None else holds_s
+        if self._looked is None or time.monotonic() - self._looked >= holds_s:
             try:
                 policy = await policy_of(self._redis)
             except (RedisError, OSError) as error:

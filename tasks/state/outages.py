@@ -8,12 +8,29 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
 
 T = TypeVar("T")
+# What a server says that is there and serves nobody, or not us: its word, what it means, what to do.
+PASSING = (
+    ("LOADING", "Redis reads its data from disk after a start.", "Wait until it has."),
+    (
+        "max number of clients",
+        "Redis takes no more connections: its maxclients is reached.",
+        "Raise it, or end clients.",
+    ),
+    ("BUSY ", "Redis is busy with somebody's script.", "Wait, or end the script (`SCRIPT KILL`)."),
+    ("MASTERDOWN", "Redis is a replica that has lost its primary.", "Point AFTERWORD_REDIS_URL at the primary."),
+    ("WRONGPASS", "Redis refuses the account.", "Correct the user and the password in AFTERWORD_REDIS_URL."),
+    (
+        "invalid username-password",
+        "Redis refuses the account.",
+        "Correct the user and the password in AFTERWORD_REDIS_URL.",
+    ),
+)
 OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
 
 
@@ -44,6 +61,9 @@ def unavailable(error: Exception) -> StateUnavailable:
             code="redis_read_only",
             advice="Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
         )
+    for word, message, advice in PASSING:
+        if word in text:
+            return StateUnavailable(message, code="redis_absent", advice=f"{advice} All goes on by itself then.")
     if isinstance(error, RedisTimeoutError | TimeoutError):
         return StateUnavailable(
             "Redis doesn't answer.",
@@ -55,6 +75,12 @@ def unavailable(error: Exception) -> StateUnavailable:
             "Redis can't be reached.",
             code="redis_absent",
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
+        )
+    if isinstance(error, NoPermissionError) or "no permissions" in text:
+        return StateUnavailable(
+            f"Redis refused the write: {text[:200].rstrip('.')}.",
+            code="redis_refused",
+            advice="Give the account the rights that deploy/redis/users.acl names.",
         )
     return StateUnavailable(f"Redis refused the write: {text[:200]}", code="redis_refused", advice="See its log.")
 

@@ -46,7 +46,17 @@ async def evicting(server):
         await client.config_set("maxmemory-policy", "noeviction")
 
 
+@asynccontextmanager
+async def without_scripts(server):
+    """Its administrator took a right away."""
+    async with Redis.from_url(server.url) as client:
+        await client.execute_command("ACL", "SETUSER", "default", "-evalsha")
+        yield
+        await client.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
 OUTAGES = {
+    without_scripts: "redis_refused",
     full: "redis_full",
     read_only: "redis_read_only",
     without_replicas: "redis_not_replicated",
@@ -101,6 +111,17 @@ async def test_it_serves_again_as_soon_as_redis_does(behind):
     async with silent(server):
         assert (await api.get("/v1/jobs")).status == 503
     assert (await api.get("/v1/jobs")).status == 200
+
+
+async def test_readiness_looks_at_the_policy_each_time(behind, monkeypatch):
+    server, api = behind
+    monkeypatch.setattr("worker.eviction.LOOK_EVERY_S", 1000.0)
+    assert (await api.get("/v1/jobs")).status == 200
+    await api.services.eviction.refuse()
+    async with evicting(server):
+        checks = {check["name"]: check for check in (await api.with_key(None).get("/readyz")).json["checks"]}
+        assert checks["memory"]["ok"] is False
+        assert (await api.call(*REQUESTS[0])).problem == "redis_evicts"
 
 
 async def test_nothing_is_accepted_while_redis_may_delete_records(behind, caplog):

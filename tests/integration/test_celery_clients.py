@@ -282,7 +282,7 @@ async def test_a_job_that_came_by_another_way_has_a_result_in_celery_too(service
 
 @pytest.mark.parametrize(
     "options",
-    [("-P", "prefork", "-c", "2"), ("-P", "solo"), ("--autoscale", "10,2"), ("--max-tasks-per-child", "1")],
+    [("-P", "prefork", "-c", "2"), ("-P", "solo"), ("--autoscale", "10"), ("--max-tasks-per-child", "1")],
     ids=lambda options: options[0].strip("-") + options[1].partition(",")[0],
 )
 async def test_every_pool_and_option_that_is_taken_delivers(services, sandbox, start_worker, somebody, options):
@@ -292,6 +292,15 @@ async def test_every_pool_and_option_that_is_taken_delivers(services, sandbox, s
         assert (await result_of(ticket))["ticket_number"]
         assert (await services.ledger.require(ticket.id)).crashes == 0
     assert worker.poll() is None
+
+
+def test_a_result_that_is_looked_up_without_an_app_is_ours_as_flower_does_it(settings):
+    words = "import worker.celery; from celery.result import AsyncResult; print(AsyncResult('x').app.main)"
+    given = environment(settings)
+    found = subprocess.run(
+        [sys.executable, "-c", words], cwd=ROOT, env=given, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "afterword"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from worker.runtime import Services
 from worker.verifications import VERIFICATIONS, Run
 
 PROBE_TTL_MS = 60_000
+PROBE = "return redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])"
 READY_S = 1.5  # for Redis to answer all of it
 LOOKED_AT = 20_000
 
@@ -113,7 +114,10 @@ async def readyz(call: Call) -> Answer:
 
 
 async def _writable(services: Services) -> Check:
-    await services.redis.set(f"{services.settings.prefix}:probe", "1", px=PROBE_TTL_MS)
+    probe = services.redis.register_script(
+        PROBE
+    )  # by a script, as everything is written: an account may lack that right
+    await probe(keys=[f"{services.settings.prefix}:probe"], args=[PROBE_TTL_MS])
     wanted = services.settings.replicas_wanted()
     if wanted and (there := (await services.redis.info("replication")).get("connected_slaves", 0)) < wanted:
         return Check(name="redis", ok=False, detail=f"{there} of {wanted} replicas are connected; nothing is accepted")
@@ -121,7 +125,7 @@ async def _writable(services: Services) -> Check:
 
 
 async def _keeps_records(services: Services) -> Check:
-    trouble = await services.eviction.trouble()
+    trouble = await services.eviction.trouble(holds_s=0)
     return Check(name="memory", ok=trouble is None, detail=str(trouble) if trouble else "no record is deleted")
 
 

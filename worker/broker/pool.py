@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery.concurrency.thread import TaskPool
 
 
 class ThreadPool(TaskPool):
     """Threads for connection tests. Adoptions and attempts run on the worker's loop, not here."""
+
+    def __init__(self, limit: int | None = None, **options: Any) -> None:
+        super().__init__(
+            max(limit or 1, 1), **options
+        )  # `--autoscale=5` asks for none at the least, and no pool is that small
 
     def grow(self, n: int = 1) -> None:
         """Let `n` more messages be handled at once."""
