@@ -43,11 +43,11 @@ def _done(asked: dict[str, Any]) -> bytes:
         key = _only_key(session, asked["label"])
         nonce, aad = base64.b64decode(asked["nonce"]), asked["purpose"].encode()
         parameters = pkcs11.GCMParams(nonce=nonce, aad=aad, tag_bits=asked["tag_bits"])
-        act = key.encrypt if asked["act"] == "encrypt" else key.decrypt
+        data = base64.b64decode(asked["data"])
         try:
-            return bytes(
-                act(base64.b64decode(asked["data"]), mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters)
-            )
+            if asked["act"] == "encrypt":
+                return bytes(key.encrypt(data, mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters))
+            return bytes(key.decrypt(data, mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters))
         except pkcs11.PKCS11Error as error:
             raise _AtKey(type(error).__name__) from None
 
