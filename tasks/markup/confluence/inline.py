@@ -32,6 +32,8 @@ _WRITTEN_ALIKE = {
 
 def words_and_marks(children: Sequence[Token]) -> str | None:
     """What most blocks hold, as it is written wherever words may stand; None where it is more than words and marks."""
+    if len(children) == 1 and children[0].type == "text":
+        return escape(children[0].content)
     parts: list[str] = []
     for child in children:
         kind = child.type
