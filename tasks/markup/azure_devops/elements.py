@@ -155,9 +155,9 @@ def _image(token: Token) -> str:
 
 
 def named(source: str) -> str:
-    """What an image that can't be shown is called: the last part of its address."""
+    """What an image that can't be shown is called: the last part of its address; nothing where that is a program."""
     if SCHEME.match(source):
-        return source[:4] if source[:5].lower() == "data:" else source
+        return source[:4] if source[:5].lower() == "data:" else "" if is_program(source) else source
     return unquote(source.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 

@@ -184,7 +184,7 @@ class Inlines:
         else:
             shown = source if len(source) <= 80 else source[:79] + "…"
             self.warn(f"image {clean.plain_title(shown)} was not handed over; its text stands in its place")
-            self.out.text(alt or shown)
+            self.out.text(alt or ("" if is_program(source) else shown))
 
     def _math_inline(self, text: str) -> None:
         if self.options.math == "macro":
