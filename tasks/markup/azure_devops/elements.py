@@ -112,9 +112,8 @@ class Elements:
                 case "html_inline":
                     parts.append(self.tags.shown(child.content))
                 case "link_open":
-                    start, end = (
-                        ("", "") if "</a>" in ends else _link(child)
-                    )  # of links in each other the outer one leads
+                    within = "</a>" in ends  # of links in each other the outer one leads
+                    start, end = ("", "") if within else _link(child)
                     parts.append(start)
                     ends.append(end)
                 case "link_close":

@@ -1,4 +1,4 @@
-"""comrak's tree as our tokens. Nothing else knows the binding's nodes, and no node outlives this."""
+"""comrak's tree as our tokens. Nothing outside of the parser knows the binding's nodes, and no node outlives this."""
 
 from __future__ import annotations
 
