@@ -42,7 +42,7 @@ _ODD_TASK = re.compile(
 )
 # Links of other schemes are words, and an image that isn't on the web is its name.
 _OTHER_SCHEME = re.compile(
-    r"(?:\]\(|\]:\s*|<)<?(?!https?:|mailto:|javascript:)[\w+.-]+:|!\[[^\]]*\]\(\s*<?#", re.IGNORECASE
+    r"(?:\]\(|\]:\s*|<)<?(?!https?:|mailto:|javascript:)[\w+.-]+:|!\[[^\]]*\]\(\s*<?(?:#|javascript:)", re.IGNORECASE
 )
 
 

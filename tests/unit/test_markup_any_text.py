@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 from collections import Counter
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tasks.markup import azure_devops, confluence, servicenow
 from tasks.markup.clean import xml_text
 from tasks.markup.parser.parse import parse, parse_document
+from tests.markup_tools import fuzz
 from tests.markup_tools.reader import html_of, missing, seen_words, words_of
 from tests.markup_tools.storage_format import Invalid, validated
 
@@ -159,6 +161,12 @@ def test_lines_of_every_kind_make_the_blocks_that_github_makes_of_them(text):
         )
     assert len(re.findall(r"<pre[ >]", theirs)) == ours["fence"] + ours["code_block"]
     assert len(re.findall(r"<h[1-6]>", theirs)) == ours["heading_open"]
+
+
+def test_random_documents_differ_from_github_for_known_reasons_only():
+    """The start of what `make fuzz` goes on with."""
+    texts = itertools.islice(fuzz.documents(random.Random(3), ()), 300)
+    assert [(text, found) for text in texts if (found := fuzz.fault(text))] == []
 
 
 @settings(max_examples=200, deadline=None)

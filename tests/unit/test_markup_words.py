@@ -48,6 +48,8 @@ def test_an_address_that_runs_what_it_holds_is_words_only(address, form):
         assert "href" not in shown
         assert "script:" not in re.sub(r"\s", "", shown).lower()
         assert "words" in shown
+        for image in ("![](<{}>)", '<img src="{}">', '<img src="{}" alt="">'):
+            assert not re.search("script:|src=|data:", re.sub(r"\s", "", render(image.format(address))).lower())
 
 
 @pytest.mark.parametrize(

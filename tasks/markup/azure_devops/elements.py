@@ -112,9 +112,8 @@ class Elements:
                 case "html_inline":
                     parts.append(self.tags.shown(child.content))
                 case "link_open":
-                    start, end = (
-                        ("", "") if "</a>" in ends else _link(child)
-                    )  # of links in each other the outer one leads
+                    within = "</a>" in ends  # of links in each other the outer one leads
+                    start, end = ("", "") if within else _link(child)
                     parts.append(start)
                     ends.append(end)
                 case "link_close":
@@ -155,9 +154,9 @@ def _image(token: Token) -> str:
 
 
 def named(source: str) -> str:
-    """What an image that can't be shown is called: the last part of its address."""
+    """What an image that can't be shown is called: the last part of its address; nothing where that is a program."""
     if SCHEME.match(source):
-        return source[:4] if source[:5].lower() == "data:" else source
+        return source[:4] if source[:5].lower() == "data:" else "" if is_program(source) else source
     return unquote(source.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 

@@ -32,6 +32,8 @@ _WRITTEN_ALIKE = {
 
 def words_and_marks(children: Sequence[Token]) -> str | None:
     """What most blocks hold, as it is written wherever words may stand; None where it is more than words and marks."""
+    if len(children) == 1 and children[0].type == "text":
+        return escape(children[0].content)
     parts: list[str] = []
     for child in children:
         kind = child.type
@@ -182,7 +184,7 @@ class Inlines:
         else:
             shown = source if len(source) <= 80 else source[:79] + "…"
             self.warn(f"image {clean.plain_title(shown)} was not handed over; its text stands in its place")
-            self.out.text(alt or shown)
+            self.out.text(alt or ("" if is_program(source) else shown))
 
     def _math_inline(self, text: str) -> None:
         if self.options.math == "macro":

@@ -44,7 +44,8 @@ def text(content: str) -> Token:
 
 def words(content: str, line: int = 0) -> Token:
     """A block of nothing but a run of words."""
-    return inline((text(content),), line)
+    said = _new(Token, ("text", "", 0, content, (), NOTHING, "", NOTHING, False, 0))
+    return _new(Token, ("inline", "", 0, "", (said,), NOTHING, "", NOTHING, False, line))
 
 
 def inline(children: Sequence[Token], line: int = 0) -> Token:

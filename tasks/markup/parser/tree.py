@@ -1,4 +1,4 @@
-"""comrak's tree as our tokens. Nothing else knows the binding's nodes, and no node outlives this."""
+"""comrak's tree as our tokens. Nothing outside of the parser knows the binding's nodes, and no node outlives this."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Tree:
         self.notes = Notes()
         source = "\n".join(lines)
         self._has_toc = "toc" in source.lower()
-        self._has_dialects = dialects.may_be_anywhere(source)
-        self._has_entities = "&" in source  # which alone can stand for what the source mustn't hold
+        # Runs of words are shown as they are: no construct to tell of, and no entity, which alone stands for what a source can't hold.
+        self._is_plain = "&" not in source and not dialects.may_be_anywhere(source)
         self.warnings: dict[tuple[int, str], None] = {}
         self.may_lead_within = self._has_tags = False
         self._origin = origin
@@ -262,7 +262,8 @@ class Tree:
             value = child.node_value
             if type(value) is _TEXT:
                 child.parent = None
-                return words(self._said(value.value, line, starts_line=True), self._origin(line))
+                said = value.value if self._is_plain else self._said(value.value, line, starts_line=True)
+                return words(said, self._origin(line))
         pieces = self._pieces(children, line)
         if self._has_tags and (shown := self.names.as_words(pieces)) is not pieces:
             self._warn_of_tags(pieces, shown, line)
@@ -288,8 +289,10 @@ class Tree:
             value = node.node_value
             kind = type(value)
             if kind is _TEXT:
-                starts_line = not out or out[-1] is SOFT or out[-1] is HARD
-                out.append(text(self._said(value.value, line, starts_line=starts_line)))
+                said = value.value
+                if not self._is_plain:
+                    said = self._said(said, line, starts_line=not out or out[-1] is SOFT or out[-1] is HARD)
+                out.append(text(said))
             elif mark := _OPENS.get(kind):
                 start, end = mark
                 out.append(start)
@@ -329,9 +332,9 @@ class Tree:
 
     def _said(self, run: str, line: int, *, starts_line: bool) -> str:
         """A run of words as they are shown."""
-        if self._has_entities and not run.isprintable():
+        if not run.isprintable():
             run = xml_text(run)
-        if self._has_dialects and dialects.may_be_in(run):
+        if dialects.may_be_in(run):
             run, found = dialects.read(run, starts_line=starts_line)
             for construct in found:
                 self._warn(line, construct)
