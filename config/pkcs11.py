@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -24,11 +23,7 @@ TAG_BITS = 128
 PURPOSE = "afterword key v1"
 LIMIT_S = 20.0  # a module over a network logs in within seconds
 SESSION = str(Path(__file__).with_name("pkcs11_session.py"))
-AT_ONCE = frozenset(
-    {"GeneralError", "FunctionFailed"}
-)  # what a token of files says, too, where several processes open it at once
-CHANGED = AT_ONCE | {"EncryptedDataInvalid", "EncryptedDataLenRange"}
-TRIES = 5
+CHANGED = frozenset({"EncryptedDataInvalid", "EncryptedDataLenRange", "GeneralError", "FunctionFailed"})
 PATH_NAMES = frozenset({"token", "serial", "object", "type"})
 QUERY_NAMES = frozenset({"module-path", "pin-source"})
 EXAMPLE = "pkcs11:token=TOKEN;object=KEY?module-path=/PATH/TO/MODULE.so&pin-source=file:/PATH/TO/PIN"
@@ -76,7 +71,7 @@ class Pkcs11:
         return _taken_apart(line)[0] == self._object
 
     def _asked(self, act: str, label: str, nonce: bytes, data: bytes) -> bytes:
-        """What the token makes of the data; every trouble becomes one sentence, and what may be a race is tried again."""
+        """What the token makes of the data; every trouble becomes one sentence."""
         asked = {
             "act": act,
             "module": self._module,
@@ -89,21 +84,6 @@ class Pkcs11:
             "nonce": base64.b64encode(nonce).decode(),
             "data": base64.b64encode(data).decode(),
         }
-        for _ in range(TRIES):
-            answer = self._answered(asked)
-            if answer.get("error") not in AT_ONCE:
-                break
-        if "done" in answer:
-            return base64.b64decode(answer["done"])
-        if answer["by"] == "key" and answer["error"] in CHANGED and act == "decrypt":
-            raise ConfigError(
-                f"Key {label!r} of PKCS#11 {self._token} doesn't open a line that names it: the line was changed, or the key is "
-                "another one. Take the line from a copy of the key file."
-            )
-        raise self._told(answer["error"], label)
-
-    def _answered(self, asked: Mapping[str, object]) -> dict[str, str]:
-        """What one session's process answers."""
         try:
             session = subprocess.run(  # noqa: S603 - our own file, by our own interpreter
                 (sys.executable, "-P", SESSION),
@@ -112,7 +92,7 @@ class Pkcs11:
                 timeout=self._limit_s,
                 check=False,
             )
-            return dict(json.loads(session.stdout))
+            answer = json.loads(session.stdout)
         except subprocess.TimeoutExpired:
             raise ProviderAway(
                 f"PKCS#11 {self._token} gave no answer in {self._limit_s:g} s. See that its device or service runs and isn't busy."
@@ -122,6 +102,14 @@ class Pkcs11:
                 f"Module {self._module} of PKCS#11 {self._token} ended its process ({session.returncode}). Ask its maker, or correct "
                 "`module-path` in AFTERWORD_KEYS_PROVIDER."
             ) from None
+        if "done" in answer:
+            return base64.b64decode(answer["done"])
+        if answer["by"] == "key" and answer["error"] in CHANGED and act == "decrypt":
+            raise ConfigError(
+                f"Key {label!r} of PKCS#11 {self._token} doesn't open a line that names it: the line was changed, or the key is "
+                "another one. Take the line from a copy of the key file."
+            )
+        raise self._told(answer["error"], label)
 
     def _told(self, name: str, label: str) -> ConfigError:
         """What an error of the module means, and what to do."""

@@ -7,8 +7,11 @@ goes to stdout; neither is ever an argument.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -35,6 +38,7 @@ class _AtKey(Exception):
 def _done(asked: dict[str, Any]) -> bytes:
     import pkcs11
 
+    _wait_until_alone(asked["module"])
     serial = asked["serial"]
     token = pkcs11.lib(asked["module"]).get_token(
         token_label=asked["token"], token_serial=serial.encode() if serial else None
@@ -50,6 +54,12 @@ def _done(asked: dict[str, Any]) -> bytes:
             return bytes(key.decrypt(data, mechanism=pkcs11.Mechanism.AES_GCM, mechanism_param=parameters))
         except pkcs11.PKCS11Error as error:
             raise _AtKey(type(error).__name__) from None
+
+
+def _wait_until_alone(module: str) -> None:
+    """Lock that module's file until this process ends: a token of files is damaged where several processes log in at once."""
+    with suppress(OSError):  # the module itself says what is wrong with its file
+        fcntl.flock(os.open(module, os.O_RDONLY), fcntl.LOCK_EX)
 
 
 def _only_key(session: Any, label: str) -> Any:

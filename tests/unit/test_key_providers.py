@@ -21,7 +21,7 @@ from config.keys import (
     refuse_guessable,
     wrap_keys,
 )
-from config.pkcs11 import SESSION, Pkcs11, ProviderAway
+from config.pkcs11 import Pkcs11, ProviderAway
 from config.settings import ConfigError, Settings
 from tests.brokers.servers import wait_until
 from tests.softhsm import PIN, make_token
@@ -330,25 +330,6 @@ def test_a_module_that_crashes_ends_its_own_process_only(token, file, monkeypatc
     monkeypatch.setattr("config.pkcs11.SESSION", "-cimport os; os.abort()")
     with pytest.raises(ProviderAway, match=r"ended its process \(-6\)"):
         create_key_file(file, key_lines(settings_of(token, file)))
-
-
-def test_what_a_token_says_while_others_open_it_is_tried_again(token, file, monkeypatch, tmp_path):
-    """A token of files refuses a session now and then where several processes log in at once, as at a start."""
-    settings = settings_of(token, file)
-    create_key_file(file, key_lines(settings))
-    once = tmp_path / "once.py"
-    once.write_text(
-        "import json, pathlib, runpy\n"
-        "seen = pathlib.Path(__file__).with_suffix('.seen')\n"
-        "if seen.exists():\n"
-        f"    runpy.run_path({SESSION!r}, run_name='__main__')\n"
-        "else:\n"
-        "    seen.touch()\n"
-        "    print(json.dumps({'error': 'GeneralError', 'by': 'session'}))\n"
-    )
-    monkeypatch.setattr("config.pkcs11.SESSION", str(once))
-    assert load_key_ring(settings, {}).current
-    assert once.with_suffix(".seen").exists()
 
 
 def test_several_threads_may_open_keys_at_once(token):
