@@ -233,3 +233,26 @@ async def test_data_centers_client_credentials_give_a_token(live):
     assert (await live.ask("GET", f"{DC}/user/current", secret=None, headers=bearer)).status == 200
     bad = await live.ask("POST", "/rest/oauth2/latest/token", data=form | {"client_secret": "wrong"}, secret=None)
     assert bad.status == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ('space = OPS and title = "Pool exhausted"', True),
+        ('type in (page, blogpost) AND text ~ "exhausted" order by lastmodified desc', True),
+        ('title = "Pool exhausted" and space not in ("OPS", SRE)', False),
+        ("title = Other", False),
+    ],
+)
+async def test_pages_are_found_by_cql(live, query, found):
+    await live.new_page("Pool exhausted")
+    answer = await live.ask("GET", f"{V1}/search", params={"cql": query})
+    assert [row["title"] for row in answer.json["results"]] == ["Pool exhausted"] * found
+
+
+@pytest.mark.parametrize(
+    "query", ["", "label in (" + 60 * "a", "label in (a b)", "title", "nope = 1", "space = OPS or x"]
+)
+async def test_a_query_that_cant_be_read_is_refused_at_once(live, query):
+    """A list without its end must not be tried in each way in which it can be cut: there are 2 to the power of 60."""
+    assert (await live.ask("GET", f"{V1}/content/search", params={"cql": query})).status == 400

@@ -162,6 +162,9 @@ async def test_a_late_word_of_a_wait_leaves_the_end_that_was_told(services, some
         somebody.app.backend.store_result(end, Exception("over") if end != "SUCCESS" else {"id": "1"}, end)
         mark_as_retry(somebody.app.backend, end, waits)
         assert somebody.app.AsyncResult(end).state == end
+    await services.redis.set(somebody.app.backend.get_key_for_task("garbage"), b"no result")
+    mark_as_retry(somebody.app.backend, "garbage", waits)
+    assert somebody.app.AsyncResult("garbage").state == "RETRY"
 
 
 async def test_a_revoked_job_that_waits_is_cancelled_for_good(services, sandbox, start_worker, somebody):

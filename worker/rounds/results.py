@@ -43,16 +43,10 @@ class Results:
         held = backend.client.mget(list(values))
         with backend.client.pipeline(transaction=False) as pipe:
             for (key, value), before in zip(values.items(), held, strict=True):
-                if before is None or not self._is_success(before):
+                if _state_of(backend, before) != SUCCESS:
                     pipe.setex(key, backend.expires, value)
                     pipe.publish(key, value)
             pipe.execute()
-
-    def _is_success(self, stored: bytes) -> bool:
-        try:
-            return bool(self._backend.decode(stored)["status"] == SUCCESS)
-        except Exception:  # whoever wrote it: it is no result
-            return False
 
 
 def mark_as_retry(backend: Any, job_id: str, waits: Retry) -> None:
@@ -68,8 +62,16 @@ def mark_as_retry(backend: Any, job_id: str, waits: Retry) -> None:
     def store(pipe: Any) -> None:
         held = pipe.get(key)
         pipe.multi()
-        if held is None or backend.decode(held)["status"] not in READY_STATES:
+        if _state_of(backend, held) not in READY_STATES:
             pipe.setex(key, backend.expires, value)
             pipe.publish(key, value)
 
     backend.client.transaction(store, key)
+
+
+def _state_of(backend: Any, stored: bytes | None) -> str:
+    """The state that a stored result tells, if it is one."""
+    try:
+        return str(backend.decode(stored)["status"]) if stored else ""
+    except Exception:  # whoever wrote it
+        return ""

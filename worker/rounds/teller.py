@@ -109,9 +109,10 @@ class Teller:
         results = Results(self._app.backend)
         try:
             for note in notes:
+                self._event(note.event, note.job, **note.fields)
+            for note in notes:
                 if note.waits is not None:
                     mark_as_retry(self._app.backend, note.job.id, note.waits)
-                self._event(note.event, note.job, **note.fields)
             ended = [job for job in jobs if job.state in TERMINAL]
             untold = {job.id for job in ended if not _told(job.id, partial(self._end, job, results))}
             together = results.kept

@@ -19,7 +19,7 @@ from worker.sandbox.store import Folder, Page, Store, iso
 _VALUE = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[^\s"\'(),]+'
 _CLAUSE = re.compile(
     rf"\s*(?P<field>[\w.]+)\s*(?P<operator>!=|=|~|\bnot\s+in\b|\bin\b)\s*"
-    rf"(?P<value>\((?:\s*(?:{_VALUE})\s*,?)+\)|{_VALUE})\s*(?:\band\b|$)",
+    rf"(?P<value>\(\s*(?:{_VALUE})(?:\s*,\s*(?:{_VALUE}))*\s*\)|{_VALUE})\s*(?:\band\b|$)",
     re.IGNORECASE,
 )
 _ORDER = re.compile(r"\border\s+by\s+[\w.]+(\s+(asc|desc))?(\s*,\s*[\w.]+(\s+(asc|desc))?)*\s*$", re.IGNORECASE)
