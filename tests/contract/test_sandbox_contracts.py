@@ -194,3 +194,20 @@ async def test_links_can_be_added_and_taken_away_without_a_new_revision(live):
     assert (linked.json["rev"], len(linked.json["relations"])) == (1, 2)
     remove = [{"op": "remove", "path": "/relations/1"}, {"op": "remove", "path": "/relations/0"}]
     assert "relations" not in (await live.ask("PATCH", path, json=remove, headers=JSON_PATCH)).json
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/contoso/Operations/_apis/wit/classificationnodes/areas?$depth=x", None),
+        ("POST", "/api/now/v1/batch", "no object"),
+        ("POST", "/api/now/v1/batch", {"rest_requests": ["no object"]}),
+        ("GET", "/rest/api/2/search?jql=project=OPS&startAt=x", None),
+        ("POST", "/rest/api/3/search/jql", {"jql": "project = OPS", "maxResults": "x"}),
+        ("POST", "/rest/api/3/issueLink", {"type": "Blocks"}),
+        ("POST", "/rest/api/3/issueLink", {"type": {"name": "Blocks"}, "inwardIssue": "OPS-1"}),
+    ],
+)
+async def test_a_request_that_makes_no_sense_is_its_senders_fault(live, method, path, body):
+    """An error of the server's own would be tried again."""
+    assert (await live.ask(method, path, json=body)).status == 400

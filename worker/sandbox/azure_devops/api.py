@@ -133,15 +133,14 @@ class AzureDevOps:
 
     async def updates(self, call: Call) -> Any:
         """What was changed, an update for each revision."""
-        query = call.request.query
-        skip, top = (int(query.get(name, default)) for name, default in (("$skip", "0"), ("$top", "200")))
+        skip, top = call.number("$skip", 0), call.number("$top", 200)
         return rows(discussion.updates(self._item(call), call.base)[skip : skip + top])
 
     async def comments(self, call: Call) -> Any:
         """The item's discussion, the newest comment first unless told otherwise."""
         rows = discussion.comments(self._item(call), call.base)
-        top = int(call.request.query.get("$top", "200"))
-        shown = (rows if call.request.query.get("order", "").lower() == "asc" else rows[::-1])[:top]
+        ordered = rows if call.request.query.get("order", "").lower() == "asc" else rows[::-1]
+        shown = ordered[: call.number("$top", 200)]
         return {"totalCount": len(rows), "count": len(shown), "comments": shown}
 
     async def comment(self, call: Call) -> Any:

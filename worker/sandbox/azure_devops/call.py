@@ -31,6 +31,13 @@ class Call:
             text = "TF400898: The request body is not valid JSON."
             raise Refused(400, "VssPropertyValidationException", text) from None
 
+    def number(self, name: str, usual: int) -> int:
+        """A number of the query."""
+        given = self.request.query.get(name, str(usual))
+        if not re.fullmatch("[0-9]{1,9}", given):
+            raise Refused(400, "VssPropertyValidationException", f"The value '{given}' is not valid for {name}.")
+        return int(given)
+
 
 Handler = Callable[[Call], Awaitable[Any]]
 Route = tuple[str, str, Handler]

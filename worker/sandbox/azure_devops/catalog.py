@@ -64,9 +64,7 @@ class Catalog:
         project, _ = self.process_of(call)
         tree = "System.AreaPath" if call.part["tree"].lower() == "areas" else "System.IterationPath"
         found = node_of(project, tree)
-        return (
-            found if int(call.request.query.get("$depth", "0")) else {n: v for n, v in found.items() if n != "children"}
-        )
+        return found if call.number("$depth", 0) else {n: v for n, v in found.items() if n != "children"}
 
     async def locations(self, _: Call) -> Any:
         """The resources that clients ask for first."""

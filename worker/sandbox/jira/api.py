@@ -5,7 +5,8 @@ and links to elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -261,7 +262,7 @@ class Jira:
         if is_cloud(request):
             raise No(410, GONE)
         given, rows = await self._found(request, bounded=False)
-        start, limit = int(given.get("startAt") or 0), int(given.get("maxResults") or 50)
+        start, limit = _number(given, "startAt", 0), _number(given, "maxResults", 50)
         page = {"expand": "schema,names", "startAt": start, "maxResults": limit, "total": len(rows)}
         shown = self._rows(rows[start : start + limit], given, request, usual=["*all"])
         return web.json_response(page | {"issues": shown})
@@ -271,8 +272,8 @@ class Jira:
         if not is_cloud(request):
             return await self.nothing(request)
         given, rows = await self._found(request, bounded=True)
-        token, limit = str(given.get("nextPageToken") or "0"), int(given.get("maxResults") or 50)
-        if not token.isdigit():
+        token, limit = str(given.get("nextPageToken") or "0"), _number(given, "maxResults", 50)
+        if not re.fullmatch("[0-9]{1,9}", token):
             raise No(400, "The provided next page token is invalid or expired.")
         end = int(token) + limit
         shown = self._rows(rows[int(token) : end], given, request, usual=["id"])
@@ -345,6 +346,14 @@ def _operated(held: Any, operations: Any) -> Any:
         elif "remove" in operation:
             value = [row for row in value or [] if row != operation["remove"]]
     return value
+
+
+def _number(given: Mapping[str, Any], name: str, usual: int) -> int:
+    """A number of what was asked, in a body or an address."""
+    value = str(given.get(name) or usual)
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise No(400, f"The value '{value}' of {name} is not valid.")
+    return int(value)
 
 
 def _listed(name: str, rows: list[Any], request: web.Request) -> dict[str, Any]:

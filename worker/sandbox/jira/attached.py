@@ -83,18 +83,18 @@ class JiraAttached:
     async def link(self, request: web.Request) -> web.Response:
         """Link two issues: 201. The same link made again stays one."""
         given = await sent(request)
-        name = (given.get("type") or {}).get("name")
+        name = _part(given, "type").get("name")
         kind = next((row for row in LINK_TYPES if row["name"] == name), None)
         if kind is None:
             raise No(404, f"No issue link type with name '{name}' found.")
-        ends = {end: self._end(given.get(end)) for end in ("inwardIssue", "outwardIssue")}
+        ends = {end: self._end(_part(given, end)) for end in ("inwardIssue", "outwardIssue")}
         link = {"type": kind} | {end: row["id"] for end, row in ends.items()}
         if link not in self.store.issue_links.values():
             self.store.issue_links[self.store.next_id()] = link
         return web.Response(status=201)
 
-    def _end(self, given: Any) -> dict[str, Any]:
-        name = str((given or {}).get("key") or (given or {}).get("id") or "").upper()
+    def _end(self, given: dict[str, Any]) -> dict[str, Any]:
+        name = str(given.get("key") or given.get("id") or "").upper()
         found = next((row for row in self.store.issues.values() if name in (row["key"], row["id"])), None)
         if found is None:
             raise No(404, NO_ISSUE)
@@ -129,6 +129,13 @@ class JiraAttached:
         if row["links"].pop(name, None) is None:
             raise No(404, "The remote issue link was not found.")
         return web.Response(status=204)
+
+
+def _part(given: dict[str, Any], name: str) -> dict[str, Any]:
+    part = given.get(name)
+    if not isinstance(part, dict):
+        raise No(400, f"Field '{name}' is missing or no object.")
+    return part
 
 
 def shown_file(file: Attachment, request: web.Request) -> dict[str, Any]:
