@@ -68,8 +68,8 @@ def test_one_service_of_compose_builds_the_image_that_the_others_wait_for():
     ours = {name: service for name, service in COMPOSE.items() if service["image"] == "afterword"}
     assert len(ours) == 5
     assert [name for name, service in ours.items() if "build" in service] == ["keys"]
+    assert {service["pull_policy"] for service in ours.values()} == {"never"}
     for name in set(ours) - {"keys"}:
-        assert ours[name]["pull_policy"] == "never"
         assert ours[name]["depends_on"]["keys"] == {"condition": "service_completed_successfully"}
 
 
