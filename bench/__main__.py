@@ -14,12 +14,7 @@ from types import ModuleType
 import bench
 from bench.results import Results
 
-BARRED = (
-    "peers",
-    "memory",
-    "isolation",
-    "backlog",
-)  # a quarter of an hour at most; each of the others may take as long
+BARRED = ("peers", "memory", "isolation", "backlog")  # a quarter of an hour in all; each of the others may take as long
 
 
 def benchmarks() -> dict[str, ModuleType]:

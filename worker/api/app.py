@@ -41,10 +41,8 @@ def build(services: Services) -> web.Application:
     app.cleanup_ctx.append(_listen)
     app.cleanup_ctx.append(_checkpoints)
     for route in ROUTES:
-        methods = (
-            ("GET", "HEAD") if route.method == "GET" else (route.method,)
-        )  # whoever watches often asks for the head
-        for method in methods:
+        # Whoever watches a service often asks for the head.
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             app.router.add_route(method, route.address, _serve(route))
     attach(app, services, document_of(ROUTES))
     return app

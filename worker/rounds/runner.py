@@ -60,9 +60,7 @@ class Runner:
             return 0.0
         if len(self._attempts):
             await asyncio.sleep(PACE_S)
-            if (
-                self._woken.is_set()
-            ):  # an attempt has ended meanwhile: whatever comes next, there is room to look for it
+            if self._woken.is_set():  # an attempt has ended, or a job has come
                 return 0.0
         return await self._services.destinations.upcoming_s(longest_s)
 
