@@ -528,6 +528,20 @@ def test_events_of_a_short_while_go_out_together_and_none_is_forgotten(monkeypat
     assert published == ["flush"] * 2
 
 
+def test_events_that_wait_go_out_before_a_worker_ends():
+    """Nothing sets off a timer any more when the consumer is shut down."""
+    done = []
+    consumer = object.__new__(GuardedConsumer)
+    consumer.hub, consumer.connection_errors, consumer.channel_errors = Hub(), (OSError,), ()
+    consumer.event_dispatcher = MagicMock(flush=lambda: done.append("events"))
+    consumer.blueprint = MagicMock(shutdown=lambda _: done.append("end"))
+    consumer.shutdown()
+    assert done == ["events", "end"]
+    consumer.event_dispatcher.flush = MagicMock(side_effect=OSError)
+    consumer.shutdown()
+    assert done == ["events", "end", "end"]
+
+
 def test_events_are_published_by_the_consumer_alone_however_many_others_hand_over(monkeypatch):
     """Its thread reads the same connection: a publication that waits for a confirmation in another would wait for ever."""
     published = []

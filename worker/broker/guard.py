@@ -28,6 +28,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.consumer.gossip import Gossip
 from celery.worker.request import Request
 from kombu import compression
+from kombu.common import ignore_errors
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, Permanent
@@ -133,6 +134,11 @@ class GuardedConsumer(Consumer):
     def _flush(self) -> None:
         self._flushed_at = time.monotonic()
         super()._flush_events()
+
+    def shutdown(self) -> None:
+        """As in Celery, after the events that wait to go out together: no timer runs any more."""
+        ignore_errors(self, self._flush)
+        super().shutdown()
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
         """Celery's handler behind the check; what the check didn't foresee ends no worker either."""
