@@ -25,6 +25,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from tasks.model import explain
 from worker.sandbox.faults.spec import FaultSpec, fault_named
 from worker.sandbox.people import NAMESPACE
 from worker.sandbox.permissions import Denial
@@ -71,5 +72,6 @@ def read(text: str, faults: Sequence[str] = ()) -> Setup:
         setup = Setup.model_validate(tomllib.loads(text))
         return setup.model_copy(update={"fault": (*setup.fault, *map(fault_named, faults))})
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, row['loc'])) or 'it'}: {row['msg']}" for row in error.errors())
-        raise ValueError("; ".join(wrong)) from None
+        raise ValueError(explain(error)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"it is not TOML: {error}") from None

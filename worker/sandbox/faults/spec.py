@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.model import explain
 
 Vendor = Literal["confluence", "servicenow", "azure_devops", "jira"]
 Operation = Literal["create", "update", "lookup", "other"]
@@ -84,7 +86,12 @@ class FaultSpec(BaseModel):
 def fault_named(text: str) -> FaultSpec:
     """A fault by its name, or as the JSON object that says more; raises `ValueError`."""
     text = text.strip()
-    return FaultSpec.model_validate_json(text) if text.startswith("{") else FaultSpec.model_validate({"fault": text})
+    try:
+        return (
+            FaultSpec.model_validate_json(text) if text.startswith("{") else FaultSpec.model_validate({"fault": text})
+        )
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
 
 
 @dataclass
