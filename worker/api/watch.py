@@ -114,9 +114,8 @@ async def readyz(call: Call) -> Answer:
 
 
 async def _writable(services: Services) -> Check:
-    probe = services.redis.register_script(
-        PROBE
-    )  # by a script, as everything is written: an account may lack that right
+    # By a script, as everything is written: an account may lack that right.
+    probe = services.redis.register_script(PROBE)
     await probe(keys=[f"{services.settings.prefix}:probe"], args=[PROBE_TTL_MS])
     wanted = services.settings.replicas_wanted()
     if wanted and (there := (await services.redis.info("replication")).get("connected_slaves", 0)) < wanted:

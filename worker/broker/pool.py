@@ -11,9 +11,8 @@ class ThreadPool(TaskPool):
     """Threads for connection tests. Adoptions and attempts run on the worker's loop, not here."""
 
     def __init__(self, limit: int | None = None, **options: Any) -> None:
-        super().__init__(
-            max(limit or 1, 1), **options
-        )  # `--autoscale=5` asks for none at the least, and no pool is that small
+        # `--autoscale=5` asks for none at the least, and no pool is that small.
+        super().__init__(max(limit or 1, 1), **options)
 
     def grow(self, n: int = 1) -> None:
         """Let `n` more messages be handled at once."""
