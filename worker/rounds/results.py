@@ -44,7 +44,7 @@ class Results:
         with backend.client.pipeline(transaction=False) as pipe:
             for (key, value), before in zip(values.items(), held, strict=True):
                 if _state_of(backend, before) != SUCCESS:
-                    pipe.setex(key, backend.expires, value)
+                    pipe.set(key, value, ex=backend.expires)
                     pipe.publish(key, value)
             pipe.execute()
 
@@ -63,7 +63,7 @@ def mark_as_retry(backend: Any, job_id: str, waits: Retry) -> None:
         held = pipe.get(key)
         pipe.multi()
         if _state_of(backend, held) not in READY_STATES:
-            pipe.setex(key, backend.expires, value)
+            pipe.set(key, value, ex=backend.expires)
             pipe.publish(key, value)
 
     backend.client.transaction(store, key)
