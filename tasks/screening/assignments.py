@@ -162,7 +162,8 @@ def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str,
 
 def _is_own_name(value: str, name: str) -> bool:
     """Whether a value only repeats its name, as in `const KEY_MESHING = "key-meshing"`."""
-    return _NO_LETTER.sub("", value).lower() in _NO_LETTER.sub("", name).lower()
+    core = _NO_LETTER.sub("", value).lower()
+    return bool(core) and core in _NO_LETTER.sub("", name).lower()
 
 
 def _bare(value: str) -> str:
