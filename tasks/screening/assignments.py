@@ -101,6 +101,7 @@ _PAIR = re.compile(rb"[\w.-]{2,40}[ \t]*[=:][ \t]*\\?[\"']")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
 _OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
+_WORD_APART = re.compile(r"(?:^|[-_=.~/+])[A-Za-z][a-z]{5,}(?=[-_=.~/+]|$)")
 _TRAILING = ".,;:)]}*_`\\"
 
 
@@ -191,8 +192,8 @@ def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
 
 
 def _told(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
-    """Where nothing says that a value follows: only what chance made."""
-    return is_random(value)
+    """Where nothing says that a value follows: only what chance made, and no name such as `rotation-2026-11-29T10`."""
+    return is_random(value) and not _WORD_APART.search(value)
 
 
 def _listed(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
