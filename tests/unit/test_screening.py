@@ -323,3 +323,8 @@ def test_a_key_without_armour_ends_where_the_words_behind_it_begin():
     key = "MHcCAQEE" + "IBase64OfNobodysKey1234567890abcdefghij" + "\n" + "Zz09" * 16
     (finding,) = scan(f"It was\n\n{key}\n\nThe team then rotated it and restarted all pods.")
     assert finding.end - finding.start == len(key)
+
+
+@pytest.mark.parametrize("before", ["API key | ", "the secret -> ", "[PrivateKey] | "])
+def test_a_name_behind_another_name_still_names_its_value(before):
+    assert [finding.type for finding in scan(f"{before}password | hunter2-Xy99 |")] == ["Password"]
