@@ -44,7 +44,7 @@ _TAG = re.compile(r"<[^<>]*>")
 # What has none of these is no encoding of anything: most of what a wrong guess decodes to.
 _WORTH_UNDOING = re.compile(
     r"&[#A-Za-z]|<[^<>]*>|%[0-9A-Fa-f]{2}|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
-    r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',\\|>-]*[A-Za-z0-9+/_-]){7}"
+    r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',:;\\|>-]*[A-Za-z0-9+/_-]){7}"
 )
 _BETWEEN = re.compile(r"[\s\x00]+")
 _WHITE = re.compile(r"\s+")

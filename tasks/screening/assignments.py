@@ -101,6 +101,8 @@ _PAIR = re.compile(rb"[\w.-]{2,40}[ \t]*[=:][ \t]*\\?[\"']")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
 _OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
+_WORD_APART = re.compile(r"(?:^|[-_=.~/+])[A-Za-z][a-z]{5,}(?=[-_=.~/+]|$)")
+LONGEST_NAME = 40
 _TRAILING = ".,;:)]}*_`\\"
 
 
@@ -120,12 +122,16 @@ def assignments(raw: bytes, text: str) -> Iterator[Finding]:
 def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop: int) -> Iterator[Finding]:
     groups = {name.decode(): number for name, number in regexp.groupindex.items()}
     values = [groups[name] for name in "dsbeu" if name in groups]
-    for found in regexp.finditer(raw, begin, stop):
+    at = begin
+    while found := regexp.search(raw, at, stop):
         start, end = next(found.span(number) for number in values if found.start(number) >= 0)
+        at = found.end()
         if _PAIR.match(raw, start, end):  # a text that holds pairs itself, each of which is judged
             yield from _in_form(regexp, judge, raw, text, start, end)
-        else:
-            yield from _judged(found, groups, values, text, judge)
+        elif findings := list(_judged(found, groups, values, text, judge)):
+            yield from findings
+        elif end - start <= LONGEST_NAME and kind_of(text[start:end]):
+            at = start  # a name itself, which may have a value behind it: `| API key | password | … |`
 
 
 def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
@@ -162,7 +168,8 @@ def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str,
 
 def _is_own_name(value: str, name: str) -> bool:
     """Whether a value only repeats its name, as in `const KEY_MESHING = "key-meshing"`."""
-    return _NO_LETTER.sub("", value).lower() in _NO_LETTER.sub("", name).lower()
+    core = _NO_LETTER.sub("", value).lower()
+    return bool(core) and core in _NO_LETTER.sub("", name).lower()
 
 
 def _bare(value: str) -> str:
@@ -190,8 +197,8 @@ def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
 
 
 def _told(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
-    """Where nothing says that a value follows: only what chance made."""
-    return is_random(value)
+    """Where nothing says that a value follows: only what chance made, and no name such as `rotation-2026-11-29T10`."""
+    return is_random(value) and not _WORD_APART.search(value)
 
 
 def _listed(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:

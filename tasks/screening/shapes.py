@@ -112,7 +112,8 @@ SHAPES = (
     Shape(
         "PrivateKey",
         ("MII", "MHcCAQEE", "MIGHAgEAM", "MC4CAQAwBQYDK2Vw"),
-        r"(?:^|[^A-Za-z0-9+/])(?P<v>(?:MII[A-Za-z0-9+/]{3}IBAA[JK]|MII[A-Za-z0-9+/]{3}IBADANBgkqhkiG9w0|MHcCAQEE|MIGHAgEAMBMGByqGSM49|MC4CAQAwBQYDK2Vw)[A-Za-z0-9+/\\\s]{40,}={0,2})",
+        r"(?:^|[^A-Za-z0-9+/])(?P<v>(?:MII[A-Za-z0-9+/]{3}IBAA[JK]|MII[A-Za-z0-9+/]{3}IBADANBgkqhkiG9w0|MHcCAQEE|MIGHAgEAMBMGByqGSM49|MC4CAQAwBQYDK2Vw)[A-Za-z0-9+/]{24,}"
+        r"(?:[\\\s]{1,8}[A-Za-z0-9+/]{24,})*(?:[\\\s]{1,8}[A-Za-z0-9+/]{1,75}={1,2}|={0,2}))",
     ),
     Shape("ApiKey", ("Key=",), r"(?i)\b(?:AccountKey|SharedAccessKey)=(?P<v>[A-Za-z0-9+/]{20,}={0,2})", _fixed),
     Shape("ApiKey", ("sig=",), r"[?&;]sig=(?P<v>[A-Za-z0-9%+/]{30,}(?:%3[Dd]|=)*)"),

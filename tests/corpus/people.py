@@ -183,6 +183,7 @@ def personal() -> Iterator[tuple[str, str, str]]:
         ("Chinese ID", "11010519491231002X"),
         ("mã số thuế", "0100109106"),
         ("NAS", "046 454 286"),
+        ("mon NAS est", "046-454-286"),
         ("n° de sécu :", "180057501234564"),
     ):
         yield "NationalId", f"{called} {value}", value
@@ -195,6 +196,8 @@ def personal() -> Iterator[tuple[str, str, str]]:
 
 
 HARMLESS = [
+    "The NAS has 12345678 files left",
+    "See c.f. incident 12345678 for more",
     "order number 4556737586899855",
     "web.archive.org/web/20250314111052",
     "https://corp-host.com/orders/4556737586899855/items",

@@ -228,6 +228,9 @@ storage_key = %s"""
 
 # Nothing in these is a secret.
 HARMLESS = r"""password=<your password>
+The secret rotation-2026-11-29T10 ran.
+the token expires_at_2026-11-29T10:00:00Z is read
+an access token lifetime-seconds=3600 was set
 password: ********
 password=xxxxxxxx
 password = ${DB_PASSWORD}

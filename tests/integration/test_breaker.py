@@ -68,6 +68,23 @@ async def test_a_job_whose_moment_is_to_come_is_no_probe(services, sandbox):
     assert await services.ledger.dispatch(1000, 10) == []
 
 
+async def test_a_job_whose_moment_is_to_come_keeps_no_other_from_being_the_probe(services, sandbox):
+    """A probe that fails goes behind those that wait for their turn, and no appointment stands before it or after it."""
+    await configure(services, sandbox, breaker_failures=3)
+    jobs = await pages(services, 4)
+    for space, wait_ms in (("OPS", 5_000), ("ENG", 600_000)):
+        later = jobs[0].command.model_copy(update={"space_key": space})
+        await services.submit(later, actor="test", not_before_ms=services.core.clock_ms() + wait_ms)
+    await fail(services, jobs[:3], replace(DOWN, due_ms=services.core.clock_ms() + 60_000))
+    await let_the_pause_end(services)
+    moment = services.core.clock_ms() + 60_000
+    await services.ledger.settle(await claim(services, jobs[3]), replace(DOWN, due_ms=moment))
+    assert (await services.ledger.require(jobs[3].id)).due_ms < moment + 60_000
+    await let_the_pause_end(services)
+    (probe,) = await services.ledger.dispatch(1000, 10)
+    assert probe in [job.id for job in jobs[:3]]
+
+
 async def test_a_probe_that_succeeds_lets_all_go_on(services, sandbox, caplog):
     await configure(services, sandbox, breaker_failures=3)
     jobs = await pages(services, 8)

@@ -111,3 +111,14 @@ async def test_a_receipt_names_what_does_not_look_as_written_with_its_line(servi
     assert receipt.warnings == ("line 3: a shortcode of Hugo is shown as typed",)
     (ticket,) = await sandbox.objects(name)
     assert "https://e.com/rca/notes.md" in str(ticket)
+
+
+async def test_a_file_is_not_taken_for_attached_to_an_item_that_was_gone_for_a_moment(services, sandbox):
+    """The next delivery attaches it."""
+    await sandbox.fault(
+        vendor="azure_devops", fault="status", status=404, method="GET", path="workitems/", message="TF401232: none"
+    )
+    await delivered(services, sandbox, "azure_devops", WORK_ITEM, LONG, attach_document="always")
+    assert await files(sandbox, "azure_devops") == []
+    await delivered(services, sandbox, "azure_devops", WORK_ITEM, LONG, attach_document="always")
+    assert len(await files(sandbox, "azure_devops")) == 1

@@ -76,6 +76,8 @@ FORMS = {
     "rot13": lambda s: codecs.encode(s, "rot13"),
     "cut short": lambda s: s[:-6] + "…",
     "its end": lambda s: "…" + s[8:],
+    "decimals, with semicolons": lambda s: ";".join(str(b) for b in s.encode()),
+    "hexadecimals, with colons": lambda s: ":".join(f"0x{b:02x}" for b in s.encode()),
     "decimal numbers": lambda s: json.dumps({"type": "Buffer", "data": list(s.encode())}),
     "base32 of base64": lambda s: base64.b32encode(base64.b64encode(s.encode())).decode(),
     "JSON over lines": lambda s: folded("".join(f"\\u{ord(c):04x}" for c in s)),
@@ -94,6 +96,11 @@ FOUND = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12,
 def test_a_credential_is_told_in_no_form(form):
     told = without_credential(f"The login {form(PASSWORD)} is wrong.", Credential((PASSWORD,)))
     assert told in (DROPPED, "The login [credential] is wrong.")
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_credential_that_is_all_that_is_said_is_told_in_no_form(form):
+    assert without_credential(form(PASSWORD), Credential((PASSWORD,))) in (DROPPED, "[credential]")
 
 
 @given(FOUND, st.sampled_from(sorted(set(FORMS) - {"cut short", "its end"})), st.text(max_size=40))

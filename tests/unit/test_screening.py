@@ -313,3 +313,18 @@ def test_what_stands_before_each_number_is_found_and_no_text_is_searched_twice(p
         between = nearest and at - nearest[-1].end() <= 40 and "\n" not in text[nearest[-1].end() : at]
         assert before.in_line(at, 40) == bool(between)
     assert all(begin >= end for (_, end), (begin, _) in pairwise(p for p in words.places if p[0] < p[1]))
+
+
+def test_a_password_of_signs_alone_is_no_repetition_of_its_name():
+    assert [finding.type for finding in scan("DB_PASSWORD='%%&&!!??'")] == ["Password"]
+
+
+def test_a_key_without_armour_ends_where_the_words_behind_it_begin():
+    key = "MHcCAQEE" + "IBase64OfNobodysKey1234567890abcdefghij" + "\n" + "Zz09" * 16
+    (finding,) = scan(f"It was\n\n{key}\n\nThe team then rotated it and restarted all pods.")
+    assert finding.end - finding.start == len(key)
+
+
+@pytest.mark.parametrize("before", ["API key | ", "the secret -> ", "[PrivateKey] | "])
+def test_a_name_behind_another_name_still_names_its_value(before):
+    assert [finding.type for finding in scan(f"{before}password | hunter2-Xy99 |")] == ["Password"]

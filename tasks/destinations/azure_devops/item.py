@@ -73,16 +73,18 @@ class Keeper:
 
     async def _filed(self, receipt: Receipt, file: Attachment) -> Receipt:
         """The receipt of an item with the file, once for each content; what people take off stays off."""
-        receipt = receipt.model_copy(update={"wrote": {**(receipt.wrote or {}), DOCUMENT: (file.name, "")}})
+        filed = receipt.model_copy(update={"wrote": {**(receipt.wrote or {}), DOCUMENT: (file.name, "")}})
         if self.work.wrote.get(DOCUMENT, ("", ""))[0] == file.name:
-            return receipt
+            return filed
         item = await self.items.item(receipt.id)
-        if item is None or file.name in file_names(item):
+        if item is None:  # gone meanwhile: the next delivery sees to that, and to its file
             return receipt
+        if file.name in file_names(item):
+            return filed
         operations = with_file(await self.items.upload(file))
         after = await self.items.patch(item, operations, kind=self.plan.type)
         change = "created" if receipt.change == "created" else "updated"
-        return receipt.model_copy(update={"change": change, "version": after["rev"]})
+        return filed.model_copy(update={"change": change, "version": after["rev"]})
 
     async def _deliver(self) -> Receipt:
         work, found = self.work, False

@@ -20,10 +20,11 @@ for _, destination in ipairs(redis.call('SMEMBERS', key('waiting'))) do
     if not half_open then pull_forward(destination, args.batch * 2) end
     local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
     local free = room(destination, gate, redis.call('ZCARD', key('running', destination)), redis.call('ZCARD', flying))
-    -- the job that tries whether the destination answers again is the first one, due or not, unless its producer wants it later
-    local first = half_open and redis.call('ZRANGE', due, 0, 0)[1]
-    lane.until_ms = first and tonumber(get(first, 'not_before_ms') or 0) <= now and '+inf' or int(now)
-    lane.wants = free > 0 and math.min(free, redis.call('ZCOUNT', due, '-inf', lane.until_ms)) or 0
+    -- the job that tries whether the destination answers again is the first one, due or not
+    local first, due_ms = nil, now
+    if half_open and free > 0 then first, due_ms = in_turn(destination, 'ZRANGE') end
+    if first and due_ms > now then wait_until(first, now) end
+    lane.wants = free > 0 and math.min(free, redis.call('ZCOUNT', due, '-inf', int(now))) or 0
     lane.gets = 0
     if lane.wants > 0 then lanes[#lanes + 1] = lane end
   end
@@ -47,7 +48,7 @@ for _, lane in ipairs(lanes) do
   local due, flying = key('due', lane.name), key('sent', lane.name)
   if lane.gets > 0 then
     local places = {}
-    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', lane.until_ms, 'LIMIT', 0, lane.gets)) do
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, lane.gets)) do
       local sends = redis.call('HINCRBY', job_key(id), 'sends', 1)
       places[#places + 1], places[#places + 2] = int(now + args.resend_ms * math.min(2 ^ (sends - 1), 4)), id
       sent[#sent + 1] = id

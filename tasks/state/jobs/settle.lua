@@ -50,8 +50,8 @@ if waits then
   local due_ms, down = args.due_ms, args.sign == 'down' or args.sign == 'shut'
   if down and redis.call('HGET', key('traffic', destination), 'probe') == id then
     -- the next probe is another job, however far ahead all of them are due
-    local last = redis.call('ZREVRANGE', key('due', destination), 0, 0, 'WITHSCORES')
-    due_ms = math.max(due_ms, tonumber(last[2] or 0) + 1)
+    local _, last_ms = in_turn(destination, 'ZREVRANGE')
+    due_ms = math.max(due_ms, (last_ms or 0) + 1)
   end
   wait_until(id, due_ms)
   if down then stalls(destination, id, due_ms) end

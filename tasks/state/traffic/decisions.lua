@@ -110,6 +110,17 @@ local function pull_forward(destination, batch)
   end
 end
 
+-- the first or the last job that waits for its turn, and when it is due; none that waits for a moment of its producer's choice
+local function in_turn(destination, range)
+  for place = 0, 900, 100 do
+    local found = redis.call(range, key('due', destination), place, place + 99, 'WITHSCORES')
+    for i = 1, #found, 2 do
+      if tonumber(get(found[i], 'not_before_ms') or 0) <= now then return found[i], tonumber(found[i + 1]) end
+    end
+    if #found < 200 then return nil end
+  end
+end
+
 -- how many more jobs a destination lets start now
 local function room(destination, gate, running, flying)
   if gate.state ~= 'ready' or gate.not_before > now or gate.breaker.until_ms > now then return 0 end
