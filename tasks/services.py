@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from tasks.http.authorization import Authorization
 from tasks.http.exchange import Http, Recorder
 from tasks.http.origin import Origin
 from tasks.http.verdict import Judge
-from tasks.screening import Policy
 from tasks.state.contents import Contents
 from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
@@ -20,6 +19,9 @@ from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
+
+if TYPE_CHECKING:
+    from tasks.screening import Policy
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
-from tasks.lifecycle import REVOKED
-
 log = logging.getLogger(__name__)
 
 GIVE_BACK_S = 10.0
@@ -39,6 +37,8 @@ class Attempts:
 
     def revoke(self, job_id: str) -> None:
         """Cut the attempt of a job short, where it runs here: the job is then cancelled."""
+        from tasks.lifecycle import REVOKED  # on use: a command that shows jobs runs no attempt
+
         if task := self._running.get(job_id):
             task.cancel(REVOKED)
 

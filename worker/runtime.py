@@ -16,25 +16,21 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import aiohttp
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from config.keys import follow_key_ring, refuse_guessable
 from config.settings import ConfigError, Settings
-from tasks import lifecycle
 from tasks.callbacks import CallbackPolicy, callback_policy
 from tasks.destinations import Preview, destination_for
 from tasks.errors import AttemptFailed, KeyTrouble, Refused, StateUnavailable
 from tasks.http.authorization import Authorization
 from tasks.http.certificates import version_of
-from tasks.http.exchange import Http, Limits, Recalled, Recorder, open_session
+from tasks.http.exchange import Http, Limits, Recalled, Recorder
 from tasks.http.origin import Origin
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
-from tasks.operator import dry_run, operations
-from tasks.operator.bulk import Progress, Verb
 from tasks.services import Remote
 from tasks.services import Services as Core
 from tasks.state.access.keys import Access
@@ -72,6 +68,11 @@ from worker.policy import screening_policy
 from worker.processes import Processes
 from worker.tracing import open_tracing
 
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tasks.operator.bulk import Progress, Verb
+
 log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
@@ -93,6 +94,10 @@ class Sessions:
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
         """A client for one attempt over the remote side's shared session. What fails is told without what was sent."""
+        from tasks.http.connector import (
+            open_session,
+        )  # on use, as all below that a command which shows jobs doesn't need
+
         limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
         key = (origin, limits.total_s, *version_of(origin))
         if key not in self.open:
@@ -205,6 +210,8 @@ class Services:
 
         `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
         """
+        from tasks import lifecycle
+
         await self.eviction.refuse()
         facts = {"command": command.command.value, "destination": command.destination}
         with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
@@ -236,14 +243,20 @@ class Services:
 
     async def retry(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Queue a dead job again."""
+        from tasks.operator import operations
+
         return await operations.retry(self.core, job_id, actor, reason)
 
     def act_on_all(self, verb: Verb, chosen: JobFilter, *, actor: str, reason: str = "") -> AsyncIterator[Progress]:
         """Retry, cancel or release every job that fits. See `tasks.operator.bulk.act_on_each`."""
+        from tasks.operator import operations
+
         return operations.act_on_all(self.core, verb, chosen, actor=actor, reason=reason)
 
     async def preview(self, command: Command, document: Document | None = None) -> Preview:
         """What a publication would change, without writing anything. See `tasks.operator.dry_run`."""
+        from tasks.operator import dry_run
+
         if not isinstance(command, PublishToConfluence):
             raise Refused("A dry run is for pages.", code="no_dry_run", advice="Use `afterword render`.")
         return await dry_run.preview(self.core, command, document)
@@ -286,6 +299,8 @@ class Services:
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
+        from tasks.operator import operations
+
         record = await self.destinations.require(name)
         return await operations.test_connection(self.core, destination_for(record.settings), None, record, actor)
 

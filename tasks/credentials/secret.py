@@ -6,14 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC
-from typing import NamedTuple
-
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.credentials.kinds import AnyAuth
 from tasks.errors import Refused
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
 
@@ -82,6 +81,8 @@ def opened(auth: AnyAuth | None, stored: str | None) -> dict[str, str]:
 
 def certificate_of(pem: str) -> x509.Certificate:
     """The first certificate of a PEM file; raises `ValueError` where there is none."""
+    from cryptography import x509  # on use, as below: most credentials are a token, and most commands open none
+
     return x509.load_pem_x509_certificate(pem.encode())
 
 
@@ -121,6 +122,9 @@ def _in_order(given: str, parts: tuple[Part, ...]) -> dict[str, str]:
 
 
 def _check_pem(pem: str, *, certificate: bool) -> None:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError):

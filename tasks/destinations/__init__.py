@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from tasks.credentials.kinds import Renewable
-from tasks.destinations.azure_devops.destination import AzureDevOps
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
-from tasks.destinations.confluence.destination import Confluence
 from tasks.destinations.confluence.settings import ConfluenceSettings
 from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
-from tasks.destinations.jira.destination import Jira
 from tasks.destinations.jira.settings import JiraSettings
-from tasks.destinations.servicenow.destination import ServiceNow
 from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.errors import Refused
 from tasks.http.origin import Origin
@@ -24,15 +20,10 @@ from tasks.model import explain
 AnySettings = Annotated[
     ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings, Field(discriminator="kind")
 ]
-KINDS: Mapping[str, Callable[[Any], Destination[Any]]] = {
-    "confluence": Confluence,
-    "servicenow": ServiceNow,
-    "azure_devops": AzureDevOps,
-    "jira": Jira,
-}
 _MODELS: Mapping[str, type[DestinationSettings]] = {
     model.model_fields["kind"].default: model for model in get_args(get_args(AnySettings)[0])
 }
+KINDS = tuple(_MODELS)
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings] = TypeAdapter(
     AnySettings
 )
@@ -99,4 +90,21 @@ def _check_http(origin: Origin, what: str) -> None:
 
 def destination_for(settings: AnySettings) -> Destination[Any]:
     """The destination that these settings describe."""
-    return KINDS[settings.kind](settings)
+    # A kind's code, with its renderer and parser, is loaded by who works with one: a list of jobs needs none.
+    match settings:
+        case ConfluenceSettings():
+            from tasks.destinations.confluence.destination import Confluence
+
+            return Confluence(settings)
+        case ServiceNowSettings():
+            from tasks.destinations.servicenow.destination import ServiceNow
+
+            return ServiceNow(settings)
+        case AzureDevOpsSettings():
+            from tasks.destinations.azure_devops.destination import AzureDevOps
+
+            return AzureDevOps(settings)
+        case JiraSettings():
+            from tasks.destinations.jira.destination import Jira
+
+            return Jira(settings)

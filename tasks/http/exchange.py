@@ -16,15 +16,12 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
-
-import aiohttp
-from yarl import URL
 
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble
 from tasks.http.authorization import Authorization
-from tasks.http.certificates import context_of, fault_of
+from tasks.http.certificates import fault_of
 from tasks.http.echoes import RUN, Content, Credential, Sent, credential_of, without_credential, without_echoes
 from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
@@ -41,9 +38,12 @@ from tasks.http.refusals import (
     proxy_wants_login,
     unreachable,
 )
-from tasks.http.sockets import SENDING, Elsewhere, Sending, TimedConnector, refuse_inside
+from tasks.http.sockets import SENDING, Sending, refuse_inside
 from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
 from tasks.model import Frozen
+
+if TYPE_CHECKING:
+    import aiohttp
 
 EXCERPT_LENGTH = 1000
 BEYOND = 4000
@@ -159,23 +159,6 @@ class Recorder(Protocol):
         ...
 
 
-def open_session(origin: Origin, limits: Limits) -> aiohttp.ClientSession:
-    """A keep-alive session that connects to permitted addresses only, follows nothing and keeps no cookies.
-
-    Raises `DestinationTrouble` where a certificate's file can't be used.
-    """
-    session = aiohttp.ClientSession(
-        connector=TimedConnector(origin.allow_private, 64, context_of(origin), _resolver(origin)),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=limits.total_s, sock_connect=limits.connect_s),
-    )
-    # aiohttp sends a PUT again by itself when a kept connection breaks: one intent, two uploads.
-    session._retry_connection = False  # noqa: SLF001 - there is no public switch
-    return session
-
-
 @dataclass
 class Recalled:
     """What holds from attempt to attempt for one account of a destination: answers to reads, such as the id behind a name, for
@@ -203,10 +186,6 @@ class Recalled:
         self.kept[question] = (until_s, response)
         while len(self.kept) > self.most:
             del self.kept[next(iter(self.kept))]
-
-
-def _resolver(origin: Origin) -> Elsewhere | None:
-    return Elsewhere(urlsplit(origin.base_url).hostname or "", origin.connect_to) if origin.connect_to else None
 
 
 class Http:
@@ -352,6 +331,10 @@ class Http:
         return guidance_of(response.status, response.headers, self._clock())
 
     async def _exchange(self, request: Request, at: Origin, sending: Sending) -> Response:
+        # Only who sends loads the client: a command that shows jobs starts in half the time without it.
+        import aiohttp
+        from yarl import URL
+
         url = URL(at.base_url + request.path, encoded=True)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
         own = self._authorization.headers
@@ -400,6 +383,8 @@ class Http:
         """The header that says who we are at the proxy; none where nobody asks."""
         if not at.proxy_url or not at.proxy_username:
             return {}
+        import aiohttp  # see `_exchange`
+
         return {"Proxy-Authorization": aiohttp.encode_basic_auth(at.proxy_username, self._authorization.proxy_password)}
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:

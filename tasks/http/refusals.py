@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
 from tasks.http.certificates import fault_of
 from tasks.http.verdict import Verdict
+
+if TYPE_CHECKING:
+    import aiohttp
 
 SERVER_ERROR, PROXY_WANTS_LOGIN = 500, 407
 
@@ -143,6 +144,8 @@ def not_permitted(host: str, code: str = "address_refused") -> DestinationTroubl
 
 def no_connection(error: aiohttp.ClientConnectorError) -> AttemptFailed:
     """The error of a connection that could not be opened."""
+    import aiohttp  # on use: see `tasks.http.exchange.Http._exchange`
+
     if isinstance(error, ssl.SSLError):
         shown = (
             error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else error.os_error

@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
-
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tasks.http.addresses import permitted
 
@@ -74,62 +69,3 @@ async def refuse_inside(host: str, allow_private: tuple[str, ...]) -> bool:
     except OSError:
         return False
     return not all(permitted(str(address[0]), allow_private) for *_, address in found)
-
-
-class Elsewhere(aiohttp.ThreadedResolver):
-    """Resolves one name as the operator said."""
-
-    def __init__(self, name: str, to: str) -> None:
-        super().__init__()
-        self._name, self._to = name, to
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of the other host, under the name that was asked for."""
-        found = await super().resolve(self._to if host == self._name else host, port, family)
-        for each in found:
-            each["hostname"] = host
-        return found
-
-
-class TimedConnector(aiohttp.TCPConnector):
-    """Connects to permitted addresses only, and ties each connection to the request that it carries at the time."""
-
-    def __init__(
-        self,
-        allow_private: tuple[str, ...],
-        limit: int,
-        tls: ssl.SSLContext | None = None,
-        resolver: AbstractResolver | None = None,
-    ) -> None:
-        self._allow_private = allow_private
-        self._timed: WeakValueDictionary[int, TimedSocket] = WeakValueDictionary()
-        super().__init__(socket_factory=self._open, limit=limit, ssl=tls or True, resolver=resolver)
-
-    def _open(self, info: Any) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not permitted(str(address[0]), self._allow_private):
-            raise OSError(f"address {address[0]} is not permitted")
-        opened = TimedSocket(family, kind, protocol)
-        self._timed[opened.fileno()] = opened
-        return opened
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """A connection, new or kept alive, on which the request in `SENDING` may go out until its deadline."""
-        connection = await super().connect(*args, **kwargs)
-        transport = connection.transport
-        found = self._timed.get(transport.get_extra_info("socket").fileno()) if transport is not None else None
-        if found is not None:
-            found.sending = SENDING.get()
-        if transport is not None and (sending := SENDING.get()) is not None:
-            sending.tls = _encryption(transport.get_extra_info("ssl_object"))
-        return connection
-
-
-def _encryption(tls: ssl.SSLObject | None) -> str:
-    """A connection's TLS in words; empty without any."""
-    if tls is None:
-        return ""
-    until = (tls.getpeercert() or {}).get("notAfter", "")
-    return f"{tls.version()}, certificate valid until {until}" if until else str(tls.version())

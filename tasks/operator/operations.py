@@ -11,10 +11,11 @@ from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
 from tasks.connection import Look, not_opened, reach, rights, without_credential
 from tasks.destinations import Destination
-from tasks.errors import AttemptFailed, Refused
+from tasks.errors import AttemptFailed
 from tasks.http.authorization import Fixed
 from tasks.model import ConnectionReport, ConnectionStep, Job, PublishToConfluence
 from tasks.operator.bulk import Progress, Verb, act_on_each
+from tasks.operator.filters import check_filter
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
 from tasks.state.jobs.overview import JobFilter
@@ -32,19 +33,6 @@ async def retry(services: Services, job_id: str, actor: str, reason: str = "") -
     record = await services.directory.get(job.destination)
     max_age_ms = int(record.settings.max_age_hours * 3600_000) if record else 72 * 3600_000
     return await services.ledger.retry(job_id, actor, reason, subject=subject, max_age_ms=max_age_ms)
-
-
-async def check_filter(services: Services, chosen: JobFilter) -> None:
-    """Raise `Refused`, naming what there is, for a destination that is neither configured nor has any job."""
-    name = chosen.destination
-    if name is None or await services.directory.get(name) or await services.ledger.has_jobs(name):
-        return
-    known = ", ".join(await services.directory.names()) or "none"
-    raise Refused(
-        f"There is no destination {name!r:.80}, and no job of one; configured: {known}.",
-        code="unknown_destination",
-        advice="Name one of these.",
-    )
 
 
 async def act_on_all(

@@ -15,7 +15,6 @@ from pydantic import Field, ValidationError, field_validator
 
 from tasks.model import DestinationName, Frozen, explain
 from tasks.screening.finding import Category, Finding, merged
-from tasks.screening.scanner import scan
 
 Action = Literal["allow", "redact", "hold", "block"]
 DEFAULTS: Mapping[Category, Action] = {"secret": "block", "personal": "redact", "infrastructure": "allow"}
@@ -121,6 +120,8 @@ def screen_all(
 
     Those in `named` and `fixed` may hold personal data; what is blocked in a `fixed` one is blocked after a release, too.
     """
+    from tasks.screening.scanner import scan  # on use: who only reads a policy needs no finder
+
     for name, text in texts.items():
         if len(text) > policy.max_chars:
             said = f"{name or 'text'} has {len(text)} characters; {policy.max_chars} is the most that is screened"

@@ -112,6 +112,19 @@ def test_the_help_of_no_command_imports_a_library_of_an_instance():
     assert not loaded & {"worker.runtime", "tasks.lifecycle", "tasks.screening", "tasks.markup", "tasks.state.vault"}
 
 
+def test_what_a_listing_works_with_imports_no_parser_no_scanner_and_no_client():
+    """`job list` and its like only read the ledger: what renders, screens, sends and logs in is loaded by who does that."""
+    code = "import sys; import worker.runtime, worker.titles, tasks.operator.filters; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert {"redis", "tasks.destinations", "tasks.screening.policy"} <= loaded
+    assert not loaded & {"aiohttp", "yarl", "comrak", "betterleaks", "phonenumbers", "stdnum", "charset_normalizer"}
+    assert not loaded & {"pypdf", "oauthlib", "celery", "kombu", "cryptography.x509"}
+    assert not loaded & {"tasks.lifecycle", "tasks.redaction", "tasks.authorization", "tasks.screening.scanner"}
+    assert not [name for name in loaded if name.startswith("tasks.destinations.") and name.endswith(".destination")]
+    assert not [name for name in loaded if name.startswith("tasks.markup.parser")]
+
+
 def test_a_probe_imports_no_broker_and_no_lifecycle():
     """`doctor --worker` runs every few seconds beside each worker."""
     code = "import sys; import worker.cli.checks; print(*sys.modules)"

@@ -17,6 +17,7 @@ from tasks.state.access.keys import Scope
 from worker.api.app import ANSWER_S, build
 from worker.api.problems import ProblemError
 from worker.attempts import cancel_all
+from worker.processes.warm import load
 from worker.runtime import Services, open_services
 
 FIRST_KEY_LOCK_MS = 10_000
@@ -100,6 +101,7 @@ class Runner(web.AppRunner):
 
 async def serve(services: Services, host: str, port: int) -> tuple[Runner, int]:
     """Start the API; port 0 takes any free one. Returns the runner to clean up and the port."""
+    load()
     runner = Runner(build(services), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:

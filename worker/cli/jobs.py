@@ -51,7 +51,7 @@ def list_(
     """Show jobs, newest first."""
     from rich.table import Table
 
-    from tasks.operator.operations import check_filter
+    from tasks.operator.filters import check_filter
     from tasks.state.jobs.overview import JobFilter
     from worker.titles import titles_of
 

@@ -18,6 +18,7 @@ from tasks.errors import AfterwordError, Refused
 from tasks.model import Frozen
 from tasks.operator import operations
 from tasks.operator.bulk import Verb
+from tasks.operator.filters import check_filter
 from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import JobFilter
 from worker.console.jobs import possible
@@ -49,7 +50,7 @@ class Bulk(Frozen):
 async def ask(visit: Visit) -> web.StreamResponse:
     """How many jobs it would be, before anything happens."""
     verb, chosen = _wanted(visit.asked)
-    await operations.check_filter(visit.services.core, chosen)
+    await check_filter(visit.services.core, chosen)
     total = await visit.services.ledger.overview.size(chosen)
     return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=total)
 
@@ -57,7 +58,7 @@ async def ask(visit: Visit) -> web.StreamResponse:
 async def start(visit: Visit) -> web.StreamResponse:
     """Begin, and go on to the page that follows it."""
     verb, chosen = _wanted(visit.said)
-    await operations.check_filter(visit.services.core, chosen)
+    await check_filter(visit.services.core, chosen)
     if verb == "release" and not visit.said("reason"):
         raise Refused("Give a reason for the release.", code="no_reason", advice="The audit records it.")
     now_ms = visit.now_ms

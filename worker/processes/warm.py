@@ -19,8 +19,21 @@ _TEXT = """# Ready
 """
 
 
+def load() -> None:
+    """Import what works on contents for each kind of destination. A command imports it on use, since most need none of it; in
+    a server the first job or request must not wait for it.
+    """
+    import tasks.destinations.azure_devops.destination
+    import tasks.destinations.confluence.destination
+    import tasks.destinations.jira.destination
+    import tasks.destinations.servicenow.destination
+    import tasks.redaction
+    import tasks.screening.scanner  # noqa: F401 - imported for later
+
+
 def warm_up() -> None:
     """Have parser, patterns and the engine of screening in memory."""
+    load()
     scan(_TEXT)
     for target in (confluence, azure_devops, servicenow, jira):
         target.render(_TEXT)

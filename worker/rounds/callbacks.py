@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from tasks.callbacks import LEASE_MS, POST_LIMIT_S, AuditedPost, request_of
 from tasks.errors import AfterwordError, AttemptFailed
 from tasks.http.authorization import Fixed
-from tasks.http.exchange import Http, Limits, open_session
+from tasks.http.connector import open_session
+from tasks.http.exchange import Http, Limits
 from tasks.http.origin import Origin
 from tasks.state.audit.entries import Event
 from tasks.state.followups.outbox import Outcome

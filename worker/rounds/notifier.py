@@ -19,7 +19,8 @@ from tasks import mail
 from tasks.audited import exchange_facts
 from tasks.errors import AttemptFailed
 from tasks.http.authorization import Fixed
-from tasks.http.exchange import Exchange, Http, Limits, Request, open_session
+from tasks.http.connector import open_session
+from tasks.http.exchange import Exchange, Http, Limits, Request
 from tasks.http.origin import Origin
 from tasks.notifications import (
     MOST_GROUPS,

@@ -12,14 +12,20 @@ from tasks.destinations.confluence import rows
 from tasks.destinations.confluence.access import GROUP, Access
 from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.login import scopes_for
-from tasks.destinations.confluence.template import PLACEHOLDERS
 from tasks.destinations.contract import Account, DestinationSettings
-from tasks.destinations.placeholders import check
+from tasks.destinations.placeholders import ISSUE, check
 from tasks.errors import Refused
 from tasks.http.origin import checked_url
 from tasks.markup.options import Look
 from tasks.model import Command, ParentTemplate, PublishToConfluence
 
+PLACEHOLDERS = frozenset(
+    {
+        *(f"document.{name}" for name in ("id", "title", "type", "created_at", "updated_at")),
+        *(f"document.{name}" for name in ("date", "year", "month", "day")),
+        *(f"issue.{name}" for name in ISSUE if name != "description"),
+    }
+)
 NEEDS_ISSUE = tuple(name for name in PLACEHOLDERS if name.startswith("issue.") and name != "issue.id")
 # A person by name, account id, user name or e-mail address, or a group with `group:` before its name.
 Who = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\s,][^\x00-\x1f,]*$")]

@@ -12,20 +12,14 @@ from datetime import UTC
 
 from tasks.destinations import placeholders
 from tasks.destinations.confluence.plan import TITLE_LENGTH
-from tasks.destinations.placeholders import ISSUE, filled, said
+from tasks.destinations.confluence.settings import PLACEHOLDERS
+from tasks.destinations.placeholders import filled, said
 from tasks.errors import Permanent
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.model import Document, Frozen, Issue, titles_of
 
 TYPES = {"rca": "RCA", "postmortem": "Post-mortem"}
-PLACEHOLDERS = frozenset(
-    {
-        *(f"document.{name}" for name in ("id", "title", "type", "created_at", "updated_at")),
-        *(f"document.{name}" for name in ("date", "year", "month", "day")),
-        *(f"issue.{name}" for name in ISSUE if name != "description"),
-    }
-)
 
 
 class Template(Frozen):

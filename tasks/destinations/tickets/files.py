@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import PurePath
-from typing import Literal
 
+from tasks.destinations.tickets.settings import Attach
 from tasks.markup.options import Attachment
 from tasks.markup.servicenow import document_file
 from tasks.model import Issue
 
-Attach = Literal["never", "when_cut", "always"]
 DOCUMENT = "@document"  # by which the newest file is remembered among a ticket's fields
 DIGITS = 8
 

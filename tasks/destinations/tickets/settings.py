@@ -9,9 +9,10 @@ from pydantic import Field, field_validator
 
 from tasks.destinations.contract import DestinationSettings
 from tasks.destinations.tickets.drift import OnDrift
-from tasks.destinations.tickets.files import Attach
 from tasks.destinations.tickets.mapping import LONGEST, Keys, Rules, read
 from tasks.destinations.tickets.status import Follow
+
+Attach = Literal["never", "when_cut", "always"]
 
 
 class TicketSettings(DestinationSettings):

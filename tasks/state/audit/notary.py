@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-import aiohttp
-from cryptography import x509
-
 from tasks.errors import AfterwordError, Refused
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 LIMIT_S = 15.0
 MOST_BYTES = 64 * 1024
@@ -96,6 +96,8 @@ class TimeStampAuthority:
         return found
 
     async def _post(self, query: bytes) -> bytes:
+        import aiohttp  # on use: nearly nobody has an authority, and each command reads the settings of one
+
         where = urlsplit(self._url or "").hostname
         limit = aiohttp.ClientTimeout(total=self._limit_s)
         try:
@@ -156,6 +158,7 @@ def time_stamp_authority(
     try:
         import asn1crypto  # noqa: F401 - better now than at the first checkpoint
         import rfc3161_client  # noqa: F401 - the same
+        from cryptography import x509
     except ImportError:
         raise _bad("Time stamps need a package that is not installed", "pip install 'afterword[timestamps]'.") from None
     try:
