@@ -17,11 +17,13 @@ from tasks.http.exchange import Http
 from tasks.model import ConnectionReport, ConnectionStep
 
 REACHED, PROXY, TLS, VENDOR, CREDENTIAL, PERMISSIONS = "reached", "proxy", "TLS", "vendor", "credential", "permissions"
-ORDER = (PROXY, REACHED, TLS, VENDOR, CREDENTIAL, PERMISSIONS)
+TABLE = "table"
+ORDER = (PROXY, REACHED, TLS, VENDOR, CREDENTIAL, PERMISSIONS, TABLE)
 STEP_OF_CODE = {
     **dict.fromkeys(("no_such_host", "no_connection", "address_refused", "http_refused", "proxy_failed"), REACHED),
     **dict.fromkeys(("credential_refused", "no_credential", "login_refused", "not_logged_in"), CREDENTIAL),
     **dict.fromkeys(("not_permitted", "scope_missing"), PERMISSIONS),
+    "no_such_table": TABLE,
 }
 
 
@@ -104,9 +106,10 @@ def _before(step: str, destination: Destination[Any], http: Http) -> Sequence[Co
     passed = [each for each in _way(http) if ORDER.index(each.name) < ORDER.index(step)]
     if step == CREDENTIAL:
         passed.append(ConnectionStep(name=VENDOR, ok=None, detail="can't be told before it takes the credential"))
-    if step == PERMISSIONS:
+    if step in (PERMISSIONS, TABLE):
+        named = "a permission" if step == PERMISSIONS else "a table"
         passed.append(ConnectionStep(name=VENDOR, ok=True, detail=destination.vendor))
-        passed.append(ConnectionStep(name=CREDENTIAL, ok=None, detail="it may be good: the refusal names a permission"))
+        passed.append(ConnectionStep(name=CREDENTIAL, ok=None, detail=f"it may be good: the refusal names {named}"))
     return passed
 
 

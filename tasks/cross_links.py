@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from tasks.errors import Fenced
 from tasks.model import (
+    INCIDENTS,
     PAGE_TITLES,
     Command,
     CreateAzureDevOpsWorkItem,
@@ -111,7 +112,8 @@ async def ties_of(
 def _title(command: Command, receipt: Receipt, document: Document | None) -> str:
     match command:
         case CreateServiceNowIncident():
-            return f"Incident {receipt.ticket_number or receipt.id}"
+            named = (command.table or INCIDENTS).removeprefix("u_").replace("_", " ").capitalize()
+            return f"{named} {receipt.ticket_number or receipt.id}"
         case CreateAzureDevOpsWorkItem():
             return f"Work item {receipt.ticket_number or receipt.id}"
         case CreateJiraIssue():

@@ -298,9 +298,10 @@ async def _destination_of(services: Services, claimed: Claimed) -> DestinationRe
     job, kind = claimed.job, KIND_OF_COMMAND[claimed.job.command.command]
     if job.destination != undecided(job.command):
         chosen = await services.directory.choose(job.destination, kind, claimed.destination)
-        if chosen.settings.placed(job.command) != job.command:
+        placed = chosen.settings.placed(job.command)
+        if subject_of(placed, job.destination, None) != subject_of(job.command, job.destination, None):
             raise Refused(
-                "The message named no space or project, and its destination had none.",
+                "The message named no space, project or table, and its destination had none.",
                 code="no_place",
                 advice="Send it again under a new id: it goes to the one that is set now.",
             )

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tasks.errors import Refused
-from tasks.model import KIND_OF_COMMAND, Command, Document, Issue, PublishToConfluence, subject_key
+from tasks.model import (
+    INCIDENTS,
+    KIND_OF_COMMAND,
+    Command,
+    CreateServiceNowIncident,
+    Document,
+    Issue,
+    PublishToConfluence,
+    subject_key,
+)
 
 
 def subject_of(command: Command, destination: str, content: Document | Issue | None) -> str:
@@ -13,7 +22,14 @@ def subject_of(command: Command, destination: str, content: Document | Issue | N
         if isinstance(content, Document) and content.issue_id is not None:
             identity = [str(content.issue_id), content.doc_type]
         return subject_key(destination, command.space_key or "", *identity)
-    return subject_key(destination, getattr(command, "project", "") or "", command.issue_id)
+    return subject_key(destination, _place(command), command.issue_id)
+
+
+def _place(command: Command) -> str:
+    """The project of a ticket, or the table of a record; incidents are known without one, as before there were others."""
+    if isinstance(command, CreateServiceNowIncident):
+        return "" if command.table in (None, INCIDENTS) else f"table:{command.table}"
+    return getattr(command, "project", "") or ""
 
 
 def own_subject(command: Command, family: str, job_id: str) -> str:

@@ -193,7 +193,9 @@ def _same(services: Services, job: Job, given: Mapping[str, Any]) -> bool:
 
 def _as_asked(stored: Command, asked: Command) -> Command:
     """The stored command without the place that its destination gave it: a parent page also where the space was named."""
-    given = [name for name in ("space_key", "project") if getattr(asked, name, "") is None and hasattr(stored, name)]
+    given = [
+        name for name in ("space_key", "project", "table") if getattr(asked, name, "") is None and hasattr(stored, name)
+    ]
     if hasattr(stored, "parent_page_id") and getattr(asked, "parent_page_id", None) is None:
         given.append("parent_page_id")
     return stored.model_copy(update=dict.fromkeys(given))

@@ -169,10 +169,15 @@ def publish_to_confluence(
 
 @app.task(bind=True, name="create_servicenow_incident")
 def create_servicenow_incident(
-    self: Task, issue_id: str, config: dict[str, Any] | None = None, destination: str | None = None
+    self: Task,
+    issue_id: str,
+    config: dict[str, Any] | None = None,
+    destination: str | None = None,
+    table: str | None = None,
 ) -> None:
-    """File an issue as an incident: `{"id", "ticket_number", "url"}`."""
-    deliver(self, CommandName.INCIDENT, arguments_of(issue_id=issue_id, config=config, destination=destination))
+    """File an issue as an incident, or as a record of another table: `{"id", "ticket_number", "url"}`."""
+    given = arguments_of(issue_id=issue_id, config=config, destination=destination, table=table)
+    deliver(self, CommandName.INCIDENT, given)
 
 
 @app.task(bind=True, name="create_azuredevops_workitem")

@@ -7,6 +7,7 @@ ignored so that a newer upstream keeps working.
 from __future__ import annotations
 
 from tasks.model.commands import (
+    INCIDENTS,
     KIND_OF_COMMAND,
     Command,
     CommandName,
@@ -17,6 +18,7 @@ from tasks.model.commands import (
     ParentTemplate,
     ProjectKey,
     PublishToConfluence,
+    TableName,
     TicketConfig,
     content_id,
     explain,
@@ -54,6 +56,7 @@ from tasks.model.jobs import (
 )
 
 __all__ = [
+    "INCIDENTS",
     "KIND_OF_COMMAND",
     "PAGE_TITLES",
     "TERMINAL",
@@ -82,6 +85,7 @@ __all__ = [
     "PublishToConfluence",
     "Receipt",
     "Severity",
+    "TableName",
     "TicketConfig",
     "Upstream",
     "content_id",

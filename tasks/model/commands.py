@@ -97,11 +97,18 @@ class PublishToConfluence(Frozen):
     destination: DestinationName | None = None
 
 
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
+INCIDENTS = "incident"  # the table of a job that an earlier version stored without one
+
+
 class CreateServiceNowIncident(Frozen):
-    """File an issue as an incident."""
+    """File an issue as an incident, or as a record of another table that extends `task`; the destination's own where none is
+    named.
+    """
 
     command: Literal[CommandName.INCIDENT] = CommandName.INCIDENT
     issue_id: Identifier
+    table: TableName | None = None
     config: TicketConfig = TicketConfig()
     destination: DestinationName | None = None
 
@@ -223,6 +230,7 @@ _FORMS: Mapping[str, str] = {
     "project": "must be a project's name, without / \\ : * ? \" < > | ; # $ % { } , + = [ ]",
     "jira_project": "must be a project's key, such as OPS, as in the numbers of its issues",
     "destination": "must be a destination's name: small letters, digits, - and _, with a letter first",
+    "table": "must be a table's name, such as problem: small letters, digits and _, with a letter first",
     "api_version": "must be a version such as 7.1",
 }
 _TYPES: Mapping[str, str] = {

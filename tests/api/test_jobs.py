@@ -45,6 +45,14 @@ async def test_the_whole_path_from_a_submission_to_upstreams_result(api, destina
     assert (events[0]["event"], events[-1]["event"]) == ("job.submitted", "job.delivered")
 
 
+async def test_a_job_may_name_another_table_of_servicenow(api, destinations):
+    """It stands in the job as it is shown; without one it is the destination's own."""
+    for given, stored in (({"table": "problem"}, "problem"), ({}, "incident")):
+        accepted = await api.post("/v1/jobs", INCIDENT | given)
+        assert (await api.get(accepted.headers["Location"])).json["command"]["table"] == stored
+    assert (await api.post("/v1/jobs", INCIDENT | {"table": "No Table"})).status == 422
+
+
 async def test_content_put_first_is_what_the_job_sends(api, destinations):
     assert (await api.put("/v1/documents/doc-1", DOCUMENT)).json == {"id": "doc-1", "title": "RCA: api down"}
     assert (await api.put("/v1/issues/issue-1", {k: v for k, v in ISSUE.items() if k != "id"})).status == 200

@@ -111,6 +111,19 @@ async def test_a_change_of_nothing_is_no_modification(live):
     assert (other.json["result"]["sys_mod_count"], other.json["result"]["active"]) == ("1", "false")
 
 
+@pytest.mark.parametrize(("table", "number", "new"), [("problem", "PRB", "101"), ("change_request", "CHG", "-5")])
+async def test_other_tables_have_numbers_and_states_of_their_own_and_hold_no_incidents(live, table, number, new):
+    incident = (await live.new_incident()).json["result"]
+    made = await live.ask("POST", f"/api/now/table/{table}", json={"short_description": "x", "caller_id": "Abel Tuter"})
+    row = made.json["result"]
+    assert (row["number"][:3], row["state"], row["sys_class_name"]) == (number, new, table)
+    assert "caller_id" not in row
+    assert len((await live.ask("GET", f"/api/now/table/{table}")).json["result"]) == 1
+    assert (await live.ask("GET", f"/api/now/table/{table}/{incident['sys_id']}")).status == 404
+    refused = await live.ask("PATCH", f"/api/now/table/{table}/{row['sys_id']}", json={"state": "6"})
+    assert refused.json["result"]["state"] == new
+
+
 async def test_a_table_that_is_not_there_is_a_400(live):
     answer = await live.ask("GET", "/api/now/table/nope")
     assert (answer.status, answer.json["error"]["message"]) == (400, "Invalid table nope")

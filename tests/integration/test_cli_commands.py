@@ -292,6 +292,24 @@ def test_a_ticket_is_what_the_destination_takes_with_its_own_project(with_conten
     cli("ticket", "inc-1", status=2)
 
 
+def test_an_incident_keeps_the_table_of_its_job_or_destination(with_content):
+    """A later change of the setting moves no job that was submitted before; what is no table's name is refused."""
+    cli = with_content
+
+    def made(*arguments):
+        return cli.json("job", "show", cli.json(*arguments)["job_id"])["command"]["table"]
+
+    assert made("incident", "inc-1") == "incident"
+    cli(*SNOW, "--set", "table=problem", stdin=PLANTED)
+    assert cli.json("destination", "show", "snow")["settings"]["table"] == "problem"
+    assert made("incident", "inc-1") == made("ticket", "inc-1", "--to", "snow") == "problem"
+    assert made("incident", "inc-1", "--table", "change_request") == "change_request"
+    refused = cli.json("incident", "inc-1", "--table", "Problem", status=2)
+    assert "table: must be a table's name" in refused["error"]["message"]
+    refused = cli.json(*SNOW, "--set", "table=no/table", status=1)
+    assert "table" in refused["error"]["message"]
+
+
 def test_the_same_idempotency_key_gives_the_same_job_and_another_request_is_refused(with_content):
     cli = with_content
     one = cli.json("incident", "inc-1", "--idempotency-key", "k")["job_id"]

@@ -19,7 +19,10 @@ COMMANDS = Places(
         "destination": ("worker.cli.destinations:destination", "Configure, test, pause and resume destinations."),
         "doctor": ("worker.cli.doctor:doctor", "Check settings, keys, Redis, workers and destinations."),
         "document": ("worker.cli.content:document", "Store documents."),
-        "incident": ("worker.cli.content:incident", "Create a ServiceNow incident from an issue."),
+        "incident": (
+            "worker.cli.content:incident",
+            "Create a ServiceNow incident, or a record of another table, from an issue.",
+        ),
         "issue": ("worker.cli.content:issue", "Store issues."),
         "job": ("worker.cli.jobs:job", "List, show, watch, retry, cancel and release jobs."),
         "key": ("worker.cli.keys:key", "Make, inspect and rotate keys; seal a credential for a message."),

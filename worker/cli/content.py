@@ -238,6 +238,7 @@ def publish(context: Context, wait: bool, idempotency_key: str | None, dry_run: 
 
 @click.command()
 @click.argument("issue_id")
+@click.option("--table", help="Another table than incident, such as problem; the destination's by default.")
 @_severity
 @_field
 @_to
@@ -252,7 +253,7 @@ def incident(
     severity: str | None,
     **given: Any,
 ) -> None:
-    """Create a ServiceNow incident from an issue."""
+    """Create a ServiceNow incident, or a record of another table, from an issue."""
     config = ticket_config(field, severity=severity)
     submit(context, {"command": CommandName.INCIDENT, "config": config, **given}, idempotency_key, wait)
 

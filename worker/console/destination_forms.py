@@ -26,7 +26,9 @@ class Field(Frozen):
 
 
 class Kind(Frozen):
-    """One kind of destination: what it is for, its fields, and what its connection test looks at, in order."""
+    """One kind of destination: what it is for, its fields, and what its connection test looks at, in order. A step may be
+    named by the beginning of its name.
+    """
 
     name: str
     purpose: str
@@ -112,9 +114,16 @@ SERVICENOW = Kind(
     fields=(
         Field(name="instance_url", label="Instance URL", example="https://example.service-now.com", type="url"),
         Field(name="username", label="Username", example="afterword.bot", required=False),
+        Field(
+            name="table",
+            label="Table",
+            example="incident",
+            hint="Or another that extends task, such as problem or change_request.",
+            required=False,
+        ),
         MAPPING,
     ),
-    steps=(*WAY, "read access to incident", "right to create incidents"),
+    steps=(*WAY, "read access", "right to create"),
 )
 AZURE_DEVOPS = Kind(
     name="azure_devops",

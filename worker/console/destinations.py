@@ -141,8 +141,9 @@ async def _test(visit: Visit, name: str) -> web.StreamResponse:
 
 def _unreached(kind: Kind, test: LastTest | None) -> list[ConnectionStep]:
     """The steps that a test didn't come to."""
-    known = {step.name for step in test.steps} if test else set()
-    return [ConnectionStep(name=name, ok=None) for name in kind.steps if name not in known] if test else []
+    known = [step.name for step in test.steps] if test else []
+    missing = [name for name in kind.steps if not any(step.startswith(name) for step in known)]
+    return [ConnectionStep(name=name, ok=None) for name in missing] if test else []
 
 
 async def pause(visit: Visit) -> web.StreamResponse:

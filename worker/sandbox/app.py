@@ -301,7 +301,7 @@ class Control:
         return web.Response(body=found.content, content_type=kind, headers=headers)
 
     async def incident(self, request: web.Request) -> web.Response:
-        """One incident: the address is `nav_to.do?uri=incident.do?sys_id=…`."""
+        """One record of ServiceNow: the address is `nav_to.do?uri=incident.do?sys_id=…`."""
         return await self._one("servicenow", request.query.get("uri", "").rpartition("sys_id=")[2])
 
     async def work_item(self, request: web.Request) -> web.Response:

@@ -291,10 +291,10 @@ def _page(page: Page) -> dict[str, Any]:
 def _incident(row: dict[str, str], journal: list[tuple[str, str]]) -> dict[str, Any]:
     return {
         "vendor": "servicenow",
-        "kind": "incident",
+        "kind": row["sys_class_name"],
         "id": row["sys_id"],
         "title": row["short_description"],
-        "url": f"/nav_to.do?uri=incident.do?sys_id={row['sys_id']}",
+        "url": f"/nav_to.do?uri={row['sys_class_name']}.do?sys_id={row['sys_id']}",
         "version": int(row["sys_mod_count"]),
         "key": row["correlation_id"],
         "number": row["number"],

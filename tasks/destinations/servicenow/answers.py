@@ -9,12 +9,12 @@ from tasks.destinations.contract import identifier
 from tasks.http.exchange import Response
 
 
-def stored_incident(response: Response) -> dict[str, str]:
+def stored_record(response: Response) -> dict[str, str]:
     """The record that a write or a read answers with."""
     return response.parsed(lambda answer: as_strings(answer["result"]))
 
 
 def as_strings(row: Mapping[str, Any]) -> dict[str, str]:
-    """A record's fields as strings; raises `ValueError` where it names no incident."""
+    """A record's fields as strings; raises `ValueError` where it names no record."""
     fields = {str(k): str(v.get("value", "") if isinstance(v, dict) else v or "") for k, v in row.items()}
     return fields | {"sys_id": identifier(row["sys_id"])}

@@ -1,4 +1,6 @@
-"""ServiceNow: an issue as an incident, found again by `correlation_id`. An incident's life is in `incident`."""
+"""ServiceNow: an issue as an incident, or as a record of another table, found again by `correlation_id`. Its life is in
+`incident`.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,21 @@ from collections.abc import Callable, Mapping
 from tasks.credentials.kinds import ApiKey, Basic, Password, Token
 from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, rows_of, stored
 from tasks.destinations.servicenow.incident import Keeper, link_incident
-from tasks.destinations.servicenow.observed import incidents
-from tasks.destinations.servicenow.plan import IncidentPlan, plan_of, texts_of
+from tasks.destinations.servicenow.observed import records
+from tasks.destinations.servicenow.plan import RecordPlan, plan_of, table_of, texts_of
 from tasks.destinations.servicenow.settings import ServiceNowSettings
-from tasks.destinations.servicenow.table import FILES, TABLE, counted
+from tasks.destinations.servicenow.table import FILES, counted, path_of
 from tasks.destinations.servicenow.verdict import verdict
 from tasks.errors import AttemptFailed
 from tasks.http.exchange import Http, Request
-from tasks.model import Command, ConnectionStep, Receipt
+from tasks.model import INCIDENTS, Command, ConnectionStep, Receipt
 from tasks.model.remote import Observed
 
 USERS = "/api/now/table/sys_user"
-UNSEEN = "incidents are counted and not shown: give the account read access to the table incident"
+UNSEEN = "records are counted and not shown: give the account read access to the table {}"
+NO_KEY = (
+    "{} shows no correlation_id, by which records are found again: it must extend task, and the account must read it"
+)
 
 
 class ServiceNow(Destination[ServiceNowSettings]):
@@ -40,15 +45,15 @@ class ServiceNow(Destination[ServiceNowSettings]):
             return basic(self.settings.username, secret)
         return self.bearer(secret)
 
-    def prepare(self, work: Work) -> Prepared[IncidentPlan]:
-        """The incident's fields from the issue, with the mapping and the job's overrides."""
+    def prepare(self, work: Work) -> Prepared[RecordPlan]:
+        """The record's fields from the issue, with the mapping and the job's overrides."""
         plan = plan_of(self.settings, work)
         return Prepared(texts_of(plan), plan)
 
     async def deliver(
-        self, work: Work, prepared: Prepared[IncidentPlan], http: Http, now_ms: Callable[[], int]
+        self, work: Work, prepared: Prepared[RecordPlan], http: Http, now_ms: Callable[[], int]
     ) -> Receipt:
-        """Update the subject's incident, or create it; then its attachment."""
+        """Update the subject's record, or create it; then its attachment."""
         return await Keeper(self.settings, work, prepared.plan, http, now_ms).deliver()
 
     async def link(self, work: Work, http: Http) -> Receipt:
@@ -56,31 +61,45 @@ class ServiceNow(Destination[ServiceNowSettings]):
         return await link_incident(work, http)
 
     async def observe(self, tickets: Mapping[str, Receipt], http: Http) -> Mapping[str, Observed]:
-        """Read by their ids in one request."""
-        found = await incidents(http, self.settings.instance_url, [receipt.id for receipt in tickets.values()])
+        """Read by their ids, in one request for each table."""
+        found = await records(http, self.settings.instance_url, tickets.values())
         return {subject: found[receipt.id] for subject, receipt in tickets.items() if receipt.id in found}
 
     def needs(self, command: Command | None, plan: object = None) -> Needs:
-        """The incident table, and attachments where the plan has one."""
-        return Needs(files=isinstance(plan, IncidentPlan) and plan.attachment is not None)
+        """The table, and attachments where the plan has one."""
+        table = self.settings.table if command is None else table_of(command)
+        return Needs(target=table, files=isinstance(plan, RecordPlan) and plan.attachment is not None)
 
     async def reach(self, http: Http) -> list[ConnectionStep]:
         """Rows of the table that every job writes to, then whose credential it is."""
-        params = {"sysparm_limit": "20", "sysparm_fields": "sys_id", "sysparm_query": "ORDERBYDESCsys_created_on"}
-        response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-        rows = response.parsed(lambda answer: rows_of(answer, "result"))
-        seen = bool(rows) or not counted(response)
+        read = await self._read(http, self.settings.table)
         # A client of OAuth, or an API key, may stand for another account than the one that is named beside it.
         told = isinstance(self.settings.auth, Basic | Password | None)
         name = (self.settings.username if told else None) or await self._whose(http)
         return [
             ConnectionStep(name="credential", ok=True, detail=f"accepted as {name}" if name else "accepted"),
-            ConnectionStep(name="read access to incident", ok=seen, detail="granted" if seen else UNSEEN),
+            read,
         ]
 
+    async def _read(self, http: Http, table: str) -> ConnectionStep:
+        """Whether the account sees the table's records, and by what they are found again; raises where there is no such table."""
+        params = {"sysparm_limit": "20", "sysparm_fields": "sys_id,correlation_id"}
+        params["sysparm_query"] = "ORDERBYDESCsys_created_on"
+        response = await http.send(Request("GET", path_of(table), f"GET /table/{table}", params=params))
+        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        name = f"read access to {table}"
+        if not rows and counted(response):
+            return ConnectionStep(name=name, ok=False, detail=UNSEEN.format(table))
+        if rows and table != INCIDENTS and not any("correlation_id" in row for row in rows):
+            return ConnectionStep(name=name, ok=False, detail=NO_KEY.format(table))
+        return ConnectionStep(name=name, ok=True, detail="granted")
+
     async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
-        """There is no dry run for the right to create; files can at least be listed."""
-        steps = [ConnectionStep(name="right to create incidents", ok=None, detail="ServiceNow has no dry run for it")]
+        """There is no dry run for the right to create; the table of a job can at least be read, and files be listed."""
+        table = needs.target or INCIDENTS
+        steps = [] if table == self.settings.table else [await self._read(http, table)]
+        created = "right to create incidents" if table == INCIDENTS else f"right to create in {table}"
+        steps.append(ConnectionStep(name=created, ok=None, detail="ServiceNow has no dry run for it"))
         if needs.files:
             request = Request("GET", FILES, "GET /attachment", params={"sysparm_limit": "1"})
             (await http.send(request)).parsed(lambda answer: rows_of(answer, "result"))

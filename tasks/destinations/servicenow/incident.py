@@ -1,26 +1,27 @@
-"""One incident's delivery: found where it may exist, then created or changed, with what other people did left alone."""
+"""The delivery of one incident, or of another table's record: found where it may exist, then created or changed, with what other people did left alone."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tasks.destinations.contract import Work
-from tasks.destinations.servicenow.plan import IncidentPlan, links_block, without_links
+from tasks.destinations.servicenow.plan import RecordPlan, links_block, table_of, without_links
 from tasks.destinations.servicenow.references import TABLES, resolved
 from tasks.destinations.servicenow.settings import DESCRIPTION_LENGTH, JOURNAL_LENGTH, ServiceNowSettings
-from tasks.destinations.servicenow.table import Incidents
+from tasks.destinations.servicenow.table import Records
 from tasks.destinations.servicenow.values import FORMS, SYS_ID, form, same
 from tasks.destinations.tickets.drift import Standing, note_of, remembered, standing, tries
 from tasks.destinations.tickets.status import STATUS, Stage, move
 from tasks.errors import AttemptFailed, Permanent
 from tasks.http.exchange import Http
 from tasks.markup import clean, servicenow
-from tasks.model import CreateServiceNowIncident, Receipt
+from tasks.model import INCIDENTS, CreateServiceNowIncident, Receipt
 
 Change = Literal["created", "updated", "unchanged", "found", "skipped"]
-ENDED = ("7", "8")
+ENDED = ("7", "8")  # of an incident; other tables have states of their own
 NO_FIELD = "{} is not a field of this instance, or the account may not write it"
 STAGES: Mapping[str, Stage] = {
     "1": "open",
@@ -32,18 +33,29 @@ STAGES: Mapping[str, Stage] = {
 }
 
 
-def address_of(instance: str, sys_id: str) -> str:
-    """Where people look at an incident."""
-    return f"{instance}/nav_to.do?uri=incident.do?sys_id={sys_id}"
+def address_of(instance: str, table: str, sys_id: str) -> str:
+    """Where people look at a record."""
+    return f"{instance}/nav_to.do?uri={table}.do?sys_id={sys_id}"
+
+
+def table_at(url: str) -> str:
+    """The table of the record that people look at there."""
+    found = re.search(r"[?&]uri=([a-z][a-z0-9_]*)\.do", url)
+    return found[1] if found else INCIDENTS
+
+
+def is_ended(table: str, record: Mapping[str, str]) -> bool:
+    """Whether the record is known to take no changes any more."""
+    return table == INCIDENTS and record.get("state") in ENDED
 
 
 @dataclass
 class Keeper:
-    """Brings one subject's incident up to date."""
+    """Brings one subject's record up to date."""
 
     settings: ServiceNowSettings
     work: Work
-    plan: IncidentPlan
+    plan: RecordPlan
     http: Http
     now_ms: Callable[[], int]
     warnings: list[str] = field(default_factory=list)
@@ -51,7 +63,7 @@ class Keeper:
 
     def __post_init__(self) -> None:
         moved = ("state", "close_code", "close_notes")
-        self.table = Incidents(self.http, tuple(dict.fromkeys((*self.plan.fields, *moved))))
+        self.table = Records(self.http, self.plan.table, tuple(dict.fromkeys((*self.plan.fields, *moved))))
         config = self.work.command.config if isinstance(self.work.command, CreateServiceNowIncident) else None
         self.if_exists = config.if_exists if config else "update"
         self.policy = (config.on_drift if config else None) or self.settings.on_drift
@@ -59,13 +71,13 @@ class Keeper:
             self.policy = "overwrite"
 
     async def deliver(self) -> Receipt:
-        """Update the subject's incident, or create it; then its attachment."""
+        """Update the subject's record, or create it; then its attachment."""
         receipt = await self._deliver()
         if self.plan.attachment is not None and receipt.change != "skipped":
             try:
                 missing = await self.table.attach(receipt.id, self.plan.attachment)
             except AttemptFailed as failure:
-                failure.receipt = receipt  # the incident stands
+                failure.receipt = receipt  # the record stands
                 raise
             if missing and receipt.change != "created":
                 return receipt.model_copy(update={"change": "updated"})
@@ -75,7 +87,7 @@ class Keeper:
         work = self.work
         known = await self.table.record(work.previous.id) if work.previous else None
         found = False
-        # "Not found" for an incident that was delivered may mean that it is out of sight: look by its key as well.
+        # "Not found" for a record that was delivered may mean that it is out of sight: look by its key as well.
         if known is None and (work.previous is not None or work.doubt_until_ms is not None):
             known = await self.table.look_up(work.subject)
             found = known is not None
@@ -106,7 +118,7 @@ class Keeper:
 
     async def _update(self, known: dict[str, str], *, found: bool) -> Receipt:
         work, plan, fields = self.work, self.plan, await self._names()
-        what = f"incident {known.get('number') or known['sys_id']}"
+        what = f"{plan.table} {known.get('number') or known['sys_id']}"
         present = {name: known[name] for name in fields if name in known}
         content = {name: value for name, value in self._content(fields).items() if name in present}
         if same("description", plan.fields["description"], present.get("description")):
@@ -120,7 +132,7 @@ class Keeper:
         if not change:
             wrote = self._remembered(fields, known, stand.kept)
             return self._receipt(known, "found" if found else "unchanged", fields, wrote=wrote)
-        if known.get("state") in ENDED and "state" not in change:
+        if is_ended(plan.table, known) and "state" not in change:
             return self._ended(known, change, what)
         marks = tries(self._content(fields) | plan.journals, FORMS, work.tried)
         stored = await self.table.change(known["sys_id"], change, marks)
@@ -197,7 +209,7 @@ class Keeper:
         elif change in ("unchanged", "found"):
             warnings += [NO_FIELD.format(name) for name in fields or () if name not in row]
         sys_id = row["sys_id"]
-        url = address_of(self.settings.instance_url, sys_id)
+        url = address_of(self.settings.instance_url, self.plan.table, sys_id)
         return Receipt(
             id=sys_id, url=url, ticket_number=row.get("number"), change=change, warnings=tuple(warnings), wrote=wrote
         )
@@ -224,16 +236,17 @@ async def link_incident(work: Work, http: Http) -> Receipt:
     previous = work.previous
     if previous is None:
         raise Permanent("The job has no incident to link from.", code="unknown_incident")
-    table = Incidents(http, ("description",))
+    name = table_of(work.command)
+    table = Records(http, name, ("description",))
     record = await table.record(previous.id)
     if record is None:
-        gone = ("The incident is not there any more.",)
+        gone = (f"The {name} is not there any more.",)
         return previous.model_copy(update={"change": "skipped", "warnings": gone})
     present, block = record.get("description", ""), links_block(work.links)
     wanted = clean.cut(without_links(present), DESCRIPTION_LENGTH - len(block)) + block
     if wanted == present:
         return previous.model_copy(update={"change": "unchanged", "warnings": ()})
-    if record.get("state") in ENDED:
+    if is_ended(name, record):
         ended = ("The incident is closed; its links were left as they are.",)
         return previous.model_copy(update={"change": "skipped", "warnings": ended})
     http.keep_inside((wanted,))

@@ -1,44 +1,56 @@
-"""What is taken over of an incident: its state, number, assignee and related records."""
+"""What is taken over of an incident, or of another table's record: its state, number, assignee and related records."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from tasks.destinations.contract import rows_of
-from tasks.destinations.servicenow.incident import STAGES, address_of
-from tasks.destinations.servicenow.table import TABLE
+from tasks.destinations.servicenow.incident import STAGES, address_of, table_at
+from tasks.destinations.servicenow.table import path_of
 from tasks.destinations.servicenow.values import FORMS
 from tasks.http.exchange import Http, Request
+from tasks.model import INCIDENTS, Receipt
 from tasks.model.remote import Observed, RemoteTicket
 
 RELATED = ("problem_id", "parent_incident", "rfc", "caused_by")
 COLUMNS = ("sys_id", "number", "state", "assigned_to", *RELATED)
 
 
-async def incidents(http: Http, instance: str, ids: Iterable[str]) -> dict[str, Observed]:
-    """The incidents of these ids, as far as the account may read them."""
+async def records(http: Http, instance: str, receipts: Iterable[Receipt]) -> dict[str, Observed]:
+    """The records of these receipts by their ids, as far as the account may read them: one request for each table."""
+    tables: dict[str, list[str]] = defaultdict(list)
+    for receipt in receipts:
+        tables[table_at(receipt.url)].append(receipt.id)
+    found: dict[str, Observed] = {}
+    for table, ids in tables.items():
+        found |= await _of_table(http, instance, table, ids)
+    return found
+
+
+async def _of_table(http: Http, instance: str, table: str, ids: Iterable[str]) -> dict[str, Observed]:
     wanted = [quote(number) for number in ids]
     params = {"sysparm_query": f"sys_idIN{','.join(wanted)}", "sysparm_fields": ",".join(COLUMNS)}
     params |= {"sysparm_display_value": "all", "sysparm_limit": str(len(wanted))}
     params["sysparm_exclude_reference_link"] = "true"
-    response = await http.send(Request("GET", TABLE, "GET /table/incident", params=params))
-    rows = response.parsed(lambda answer: [_observed(row, instance) for row in rows_of(answer, "result")])
+    response = await http.send(Request("GET", path_of(table), f"GET /table/{table}", params=params))
+    rows = response.parsed(lambda answer: [_observed(row, instance, table) for row in rows_of(answer, "result")])
     return dict(rows)
 
 
-def _observed(row: Mapping[str, Any], instance: str) -> tuple[str, Observed]:
-    """An incident by its id; raises `LookupError` or `ValueError` where it has another form."""
+def _observed(row: Mapping[str, Any], instance: str, table: str) -> tuple[str, Observed]:
+    """A record by its id; raises `LookupError` or `ValueError` where it has another form."""
     stored, shown = ({name: _part(row.get(name), part) for name in COLUMNS} for part in ("value", "display_value"))
     sys_id = stored["sys_id"]
     if not sys_id:
         raise ValueError("no id")
     ticket = RemoteTicket(
         number=stored["number"],
-        url=address_of(instance, sys_id),
+        url=address_of(instance, table, sys_id),
         state=shown["state"],
-        stage=STAGES.get(stored["state"]),
+        stage=STAGES.get(stored["state"]) if table == INCIDENTS else None,
         assignee=shown["assigned_to"],
         links=tuple(sorted({shown[name] for name in RELATED if shown[name]})),
     )

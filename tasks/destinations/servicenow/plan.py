@@ -1,4 +1,4 @@
-"""What is to become of an incident: its fields from the issue, the mapping and the job, ready to be sent. Pure."""
+"""What is to become of an incident, or of a record of another table: its fields from the issue, the mapping and the job, ready to be sent. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tasks.destinations.servicenow.settings import (
     CLOSE_NOTES,
     COLUMN_OF,
     DESCRIPTION_LENGTH,
+    ENDS,
     JOURNALS,
     SHORT_DESCRIPTION_LENGTH,
     STATES,
@@ -28,7 +29,17 @@ from tasks.markup import clean, servicenow
 from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import Parsed, parse_document
 from tasks.markup.told import first, warnings_of
-from tasks.model import PAGE_TITLES, CreateServiceNowIncident, Frozen, Issue, Link, TicketConfig, parse_severity
+from tasks.model import (
+    INCIDENTS,
+    PAGE_TITLES,
+    Command,
+    CreateServiceNowIncident,
+    Frozen,
+    Issue,
+    Link,
+    TicketConfig,
+    parse_severity,
+)
 
 # Impact and urgency that the default priority rules turn into P1 to P5.
 LEVELS: Mapping[int, tuple[int, int]] = {1: (1, 1), 2: (1, 2), 3: (2, 2), 4: (2, 3), 5: (3, 3)}
@@ -41,16 +52,20 @@ CHANNELS: Mapping[str, str] = {
     "self-service": "self-service",
     "chat": "virtual_agent",
 }
+STATE_UNKNOWN = (
+    "the issue is {status}, and the state of the {table} was left alone: set `state` in the mapping for that"
+)
 _LINKS = re.compile(r"\s*(?:\r?\n(?:" + "|".join(PAGE_TITLES.values()) + r"): https?://\S+)+\s*\Z")
 
 
-class IncidentPlan(Frozen):
-    """An incident's fields, all strings as the table API wants them. `unlinked` is the description without links.
+class RecordPlan(Frozen):
+    """The fields of a `table`'s record, all strings as the table API wants them. `unlinked` is the description without links.
 
-    `once` are fields of a new incident only, `journals` entries that are added and never changed. `soft` names the fields that
+    `once` are fields of a new record only, `journals` entries that are added and never changed. `soft` names the fields that
     the issue suggests and nobody asked for: what the instance doesn't take of them is left out.
     """
 
+    table: str
     fields: dict[str, str]
     unlinked: str
     expected_priority: str | None
@@ -68,7 +83,7 @@ class IncidentPlan(Frozen):
         return {name: self.unlinked if name == "description" else value for name, value in self.fields.items()}
 
 
-def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
+def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
     """The plan of a job; raises `Permanent` for arguments that can't work."""
     command, issue = work.command, work.issue
     if issue is None or not isinstance(command, CreateServiceNowIncident):
@@ -85,27 +100,34 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> IncidentPlan:
     impact, urgency = _levels(config, chosen, issue.severity)
     if impact and urgency:
         fields |= {"impact": str(impact), "urgency": str(urgency)}
-    asked = _asked(config, chosen)
-    suggested = {name: value for name, value in _suggested(issue).items() if name not in asked}
+    table = table_of(command)
+    is_incident = table == INCIDENTS
+    asked = _asked(config, chosen, ends=not is_incident)
+    suggested = {name: value for name, value in _suggested(issue, is_incident).items() if name not in asked}
+    stage = None if "state" in asked else stage_of(issue.status, settings.follow_status)
+    warnings = first(warnings_of(document, settings.link_base), "servicenow")
+    if not is_incident and stage in ("resolved", "closed"):
+        warnings += (STATE_UNKNOWN.format(table=table, status=issue.status),)
     fields |= suggested | {name: value for name, value in asked.items() if value}
     unlinked = fields["description"]
     if block and "description" not in asked:
         unlinked = words(limit=DESCRIPTION_LENGTH)
-    return IncidentPlan(
+    return RecordPlan(
+        table=table,
         fields={name: value for name, value in fields.items() if name not in JOURNALS},
         unlinked=unlinked,
-        expected_priority=str(impact + urgency - 1) if impact and urgency else None,
+        expected_priority=str(impact + urgency - 1) if is_incident and impact and urgency else None,
         attachment=document_of(settings.attach_document, issue, cut=_is_cut(settings, document)),
-        warnings=first(warnings_of(document, settings.link_base), "servicenow"),
+        warnings=warnings,
         once={"opened_at": f"{issue.created_at:%Y-%m-%d %H:%M:%S}"} if issue.created_at else {},
         journals={name: text for name in JOURNALS if (text := fields.get(name))},
         soft=frozenset(suggested),
-        stage=None if "state" in asked else stage_of(issue.status, settings.follow_status),
+        stage=stage if is_incident else None,
         states=_states(issue, chosen),
     )
 
 
-def texts_of(plan: IncidentPlan) -> dict[str, str]:
+def texts_of(plan: RecordPlan) -> dict[str, str]:
     """Every text that may be sent, for the last screening."""
     texts = {
         name: value for name, value in plan.fields.items() if name not in ("correlation_id", "correlation_display")
@@ -116,9 +138,17 @@ def texts_of(plan: IncidentPlan) -> dict[str, str]:
     return texts
 
 
-def _asked(config: TicketConfig, chosen: Chosen) -> dict[str, str]:
-    """What the mapping and the job set, by column; the job has the last word."""
-    found = {COLUMN_OF[name]: value for name, value in chosen.values.items() if name in COLUMN_OF}
+def table_of(command: Command) -> str:
+    """The table that a job writes to; that of a job which an earlier version stored is `incident`."""
+    return (command.table if isinstance(command, CreateServiceNowIncident) else None) or INCIDENTS
+
+
+def _asked(config: TicketConfig, chosen: Chosen, *, ends: bool) -> dict[str, str]:
+    """What the mapping and the job set, by column; the job has the last word. With `ends` the mapping's close code and notes
+    are columns as others are; an incident gets them when it is resolved.
+    """
+    found = {name: chosen.values[name] for name in ENDS if ends and name in chosen.values}
+    found |= {COLUMN_OF[name]: value for name, value in chosen.values.items() if name in COLUMN_OF}
     found |= chosen.fields
     if config.assignment_group:
         found["assignment_group"] = config.assignment_group
@@ -134,12 +164,12 @@ def _asked(config: TicketConfig, chosen: Chosen) -> dict[str, str]:
     return {n: servicenow.without_code_tags(v) if n in chosen.fields else v for n, v in cleaned.items()}
 
 
-def _suggested(issue: Issue) -> dict[str, str]:
-    """What an issue says by itself, where an incident has a field for it."""
+def _suggested(issue: Issue, is_incident: bool) -> dict[str, str]:
+    """What an issue says by itself, where an incident has a field for it. Other tables have categories of their own, or none."""
     channel = CHANNELS.get(issue.source.strip().casefold(), "")
     found = {
         "assigned_to": issue.assigned_to.strip(),
-        "category": issue.category.strip().lower(),
+        "category": issue.category.strip().lower() if is_incident else "",
         "contact_type": channel,
     }
     return {name: clean.plain_title(value, 100) for name, value in found.items() if value}

@@ -25,6 +25,7 @@ from tasks.destinations.tickets.mapping import Keys
 from tasks.destinations.tickets.settings import TicketSettings
 from tasks.destinations.tickets.status import Stage
 from tasks.http.origin import checked_url
+from tasks.model import INCIDENTS, Command, CreateServiceNowIncident, TableName
 
 SHORT_DESCRIPTION_LENGTH = 160
 DESCRIPTION_LENGTH = 4000
@@ -44,7 +45,8 @@ COLUMN_OF: Mapping[str, str] = {
     "contact_type": "contact_type",
     "state": "state",
 }
-OTHER_KEYS = frozenset({"severity", "impact", "urgency", "close_code", "close_notes"})
+ENDS = ("close_code", "close_notes")
+OTHER_KEYS = frozenset({"severity", "impact", "urgency", *ENDS})
 STATES: Mapping[Stage, str] = {"open": "1", "working": "2", "resolved": "6", "closed": "7"}
 CLOSE_CODE = "Solved (Permanently)"
 CLOSE_NOTES = "Issue {id} is {status}."
@@ -52,17 +54,18 @@ CLOSE_NOTES = "Issue {id} is {status}."
 
 def field_refusal(name: str) -> str:
     """Why an incident's field can't be set by that name; empty where it can."""
-    return "" if FIELD_NAME.match(name) and name not in OURS else "can't be set as a field of an incident"
+    return "" if FIELD_NAME.match(name) and name not in OURS else "can't be set as a field of a record"
 
 
 class ServiceNowSettings(TicketSettings):
-    """A ServiceNow instance."""
+    """A ServiceNow instance. `table` is the one of jobs that name none; it extends `task`, as `problem` and `change_request` do."""
 
     keys: ClassVar[Keys] = Keys(frozenset(COLUMN_OF) | OTHER_KEYS, field_refusal)
 
     kind: Literal["servicenow"] = "servicenow"
     instance_url: str
     username: Account | None = None
+    table: TableName = INCIDENTS
     auth: Basic | Token | ApiKey | ClientCredentials | Password | JwtBearer | Login | None = Field(
         default=None, discriminator="type"
     )
@@ -71,6 +74,12 @@ class ServiceNowSettings(TicketSettings):
     @classmethod
     def _instance(cls, value: str) -> str:
         return instance_of(checked_url(value))
+
+    def placed(self, command: Command) -> Command:
+        """The command with its table: what the job is about doesn't change with the setting later."""
+        if not isinstance(command, CreateServiceNowIncident) or command.table is not None:
+            return command
+        return command.model_copy(update={"table": self.table})
 
     @property
     def login_lacks(self) -> str:

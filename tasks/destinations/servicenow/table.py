@@ -1,4 +1,4 @@
-"""The requests about one instance's incidents.
+"""The requests about the records of one table of an instance: incidents, or another table that extends `task`.
 
 The table API accepts anything: unknown or protected fields are dropped with a 201, a query part it can't parse is ignored,
 and rows that the account may not read look like no rows. So values are read back, keys hold nothing that a query could trip
@@ -14,22 +14,27 @@ from typing import Any
 from urllib.parse import quote
 
 from tasks.destinations.contract import rows_of
-from tasks.destinations.servicenow.answers import as_strings, stored_incident
+from tasks.destinations.servicenow.answers import as_strings, stored_record
 from tasks.errors import AttemptFailed, Permanent
 from tasks.http.exchange import Http, Request, Response
 from tasks.markup.options import Attachment
 
-TABLE = "/api/now/table/incident"
 JOURNAL = "/api/now/table/sys_journal_field"
 FILES = "/api/now/attachment"
 MOST_ENTRIES = 500
 
 
+def path_of(table: str) -> str:
+    """The path of a table's records."""
+    return f"/api/now/table/{table}"
+
+
 @dataclass(frozen=True)
-class Incidents:
-    """Incidents over one client; `columns` are what answers are to show."""
+class Records:
+    """A table's records over one client; `columns` are what answers are to show."""
 
     http: Http
+    table: str
     columns: tuple[str, ...]
 
     @property
@@ -38,39 +43,42 @@ class Incidents:
         return {"sysparm_fields": ",".join(names), "sysparm_exclude_reference_link": "true"}
 
     async def record(self, sys_id: str) -> dict[str, str] | None:
-        """The incident of that id; None where there is none to be seen."""
-        path = f"{TABLE}/{quote(sys_id)}"
-        request = Request("GET", path, "GET /table/incident/{sys_id}", params=self._params)
+        """The record of that id; None where there is none to be seen."""
+        path = f"{path_of(self.table)}/{quote(sys_id)}"
+        request = Request("GET", path, f"GET /table/{self.table}/{{sys_id}}", params=self._params)
         response = await self.http.send(request, accept=frozenset({404}))
-        return None if response.status == 404 else stored_incident(response)
+        return None if response.status == 404 else stored_record(response)
 
     async def look_up(self, key: str) -> dict[str, str] | None:
-        """The incident with our key; raises `Permanent` where the answer can't tell whether there is one.
+        """The record with our key; raises `Permanent` where the answer can't tell whether there is one.
 
         That is an empty list beside a count above nought (a read ACL), and rows without our key (a field ACL on
         `correlation_id`, or an instance that ignored the query).
         """
         params = self._params | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
-        response = await self.http.send(Request("GET", TABLE, "GET /table/incident", params=params))
+        request = Request("GET", path_of(self.table), f"GET /table/{self.table}", params=params)
+        response = await self.http.send(request)
         rows = response.parsed(lambda answer: rows_of(answer, "result"))
         matching = [row for row in rows if row.get("correlation_id") == key]
         if matching:
             return response.parsed(lambda _: as_strings(matching[0]))
         if rows:
-            raise _hidden(
-                "the look-up by correlation_id answered with incidents that don't show it.", "incident.correlation_id"
+            raise self._hidden(
+                "the look-up by correlation_id answered with records that don't show it.",
+                f"{self.table}.correlation_id",
             )
         if counted(response):
-            raise _hidden("the account can't read it (rows are counted and not shown).", "incident")
+            raise self._hidden("the account can't read it (rows are counted and not shown).", self.table)
         return None
 
     async def create(self, fields: Mapping[str, str], tries: str) -> dict[str, str]:
-        """A new incident, as it was stored."""
-        return await self._write("POST", TABLE, "POST /table/incident", fields, tries)
+        """A new record, as it was stored."""
+        return await self._write("POST", path_of(self.table), f"POST /table/{self.table}", fields, tries)
 
     async def change(self, sys_id: str, fields: Mapping[str, str], tries: str = "") -> dict[str, str]:
-        """The incident as it is after a change of these fields."""
-        return await self._write("PATCH", f"{TABLE}/{quote(sys_id)}", "PATCH /table/incident/{sys_id}", fields, tries)
+        """The record as it is after a change of these fields."""
+        path, operation = f"{path_of(self.table)}/{quote(sys_id)}", f"PATCH /table/{self.table}/{{sys_id}}"
+        return await self._write("PATCH", path, operation, fields, tries)
 
     async def _write(
         self, method: str, path: str, operation: str, fields: Mapping[str, str], tries: str
@@ -79,7 +87,7 @@ class Incidents:
         request = Request(
             method, path, operation, params=self._params, headers=headers, json=dict(fields), writes=True, tries=tries
         )
-        return stored_incident(await self.http.send(request))
+        return stored_record(await self.http.send(request))
 
     async def journal(self, sys_id: str, names: Iterable[str]) -> list[tuple[str, str]] | None:
         """The entries of these journals, by name and text; None where the account may not read them."""
@@ -104,7 +112,7 @@ class Incidents:
         ]
 
     async def attach(self, sys_id: str, file: Attachment) -> bool:
-        """Upload the file, unless the incident has one of its name and content. True where it was missing."""
+        """Upload the file, unless the record has one of its name and content. True where it was missing."""
         query = f"table_sys_id={sys_id}^file_name={file.name}"
         response = await self.http.send(
             Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
@@ -118,7 +126,7 @@ class Incidents:
                 "POST",
                 f"{FILES}/file",
                 "POST /attachment/file",
-                params={"table_name": "incident", "table_sys_id": sys_id, "file_name": file.name},
+                params={"table_name": self.table, "table_sys_id": sys_id, "file_name": file.name},
                 headers={"Content-Type": file.media_type},
                 body=file.content,
                 writes=True,
@@ -126,18 +134,17 @@ class Incidents:
         )
         return True
 
+    def _hidden(self, words: str, place: str) -> Permanent:
+        return Permanent(
+            f"The {self.table} may exist, but {words}",
+            code="hidden",
+            advice=f"Give the account read access to {place}, then `afterword job retry`.",
+        )
+
 
 def counted(response: Response) -> bool:
     """Whether rows are counted, also where none is shown."""
     return response.headers.get("X-Total-Count", "0").strip() not in ("", "0")
-
-
-def _hidden(words: str, table: str) -> Permanent:
-    return Permanent(
-        f"The incident may exist, but {words}",
-        code="hidden",
-        advice=f"Give the account read access to {table}, then `afterword job retry`.",
-    )
 
 
 def _is_copy(row: Mapping[str, Any], file: Attachment, digest: str) -> bool:

@@ -9,7 +9,9 @@ TABLE_MISSING = Verdict(
     "destination",
     "no_such_table",
     "The instance has no such table, or doesn't show it to this account",
-    "Check the instance's address and the roles of the account (itil), then run `afterword destination test`.",
+    "Correct the table (`table` of the destination, or of the job), the instance's address or the roles of the account (itil), "
+    "then run `afterword destination test`. A job keeps the table that it was submitted with.",
+    passing="job",
 )
 RULE = Verdict(
     "job",

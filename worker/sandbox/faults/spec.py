@@ -163,6 +163,7 @@ def operation_of(request: web.Request) -> Operation:
     )
     if reads or request.method in ("GET", "HEAD", "OPTIONS"):
         return "lookup"
-    if request.method == "POST" and path.endswith(("/pages", "/folders", "/content", "/incident", "/issue")):
+    created = path.endswith(("/pages", "/folders", "/content", "/issue")) or path.rpartition("/")[0].endswith("/table")
+    if request.method == "POST" and created:
         return "create"
     return "create" if "/workitems/$" in path else "update"

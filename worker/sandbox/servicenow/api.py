@@ -1,4 +1,4 @@
-"""Simulated ServiceNow: the table API of `incident` and of what it refers to, with its silences, attachments and tokens.
+"""Simulated ServiceNow: the table API of `incident`, `problem` and `change_request`, and of what it refers to, with its silences, attachments and tokens.
 
 Source: ServiceNow's Table API and Attachment API references.
 """
@@ -18,10 +18,10 @@ from worker.sandbox.people import people
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.servicenow.batch import BATCH, batch
 from worker.sandbox.servicenow.incident import (
-    COLUMNS,
     ENTRY,
     LABELS,
     REFERENCES,
+    columns_of,
     ended,
     entries,
     insert,
@@ -30,6 +30,7 @@ from worker.sandbox.servicenow.incident import (
     update,
 )
 from worker.sandbox.servicenow.query import select
+from worker.sandbox.servicenow.tables import TABLES, table_of
 from worker.sandbox.store import Attachment, Store
 
 TABLE = "/api/now/table/{table}"
@@ -102,26 +103,25 @@ class ServiceNow:
         if table in self.store.people:
             rows = self.store.people[table]
             return rows, rows[0]
-        _table(request)
-        return self.store.incidents.values(), COLUMNS
+        name = _table(request)
+        return [row for row in self.store.incidents.values() if row["sys_class_name"] == name], columns_of(name)
 
     async def create(self, request: web.Request) -> web.Response:
         """Create: 201 and where it is; what the table doesn't take is dropped without a word."""
-        _table(request)
-        self._ruled({"state": "1"}, given := await _sent(request))
-        row = insert(self.store, given)
+        table = _table(request)
+        self._ruled({"state": "1", "sys_class_name": table}, given := await _sent(request))
+        row = insert(self.store, table, given)
         where = f"{request.scheme}://{request.host}{request.path}/{row['sys_id']}"
         return web.json_response({"result": _shown(row, request)}, status=201, headers={"Location": where})
 
     def _row(self, request: web.Request) -> Row:
-        _table(request)
-        row = self.store.incidents.get(request.match_info["sys_id"])
-        if row is None or request.get(READ_ACL):
+        table, row = _table(request), self.store.incidents.get(request.match_info["sys_id"])
+        if row is None or row["sys_class_name"] != table or request.get(READ_ACL):
             raise _missing()
         return row
 
     async def one(self, request: web.Request) -> web.Response:
-        """One incident."""
+        """One record."""
         return web.json_response({"result": _shown(self._row(request), request)})
 
     async def change(self, request: web.Request) -> web.Response:
@@ -140,27 +140,28 @@ class ServiceNow:
             raise No(403, "Operation Failed", text)
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete an incident."""
+        """Delete a record."""
         del self.store.incidents[self._row(request)["sys_id"]]
         return web.Response(status=204)
 
     async def attach(self, request: web.Request) -> web.Response:
-        """The raw body as a file on an incident: 201."""
+        """The raw body as a file on a record: 201."""
         query = request.query
-        if query.get("table_name") != "incident" or not query.get("file_name"):
+        if query.get("table_name") not in TABLES or not query.get("file_name"):
             raise No(400, "Invalid table or file name", None)
-        if query.get("table_sys_id") not in self.store.incidents:
+        row = self.store.incidents.get(query.get("table_sys_id", ""))
+        if row is None or row["sys_class_name"] != query["table_name"]:
             raise _missing()
         number, owner = uuid.uuid4().hex, query["table_sys_id"]
         kind, now = request.headers.get("Content-Type", "application/octet-stream"), self.store.clock()
         file = Attachment(number, query["file_name"], kind, await request.read(), owner, created=now)
         self.store.files[number] = file
         where = f"{request.scheme}://{request.host}{request.path.removesuffix('/file')}/{number}"
-        return web.json_response({"result": _file(file, request)}, status=201, headers={"Location": where})
+        return web.json_response({"result": self._file(file, request)}, status=201, headers={"Location": where})
 
     async def files(self, request: web.Request) -> web.Response:
         """Files, all or those of a query such as `table_sys_id=…`."""
-        rows = [_file(file, request) for file in self.store.files.values()]
+        rows = [self._file(file, request) for file in self.store.files.values()]
         chosen = select(
             rows, request.query.get("sysparm_query", ""), ("table_sys_id", "file_name", "sys_id", "table_name")
         )
@@ -172,9 +173,24 @@ class ServiceNow:
             raise _missing()
         return found
 
+    def _file(self, file: Attachment, request: web.Request) -> Row:
+        owner = self.store.incidents.get(file.owner, {})
+        return {
+            "sys_id": file.id,
+            "table_name": owner.get("sys_class_name", "incident"),
+            "table_sys_id": file.owner,
+            "file_name": file.name,
+            "content_type": file.media_type,
+            "size_bytes": str(len(file.content)),
+            "hash": hashlib.sha256(file.content).hexdigest(),
+            "sys_created_on": stamp(file.created),
+            "sys_created_by": "admin",
+            "download_link": f"{request.scheme}://{request.host}{FILES}/{file.id}/file",
+        }
+
     async def file(self, request: web.Request) -> web.Response:
         """One file's description."""
-        return web.json_response({"result": _file(self._stored(request), request)})
+        return web.json_response({"result": self._file(self._stored(request), request)})
 
     async def content(self, request: web.Request) -> web.Response:
         """One file's content, never shown in the browser."""
@@ -201,9 +217,12 @@ def _guarded(handler: Any) -> Handler:
     return guarded
 
 
-def _table(request: web.Request) -> None:
-    if request.match_info["table"] != "incident":
-        raise No(400, f"Invalid table {request.match_info['table']}", None)
+def _table(request: web.Request) -> str:
+    """The table of tickets that a request names."""
+    name = request.match_info["table"]
+    if name not in TABLES:
+        raise No(400, f"Invalid table {name}", None)
+    return name
 
 
 def _missing() -> No:
@@ -231,7 +250,8 @@ def _shown(row: Row, request: web.Request) -> dict[str, Any]:
     site = f"{request.scheme}://{request.host}/api/now/table"
     shown: dict[str, Any] = {}
     for name in names:
-        value, label = row[name], LABELS.get(name, {}).get(row[name], _label(name, row[name]))
+        labels = table_of(row).states if name == "state" and "sys_class_name" in row else LABELS.get(name, {})
+        value, label = row[name], labels.get(row[name], _label(name, row[name]))
         if display == "all":
             shown[name] = {"display_value": label, "value": value}
         elif value and name in REFERENCES and not bare:
@@ -253,21 +273,6 @@ def _next(request: web.Request, offset: int, limit: int, total: int) -> dict[str
         return {}
     following = request.url.update_query(sysparm_offset=offset + limit, sysparm_limit=limit)
     return {"Link": f'<{following}>;rel="next"'}
-
-
-def _file(file: Attachment, request: web.Request) -> Row:
-    return {
-        "sys_id": file.id,
-        "table_name": "incident",
-        "table_sys_id": file.owner,
-        "file_name": file.name,
-        "content_type": file.media_type,
-        "size_bytes": str(len(file.content)),
-        "hash": hashlib.sha256(file.content).hexdigest(),
-        "sys_created_on": stamp(file.created),
-        "sys_created_by": "admin",
-        "download_link": f"{request.scheme}://{request.host}{FILES}/{file.id}/file",
-    }
 
 
 def _error(status: int, message: str, detail: str | None) -> web.Response:

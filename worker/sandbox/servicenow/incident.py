@@ -1,4 +1,4 @@
-"""The incident table of a fresh ServiceNow instance: its columns, choices, lengths, and the rules that run on a write."""
+"""Incidents, and records of the other tables of tickets, of a fresh ServiceNow instance: their columns, choices, lengths, and the rules that run on a write."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+from worker.sandbox.servicenow.tables import TABLES, table_of
 from worker.sandbox.store import Store
 
 ADMIN = "6816f79cc0a8016401c5a33be04be441"
@@ -52,7 +53,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "impact": ("1", "2", "3"),
     "urgency": ("1", "2", "3"),
     "severity": ("1", "2", "3"),
-    "state": ("1", "2", "3", "6", "7", "8"),
     "incident_state": ("1", "2", "3", "6", "7", "8"),
     "category": ("inquiry", "software", "hardware", "network", "database"),
     "contact_type": ("", "email", "monitoring", "phone", "self-service", "virtual_agent", "walk-in"),
@@ -65,7 +65,6 @@ _SYS_ID = re.compile(r"^[0-9a-f]{32}$")
 LABELS = {
     "impact": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
     "urgency": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
-    "state": {"1": "New", "2": "In Progress", "3": "On Hold", "6": "Resolved", "7": "Closed", "8": "Canceled"},
     "priority": {"1": "1 - Critical", "2": "2 - High", "3": "3 - Moderate", "4": "4 - Low", "5": "5 - Planning"},
 }
 DEFAULTS = {
@@ -103,10 +102,16 @@ OTHERS = (  # noqa: SIM905
 COLUMNS = tuple(dict.fromkeys((*TEXTS, *REFERENCES, *CHOICES, *JOURNALS, *DEFAULTS, *OTHERS)))
 
 
-def insert(store: Store, given: dict[str, Any]) -> dict[str, str]:
-    """A new incident of what the table takes from `given`."""
-    now, number = stamp(store.clock()), f"INC{next(store.incident_numbers):07d}"
-    row = dict.fromkeys(COLUMNS, "") | DEFAULTS
+def columns_of(table: str) -> tuple[str, ...]:
+    """The columns of a table."""
+    return tuple(name for name in COLUMNS if name not in TABLES[table].lacks)
+
+
+def insert(store: Store, table: str, given: dict[str, Any]) -> dict[str, str]:
+    """A new record of what the table takes from `given`."""
+    now, number = stamp(store.clock()), f"{TABLES[table].prefix}{next(store.incident_numbers):07d}"
+    row = {name: DEFAULTS.get(name, "") for name in columns_of(table)}
+    row |= {"sys_class_name": table, "state": next(iter(TABLES[table].states))}
     row |= {"sys_id": uuid.uuid4().hex, "number": number, "task_effective_number": number}
     row |= {"opened_at": now, "sys_created_on": now, "sys_updated_on": now}
     _take(store, row, given, new=True)
@@ -115,7 +120,7 @@ def insert(store: Store, given: dict[str, Any]) -> dict[str, str]:
 
 
 def update(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
-    """Change an incident; its modification count rises only where something changed."""
+    """Change a record; its modification count rises only where something changed."""
     before, notes = dict(row), len(store.journals.get(row["sys_id"], ()))
     _take(store, row, given)
     if row != before or notes != len(store.journals.get(row["sys_id"], ())):
@@ -130,14 +135,19 @@ def _take(store: Store, row: dict[str, str], given: dict[str, Any], *, new: bool
         if name in JOURNALS:
             if text:
                 store.journals.setdefault(row["sys_id"], []).append((name, text))
+        elif name not in row:
+            continue
         elif name in TEXTS:
             row[name] = text[: TEXTS[name]]
         elif name in REFERENCES:
             row[name] = _reference(store, REFERENCES[name], text)
-        elif (name in CHOICES and text in CHOICES[name]) or (name == "opened_at" and new and text):
+        elif (text in CHOICES.get(name, ()) or (name == "state" and text in table_of(row).states)) or (
+            name == "opened_at" and new and text
+        ):
             row[name] = text
-    row["incident_state"] = row["state"]
-    row["active"] = "false" if row["state"] in ("7", "8") else "true"
+    if "incident_state" in row:
+        row["incident_state"] = row["state"]
+    row["active"] = "false" if row["state"] in table_of(row).ended else "true"
     row["priority"] = str(int(row["impact"]) + int(row["urgency"]) - 1)
 
 
@@ -154,13 +164,13 @@ def _reference(store: Store, table: str, text: str) -> str:
 
 
 def ended(row: dict[str, str]) -> str:
-    """Why an incident takes no change; empty where it does."""
-    return "ACL Exception Update Failed due to security constraints" if row["state"] in ("7", "8") else ""
+    """Why a record takes no change; empty where it does."""
+    return "ACL Exception Update Failed due to security constraints" if row["state"] in table_of(row).ended else ""
 
 
 def unfinished(row: dict[str, str], given: dict[str, Any]) -> list[str]:
     """What is missing of an incident that is resolved or closed by this change."""
-    if str(given.get("state")) not in ("6", "7") or row["state"] in ("6", "7"):
+    if row["sys_class_name"] != "incident" or str(given.get("state")) not in ("6", "7") or row["state"] in ("6", "7"):
         return []
     names = {"close_code": "Resolution code", "close_notes": "Resolution notes"}
     return [label for name, label in names.items() if not (given.get(name) or row.get(name))]
@@ -171,7 +181,7 @@ def entries(store: Store) -> list[dict[str, str]]:
     return [
         {
             "sys_id": f"{sys_id[:24]}{number:08x}",
-            "name": "incident",
+            "name": store.incidents.get(sys_id, {}).get("sys_class_name", "incident"),
             "element_id": sys_id,
             "element": name,
             "value": text,
