@@ -148,7 +148,7 @@ class Sessions:
             if not self._ended.of(digest):
                 return facts
             if await self._redis.delete(self._key(digest)):  # gone already: it was read while it ended
-                words = "A console session that had ended was put back in Redis."
+                words = "Somebody put a console session back in Redis that had ended."
                 await self._access.refuse_record(f"session:{digest[:16]}", "record_older", words)
             return None
         if proof:  # a session of version 0.1 has none: whoever has one logs in again
