@@ -52,7 +52,7 @@ from tasks.state.jobs.overview import JobFilter
 from tasks.state.journal import Journal
 from tasks.state.look_first.flag import LookFirstFlag
 from tasks.state.memory import Memory
-from tasks.state.newest import NewestOnDisk
+from tasks.state.newest import Newest, NewestOnDisk
 from tasks.state.outages import unavailable
 from tasks.state.receivers.registry import Receivers
 from tasks.state.upkeep.housekeeping import Upkeep
@@ -80,6 +80,7 @@ FIRST_ANSWER_S = 5.0
 PATIENCE_S = 5.0  # a little more than saying goodbye may take
 REDIS_PAUSE_S = 1.0
 LAST_CHECKPOINT_S = 3.0
+ENDED_KEPT_MS = 24 * 3600 * 1000  # no session of the console is older
 T = TypeVar("T")
 
 
@@ -170,6 +171,7 @@ class Services:
     receivers: Receivers
     views: Views
     look_first: LookFirstFlag
+    ended: Newest
     callbacks: CallbackPolicy
     core: Core
     pulse: Pulse
@@ -325,7 +327,8 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         vault = Vault(ring)
         await _check_redis(redis)
         song = await check_keys(redis, vault, settings.prefix)
-        newest = NewestOnDisk(settings.data / "newest.json", f"{settings.instance_name()}/{settings.prefix}")
+        here = f"{settings.instance_name()}/{settings.prefix}"
+        newest = NewestOnDisk(settings.data / "newest.json", here)
         worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         memory, replicas = Memory(newest, worker), settings.replicas_wanted()
         journal = Journal(
@@ -374,6 +377,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             receivers=Receivers(redis, journal, vault, newest),
             views=Views(redis, journal, vault),
             look_first=LookFirstFlag(redis, journal),
+            ended=NewestOnDisk(settings.data / "ended-sessions.json", here, ENDED_KEPT_MS),
             callbacks=policy,
             core=core,
             pulse=pulse,

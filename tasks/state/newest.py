@@ -18,10 +18,14 @@ log = logging.getLogger(__name__)
 
 
 class Newest:
-    """The newest moment seen for each record, for the life of this process. Moments in milliseconds."""
+    """The newest moment seen for each record, for the life of this process. Moments in milliseconds.
 
-    def __init__(self) -> None:
+    With `keeps_ms`, records are forgotten that are older than the newest of all by more than that.
+    """
+
+    def __init__(self, keeps_ms: int | None = None) -> None:
         self._seen: dict[str, int] = {}
+        self._keeps_ms = keeps_ms
 
     def of(self, record: str) -> int:
         """The newest moment seen, 0 where the record was never seen."""
@@ -30,10 +34,16 @@ class Newest:
     def learn(self, record: str, signed_ms: int) -> None:
         """Remember a moment, where it is later than what was seen."""
         self._seen[record] = max(signed_ms, self._seen.get(record, 0))
+        self._forget()
 
     def restart(self, record: str, signed_ms: int) -> None:
         """Remember a moment even where it is earlier: what was later is gone, and that was told."""
         self._seen[record] = signed_ms
+
+    def _forget(self) -> None:
+        if self._keeps_ms is not None:
+            oldest_ms = max(self._seen.values()) - self._keeps_ms
+            self._seen = {record: seen_ms for record, seen_ms in self._seen.items() if seen_ms >= oldest_ms}
 
 
 class NewestOnDisk(Newest):
@@ -42,8 +52,8 @@ class NewestOnDisk(Newest):
     Where the file can't be written, this process remembers by itself and says so once.
     """
 
-    def __init__(self, path: Path, instance: str) -> None:
-        super().__init__()
+    def __init__(self, path: Path, instance: str, keeps_ms: int | None = None) -> None:
+        super().__init__(keeps_ms)
         self._path = path
         self._instance = instance
         self._read: tuple[int, int] | None = None

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -25,6 +26,7 @@ from tasks.model import Document, JobState, parse_command
 from tasks.state.jobs.asked import Asked
 from tasks.state.receivers.settings import receiver_of
 from tasks.state.views.registry import Person
+from tests.brokers.account_rounds import all_that_producers_may_send, plain_client, used_by_somebody
 from tests.brokers.servers import binary, process, wait_until
 from tests.conftest import ROOT, environment, until
 from worker.broker.queues import queue_lengths
@@ -36,6 +38,7 @@ from worker.runtime import open_services
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 PASSWORD, FLOWER_PASSWORD = "planted-redis-1", "planted-flower-2"
 OTHERS = {"api": "planted-api-3", "producer": "planted-producer-4", "reader": "planted-reader-5"}
+JUDGE = "judge"
 PLANTED = "S3cret-" + "planted-43"
 PAGES = ("/workers", "/tasks", "/broker", "/api/workers?refresh=1&status=1", "/api/workers", "/api/tasks", "/metrics")
 
@@ -49,6 +52,13 @@ class Redis:
     def url(self, user: str, password: str) -> str:
         return f"redis://{user}:{password}@127.0.0.1:{self.port}/0"
 
+    def refusals(self) -> set[tuple[str, str]]:
+        """Whom the server refused what since the last look, inside scripts, too; without a client's name for itself."""
+        with self.client("judge", JUDGE) as judge:
+            found = {(entry["username"], entry["object"]) for entry in judge.acl_log()}
+            judge.acl_log_reset()
+        return {(user, what) for user, what in found if what != "client|setinfo"}
+
     def client(self, user: str | None = None, password: str | None = None) -> redis.Redis:
         return redis.Redis(port=self.port, username=user, password=password, decode_responses=True)
 
@@ -57,7 +67,10 @@ class Redis:
 def started(folder, program, *, everybody=True):
     """Redis by the compose file's entrypoint, command and environment, with its paths and port moved here."""
     service = COMPOSE["services"]["redis"]
-    entry = [part.replace("/deploy", str(ROOT / "deploy" / "redis")) for part in service["entrypoint"]]
+    deploy = shutil.copytree(ROOT / "deploy" / "redis", folder / "deploy")
+    with (deploy / "users.acl").open("a") as users:
+        users.write(f"user judge on >{JUDGE} ~* &* +@all\n")  # reads what the server refused
+    entry = [part.replace("/deploy", str(deploy)) for part in service["entrypoint"]]
     command = [part.replace("/data", str(folder)) for part in service["command"]]
     optional = {f"{name.upper()}_REDIS_PASSWORD": password for name, password in OTHERS.items()}
     assert set(service["environment"]) == {"REDIS_PASSWORD", "FLOWER_REDIS_PASSWORD", *optional}
@@ -126,8 +139,22 @@ async def delivered(services, plain: Celery | None = None) -> str:
 
 async def test_a_worker_delivers_with_no_more_rights_than_the_users_file_gives(server, services_here):
     await delivered(services_here)
-    await delivered(services_here, Celery("somebody", broker=server.url("afterword", PASSWORD), set_as_current=False))
+    plain = plain_client(server.url("afterword", PASSWORD))
+    await delivered(services_here, plain)
+    await all_that_producers_may_send(services_here, plain)
+
+    def watched() -> list[str]:
+        """Whoever runs the workers asks them, and takes a task back."""
+        workers = plain.control.inspect(timeout=20, limit=1)
+        assert all((workers.ping(), workers.stats(), workers.registered(), workers.conf()))
+        later = plain.send_task("create_jira_issue", kwargs={"issue_id": "i1"}, countdown=600)
+        later.revoke()
+        later.get(timeout=40, propagate=False)
+        return later.state
+
+    assert await asyncio.to_thread(watched) == "REVOKED"
     assert (await services_here.audit.verify()).ok
+    assert server.refusals() == set()
     with server.client("afterword", PASSWORD) as own:
         for forbidden in (
             ("FLUSHALL",),
@@ -153,17 +180,14 @@ def refused(client: redis.Redis, *commands: tuple[str, ...]) -> None:
 
 
 async def test_a_producer_pushes_messages_and_reads_results_and_does_nothing_else(server, services_here):
-    plain = Celery(
-        "somebody",
-        broker=server.url("producer", OTHERS["producer"]),
-        backend=server.url("producer", OTHERS["producer"]),
-        set_as_current=False,
-    )
+    plain = plain_client(server.url("producer", OTHERS["producer"]))
     await services_here.contents.put_document(Document(id="d1", title="T", content_md="words"), "test")
     arguments = {"doc_id": "d1", "space_key": "OPS"}
     for options in ({}, {"queue": "confluence"}, {"priority": 6}):
         result = plain.send_task("publish_to_confluence", kwargs=arguments, **options)
         assert set(await asyncio.to_thread(result.get, timeout=40)) == {"id", "url"}
+    await all_that_producers_may_send(services_here, plain)
+    assert server.refusals() == set()
     with server.client("producer", OTHERS["producer"]) as client:
         refused(
             client,
@@ -171,6 +195,8 @@ async def test_a_producer_pushes_messages_and_reads_results_and_does_nothing_els
             ("LRANGE", "celery", "0", "-1"),
             ("DEL", "celery"),
             ("SET", "celery-task-meta-x", "y"),
+            ("SET", "celery", "y"),
+            ("GET", "celery-taskset-meta-x"),
             ("LPUSH", "afterword:x", "y"),
             ("HGETALL", "afterword:destination:confluence"),
             ("HSET", "afterword:apikey:x", "scopes", "admin"),
@@ -189,7 +215,21 @@ async def test_a_producer_pushes_messages_and_reads_results_and_does_nothing_els
     plain.close()
 
 
-async def test_the_api_serves_and_submits_and_reaches_no_queue(server, services_here, tmp_path):
+async def died(services, sandbox) -> None:
+    """One job that its destination refuses."""
+    await sandbox.fault(vendor="confluence", operation="create", fault="status", status=400)
+    document = Document(id="refused", title="Refused", content_md="Body")
+    await services.contents.put_document(document, "test")
+    command = parse_command({"command": "publish_to_confluence", "doc_id": document.id, "space_key": "OPS"})
+    job = await services.submit(command, actor="test")
+
+    async def dead():
+        return (await services.ledger.require(job.id)).state is JobState.DEAD
+
+    await until(dead, what="a dead job")
+
+
+async def test_the_api_serves_and_submits_and_reaches_no_queue(server, services_here, sandbox):
     settings = services_here.settings.model_copy(update={"redis_url": server.url("api", OTHERS["api"])})
     async with open_services(settings) as services:
         await delivered(services)
@@ -206,6 +246,9 @@ async def test_the_api_serves_and_submits_and_reaches_no_queue(server, services_
         assert [found.name for found in await services.views.list(Person(id="ak_1", name="O", actor="O"))] == [
             view.name
         ]
+        await died(services, sandbox)
+        await used_by_somebody(services)
+    assert server.refusals() == set()
     with server.client("api", OTHERS["api"]) as client:
         refused(
             client,
@@ -227,6 +270,7 @@ async def test_a_reader_verifies_the_audit_and_writes_nothing(server, services_h
     async with open_services(settings) as services:
         assert (await services.audit.verify()).ok
         assert [entry.event for entry in await services.audit.tail(5)]
+    assert server.refusals() == set()
     with server.client("reader", OTHERS["reader"]) as client:
         refused(
             client,
@@ -303,13 +347,11 @@ async def test_flower_shows_tasks_and_nothing_else_of_ours(server, services_here
             assert site.status(path, known=True) == 200, path
             pages[path] = site.read(path)
 
-        async def details():
-            """Flower asks the worker for its statistics and settings, and may have to ask twice."""
-            return site.status(f"/worker/{worker}", known=True) == 200 and site.read(f"/worker/{worker}")
-
-        pages["/worker"] = await until(details, what="the worker's page")
+        assert site.status(f"/worker/{worker}", known=True) == 200
+        pages["/worker"] = site.read(f"/worker/{worker}")
         assert "broker_url" in pages["/worker"]
         assert "servicenow" in pages["/broker"]
+        assert server.refusals() == set()
     for path, text in pages.items():
         for secret in (PLANTED, PLANTED[:9], PASSWORD, FLOWER_PASSWORD, FAKE_SECRET, "ops:fake"):
             assert secret not in text, f"{path} shows a secret"

@@ -56,7 +56,7 @@ async def test_redis_holds_neither_the_session_id_nor_the_key(services, client, 
 
 
 async def test_a_session_ends_when_idle_when_old_and_when_its_key_is_revoked(services):
-    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix)
+    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix, services.ended)
     key, _ = await services.access.create("Ada", ["admin"], None, "test")
     now_ms = services.core.clock_ms()
     identifier = await sessions.open(key, now_ms)

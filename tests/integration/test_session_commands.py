@@ -36,7 +36,7 @@ def policy(settings):
 @pytest.fixture
 def sessions(services, policy):
     """The sessions of that console."""
-    return Sessions(services.redis, services.vault, services.access, services.settings.prefix, policy)
+    return Sessions(services.redis, services.vault, services.access, services.settings.prefix, services.ended, policy)
 
 
 def person(subject: str, name: str) -> Person:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+import subprocess
+import sys
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 import pytest
 
+from tasks.state.newest import NewestOnDisk
+from tests.conftest import ROOT, environment
 from tests.integration.sign_in_support import (
     LOCAL,
     audited,
@@ -22,6 +28,7 @@ from tests.integration.sign_in_support import (
 )
 from tests.oidc_provider import CALLBACK, SECRET, new_key
 from worker.console.sessions import FAILURES, Sessions
+from worker.runtime import open_services
 from worker.signin.policy import Person, sign_in_policy
 
 __all__ = ["browser", "configured", "provider"]  # fixtures
@@ -136,7 +143,9 @@ async def test_made_up_answers_have_the_provider_asked_only_so_often(services, c
 async def test_a_session_that_was_changed_in_redis_is_none(services, configured, change):
     """Nobody without a key makes an admin of himself, or a session longer."""
     policy = sign_in_policy(configured().settings)
-    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix, policy)
+    sessions = Sessions(
+        services.redis, services.vault, services.access, services.settings.prefix, services.ended, policy
+    )
     now_ms = services.core.clock_ms()
     person = Person(issuer="https://id.example.com", subject="u1", name="Ada", role="viewer", group="staff")
     identifier = await sessions.open_for(person, policy, now_ms)
@@ -155,6 +164,53 @@ async def test_a_session_that_was_changed_in_redis_is_none(services, configured,
     assert await sessions.find(identifier, now_ms) is None
 
 
+@pytest.mark.parametrize("way", ["logout", "signing in again", "command"])
+async def test_a_session_that_was_ended_is_not_put_back(configured, provider, way):
+    """Whoever has the cookie, and puts its record back in Redis, has no session: not there, nor after the console's restart."""
+    services = configured()
+    async with opened(services, provider) as browser:
+        await sign_in(browser)
+        cookie = browser.session.cookie_jar.filter_cookies(browser.make_url("/"))["afterword-local"].value
+        (name,) = [found async for found in services.redis.scan_iter(f"{services.settings.prefix}:session:*")]
+        record = await services.redis.get(name)
+        if way == "logout":
+            page = await (await browser.get("/jobs")).text()
+            form = {"csrf": re.search(r'name="csrf" value="([0-9a-f]{64})"', page)[1]}
+            assert (await browser.post("/logout", data=form, allow_redirects=False)).status == 303
+        elif way == "signing in again":
+            _, key = await services.access.create("Ada", ["admin"], None, "test")
+            assert (await browser.post("/login", data={"key": key}, allow_redirects=False)).status == 303
+        else:
+            command = [sys.executable, "-m", "worker", "session", "end", "--all"]
+            ended = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=environment(services.settings))
+            assert ended.returncode == 0
+        assert await services.redis.get(name) is None
+        await services.redis.set(name, record)
+        assert await standing(browser, cookie) == 303
+        assert await services.redis.get(name) is None, "the record stays for the next try"
+        (told,) = await audited(services, "record.refused")
+        assert told["reason"] == "record_older"
+    await services.redis.set(name, record)
+    async with open_services(services.settings) as again, opened(again, provider) as browser:
+        assert await standing(browser, cookie) == 303
+
+
+async def standing(browser, cookie: str) -> int:
+    """What a page answers to that cookie alone: 200 to somebody, 303 to nobody."""
+    browser.session.cookie_jar.clear()
+    browser.session.cookie_jar.update_cookies({"afterword-local": cookie}, browser.make_url("/"))
+    return (await browser.get("/jobs", allow_redirects=False)).status
+
+
+async def test_sessions_that_were_ended_are_remembered_for_as_long_as_they_could_last(tmp_path):
+    """One that is older needs no memory: its own time is over."""
+    ended = NewestOnDisk(tmp_path / "ended-sessions.json", "here", keeps_ms=100)
+    for digest, moment_ms in (("a", 1000), ("b", 1050), ("c", 1101)):
+        ended.learn(digest, moment_ms)
+    assert [ended.of(digest) for digest in "abc"] == [0, 1050, 1101]
+    assert "1000" not in (tmp_path / "ended-sessions.json").read_text()
+
+
 async def test_a_session_ends_with_its_time_and_with_the_settings_that_gave_it(services, configured):
     """A role that the operator takes away, or a provider that he leaves, counts from the next request on."""
     policy = sign_in_policy(configured(oidc_session_hours=1).settings)
@@ -162,7 +218,9 @@ async def test_a_session_ends_with_its_time_and_with_the_settings_that_gave_it(s
     person = Person(issuer="https://id.example.com", subject="u1", name="Ada", role="viewer", group="staff")
 
     def sessions(given):
-        return Sessions(services.redis, services.vault, services.access, services.settings.prefix, given)
+        return Sessions(
+            services.redis, services.vault, services.access, services.settings.prefix, services.ended, given
+        )
 
     for later, seen_ms in (
         (policy, now_ms + 3_600_001),

@@ -304,7 +304,7 @@ async def test_a_key_in_doubt_that_is_confirmed_has_the_rights_that_were_signed(
 
 @pytest.fixture
 def sessions(services):
-    return Sessions(services.redis, services.vault, services.access, services.settings.prefix)
+    return Sessions(services.redis, services.vault, services.access, services.settings.prefix, services.ended)
 
 
 async def session_name(services) -> str:

@@ -54,7 +54,7 @@ def end(context: Context, who: str | None, everybody: bool) -> None:
         async for digest, person, since_ms in sessions.of_people():
             row = _row(person, since_ms)
             if everybody or who in (row["actor"], f"oidc:{row['subject']}", row["subject"]):
-                await sessions.close(digest)
+                await sessions.close(digest, services.core.clock_ms())
                 await services.ledger.record(Event.LOGGED_OUT, {"actor": row["actor"], "by": actor()})
                 ended.append(row)
         return ended
@@ -70,4 +70,4 @@ def _row(person: Person, created_ms: int) -> dict[str, Any]:
 def _sessions(services: Services) -> Sessions:
     from worker.console.sessions import Sessions
 
-    return Sessions(services.redis, services.vault, services.access, services.settings.prefix)
+    return Sessions(services.redis, services.vault, services.access, services.settings.prefix, services.ended)

@@ -70,7 +70,9 @@ PARTS = (
 def attach(app: web.Application, services: Services, specification: Mapping[str, Any]) -> None:
     """Add the console under `/`, with a page that shows the API's OpenAPI document. The API's own paths stay the API's."""
     policy = sign_in_policy(services.settings)
-    sessions = Sessions(services.redis, services.vault, services.access, services.settings.prefix, policy)
+    sessions = Sessions(
+        services.redis, services.vault, services.access, services.settings.prefix, services.ended, policy
+    )
     signing_in = SigningIn(services, policy) if policy else None
     console = Console(services, sessions, environment(), specification, signing_in)
     for part in PARTS:

@@ -50,7 +50,7 @@ async def log_in(visit: Visit) -> web.StreamResponse:
         return await _page(visit, target, text, 403)
     await visit.services.access.admit(key, visit.services.settings.api_rate_per_minute)  # notes when it was last used
     if visit.someone:
-        await sessions.close(visit.someone.digest)
+        await sessions.close(visit.someone.digest, visit.now_ms)
     identifier = await sessions.open(key, visit.now_ms)
     await visit.services.ledger.record(Event.LOGGED_IN, {"actor": key.name, "key": key.id, "address": address})
     response = web.HTTPSeeOther(target)
@@ -73,7 +73,7 @@ def keep_session(visit: Visit, response: web.StreamResponse, identifier: str) ->
 async def log_out(visit: Visit) -> web.StreamResponse:
     """End the session."""
     key = {"key": visit.session.key_id} if visit.session.key_id else {}
-    await visit.console.sessions.close(visit.session.digest)
+    await visit.console.sessions.close(visit.session.digest, visit.now_ms)
     await visit.services.ledger.record(Event.LOGGED_OUT, {"actor": visit.actor, **key})
     response = web.HTTPSeeOther("/login" if key else "/login?left=oidc")
     response.del_cookie(cookie_name(visit.request), path="/", secure=over_https(visit.request), samesite="Strict")

@@ -1,7 +1,9 @@
 """Who is logged in. A session lives in Redis under a keyed digest of a random id that only the browser holds.
 
 Reading Redis therefore gives nobody a session, and writing to it neither: whom it belongs to and its beginning are signed with
-its digest. It ends after two idle hours, after twelve hours in any case (a sign-in's after the operator's limit), at logout, as
+its digest. One that was ended is remembered outside Redis for as long as it could last: put back, it stays ended.
+
+It ends after two idle hours, after twelve hours in any case (a sign-in's after the operator's limit), at logout, as
 soon as the API key that it was opened with is revoked or expires, and where the settings of the sign-in are other ones.
 """
 
@@ -17,6 +19,7 @@ from redis.asyncio import Redis
 from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.access.keys import Access, ApiKey, Scope
+from tasks.state.newest import Newest
 from tasks.state.vault import Vault
 from worker.console.addresses import bucket
 from worker.signin.policy import Person, Policy
@@ -86,11 +89,14 @@ class SessionFacts(Frozen):
 class Sessions:
     """Opens, finds and ends sessions. Times in epoch milliseconds."""
 
-    def __init__(self, redis: Redis, vault: Vault, access: Access, prefix: str, sign_in: Policy | None = None) -> None:
+    def __init__(
+        self, redis: Redis, vault: Vault, access: Access, prefix: str, ended: Newest, sign_in: Policy | None = None
+    ) -> None:
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._vault = vault
         self._access = access
         self._prefix = prefix
+        self._ended = ended
         self._sign_in = sign_in
 
     async def open(self, key: ApiKey, now_ms: int) -> str:
@@ -119,7 +125,7 @@ class Sessions:
         facts = await self._proven(digest, raw)
         who = await self._who(facts, now_ms) if facts else None
         if who is None:
-            await self.close(digest)
+            await self._remove(digest)
             return None
         return Session(digest=digest, csrf=self._vault.mac("csrf", digest.encode()).hex(), who=who)
 
@@ -136,10 +142,15 @@ class Sessions:
         return key if key.expires_ms is None or key.expires_ms > now_ms else None
 
     async def _proven(self, digest: str, raw: bytes) -> SessionFacts | None:
-        """What the session was opened with; None where its record doesn't prove it."""
+        """What the session was opened with; None where its record doesn't prove it, and where it was ended."""
         facts, proof = _read(raw)
         if facts and self._vault.matches(proof, "session", _proved(digest, facts)):
-            return facts
+            if not self._ended.of(digest):
+                return facts
+            if await self._redis.delete(self._key(digest)):  # gone already: it was read while it ended
+                words = "Somebody put a console session back in Redis that had ended."
+                await self._access.refuse_record(f"session:{digest[:16]}", "record_older", words)
+            return None
         if proof:  # a session of version 0.1 has none: whoever has one logs in again
             words = "A console session was changed in Redis by somebody who has no key."
             await self._access.refuse_record(f"session:{digest[:16]}", "record_changed", words)
@@ -155,8 +166,14 @@ class Sessions:
             if facts and facts.person:
                 yield digest, facts.person, facts.created_ms
 
-    async def close(self, digest: str) -> None:
-        """End a session."""
+    async def close(self, digest: str, now_ms: int) -> None:
+        """End a session for good, also where Redis is away."""
+        try:
+            await self._remove(digest)
+        finally:
+            self._ended.learn(digest, now_ms)
+
+    async def _remove(self, digest: str) -> None:
         await self._redis.delete(self._key(digest), self._key(digest, "notes"), self._key(digest, "login"))
 
     async def leave_note(self, session: Session, kind: Literal["good", "bad"], text: str) -> None:

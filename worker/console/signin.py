@@ -86,7 +86,7 @@ async def _signed_in(visit: Visit, signing_in: SigningIn, pending: Pending, give
         await sessions.count_failure(visit.address, "signins")
         raise
     if visit.someone:
-        await sessions.close(visit.someone.digest)
+        await sessions.close(visit.someone.digest, visit.now_ms)
         visit.someone = None
     identifier = await sessions.open_for(person, signing_in.policy, visit.now_ms)
     facts = {"actor": person.actor, "way": "oidc", "role": person.role, "group": person.group, "address": visit.address}
