@@ -149,7 +149,9 @@ def shown_file(file: Attachment, request: web.Request) -> dict[str, Any]:
 def hung_on(row: dict[str, Any], store: Store, request: web.Request) -> dict[str, Any]:
     """The fields of an issue that show its files and its links to other issues."""
     files = [shown_file(file, request) for file in store.files.values() if file.owner == row["id"]]
-    links = []
+    links = list(
+        row["fields"].get("issuelinks") or ()
+    )  # those to issues that aren't here, as somebody set them from outside
     for number, link in store.issue_links.items():
         # The issue that a link was made with as its inner end shows the outer one, and the other way round.
         for own, other in (("inwardIssue", "outwardIssue"), ("outwardIssue", "inwardIssue")):
