@@ -12,6 +12,9 @@ from tests.conftest import until
 from tests.integration.test_lifecycle import WORK_ITEM
 from tests.integration.test_limits import configure, pages, tickets
 from tests.integration.test_processes import cli
+from worker.attempts import Attempts
+from worker.rounds.runner import Runner
+from worker.rounds.sweeper import Sweeper
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -26,6 +29,20 @@ async def all_delivered(services, jobs):
         return all(state is JobState.DELIVERED for state in states)
 
     await until(delivered, what="the end of all jobs")
+
+
+async def test_a_worker_takes_nothing_before_its_room_is_counted(services, sandbox, monkeypatch):
+    """Before its first heartbeat the ledger knows of no room to share out: one destination could have got all of it."""
+    await configure(services, sandbox, "confluence", concurrency=16)
+    await pages(services, 20)
+    runner, began = Runner(services, Attempts(), None, capacity=12), []
+    monkeypatch.setattr(runner, "begin", began.append)
+    assert await runner._take() < 1
+    assert not began
+    await Sweeper(services, capacity=12)._beat()
+    await runner._take()
+    room_of_others = 2 * (12 // 4)
+    assert 0 < len(began) <= 12 - room_of_others
 
 
 async def test_while_two_destinations_hang_the_third_delivers(services, sandbox, start_worker):

@@ -273,7 +273,7 @@ async def test_the_commands_export_trim_and_verify(services, settings):
     assert (status, answer["checkpoints"]) == (0, 2), "the one that was asked for, and the export's own at its end"
     status, answer = await afterword(settings, "audit", "export", "--out", str(file))
     assert status == 1
-    assert "doesn't exist yet" in answer["error"]["message"]
+    assert "doesn't exist yet" in answer["error"]["advice"]
     assert await services.redis.zcard(f"{settings.prefix}:intents") == 0, "an export is no request"
     stream, heads = keys(settings)
     await services.redis.delete(stream, heads)

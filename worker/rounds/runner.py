@@ -24,6 +24,7 @@ from worker.wakes import listen
 log = logging.getLogger(__name__)
 
 BATCH = 100  # jobs taken at once: the others of a long backlog are left for other workers
+FIRST_BEAT_S = 0.02  # between two looks whether the ledger knows this worker
 PACE_S = 0.005  # between two looks of a busy worker, so that what ends meanwhile makes room for more at once
 
 
@@ -48,6 +49,8 @@ class Runner:
 
     async def _take(self) -> float:
         """Begin what is due and has room; returns the seconds until the next look."""
+        if self._services.pulse.last is None:
+            return FIRST_BEAT_S  # the ledger shares out the room that it knows of: without it, one destination would get all
         longest_s = self._services.settings.sweep_interval_s
         room = min(self._capacity - len(self._attempts), BATCH)
         if self._attempts.stopping or room <= 0 or await self._services.eviction.trouble():
