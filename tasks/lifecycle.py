@@ -105,6 +105,8 @@ async def submit(
     traceparent: str | None = None,
     not_before_ms: int | None = None,
     until_ms: int | None = None,
+    caller: Mapping[str, Any] | None = None,
+    anew: bool = False,
 ) -> Job:
     """Store a job and return it; submitting the same id or idempotency key again returns the same job.
 
@@ -112,10 +114,15 @@ async def submit(
     of a plain Celery client, which nobody can refuse any more) such a job is stored as well and ends as dead, with
     the reason in its record. `origin` is what hangs on that message in Celery: it is kept sealed until the job has ended.
     The job begins at `not_before_ms` at the soonest, and is over at `until_ms` at the latest (epoch milliseconds).
+
+    Its destination is chosen by what this process has read of destinations before, unless `anew`: where the ledger has others
+    by now, or lets the `caller` not in (`state.access`), nothing is stored and `Outdated` is raised.
     """
-    asked = command
+    asked, among = command, None
     try:
-        record = await services.directory.choose(command.destination, KIND_OF_COMMAND[command.command])
+        record, among = await services.directory.recall(
+            command.destination, KIND_OF_COMMAND[command.command], anew=anew
+        )
         destination, max_age_ms = record.name, int(record.settings.max_age_hours * 3600_000)
         with contextlib.suppress(*([Refused] if adopt else [])):
             command = record.settings.placed(command)
@@ -155,6 +162,8 @@ async def submit(
             origin=origin,
             not_before_ms=not_before_ms,
             until_ms=until_ms,
+            caller=caller,
+            chosen=among,
         )
     )
 

@@ -61,6 +61,7 @@ class Reception:
         self._lock = threading.Lock()
         self._waiting: list[Any] = []
         self._adopting = False
+        self._signatures: dict[str, inspect.Signature] = {}
 
     def take(self, request: Any) -> None:
         """Adopt the request soon if it asks for a job; everything else runs in the pool. Called by the consumer's thread."""
@@ -93,7 +94,7 @@ class Reception:
 
     async def _adopt(self, request: Any) -> None:
         try:
-            call = inspect.signature(request.task.run).bind(*request.args, **request.kwargs)
+            call = self._signature_of(request).bind(*request.args, **request.kwargs)
             given = {"command": CommandName(request.type), **arguments_of(**call.arguments)}
             await adopt(self._loop().services, str(request.id), given, **ties_of(request._context))  # noqa: SLF001 - Celery has no public way
         except Exception as trouble:  # its task meets the same, and tells its producer
@@ -103,6 +104,13 @@ class Reception:
         task_accepted(request)  # only now: the pool counts what goes to it
         task_ready(request)
         request.acknowledge()
+
+    def _signature_of(self, request: Any) -> inspect.Signature:
+        """What the request's task takes."""
+        known = self._signatures.get(request.type)
+        if known is None:
+            known = self._signatures[request.type] = inspect.signature(request.task.run)
+        return known
 
 
 def arguments_of(**given: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.asyncio import Redis
@@ -33,7 +34,7 @@ from tasks.http.origin import Origin
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.services import Remote
 from tasks.services import Services as Core
-from tasks.state.access.keys import Access
+from tasks.state.access.keys import Access, Caller
 from tasks.state.audit.notary import time_stamp_authority
 from tasks.state.audit.outside import outside
 from tasks.state.audit.stamps import Stamps
@@ -49,6 +50,7 @@ from tasks.state.grants.grants import Grants
 from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.overview import JobFilter
+from tasks.state.jobs.submitting import Outdated
 from tasks.state.journal import Journal
 from tasks.state.look_first.flag import LookFirstFlag
 from tasks.state.memory import Memory
@@ -207,17 +209,20 @@ class Services:
         traceparent: str | None = None,
         not_before_ms: int | None = None,
         until_ms: int | None = None,
+        caller: Caller | None = None,
     ) -> Job:
         """Store a job; a worker wakes up by itself. See `tasks.lifecycle.submit`.
 
-        `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues.
+        `traceparent` is the producer's own trace (W3C Trace Context), which the job's continues. Raises `Outdated` where the
+        `caller` isn't let in.
         """
         from tasks import lifecycle
 
         await self.eviction.refuse()
         facts = {"command": command.command.value, "destination": command.destination}
         with self.core.tracing.span("submit", facts, parent=checked_traceparent(traceparent)) as span:
-            job = await lifecycle.submit(
+            store = partial(
+                lifecycle.submit,
                 self.core,
                 command,
                 actor=actor,
@@ -232,6 +237,12 @@ class Services:
                 not_before_ms=not_before_ms,
                 until_ms=until_ms,
             )
+            try:
+                job = await store(caller=caller.arguments if caller else None)
+            except Outdated as outdated:
+                if outdated.what == "caller":
+                    raise
+                job = await store(anew=True)
             span.note({"job": job.id, "destination": job.destination})
             return job
 

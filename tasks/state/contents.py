@@ -59,11 +59,13 @@ class Contents:
 
     async def document(self, document_id: str) -> Document | None:
         """The document of that id, or None where it is not stored."""
-        return self.opened_document(document_id, await self._redis.get(f"{self._prefix}:document:{document_id}"))
+        return self.opened_document(
+            document_id, await self._journal.reads.get(f"{self._prefix}:document:{document_id}")
+        )
 
     async def issue(self, issue_id: str) -> Issue | None:
         """The issue of that id, or None where it is not stored."""
-        return self.opened_issue(issue_id, await self._redis.get(f"{self._prefix}:issue:{issue_id}"))
+        return self.opened_issue(issue_id, await self._journal.reads.get(f"{self._prefix}:issue:{issue_id}"))
 
     async def issue_beside(self, document: Document | None, *, wanted: bool) -> Issue | None:
         """The issue that a document is about, where it is wanted, named and stored; raises `KeyTrouble`."""

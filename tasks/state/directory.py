@@ -15,6 +15,7 @@ from tasks.destinations import AnySettings, check_settings
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
+from tasks.state.choosing import Choosing
 from tasks.state.destination_record import check_same_place, parsed, plain, state_of, text_of
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
@@ -59,10 +60,11 @@ class Secrets(NamedTuple):
     proxy: str | None = None
 
 
-class Directory:
+class Directory(Choosing):
     """Destinations by name."""
 
     def __init__(self, redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> None:
+        super().__init__()
         self._redis: Any = redis  # replies are bytes; redis-py's types allow for str as well
         self._journal = journal
         self._vault = vault
@@ -285,29 +287,6 @@ class Directory:
                 if record and record.doubt:
                     found[name] = record.doubt
         return found
-
-    async def choose(
-        self, name: str | None, kind: str, stored: Mapping[bytes, bytes] | None = None
-    ) -> DestinationRecord:
-        """The destination of that name (from its record where that was read), or the only one of the kind; raises `Refused`."""
-        if name is not None:
-            record = await self.require(name, stored)
-            if record.settings.kind != kind:
-                raise Refused(
-                    f"Destination {name} is of kind {record.settings.kind}; this job needs {kind}.",
-                    code="wrong_kind",
-                    advice="Name another destination.",
-                )
-            return record
-        fitting = [record for record in await self.list() if record.settings.kind == kind]
-        if len(fitting) != 1:
-            found = ", ".join(record.name for record in fitting) or "none"
-            raise Refused(
-                f"The job names no destination, and there isn't exactly one of kind {kind} (found: {found}).",
-                code="unknown_destination",
-                advice="Name one (`--to NAME`, `destination`), or add it with `afterword destination set`.",
-            )
-        return fitting[0]
 
     def secret(self, record: DestinationRecord) -> str | None:
         """The destination's credential, None where it has none; raises `KeyTrouble`, also where the record is in doubt.

@@ -35,6 +35,7 @@ from tasks.state.memory import Memory, arguments
 from tasks.state.newest import Newest
 from tasks.state.outages import unavailable
 from tasks.state.scripts import load, load_transitions
+from tasks.state.together import Together
 from tasks.state.vault import Vault
 
 GROUP = 64
@@ -64,6 +65,7 @@ class Journal:
         self._answer_s = answer_s
         self.memory = memory or Memory(Newest(), "")
         self._redis = redis
+        self.reads = Together(redis)
         self.vault = vault
         self.prefix = prefix
         self.clock = clock or Clock()

@@ -1,4 +1,8 @@
-"""The API as an aiohttp application: every request goes key → rate → path, query and body → handler → answer."""
+"""The API as an aiohttp application: every request goes key → rate → path, query and body → handler → answer.
+
+A submission by a key that was right before takes one trip to Redis: the ledger's script looks at the key's record and its rate
+first. What is refused otherwise was counted before it is answered, as everywhere.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from tasks.state.access.keys import Admission, ApiKey, Scope
+from tasks.errors import Refused
+from tasks.state.access.keys import Admission, ApiKey, Caller, Scope
+from tasks.state.jobs.submitting import Outdated
 from worker.api.bodies import read_json
 from worker.api.openapi import document_of
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
@@ -108,19 +115,42 @@ def _log(request: web.Request, status: int, took_s: float) -> None:
 def _serve(route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
-        async with asyncio.timeout(ADMISSION_S):
-            key = await _admit(services, request, route.scopes) if route.scopes else None
-        call = Call(
-            request=request,
-            services=services,
-            key=key,
-            path=_path(request, route),
-            query=_query(request, route),
-            body=await _body(request, route),
-        )
-        return _respond(await route.handler(call))
+        caller = await _recalled(services, request, route.scopes) if route.lets_in else None
+        key = caller.key if caller else await _admitted(services, request, route.scopes) if route.scopes else None
+        try:
+            call = Call(
+                request=request,
+                services=services,
+                key=key,
+                path=_path(request, route),
+                query=_query(request, route),
+                body=await _body(request, route),
+                caller=caller,
+            )
+            return _respond(await route.handler(call))
+        except Outdated:  # its key's record isn't what was known of it, or it made too many requests
+            key = await _admitted(services, request, route.scopes)
+            return _respond(await route.handler(replace(call, key=key, caller=None)))
+        except (ProblemError, Refused):
+            if caller:
+                await _admitted(services, request, route.scopes)
+            raise
 
     return serve
+
+
+async def _recalled(services: Services, request: web.Request, scopes: tuple[Scope, ...]) -> Caller | None:
+    """Who calls, where that is known without asking and suffices."""
+    caller = await services.access.recall(_given(request), services.settings.api_rate_per_minute)
+    if caller is None or not any(caller.key.may(scope) for scope in scopes):
+        return None
+    request[KEY] = caller.key
+    return caller
+
+
+async def _admitted(services: Services, request: web.Request, scopes: tuple[Scope, ...]) -> ApiKey:
+    async with asyncio.timeout(ADMISSION_S):
+        return await _admit(services, request, scopes)
 
 
 async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, ...]) -> ApiKey:
@@ -149,9 +179,7 @@ async def _admit(services: Services, request: web.Request, scopes: tuple[Scope, 
 
 async def identify(services: Services, request: web.Request) -> tuple[ApiKey, Admission]:
     """The key in the Authorization header, and this request counted against its rate; raises 401, the same for every reason."""
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    given = text.strip() if scheme.lower() == "bearer" else ""
-    key, admission = await services.access.enter(given, services.settings.api_rate_per_minute)
+    key, admission = await services.access.enter(_given(request), services.settings.api_rate_per_minute)
     if key is None:
         missing = "Authorization" not in request.headers
         raise ProblemError(
@@ -162,6 +190,12 @@ async def identify(services: Services, request: web.Request) -> tuple[ApiKey, Ad
             headers={"WWW-Authenticate": "Bearer" if missing else 'Bearer error="invalid_token"'},
         )
     return key, admission
+
+
+def _given(request: web.Request) -> str:
+    """The key's text in the Authorization header; empty where there is none."""
+    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def _path(request: web.Request, route: Route) -> BaseModel | None:

@@ -67,6 +67,7 @@ async def submit_job(call: Call) -> Answer:
             document=document,
             issue=issue,
             callback=callback,
+            caller=call.caller,
         )
     except Refused as refused:
         if refused.code != "unknown_destination":

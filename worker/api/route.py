@@ -9,7 +9,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel
 
-from tasks.state.access.keys import ApiKey, Scope
+from tasks.state.access.keys import ApiKey, Caller, Scope
 from worker.runtime import Services
 from worker.wakes import Wakes
 
@@ -19,7 +19,9 @@ WAKES: web.AppKey[Wakes] = web.AppKey("wakes", Wakes)
 
 @dataclass(frozen=True)
 class Call:
-    """One request, validated: its key, and path, query and body as their models."""
+    """One request, validated: its key, and path, query and body as their models. `caller` is to be let in by what the
+    handler asks the ledger for; None where that was done.
+    """
 
     request: web.Request
     services: Services
@@ -27,6 +29,7 @@ class Call:
     path: BaseModel | None
     query: BaseModel | None
     body: BaseModel | None
+    caller: Caller | None = None
 
     @property
     def actor(self) -> str:
@@ -51,7 +54,7 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Route:
     """One operation. `scopes`: any of them suffices, none leaves it open. `problems` are its own statuses beside
     those that follow from its other parts. `answers` are models, media types of anything else, or None for no body;
-    `examples` are bodies by what they show.
+    `examples` are bodies by what they show. A handler that `lets_in` has the transition that it asks for count the request.
     """
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
@@ -63,6 +66,7 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_optional: bool = False
+    lets_in: bool = False
     answers: Mapping[int, type[BaseModel] | str | None] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     request_headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -176,6 +176,7 @@ def _content() -> tuple[Route, ...]:
             "Submit a job",
             SUBMIT,
             body=JobIn,
+            lets_in=True,
             examples=SUBMISSIONS,
             answers={202: Accepted},
             problems=(409,),

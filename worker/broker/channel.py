@@ -2,34 +2,82 @@
 
 Stock kombu ends its worker at one queue entry that isn't a message. Here such an entry becomes a message that says so: like
 any other it is set aside by the consumer, and acknowledged only then.
+
+Messages that wait are taken several at once, and those that are acknowledged in one turn of Celery's loop are acknowledged
+in one trip. Stock kombu takes five trips for each, and loses one whose worker dies between taking it and noting that it has it;
+of those that are taken together none can be lost so.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
+from importlib import resources
 from queue import Empty
 from typing import Any
 
 from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 from kombu.utils.url import sanitize_url
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
 
 from worker.broker.envelope import trouble_of_entry, wrapped
 
 log = logging.getLogger(__name__)
 
+TOGETHER = 16  # messages of one queue: the others have their turn as well
+TAKE = (resources.files("worker.broker") / "take.lua").read_text("utf-8")
+
 
 class GuardedQoS(kombu_redis.QoS):
-    """Puts messages back where that is possible, and leaves them to their time-out where it isn't.
+    """Puts messages back where that is possible, and leaves them to their time-out where it isn't. It knows which messages the
+    broker has already noted as taken (`noted`), and keeps what is acknowledged until the end of a turn of Celery's loop.
 
     When the connection is lost with messages in hand, kombu 5.7 asks the closed connection for another one and fails
     with an AttributeError that ends the worker. The ledger sends a job's message again; one that was not adopted yet
     comes back after the visibility time-out.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.noted: set[str] = set()
+        self._acknowledged: list[str] = []
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """As in kombu, without noting again what was noted as it was taken."""
+        if delivery_tag in self.noted:
+            self.noted.discard(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """As in kombu, or at the end of this turn of Celery's loop."""
+        if getattr(self.channel.connection, "turns", False):
+            self._acknowledged.append(delivery_tag)
+        else:
+            super().ack(delivery_tag)
+
+    def acknowledge(self) -> None:
+        """Tell the broker of all that was acknowledged in this turn; what can't be told comes again."""
+        tags, self._acknowledged = self._acknowledged, []
+        if not tags:
+            return
+        try:
+            with self.pipe_or_acquire() as pipe:
+                pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        except (RedisError, OSError) as trouble:
+            log.warning(
+                "%d messages could not be acknowledged (%s); they come again.", len(tags), type(trouble).__name__
+            )
+            return
+        for tag in tags:
+            virtual.QoS.ack(self, tag)
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """As in kombu; a record that can't be read is left where it is, and holds up no other."""
@@ -41,6 +89,7 @@ class GuardedQoS(kombu_redis.QoS):
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """As in kombu, without ending the worker."""
         try:
+            self.acknowledge()
             super().restore_unacked_once(stderr)
         except Exception as trouble:
             log.warning("Messages in hand could not be put back (%s); they come again.", type(trouble).__name__)
@@ -54,7 +103,11 @@ class Guarded:
     client: Any
     connection: Any
     conn_or_acquire: Any
+    qos: Any
+    sep: str
     QoS = GuardedQoS
+    _takes_several = True
+    _answered: frozenset[str] = frozenset()  # the queues whose messages are acknowledged
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         """Where to connect; of a channel whose connection was lost, an error that Celery expects.
@@ -65,12 +118,21 @@ class Guarded:
             raise RedisConnectionError("the connection of this channel is closed")
         return dict(super()._connparams(asynchronous))  # type: ignore[misc]
 
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:
+        """As in kombu."""
+        if not no_ack:
+            self._answered |= {queue}
+        return super().basic_consume(queue, no_ack, *args, **options)  # type: ignore[misc]
+
     def _brpop_read(self, **options: Any) -> Any:
         connection = self.client.connection
         parse = self.client.parse_response
+        places: list[str] = []
 
         def guarded(*args: Any, **kwargs: Any) -> Any:
             reply = parse(*args, **kwargs)
+            if reply:
+                places.append(bytes(reply[0]).decode())
             if reply and (trouble := trouble_of_entry(bytes(reply[1]))):
                 log.debug("a queue entry is %s", trouble)
                 return [reply[0], wrapped(bytes(reply[1]), uuid.uuid4().hex)]
@@ -78,10 +140,50 @@ class Guarded:
 
         self.client.parse_response = guarded
         try:
-            return super()._brpop_read(**options)  # type: ignore[misc]
+            found = super()._brpop_read(**options)  # type: ignore[misc]
         finally:
             if self.client is not None and connection is not None:
                 self.client.parse_response = parse
+        for place in places:
+            self._take_more(place)
+        return found
+
+    def _take_more(self, place: str) -> None:
+        """Take what waits in the same list, as far as there is room, and hand it on."""
+        queue = place.rsplit(self.sep, 1)[0]
+        room = self.qos.can_consume_max_estimate()
+        most = TOGETHER if room is None else min(room, TOGETHER)
+        if most < 1 or not self._takes_several or queue not in self._answered:
+            return
+        keys = (place, self.qos.unacked_key, self.qos.unacked_index_key)
+        try:
+            with self.conn_or_acquire() as client:
+                taken = client.eval(TAKE, len(keys), *keys, most, time.time())
+        except ResponseError as refused:
+            self._takes_several = False
+            log.info("Messages are taken one by one: the broker runs no scripts for this account (%s).", refused)
+            return
+        entries = iter([(bytes(tag), bytes(entry)) for tag, entry in zip(taken[::2], taken[1::2], strict=True)])
+        try:
+            for tag, entry in entries:
+                self._hand_on(tag, entry, queue)
+        finally:
+            for tag, _ in reversed(list(entries)):  # what can't be handed on any more, in its order
+                self.qos.restore_by_tag(tag)
+
+    def _hand_on(self, tag: bytes, entry: bytes, queue: str) -> None:
+        """Deliver an entry that is noted under a tag; one that can't be taken apart as a message that says so."""
+        if trouble := trouble_of_entry(entry):
+            log.debug("a queue entry is %s", trouble)
+            message = json.loads(wrapped(entry, uuid.uuid4().hex))
+        else:
+            message = json.loads(entry)
+        noted = message["properties"]["delivery_tag"]
+        if noted.encode() == tag:
+            self.qos.noted.add(noted)
+        self.connection._deliver(message, queue)  # noqa: SLF001 - kombu has no public way
+        if noted.encode() != tag:  # noted again, as what it was delivered as
+            self.qos._remove_from_indices(tag).execute()  # noqa: SLF001 - the same
 
     def _receive_one(self, client: Any) -> Any:
         """A message to all workers; one that can't be read is dropped."""
@@ -102,7 +204,26 @@ class GuardedChannel(Guarded, kombu_redis.Channel):
     """The guarded channel of one Redis."""
 
 
-class GuardedTransport(kombu_redis.Transport):
+class Turning:
+    """A transport that Celery's loop drives tells the broker at the end of each turn what was acknowledged in it; mixed into
+    kombu's own.
+    """
+
+    cycle: Any
+    turns = False
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """As in kombu."""
+        super().register_with_event_loop(connection, loop)  # type: ignore[misc]
+        self.turns = True
+        loop.on_tick.add(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        for channel in list(self.cycle._channels):  # noqa: SLF001 - kombu has no public way
+            channel.qos.acknowledge()
+
+
+class GuardedTransport(Turning, kombu_redis.Transport):
     """kombu's Redis transport over the guarded channel."""
 
     Channel = GuardedChannel
@@ -122,7 +243,7 @@ class GuardedSentinelChannel(Guarded, kombu_redis.SentinelChannel):
     """The guarded channel of a Redis that Sentinel watches."""
 
 
-class GuardedSentinelTransport(kombu_redis.SentinelTransport):
+class GuardedSentinelTransport(Turning, kombu_redis.SentinelTransport):
     """kombu's Sentinel transport over the guarded channel."""
 
     Channel = GuardedSentinelChannel

@@ -88,7 +88,7 @@ class Reading:
         """The job of that id, or None."""
         if is_timeline(job_id):
             return None
-        raw = await self._redis.hgetall(self._key("job", job_id))
+        raw = await self._journal.reads.hgetall(self._key("job", job_id))
         return job_of(raw) if raw else None
 
     async def list(

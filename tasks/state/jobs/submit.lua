@@ -1,5 +1,9 @@
--- submit(args: id, fields, subject, waiting, max_age_ms, actor, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms, not_before_ms?, until_ms?): a new job, the newest of its subject
+-- submit(args: id, fields, subject, waiting, max_age_ms, actor, caller?, chosen?, idle?, contents?, idempotency?, fingerprint?, remember_ms, terms, not_before_ms?, until_ms?): a new job, the newest of its subject, where whoever asks is let in (`caller`) and the destinations are those that it was `chosen` among
+-- with lua/marks
+-- with access/bucket
 local id = args.id
+local caller, chosen = args.caller, args.chosen
+if caller and (mark_of(key('apikey', caller.id), caller.says) ~= caller.mark or not take(caller)) then return {'refused', 'caller'} end
 local contents = args.contents or {}
 
 if args.idempotency then
@@ -10,6 +14,14 @@ if args.idempotency then
   end
 end
 if redis.call('EXISTS', job_key(id)) == 1 then return {'exists', id} end
+if chosen then
+  for _, name in ipairs(chosen.all and redis.call('SMEMBERS', key('destinations')) or {}) do
+    if not chosen.marks[name] then return {'refused', 'chosen'} end
+  end
+  for name, mark in pairs(chosen.marks) do
+    if mark_of(key('destination', name), chosen.says) ~= mark then return {'refused', 'chosen'} end
+  end
+end
 
 local subject = key('subject', args.subject)
 -- a job whose moment is to come stands aside: it takes its place when it is claimed, and nobody's before
@@ -60,4 +72,4 @@ redis.call('SADD', key('known'), get(id, 'destination'))
 note(id, 'job.submitted', {actor = args.actor})
 audit()
 wake()
-return {'ok', '', '', redis.call('HGETALL', job_key(id))}
+return {'ok', '', '', order, int(now), get(id, 'due_ms'), int(expires)}

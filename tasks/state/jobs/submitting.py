@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import Redis
 
 from tasks.errors import Fenced, Refused
-from tasks.model import KIND_OF_COMMAND, Job
+from tasks.model import KIND_OF_COMMAND, Job, JobState, field_names, with_fields
 from tasks.state.audit.entries import Event
 from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
 from tasks.state.jobs.overview import kind_word
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline
-from tasks.state.jobs.records import command_fields, content_name, job_of, opened_origin, sealed_origin, text
+from tasks.state.jobs.records import command_fields, content_name, opened_origin, sealed_origin, text
 from tasks.state.jobs.transitions import Submission
 from tasks.state.journal import Journal
 
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
+
+
+class Outdated(Exception):
+    """A submission relied on what isn't so any more: who calls (`caller`), or by what its destination was `chosen`."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 class Submitting(Reading):
@@ -34,8 +42,8 @@ class Submitting(Reading):
     async def submit(self, submission: Submission) -> Job:
         """Store a job, or find the one that the same idempotency key or id already made.
 
-        Raises `Refused` where the idempotency key belongs to another request or the id is no job's, and `Fenced` for a
-        job that follows another where its subject has work of its own.
+        Raises `Refused` where the idempotency key belongs to another request or the id is no job's, `Fenced` for a
+        job that follows another where its subject has work of its own, and `Outdated`.
         """
         job_id = submission.job_id or str(uuid.uuid4())
         if is_timeline(job_id):
@@ -49,12 +57,16 @@ class Submitting(Reading):
         # whatever waits behind it has to be signed again.
         asks = self._superseding and not submission.follows and submission.not_before_ms is None
         waiting = await self._waiting(submission.subject) if asks else ""
-        reply = await self._submit(job_id, submission, waiting)
+        given = self._given(job_id, submission)
+        reply = await self._submit(job_id, submission, given, waiting)
         if submission.follows and reply.reason in ("moved", "busy"):
             raise Fenced("The subject has work of its own.", code="busy")
+        submission = replace(submission, caller=None)  # let in, and counted
         while reply.reason == "moved":
             waiting = reply.detail
-            reply = await self._submit(job_id, submission, waiting)
+            reply = await self._submit(job_id, submission, given, waiting)
+        if reply.reason in ("caller", "chosen"):
+            raise Outdated(reply.reason)
         self._superseding = bool(waiting)
         if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
             raise Refused(
@@ -63,8 +75,7 @@ class Submitting(Reading):
                 advice="Use a new key for a new request.",
             )
         if reply.ok and reply.data:
-            flat = reply.data[0]
-            return job_of(dict(zip(flat[::2], flat[1::2], strict=True)))
+            return _job_of(job_id, submission, given, reply.data)
         return await self.require(reply.detail or reply.reason or job_id)
 
     async def _fingerprint(self, submission: Submission) -> str:
@@ -75,8 +86,8 @@ class Submitting(Reading):
         """The job that waits for that subject; empty where none does."""
         return text(await self._redis.hget(self._key("subject", subject), "waiting") or b"")
 
-    async def _submit(self, job_id: str, submission: Submission, waiting: str) -> Reply:
-        """Store it in place of the job that waits for its subject, if that is the one."""
+    def _given(self, job_id: str, submission: Submission) -> dict[str, str]:
+        """The fields of its record that say what it asks for, signed."""
         command, subject = submission.command, submission.subject
         fields = {
             **command_fields(command, self._journal.vault, job_id),
@@ -95,9 +106,14 @@ class Submitting(Reading):
             fields["origin"] = sealed_origin(submission.origin, self._journal.vault, job_id)
         if wanted := submission.callback:
             fields |= {"callback_url": wanted.url, "callback_origin": wanted.origin, "callback_key": wanted.apikey}
-        kind, identifier = content_name(command).split(":", 1)
         given = {name: str(value) for name, value in fields.items() if value is not None}
         given[signatures.SIGNATURE] = signatures.signature(self._journal.vault, job_id, given)
+        return given
+
+    async def _submit(self, job_id: str, submission: Submission, given: Mapping[str, str], waiting: str) -> Reply:
+        """Store it in place of the job that waits for its subject, if that is the one."""
+        command, subject = submission.command, submission.subject
+        kind, identifier = content_name(command).split(":", 1)
         args = {
             "id": job_id,
             "fields": [part for pair in given.items() for part in pair],
@@ -106,6 +122,8 @@ class Submitting(Reading):
             "waiting": waiting,
             "max_age_ms": submission.max_age_ms,
             "actor": submission.actor,
+            "caller": submission.caller,
+            "chosen": submission.chosen,
             "contents": dict(submission.contents or {}) or None,
             "idempotency": _remembered(submission),
             "fingerprint": submission.fingerprint,
@@ -137,6 +155,31 @@ class Submitting(Reading):
     def origin_of(self, job: Job) -> dict[str, Any]:
         """What hangs on the message that the job came as; raises `KeyTrouble`."""
         return opened_origin(job, self._journal.vault)
+
+
+def _job_of(job_id: str, submission: Submission, given: Mapping[str, str], told: Sequence[Any]) -> Job:
+    """The job's record as it was stored just now: what was given, and the numbers that the script told."""
+    order, now_ms, due_ms, expires_ms = map(int, told)
+    return Job(
+        id=job_id,
+        command=with_fields(submission.command, {}),
+        withheld=field_names(submission.command),
+        sealed_fields=given.get("sealed_fields"),
+        state=JobState.QUEUED,
+        destination=submission.destination,
+        kind=given["kind"],
+        subject=submission.subject,
+        order=order,
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        due_ms=due_ms,
+        expires_ms=expires_ms,
+        issue=submission.issue,
+        follows=submission.follows,
+        family=submission.family,
+        traceparent=submission.traceparent,
+        origin=given.get("origin"),
+    )
 
 
 def _remembered(submission: Submission) -> str | None:

@@ -44,6 +44,7 @@ class Submission:
     `fingerprint` stands for the whole request; `same_request` tells whether a stored one does, also under an older key.
     `issue` is the key of the issue that its object shares links with; a job that `follows` another yields to any of its
     subject. `words` are texts that it is found by. It begins no sooner than `not_before_ms`, and has ended at `until_ms` (epoch).
+    It is refused where `caller` (of `state.access`) isn't let in, or its destination isn't `chosen` any more (`state.choosing`).
     """
 
     command: Command
@@ -65,6 +66,8 @@ class Submission:
     words: tuple[str, ...] = ()
     not_before_ms: int | None = None
     until_ms: int | None = None
+    caller: Mapping[str, Any] | None = None
+    chosen: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
