@@ -120,9 +120,8 @@ async def submit(
     """
     asked, among = command, None
     try:
-        record, among = await services.directory.recall(
-            command.destination, KIND_OF_COMMAND[command.command], anew=anew
-        )
+        chosen = await services.directory.recall(command.destination, KIND_OF_COMMAND[command.command], anew=anew)
+        record, among = chosen.record, chosen.among
         destination, max_age_ms = record.name, int(record.settings.max_age_hours * 3600_000)
         with contextlib.suppress(*([Refused] if adopt else [])):
             command = record.settings.placed(command)

@@ -9,46 +9,66 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
+from tasks.destinations import AnySettings
 from tasks.errors import Refused
 from tasks.state.marks import mark_of
 from tasks.state.signed import FIELD
 
-if TYPE_CHECKING:
-    from tasks.state.directory import DestinationRecord
-
 SAYS = ("revision", FIELD)  # each change of a record changes these
 
 
-class Chosen(NamedTuple):
+class Record(Protocol):
+    """A destination as it is stored."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def settings(self) -> AnySettings:
+        """What it is."""
+        ...
+
+    @property
+    def stored(self) -> Mapping[str, str]:
+        """Its record."""
+        ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[R]):
     """A destination, and the records that it was chosen by, as a script compares them; None where they were read just now."""
 
-    record: DestinationRecord
+    record: R
     among: Mapping[str, Any] | None = None
 
 
-class Choosing(ABC):
+class Choosing(ABC, Generic[R]):
     """Chooses among destinations."""
 
     def __init__(self) -> None:
-        self._chosen: dict[tuple[str | None, str], Chosen] = {}
+        self._chosen: dict[tuple[str | None, str], Chosen[R]] = {}
 
     @abstractmethod
-    async def require(self, name: str, stored: Mapping[bytes, bytes] | None = None) -> DestinationRecord:
+    async def require(self, name: str, stored: Mapping[bytes, bytes] | None = None) -> R:
         """The destination of that name."""
 
     @abstractmethod
-    async def list(self) -> builtins.list[DestinationRecord]:
+    async def list(self) -> builtins.list[R]:
         """All destinations that can be read."""
 
-    async def choose(
-        self, name: str | None, kind: str, stored: Mapping[bytes, bytes] | None = None
-    ) -> DestinationRecord:
+    async def choose(self, name: str | None, kind: str, stored: Mapping[bytes, bytes] | None = None) -> R:
         """The destination of that name (from its record where that was read), or the only one of the kind; raises `Refused`."""
         return (await self._choose(name, kind, stored))[0]
 
-    async def recall(self, name: str | None, kind: str, *, anew: bool = False) -> Chosen:
+    async def recall(self, name: str | None, kind: str, *, anew: bool = False) -> Chosen[R]:
         """The same, as it was chosen before unless `anew`, for a transition that is refused where that doesn't hold any more."""
         held = self._chosen.get((name, kind))
         if held is not None and not anew:
@@ -61,7 +81,7 @@ class Choosing(ABC):
 
     async def _choose(
         self, name: str | None, kind: str, stored: Mapping[bytes, bytes] | None = None
-    ) -> tuple[DestinationRecord, Sequence[DestinationRecord]]:
+    ) -> tuple[R, Sequence[R]]:
         """The destination, and all that were looked at."""
         if name is not None:
             record = await self.require(name, stored)

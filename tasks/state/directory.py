@@ -60,7 +60,7 @@ class Secrets(NamedTuple):
     proxy: str | None = None
 
 
-class Directory(Choosing):
+class Directory(Choosing[DestinationRecord]):
     """Destinations by name."""
 
     def __init__(self, redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> None:
