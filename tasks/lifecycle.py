@@ -280,7 +280,7 @@ async def _deliver(
         work, prepared = await _screened(services, job, work, record.settings)
     trail.needs = destination.needs(work.command, prepared.plan)
     async with exchange() as http:
-        http.keep_inside((*prepared.texts.values(), *redaction.sources_of(work)))
+        http.keep_inside((*prepared.content, *redaction.sources_of(work)))
         http.let_out((*names_of(work), *prepared.warnings))
         receipt = told(await destination.deliver(work, prepared, http, services.clock_ms), http)
     shown = Shown(source=work.source, warnings=prepared.warnings)

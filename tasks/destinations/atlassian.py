@@ -55,6 +55,11 @@ def gateway_says(content: Mapping[str, object], status: int) -> bool:
     return status in (401, 403) or (status == 404 and content["message"] == NO_SITE)
 
 
+def is_cloud_site(host: str | None) -> bool:
+    """Whether it is the host of a site in the Cloud, whose products stand at fixed places."""
+    return (host or "").lower().endswith(".atlassian.net")
+
+
 def is_number(value: object) -> bool:
     """Whether a value of JSON is a whole number."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -25,6 +25,7 @@ from tasks.model.remote import Observed
 
 File = Annotated[str, StringConstraints(min_length=2, max_length=1000, pattern=r"^/[^\x00-\x1f]+$")]  # on each worker
 Account = Annotated[str, StringConstraints(min_length=1, max_length=254, pattern=r"^[^\x00-\x1f:]+$")]
+PARENT = "parent"  # the text of a plan that is no content: the path of where a page goes
 
 
 class DestinationSettings(Frozen):
@@ -220,6 +221,11 @@ class Prepared(Generic[Plan]):
     texts: Mapping[str, str]
     plan: Plan
     warnings: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The texts that nothing told of an answer may repeat: all but the path of where it goes."""
+        return tuple(text for name, text in self.texts.items() if name != PARENT)
 
 
 class Destination(ABC, Generic[SettingsT]):

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     import aiohttp
 
 EXCERPT_LENGTH = 1000
+# Some words decide whose trouble it is. Atlassian's Cloud speaks the account's own language unless it is told twice.
+ENGLISH = {"Accept-Language": "en", "X-Force-Accept-Language": "true"}
 BEYOND = 4000
 PROXY_WANTS_LOGIN = 407
 REFUSALS = 400  # statuses from here on
@@ -336,7 +338,8 @@ class Http:
         from yarl import URL
 
         url = URL(at.base_url + request.path, encoded=True)
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "afterword"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip", **ENGLISH}
+        headers["User-Agent"] = "afterword"
         own = self._authorization.headers
         headers |= {"Content-Type": "application/json"} if request.json is not None else {}
         headers |= {**request.headers, **own}

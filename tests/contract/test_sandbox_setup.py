@@ -21,6 +21,25 @@ configuration_items = ["ledger-db"]
 [projects]
 Checkout = "Basic"
 
+[[jira_project]]
+key = "CHK"
+types = ["Incident", "Outage"]
+workflow = "classic"
+required = ["customfield_10050"]
+hidden = ["environment"]
+field = [{ id = "customfield_10060", name = "Cause code", type = "option", values = ["code", "config"] }]
+
+[[account]]
+user_name = "ruth.li"
+name = "Ruth Li"
+secret = "ruths-fake-password"
+roles = ["snc_basic_auth_api_access"]
+deny = [{ vendor = "jira", target = "CHK", deny = ["create"] }]
+
+[[account]]
+user_name = "interactive"
+roles = ["itil"]
+
 [[deny]]
 vendor = "azure_devops"
 target = "Checkout"
@@ -47,6 +66,13 @@ async def ask():
     await runner.cleanup()
 
 
+@pytest.fixture
+async def calm(ask):
+    """The same without the faults that it begins with."""
+    assert (await ask("/_sandbox/faults", "DELETE"))[0] == 204
+    return ask
+
+
 async def test_a_sandbox_begins_with_the_places_and_names_of_its_file(ask):
     assert "SRE2" in (await ask("/wiki/api/v2/spaces"))[1]
     assert "OPS" not in (await ask("/wiki/api/v2/spaces"))[1]
@@ -57,6 +83,84 @@ async def test_a_sandbox_begins_with_the_places_and_names_of_its_file(ask):
     for table, name in (("sys_user_group", "Payments on call"), ("cmdb_ci", "ledger-db")):
         found = await ask(f"/api/now/table/{table}", params={"sysparm_query": f"name={name}"})
         assert name in found[1]
+
+
+RUTH = basic("ruth.li", "ruths-fake-password")
+WRONG = basic("ruth.li", "another-one")
+PAT = basic("", "ruths-fake-password")
+KEY = {"x-sn-apikey": "ruths-fake-password", "Authorization": ""}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/rest/api/3/myself", RUTH),
+        ("/rest/api/2/myself", {"Authorization": "Bearer ruths-fake-password"}),
+        ("/contoso/_apis/connectionData", PAT),
+        ("/wiki/rest/api/user/current", RUTH),
+        ("/api/now/table/sys_user?sysparm_query=user_name=javascript:gs.getUserName()", KEY),
+    ],
+)
+async def test_an_account_of_the_file_logs_in_at_each_vendor_by_name_or_by_its_secret_alone(calm, path, headers):
+    status, said = await calm(path, headers=headers)
+    assert (status, "Ruth Li" in said, "Abel" in said) == (200, True, False)
+
+
+async def test_an_account_with_another_password_or_without_its_role_is_refused(calm):
+    """As recent releases of ServiceNow refuse the right password of an interactive user."""
+    assert (await calm("/rest/api/3/myself", headers=WRONG))[0] == 401
+    assert (await calm("/api/now/table/incident", headers=WRONG))[0] == 401
+    assert (await calm("/contoso/_apis/connectionData", headers=WRONG))[0] == 203
+    assert (await calm("/api/now/table/incident", headers=basic("interactive", "any")))[0] == 401
+    assert (await calm("/rest/api/3/myself", headers=basic("interactive", "any")))[0] == 200
+
+
+async def test_an_account_without_itil_sees_its_own_records_and_a_count_of_all(calm):
+    table, about = "/api/now/table/incident", {"Accept": "application/json"}
+    for who in (RUTH, {}):
+        made = await calm(table, "POST", json={"short_description": "Down"}, headers=about | who)
+        assert made[0] == 201
+    other = json.loads(made[1])["result"]
+    seen = json.loads((await calm(table, headers=RUTH))[1])["result"]
+    assert [row["sys_created_by"] for row in seen] == ["ruth.li"]
+    assert (await calm(f"{table}/{other['sys_id']}", headers=RUTH))[0] == 404
+    assert len(json.loads((await calm(table))[1])["result"]) == 2
+
+
+async def test_everybody_knows_an_account_of_the_file(calm):
+    """It can be assigned, looked up and mentioned like those of a fresh instance."""
+    found = json.loads((await calm("/rest/api/3/user/search?query=ruth"))[1])
+    assert [row["emailAddress"] for row in found] == ["ruth.li@example.com"]
+    patch = [
+        {"op": "add", "path": f"/fields/System.{n}", "value": v} for n, v in (("Title", "x"), ("AssignedTo", "Ruth Li"))
+    ]
+    headers = {"Content-Type": "application/json-patch+json"}
+    path = "/contoso/Checkout/_apis/wit/workitems/$Task?api-version=7.1&validateOnly=true"
+    assert (await calm(path, "POST", data=json.dumps(patch), headers=headers))[0] == 403, "nobody may create there"
+    assert "Ruth Li" in (await calm('/wiki/rest/api/search/user?cql=user.fullname~"Ruth"'))[1]
+
+
+async def test_a_sandbox_begins_with_the_jira_projects_of_its_file(calm):
+    """Types, workflow, fields that are required, hidden, or of a type of their own, and who may not create."""
+    base = "/rest/api/3"
+    assert [row["key"] for row in json.loads((await calm(f"{base}/project"))[1])] == ["CHK"]
+    types = json.loads((await calm(f"{base}/issue/createmeta/CHK/issuetypes"))[1])["issueTypes"]
+    assert [row["name"] for row in types] == ["Incident", "Outage"]
+    assert len({row["id"] for row in types}) == 2
+    fields = {"project": {"key": "CHK"}, "issuetype": {"name": "Outage"}, "summary": "Down"}
+
+    async def create(headers=RUTH, **more):
+        return await calm(f"{base}/issue", "POST", json={"fields": fields | more}, headers=headers)
+
+    assert "You cannot create issues" in (await create())[1]
+    everybody = {}
+    assert json.loads((await create(everybody))[1])["errors"] == {"customfield_10050": "Impacted service is required."}
+    odd = await create(everybody, customfield_10050="x", environment="y", customfield_10060={"value": "people"})
+    assert json.loads(odd[1])["errors"].keys() == {"environment", "customfield_10060"}
+    made = await create(everybody, customfield_10050="x", customfield_10060={"value": "code"})
+    key = json.loads(made[1])["key"]
+    ways = json.loads((await calm(f"{base}/issue/{key}/transitions"))[1])["transitions"]
+    assert [way["name"] for way in ways] == ["Start Progress", "Resolve Issue", "Close Issue"]
 
 
 async def test_a_sandbox_begins_with_missing_rights_and_faults(ask):
@@ -75,6 +179,10 @@ async def test_a_sandbox_begins_with_missing_rights_and_faults(ask):
         ('places = ["A"]', [], "^places: is not known here$"),
         ('[projects]\nX = "Kanban"', [], "projects.X"),
         ('[[fault]]\nfault = "thunder"', [], "fault.0.fault"),
+        ('[[jira_project]]\nkey = "low"', [], "jira_project.0.key"),
+        ('[[jira_project]]\nkey = "CHK"\nrequired = ["cause"]', [], "has no field cause"),
+        ('[[account]]\nuser_name = "a:b"', [], "account.0.user_name"),
+        ('[[account]]\nuser_name = "a"\nroles = ["admin"]', [], "account.0.roles.0"),
         ("", ["thunder"], "^fault: must be 'commit_then_drop'"),
         ("", ['{"fault": "status", "status": "x"}'], "^status: must be a whole number$"),
         ("", ["{"], "JSON"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from celery import Celery, chain, chord, group
@@ -85,6 +86,17 @@ async def test_a_callback_runs_once_when_the_job_is_delivered_after_a_failed_att
     await until(lambda: _any(somebody.calls), what="the callback")
     assert somebody.calls == [ticket]
     assert len(result.children) == 1
+
+
+async def test_a_message_may_name_another_table_of_servicenow(sandbox, start_worker, somebody):
+    """As upstream's argument: the record is in that table; a table that can't be one is told as the task's failure."""
+    start_worker()
+    send = partial(somebody.app.send_task, "create_servicenow_incident")
+    made = await result_of(send(kwargs=KWARGS | {"table": "problem"}))
+    refused = await result_of(send(kwargs=KWARGS | {"table": "No Table"}))
+    assert made["ticket_number"].startswith("PRB")
+    assert [row["kind"] for row in await sandbox.objects("servicenow")] == ["problem"]
+    assert "table: must be a table's name" in str(refused)
 
 
 async def _any(calls):

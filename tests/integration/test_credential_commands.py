@@ -14,10 +14,24 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tasks import lifecycle
+from tasks.model import JobState
 from tests.integration.test_cli_commands import Cli, stored
+from tests.integration.test_lifecycle import (
+    DOCUMENT,
+    INCIDENT,
+    ISSUE,
+    JIRA_ISSUE,
+    PUBLISH,
+    WORK_ITEM,
+    content,
+    run,
+    submit,
+)
 from tests.integration.test_renewing import tokens
 from worker.cli.callback import Callback
 
+__all__ = ["content"]  # a fixture
 PARTS = {"client_secret": "planted-client-77", "password": "planted-pass-77", "refresh_token": "planted-refresh-77"}
 
 
@@ -49,8 +63,10 @@ def options(sandbox, kind: str) -> list[str]:
         "datacenter": ["--base-url", sandbox.url, "--space", "OPS", "--flavor", "datacenter"],
         "servicenow": ["--instance-url", sandbox.url, "--username", "bot"],
         "azure_devops": ["--org-url", f"{sandbox.url}/contoso", "--project", "Operations"],
+        "jira": ["--base-url", sandbox.url, "--project", "OPS"],
+        "jira datacenter": ["--base-url", sandbox.url, "--project", "OPS", "--flavor", "datacenter"],
     }[kind]
-    return ["--kind", kind.replace("datacenter", "confluence"), *named, *local]
+    return ["--kind", {"datacenter": "confluence"}.get(kind, kind.split(maxsplit=1)[0]), *named, *local]
 
 
 CASES = [
@@ -59,6 +75,15 @@ CASES = [
     ("confluence", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
     ("datacenter", ["--auth", "token"], "planted-77"),
     ("datacenter", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
+    ("datacenter", ["--auth", "basic", "--email", "bot"], "planted-77"),
+    ("jira", ["--auth", "basic", "--email", "bot@example.com"], "planted-77"),
+    ("jira", ["--auth", "token", "--email", "bot@example.com"], "planted-scoped-77"),
+    ("jira", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
+    ("jira datacenter", ["--auth", "token"], "planted-77"),
+    ("jira datacenter", ["--auth", "basic", "--email", "bot"], "planted-77"),
+    ("jira datacenter", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
+    ("servicenow", ["--auth", "basic"], "planted-77"),
+    ("servicenow", ["--auth", "token"], "planted-77"),
     ("servicenow", ["--auth", "api-key"], "planted-77"),
     ("servicenow", ["--auth", "client-credentials", "--client-id", "afterword"], PARTS["client_secret"]),
     (
@@ -68,6 +93,7 @@ CASES = [
     ),
     ("servicenow", ["--auth", "jwt", "--client-id", "afterword"], PARTS["client_secret"] + "\nPEM"),
     ("azure_devops", ["--auth", "token"], "planted-77"),
+    ("azure_devops", ["--auth", "basic"], "planted-77"),
     (
         "azure_devops",
         ["--auth", "client-credentials", "--client-id", "afterword", "--tenant", "contoso"],
@@ -99,6 +125,54 @@ async def test_each_kind_of_credential_passes_its_test_and_no_part_of_it_is_stor
             assert hidden not in stored(settings)
 
 
+JOBS = {"confluence": PUBLISH, "servicenow": INCIDENT, "azure_devops": WORK_ITEM, "jira": JIRA_ISSUE}
+REFUSED = {
+    "status": 400,
+    "content_type": "application/json",
+    "body": '{"error": "invalid_grant", "error_description": "It was revoked."}',
+}
+
+
+@pytest.mark.usefixtures("content")
+@pytest.mark.parametrize(("kind", "how", "secret"), CASES, ids=lambda part: part if isinstance(part, str) else part[1])
+async def test_each_kind_of_credential_delivers_and_tells_of_its_end_and_of_a_renewal_that_is_refused(
+    cli, services, sandbox, kind, how, secret
+):
+    """As an operator walks it: set, deliver, see when it ends; then its grant is gone, jobs wait, and a good one goes on."""
+    key, certificate = pem(days=6)
+    await tokens(sandbox, certificates={"afterword": certificate})
+    ends = (dt.datetime.now(dt.UTC) + dt.timedelta(days=6)).date().isoformat()
+    expires = [] if "certificate" in how else ["--expires", ends]
+    name = options(sandbox, kind)[1]
+    command = JOBS[name] | {"destination": "d"}
+    await asyncio.to_thread(
+        cli, "destination", "set", "d", *options(sandbox, kind), *how, *expires, stdin=secret.replace("PEM", key)
+    )
+    first = await run(services, await submit(services, command))
+    assert first.state is JobState.DELIVERED, first.error
+    shown = await asyncio.to_thread(cli, "destination", "show", "d")
+    assert ends in shown.stdout
+    doctor = await asyncio.to_thread(cli.json, "doctor", status=1)
+    assert any("ends in" in str(check) for check in doctor["checks"]), doctor
+    if "--client-id" not in how:
+        return
+    await tokens(sandbox, expire=True, revoke=True)
+    await sandbox.fault(fault="status", path="token", times=50, **REFUSED)
+    content_key = "doc_id" if name == "confluence" else "issue_id"
+    await services.contents.put_document(DOCUMENT.model_copy(update={"id": "doc-9", "title": "Another"}), "test")
+    await services.contents.put_issue(ISSUE.model_copy(update={"id": "inc-9"}), "test")
+    again = await submit(services, command | {content_key: "doc-9" if name == "confluence" else "inc-9"})
+    await lifecycle.attempt(services.core, again.id)
+    stored_job = await services.ledger.require(again.id)
+    assert (stored_job.state, stored_job.last_error.code) == (JobState.QUEUED, "grant_refused")
+    told = await asyncio.to_thread(cli, "destination", "test", "d", status=1)
+    assert "It was revoked." in " ".join(told.stdout.split())
+    async with sandbox.session.delete(f"{sandbox.url}/_sandbox/faults") as healed:
+        assert healed.status == 204
+    await asyncio.to_thread(cli, "destination", "test", "d")
+    assert (await run(services, await services.ledger.require(again.id))).state is JobState.DELIVERED
+
+
 async def test_a_workload_needs_no_secret_but_its_platforms_token_file(cli, sandbox, tmp_path):
     """Kubernetes or a pipeline keeps the token; each renewal reads it again."""
     import jwt
@@ -117,7 +191,15 @@ async def test_a_workload_needs_no_secret_but_its_platforms_token_file(cli, sand
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [("confluence", []), ("servicenow", []), ("azure_devops", ["--tenant", "contoso"])]
+    ("kind", "more"),
+    [
+        ("confluence", []),
+        ("datacenter", []),
+        ("jira", []),
+        ("jira datacenter", []),
+        ("servicenow", []),
+        ("azure_devops", ["--tenant", "contoso"]),
+    ],
 )
 async def test_a_login_in_a_browser_comes_back_and_goes_on_by_its_refresh_token(cli, sandbox, kind, more):
     """The address that is printed leads a person there and back; after that the token is renewed without them."""

@@ -388,5 +388,5 @@ async def test_a_connection_test_names_the_first_step_that_fails(services, sandb
     await deny(sandbox, *denied)
     report = await services.test_destination("jira", "test")
     assert next((step.name for step in report.steps if step.ok is False), None) == failing
-    assert "accepted as Sandbox Bot" in [step.detail for step in report.steps]
+    assert "accepted as Sandbox" in [step.detail for step in report.steps]
     assert await sandbox.objects("jira") == []

@@ -174,6 +174,20 @@ async def test_what_people_make_of_tickets_in_several_tables_comes_back(bench):
     assert {"incident.do" in seen.url for seen in found} == {True, False}
 
 
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_table_that_is_gone_hides_no_change_in_the_others(bench, status):
+    """It was removed, or the account may not read it any more: its own tickets alone aren't looked at."""
+    for table in ("problem", "change_request", "incident"):
+        await files_into(bench, table, follow_state=True)
+        made = (await filed(bench)).receipt
+    assert await looked(bench.services, "servicenow") == 0
+    words = "Invalid table problem" if status == 400 else "No Record found"
+    gone = {"fault": "status", "path": "/table/problem", "status": status, "message": words, "times": 9}
+    await bench.sandbox.fault(vendor="servicenow", **gone)
+    await bench.control("edit", vendor="servicenow", id=made.id, status="2")
+    assert await looked(bench.services, "servicenow") == 1
+
+
 @pytest.mark.promise("links", "servicenow")
 async def test_a_problem_leads_to_the_page_of_its_issue(bench):
     """The link is written to the table that the job was submitted with."""

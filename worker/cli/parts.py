@@ -1,4 +1,4 @@
-"""Commands that run something: up, demo, worker, sandbox."""
+"""Commands that run something: up, demo, worker, api."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.terminal.base import Context, common
-from worker.terminal.files import read_text
 from worker.terminal.root import Failure
 
 if TYPE_CHECKING:
@@ -105,31 +104,6 @@ def worker(context: Context, concurrency: int | None, name: str | None, queues: 
     if name:
         arguments += ["--hostname", name]
     app.worker_main(arguments)
-
-
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-@click.option(
-    "--setup", "setup_file", help="A TOML file with spaces, projects, groups, missing rights and faults to begin with."
-)
-@click.option("--fault", "faults", multiple=True, metavar="NAME|JSON", help="A fault to begin with, may be repeated.")
-@common
-def sandbox(context: Context, host: str, port: int, setup_file: str | None, faults: tuple[str, ...]) -> None:
-    """Run the simulated Confluence, ServiceNow, Azure DevOps and Jira."""
-    from worker.sandbox.serve import serve_until_stopped
-    from worker.sandbox.setup import read
-
-    try:
-        setup = read(read_text(setup_file) if setup_file else "", faults)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--setup or --fault") from None
-
-    def tell(actual: int) -> None:
-        context.show({"url": f"http://{host}:{actual}"}, f"Sandbox on http://{host}:{actual}")
-        sys.stdout.flush()
-
-    asyncio.run(serve_until_stopped(host, port, tell, setup))
 
 
 @click.command()

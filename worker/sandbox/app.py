@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.markup.jira import adf
 from worker.sandbox import pages
+from worker.sandbox.accounts import Denial
 from worker.sandbox.atlassian import AtlassianAuthority, through_gateway
 from worker.sandbox.authority import issued_to
 from worker.sandbox.azure_devops.api import AzureDevOps
@@ -27,14 +28,14 @@ from worker.sandbox.faults.middleware import failing
 from worker.sandbox.faults.register import Faults, Sleep
 from worker.sandbox.jira.api import Jira
 from worker.sandbox.listener import Listener
-from worker.sandbox.permissions import Denial, guarding
+from worker.sandbox.permissions import guarding
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.servicenow.api import ServiceNow
 from worker.sandbox.servicenow.authority import ServiceNowAuthority
 from worker.sandbox.servicenow.incident import update
 from worker.sandbox.setup import Setup
 from worker.sandbox.store import Store
-from worker.sandbox.tokens import TokenRules, reading_tokens
+from worker.sandbox.tokens import TokenRules, reading_credentials
 
 BODY_LIMIT = 20 * 2**20
 
@@ -56,7 +57,8 @@ def create_app(
         faults.add(fault)
     control = Control(store, faults, listener)
     app = web.Application(
-        middlewares=[_mark_own, reading_tokens(store), failing(faults), guarding(store)], client_max_size=BODY_LIMIT
+        middlewares=[_mark_own, reading_credentials(store), failing(faults), guarding(store)],
+        client_max_size=BODY_LIMIT,
     )
     app.add_routes(control.routes())
     app.on_shutdown.append(control.end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 NAMESPACE = uuid.UUID("2b0f0d3e-6c1c-4b5c-9a52-3a4f5d1e7c20")
 
@@ -29,16 +30,22 @@ def people() -> dict[str, list[dict[str, str]]]:
     return rows
 
 
-def person(name: str) -> dict[str, str] | None:
-    """The user of that name, account or e-mail address, also as `Name <address>`."""
+def person(name: str, users: Iterable[dict[str, str]]) -> dict[str, str] | None:
+    """The one of the users of that name, account or e-mail address, also as `Name <address>`."""
     wanted = name.strip().casefold()
-    for row in people()["sys_user"]:
+    for row in users:
         if wanted in (
             *(row[key].casefold() for key in ("name", "user_name", "email")),
             f"{row['name']} <{row['email']}>".casefold(),
         ):
             return row
     return None
+
+
+def user(user_name: str, name: str, email: str) -> dict[str, str]:
+    """A user who is there besides those of a fresh instance."""
+    row = {"user_name": user_name, "name": name, "email": email, "active": "true"}
+    return row | {"sys_id": uuid.uuid5(NAMESPACE, f"sys_user/{user_name}").hex}
 
 
 def identity_of(row: dict[str, str]) -> dict[str, str]:

@@ -1,39 +1,28 @@
 """What the account may not do: in a space, a project or a table, each refused in its vendor's own words.
 
-Everything is permitted until something is denied over the control interface.
+Everything is permitted until something is denied: to everybody over the control interface, to one account in the set-up.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
 
+from worker.sandbox.accounts import Action, Vendor
 from worker.sandbox.faults.answers import Handler
-from worker.sandbox.faults.spec import Vendor, operation_of, vendor_of
+from worker.sandbox.faults.spec import operation_of, vendor_of
 from worker.sandbox.jira.answers import NO_ISSUE
 from worker.sandbox.jira.answers import refusal as jira_refusal
 from worker.sandbox.request_marks import OWN
 from worker.sandbox.store import Store, project_id
 
-Action = Literal["read", "create", "update", "label", "attachment", "restrict", "custom_status"]
 NO_AREA = "TF237111: The current user does not have permissions to save work items under the specified area path."
 NO_PROJECT = "TF400813: The user is not authorized to access this resource."
 NO_EDIT = "You do not have permission to edit issues in this project."
 NO_SPACE = "The account is not permitted to do this in the space"
-
-
-class Denial(BaseModel):
-    """What is denied in one space (its key), project (its name) or table; `*` for all of them. The newest one holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    vendor: Vendor
-    target: str = "*"
-    deny: tuple[Action, ...] = ()
 
 
 def guarding(store: Store) -> Any:
@@ -41,7 +30,7 @@ def guarding(store: Store) -> Any:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.get(OWN) or not store.denied:
+        if request.get(OWN) or not (store.denied or store.accounts):
             return await handler(request)
         vendor, action = vendor_of(request.path), action_of(request)
         target = await _target(store, vendor, request)

@@ -6,16 +6,19 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from tasks.markup import jira
+from worker.sandbox.accounts import Account
 from worker.sandbox.people import people
 
 SPACES = ("OPS", "ENG", "SRE", "DOCS", "KB")
 PROJECTS = {"Operations": "Agile", "Payments": "Agile", "Platform": "Scrum", "Starter": "Basic"}
 FIRST_SPACE = 98300
+OWN = "sandbox"  # the user whom a credential of no account stands for
 NAMESPACE = uuid.UUID("7d3c4f62-6f0b-4f8e-9a53-3f0c2f1f7a10")
 
 
@@ -143,6 +146,9 @@ class Store:
     clock: Callable[[], float] = time.time
     space_keys: Iterable[str] = SPACES
     projects: dict[str, str] = field(default_factory=lambda: dict(PROJECTS))
+    jira_projects: dict[str, Any] = field(default_factory=dict)
+    accounts: tuple[Account, ...] = ()
+    asking: ContextVar[Account | None] = field(default_factory=lambda: ContextVar("asking", default=None))
     spaces: dict[str, str] = field(default_factory=dict)
     pages: dict[str, Page] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)
@@ -205,9 +211,24 @@ class Store:
         self.jql_blind_until = self.jql_lag_s = 0.0
         self._seed()
 
+    @property
+    def users(self) -> list[dict[str, str]]:
+        """All people whom the vendors know."""
+        return self.people["sys_user"]
+
+    @property
+    def me(self) -> dict[str, str]:
+        """The user whom the request that is being answered comes from."""
+        account = self.asking.get()
+        name = account.user_name if account else OWN
+        return next(row for row in self.users if row["user_name"] == name)
+
     def denies(self, vendor: str, target: str, action: str) -> bool:
-        """Whether the account may not do that in the space, project or table."""
-        found = self.denied.get((vendor, target), self.denied.get((vendor, "*"), frozenset()))
+        """Whether the account that asks may not do that in the space, project or table."""
+        account = self.asking.get()
+        own = {(row.vendor, row.target): frozenset(row.deny) for row in account.deny} if account else {}
+        denied = self.denied | own
+        found = denied.get((vendor, target), denied.get((vendor, "*"), frozenset()))
         return bool(target) and action in found
 
     def next_id(self) -> str:

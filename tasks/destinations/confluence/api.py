@@ -89,6 +89,10 @@ class PageFile(Frozen):
     comment: str = ""
 
 
+# How a taken title may be refused without words that say so: a bare 500 of a Data Center, or a 400 in another language.
+MAY_BE_TAKEN = frozenset({400, 500})
+
+
 class TitleTaken(Permanent):
     """Another page of the space, perhaps one that is archived or in the trash, owns the title."""
 

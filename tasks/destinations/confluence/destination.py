@@ -31,6 +31,7 @@ from tasks.destinations.confluence.template import (
 from tasks.destinations.confluence.tested import parent_step, people_step
 from tasks.destinations.confluence.verdict import verdict
 from tasks.destinations.contract import (
+    PARENT,
     Destination,
     Needs,
     Prepared,
@@ -140,7 +141,7 @@ class Confluence(Destination[ConfluenceSettings]):
             access=settings.access,
             warnings=warnings,
         )
-        texts = {"title": title, "body": page.body, "labels": " ".join(plan.labels), "parent": "/".join(titles)}
+        texts = {"title": title, "body": page.body, "labels": " ".join(plan.labels), PARENT: "/".join(titles)}
         return Prepared(texts, plan, warnings)
 
     def dialect(self, http: Http) -> Dialect:

@@ -20,6 +20,7 @@ from typing import Literal
 
 from tasks.destinations.confluence.access import Access, People, limit, people_of
 from tasks.destinations.confluence.api import (
+    MAY_BE_TAKEN,
     Dialect,
     Draft,
     NotVisible,
@@ -173,13 +174,13 @@ class Keeper:
         return await self._finish(found, draft, "created", fresh=True)
 
     async def _post(self, draft: Draft) -> Page | None:
-        """The new page; None where its title is taken, which Data Center may say with a bare 500."""
+        """The new page; None where its title is taken."""
         try:
             return await self.api.create(draft)
         except TitleTaken:
             return None
-        except Transient as failure:
-            if failure.status != 500 or not await self.api.titled(draft.space, draft.title):
+        except (Permanent, Transient) as failure:
+            if failure.status not in MAY_BE_TAKEN or not await self.api.titled(draft.space, draft.title):
                 raise
             return None
 
@@ -323,6 +324,10 @@ class Keeper:
                 return await self.api.update(found.page, whole), whole
             except TitleTaken:
                 draft = await self._other_title(draft)
+            except Permanent as refused:
+                if refused.status not in MAY_BE_TAKEN or not await self._has_another(draft.title, found.page.id):
+                    raise
+                draft = await self._other_title(draft)
             except VersionConflict as refused:
                 conflict = refused
                 page = await self.api.page(found.page.id)
@@ -336,6 +341,10 @@ class Keeper:
                 if moved_on and standing.edited and self.policy.on_drift != "overwrite" and not self.work.released:
                     raise self.edited(found) from None
         raise conflict or Permanent("Every numbered title is taken too.", code="title_taken", advice="Rename it.")
+
+    async def _has_another(self, title: str, page_id: str) -> bool:
+        """Whether another page than that one has the title."""
+        return any(page.id != page_id for page in await self.api.titled(await self.space(), title))
 
     def _with_what_stays(self, page: Page, draft: Draft) -> Draft:
         """The draft with readers' comments put back, and with the links that the page already shows."""

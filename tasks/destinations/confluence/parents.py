@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.destinations.confluence.api import Dialect, Draft, Page, TitleTaken
-from tasks.errors import Permanent, Transient
+from tasks.destinations.confluence.api import MAY_BE_TAKEN, Dialect, Draft, Page, TitleTaken
+from tasks.errors import AttemptFailed, DestinationTrouble, Permanent, Transient
 
 # What a page that was made for others shows: the list of the pages below it.
 BODY = '<p><ac:structured-macro ac:name="children"></ac:structured-macro></p>'
@@ -67,18 +67,24 @@ class Path:
             return (await self.api.create(draft)).id
         except TitleTaken:
             found = await self._standing(title, above, path)
-        except Transient as failure:  # Data Center may say with a bare 500 that a title is taken
-            found = await self._standing(title, above, path) if failure.status == 500 else None
-            if found is None:
+        except (Permanent, Transient) as refused:
+            taken = refused.status in MAY_BE_TAKEN
+            found = await self._standing(title, above, path) if taken else None
+            if found is None and isinstance(refused, Transient):
                 raise
-        except Permanent as refused:
-            raise Permanent(
-                f"The parent {'folder' if self.folders else 'page'} {path!r} can't be created. {refused.message}",
-                code="parent_refused",
-                advice=refused.advice,
-                status=refused.status,
-                excerpt=refused.excerpt,
-            ) from None
+            if found is None:
+                raise Permanent(
+                    self._words(path, refused),
+                    code="parent_refused",
+                    advice=refused.advice,
+                    status=refused.status,
+                    excerpt=refused.excerpt,
+                ) from None
+        except DestinationTrouble as refused:  # such as a right that is missing: whose trouble it is gets examined
+            if refused.passing == "job":
+                refused.message = self._words(path, refused)
+                refused.args = (refused.message,)
+            raise
         if found is None:
             what = "folder" if self.folders else "page"
             raise Transient(
@@ -88,6 +94,9 @@ class Path:
                 answered=True,
             )
         return found
+
+    def _words(self, path: str, refused: AttemptFailed) -> str:
+        return f"The parent {'folder' if self.folders else 'page'} {path!r} can't be created. {refused.message}"
 
 
 def _elsewhere(page: Page, path: str) -> Permanent:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
 from tasks.destinations.atlassian import GATEWAY, endpoints
 from tasks.destinations.contract import Account
+from tasks.destinations.jira.addresses import site_of
 from tasks.destinations.tickets.mapping import Keys
 from tasks.destinations.tickets.settings import TicketSettings
 from tasks.errors import Refused
@@ -64,7 +65,7 @@ class JiraSettings(TicketSettings):
     @field_validator("base_url", "site_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        return value and checked_url(value)
+        return value and site_of(checked_url(value))
 
     @field_validator("labels", mode="before")
     @classmethod

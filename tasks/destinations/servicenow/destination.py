@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from tasks.credentials.kinds import ApiKey, Basic, Password, Token
@@ -20,7 +21,11 @@ from tasks.model import INCIDENTS, Command, ConnectionStep, Receipt
 from tasks.model.remote import Observed
 
 USERS = "/api/now/table/sys_user"
+PLAIN_NAME = re.compile(r"[\w.@ -]+")
+MYSELF = "javascript:gs.getUserName()"  # what an instance puts the account's own name in place of
 UNSEEN = "records are counted and not shown: give the account read access to the table {}"
+OWN_ONLY = "granted to the account's own records; it sees no others among the newest"
+NONE_OWN = "can't be told: the account sees none of the newest records, and has made none itself yet"
 NO_KEY = (
     "{} shows no correlation_id, by which records are found again: it must extend task, and the account must read it"
 )
@@ -73,13 +78,16 @@ class ServiceNow(Destination[ServiceNowSettings]):
     async def reach(self, http: Http) -> list[ConnectionStep]:
         """Rows of the table that every job writes to, then whose credential it is."""
         read = await self._read(http, self.settings.table)
-        # A client of OAuth, or an API key, may stand for another account than the one that is named beside it.
-        told = isinstance(self.settings.auth, Basic | Password | None)
-        name = (self.settings.username if told else None) or await self._whose(http)
+        name = self._named or await self._whose(http)
         return [
             ConnectionStep(name="credential", ok=True, detail=f"accepted as {name}" if name else "accepted"),
             read,
         ]
+
+    @property
+    def _named(self) -> str | None:
+        """The account as the settings name it. A client of OAuth, or an API key, may stand for another one than theirs."""
+        return self.settings.username if isinstance(self.settings.auth, Basic | Password | None) else None
 
     async def _read(self, http: Http, table: str) -> ConnectionStep:
         """Whether the account sees the table's records, and by what they are found again; raises where there is no such table."""
@@ -89,10 +97,22 @@ class ServiceNow(Destination[ServiceNowSettings]):
         rows = response.parsed(lambda answer: rows_of(answer, "result"))
         name = f"read access to {table}"
         if not rows and counted(response):
-            return ConnectionStep(name=name, ok=False, detail=UNSEEN.format(table))
+            return await self._read_own(http, table, name)
         if rows and table != INCIDENTS and not any("correlation_id" in row for row in rows):
             return ConnectionStep(name=name, ok=False, detail=NO_KEY.format(table))
         return ConnectionStep(name=name, ok=True, detail="granted")
+
+    async def _read_own(self, http: Http, table: str, name: str) -> ConnectionStep:
+        """The same of an account that sees none of the newest records: those that it made itself are enough to go on with."""
+        myself = self._named or ""
+        whose = myself if PLAIN_NAME.fullmatch(myself) else MYSELF
+        params = {"sysparm_query": f"sys_created_by={whose}", "sysparm_fields": "sys_id", "sysparm_limit": "1"}
+        response = await http.send(Request("GET", path_of(table), f"GET /table/{table}", params=params))
+        if response.parsed(lambda answer: rows_of(answer, "result")):
+            return ConnectionStep(name=name, ok=True, detail=OWN_ONLY)
+        if counted(response):
+            return ConnectionStep(name=name, ok=False, detail=UNSEEN.format(table))
+        return ConnectionStep(name=name, ok=None, detail=NONE_OWN)
 
     async def rights(self, http: Http, needs: Needs) -> list[ConnectionStep]:
         """There is no dry run for the right to create; the table of a job can at least be read, and files be listed."""
@@ -109,7 +129,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
     async def _whose(self, http: Http) -> str:
         """The user that a token belongs to; empty where it may not ask, or where the instance ignores the question."""
         query = {
-            "sysparm_query": "user_name=javascript:gs.getUserName()",
+            "sysparm_query": f"user_name={MYSELF}",
             "sysparm_fields": "user_name",
             "sysparm_limit": "2",
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,22 +12,34 @@ from tasks.destinations.contract import rows_of
 from tasks.destinations.servicenow.incident import STAGES, address_of, table_at
 from tasks.destinations.servicenow.table import path_of
 from tasks.destinations.servicenow.values import FORMS
+from tasks.errors import AttemptFailed
 from tasks.http.exchange import Http, Request
 from tasks.model import INCIDENTS, Receipt
 from tasks.model.remote import Observed, RemoteTicket
 
+log = logging.getLogger(__name__)
+
 RELATED = ("problem_id", "parent_incident", "rfc", "caused_by")
+OF_ONE_TABLE = (400, 403, 404)  # what an instance says of a table, and of nothing else that is asked for here
 COLUMNS = ("sys_id", "number", "state", "assigned_to", *RELATED)
 
 
 async def records(http: Http, instance: str, receipts: Iterable[Receipt]) -> dict[str, Observed]:
-    """The records of these receipts by their ids, as far as the account may read them: one request for each table."""
+    """The records of these receipts by their ids, as far as the account may read them: one request for each table.
+
+    A table that isn't there any more, or that the account may not read, has none; the others are looked at all the same.
+    """
     tables: dict[str, list[str]] = defaultdict(list)
     for receipt in receipts:
         tables[table_at(receipt.url)].append(receipt.id)
     found: dict[str, Observed] = {}
     for table, ids in tables.items():
-        found |= await _of_table(http, instance, table, ids)
+        try:
+            found |= await _of_table(http, instance, table, ids)
+        except AttemptFailed as refused:
+            if refused.status not in OF_ONE_TABLE:
+                raise
+            log.info("the tickets in the table %s can't be looked at now: %s", table, refused)
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from tasks.http.reasons import reasons_of
-from tasks.http.verdict import GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
+from tasks.http.verdict import GONE, NOT_PERMITTED, REFUSED, Answer, Row, Verdict, judged
 
 TABLE_MISSING = Verdict(
     "destination",
@@ -19,6 +21,7 @@ RULE = Verdict(
     "A rule of the instance refused the record",
     "Supply what it asks for (`config.fields`), then `afterword job retry`.",
 )
+BAD_REQUEST = 400
 TABLE = (
     Row((), r"does not represent any resource", GONE),
     Row((400, 404), r"Invalid table (?!or file)", TABLE_MISSING),
@@ -29,8 +32,14 @@ TABLE = (
 
 
 def verdict(answer: Answer) -> Verdict:
-    """Whose trouble an answer tells of."""
-    return judged(answer, _said, TABLE)
+    """Whose trouble an answer tells of. An instance speaks the language of its account: a table that isn't there is known by
+    its name at the end of the words, too.
+    """
+    found, asked = judged(answer, _said, TABLE), re.search(r"/table/(\w+)", answer.operation)
+    if found is REFUSED and answer.status == BAD_REQUEST and asked:
+        named = re.search(rf"\b{asked[1]}\W*$", _said(answer) or "")
+        return TABLE_MISSING if named else found
+    return found
 
 
 def _said(answer: Answer) -> str | None:

@@ -103,7 +103,7 @@ class AzureDevOps:
         }
         item["fields"] = {**fields, **process.defaults(kind), "Microsoft.VSTS.Common.StateChangeDate": now}
         blank = item | {"fields": {}}
-        item = discussion.noted(blank, patched(item, await call.json(), process), self.store.clock())
+        item = discussion.noted(blank, patched(item, await call.json(), process, self.store.users), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             item["id"] = int(self.store.next_id())
             self.store.items[item["id"]] = item
@@ -126,7 +126,7 @@ class AzureDevOps:
         item = self._item(call)
         _is_patch(call.request)
         process = Process(self.store.projects[item["fields"]["System.TeamProject"]])
-        done = discussion.noted(item, patched(item, await call.json(), process), self.store.clock())
+        done = discussion.noted(item, patched(item, await call.json(), process, self.store.users), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             self.store.items[item["id"]] = done
         return shapes.work_item(done, call.base, expand="relations", only=[], single=True)

@@ -76,7 +76,7 @@ class Catalog:
 
     async def connection(self, call: Call) -> Any:
         """Who is signed in; nobody, with a credential that calls itself `anonymous`."""
-        return shapes.connection_data(anonymous=by_nobody(call.request))
+        return shapes.connection_data(self.store.me, anonymous=by_nobody(call.request))
 
     async def projects(self, call: Call) -> Any:
         """All projects."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from worker.sandbox.azure_devops.process import (
@@ -22,6 +23,7 @@ TEXT_LENGTH = 1_000_000
 TITLE_LENGTH = 255
 TAG_LENGTH, TAG_COUNT = 400, 100
 Item = dict[str, Any]
+Users = Sequence[dict[str, str]]
 
 
 class Refused(Exception):
@@ -40,8 +42,8 @@ def rule(field: str, code: str) -> Refused:
     )
 
 
-def patched(item: Item, operations: object, process: Process) -> Item:
-    """A copy of the item with all the operations done, or `Refused` and none of them."""
+def patched(item: Item, operations: object, process: Process, users: Users) -> Item:
+    """A copy of the item with all the operations done, or `Refused` and none of them; `users` can be assigned."""
     if not isinstance(operations, list) or not operations or not all(isinstance(op, dict) for op in operations):
         text = "You must pass a valid patch document in the body of the request."
         raise Refused(400, "VssPropertyValidationException", text)
@@ -53,7 +55,7 @@ def patched(item: Item, operations: object, process: Process) -> Item:
         name = name.replace("~1", "/").replace("~0", "~")
         match head.lower():
             case "fields":
-                _field(done, str(operation.get("op")), name, operation.get("value"))
+                _field(done, str(operation.get("op")), name, operation.get("value"), users)
             case "relations":
                 _relation(done, str(operation.get("op")), name, operation.get("value"), removed)
             case "multilinefieldsformat":
@@ -71,7 +73,7 @@ def patched(item: Item, operations: object, process: Process) -> Item:
     return done
 
 
-def _field(item: Item, verb: str, given: str, value: Any) -> None:
+def _field(item: Item, verb: str, given: str, value: Any, users: Users) -> None:
     name = known(given)
     if name is None:
         raise Refused(400, "WorkItemTrackingFieldDefinitionNotFoundException", f"TF51535: Cannot find field {given}.")
@@ -93,15 +95,15 @@ def _field(item: Item, verb: str, given: str, value: Any) -> None:
     elif verb == "remove" or value in (None, ""):
         item["fields"].pop(name, None)
     else:
-        item["fields"][name] = _stored(name, value)
+        item["fields"][name] = _stored(name, value, users)
 
 
-def _stored(name: str, value: Any) -> Any:
+def _stored(name: str, value: Any, users: Users) -> Any:
     """The value as the server keeps it: tags once each, people as identities, moments in UTC, HTML in its own form."""
     if name == "System.Tags":
         return _tags(str(value))
     if name == "System.AssignedTo":
-        found = person(str(value))
+        found = person(str(value), users)
         if found is None:
             words = f"The identity value '{value}' for field 'Assigned To' is an unknown identity."
             raise Refused(400, "RuleValidationException", f"TF401320: {words}", (name,))

@@ -72,16 +72,16 @@ def identity(base: str) -> dict[str, Any]:
 ANONYMOUS = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
 
 
-def connection_data(*, anonymous: bool = False) -> dict[str, Any]:
+def connection_data(me: dict[str, str], *, anonymous: bool = False) -> dict[str, Any]:
     """Who is signed in, and where. Organisations with public projects answer anonymous visitors, too."""
     user = {
         "id": ME,
-        "descriptor": "Microsoft.IdentityModel.Claims.ClaimsIdentity;sandbox",
-        "subjectDescriptor": "aad.sandbox",
-        "providerDisplayName": "Sandbox",
-        "customDisplayName": "Sandbox",
+        "descriptor": f"Microsoft.IdentityModel.Claims.ClaimsIdentity;{me['user_name']}",
+        "subjectDescriptor": f"aad.{me['user_name']}",
+        "providerDisplayName": me["name"],
+        "customDisplayName": me["name"],
         "isActive": True,
-        "properties": {"Account": {"$type": "System.String", "$value": "sandbox@example.com"}},
+        "properties": {"Account": {"$type": "System.String", "$value": me["email"]}},
         "resourceVersion": 2,
         "metaTypeId": 0,
     }

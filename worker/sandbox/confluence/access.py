@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from worker.sandbox.confluence.rules import Pages, Refusal
 from worker.sandbox.store import Page, Store, iso
 
 EXPERIMENTAL = "/rest/experimental"
+Users = Sequence[dict[str, str]]
 OPERATIONS = ("read", "update")
 STATE_LENGTH = 20
 SPACE_STATES = (
@@ -53,7 +55,7 @@ class ConfluenceAccess:
     async def by_operation(self, request: web.Request) -> web.Response:
         """Who may read and update the page; nobody means everybody."""
         page = self.rules.get(request.match_info["id"])
-        return web.json_response({name: _limit(page, name) for name in OPERATIONS} | {"_links": {}})
+        return web.json_response({name: _limit(page, name, self.store.users) for name in OPERATIONS} | {"_links": {}})
 
     async def restrict(self, request: web.Request) -> web.Response:
         """All restrictions of the page at once: what isn't named is open to everybody."""
@@ -68,9 +70,13 @@ class ConfluenceAccess:
         for row in rows:
             if row.get("operation") not in OPERATIONS:
                 raise Refusal("parameter", f"Operation {row.get('operation')!r} is not supported")
-            limits[row["operation"]] = _checked(row.get("restrictions") or {}, "accountId" if cloud else "userKey")
+            limits[row["operation"]] = _checked(
+                row.get("restrictions") or {}, "accountId" if cloud else "userKey", self.store.users
+            )
         page.limits = limits
-        return web.json_response({"results": [_limit(page, name) for name in limits], "start": 0, "limit": 200})
+        return web.json_response(
+            {"results": [_limit(page, name, self.store.users) for name in limits], "start": 0, "limit": 200}
+        )
 
     async def state(self, request: web.Request) -> web.Response:
         """The page's status."""
@@ -122,7 +128,7 @@ class ConfluenceAccess:
         words = value.casefold().split()
         rows = [
             row
-            for row in accounts()
+            for row in accounts(self.store.users)
             if (row["accountId"] == value if name != "user.fullname" else _begin(words, row["displayName"]))
         ]
         shown = [{"user": _user(row) | {"email": row["email"]}, "title": row["displayName"]} for row in rows]
@@ -131,7 +137,7 @@ class ConfluenceAccess:
     async def user(self, request: web.Request) -> web.Response:
         """One account of a Data Center, by its user name."""
         wanted = request.query.get("username", "").casefold()
-        found = next((row for row in accounts() if row["username"] == wanted), None)
+        found = next((row for row in accounts(self.store.users) if row["username"] == wanted), None)
         if found is None:
             raise Refusal("missing", f"No user found with username : {wanted}")
         return web.json_response(_user(found))
@@ -142,7 +148,7 @@ def _begin(words: list[str], shown: str) -> bool:
     return all(any(name.startswith(word) for name in names) for word in words)
 
 
-def _checked(given: dict[str, Any], key: str) -> dict[str, list[str]]:
+def _checked(given: dict[str, Any], key: str, users: Users) -> dict[str, list[str]]:
     """The ids and names of one operation; an empty list has to be left out."""
     found: dict[str, list[str]] = {"user": [], "group": []}
     for kind, rows in given.items():
@@ -151,7 +157,7 @@ def _checked(given: dict[str, Any], key: str) -> dict[str, list[str]]:
         for row in rows:
             wanted = {"user": "known", "group": "group"}[kind]
             name = str(row.get(key if kind == "user" else "name") or "")
-            if row.get("type") != wanted or (by_account(name) is None if kind == "user" else name not in GROUPS):
+            if row.get("type") != wanted or (by_account(name, users) is None if kind == "user" else name not in GROUPS):
                 raise Refusal("parameter", f"No {kind} found: {name}")
             found[kind].append(name)
     if not any(found.values()):
@@ -164,9 +170,9 @@ def _user(row: dict[str, str]) -> dict[str, Any]:
     return {"type": "known", "displayName": row["displayName"], "publicName": row["displayName"], **names}
 
 
-def _limit(page: Page, operation: str) -> dict[str, Any]:
+def _limit(page: Page, operation: str, every: Users) -> dict[str, Any]:
     limit = page.limits.get(operation) or {"user": [], "group": []}
-    users = [_user(row) for row in map(by_account, limit["user"]) if row]
+    users = [_user(row) for name in limit["user"] if (row := by_account(name, every))]
     groups = [{"type": "group", "name": name} for name in limit["group"]]
     held = {
         kind: {"results": rows, "start": 0, "limit": 200, "size": len(rows)}

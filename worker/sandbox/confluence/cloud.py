@@ -170,7 +170,7 @@ class ConfluenceCloud:
         number, message = version_of(body)
         parent = str(body["parentId"]) if body.get("parentId") else None
         owner = str(body.get("ownerId") or page.owner)
-        if by_account(owner) is None:
+        if by_account(owner, self.store.users) is None:
             raise Refusal("parameter", f"The user {owner} can't own the page")
         self.rules.update(page, number, str(body["title"]), storage_of(body), parent=parent, message=message)
         page.owner = owner

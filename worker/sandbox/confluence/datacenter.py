@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.confluence.cloud import Handler, listed, sent
+from worker.sandbox.confluence.people import accounts
 from worker.sandbox.confluence.rules import ACCOUNT, USER_KEY, Pages, Refusal, storage_of, version_of
 from worker.sandbox.credentials import by_nobody, by_oauth, fault_of
 from worker.sandbox.store import Comment, Page, Property, Store, iso
@@ -62,9 +63,9 @@ class ConfluenceContent:
         """The account; nobody, with a credential that calls itself `anonymous`."""
         if by_nobody(request):
             return web.json_response({"type": "anonymous", "displayName": "Anonymous"})
-        known = {"type": "known", "accountId": ACCOUNT, "accountType": "atlassian", "username": "sandbox"}
+        (row,) = accounts([self.store.me])
         return web.json_response(
-            known | {"email": "", "displayName": "Sandbox", "publicName": "Sandbox", "userKey": USER_KEY}
+            row | {"type": "known", "accountType": "atlassian", "publicName": row["displayName"], "email": ""}
         )
 
     async def spaces(self, request: web.Request) -> web.Response:

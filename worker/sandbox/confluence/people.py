@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from worker.sandbox.confluence.rules import ACCOUNT, OWN_GROUP, USER_KEY
-from worker.sandbox.people import people
 
 GROUPS = frozenset({OWN_GROUP, "confluence-users", "incident-team", "security"})
 HIDDEN = frozenset({"fred.luddy"})
 
 
-def accounts() -> list[dict[str, str]]:
-    """All accounts: ids of Cloud and Data Center, user name, shown name, and the address that the Cloud shows."""
+def accounts(users: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The users' accounts: ids of Cloud and Data Center, user name, shown name, and the address that the Cloud shows."""
     found = []
-    for row in people()["sys_user"]:
+    for row in users:
         own = row["user_name"] == "sandbox"
         found.append(
             {
@@ -26,6 +27,6 @@ def accounts() -> list[dict[str, str]]:
     return found
 
 
-def by_account(number: str) -> dict[str, str] | None:
+def by_account(number: str, users: Iterable[dict[str, str]]) -> dict[str, str] | None:
     """The account of that id, of Cloud or Data Center."""
-    return next((row for row in accounts() if number in (row["accountId"], row["userKey"])), None)
+    return next((row for row in accounts(users) if number in (row["accountId"], row["userKey"])), None)

@@ -13,9 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
+from worker.sandbox.accounts import Vendor
 from worker.sandbox.azure_devops.api import SIGN_IN
 from worker.sandbox.faults.register import Faults
-from worker.sandbox.faults.spec import Fault, FaultSpec, Vendor
+from worker.sandbox.faults.spec import Fault, FaultSpec
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.store import Store, iso
 

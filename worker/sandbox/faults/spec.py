@@ -13,8 +13,8 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.model import explain
+from worker.sandbox.accounts import Vendor
 
-Vendor = Literal["confluence", "servicenow", "azure_devops", "jira"]
 Operation = Literal["create", "update", "lookup", "other"]
 Name = Literal[
     "commit_then_drop",

@@ -17,7 +17,7 @@ from worker.sandbox.jira.attached import JiraAttached, hung_on
 from worker.sandbox.jira.catalog import JiraCatalog, shown_project, shown_type
 from worker.sandbox.jira.comments import JiraComments
 from worker.sandbox.jira.jql import BadQuery, parse
-from worker.sandbox.jira.people import names_of, people, shown_person, shown_value
+from worker.sandbox.jira.people import names_of, shown_person, shown_value
 from worker.sandbox.jira.project import PROJECTS, Project, faults_of, project_of, type_of
 from worker.sandbox.jira.workflow import JiraWorkflow, shown_field, shown_status
 from worker.sandbox.store import Store, iso
@@ -35,10 +35,11 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Jira:
-    """Handlers over the store."""
+    """Handlers over the store, with the usual projects where it begins with none."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        store.jira_projects = store.jira_projects or dict(PROJECTS)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes of both versions; a path that isn't there is a 404."""
@@ -91,14 +92,7 @@ class Jira:
 
     async def myself(self, request: web.Request) -> web.Response:
         """Whose the credential is."""
-        name = {"accountId": "5b10ac8d82e05b22cc7d4ef5"} if is_cloud(request) else {"key": "sandbox", "name": "sandbox"}
-        who = {
-            "displayName": "Sandbox Bot",
-            "emailAddress": "sandbox@example.com",
-            "active": True,
-            "timeZone": "Etc/UTC",
-        }
-        return web.json_response(name | who)
+        return web.json_response(shown_person(self.store.me, cloud=is_cloud(request)))
 
     async def permissions(self, request: web.Request) -> web.Response:
         """Whether the account may do something in a project."""
@@ -109,7 +103,7 @@ class Jira:
         if unknown:
             raise No(400, f"Unrecognized permission {unknown[0]}")
         key = request.query.get("projectKey", "")
-        if key and key.upper() not in PROJECTS:
+        if key and key.upper() not in self.store.jira_projects:
             raise No(404, f"No project could be found with key '{key}'.")
         rows = {
             name: {
@@ -124,9 +118,13 @@ class Jira:
         }
         return web.json_response({"permissions": rows})
 
+    def _held_by(self, row: dict[str, Any]) -> Project:
+        found: Project = self.store.jira_projects[row["project"]]
+        return found
+
     def _project(self, request: web.Request, status: int = 404) -> Project:
         name = request.match_info["project"]
-        found = project_of({"key": name, "id": name})
+        found = project_of(self.store.jira_projects, {"key": name, "id": name})
         if found is None or self.store.denies("jira", found.key, "read"):
             raise No(status, f"No project could be found with key '{name}'.")
         return found
@@ -155,21 +153,21 @@ class Jira:
         cloud = is_cloud(request)
         words = request.query.get("query" if cloud else "username", "").casefold()
         key = request.query.get("project", "")
-        if key and project_of({"key": key}) is None:
+        if key and project_of(self.store.jira_projects, {"key": key}) is None:
             raise No(404, f"No project could be found with key '{key}'.")
-        return web.json_response([shown_person(row, cloud=cloud) for row in people() if words in names_of(row)])
+        return web.json_response([shown_person(row, cloud=cloud) for row in self.store.users if words in names_of(row)])
 
     async def create(self, request: web.Request) -> web.Response:
         """Create: 201, only numbers; every field that is refused is named, and nothing is kept then."""
         given = await sent(request)
         fields = _fields(given)
-        project = project_of(fields.pop("project", None))
+        project = project_of(self.store.jira_projects, fields.pop("project", None))
         if project is None:
             raise No(400, project="Specify a valid project ID or key")
         kind = type_of(project, fields.pop("issuetype", None))
         if kind is None:
             raise No(400, issuetype="Specify a valid issue type")
-        faults = faults_of(project, fields, adf=is_cloud(request), whole=True)
+        faults = faults_of(project, fields, self.store.users, adf=is_cloud(request), whole=True)
         properties = _properties(given)
         if faults:
             raise No(400, **faults)
@@ -206,7 +204,7 @@ class Jira:
             if name in fields:
                 raise No(400, **{name: f"Field with id '{name}' and name is in both fields and update."})
             fields[name] = _operated(row["fields"].get(name), operations)
-        if faults := faults_of(PROJECTS[row["project"]], fields, adf=is_cloud(request), whole=False):
+        if faults := faults_of(self._held_by(row), fields, self.store.users, adf=is_cloud(request), whole=False):
             raise No(400, **faults)
         changed = {name: value for name, value in fields.items() if row["fields"].get(name) != value}
         row["fields"] |= changed
@@ -250,7 +248,9 @@ class Jira:
         row, given = issue_of(self.store, request), await sent(request)
         if given.get("accountId" if is_cloud(request) else "name") is None:
             row["fields"].pop("assignee", None)
-        elif faults := faults_of(PROJECTS[row["project"]], {"assignee": given}, adf=is_cloud(request), whole=False):
+        elif faults := faults_of(
+            self._held_by(row), {"assignee": given}, self.store.users, adf=is_cloud(request), whole=False
+        ):
             raise No(400, **faults)
         else:
             row["fields"]["assignee"] = given
@@ -365,9 +365,9 @@ def _listed(name: str, rows: list[Any], request: web.Request) -> dict[str, Any]:
 def _shown(
     row: dict[str, Any], wanted: list[str], properties: str, request: web.Request, store: Store
 ) -> dict[str, Any]:
-    project = PROJECTS[row["project"]]
+    project = store.jira_projects[row["project"]]
     cloud = is_cloud(request)
-    held = {name: shown_value(value, cloud=cloud) for name, value in row["fields"].items()}
+    held = {name: shown_value(value, store.users, cloud=cloud) for name, value in row["fields"].items()}
     fields = held | {
         "project": shown_project(project, request),
         "issuetype": shown_type(row["type"], request),

@@ -7,9 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.jira.answers import No, is_cloud, site_of
-from worker.sandbox.jira.people import account_id, names_of, people, shown_person
-from worker.sandbox.jira.project import PRIORITIES, PROJECTS, RESOLUTION, TYPE_NAMES, Project, type_id
-from worker.sandbox.jira.workflow import STATUSES, shown_field, shown_status
+from worker.sandbox.jira.people import account_id, names_of, shown_person
+from worker.sandbox.jira.project import PRIORITIES, RESOLUTION, Project, type_id
+from worker.sandbox.jira.workflow import shown_field, shown_status, statuses
 from worker.sandbox.store import Store
 
 
@@ -34,7 +34,9 @@ class JiraCatalog:
         ]
 
     def _projects(self, request: web.Request) -> list[dict[str, Any]]:
-        visible = [found for found in PROJECTS.values() if not self.store.denies("jira", found.key, "read")]
+        visible = [
+            found for found in self.store.jira_projects.values() if not self.store.denies("jira", found.key, "read")
+        ]
         return [shown_project(found, request) for found in visible]
 
     async def projects(self, request: web.Request) -> web.Response:
@@ -51,7 +53,7 @@ class JiraCatalog:
 
     async def fields(self, _: web.Request) -> web.Response:
         """All fields of all projects."""
-        rules = {rule.id: rule for found in PROJECTS.values() for rule in found.fields}
+        rules = {rule.id: rule for found in self.store.jira_projects.values() for rule in found.fields}
         return web.json_response(
             [
                 {
@@ -68,11 +70,12 @@ class JiraCatalog:
 
     async def types(self, request: web.Request) -> web.Response:
         """All issue types."""
-        return web.json_response([shown_type(name, request) for name in TYPE_NAMES])
+        names = dict.fromkeys(name for found in self.store.jira_projects.values() for name in found.types)
+        return web.json_response([shown_type(name, request) for name in names])
 
     async def statuses(self, _: web.Request) -> web.Response:
         """All statuses of all workflows."""
-        return web.json_response([shown_status(name) for name in STATUSES])
+        return web.json_response([shown_status(name) for name in statuses(self.store.jira_projects)])
 
     async def priorities(self, _: web.Request) -> web.Response:
         """All priorities, the highest first."""
@@ -89,7 +92,7 @@ class JiraCatalog:
         cloud = is_cloud(request)
         wanted = request.query.get("accountId" if cloud else "username", "")
         name = account_id if cloud else lambda row: row["user_name"]
-        found = next((row for row in people() if name(row) == wanted), None)
+        found = next((row for row in self.store.users if name(row) == wanted), None)
         if found is None:
             raise No(404, "Specified user does not exist or you do not have required permissions")
         return web.json_response(shown_person(found, cloud=cloud))
@@ -98,7 +101,7 @@ class JiraCatalog:
         """Accounts by a part of their names."""
         cloud = is_cloud(request)
         words = request.query.get("query" if cloud else "username", "").casefold()
-        return web.json_response([shown_person(row, cloud=cloud) for row in people() if words in names_of(row)])
+        return web.json_response([shown_person(row, cloud=cloud) for row in self.store.users if words in names_of(row)])
 
 
 def shown_project(project: Project, request: web.Request) -> dict[str, Any]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from worker.sandbox.people import NAMESPACE
-from worker.sandbox.people import people as every
 
+Users = Sequence[dict[str, str]]
 HIDING = "fred.luddy"  # whose address the Cloud doesn't show
-
-
-def people() -> list[dict[str, str]]:
-    """Everybody who can be assigned."""
-    return every()["sys_user"]
 
 
 def account_id(row: dict[str, str]) -> str:
@@ -26,12 +22,12 @@ def names_of(row: dict[str, str]) -> str:
     return " ".join((row["user_name"], row["name"], row["email"])).casefold()
 
 
-def account_of(value: object, *, cloud: bool) -> dict[str, str] | None:
+def account_of(value: object, users: Users, *, cloud: bool) -> dict[str, str] | None:
     """The person that a field's value names; None for one who isn't known."""
     named = value if isinstance(value, dict) else {}
     if cloud:
-        return next((row for row in people() if account_id(row) == named.get("accountId")), None)
-    return next((row for row in people() if row["user_name"] == named.get("name")), None)
+        return next((row for row in users if account_id(row) == named.get("accountId")), None)
+    return next((row for row in users if row["user_name"] == named.get("name")), None)
 
 
 def shown_person(row: dict[str, str], *, cloud: bool) -> dict[str, Any]:
@@ -43,9 +39,9 @@ def shown_person(row: dict[str, str], *, cloud: bool) -> dict[str, Any]:
     return shown | address | {"accountId": account_id(row), "accountType": "atlassian"}
 
 
-def shown_value(value: Any, *, cloud: bool) -> Any:
+def shown_value(value: Any, users: Users, *, cloud: bool) -> Any:
     """A field's value as an answer shows it: people in full."""
     if not isinstance(value, dict) or not ({"accountId", "name"} & value.keys()):
         return value
-    found = account_of(value, cloud="accountId" in value)
+    found = account_of(value, users, cloud="accountId" in value)
     return value if found is None else shown_person(found, cloud=cloud)

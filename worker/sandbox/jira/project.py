@@ -5,11 +5,13 @@ Source: Atlassian's descriptions of v2 and v3, and what a fresh site answers.
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from worker.sandbox.jira.document import fault_of_document
-from worker.sandbox.jira.people import account_of
+from worker.sandbox.jira.people import Users, account_of
 
 PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
 SUMMARY_LENGTH = 255
@@ -113,16 +115,16 @@ PROJECTS = {
 TYPE_NAMES = tuple(dict.fromkeys(name for project in PROJECTS.values() for name in project.types))
 
 
-def project_of(given: object) -> Project | None:
+def project_of(projects: Mapping[str, Project], given: object) -> Project | None:
     """The project that `{"key"}` or `{"id"}` names, in any case."""
     named = given if isinstance(given, dict) else {}
     number, key = str(named.get("id", "")), str(named.get("key", ""))
-    return next((p for p in PROJECTS.values() if p.id == number or p.key == key.upper()), None)
+    return next((p for p in projects.values() if p.id == number or p.key == key.upper()), None)
 
 
 def type_id(name: str) -> str:
     """A type's id: the same in every project."""
-    return str(10100 + TYPE_NAMES.index(name))
+    return str(10100 + TYPE_NAMES.index(name) if name in TYPE_NAMES else 20000 + zlib.crc32(name.encode()) % 10000)
 
 
 def type_of(project: Project, given: object) -> str | None:
@@ -131,8 +133,8 @@ def type_of(project: Project, given: object) -> str | None:
     return next((name for name in project.types if named.get("id") == type_id(name) or named.get("name") == name), None)
 
 
-def faults_of(project: Project, fields: dict[str, Any], *, adf: bool, whole: bool) -> dict[str, str]:
-    """What a write is refused for, by field; `whole` says that it creates, so that required fields have to be there."""
+def faults_of(project: Project, fields: dict[str, Any], users: Users, *, adf: bool, whole: bool) -> dict[str, str]:
+    """What a write is refused for, by field; `users` can be named, `whole` says that it creates, so that required fields have to be there."""
     rules = {rule.id: rule for rule in project.fields}
     found = {name: NOT_ON_SCREEN.format(name) for name in fields if name not in rules}
     for name, rule in rules.items():
@@ -142,15 +144,15 @@ def faults_of(project: Project, fields: dict[str, Any], *, adf: bool, whole: boo
                 found[name] = (
                     "You must specify a summary of the issue." if rule is SUMMARY else f"{rule.name} is required."
                 )
-        elif fault := fault_of(rule, value, adf=adf):
+        elif fault := fault_of(rule, value, users, adf=adf):
             found[name] = fault
     return found
 
 
-def fault_of(rule: FieldRule, value: Any, *, adf: bool) -> str | None:
+def fault_of(rule: FieldRule, value: Any, users: Users, *, adf: bool) -> str | None:
     """What a field's value is refused for."""
     if rule.kind == "user":
-        return None if account_of(value, cloud=adf) else f"User for field '{rule.id}' does not exist."
+        return None if account_of(value, users, cloud=adf) else f"User for field '{rule.id}' does not exist."
     if rule.kind == "issuelink":
         return None if isinstance(value, dict) and value.get("key") else f"Could not find issue for '{rule.id}'."
     if rule.id in ("description", "environment") or rule.custom.endswith("textarea"):

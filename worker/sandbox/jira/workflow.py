@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
 from worker.sandbox.jira.answers import No, is_cloud, issue_of, sent
-from worker.sandbox.jira.project import NOT_ON_SCREEN, PROJECTS, FieldRule, Way, fault_of
+from worker.sandbox.jira.project import NOT_ON_SCREEN, PROJECTS, FieldRule, Project, Way, fault_of
 from worker.sandbox.store import Store
 
-STATUSES = tuple(
-    dict.fromkeys(name for project in PROJECTS.values() for name in (project.first, *(way.to for way in project.ways)))
-)
+
+def statuses(projects: Mapping[str, Project]) -> list[str]:
+    """The statuses of all workflows."""
+    return list(dict.fromkeys(name for p in projects.values() for name in (p.first, *(way.to for way in p.ways))))
+
+
+KNOWN = statuses(PROJECTS)  # with the ids of a fresh site
 
 
 class JiraWorkflow:
@@ -26,7 +32,7 @@ class JiraWorkflow:
         row = issue_of(self.store, request)
         fields = "transitions.fields" in request.query.get("expand", "")
         return web.json_response(
-            {"expand": "transitions", "transitions": [_shown(w, fields=fields) for w in _ways(row)]}
+            {"expand": "transitions", "transitions": [_shown(w, fields=fields) for w in _ways(self.store, row)]}
         )
 
     async def take(self, request: web.Request) -> web.Response:
@@ -35,7 +41,7 @@ class JiraWorkflow:
         number = str((given.get("transition") or {}).get("id") or "")
         if not number:
             raise No(400, "Missing 'transition' identifier")
-        way = next((way for way in _ways(row) if way.id == number), None)
+        way = next((way for way in _ways(self.store, row) if way.id == number), None)
         if way is None:
             raise No(400, f"Transition id '{number}' is not valid for this issue.")
         fields: dict[str, Any] = given.get("fields") or {}
@@ -44,7 +50,7 @@ class JiraWorkflow:
         for name, rule in rules.items():
             if fields.get(name) in (None, "", []):
                 faults |= {name: f"{rule.name} is required."} if rule.required else {}
-            elif fault := fault_of(rule, fields[name], adf=is_cloud(request)):
+            elif fault := fault_of(rule, fields[name], self.store.users, adf=is_cloud(request)):
                 faults[name] = fault
         if faults:
             raise No(400, **faults)
@@ -53,8 +59,8 @@ class JiraWorkflow:
         return web.Response(status=204)
 
 
-def _ways(row: dict[str, Any]) -> list[Way]:
-    return [way for way in PROJECTS[row["project"]].ways if way.leads_from(row["status"])]
+def _ways(store: Store, row: dict[str, Any]) -> list[Way]:
+    return [way for way in store.jira_projects[row["project"]].ways if way.leads_from(row["status"])]
 
 
 def _shown(way: Way, *, fields: bool) -> dict[str, Any]:
@@ -71,7 +77,10 @@ def _shown(way: Way, *, fields: bool) -> dict[str, Any]:
 def shown_status(name: str) -> dict[str, Any]:
     """A status with the category that its workflow puts it in."""
     category = {"to do": "new", "open": "new", "done": "done", "closed": "done", "resolved": "done"}
-    shown = {"id": str(1 + STATUSES.index(name)) if name in STATUSES else "0", "name": name}
+    shown = {
+        "id": str(1 + KNOWN.index(name) if name in KNOWN else 10000 + zlib.crc32(name.encode()) % 10000),
+        "name": name,
+    }
     return shown | {"statusCategory": {"key": category.get(name.lower(), "indeterminate")}}
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from aiohttp import web
 
 from worker.sandbox.credentials import fault_of
-from worker.sandbox.people import people
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.servicenow.batch import BATCH, batch
 from worker.sandbox.servicenow.incident import (
@@ -90,10 +89,18 @@ class ServiceNow:
             limit, offset = 10000, 0
         query = "" if request.get(QUERY_IGNORED) else request.query.get("sysparm_query", "")
         held, columns = self._table(request)
-        rows = select(held, query, columns)
+        rows = select(held, query.replace("javascript:gs.getUserName()", self.store.me["user_name"]), columns)
         headers = {"X-Total-Count": str(len(rows))} | _next(request, offset, limit, len(rows))
-        shown = [] if request.get(READ_ACL) else rows[offset : offset + limit]
-        return web.json_response({"result": [_shown(row, request) for row in shown]}, headers=headers)
+        page = () if request.get(READ_ACL) else rows[offset : offset + limit]
+        return web.json_response(
+            {"result": [_shown(row, request, self.store) for row in page if self._sees(row)]}, headers=headers
+        )
+
+    def _sees(self, row: Row) -> bool:
+        """Whether the account may read the record: without the role `itil`, of the tickets only those that it made itself."""
+        account = self.store.asking.get()
+        own = row.get("sys_class_name") not in TABLES or row["sys_created_by"] == self.store.me["user_name"]
+        return own or account is None or "itil" in account.roles
 
     def _table(self, request: web.Request) -> tuple[Iterable[Row], Iterable[str]]:
         """The rows of a table that can be read, and its columns."""
@@ -112,17 +119,17 @@ class ServiceNow:
         self._ruled({"state": "1", "sys_class_name": table}, given := await _sent(request))
         row = insert(self.store, table, given)
         where = f"{request.scheme}://{request.host}{request.path}/{row['sys_id']}"
-        return web.json_response({"result": _shown(row, request)}, status=201, headers={"Location": where})
+        return web.json_response({"result": _shown(row, request, self.store)}, status=201, headers={"Location": where})
 
     def _row(self, request: web.Request) -> Row:
         table, row = _table(request), self.store.incidents.get(request.match_info["sys_id"])
-        if row is None or row["sys_class_name"] != table or request.get(READ_ACL):
+        if row is None or row["sys_class_name"] != table or request.get(READ_ACL) or not self._sees(row):
             raise _missing()
         return row
 
     async def one(self, request: web.Request) -> web.Response:
         """One record."""
-        return web.json_response({"result": _shown(self._row(request), request)})
+        return web.json_response({"result": _shown(self._row(request), request, self.store)})
 
     async def change(self, request: web.Request) -> web.Response:
         """Change columns."""
@@ -131,7 +138,7 @@ class ServiceNow:
             raise No(403, "Operation Failed", reason)
         self._ruled(row, given := await _sent(request))
         update(self.store, row, given)
-        return web.json_response({"result": _shown(row, request)})
+        return web.json_response({"result": _shown(row, request, self.store)})
 
     def _ruled(self, row: Row, given: dict[str, Any]) -> None:
         """Refuse what the data policy of a fresh instance refuses: an end without its code and notes."""
@@ -241,7 +248,7 @@ async def _sent(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _shown(row: Row, request: web.Request) -> dict[str, Any]:
+def _shown(row: Row, request: web.Request, store: Store) -> dict[str, Any]:
     """The wanted columns. References carry a link unless told not to; `sysparm_display_value` gives labels."""
     query = request.query
     wanted = query.get("sysparm_fields")
@@ -251,7 +258,7 @@ def _shown(row: Row, request: web.Request) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     for name in names:
         labels = table_of(row).states if name == "state" and "sys_class_name" in row else LABELS.get(name, {})
-        value, label = row[name], labels.get(row[name], _label(name, row[name]))
+        value, label = row[name], labels.get(row[name], _label(name, row[name], store))
         if display == "all":
             shown[name] = {"display_value": label, "value": value}
         elif value and name in REFERENCES and not bare:
@@ -262,9 +269,9 @@ def _shown(row: Row, request: web.Request) -> dict[str, Any]:
     return shown
 
 
-def _label(name: str, value: str) -> str:
+def _label(name: str, value: str, store: Store) -> str:
     """What a reference's record is called; any other value is its own label."""
-    rows = people().get(REFERENCES.get(name, ""), ())
+    rows = store.people.get(REFERENCES.get(name, ""), ())
     return next((row["name"] for row in rows if row["sys_id"] == value), value)
 
 

@@ -114,6 +114,7 @@ def insert(store: Store, table: str, given: dict[str, Any]) -> dict[str, str]:
     row |= {"sys_class_name": table, "state": next(iter(TABLES[table].states))}
     row |= {"sys_id": uuid.uuid4().hex, "number": number, "task_effective_number": number}
     row |= {"opened_at": now, "sys_created_on": now, "sys_updated_on": now}
+    row |= dict.fromkeys(("sys_created_by", "sys_updated_by"), store.me["user_name"])
     _take(store, row, given, new=True)
     store.incidents[row["sys_id"]] = row
     return row
@@ -125,7 +126,7 @@ def update(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
     _take(store, row, given)
     if row != before or notes != len(store.journals.get(row["sys_id"], ())):
         row["sys_mod_count"] = str(int(row["sys_mod_count"]) + 1)
-        row["sys_updated_on"] = stamp(store.clock())
+        row |= {"sys_updated_on": stamp(store.clock()), "sys_updated_by": store.me["user_name"]}
 
 
 def _take(store: Store, row: dict[str, str], given: dict[str, Any], *, new: bool = False) -> None:
