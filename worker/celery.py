@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +73,11 @@ class Loader(AppLoader):
     def read_configuration(self, env: str = "") -> Mapping[str, Any]:
         """Celery's configuration."""
         with one_line_for_trouble():
-            return celery_settings(settings_for())
+            settings = settings_for()
+            own = settings.instance().get("flower_url")  # an account that reads none of our records
+            if own and not settings.redis_url and "flower" in sys.argv[1:]:
+                settings = settings.model_copy(update={"redis_url": own})
+            return celery_settings(settings)
 
 
 class Afterword(Celery):

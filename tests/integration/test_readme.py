@@ -85,7 +85,7 @@ class Reader:
 
     def types(self, program: list[str], text: str) -> str:
         text = text.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{self.up.port}")
-        text = text.replace("redis://:PASSWORD@127.0.0.1:PORT/0", self.up.facts["broker_url"])
+        text = text.replace("redis://producer:PASSWORD@127.0.0.1:PORT/0", self.up.facts["producer_url"])
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             program,

@@ -183,8 +183,12 @@ def mutations(record: dict[bytes, bytes], other: dict[bytes, bytes]) -> list[tup
     return [*found, ("all of another's", other)]
 
 
-async def test_a_mutated_job_or_subject_is_never_more_than_a_refusal_a_wait_or_what_was_submitted(services, sandbox):
+async def test_a_mutated_job_or_subject_is_never_more_than_a_refusal_a_wait_or_what_was_submitted(
+    services, sandbox, monkeypatch
+):
     """Whatever is changed in a job's record or in what is known of its object: no foreign object changes, nothing foreign is said."""
+    # A record that a script can't read looks like an outage, which is waited for.
+    monkeypatch.setattr(lifecycle, "PATIENCE_S", 0.1)
     other, _ = await delivered(
         services,
         {**INCIDENT, "issue_id": "other", **FIELDS},

@@ -22,7 +22,7 @@ from tasks.state.access.keys import Scope
 from tasks.state.canary import FORMER
 from tasks.state.newest import NewestOnDisk
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE
-from worker.console.sessions import Sessions
+from worker.console.sessions import IDLE_MS, Sessions
 from worker.machine.stack import FAKE_SECRET
 from worker.runtime import open_services
 
@@ -337,6 +337,30 @@ async def test_a_session_whose_key_was_given_more_rights_in_redis_ends(services,
     identifier = await sessions.open(viewer, NOW_MS)
     await services.redis.hset(key(services, "apikey", viewer.id), "scopes", "admin")
     assert await sessions.find(identifier, NOW_MS) is None
+
+
+@pytest.mark.parametrize("used", ["as it was used", "nothing says when", "another session's", "made up"])
+async def test_a_session_that_idled_out_is_not_put_back(services, sessions, used):
+    """When it was used last is signed: an older moment, or none, brings nobody in."""
+    admin, _ = await services.access.create("boss", ["admin"], None, "test")
+    cookie, other = await sessions.open(admin, NOW_MS), await sessions.open(admin, NOW_MS)
+    assert await sessions.find(cookie, NOW_MS + IDLE_MS - 1)
+    assert await sessions.find(cookie, NOW_MS + IDLE_MS + 1), "it was used in between"
+    held = {name: await services.redis.dump(name) async for name in services.redis.scan_iter(key(services, "se*"))}
+    late_ms = NOW_MS + 3 * IDLE_MS
+    assert await sessions.find(cookie, late_ms) is None
+    assert await sessions.find(other, late_ms) is None
+    for name, dumped in held.items():
+        await services.redis.restore(name, 0, dumped, replace=True)
+    seen = [name for name in held if b":seen:" in name]
+    for name, turned in zip(seen, reversed(seen), strict=True):
+        if used == "nothing says when":
+            await services.redis.delete(name)
+        elif used == "another session's":
+            await services.redis.restore(name, 0, held[turned], replace=True)
+        elif used == "made up":
+            await services.redis.set(name, f"{late_ms} {services.vault.digest('session', b'x')}")
+    assert await sessions.find(cookie, late_ms) is None
 
 
 async def test_one_sessions_proof_is_good_for_no_other_session(services, sessions):

@@ -10,6 +10,7 @@ from tasks.errors import Refused
 from tasks.state.jobs.asked import Asked
 from tasks.state.views import registry
 from tasks.state.views.registry import Person
+from worker.runtime import open_services
 
 OLGA = Person(id="ak_1", name="Olga", actor="Olga", shares=True)
 VERA = Person(id="ak_2", name="Vera", actor="Vera")
@@ -119,6 +120,28 @@ async def test_redis_shows_no_words_and_moves_no_view_to_others(services):
     other = await services.views.save(VERA, "Hers", DEAD)
     await services.redis.copy(f"{prefix}:view:{view.id}", f"{prefix}:view:{other.id}", replace=True)
     assert await names(services, VERA) == []
+
+
+async def test_an_older_version_of_a_view_and_a_deleted_one_are_not_put_back_in_redis(services):
+    """Also for other processes of this machine, and after a restart; saved anew it counts again."""
+    prefix = services.settings.prefix
+    view = await services.views.save(OLGA, "Dead", DEAD)
+    name = f"{prefix}:view:{view.id}"
+    older = await services.redis.dump(name)
+    changed = await services.views.change(OLGA, view.id, "Held", Asked(state="held"), shared=False)
+    newest = await services.redis.dump(name)
+    await services.redis.restore(name, 0, older, replace=True)
+    async with open_services(services.settings) as again:
+        assert await names(again, OLGA) == []
+    await services.redis.restore(name, 0, newest, replace=True)
+    assert await names(services, OLGA) == [changed.name]
+    await services.views.remove(OLGA, view.id)
+    await services.redis.restore(name, 0, newest, replace=True)
+    await services.redis.sadd(f"{prefix}:views:of:{OLGA.id}", view.id)
+    async with open_services(services.settings) as again:
+        assert await names(again, OLGA) == []
+        await again.views.save(OLGA, "Held", Asked(state="held"))
+        assert await names(again, OLGA) == ["Held"]
 
 
 async def test_what_a_revoked_key_kept_for_itself_is_forgotten(services):

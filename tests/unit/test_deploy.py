@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import click
@@ -243,3 +244,11 @@ def test_keys_are_taken_from_systemd_as_it_hands_them_to_a_plain_user(tmp_path, 
     else:
         with pytest.raises(ConfigError, match="open to others"):
             load_key_ring(Settings())
+
+
+def test_there_is_one_text_of_what_each_account_may_do():
+    """What `afterword up` loads, also where it is installed, is the file that compose and the chart hand to Redis."""
+    inside = ROOT / "worker" / "machine" / "users.acl"
+    assert inside.resolve() == DEPLOY / "redis" / "users.acl"
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert f"*{inside.suffix}" in data["*"]

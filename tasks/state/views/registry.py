@@ -19,6 +19,7 @@ from tasks.state.access.keys import ApiKey, Scope
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.asked import Asked, understood
 from tasks.state.journal import Journal
+from tasks.state.newest import Newest
 from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
 
@@ -73,10 +74,11 @@ class View(Frozen):
 class Views:
     """Saved views. Raises `StateUnavailable` where Redis is away."""
 
-    def __init__(self, redis: Redis, journal: Journal, vault: Vault) -> None:
+    def __init__(self, redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> None:
         self._redis: Any = redis  # redis-py's types for sets allow for a client that doesn't wait
         self._journal = journal
         self._vault = vault
+        self._newest = newest
 
     async def list(self, person: Person) -> list[View]:
         """The person's own views and those that are shared, by name; without those that can't be opened."""
@@ -125,6 +127,7 @@ class Views:
             "take": {f"views:of:{view.owner}": view.id, "views:shared": view.id},
         }
         await self._journal.commit("lua/record", args, Event.VIEW_REMOVED, view=view.id, actor=person.actor)
+        self._newest.learn(_record(view.id), view.saved_ms + 1)  # nobody puts it back
         return view
 
     async def forget_those_of(self, owner: str, actor: str) -> None:
@@ -137,6 +140,7 @@ class Views:
         for identifier in sorted(raw.decode("utf-8", "replace") for raw in left):
             args = {"remove": [f"view:{identifier}"], "take": {f"views:of:{owner}": identifier}}
             await self._journal.commit("lua/record", args, Event.VIEW_REMOVED, view=identifier, actor=actor)
+            self._newest.learn(_record(identifier), self._journal.clock.now_ms() + 1)
 
     async def _theirs(self, person: Person, identifier: str) -> View:
         view = await self.require(identifier, person)
@@ -167,14 +171,15 @@ class Views:
         ]
         if any(view.name.casefold() == name.casefold() for view in others):
             raise Refused(f"There is a view {name!r} already.", code="same_name", advice="Choose another name.")
+        identifier = before.id if before else secrets.token_hex(8)
         view = View(
-            id=before.id if before else secrets.token_hex(8),
+            id=identifier,
             name=name,
             asked=asked,
             shared=shared,
             owner=owner,
             by=by,
-            saved_ms=self._journal.clock.now_ms(),
+            saved_ms=max(self._journal.clock.now_ms(), self._newest.of(_record(identifier)) + 1),
         )
         args = {
             "id": view.id,
@@ -189,21 +194,33 @@ class Views:
         reply = await self._journal.commit("views/keep", args, Event.VIEW_SAVED, **facts)
         if not reply.ok:
             raise _refusal(reply.reason)
+        self._newest.learn(_record(view.id), view.saved_ms)
         return view
 
     def _opened(self, identifier: str, sealed: bytes | None) -> View | None:
-        """The view as it was sealed under this id; None, with a warning, where it can't be opened."""
+        """The view as it was sealed under this id; None, with a warning, where it can't be opened, and where it is older than
+        one that was seen here.
+        """
         if sealed is None:
             return None
         try:
             plain = self._vault.open(sealed, purpose=PURPOSE, owner=identifier)
-            return View.model_validate_json(plain, extra="ignore")
+            view = View.model_validate_json(plain, extra="ignore")
         except (KeyTrouble, ValidationError) as trouble:
             log.warning("view %.40s can't be opened: %s", identifier, type(trouble).__name__)
             return None
+        if view.saved_ms < self._newest.of(_record(identifier)):
+            log.warning("view %.40s is older than one that was seen here: somebody put it back", identifier)
+            return None
+        self._newest.learn(_record(identifier), view.saved_ms)
+        return view
 
     def _key(self, *parts: str) -> str:
         return ":".join((self._journal.prefix, *parts))
+
+
+def _record(identifier: str) -> str:
+    return f"view:{identifier}"
 
 
 def _refusal(reason: str) -> Refused:
