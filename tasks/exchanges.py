@@ -13,6 +13,7 @@ from tasks.audited import AuditedRequests, Trail, overdue
 from tasks.destinations import Destination, Work
 from tasks.errors import AttemptFailed, Transient
 from tasks.http.authorization import Authorization
+from tasks.http.echoes import beside
 from tasks.http.exchange import Http
 from tasks.model import Job, PublishToConfluence, Receipt
 from tasks.progress import about
@@ -82,6 +83,10 @@ def told(receipt: Receipt, http: Http) -> Receipt:
     object's address that repeats any becomes the destination's own.
     """
     known = (receipt.id, receipt.ticket_number or "", str(receipt.version or ""))
+    below = receipt.url.removeprefix(http.base_url)
+    is_short = max(map(len, known)) <= MOST_OF_AN_ID and len(below) <= MOST_OF_AN_ADDRESS
+    if is_short and http.sent.is_clean((*known, beside(below, known), *receipt.warnings)):
+        return receipt
     if any(len(name) > MOST_OF_AN_ID or http.sent.is_repeated(name) for name in known):
         raise Transient(
             "The answer has something else in the place of the object's id.",
@@ -90,7 +95,6 @@ def told(receipt: Receipt, http: Http) -> Receipt:
             answered=True,
             certain=False,
         )
-    below = receipt.url.removeprefix(http.base_url)
     if len(below) > MOST_OF_AN_ADDRESS or http.sent.is_repeated(below):
         receipt = receipt.model_copy(update={"url": http.base_url})
     return receipt.model_copy(update={"warnings": tuple(map(http.sent.tell, receipt.warnings))})

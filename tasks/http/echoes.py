@@ -13,7 +13,7 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,7 +31,7 @@ LONG_PART = 13  # the same where our own words stand as well, which a password m
 SHORTEST = 4
 MIXED = 6  # letters and digits in a row that no word and no number of ours has
 DEPTH = 4
-MOST_FORMS = 200
+MOST_FORMS, MOST_TOGETHER = 200, 600  # of one text, and of several that are looked at together
 _ESCAPE = re.compile(r"\\+(?:u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
 _SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
 _DECIMAL = re.compile(r"(?:\d{2,3}[\s,;]{1,3}){3,}\d{2,3}")
@@ -83,6 +83,11 @@ class _Hidden(NamedTuple):
     whole: tuple[str, ...]
     packed: tuple[str, ...]
     needles: _Needles
+
+    def gives_away(self, form: str) -> bool:
+        """Whether a form of a text has any of it, or a part."""
+        packed = _WHITE.sub("", form).casefold()
+        return self.needles.stand_in(_core(form)) or any(secret in packed for secret in self.packed)
 
 
 def _hidden(texts: Iterable[str], needles: _Needles) -> _Hidden:
@@ -142,10 +147,8 @@ def without_credential(said: str, credential: Credential, *, ours: bool = False)
     hidden = credential.hidden_in_ours if ours else credential.hidden
     for secret in hidden.whole:
         said = said.replace(secret, "[credential]")
-    for form in _forms(said) if hidden.whole else ():
-        packed = _WHITE.sub("", form).casefold()
-        if hidden.needles.stand_in(_core(form)) or any(secret in packed for secret in hidden.packed):
-            return DROPPED
+    if hidden.whole and any(hidden.gives_away(form) for form in _forms(said)):
+        return DROPPED
     return said
 
 
@@ -176,13 +179,13 @@ def _core(text: str) -> str:
     return plain if plain.isascii() and plain.isalnum() else _BARE.sub("", plain)
 
 
-def _forms(said: str) -> Iterator[str]:
-    """The text, and what it is when escapes and encodings are undone, one after the other."""
-    seen, decoded, layer = set[str](), set[tuple[object, str]](), [said]
+def _forms(*said: str, most: int = MOST_FORMS) -> Iterator[str]:
+    """The texts, and what they are when escapes and encodings are undone, one after the other; each form once."""
+    seen, decoded, layer = set[str](), set[tuple[object, str]](), list(said)
     for _ in range(DEPTH):
         deeper: list[str] = []
         for form in layer:
-            if form not in seen and len(seen) < MOST_FORMS:
+            if form not in seen and len(seen) < most:
                 seen.add(form)
                 yield form
                 deeper += [undone for undone in _undone(form, decoded) if undone not in seen]
@@ -192,9 +195,8 @@ def _forms(said: str) -> Iterator[str]:
 def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
     """What the form is when one thing in it is undone; a run that was `decoded` for another form isn't again."""
     if _HIGH.search(form):
-        for charset in ("latin-1", "cp1252"):
-            with suppress(UnicodeError):
-                yield form.encode(charset).decode("utf-8")
+        with suppress(UnicodeError):  # what both charsets have, both read alike
+            yield form.encode("cp1252" if max(form) > "\xff" else "latin-1").decode("utf-8")
     if not _WORTH_UNDOING.search(form):
         return
     if any(sign in form for sign in "&%=\\+") and (together := _BETWEEN.sub("", form)) != form:
@@ -210,11 +212,12 @@ def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
         yield _QUOTED.sub(lambda m: chr(int(m[1], 16)), form.replace("=\r\n", "").replace("=\n", ""))
     if "\\" in form:
         yield _ESCAPE.sub(_unescaped, form)
+    together = _IN_BASE64.sub("", form)
     runs: tuple[tuple[Callable[[str], Iterator[str]], Iterable[str]], ...] = (
         (_hex, _SPACED_HEX.findall(form)),
         (_numbers, _DECIMAL.findall(form)),
         (_base32, _BASE32.findall(form)),
-        (_base64, {*_BASE64.findall(form), *_BASE64.findall(_IN_BASE64.sub("", form))}),
+        (_base64, {*_BASE64.findall(form), *(_BASE64.findall(together) if together != form else ())}),
     )
     for decode, found in runs:
         for run in found:
@@ -240,13 +243,13 @@ def _base32(run: str) -> Iterator[str]:
 def _base64(run: str) -> Iterator[str]:
     run = run.replace("-", "+").replace("_", "/")
     for start in range(4):
-        yield _decoded(base64.b64decode, run[start:], 4)
+        yield _decoded(binascii.a2b_base64, run[start:], 4)
 
 
 def _decoded(decode: Callable[[str], bytes], run: str, group: int) -> str:
     """What the run says, without a rest that says nothing by itself; "" where it says nothing."""
     whole = len(run) // group * group
-    for rest in (run[whole:].ljust(group, "=") if len(run) > whole else "", ""):
+    for rest in (run[whole:].ljust(group, "=") if len(run) > whole + 1 else "", ""):  # one sign is no byte
         try:
             return decode(run[:whole] + rest).decode("latin-1").replace("\x00", "")
         except (binascii.Error, ValueError):
@@ -321,6 +324,15 @@ def without_echoes(said: str, content: Content) -> str:
     return told
 
 
+def beside(address: str, names: Iterable[str]) -> str:
+    """What an address holds besides one of these names at its end, and what all addresses of objects have."""
+    for name in names:
+        if name and address.endswith(name):
+            rest = address.removesuffix(name)
+            return "" if all(_core(piece) in ADDRESS for piece in _PIECE.findall(rest)) else address
+    return address
+
+
 @dataclass(frozen=True)
 class Sent:
     """What was sent and is told to nobody. `names` are: what the object is called, and what was known of it before."""
@@ -347,14 +359,27 @@ class Sent:
         told = " ".join(LEFT_OUT if self.is_repeated(word) else word for word in said.split(" "))
         return LEFT_OUT if self.is_repeated(told) else told
 
+    def is_clean(self, said: Sequence[str]) -> bool:
+        """Whether none of these repeats any of it, looked at together; where it isn't True, `is_repeated` says which one does."""
+        if self.credential.words and any(map(self.credential.words.search, said)):
+            return False
+        hidden = self.credential.hidden_in_ours
+        if any(secret in text for secret in hidden.whole for text in said):
+            return False
+        for number, form in enumerate(_forms(*said, most=MOST_TOGETHER) if hidden.whole else (), 1):
+            if number == MOST_TOGETHER or hidden.gives_away(form):
+                return False
+        return not any(map(self._repeats_content, said))
+
     def is_repeated(self, said: str) -> bool:
         """Whether `said` repeats any of it, in whatever form; a secret that is so short that words and ids hold it by chance,
         as a word.
         """
         if self.credential.words and self.credential.words.search(said):
             return True
-        if without_credential(said, self.credential, ours=True) != said:
-            return True
+        return without_credential(said, self.credential, ours=True) != said or self._repeats_content(said)
+
+    def _repeats_content(self, said: str) -> bool:
         if len(said) < RUN:
             return False
         rest = self._beside_names(said)

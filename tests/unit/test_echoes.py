@@ -6,6 +6,7 @@ import base64
 import codecs
 import html
 import json
+import os
 import quopri
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from tasks.http.echoes import (
     Content,
     Credential,
     Sent,
+    beside,
     credential_of,
     without_credential,
     without_echoes,
@@ -190,6 +192,34 @@ def test_a_sentence_of_ours_tells_nothing_that_an_answer_repeats(form, repeated)
     told = SENT.tell(f"The incident {form(repeated)} is closed.")
     assert LEFT_OUT in told
     assert not SENT.is_repeated(told)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("repeated", [PASSWORD, BODY])
+def test_names_that_are_looked_at_together_are_clean_where_none_of_them_repeats_anything(form, repeated):
+    names = ("0123456789abcdef0123456789abcdef", "INC0010023", f"Two pages are called {TITLE!r}.")
+    assert SENT.is_clean(names)
+    assert not SENT.is_clean((*names, f"The incident {form(repeated)} is closed."))
+
+
+@given(
+    st.lists(st.text(st.sampled_from("aA9%=&<\\+/ -\u00e9\u201c") | st.characters(), max_size=40), max_size=4), FOUND
+)
+def test_names_that_are_clean_together_are_clean_each(names, secret):
+    sent = Sent(Credential((secret,)), Content((BODY,)))
+    assert sent.is_clean(names) == (not any(map(sent.is_repeated, names)))
+
+
+def test_so_many_forms_that_they_are_not_looked_at_together_are_looked_at_each_by_itself():
+    packed = base64.b64encode(os.urandom(6000)).decode()
+    assert not SENT.is_clean([packed[at : at + 80] for at in range(0, 8000, 80)])
+
+
+def test_an_address_that_we_made_of_an_id_holds_nothing_but_the_id():
+    assert beside("/nav_to.do?uri=incident.do?sys_id=0123", ("0123", "")) == ""
+    assert beside("/browse/OPS-7", ("10007", "OPS-7")) == ""
+    for other in ("/nav_to.do?uri=problem.do?sys_id=0123", "/spaces/OPS/pages/0123", "/browse/0123/x", ""):
+        assert beside(other, ("0123", "")) == other
 
 
 def test_only_the_word_that_repeats_something_is_left_out_of_a_sentence():
