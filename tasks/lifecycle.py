@@ -254,7 +254,7 @@ async def _deliver(
         record = trail.record = await _destination_of(services, claimed)
         destination = destination_for(record.settings)
         trail.needs = destination.needs(job.command)
-        authorization = await authorize(services, record)
+        authorization = await authorize(services, record, claimed.grant)
         work, ties = await _load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.authorization.asking import Asking
 from tasks.authorization.renewable import RenewableToken, own_lease
 from tasks.authorization.way import SiteOrGateway
@@ -16,8 +18,10 @@ from tasks.state.directory import DestinationRecord
 from tasks.state.grants.grants import Look, bound_to
 
 
-async def authorize(services: Services, record: DestinationRecord) -> Authorization:
-    """What the destination's requests are sent with.
+async def authorize(
+    services: Services, record: DestinationRecord, grant: Sequence[bytes] | None = None
+) -> Authorization:
+    """What the destination's requests are sent with; `grant` is what was held for it, where that was read a moment ago.
 
     Raises `KeyTrouble`, `DestinationTrouble` where there is no credential or its renewal is refused, and `Transient` or
     `Throttled` where it can't be had now.
@@ -25,13 +29,13 @@ async def authorize(services: Services, record: DestinationRecord) -> Authorizat
     secret = services.directory.secret(record)
     if isinstance(record.settings.auth, Renewable):
         token = RenewableToken(Asking(services, record, secret))
-        await token.acquire()
+        await token.acquire(read=grant)
         return token
     headers = destination_for(record.settings).authorization(secret)
     if record.settings.gateway is None:
         return Fixed(headers, proxy_password=services.directory.proxy_password(record))
     way = SiteOrGateway(Asking(services, record, secret), headers)
-    await way.look()
+    await way.look(grant)
     return way
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,12 +63,12 @@ class RenewableToken:
         await self.acquire(refused=before)
         return self.held.access_token != before
 
-    async def acquire(self, refused: str | None = None) -> None:
-        """A token that lives long enough for an attempt, and isn't the one that was refused."""
+    async def acquire(self, refused: str | None = None, read: Sequence[bytes] | None = None) -> None:
+        """A token that lives long enough for an attempt, and isn't the one that was refused. `read` is what was held a moment ago."""
         grants, name, bound = self.asking.grants, self.asking.name, self.asking.bound
         deadline = asyncio.get_running_loop().time() + _lease_s(self.asking)
         while True:
-            look = await grants.look(name, bound)
+            look, read = await grants.look(name, bound, read), None
             usable = _left_ms(look) > _part_ms(look.held, SPENT_SHARE, SPENT_MS) and look.held.access_token != refused
             if usable and _left_ms(look) > _part_ms(look.held, MARGIN_SHARE, MARGIN_MS):
                 return self._use(look.held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.authorization.asking import Asking
@@ -39,9 +39,9 @@ class SiteOrGateway:
         """The gateway's, where that is the way."""
         return self.asking.gateway(self.held)
 
-    async def look(self) -> None:
-        """Take the way that is known; the gateway where the operator says so."""
-        self.held = (await self.asking.grants.look(self.asking.name, self.asking.bound)).held
+    async def look(self, read: Sequence[bytes] | None = None) -> None:
+        """Take the way that is known (as it was `read`, where it was); the gateway where the operator says so."""
+        self.held = (await self.asking.grants.look(self.asking.name, self.asking.bound, read)).held
         if self._always and not self.held.gateway:
             await self._find()
 

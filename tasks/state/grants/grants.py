@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import Field, ValidationError
@@ -67,9 +68,11 @@ class Grants:
         self._journal = journal
         self._vault = vault
 
-    async def look(self, name: str, bound: str) -> Look:
-        """What is held now for the credential that `bound` names (see `bound_to`)."""
-        held, version, now = await self._journal.query("grants/look", {"name": name})
+    async def look(self, name: str, bound: str, read: Sequence[bytes] | None = None) -> Look:
+        """What is held now for the credential that `bound` names (see `bound_to`); where it was `read` a moment ago, as
+        `grants/look` tells it, what was held then.
+        """
+        held, version, now = read or await self._journal.query("grants/look", {"name": name})
         return self._look(name, bound, held, version, now)
 
     async def lease(self, name: str, bound: str, lease_ms: int) -> Lease | float:

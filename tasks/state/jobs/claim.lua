@@ -14,13 +14,14 @@ local function look_first()
   return ''
 end
 
--- the records of job and destination, what is known of its subject, its content, and the links of its issue
+-- the records of job and destination, what is known of its subject, its content, the links of its issue, and the destination's tokens
 local function everything()
   local subject = redis.call('HMGET', key('subject', get(id, 'subject')), 'receipt', 'doubt_until_ms', 'delivered_ms', 'tried', 'shown', 'wrote', 'receipt_seal')
   local content, issue = get(id, 'content'), get(id, 'issue')
+  local grant = redis.call('HMGET', key('grant', destination), 'held', 'version') -- as grants/look reads it
   return redis.call('HGETALL', job_key(id)), redis.call('HGETALL', key('destination', destination)), subject,
     content and redis.call('GET', key(content)), issue and redis.call('HGETALL', key('links', issue)) or {},
-    look_first()
+    look_first(), {grant[1] or '', grant[2] or '0', int(now)}
 end
 
 if state == 'running' and get(id, 'claim') == args.claim then return {'exists', gate_of(destination).breaker.probe == id and 'probe' or '', '', everything()} end

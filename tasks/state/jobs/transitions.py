@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,7 @@ class Lease:
 @dataclass(frozen=True)
 class Claimed:
     """A job taken for one attempt, with what the attempt needs, read in the same moment: what is known of its subject, and
-    as Redis has them its destination's record, its sealed content and the members of its issue. A `probe` tries whether a
+    as Redis has them its destination's record, its sealed content, the members of its issue and its destination's tokens (`grant`). A `probe` tries whether a
     destination that failed answers again. `doubt` says why the job isn't to be done as its record has it; `forged`, that its
     subject's receipt was. `look_first_ms` is since when (epoch milliseconds) the remote
     side may hold objects that the ledger has lost; None where it may not.
@@ -116,6 +116,7 @@ class Claimed:
     destination: Mapping[bytes, bytes]
     content: bytes | None = field(default=None, repr=False)
     members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    grant: Sequence[bytes] | None = field(default=None, repr=False)
     probe: bool = False
     look_first_ms: int | None = None
     doubt: KeyTrouble | None = None
@@ -131,9 +132,17 @@ class Claimed:
         probe: bool = False,
     ) -> Claimed:
         """From the script's answer."""
-        record, destination, known, content, members, since_ms = data
-        lost_ms = int(since_ms) if since_ms else None
-        return cls(job(_pairs(record)), subject(known), _pairs(destination), content, _pairs(members), probe, lost_ms)
+        record, destination, known, content, members, since_ms, grant = data
+        return cls(
+            job=job(_pairs(record)),
+            subject=subject(known),
+            destination=_pairs(destination),
+            content=content,
+            members=_pairs(members),
+            grant=grant,
+            probe=probe,
+            look_first_ms=int(since_ms) if since_ms else None,
+        )
 
 
 def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:

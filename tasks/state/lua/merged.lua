@@ -4,7 +4,7 @@ local server = redis
 local redis = {pcall = server.pcall, sha1hex = server.sha1hex}
 
 -- hashes of a few fields, read as a whole at the first look: by the first word of their keys, or all of it
-local WHOLE = {job = true, subject = true, destination = true, traffic = true, apikey = true, rate = true}
+local WHOLE = {job = true, subject = true, destination = true, traffic = true, apikey = true, rate = true, grant = true}
 local WHOLE_KEY = {ledger = true, look_first = true}
 local READS = {HGET = 1, HMGET = 1, HGETALL = 1, ZRANGE = 1, ZREVRANGE = 1, XRANGE = 1, XREVRANGE = 1}
 local REMEMBERED = {EXISTS = 1, GET = 1, SMEMBERS = 1, ZCARD = 1, ZCOUNT = 1}
