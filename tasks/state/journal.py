@@ -81,13 +81,17 @@ class Journal:
         self._queue.append(pending)
         if self._flusher is None or self._flusher.done():
             self._flusher = loop.create_task(self._flush())
+        late = None if self._answer_s is None else loop.call_later(self._answer_s, self._give_up, pending)
         try:
-            async with asyncio.timeout(self._answer_s):
-                return await asyncio.shield(pending.done)
-        except TimeoutError:
-            if pending in self._queue:
-                self._queue.remove(pending)
-            raise unavailable(RedisTimeoutError()) from None
+            return await pending.done
+        finally:
+            if late is not None:
+                late.cancel()
+
+    def _give_up(self, pending: Pending) -> None:
+        """Nobody waits for it any longer; what isn't on its way yet isn't sent."""
+        self._queue = [other for other in self._queue if other is not pending]
+        self._resolve(pending, unavailable(RedisTimeoutError()))
 
     def known(self) -> dict[str, Any]:
         """What a heartbeat compares with the ledger: the newest entry that was seen, and this process's own."""

@@ -32,7 +32,7 @@ from worker.runtime import Services
 
 log = logging.getLogger(__name__)
 
-PACE_S = 0.02  # what happens meanwhile is told together
+PACE_S, BUSY_PACE_S = 0.02, 0.1  # what happens meanwhile is told together: after a pause, and round after round
 MOST_KEPT = 10_000  # run times of ends that other workers may tell of
 Happened = tuple[str, Mapping[str, Any]]  # an event of Celery's by its name, and its fields
 Send = Callable[[Sequence[Happened]], None]
@@ -60,6 +60,7 @@ class Teller:
         self._took_s: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._telling = asyncio.Lock()
+        self._not_before = 0.0  # by the loop's clock
 
     def started(self, job: Job) -> None:
         """An attempt began."""
@@ -84,9 +85,11 @@ class Teller:
 
     async def tell(self) -> float:
         """Tell everything that there is; returns the seconds until the next look for ends that nobody told."""
-        await asyncio.sleep(PACE_S)
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(PACE_S, self._not_before - clock()))
         async with self._telling:
             await self._tell()
+            self._not_before = clock() + BUSY_PACE_S
         return 0.0 if self._notes else self._services.settings.sweep_interval_s
 
     async def _tell(self) -> None:
