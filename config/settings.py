@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         gt=0,
         description="how long rendering and screening such a content may take; then its job is held",
     )
+    document_memory_mb: int = Field(
+        default=2000,
+        ge=200,
+        le=1_000_000,
+        description="memory that such a process may take; a content that needs more is held",
+    )
     look_first: bool = Field(
         default=False,
         description="look for a subject's object before the first one is created: for when Redis was lost or restored",

@@ -332,7 +332,9 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     eviction = Eviction(redis)
     clock = Clock()
     sessions = Sessions(clock)
-    processes = Processes(settings.document_processes, settings.document_limit_s, clock.now_ms)
+    processes = Processes(
+        settings.document_processes, settings.document_limit_s, settings.document_memory_mb, clock.now_ms
+    )
     tracing = open_tracing(settings, os.environ)
     try:
         vault = Vault(ring)

@@ -11,7 +11,7 @@ SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # Schemes that run what they hold: their words are shown, never the address.
 _PROGRAMS = re.compile(r"(?:javascript|vbscript|livescript|mocha|data):", re.IGNORECASE)
 _AROUND = "".join(map(chr, range(0x21)))
-_INSIDE = re.compile(r"[\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_INSIDE = re.compile(r"[\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _LINKABLE = re.compile(r"(?:https?://|mailto:)[^\s\"<>]+\Z", re.IGNORECASE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _HOST = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]*", re.IGNORECASE)

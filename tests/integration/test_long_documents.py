@@ -12,6 +12,7 @@ import time
 import pytest
 
 from tasks.errors import Held, Throttled, Transient
+from tasks.markup import confluence
 from tasks.model import Document, JobState, parse_command
 from tests.conftest import until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, PUBLISH
@@ -30,7 +31,7 @@ def children(worker: int, *, busy: bool = False) -> list[int]:
     more of a processor than it needs to start.
     """
     listed = subprocess.run(["ps", "-Ao", "pid,cputimes,args"], capture_output=True, text=True, check=True).stdout
-    rows = [row.split(None, 2) for row in listed.splitlines() if row.endswith(f"worker.processes.child {worker}")]
+    rows = [row.split(None, 2) for row in listed.splitlines() if f"worker.processes.child {worker} " in row]
     return [int(pid) for pid, used_s, _ in rows if not busy or int(used_s) >= 3]
 
 
@@ -51,7 +52,7 @@ async def submitted(services, document):
 @pytest.fixture
 async def processes():
     """One process, with time enough for everything here."""
-    one = Processes(1, 60.0, lambda: 1_000)
+    one = Processes(1, 60.0, 1_000, lambda: 1_000)
     yield one
     await one.close()
 
@@ -162,6 +163,19 @@ async def test_a_process_that_crashes_is_tried_twice_and_replaced(processes):
         await processes.run(LONG, os.abort)
     assert held.value.code == "content_crashed"
     assert await processes.run(LONG, abs, -1) == 1
+
+
+async def test_a_content_that_needs_more_memory_than_it_may_take_is_held_and_told_what_to_do():
+    """Wherever the memory ends: in the parser, in the binding or in Python. None of its words are shown instead."""
+    one = Processes(1, 60.0, 250, lambda: 1_000)
+    for step, given in ((confluence.render, "*a* " * 400_000), (bytearray, 300_000_000)):
+        with pytest.raises(Held) as held:
+            await one.run(LONG, step, given)
+        assert held.value.code == "content_crashed"
+        assert "250 MB" in held.value.advice
+        assert "AFTERWORD_DOCUMENT_MEMORY_MB" in held.value.advice
+    assert "exhausted" in await one.run(LONG, confluence.render, PROSE.content_md)
+    await one.close()
 
 
 async def test_what_is_cancelled_is_ended(processes):

@@ -38,6 +38,25 @@ async def test_a_work_item_field_is_switched_to_markdown(services, sandbox):
     assert (item["body"], item["format"]) == ("# What\n\n**a**", "markdown")
 
 
+@pytest.mark.parametrize(
+    ("vendor", "arguments", "given"),
+    [
+        *((vendor, arguments, {}) for vendor, arguments in TICKETS),
+        ("azure_devops", WORK_ITEM, {"body_format": "markdown"}),
+        ("jira", ISSUE, {"flavor": "datacenter", "email": None}),
+    ],
+)
+async def test_a_first_heading_that_repeats_the_title_comes_once(services, sandbox, vendor, arguments, given):
+    """The ticket's own field for titles has it."""
+    receipt = await delivered(services, sandbox, vendor, arguments, "# Pool *exhausted*\n\nwords\n", **given)
+    (ticket,) = await sandbox.objects(vendor)
+    assert (receipt.change, ticket["title"]) == ("created", "Pool exhausted")
+    assert "words" in ticket["body"]
+    assert "exhausted" not in ticket["body"]
+    again = await delivered(services, sandbox, vendor, arguments, "# Pool *exhausted*\n\nwords\n", **given)
+    assert again.change == "unchanged"
+
+
 @pytest.mark.promise("files")
 @pytest.mark.parametrize(("vendor", "arguments"), TICKETS)
 async def test_the_document_is_attached_once_for_each_content(services, sandbox, vendor, arguments):

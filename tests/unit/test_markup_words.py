@@ -16,6 +16,12 @@ from tasks.markup.parser.admonitions import as_containers
 from tests.markup_tools.storage_format import validated
 
 TARGETS = [confluence.render, azure_devops.render, servicenow.render]
+
+
+def jira_words(markdown: str, **given: str) -> str:
+    return jira.words(jira.render(markdown, **given))
+
+
 WORD = st.text("abcdef", min_size=3, max_size=8)
 
 
@@ -39,6 +45,7 @@ def read(render, markdown: str) -> str:
         "vbscript:x",
         "data:text/html,x",
         "\u00a0javascript:alert(1)",
+        "java\u00adscript:alert(1)",
     ],
 )
 @pytest.mark.parametrize("form", ['<a href="{}">words</a>', "<div>\n<a href='{}'>words</a>\n</div>", "[words](<{}>)"])
@@ -210,13 +217,6 @@ def test_mail_addresses_are_links_and_addresses_read_as_written():
         assert read(render, address) == address
 
 
-def test_a_link_round_blocks_stands_round_their_words():
-    source = '<a href="https://e.com">\n<p>T</p>\n</a>'
-    assert confluence.render(source) == '<p><a href="https://e.com">T</a></p>'
-    assert '<a href="https://e.com">T</a>' in azure_devops.render(source)
-    assert servicenow.render(source) == "T (https://e.com)"
-
-
 @pytest.mark.parametrize(
     ("source", "address"),
     [
@@ -289,8 +289,18 @@ def test_cells_without_words_are_not_joined():
     assert page.warnings == ()
 
 
+@pytest.mark.parametrize("render", [azure_devops.render, azure_devops.render_markdown, servicenow.render, jira_words])
+def test_a_first_heading_that_repeats_the_title_is_left_out_of_a_ticket(render):
+    """Its field for titles shows it already; where that has less of it, the heading stays."""
+    assert "pool" not in render("# Pool *down*\n\nx", title="Pool down").lower()
+    assert "x" in render("# Pool *down*\n\nx", title="Pool down")
+    for title in ("Pool", "Pool d…", ""):
+        assert "Pool" in render("# Pool *down*\n\nx", title=title)
+    assert "Pool down" in render("words\n\n# Pool down", title="Pool down")
+
+
 def test_a_work_item_names_its_images_and_says_its_title_once():
-    assert azure_devops.render("![](img/a%20b.png)") == "<p>a b.png</p>"
+    assert azure_devops.render("![](img/a%20b.png)") == azure_devops.render("![ ](img/a%20b.png)") == "<p>a b.png</p>"
     assert azure_devops.render("# Pool *down*\n\nx", title="Pool down") == "<p>x</p>"
     assert azure_devops.render_markdown("# Pool down\n\nx", title="Pool down") == "x"
     assert "Other" in azure_devops.render("# Other\n\nx", title="Pool down")
@@ -341,10 +351,35 @@ def test_other_dialects_have_panels_links_and_warnings():
         ("[[Page]]", "[[Page]]"),
         ("{{< note >}}", "{{< note >}}"),
         (":::odd x\nwords\n:::", "::: odd x words"),
+        ("> [!info]- Fold\n> w", "[!info]- Fold w"),
+        ("# A {#b .c}", "A {#b .c}"),
+        ("{{ page.title }}", "{{ page.title }}"),
+        ('=== "Tab"', '=== "Tab"'),
+        ("a^[note]", "a^[note]"),
+        ("++w++", "++w++"),
     ):
         page = render_page(source)
         assert page.warnings[0].startswith("line 1: ")
         assert read(confluence.render, source).replace("xwords", "x words") == shown
+
+
+@pytest.mark.parametrize(
+    ("opening", "macro", "title"),
+    [
+        (':::info{title="X"}', "info", "X"),
+        (":::{.callout-note}", "info", "Note"),
+        ('::: {.callout-tip title="T"}', "tip", "T"),
+        ("::: warning Read this", "warning", "Read this"),
+    ],
+)
+def test_containers_of_other_dialects_are_panels_with_their_titles(opening, macro, title):
+    body = confluence.render(f"{opening}\nw\n:::")
+    assert f'ac:name="{macro}"><ac:parameter ac:name="title">{title}</ac:parameter>' in body
+
+
+@pytest.mark.parametrize("source", ["[TOC]", "[[toc]]", "[[_TOC_]]"])
+def test_a_table_of_contents_by_any_of_its_names(source):
+    assert 'ac:name="toc"' in confluence.render(source)
 
 
 @settings(max_examples=100, deadline=None)
@@ -360,6 +395,8 @@ def test_an_admonition_holds_its_indented_lines_and_no_others(kind, title, lines
 
 def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
     assert "<![CDATA[x]]>" in confluence.render("11. a\n\n    ```\n    x\n    ```\n")
+    assert confluence.render("<summary> of <details>") == "<p>&lt;summary&gt; of &lt;details&gt;</p>"
+    assert 'ac:name="expand"' in confluence.render("<details>\n<summary>Title\n\nwords")
     body = confluence.render("<details>\n<summary>Title\n\nwords\n\n</details>\n\nafter")
     assert '<ac:parameter ac:name="title">Title</ac:parameter>' in body
     assert body.endswith("<p>after</p>")
@@ -417,6 +454,9 @@ def test_what_is_shown_as_typed_is_told_with_its_line(source, told):
             "- **a**: b",
             "| **a**: b |\n|-|",
             "*no*??? why",
+            "C++ and D++, then i++",
+            "[![a](https://e.com/i.png)](https://b.c)",
+            "> [!NOTE]\n> w",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.markup.azure_devops import render_markdown
-from tasks.markup.azure_devops.markdown import same, written
+from tasks.markup.azure_devops.allowed import allowed
+from tasks.markup.azure_devops.markdown import plainly, same, written
 from tasks.markup.parser.parse import parse, parse_document
 from tests.markup_tools.specification import examples
 from tests.unit.test_markup_any_text import TEXTS
@@ -75,15 +77,22 @@ BLOCKS = st.recursive(
 )
 
 
+def plain_words(tokens) -> list[str]:
+    return re.findall(r"\w+", plainly(tokens))
+
+
 @settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_any_text_reads_the_same_when_it_is_written_again(text):
-    """An empty item at the very end is one only with its line feed."""
+    """An empty item at the very end is one only with its line feed. What a field may not hold is words."""
     text += "\n"
     assume(not parse_document(text).fields)
     again = render_markdown(text)
     assume(not parse_document(again).fields)
-    assert same(parse(again + "\n"), parse(text))
+    read, tokens = parse(again + "\n"), parse(text)
+    kept = allowed(tokens)
+    assert same(allowed(read), read)
+    assert same(read, tokens) if kept is tokens else plain_words(read) == plain_words(kept)
 
 
 @settings(max_examples=200, deadline=None)
@@ -120,3 +129,48 @@ def test_nearly_all_examples_of_commonmark_are_written_again():
 )
 def test_the_form(source, form):
     assert render_markdown(source, title="T" if "title" in source else "", link_base="https://e.com/") == form
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("[w](javascript:x)", "w"),
+        ("[w](java&Tab;script:x) [v](vbscript:x) [u](data:text/html,x)", "w v u"),
+        ("[w](<java\tscript:x>)", "w"),
+        ("[w][r]\n\n[r]: JavaScript:x", "w"),
+        ("<javascript:x>", "javascript:x"),
+        ("![w](javascript:x) ![](data:image/png;base64,aGk=)", "w data"),
+        ("![a [w](javascript:x)](https://e.com/i.png)", "![a w](https://e.com/i.png)"),
+        ("![](a.png)", "![a.png](a.png)"),
+        ('<a href="javascript:x">w</a> <a href="https://e.com" onclick="x">v</a>', 'w <a href="https://e.com">v</a>'),
+        ("[w](slack://x) <irc://x>", "w (slack://x) irc://x"),
+        ("a <script>x</script> <b onclick='x'>w</b>", "a \\<script\\>x\\</script\\> <b>w</b>"),
+        ("<script>\nx\n</script>", "```\n<script>\nx\n</script>\n```"),
+        (
+            "<div>\n<a href='javascript:x'>w</a> <time> <iframe src=x>\n</div>",
+            "<div>\nw &lt;time> &lt;iframe src=x>\n</div>",
+        ),
+        ("<iframe src=x>\nw</iframe>", "\\<iframe src=x\\>\n\nw\\</iframe\\>"),
+        ("<img src='data:x' alt='w'> <img src='https://e.com/i.png' onerror='x'>", 'w <img src="https://e.com/i.png">'),
+        (
+            "<details open><summary>s</summary>\n\nw\n\n</details>",
+            "<details open><summary>s</summary>\n\nw\n\n</details>",
+        ),
+        ("a <!-- c --> b\n\n<!-- d -->", "a <!-- c --> b\n\n<!-- d -->"),
+        ("<!-- a --> w <!-- oops\n\n# Rest", "w \\<!-- oops\n\n# Rest"),
+    ],
+)
+def test_a_markdown_field_holds_nothing_that_runs_and_every_word(source, form):
+    """What may not stay is words; what its reader would hide is shown."""
+    assert render_markdown(source) == form
+
+
+def test_what_may_not_stay_and_cant_be_written_again_is_words(monkeypatch):
+    """No form of it is sure to read the same: then every word by itself, and code."""
+    monkeypatch.setattr("tasks.markup.azure_devops.fields.written", lambda *_, **__: None)
+    source = (
+        "# T\n\n[w](javascript:x) [v](https://e.com) `c`\n\n- *i* <b onclick=x>b</b>[^1]\n\n```py\nx\n```\n\n[^1]: n"
+    )
+    shown = render_markdown(source)
+    assert shown == "T\n\nw v (https://e.com) c\n\ni b\\[1\\]\n\n```py\nx\n```\n\n\\[1\\]\n\nn"
+    assert render_markdown("# T\n\n[w](https://e.com)") == "# T\n\n[w](https://e.com)"

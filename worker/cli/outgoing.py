@@ -41,15 +41,12 @@ def rendered(
     if target == "confluence":
         page = confluence.render_page(text, confluence.PageOptions(files=files, drop_title_heading=title))
         title, body = page.title or title, page.body
-    elif target == "azure_devops":
-        body = azure_devops.render(text)
-    elif target == "jira":
-        body = json.dumps(fitting(jira.render(text)), ensure_ascii=False, indent=2)
     else:
-        body = servicenow.render(text, limit=DESCRIPTION_LENGTH)
+        body = _ticket(target, text)
     if preview is not None:
-        titled = azure_devops.render(text, title=title) if target == "azure_devops" else body  # as a job leaves it out
-        preview.write_text(_preview(target, clean.plain_title(title), titled, page.attachments), "utf-8")
+        # A ticket has a title of its own, which this file doesn't tell; the preview is of one with the document's.
+        shown = page.body if target == "confluence" else _ticket(target, text, title)
+        preview.write_text(_preview(target, clean.plain_title(title), shown, page.attachments), "utf-8")
         context.tell(f"{preview} shows how it would look.")
     warnings = list(page.warnings if target == "confluence" else warnings_of(parse_document(text), None))
     found: dict[str, Any] = {"target": target, "title": title, "body": body, "warnings": warnings}
@@ -57,6 +54,15 @@ def rendered(
         named = [{"name": a.name, "media_type": a.media_type, "bytes": len(a.content)} for a in page.attachments]
         found |= {"labels": list(page.labels), "attachments": named}
     return found
+
+
+def _ticket(target: str, text: str, title: str = "") -> str:
+    """The description of a ticket, without a first heading that repeats its title."""
+    if target == "azure_devops":
+        return azure_devops.render(text, title=title)
+    if target == "jira":
+        return json.dumps(fitting(jira.render(text, title=title)), ensure_ascii=False, indent=2)
+    return servicenow.render(text, limit=DESCRIPTION_LENGTH, title=title)
 
 
 def screened(context: Context, content: bytes) -> dict[str, Any]:

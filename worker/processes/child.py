@@ -1,9 +1,9 @@
 """The program of one such process: it does what comes through its input, one call after another, until that ends.
 
-    python -m worker.processes.child PID-OF-THE-WORKER
+    python -m worker.processes.child PID-OF-THE-WORKER MEGABYTES
 
 It holds no key and no connection. It ends with its worker, whatever becomes of that, and by itself when it was idle for
-long or has taken much memory.
+long, has taken much memory, or can't have what a text needs: no more than so many megabytes.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def _answer(step: Callable[..., Any], given: tuple[Any, ...], named: dict[str, A
         return Answer(value=step(*given, **named))
     except AfterwordError as error:
         return Answer(error=error)
+    except MemoryError:
+        os._exit(1)  # as where a library has no memory left
     except Exception as fault:  # its words may hold content
         frame = traceback.extract_tb(fault.__traceback__)[-1]
         return Answer(fault=f"{type(fault).__name__} at {frame.filename}:{frame.lineno}")
@@ -78,6 +80,12 @@ def _end_with(worker: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _take_at_most(megabytes: int) -> None:
+    """Have this process end rather than take more memory, where the system knows that limit."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (megabytes << 20, megabytes << 20))
+
+
 def _yield_to_the_worker() -> None:
     """Let the worker's own loop go first; and where memory runs out, this process rather than the worker."""
     os.nice(5)
@@ -91,7 +99,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no text is left on a disk
-    _end_with(int(sys.argv[1]))
+    worker, megabytes = map(int, sys.argv[1:])
+    _end_with(worker)
+    _take_at_most(megabytes)
     _yield_to_the_worker()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the answers

@@ -32,10 +32,13 @@ class Ended(Exception):
 
 
 class Processes:
-    """Up to `count` processes. A text may take one of them for `limit_s` seconds. Used on one event loop only."""
+    """Up to `count` processes. A text may take one of them for `limit_s` seconds and `memory_mb` of memory. Used on one event
+    loop only.
+    """
 
-    def __init__(self, count: int, limit_s: float, now_ms: Callable[[], int]) -> None:
+    def __init__(self, count: int, limit_s: float, memory_mb: int, now_ms: Callable[[], int]) -> None:
         self._limit_s = limit_s
+        self._memory_mb = memory_mb
         self._now_ms = now_ms
         self._room = asyncio.Semaphore(count)
         self._idle: list[asyncio.subprocess.Process] = []
@@ -109,7 +112,8 @@ class Processes:
         raise Held(
             f"Rendering or screening this content ended the process that did it, {TRIES} times.",
             code="content_crashed",
-            advice="Simplify it, or submit it without its attachments. Release the job to have it tried again.",
+            advice=f"It may need more memory than such a process may take ({self._memory_mb} MB): shorten or split it, submit it "
+            "without its attachments, or raise AFTERWORD_DOCUMENT_MEMORY_MB. Release the job to have it tried again.",
         )
 
     async def _start(self) -> asyncio.subprocess.Process:
@@ -117,7 +121,7 @@ class Processes:
         self._started = {process for process in self._started if process.returncode is None}
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "worker.processes.child", str(os.getpid())),
+                *(sys.executable, "-m", "worker.processes.child", str(os.getpid()), str(self._memory_mb)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # what a crash says may hold content

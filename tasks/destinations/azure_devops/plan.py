@@ -69,13 +69,14 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
     body = chosen.values.get("body_field") or (REPRO if bug else DESCRIPTION)
     markdown = settings.body_format == "markdown"
     document = parse_document(issue.description)
+    title = clean.plain_title(issue.title, TITLE_LENGTH)
     written = (
-        azure_devops.render_markdown(issue.description, title=issue.title, link_base=settings.link_base)
+        azure_devops.render_markdown(issue.description, title=title, link_base=settings.link_base)
         if markdown
-        else azure_devops.render(document, title=issue.title, link_base=settings.link_base)
+        else azure_devops.render(document, title=title, link_base=settings.link_base)
     )
     fields: dict[str, Value] = {
-        "System.Title": clean.plain_title(issue.title, TITLE_LENGTH),
+        "System.Title": title,
         body: written,
     }
     mapped = parse_severity(chosen.values.get("severity", ""))

@@ -43,7 +43,7 @@ class Jira(Destination[JiraSettings]):
     def prepare(self, work: Work) -> Prepared[IssuePlan]:
         """The issue's fields, with the mapping and the job's overrides."""
         plan = plan_of(self.settings, work)
-        return Prepared(texts_of(plan, work.issue.description if work.issue else ""), plan)
+        return Prepared(texts_of(plan), plan)
 
     async def deliver(
         self, work: Work, prepared: Prepared[IssuePlan], http: Http, now_ms: Callable[[], int]

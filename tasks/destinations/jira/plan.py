@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic import Field
@@ -17,7 +18,7 @@ from tasks.errors import Permanent
 from tasks.markup import clean, jira, servicenow
 from tasks.markup.jira import adf
 from tasks.markup.options import Attachment
-from tasks.markup.parser.parse import Parsed, parse_document
+from tasks.markup.parser.parse import parse_document
 from tasks.markup.told import first, warnings_of
 from tasks.model import CreateJiraIssue, Frozen, Link, parse_severity
 
@@ -28,7 +29,8 @@ _ADDRESS = re.compile(r"<([^<>\s]+@[^<>\s]+)>\s*$")
 
 
 class IssuePlan(Frozen):
-    """An issue's fields as Jira takes them, and `extra`: those of the mapping and the job, whose form the project tells.
+    """An issue's fields as Jira takes them, `words`, which a reader gets to see of its description, and `extra`: the fields
+    of the mapping and the job, whose form the project tells.
 
     `stage` is the issue's own, which the status follows: by the status or transition `move_by`, where the mapping names one, and
     with that `resolution` and the fields `on_move` of its screen. `comment` is added and never changed. `suggested` is whom a new issue is assigned to because its issue says so, where Jira
@@ -36,6 +38,7 @@ class IssuePlan(Frozen):
     """
 
     fields: dict[str, Any]
+    words: str
     labels: tuple[str, ...]
     extra: dict[str, Value]
     item_type: str | None
@@ -67,12 +70,14 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     fields: dict[str, Any] = {"summary": clean.plain_title(issue.title, TITLE_LENGTH)}
     document, base = parse_document(issue.description), settings.link_base
     if settings.cloud:
-        whole = jira.render(document, link_base=base)
+        whole = jira.render(document, title=fields["summary"], link_base=base)
         fields["description"] = fitting(whole)
-        cut = fields["description"] is not whole
+        words, cut = jira.words(fields["description"]), fields["description"] is not whole
     else:
-        fields["description"] = plain_text(document, link_base=base)
-        cut = len(jira.escaped(servicenow.render(document, link_base=base))) > DESCRIPTION_LENGTH
+        said = partial(servicenow.render, document, title=fields["summary"], link_base=base)
+        fields["description"] = plain_text(said)
+        words = said()
+        cut = len(jira.escaped(words)) > DESCRIPTION_LENGTH
     file = document_of(settings.attach_document, issue, cut=cut)
     mapped = parse_severity(chosen.values.get("severity", ""))
     severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
@@ -82,6 +87,7 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     labels = dict.fromkeys([*settings.labels, *filter(None, map(label_of, (*issue.tags, *mapped_labels)))])
     return IssuePlan(
         fields=fields,
+        words=words,
         labels=(*labels, f"aw-{work.subject}"),
         extra=extra,
         stage=stage_of(issue.status, settings.follow_status),
@@ -97,16 +103,14 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     )
 
 
-def texts_of(plan: IssuePlan, markdown: str) -> dict[str, str]:
+def texts_of(plan: IssuePlan) -> dict[str, str]:
     """Every text that may be sent, for the last screening."""
-    described = plan.fields["description"]
     texts = {name: str(value) for name, value in plan.extra.items()}
     texts |= {"summary": plan.fields["summary"], "labels": " ".join(plan.labels[:-1]), COMMENT: plan.comment}
     texts["assignee"] = plan.suggested or texts.get("assignee", "")
     texts |= {f"{name} of a transition": text for name, text in plan.on_move.items()}
     texts |= {"attachment": plan.attachment.content.decode()} if plan.attachment else {}
-    words = jira.words(described) if isinstance(described, dict) else servicenow.render(markdown)
-    return {name: text for name, text in texts.items() if text} | {"description": words}
+    return {name: text for name, text in texts.items() if text} | {"description": plan.words}
 
 
 def address_of(person: str) -> str:
@@ -115,10 +119,13 @@ def address_of(person: str) -> str:
     return found[1] if found else person
 
 
-def plain_text(markdown: str | Parsed, *, link_base: str | None = None) -> str:
-    """The description for a Data Center: plain text in which nothing is markup, within the length of a field."""
+def plain_text(said: Callable[..., str]) -> str:
+    """The description for a Data Center: plain text in which nothing is markup, within the length of a field.
+
+    `said` gives the words within a `limit`.
+    """
     limit = DESCRIPTION_LENGTH
-    while len(text := jira.escaped(servicenow.render(markdown, limit=limit, link_base=link_base))) > DESCRIPTION_LENGTH:
+    while len(text := jira.escaped(said(limit=limit))) > DESCRIPTION_LENGTH:
         limit -= max(len(text) - DESCRIPTION_LENGTH, 1)
     return text
 

@@ -27,7 +27,7 @@ from tasks.destinations.tickets.status import Stage, stage_of
 from tasks.errors import Permanent
 from tasks.markup import clean, servicenow
 from tasks.markup.options import Attachment
-from tasks.markup.parser.parse import Parsed, parse_document
+from tasks.markup.parser.parse import parse_document
 from tasks.markup.told import first, warnings_of
 from tasks.model import (
     INCIDENTS,
@@ -90,9 +90,10 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
         raise Permanent("ServiceNow takes issues only.", code="wrong_kind")
     config, chosen, block = command.config, settings.rules.chosen(issue, work.links), links_block(work.links)
     document = parse_document(issue.description)
-    words = partial(servicenow.render, document, link_base=settings.link_base)
+    shown = clean.plain_title(issue.title, SHORT_DESCRIPTION_LENGTH)
+    words = partial(servicenow.render, document, title=shown, link_base=settings.link_base)
     fields = {
-        "short_description": servicenow.without_code_tags(clean.plain_title(issue.title, SHORT_DESCRIPTION_LENGTH)),
+        "short_description": servicenow.without_code_tags(shown),
         "description": words(limit=DESCRIPTION_LENGTH - len(block)) + block,
         "correlation_id": work.subject,
         "correlation_display": "Afterword",
@@ -117,7 +118,11 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
         fields={name: value for name, value in fields.items() if name not in JOURNALS},
         unlinked=unlinked,
         expected_priority=str(impact + urgency - 1) if is_incident and impact and urgency else None,
-        attachment=document_of(settings.attach_document, issue, cut=_is_cut(settings, document)),
+        attachment=document_of(
+            settings.attach_document,
+            issue,
+            cut=settings.attach_document == "when_cut" and len(words()) > DESCRIPTION_LENGTH,
+        ),
         warnings=warnings,
         once={"opened_at": f"{issue.created_at:%Y-%m-%d %H:%M:%S}"} if issue.created_at else {},
         journals={name: text for name in JOURNALS if (text := fields.get(name))},
@@ -197,10 +202,6 @@ def _states(issue: Issue, chosen: Chosen) -> dict[Stage, dict[str, str]]:
         "resolved": {"state": STATES["resolved"], **ends},
         "closed": {"state": STATES["closed"], **ends},
     }
-
-
-def _is_cut(settings: ServiceNowSettings, document: Parsed) -> bool:
-    return settings.attach_document == "when_cut" and len(servicenow.render(document)) > DESCRIPTION_LENGTH
 
 
 def links_block(links: tuple[Link, ...]) -> str:

@@ -25,7 +25,7 @@ _WRITTEN_OTHERWISE = frozenset((
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
 _CLOSED_BY_OTHERS = frozenset((
-    "br", "hr", "img", "wbr", "col", "source", "p", "li", "tr", "td", "th", "thead", "tbody", "tfoot", "dt", "dd", "caption",
+    "br", "hr", "img", "wbr", "col", "source", "p", "summary", "li", "tr", "td", "th", "thead", "tbody", "tfoot", "dt", "dd", "caption",
     "colgroup", "rb", "rt", "rp",
 ))  # fmt: skip
 
@@ -198,23 +198,31 @@ class RawTags:
         name = found.group("name").lower()
         if name not in TAGS:
             return html.escape(found.group(), quote=False)
-        tag = _SHOWN.get(name, name)
         if name == "img":
             attributes = attributes_of(found.group("rest"))
             source = normal(attributes.get("src", ""))
             if not may_be_linked(source):
                 return escape(attributes.get("alt") or named(source))
-        if tag not in _CLOSED_BY_OTHERS:
+        if name not in _CLOSED_BY_OTHERS:
             if not found.group("close"):
                 if self._open.total() >= DEEPEST_RAW:
                     return html.escape(found.group(), quote=False)
-                self._open[tag] += 1
-            elif self._open[tag]:
-                self._open[tag] -= 1
+                self._open[name] += 1
+            elif self._open[name]:
+                self._open[name] -= 1
         if name == "a":
             if found.group("close"):
                 return self._links.pop() if self._links else ""
-            start, end = linked(normal(attributes_of(found.group("rest")).get("href", "")))
+            start, end = self.link(found)
             self._links.append(end)
             return start
-        return found.group() if tag == name else f"<{found.group('close')}{tag}>"
+        return self.kept(found)
+
+    def link(self, found: re.Match[str]) -> tuple[str, str]:
+        """The start and end of what a raw link becomes."""
+        return linked(normal(attributes_of(found["rest"]).get("href", "")))
+
+    def kept(self, found: re.Match[str]) -> str:
+        """A tag of the allow-list as it is written."""
+        tag = _SHOWN.get(found["name"].lower())
+        return f"<{found['close']}{tag}>" if tag else found[0]

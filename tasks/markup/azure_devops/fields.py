@@ -10,8 +10,9 @@ from functools import lru_cache
 import nh3
 
 from tasks.markup import collector
+from tasks.markup.azure_devops.allowed import allowed
 from tasks.markup.azure_devops.elements import Elements
-from tasks.markup.azure_devops.markdown import written
+from tasks.markup.azure_devops.markdown import plainly, written
 from tasks.markup.clean import plain_title, xml_text
 from tasks.markup.parser import front_matter
 from tasks.markup.parser.parse import Parsed, parse
@@ -68,13 +69,15 @@ def render_markdown(
     """The document as Markdown, for fields that are set to it: without front matter and control characters.
 
     It is written again in one form, which reads as what the author wrote; a long document, or one of which that isn't sure,
-    stays as it was written. `title` and `link_base` are as for `render`.
+    stays as it was written. Words stand for what a field may not hold; where these can't be written in that form, the
+    document is its words alone. `title` and `link_base` are as for `render`.
     """
-    text = None
-    if len(markdown) <= MOST_WRITTEN_AGAIN:
-        text = written(absolute(without_title(parse(markdown), title), link_base))
+    read = absolute(without_title(parse(markdown), title), link_base)
+    tokens = allowed(read)
+    own = tokens is read
+    text = written(tokens, exactly=own) if len(markdown) <= MOST_WRITTEN_AGAIN or not own else None
     if text is None:
-        text = _clean_markdown(markdown, title)
+        text = _clean_markdown(markdown, title) if own else plainly(tokens)
     return _fitting(text, lambda part: part.rstrip("\n"), ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
 
 

@@ -10,23 +10,68 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from tasks.markup.addresses import SCHEME
+from tasks.markup.azure_devops.allowed import allowed
 from tasks.markup.parser.parse import parse
 from tasks.markup.parser.token import Token
+from tasks.markup.plain_html import target_beside, text_of
 
 _SIGNS = re.compile(
     r"[\\`*\[\]<>~$|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?[A-Za-z0-9]+;)|:(?=[A-Za-z0-9_+-]+:)|!(?=\[|\Z)"
 )
 _ANY_SIGN = re.compile(r"[\\`*\[\]<>~$|_&:!]")  # a tenth of the time of the pattern above
 _AT_START = re.compile(r"([ \t]*)(?:(\d{1,9})([.)])(?=\s|\Z)|([#+=>-]|:::|!!!|\?\?\?|:(?=\s)))")
-_NO_TAG = re.compile(r"&lt;(?=[A-Za-z])")  # what the parser wrote for the start of a tag that is none
 _MARKS = {"strong": "**", "s": "~~"}
 _SIDES = {"text-align:left": ":--", "text-align:center": ":-:", "text-align:right": "--:"}
 
 
-def written(tokens: Sequence[Token]) -> str | None:
-    """The tokens as Markdown that reads as the same tokens; None where none is found."""
+def written(tokens: Sequence[Token], *, exactly: bool = True) -> str | None:
+    """The tokens as Markdown that reads as the same tokens, or not `exactly`: as their words. None where none is found."""
     text = "\n".join(_Writer().blocks(tokens)).strip("\n")
-    return text if same(parse(text + "\n"), tokens) else None
+    read = parse(text + "\n")
+    if same(read, tokens) or (not exactly and allowed(read) is read and plainly(read) == plainly(tokens)):
+        return text
+    return None
+
+
+def plainly(tokens: Sequence[Token]) -> str:
+    """The words of the tokens, block by block, and code as it is: nothing in them is read as a link or a tag."""
+    blocks: list[str] = []
+    for token in tokens:
+        match token.type:
+            case "inline":
+                blocks.append(_at_line_starts(_escaped(_said(token.children))))
+            case "fence" | "code_block" | "math_block":
+                blocks.append("\n".join(_fence(token._replace(content=token.content.rstrip("\n") + "\n"))))
+            case "html_block":
+                lines = filter(None, map(str.strip, text_of(token.content).split("\n")))
+                blocks += [_at_line_starts(_escaped(line)) for line in lines]
+            case "footnote_open":
+                blocks.append(f"\\[{int(token.meta['id']) + 1}\\]")
+            case "stray_note_open":
+                blocks.append(_escaped(f"[{token.meta['label']}]"))
+    return "\n\n".join(blocks)
+
+
+def _said(children: Sequence[Token]) -> str:
+    """The words of a block, with the address of each link behind it."""
+    parts: list[str] = []
+    targets: list[tuple[int, str]] = []
+    for child in children:
+        match child.type:
+            case "softbreak" | "hardbreak":
+                parts.append("\n")
+            case "link_open":
+                targets.append((len(parts), str(child.attrs["href"])))
+            case "link_close":
+                start, target = targets.pop()
+                parts.append(target_beside("".join(parts[start:]), target))
+            case "html_inline":
+                parts.append(text_of(child.content))
+            case "footnote_ref":
+                parts.append(f"[{int(child.meta['id']) + 1}]")
+            case _:
+                parts.append(child.content)
+    return "".join(parts)
 
 
 def same(one: Sequence[Token], other: Sequence[Token]) -> bool:
@@ -96,19 +141,13 @@ class _Writer:
             case "admonition_open":
                 return self._container(token)
             case "fence":
-                sign = "~" if "`" in token.info else "`"
-                fence = sign * max(3, *(len(run) + 1 for run in re.findall(f"{sign}+", token.content)), 3)
-                return [
-                    fence + token.info,
-                    *token.content.removesuffix("\n").split("\n")[: token.content.count("\n")],
-                    fence,
-                ]
+                return _fence(token)
             case "code_block":
                 return [f"    {line}" if line else "" for line in token.content.removesuffix("\n").split("\n")]
             case "math_block":
                 return ["$$", *token.content.split("\n"), "$$"]
             case "html_block":
-                return _NO_TAG.sub("<", token.content).removesuffix("\n").split("\n")
+                return token.content.removesuffix("\n").split("\n")
             case "table_open":
                 return self._table()
             case "hr":
@@ -204,6 +243,13 @@ class _Writer:
                 lines += [*([""] if lines else []), head, *_behind("    ", inner[1:])]
         self._at += 1
         return lines
+
+
+def _fence(token: Token) -> list[str]:
+    """A block of code between signs of which it has fewer in a row."""
+    sign = "~" if "`" in token.info else "`"
+    fence = sign * max(3, *(len(run) + 1 for run in re.findall(f"{sign}+", token.content)), 3)
+    return [fence + token.info, *token.content.removesuffix("\n").split("\n")[: token.content.count("\n")], fence]
 
 
 def _behind(prefix: str, lines: Sequence[str]) -> list[str]:

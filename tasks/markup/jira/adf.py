@@ -17,6 +17,7 @@ from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
 from tasks.markup.plain_html import image_text, target_beside, text_of
 from tasks.markup.relative import absolute
+from tasks.markup.slugs import without_title
 from tasks.markup.tags import MARKS, PIECE, attributes_of
 from tasks.markup.text_tables import laid_out
 
@@ -55,13 +56,13 @@ _CLOSES = frozenset((
 
 
 @collector.put_off()
-def render(markdown: str | Parsed, *, link_base: str | None = None) -> Node:
+def render(markdown: str | Parsed, *, title: str = "", link_base: str | None = None) -> Node:
     """The document, valid by Atlassian's JSON schema. Every word of the source can be read in it.
 
-    Relative links lead to `link_base`.
+    A first heading that says the same as `title` is left out. Relative links lead to `link_base`.
     """
     page = _Page()
-    for token in absolute(parse(markdown), link_base):
+    for token in absolute(without_title(parse(markdown), title), link_base):
         page.one(token)
     content = page.blocks[0].content or [{"type": "paragraph", "content": []}]
     return {"version": 1, "type": "doc", "content": content}

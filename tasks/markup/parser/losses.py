@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import comrak
@@ -14,6 +15,12 @@ _ENDS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
 _CALLED = {2: "a comment", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}
 # Ends a list where it stands below one; it is left out again.
 END_OF_LIST = "<!-- end of list -->"
+# What may begin below an opening without an end, behind the markers of containers.
+_AT_START = re.compile(
+    r"(?P<markers>(?:(?! {4}|\t)[ >*+\-\d.)]){0,200})"
+    r"(?P<rest>(?:(?P<fence>`{3,}|~{3,})|<[?!]|\[(?!\^)(?P<label>[^\[\]]{1,999})\]:).*)"
+)
+_LABEL = re.compile(r"\[([^\[\]\n]{1,999})\]")
 _CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, comrak.Alert, comrak.BlockDirective, comrak.FootnoteDefinition)  # fmt: skip
 
 
@@ -53,11 +60,30 @@ def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
                 if at >= 0:
                     lines[place.line - 1], changed = line[:at] + "\\" + line[at:], True
                     warnings.append((place.line, f"{_CALLED[value.value.block_type]} without an end is shown as typed"))
+                    _words_below(lines, range(place.line, node.sourcepos.end.line), line[at : at + 2], source)
         elif kind in _CONTAINERS or node is document:
             if kind is comrak.BlockDirective and _list_ended(node, lines):
                 changed = True
             waiting += node.children
     return warnings if changed else None
+
+
+def _words_below(lines: list[str], numbers: range, opening: str, source: str) -> None:
+    """Have what an opening without an end held read as words: further openings, and definitions that nothing refers to."""
+    used: Counter[str] | None = None
+    fence = ""
+    for number in numbers:
+        found = _AT_START.match(lines[number])
+        if found is None:
+            continue
+        if sign := found["fence"]:
+            fence = "" if fence and sign.startswith(fence) else fence or sign
+        if sign or fence:
+            continue
+        if label := found["label"]:
+            used = used or Counter(named.casefold() for named in _LABEL.findall(source))
+        if used[label.casefold()] == 1 if label and used else found["rest"].startswith(opening):
+            lines[number] = f"{found['markers']}\\{found['rest']}"
 
 
 def _joined(line: str, column: int, columns: int) -> str | None:
@@ -96,11 +122,16 @@ def _list_ended(directive: Any, lines: list[str]) -> bool:
     return True
 
 
+def parted(node: Any) -> list[Any]:
+    """The node's children, parted from it: the binding's nodes hold each other, and would never go."""
+    children: list[Any] = node.children
+    if children:
+        node.children = ()
+    return children
+
+
 def let_go(document: Any) -> None:
-    """Part the nodes, which hold each other, so that they go when nobody needs them."""
+    """Part all nodes of a document, so that they go when nobody needs them."""
     waiting = [document]
     while waiting:
-        children = waiting.pop().children
-        for child in children:
-            child.parent = None
-        waiting += children
+        waiting += parted(waiting.pop())

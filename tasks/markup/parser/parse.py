@@ -99,6 +99,8 @@ def _tree(text: str) -> Any:
         # What Rust gives up with is no `Exception`, and its class has no name that could be imported.
         if type(panic).__name__ != "PanicException":
             raise
+        if "MemoryError" in str(panic):  # nothing is wrong with the text
+            raise MemoryError from None
         return comrak.parse_document(depth.as_words(text), *_options())
 
 

@@ -22,6 +22,9 @@ _STANDS_IN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("dt", "dd"), ("dl",)),
     **dict.fromkeys(("tr", "td", "th", "thead", "tbody", "tfoot", "caption", "col", "colgroup"), ("table",)),
 }
+# Without an end of either, they are meant where one stands right in the other.
+_FOLDS = {"details", "summary"}
+_FOLD = re.compile(r"<details\b[^<>]*>\s*<summary\b", re.IGNORECASE)
 _HOLDS = {"ul": ("li",), "ol": ("li",), "dl": ("dt",), "table": ("tr", "td", "th"), "details": ("summary",)}
 # An element's name with its prefix, which the grammar takes for an address of a scheme of that name.
 _PREFIXED = re.compile(r"[A-Za-z][\w.-]+:[A-Za-z_][\w.-]*", re.ASCII)
@@ -35,6 +38,7 @@ class Names:
         found = {(bool(close), name.lower()) for close, name in _NAMES.findall(text)} if "<" in text else set()
         self._opened = {name for close, name in found if not close}
         self._ended = {name for close, name in found if close}
+        self._folds = bool(self._ended & _FOLDS) or _FOLD.search(text) is not None
 
     def is_tag(self, found: re.Match[str]) -> bool:
         """Whether an opening tag can be one in this document."""
@@ -42,6 +46,8 @@ class Names:
         if name not in TAGS or not may_have(found["rest"]):
             return False
         if name in _SAYS_BY and not _SAYS_BY[name] & attributes_of(found["rest"]).keys():
+            return False
+        if name in _FOLDS and not self._folds:
             return False
         if name in _STANDS_IN and not any(parent in self._opened for parent in _STANDS_IN[name]):
             return False

@@ -14,7 +14,7 @@ class Token(NamedTuple):
 
     `type` says which: `heading_open`, `inline`, `fence` and so on. An `inline` token holds the words of a block in its
     `children`. `attrs` are what HTML would have (`href`, `src`, `style`, `start`); `meta` what it has no place for. `line` is the line of the
-    document where a block of words or code begins; 0 where that isn't told.
+    document where a block of code, or of words with more than words in it, begins; 0 where that isn't told.
     """
 
     type: str
@@ -42,10 +42,20 @@ def text(content: str) -> Token:
     return _new(Token, ("text", "", 0, content, (), NOTHING, "", NOTHING, False, 0))
 
 
-def words(content: str, line: int = 0) -> Token:
+def code(content: str) -> Token:
+    """A run of code."""
+    return _new(Token, ("code_inline", "code", 0, content, (), NOTHING, "", NOTHING, False, 0))
+
+
+def link_open(attrs: Mapping[str, Any], info: str) -> Token:
+    """The start of a link."""
+    return _new(Token, ("link_open", "a", 1, "", (), attrs, info, NOTHING, False, 0))
+
+
+def words(content: str) -> Token:
     """A block of nothing but a run of words."""
     said = _new(Token, ("text", "", 0, content, (), NOTHING, "", NOTHING, False, 0))
-    return _new(Token, ("inline", "", 0, "", (said,), NOTHING, "", NOTHING, False, line))
+    return _new(Token, ("inline", "", 0, "", (said,), NOTHING, "", NOTHING, False, 0))
 
 
 def inline(children: Sequence[Token], line: int = 0) -> Token:

@@ -14,16 +14,16 @@ from tasks.markup.addresses import encoded
 from tasks.markup.clean import xml_text
 from tasks.markup.parser import dialects
 from tasks.markup.parser.emoji_and_math import emoji, math
-from tasks.markup.parser.losses import END_OF_LIST, let_go
+from tasks.markup.parser.losses import END_OF_LIST, let_go, parted
 from tasks.markup.parser.placeholders import Names, is_prefixed
-from tasks.markup.parser.raw_blocks import mended
-from tasks.markup.parser.token import NOTHING, Token, inline, pair, text, words
+from tasks.markup.parser.raw_blocks import linked_below, linked_inside, mended, stand_round_blocks
+from tasks.markup.parser.token import NOTHING, Token, code, inline, link_open, pair, text, words
 from tasks.markup.tags import PIECE
 from tasks.markup.words import PANELS
 
-_TOC = re.compile(r"\[(?:\[_TOC_\]|TOC)\]\s*\Z", re.IGNORECASE)
+_TOC = re.compile(r"\[(?:\[(?:_TOC_|TOC)\]|TOC)\]\s*\Z", re.IGNORECASE)
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
-_DIRECTIVE = re.compile(r"\s*\{?\s*\.?([A-Za-z]+)\b\s*([^}]*?)\s*\}?\s*\Z")
+_DIRECTIVE = re.compile(r"\s*\{?\s*\.?(?:callout-)?([A-Za-z]+)\b\s*\{?\s*([^{}]*?)\s*\}?\s*\Z")
 _QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
@@ -76,6 +76,7 @@ class Tree:
         self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
+        self._links: dict[int, tuple[bool, str]] = {}
 
     def tokens(self, document: Any) -> list[Token]:
         """The document's tokens, footnotes where they were written."""
@@ -88,13 +89,12 @@ class Tree:
             else:
                 value = node.node_value
                 blocks.get(type(value), unknown)(self, node, value, tight)
-        return out
+        return linked_below(out, self._links) if self._links else out
 
     def _push(self, node: Any, *, tight: bool = False) -> None:
-        """The node's children come next. The binding's nodes hold each other: parted, they go when nobody needs them."""
+        """The node's children come next."""
         stack = self._stack
-        for child in reversed(node.children):
-            child.parent = None
+        for child in reversed(parted(node)):
             stack.append((child, tight))
 
     def _around(self, node: Any, around: tuple[Token, Token], *, tight: bool = False) -> None:
@@ -112,25 +112,25 @@ class Tree:
     # -- blocks
 
     def _paragraph(self, node: Any, _value: Any, tight: bool) -> None:
-        children = node.children
+        if self._has_toc:
+            place = node.sourcepos
+            first = place.start.line
+            if first == place.end.line and _is_toc(self.lines[first - 1], place.start.column):
+                let_go(node)
+                self._out.append(Token("toc"))
+                return
+        children = parted(node)
         if len(children) == 1 and type(children[0].node_value) is comrak.Math:
             formula = children[0].node_value.value
-            children[0].parent = None
             if formula.display_math and formula.dollar_math:
                 self._out.append(Token("math_block", content=xml_text(formula.literal).strip("\n")))
                 return
-        place = node.sourcepos
-        first = place.start.line
-        if self._has_toc and first == place.end.line and _is_toc(self.lines[first - 1], place.start.column):
-            let_go(node)
-            self._out.append(Token("toc"))
-            return
         start, end = _PARAGRAPH[tight]
-        self._out += (start, self._inline(node, first), end)
+        self._out += (start, self._inline(node, children), end)
 
     def _heading(self, node: Any, value: Any, _tight: bool) -> None:
         start, end = _HEADINGS[value.value.level]
-        said = self._inline(node, node.sourcepos.start.line)
+        said = self._inline(node, parted(node))
         last = said.children[-1] if said.children else None
         if (
             last is not None
@@ -155,7 +155,15 @@ class Tree:
 
     def _item(self, node: Any, value: Any, tight: bool) -> None:
         is_task = type(value) is comrak.TaskItem
-        self._around(node, _TASKS[value.value.symbol is not None] if is_task else _ITEM, tight=tight)
+        around = start, end = _TASKS[value.value.symbol is not None] if is_task else _ITEM
+        children = node.children
+        if len(children) != 1 or type(children[0].node_value) is not comrak.Paragraph:
+            self._around(node, around, tight=tight)
+            return
+        node.children = ()
+        self._out.append(start)
+        self._paragraph(children[0], None, tight)
+        self._out.append(end)
 
     def _alert(self, node: Any, value: Any, _tight: bool) -> None:
         kind = repr(value.value.alert_type).partition(".")[2]
@@ -190,7 +198,7 @@ class Tree:
     def _table(self, node: Any, value: Any, _tight: bool) -> None:
         out = self._out
         aligned = [repr(alignment) for alignment in value.value.alignments]
-        header, *rows = node.children
+        header, *rows = parted(node)
         out += (_TABLE[0], _HEAD[0])
         line = node.sourcepos.start.line
         self._row(header, [_cell("th", side) for side in aligned], line)
@@ -208,12 +216,10 @@ class Tree:
         out.append(_TABLE[1])
 
     def _row(self, row: Any, columns: Sequence[tuple[Token, Token]], line: int) -> None:
-        row.parent = None
         out = self._out
         out.append(_ROW[0])
-        for cell, (start, end) in zip(row.children, columns, strict=False):
-            cell.parent = None
-            out += (start, self._inline(cell, line), end)
+        for cell, (start, end) in zip(parted(row), columns, strict=False):
+            out += (start, self._inline(cell, parted(cell), line), end)
         out.append(_ROW[1])
 
     def _code(self, node: Any, value: Any, _tight: bool) -> None:
@@ -223,7 +229,7 @@ class Tree:
             Token(
                 name,
                 "code",
-                content=xml_text(code.literal),
+                content=code.literal,
                 info=xml_text(code.info),
                 line=self._origin(node.sourcepos.start.line),
             )
@@ -231,7 +237,7 @@ class Tree:
 
     def _html(self, node: Any, value: Any, _tight: bool) -> None:
         """Raw HTML between blocks. What of it is shown as typed is told, with its line."""
-        line, source = node.sourcepos.start.line, xml_text(value.value.literal)
+        line, source = node.sourcepos.start.line, value.value.literal
         if source.strip() == END_OF_LIST:
             return
         self.may_lead_within = True
@@ -243,7 +249,11 @@ class Tree:
                 if not tag["close"] and not self.names.is_tag(tag) and (name := self.names.meant(tag[0])):
                     below = source.count("\n", 0, tag.start())
                     self._warn(line + below, f"the tag <{name[:40]}> has no place here and is shown as typed")
-        self._out.append(Token("html_block", content=mended(source, self.names), line=self._origin(line)))
+        shown, link = mended(source, self.names)
+        if link or "</a" in source:
+            self._links[len(self._out)] = "</a" in source, link
+        if shown.strip():
+            self._out.append(Token("html_block", content=shown, line=self._origin(line)))
 
     def _rule(self, _node: Any, _value: Any, _tight: bool) -> None:
         self._out.append(Token("hr", "hr"))
@@ -254,20 +264,22 @@ class Tree:
         meta = {"label": label, "stray": not value.value.total_references}
         self._around(node, pair("footnote_reference", "", meta=meta))
 
-    def _inline(self, node: Any, line: int) -> Token:
-        """The words of a block."""
-        children = node.children
+    def _inline(self, node: Any, children: Sequence[Any], line: int = 0) -> Token:
+        """The words of a block, which begins in that line or where the node does."""
         if len(children) == 1:
-            child = children[0]
-            value = child.node_value
+            value = children[0].node_value
             if type(value) is _TEXT:
-                child.parent = None
-                said = value.value if self._is_plain else self._said(value.value, line, starts_line=True)
-                return words(said, self._origin(line))
+                said = value.value
+                if not self._is_plain and (dialects.may_be_in(said) or not said.isprintable()):
+                    said = self._said(said, line or node.sourcepos.start.line, starts_line=True)
+                return words(said)
+        line = line or node.sourcepos.start.line
         pieces = self._pieces(children, line)
         if self._has_tags and (shown := self.names.as_words(pieces)) is not pieces:
             self._warn_of_tags(pieces, shown, line)
             pieces = shown
+        if self._has_tags and stand_round_blocks(pieces):
+            pieces = linked_inside(pieces)
         return inline(pieces, self._origin(line))
 
     def _warn_of_tags(self, pieces: Sequence[Token], shown: Sequence[Token], line: int) -> None:
@@ -285,7 +297,6 @@ class Tree:
             if type(node) is Token:
                 out.append(node)
                 continue
-            node.parent = None
             value = node.node_value
             kind = type(value)
             if kind is _TEXT:
@@ -297,7 +308,7 @@ class Tree:
                 start, end = mark
                 out.append(start)
                 stack.append(end)
-                stack += reversed(node.children)
+                stack += reversed(parted(node))
             elif kind is comrak.SoftBreak:
                 out.append(SOFT)
                 line += 1
@@ -305,19 +316,20 @@ class Tree:
                 out.append(HARD)
                 line += 1
             elif kind is comrak.Code:
-                out.append(Token("code_inline", "code", content=xml_text(value.value.literal)))
+                out.append(code(value.value.literal))
             elif kind is comrak.HtmlInline:
-                out.append(Token("html_inline", content=xml_text(value.value)))
+                out.append(Token("html_inline", content=value.value))
                 self._has_tags = self.may_lead_within = True
             elif kind is comrak.Link:
-                start = _link(node, value.value)
+                children = parted(node)
+                start = _link(children, value.value)
                 if start.info and is_prefixed(value.value.url, self.lines[node.sourcepos.start.line - 1]):
                     out.append(text(f"<{value.value.url}>"))
                     continue
                 self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
                 out.append(start)
                 stack.append(_LINK_END)
-                stack += reversed(node.children)
+                stack += reversed(children)
             elif kind is comrak.Image:
                 out.append(self._image(node, value.value, line))
             elif kind is comrak.ShortCode:
@@ -327,7 +339,7 @@ class Tree:
             elif kind is comrak.FootnoteReference:
                 out.append(self._reference(value.value))
             else:
-                stack += reversed(node.children)
+                stack += reversed(parted(node))
         return out
 
     def _said(self, run: str, line: int, *, starts_line: bool) -> str:
@@ -341,10 +353,10 @@ class Tree:
         return run
 
     def _image(self, node: Any, image: Any, line: int) -> Token:
-        children = self.names.as_words(self._pieces(node.children, line))
+        children = self.names.as_words(self._pieces(parted(node), line))
         attrs = {"src": encoded(xml_text(image.url))} | ({"title": xml_text(image.title)} if image.title else {})
         said = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
-        return Token("image", "img", attrs=attrs, children=children, content=said)
+        return Token("image", "img", attrs=attrs, children=children, content=said if said.strip() else "")
 
     def _reference(self, reference: Any) -> Token:
         label = xml_text(reference.name).casefold()
@@ -377,10 +389,12 @@ def _is_toc(line: str, column: int) -> bool:
     return "toc" in line.lower() and bool(_TOC.match(line.encode()[column - 1 :].decode("utf-8", "replace")))
 
 
-def _link(node: Any, link: Any) -> Token:
-    attrs = {"href": encoded(xml_text(link.url))} | ({"title": xml_text(link.title)} if link.title else {})
-    children = node.children
+def _link(children: Sequence[Any], link: Any) -> Token:
+    url, title = link.url, link.title
+    attrs = {"href": encoded(xml_text(url))}
+    if title:
+        attrs["title"] = xml_text(title)
     only = children[0].node_value if len(children) == 1 else None
-    said = only.value if type(only) is comrak.Text else ""
-    auto = bool(said) and link.url.removeprefix("mailto:").removeprefix("http://") == said.removeprefix("http://").removeprefix("mailto:")  # fmt: skip
-    return Token("link_open", "a", 1, attrs=attrs, info="auto" if auto else "")
+    said = only.value if type(only) is _TEXT else ""
+    auto = bool(said) and url.removeprefix("mailto:").removeprefix("http://") == said.removeprefix("http://").removeprefix("mailto:")  # fmt: skip
+    return link_open(attrs, "auto" if auto else "")

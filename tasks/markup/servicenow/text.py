@@ -13,6 +13,7 @@ from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
 from tasks.markup.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
 from tasks.markup.relative import absolute
+from tasks.markup.slugs import without_title
 from tasks.markup.tags import PIECE, attributes_of
 from tasks.markup.text_tables import laid_out, width
 
@@ -33,13 +34,20 @@ _SIGNS = {"em": "*", "strong": "**", "s": "~~"}
 
 
 @collector.put_off()
-def render(markdown: str | Parsed, limit: int | None = None, pointer: str = "", *, link_base: str | None = None) -> str:
+def render(
+    markdown: str | Parsed,
+    limit: int | None = None,
+    pointer: str = "",
+    *,
+    title: str = "",
+    link_base: str | None = None,
+) -> str:
     """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included.
 
-    Relative links lead to `link_base`.
+    A first heading that says the same as `title` is left out. Relative links lead to `link_base`.
     """
     page = _Text()
-    page.write(absolute(parse(markdown), link_base))
+    page.write(absolute(without_title(parse(markdown), title), link_base))
     text = without_code_tags("\n".join(page.lines)).strip("\n").rstrip()
     if limit is None or len(text) <= limit:
         return text
