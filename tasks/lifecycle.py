@@ -74,6 +74,9 @@ from tasks.suspicion import TEST_S, TURN_S, examine
 log = logging.getLogger(__name__)
 
 REVOKED = "revoked"
+ODD = frozenset(
+    {"odd_answer", "not_json"}
+)  # answers with a good status that may be somebody else's, or one object's alone
 MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
 
@@ -214,8 +217,8 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     try:
         try:
             receipt, link, shown = await _deliver(services, claimed, trail)
-        except DestinationTrouble as trouble:
-            if trail.record:
+        except (DestinationTrouble, Transient) as trouble:
+            if trail.record and (isinstance(trouble, DestinationTrouble) or trouble.code in ODD):
                 trail.finding = await examine(services, trail.record, trail.needs, trouble)
             raise
     except Fenced:

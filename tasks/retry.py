@@ -85,9 +85,16 @@ def settlement_of(
             return Settlement(JobState.QUEUED, Event.WAITING, due_ms=failure.until_ms, counted=False, error=error)
         case Permanent():
             return Settlement(JobState.DEAD, Event.DEAD, error=error)
+        case Transient() if finding and finding.result in ("failed", "moved"):
+            return _waiting(error, now_ms)
         case Transient():
             return _again(failure, job, backoff, error, now_ms=now_ms, chance=chance, probe=probe)
     return _again(Transient(failure.message), job, backoff, error, now_ms=now_ms, chance=chance)
+
+
+def _waiting(error: LastError, now_ms: int) -> Settlement:
+    """For nothing: a suspended destination is not dispatched, and its jobs go on with its resumption."""
+    return Settlement(JobState.QUEUED, Event.WAITING, due_ms=now_ms, counted=False, error=error)
 
 
 def _suspected(
@@ -95,8 +102,7 @@ def _suspected(
 ) -> Settlement:
     """What trouble of a destination means for the job that met it, once the destination was tested."""
     if finding is None or finding.result in ("failed", "moved"):
-        # A suspended destination is not dispatched: its jobs go on with its resumption.
-        return Settlement(JobState.QUEUED, Event.WAITING, due_ms=now_ms, counted=False, error=error)
+        return _waiting(error, now_ms)
     spread = 0.75 + chance / 2
     if failure.passing == "job" and finding.result == "passed":
         own = "The destination passes its connection test, so this is about this job alone"

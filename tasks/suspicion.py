@@ -15,7 +15,7 @@ from tasks.authorization.authorize import authorize
 from tasks.connection import Look, not_opened, reach, told, without_credential
 from tasks.destinations import destination_for
 from tasks.destinations.contract import Needs
-from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble, KeyTrouble, StateUnavailable, Transient
+from tasks.errors import AfterwordError, AttemptFailed, KeyTrouble, StateUnavailable, Transient
 from tasks.model import Finding
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -44,7 +44,7 @@ PASSING_TROUBLE = frozenset(
 )
 
 
-async def examine(services: Services, record: DestinationRecord, needs: Needs, trouble: DestinationTrouble) -> Finding:
+async def examine(services: Services, record: DestinationRecord, needs: Needs, trouble: AttemptFailed) -> Finding:
     """Test the destination that gave a job this trouble, or share the test of another attempt; suspend it where that fails.
 
     Raises `StateUnavailable`. Takes no longer than `TURN_S` and `TEST_S` together.
@@ -57,7 +57,7 @@ async def examine(services: Services, record: DestinationRecord, needs: Needs, t
     return await _allowed(services, record, needs) if found.result == "passed" else found
 
 
-async def _turn(services: Services, record: DestinationRecord, trouble: DestinationTrouble) -> Finding:
+async def _turn(services: Services, record: DestinationRecord, trouble: AttemptFailed) -> Finding:
     since_ms = None
     while True:
         role, since_ms = await services.directory.suspect(record, since_ms, int(1000 * (TEST_S + 2)))
@@ -78,7 +78,7 @@ async def _turn(services: Services, record: DestinationRecord, trouble: Destinat
                 return found
 
 
-async def _reached(services: Services, record: DestinationRecord, trouble: DestinationTrouble) -> Finding:
+async def _reached(services: Services, record: DestinationRecord, trouble: AttemptFailed) -> Finding:
     """Whether the destination answers as itself and takes the credential; what was found is kept."""
     try:
         async with asyncio.timeout(TEST_S):

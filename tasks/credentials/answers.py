@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import Field
@@ -58,6 +59,8 @@ def verdict(answer: Answer) -> Verdict:
     code, message, advice = _REFUSALS.get(error, _REFUSALS["invalid_grant"])
     if error in ("invalid_scope", "consent_required") or "scope" in said.lower():
         code, message, advice = _SCOPE
+    elif _TIMES.search(said):
+        code, message, advice = _CLOCK
     return Verdict("destination", code, message, advice, passing="wait")
 
 
@@ -65,6 +68,18 @@ _SCOPE = (
     "scope_refused",
     "The authorization server doesn't give the scopes that were asked for",
     "Grant them to the client (an administrator consents where the vendor asks for it), or name those it has with `--scope`.",
+)
+_TIMES = re.compile(  # as Entra, and others that verify an assertion, say it
+    r"AADSTS(700024|50013.{0,80}expired)|(?i:within its valid time range|reasonable timeframe|not yet valid|issued in the future"
+    r"|clock|\b(iat|nbf|exp)\b.{0,40}(claim|value|future|past)|(assertion|jwt)( has| is)? expired)"
+)
+_CLOCK = (
+    "clock_off",
+    "The authorization server takes the signed assertion for one of another time",
+    (
+        "Assertions are dated by the clock of the Redis server: set it right (`afterword doctor` compares the clocks), or, for a workload "
+        "identity, see that the platform renews its token file. The jobs go on by themselves then."
+    ),
 )
 _CLIENT = (
     "client_refused",

@@ -406,10 +406,8 @@ class Http:
         status = response.status
         if status in accept and status < REFUSALS:
             return
-        kind = response.headers.get("Content-Type", "")
-        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(
-            (b"<!doctype", b"<html")
-        )
+        kind = response.headers.get("Content-Type", "").lower()
+        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")  # as no JSON does
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
             raise page_instead(status, response.words(), certain=not request.writes)
         verdict = self._judge_answer(Answer(status, response.headers, response.body, request.operation))

@@ -59,7 +59,7 @@ def page_instead(status: int, words: str, *, certain: bool) -> DestinationTroubl
 def odd_answer(status: int, source: str, *, wrote: bool) -> AttemptFailed:
     """The error of JSON of another shape than the vendor documents; a write may have been carried out all the same."""
     return Transient(
-        f"The answer of {source} is not what its API documents.",
+        f"The answer of {source} is not what its API documents ({status}).",
         code="odd_answer",
         advice="If it stays like this, check the address, and whether something between here and there answers instead.",
         status=status,
@@ -71,7 +71,7 @@ def odd_answer(status: int, source: str, *, wrote: bool) -> AttemptFailed:
 def not_json(status: int, source: str, *, wrote: bool) -> AttemptFailed:
     """The error of an answer that is no JSON where JSON was due."""
     return Transient(
-        f"The answer of {source} is not JSON.",
+        f"The answer of {source} is not JSON ({status}).",
         code="not_json",
         advice="If it stays like this, check the address.",
         status=status,

@@ -15,6 +15,7 @@ from typing import Literal
 
 Whose = Literal["nobody", "job", "destination", "transient", "throttled"]
 Passing = Literal["job", "wait", "shut"]
+PORTAL = 511  # RFC 6585: a network that wants a login of its own
 UNAUTHORIZED, THROTTLED, SLOW, TOO_LONG = 401, 429, (408, 425), (413, 414, 431)
 MOST_BYTES = 200_000  # an error that is longer is none of a vendor's
 
@@ -157,7 +158,7 @@ def judged(answer: Answer, words: Callable[[Answer], str | None], table: Iterabl
         return ASKS_TO_WAIT
     if status in SLOW:
         return BUSY
-    if status >= 500:
+    if status >= 500 and status != PORTAL:
         return FAILED
     if said is None or status < 400:
         return TOO_LARGE_IN_BETWEEN if status in TOO_LONG else NO_ENTRY if status == UNAUTHORIZED else NOT_THE_VENDOR

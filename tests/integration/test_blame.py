@@ -26,6 +26,10 @@ STRANGERS = [
     {"status": 400, "body": '{"message": "no Route matched"}', "content_type": "application/json"},
     {"status": 200, "body": "<html><body>Log in to the Wi-Fi</body></html>", "content_type": "text/html"},
     {"status": 302, "body": "", "content_type": "text/html"},
+    {"status": 200, "body": "OK", "content_type": "text/plain"},
+    {"status": 200, "body": '{"login": "required"}', "content_type": "application/json"},
+    {"status": 200, "body": "<!-- x --><HTML>Sign in</HTML>", "content_type": "application/octet-stream"},
+    {"status": 511, "body": "<html>Log in to this network</html>", "content_type": "text/html"},
 ]
 OF_VENDORS = [
     ("servicenow", {"status": 400, "message": "Invalid table incident"}, "no such table"),
@@ -104,7 +108,7 @@ def told(caplog) -> list[str]:
 async def test_a_strangers_answer_lets_all_jobs_wait_and_they_go_on_when_it_is_over(
     services, sandbox, vendor, answer, caplog
 ):
-    await configure(services, sandbox, vendor, write_lag_s=0, total_timeout_s=1)
+    await configure(services, sandbox, vendor, write_lag_s=0, total_timeout_s=10)
     jobs = await jobs_for(services, vendor, 6)
     await sandbox.fault(vendor=vendor, fault="status", times=1000, **answer)
     await rounds(services, vendor, 2)

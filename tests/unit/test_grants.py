@@ -78,6 +78,24 @@ def test_servicenows_assertion_speaks_for_the_account():
             "destination",
             "client_refused",
         ),
+        (
+            401,
+            {
+                "error": "invalid_client",
+                "error_description": "AADSTS700024: Client assertion is not within its valid time range.",
+            },
+            "destination",
+            "clock_off",
+        ),
+        (
+            400,
+            {
+                "error": "invalid_grant",
+                "error_description": "Invalid JWT: check your iat and exp values in the JWT claim.",
+            },
+            "destination",
+            "clock_off",
+        ),
         (400, {"error": "unauthorized_client"}, "destination", "client_refused"),
         (400, {"error": "invalid_scope"}, "destination", "scope_refused"),
         (400, {"error": "unsupported_grant_type"}, "destination", "grant_unsupported"),
