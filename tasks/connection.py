@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.destinations import Destination
-from tasks.destinations.contract import Needs
+from tasks.destinations.contract import Destination, Needs
 from tasks.errors import AttemptFailed, DestinationTrouble, KeyTrouble, Permanent
 from tasks.http.exchange import Http
 from tasks.model import ConnectionReport, ConnectionStep

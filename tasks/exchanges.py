@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from tasks.audited import AuditedRequests, Trail, overdue
-from tasks.destinations import Destination, Work
+from tasks.destinations.contract import Destination, Work
 from tasks.errors import AttemptFailed, Transient
 from tasks.http.authorization import Authorization
 from tasks.http.echoes import beside

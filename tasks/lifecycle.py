@@ -31,7 +31,8 @@ from tasks import cross_links, redaction
 from tasks.audited import PATIENCE_S, Trail, is_outage
 from tasks.authorization.authorize import authorize
 from tasks.cross_links import Ties
-from tasks.destinations import AnySettings, Prepared, Work, destination_for
+from tasks.destinations import AnySettings, destination_for
+from tasks.destinations.contract import Prepared, Work
 from tasks.errors import (
     AttemptFailed,
     DestinationTrouble,

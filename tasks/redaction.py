@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.destinations import AnySettings, Prepared, Work, destination_for
+from tasks.destinations import AnySettings, destination_for
+from tasks.destinations.contract import Prepared, Work
 from tasks.errors import AttemptFailed, Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, titles_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all

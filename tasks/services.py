@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
-from tasks.http.authorization import Authorization
-from tasks.http.exchange import Http, Recorder
 from tasks.http.origin import Origin
-from tasks.http.verdict import Judge
 from tasks.state.contents import Contents
-from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
-from tasks.state.grants.grants import Grants
 from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.vault import Vault
 from tasks.tracing import Tracing, Untraced
 
 if TYPE_CHECKING:
+    from tasks.http.authorization import Authorization
+    from tasks.http.exchange import Http, Recorder
+    from tasks.http.verdict import Judge
     from tasks.screening import Policy
+    from tasks.state.directory import Directory
+    from tasks.state.grants.grants import Grants
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,13 +79,11 @@ class Services:
     """What the lifecycle works with. Clock in epoch milliseconds, chance in [0, 1).
 
     `alive` is False while others must take this worker for dead: then it sends nothing. With `look_first` the remote side
-    may hold objects of which the ledger knows nothing.
+    may hold objects of which the ledger knows nothing. What knows each kind's settings is opened, and loaded, at its first use.
     """
 
     ledger: Ledger
     contents: Contents
-    directory: Directory
-    grants: Grants
     links: Links
     followed: Followed
     vault: Vault
@@ -92,8 +91,20 @@ class Services:
     policy: Policy
     worker: str
     processes: Processes
+    open_directory: Callable[[], Directory]
+    open_grants: Callable[[], Grants]
     clock_ms: Callable[[], int]
     chance: Callable[[], float]
     alive: Callable[[], bool] = lambda: True
     tracing: Tracing = field(default_factory=Untraced)
     look_first: bool = False
+
+    @cached_property
+    def directory(self) -> Directory:
+        """Destinations."""
+        return self.open_directory()
+
+    @cached_property
+    def grants(self) -> Grants:
+        """What logins and token endpoints granted."""
+        return self.open_grants()

@@ -11,7 +11,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from tasks.destinations import AnySettings, Work
+from tasks.destinations import AnySettings
+from tasks.destinations.contract import Work
 from tasks.markup.clean import without_footer
 from tasks.screening import Policy
 from tasks.state.vault import Vault

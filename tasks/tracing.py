@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tasks.http.exchange import Exchange, Recorder, Request
-from tasks.http.origin import Origin
+if TYPE_CHECKING:
+    from tasks.http.exchange import Exchange, Recorder, Request
+    from tasks.http.origin import Origin
 
 Fact = str | int | bool | None
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

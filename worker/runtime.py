@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.asyncio import Redis
@@ -24,44 +24,25 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from config.keys import follow_key_ring, refuse_guessable
 from config.settings import ConfigError, Settings
-from tasks.callbacks import CallbackPolicy, callback_policy
-from tasks.destinations import Preview, destination_for
+from tasks.callback_policy import CallbackPolicy, callback_policy
 from tasks.errors import AttemptFailed, KeyTrouble, Refused, StateUnavailable
-from tasks.http.authorization import Authorization
-from tasks.http.certificates import version_of
-from tasks.http.exchange import Http, Limits, Recalled, Recorder
-from tasks.http.origin import Origin
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
-from tasks.services import Remote
 from tasks.services import Services as Core
-from tasks.state.access.keys import Access, Caller
 from tasks.state.audit.notary import time_stamp_authority
 from tasks.state.audit.outside import outside
-from tasks.state.audit.stamps import Stamps
 from tasks.state.audit.trail import Audit
 from tasks.state.canary import FORMER, SIGNED, check_keys, unsigned_until_ms
 from tasks.state.clock import Clock
 from tasks.state.contents import Contents
-from tasks.state.dead_list.messages import DeadList
-from tasks.state.directory import Directory
 from tasks.state.followups.links import Links
-from tasks.state.followups.outbox import Outbox
-from tasks.state.grants.grants import Grants
 from tasks.state.jobs.followed import Followed
 from tasks.state.jobs.ledger import Ledger
-from tasks.state.jobs.overview import JobFilter
 from tasks.state.jobs.submitting import Outdated
 from tasks.state.journal import Journal
-from tasks.state.look_first.flag import LookFirstFlag
 from tasks.state.memory import Memory
 from tasks.state.newest import Newest, NewestOnDisk
 from tasks.state.outages import unavailable
-from tasks.state.receivers.registry import Receivers
-from tasks.state.upkeep.housekeeping import Upkeep
-from tasks.state.upkeep.rotation import Rotation
-from tasks.state.upkeep.signing import Signing
 from tasks.state.vault import Vault
-from tasks.state.views.registry import Views
 from tasks.tracing import checked_traceparent
 from worker.attempts import Attempts, cancel_all
 from worker.connections import ANSWER_S, certificate_trouble, open_redis
@@ -73,7 +54,24 @@ from worker.tracing import open_tracing
 if TYPE_CHECKING:
     import aiohttp
 
+    from tasks.destinations.contract import Preview
+    from tasks.http.authorization import Authorization
+    from tasks.http.exchange import Http, Recalled, Recorder
+    from tasks.http.origin import Origin
     from tasks.operator.bulk import Progress, Verb
+    from tasks.services import Remote
+    from tasks.state.access.keys import Access, Caller
+    from tasks.state.dead_list.messages import DeadList
+    from tasks.state.directory import Directory
+    from tasks.state.followups.outbox import Outbox
+    from tasks.state.grants.grants import Grants
+    from tasks.state.jobs.overview import JobFilter
+    from tasks.state.look_first.flag import LookFirstFlag
+    from tasks.state.receivers.registry import Receivers
+    from tasks.state.upkeep.housekeeping import Upkeep
+    from tasks.state.upkeep.rotation import Rotation
+    from tasks.state.upkeep.signing import Signing
+    from tasks.state.views.registry import Views
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +95,10 @@ class Sessions:
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
         """A client for one attempt over the remote side's shared session. What fails is told without what was sent."""
-        from tasks.http.connector import (
-            open_session,
-        )  # on use, as all below that a command which shows jobs doesn't need
+        # On use, as all below that a command which shows jobs doesn't need.
+        from tasks.http.certificates import version_of
+        from tasks.http.connector import open_session
+        from tasks.http.exchange import Http, Limits, Recalled
 
         limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
         key = (origin, limits.total_s, *version_of(origin))
@@ -164,15 +163,7 @@ class Services:
     vault: Vault
     audit: Audit
     journal: Journal
-    rotation: Rotation
-    upkeep: Upkeep
-    access: Access
-    dead_list: DeadList
-    signing: Signing
-    outbox: Outbox
-    receivers: Receivers
-    views: Views
-    look_first: LookFirstFlag
+    newest: Newest
     ended: Newest
     callbacks: CallbackPolicy
     core: Core
@@ -193,6 +184,69 @@ class Services:
     def destinations(self) -> Directory:
         """Configured destinations."""
         return self.core.directory
+
+    @cached_property
+    def rotation(self) -> Rotation:
+        """What makes new keys the current ones."""
+        from tasks.state.upkeep.rotation import Rotation
+
+        return Rotation(self.redis, self.journal, self.vault)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """What has had its time is forgotten."""
+        from tasks.state.upkeep.housekeeping import Upkeep
+
+        return Upkeep(self.redis, self.journal)
+
+    @cached_property
+    def access(self) -> Access:
+        """API keys."""
+        from tasks.state.access.keys import Access
+
+        return Access(self.redis, self.journal, self.vault, self.newest)
+
+    @cached_property
+    def dead_list(self) -> DeadList:
+        """Messages that were set aside."""
+        from tasks.state.dead_list.messages import DeadList
+
+        return DeadList(self.redis, self.journal, self.vault)
+
+    @cached_property
+    def signing(self) -> Signing:
+        """The signatures of destinations and API keys."""
+        from tasks.state.upkeep.signing import Signing
+
+        return Signing(self.redis, self.journal, self.destinations, self.access)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Outcomes that are to be posted."""
+        from tasks.state.followups.outbox import Outbox
+
+        return Outbox(self.journal)
+
+    @cached_property
+    def receivers(self) -> Receivers:
+        """Who is notified."""
+        from tasks.state.receivers.registry import Receivers
+
+        return Receivers(self.redis, self.journal, self.vault, self.newest)
+
+    @cached_property
+    def views(self) -> Views:
+        """Saved views of jobs."""
+        from tasks.state.views.registry import Views
+
+        return Views(self.redis, self.journal, self.vault, self.newest)
+
+    @cached_property
+    def look_first(self) -> LookFirstFlag:
+        """Whether all attempts look first."""
+        from tasks.state.look_first.flag import LookFirstFlag
+
+        return LookFirstFlag(self.redis, self.journal)
 
     async def submit(
         self,
@@ -292,6 +346,8 @@ class Services:
         place, notary = self.audit.outside, self.audit.notary
         if place is None or notary is None or not notary.asks:
             return False
+        from tasks.state.audit.stamps import Stamps
+
         return await Stamps(self.redis, self.settings.prefix, place, notary).stamp_newest(self.core.clock_ms())
 
     async def keep_last_checkpoint(self) -> None:
@@ -312,10 +368,23 @@ class Services:
 
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
+        from tasks.destinations import destination_for
         from tasks.operator import operations
 
         record = await self.destinations.require(name)
         return await operations.test_connection(self.core, destination_for(record.settings), None, record, actor)
+
+
+def _directory(redis: Redis, journal: Journal, vault: Vault, newest: Newest) -> Directory:
+    from tasks.state.directory import Directory
+
+    return Directory(redis, journal, vault, newest)
+
+
+def _grants(journal: Journal, vault: Vault) -> Grants:
+    from tasks.state.grants.grants import Grants
+
+    return Grants(journal, vault)
 
 
 @asynccontextmanager
@@ -352,14 +421,14 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         core = Core(
             ledger=Ledger(redis, journal, settings.crash_limit),
             contents=Contents(redis, journal, vault),
-            directory=Directory(redis, journal, vault, newest),
             links=Links(redis, journal),
             followed=Followed(redis, journal, vault),
-            grants=Grants(journal, vault),
             vault=vault,
             open_http=sessions.http,
             policy=screening_policy(settings),
             worker=worker,
+            open_directory=cache(partial(_directory, redis, journal, vault, newest)),
+            open_grants=partial(_grants, journal, vault),
             clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
@@ -370,32 +439,22 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         instance = f"{settings.instance_name()}-{settings.prefix}"
         kept = outside(settings.checkpoints, settings.data / "checkpoints", instance)
         audit = Audit(redis, vault, settings.prefix, kept, journal.own, notary)
-        access = Access(redis, journal, vault, newest)
-        signing = Signing(redis, journal, core.directory, access)
-        if song in (FORMER, SIGNED):
-            song = await signing.upgrade(song)
-        core.ledger.unsigned_until_ms = unsigned_until_ms(song)
         services = Services(
             settings=settings,
             redis=redis,
             vault=vault,
             audit=audit,
             journal=journal,
-            rotation=Rotation(redis, journal, vault),
-            upkeep=Upkeep(redis, journal),
-            access=access,
-            dead_list=DeadList(redis, journal, vault),
-            signing=signing,
-            outbox=Outbox(journal),
-            receivers=Receivers(redis, journal, vault, newest),
-            views=Views(redis, journal, vault, newest),
-            look_first=LookFirstFlag(redis, journal),
+            newest=newest,
             ended=NewestOnDisk(settings.data / "ended-sessions.json", here, ENDED_KEPT_MS),
             callbacks=policy,
             core=core,
             pulse=pulse,
             eviction=eviction,
         )
+        if song in (FORMER, SIGNED):
+            song = await services.signing.upgrade(song)
+        core.ledger.unsigned_until_ms = unsigned_until_ms(song)
         try:
             yield services
         finally:

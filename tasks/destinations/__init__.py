@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from tasks.credentials.kinds import Renewable
 from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.confluence.settings import ConfluenceSettings
-from tasks.destinations.contract import Destination, DestinationSettings, Prepared, Preview, Work
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.servicenow.settings import ServiceNowSettings
+from tasks.destinations.settings import DestinationSettings
 from tasks.errors import Refused
 from tasks.http.origin import Origin
 from tasks.model import explain
+
+if TYPE_CHECKING:
+    from tasks.destinations.contract import Destination
 
 AnySettings = Annotated[
     ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings, Field(discriminator="kind")
@@ -25,16 +28,12 @@ _MODELS: Mapping[str, type[DestinationSettings]] = {
 }
 KINDS = tuple(_MODELS)
 _SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings] = TypeAdapter(
-    AnySettings
+    AnySettings, config=ConfigDict(defer_build=True)
 )
 
 __all__ = [
     "KINDS",
     "AnySettings",
-    "Destination",
-    "Prepared",
-    "Preview",
-    "Work",
     "check_settings",
     "destination_for",
     "parse_settings",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tasks.credentials.kinds import ClientCredentials, Endpoints, Login
-from tasks.destinations.contract import endpoints_of
+from tasks.destinations.settings import endpoints_of
 from tasks.http.verdict import Verdict
 
 AUTHORITY = "https://auth.atlassian.com"

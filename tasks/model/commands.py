@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -148,7 +149,7 @@ Command = Annotated[
     Field(discriminator="command"),
 ]
 _COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue] = (
-    TypeAdapter(Command)
+    TypeAdapter(Command, config=ConfigDict(defer_build=True))
 )
 
 KIND_OF_COMMAND: Mapping[CommandName, str] = {

@@ -30,15 +30,18 @@ Severity = Literal[1, 2, 3, 4, 5]
 
 
 class Frozen(BaseModel):
-    """A value: immutable, and closed to fields it doesn't know."""
+    """A value: immutable, and closed to fields it doesn't know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Each model's validator is built when the first value is made: a command needs few of the hundred.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Upstream(BaseModel):
     """A value of the producer's: immutable, open to fields we have no use for."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 def _moment(value: object) -> object:

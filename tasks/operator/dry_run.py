@@ -13,7 +13,8 @@ from typing import Any
 from tasks import cross_links, redaction
 from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
-from tasks.destinations import Preview, Work, destination_for
+from tasks.destinations import destination_for
+from tasks.destinations.contract import Preview, Work
 from tasks.errors import AttemptFailed, KeyTrouble, Permanent, Refused
 from tasks.http.exchange import Exchange, Request
 from tasks.http.origin import Origin

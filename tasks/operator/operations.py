@@ -10,7 +10,7 @@ from typing import Any
 from tasks.audited import AuditedTest
 from tasks.authorization.authorize import authorize
 from tasks.connection import Look, not_opened, reach, rights, without_credential
-from tasks.destinations import Destination
+from tasks.destinations.contract import Destination
 from tasks.errors import AttemptFailed
 from tasks.http.authorization import Fixed
 from tasks.model import ConnectionReport, ConnectionStep, Job, PublishToConfluence

@@ -9,7 +9,8 @@ import pytest
 import standardwebhooks
 from aiohttp import web
 
-from tasks.callbacks import callback_policy, next_due, origin_of, payload, sign
+from tasks.callback_policy import callback_policy, origin_of
+from tasks.callbacks import next_due, payload, sign
 from tasks.errors import Refused
 from tasks.model import JobState
 from tasks.state.audit.entries import Event

@@ -25,6 +25,7 @@ from tasks.markup.title import title_of
 from tasks.model import Job, JobState, Receipt, parse_command
 from worker.cli import root
 from worker.terminal.base import fitting, plain
+from worker.terminal.root import given_nothing
 from worker.terminal.watching import warned
 
 PLANTED = "S3cret-" + "planted-77"
@@ -84,6 +85,31 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, arguments):
     assert json.loads(as_json.stdout)["error"]["code"] == "usage"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("sandbox", "--host", ""), "--host"),
+        (("api", "--host="), "--host"),
+        (("job", "cancel", "--state", "queued", "--destination", ""), "--destination"),
+        (("job", "cancel", ""), "An argument"),
+        (("--data", " ", "job", "list"), "--data"),
+        (("audit", "tail", "-n", ""), "-n"),
+    ],
+)
+def test_an_empty_value_is_wrong_usage_and_never_means_all(run, arguments, named):
+    """It is what a shell's variable that isn't set leaves: every address, the present folder, each job."""
+    shown = run(*arguments)
+    assert shown.exit_code == 2
+    assert shown.stderr == f"afterword: {named} is empty; leave it out, or give a value.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--reason", ""), ("--reason=",), ("--set", "labels="), ("--field=team=",), ("--wait",), ("-",)]
+)
+def test_what_may_be_empty_is_not_refused(arguments):
+    assert given_nothing(arguments) is None
+
+
 @pytest.mark.parametrize("name", sorted(root.commands))
 def test_the_list_of_commands_says_what_each_command_says_of_itself(name):
     """The list is written apart, so that it imports no command: it must not drift from their own words."""
@@ -117,12 +143,32 @@ def test_what_a_listing_works_with_imports_no_parser_no_scanner_and_no_client():
     code = "import sys; import worker.runtime, worker.titles, tasks.operator.filters; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
-    assert {"redis", "tasks.destinations", "tasks.screening.policy"} <= loaded
+    assert {"redis", "tasks.state.jobs.ledger", "tasks.screening.policy"} <= loaded
     assert not loaded & {"aiohttp", "yarl", "comrak", "betterleaks", "phonenumbers", "stdnum", "charset_normalizer"}
     assert not loaded & {"pypdf", "oauthlib", "celery", "kombu", "cryptography.x509"}
     assert not loaded & {"tasks.lifecycle", "tasks.redaction", "tasks.authorization", "tasks.screening.scanner"}
-    assert not [name for name in loaded if name.startswith("tasks.destinations.") and name.endswith(".destination")]
+    assert not loaded & {"tasks.destinations", "tasks.http.exchange", "tasks.state.receivers.settings"}
     assert not [name for name in loaded if name.startswith("tasks.markup.parser")]
+
+
+def test_what_lists_destinations_imports_their_settings_and_nothing_that_sends():
+    code = "import sys; import worker.cli.destinations, worker.runtime, tasks.state.directory; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "tasks.destinations.confluence.settings" in loaded
+    assert not loaded & {"aiohttp", "tasks.http.exchange", "tasks.destinations.contract", "tasks.markup.clean"}
+
+
+def test_a_command_loads_redis_client_without_its_metrics():
+    """OpenTelemetry is for traces, where they are on; it is there afterwards."""
+    code = (
+        "import sys; from worker.terminal.base import load_redis; load_redis(); import worker.runtime; "
+        "print(*sys.modules); import opentelemetry.trace"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "redis.asyncio.client" in loaded
+    assert not [name for name in loaded if name.startswith("opentelemetry")]
 
 
 def test_a_probe_imports_no_broker_and_no_lifecycle():

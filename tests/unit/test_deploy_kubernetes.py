@@ -13,7 +13,19 @@ import pytest
 import yaml
 
 from config.settings import OTHERS, Settings
-from tests.unit.kubernetes_objects import ALL, CHART, MANIFEST, SOURCES, helm, manifest, named, of_kind, pod, rendered
+from tests.unit.kubernetes_objects import (
+    ALL,
+    CHART,
+    MANIFEST,
+    SOURCES,
+    helm,
+    manifest,
+    named,
+    objects,
+    of_kind,
+    pod,
+    rendered,
+)
 from tests.unit.test_deploy import COMPOSE, DOCKERFILE, OPEN_PATHS, ROOT, known_variable, resolved
 
 OLDEST, NEWEST = "1.30", kubernetes_validate.latest_version()
@@ -293,6 +305,8 @@ def test_two_releases_keep_apart():
         ({"api": {"port": "8080"}}, "/api/port"),
         ({"worker": {"replicas": -1}}, "/worker/replicas"),
         ({"secrets": {"redis": "Not A Name"}}, "/secrets/redis"),
+        ({"podDisruptionBudget": {"minAvailable": ""}}, "/podDisruptionBudget/minAvailable"),
+        ({"networkPolicy": {"clients": {"afterword-client": None}}}, "/networkPolicy/clients"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(values, said):
@@ -301,6 +315,37 @@ def test_a_wrong_value_is_refused_by_its_name(values, said):
     schema = json.loads((CHART / "values.schema.json").read_text())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**VALUES, **values}, schema)
+
+
+NULLS = [{name: None} for name in VALUES] + [
+    {name: {part: None}} for name in VALUES for part, _ in split(VALUES[name], VALUES[name]) if part
+]
+
+
+def test_null_over_any_value_leaves_it_out_or_is_refused_by_its_name():
+    """Null is how Helm takes a chart's own value away. What can't do without says so; the rest makes objects that are whole."""
+    asked = [
+        {name: {**ALL.get(name, {}), **(value or {})} if value else None}
+        for each in NULLS
+        for name, value in each.items()
+    ]
+    for values, answer in zip(asked, helm([{**ALL, **each} for each in asked]), strict=True):
+        if "error" in answer:
+            ((name, part),) = values.items()
+            missing = next((key for key, one in (part or {}).items() if one is None), name)
+            assert "don't meet the specifications of the schema" in answer["error"], answer["error"]
+            assert missing in answer["error"]
+            continue
+        for item in objects(answer):
+            kubernetes_validate.validate(item, NEWEST, strict=True)
+
+
+def test_a_budget_and_a_number_of_pods_can_be_left_to_others():
+    items = rendered({"podDisruptionBudget": None, "worker": {"replicas": None}, "api": {"resources": None}})
+    assert of_kind(items, "PodDisruptionBudget") == []
+    assert "replicas" not in named(items, "Deployment", "afterword-worker")["spec"]
+    assert named(items, "Deployment", "afterword-api")["spec"]["replicas"] == VALUES["api"]["replicas"]
+    assert "resources" not in pod(named(items, "Deployment", "afterword-api"))["containers"][0]
 
 
 def test_what_the_schema_keeps_from_the_settings_are_settings():

@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tasks.destinations import Work, destination_for, parse_settings
+from tasks.destinations import destination_for, parse_settings
+from tasks.destinations.contract import Work
 from tasks.http.multipart import multipart
 from tasks.model import Document, parse_command
 

@@ -13,7 +13,7 @@ from pypdf import PdfWriter
 from pypdf.annotations import FreeText
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
-from tasks.destinations import Work
+from tasks.destinations.contract import Work
 from tasks.errors import Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, parse_command
 from tasks.redaction import redacted, size_of, verdicts_of

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.destinations import Work
+from tasks.destinations.contract import Work
 from tasks.errors import Transient
 from tasks.exchanges import names_of, told
 from tasks.http.echoes import LEFT_OUT, Content, Credential, Sent

@@ -9,7 +9,7 @@ from worker.terminal.base import plain
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tasks.destinations import Preview
+    from tasks.destinations.contract import Preview
     from tasks.markup.compare import Change
 
 SENTENCES = {

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from tasks.destinations import AnySettings, Work, destination_for
+from tasks.destinations import AnySettings, destination_for
+from tasks.destinations.contract import Work
 from tasks.errors import AfterwordError, AttemptFailed
 from tasks.model import Command, Document, Frozen, Issue, PublishToConfluence, subject_key
 from tasks.redaction import readable_files, size_of

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 from pydantic import BaseModel, ValidationError
 
-from tasks.destinations import Preview as DryRun
+from tasks.destinations.contract import Preview as DryRun
 from tasks.destinations.tickets.commands import TICKETS, WITH_PROJECT, ticket_command
 from tasks.errors import AttemptFailed, Refused
 from tasks.markup.title import title_of

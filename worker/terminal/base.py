@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import getpass
 import json
+import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,23 +41,31 @@ class Context:
 
         self.as_json = as_json
         self.settings: Settings = settings_for(data)
-        self.out = _console(stderr=False)
-        self.err = _console(stderr=True)
+
+    @cached_property
+    def out(self) -> Console:
+        """Where answers go that are more than lines of text."""
+        return _console(stderr=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Where progress goes that is more than a line."""
+        return _console(stderr=True)
 
     def show(self, value: object, human: RenderableType | None = None) -> None:
         """The answer: one JSON document, or what people read."""
-        from rich.table import Table
-
         if self.as_json:
             click.echo(json.dumps(value, ensure_ascii=False, default=str))
         elif isinstance(human, str) or human is None:
-            self.out.print(plain(human or json.dumps(value, ensure_ascii=False, indent=2, default=str)))
+            click.echo(cleaned(human or json.dumps(value, ensure_ascii=False, indent=2, default=str)))
         else:
+            from rich.table import Table
+
             self.out.print(fitting(human, self.out) if isinstance(human, Table) else human)
 
     def tell(self, line: str) -> None:
         """Progress, on stderr."""
-        self.err.print(plain(line))
+        click.echo(cleaned(line), err=True)
 
     @contextlib.contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int, int], None]]:
@@ -81,6 +91,7 @@ class Context:
 
     def run(self, work: Callable[[Services], Awaitable[T]]) -> T:
         """Run one piece of work on open services."""
+        load_redis()
         from worker.runtime import open_services
 
         async def whole() -> T:
@@ -88,6 +99,19 @@ class Context:
                 return await work(services)
 
         return asyncio.run(whole())
+
+
+def load_redis() -> None:
+    """Import redis-py without the OpenTelemetry that it loads for metrics of its own, where that is installed: no command
+    has such metrics, and they take as long to load as redis-py itself.
+    """
+    if "opentelemetry" in sys.modules:
+        return
+    sys.modules["opentelemetry"] = None  # type: ignore[assignment]
+    try:
+        import redis.asyncio  # noqa: F401
+    finally:
+        del sys.modules["opentelemetry"]
 
 
 def fitting(table: Table, console: Console) -> RenderableType:

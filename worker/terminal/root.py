@@ -33,6 +33,17 @@ def cleaned(text: object) -> str:
     return _CONTROL.sub("", str(text))
 
 
+def given_nothing(arguments: Sequence[str]) -> str | None:
+    """The first option or argument whose value is empty, as a variable of the shell that isn't set leaves it: taken as
+    given, it would mean every address, the folder one is in, or all jobs. A reason may be.
+    """
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        option, equals, value = argument.partition("=") if argument.startswith("--") else (before, "", argument)
+        if not value.strip() and (equals or not argument.startswith("--")) and option != "--reason":
+            return option if option.startswith("-") else "An argument"
+    return None
+
+
 class Failure(click.ClickException):
     """An error of ours as one line for people, or one JSON document."""
 
@@ -101,6 +112,8 @@ class Root(click.Group):
         try:
             if any("\udc80" <= letter <= "\udcff" for argument in given for letter in argument):
                 raise click.UsageError("An argument is not valid UTF-8.")
+            if (nothing := given_nothing(given)) is not None:
+                raise click.UsageError(f"{nothing} is empty; leave it out, or give a value.")
             status = super().main(given, prog_name or "afterword", **extra)
         except click.ClickException as error:
             sys.exit(_report(error, as_json=as_json))

@@ -19,7 +19,7 @@ from tasks.credentials.kinds import (
     WorkloadIdentity,
 )
 from tasks.destinations.azure_devops.addresses import organisation_of
-from tasks.destinations.contract import endpoints_of
+from tasks.destinations.settings import endpoints_of
 from tasks.destinations.tickets.mapping import Keys
 from tasks.destinations.tickets.settings import TicketSettings
 from tasks.errors import Refused

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tasks.destinations.confluence.api import Allowed, Dialect
 from tasks.errors import Permanent
 from tasks.model import Upstream
+
+if TYPE_CHECKING:
+    from tasks.destinations.confluence.api import Allowed, Dialect
 
 GROUP = "group:"
 READ, UPDATE = "read", "update"
@@ -62,6 +65,8 @@ async def people_of(api: Dialect, access: Access, operations: Collection[str]) -
 
     Our own account and the owner may always read and edit, and who may edit may read.
     """
+    from tasks.destinations.confluence.api import Allowed
+
     names = {name for name in (access.owner, *access.readers, *access.editors) if name and not name.startswith(GROUP)}
     ids = {name: await _person(api, name) for name in sorted(names)}
     own = await api.own_id() if access.readers or access.editors else ""
@@ -82,6 +87,8 @@ async def limit(api: Dialect, page_id: str, people: People, *, unfinished: bool)
 
     A page of ours that is `unfinished` may still be ours alone to edit, because it was created private. Nobody has set that.
     """
+    from tasks.destinations.confluence.api import Allowed
+
     present = await api.restrictions(page_id)
     wanted = {**present, **people.allowed}
     if unfinished and wanted.get(UPDATE) == Allowed(users=(people.own,)):

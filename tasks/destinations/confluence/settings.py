@@ -12,8 +12,8 @@ from tasks.destinations.confluence import rows
 from tasks.destinations.confluence.access import GROUP, Access
 from tasks.destinations.confluence.addresses import site_of
 from tasks.destinations.confluence.login import scopes_for
-from tasks.destinations.contract import Account, DestinationSettings
 from tasks.destinations.placeholders import ISSUE, check
+from tasks.destinations.settings import Account, DestinationSettings
 from tasks.errors import Refused
 from tasks.http.origin import checked_url
 from tasks.markup.options import Look

@@ -9,13 +9,12 @@ from pydantic import Field, field_validator
 
 from tasks.credentials.kinds import Basic, ClientCredentials, Endpoints, Login, Token
 from tasks.destinations.atlassian import GATEWAY, endpoints
-from tasks.destinations.contract import Account
 from tasks.destinations.jira.addresses import site_of
+from tasks.destinations.settings import Account
 from tasks.destinations.tickets.mapping import Keys
 from tasks.destinations.tickets.settings import TicketSettings
 from tasks.errors import Refused
 from tasks.http.origin import checked_url
-from tasks.markup import clean
 from tasks.model import Command, CreateJiraIssue, ProjectKey
 
 LABEL_LENGTH = 255
@@ -128,5 +127,7 @@ class JiraSettings(TicketSettings):
 
 def label_of(tag: str) -> str:
     """A tag in the form of a label: without spaces; empty for one that could be taken for ours."""
+    from tasks.markup import clean
+
     label = "-".join(clean.plain_title(tag, LABEL_LENGTH).split())
     return "" if label.lower().startswith("aw-") else label

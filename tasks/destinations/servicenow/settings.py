@@ -19,8 +19,8 @@ from tasks.credentials.kinds import (
     Renewable,
     Token,
 )
-from tasks.destinations.contract import Account, endpoints_of
 from tasks.destinations.servicenow.addresses import instance_of
+from tasks.destinations.settings import Account, endpoints_of
 from tasks.destinations.tickets.mapping import Keys
 from tasks.destinations.tickets.settings import TicketSettings
 from tasks.destinations.tickets.status import Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.destinations.contract import DestinationSettings
+from tasks.destinations.settings import DestinationSettings
 from tasks.errors import Refused
 from tasks.model import Command, CommandName, parse_command
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from tasks.destinations.contract import DestinationSettings
+from tasks.destinations.settings import DestinationSettings
 from tasks.destinations.tickets.drift import OnDrift
 from tasks.destinations.tickets.mapping import LONGEST, Keys, Rules, read
 from tasks.destinations.tickets.status import Follow

@@ -132,7 +132,7 @@ FORMS: Mapping[str, str] = {
 }
 
 AnyReceiver = Annotated[WebhookReceiver | SlackReceiver | TeamsReceiver | EmailReceiver, Field(discriminator="kind")]
-RECEIVER: TypeAdapter[AnyReceiver] = TypeAdapter(AnyReceiver)
+RECEIVER: TypeAdapter[AnyReceiver] = TypeAdapter(AnyReceiver, config=ConfigDict(defer_build=True))
 
 
 class ReceiverView(Frozen):

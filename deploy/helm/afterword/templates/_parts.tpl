@@ -12,6 +12,16 @@
 {{ if hasPrefix "/" .Values.checkpoints.place }}yes{{ end }}
 {{- end }}
 
+{{/* How many pods; left to an autoscaler where it is null. */}}
+{{- define "afterword.replicas" -}}
+{{- if not (kindIs "invalid" .replicas) }}replicas: {{ .replicas }}{{ end }}
+{{- end }}
+
+{{/* How many pods of a role stay while nodes are emptied; nothing where no budget is wanted. */}}
+{{- define "afterword.budget" -}}
+{{- with .Values.podDisruptionBudget }}{{ if not (kindIs "invalid" .minAvailable) }}{{ .minAvailable }}{{ end }}{{ end }}
+{{- end }}
+
 {{- define "afterword.container" -}}
 readOnlyRootFilesystem: true
 allowPrivilegeEscalation: false
@@ -97,5 +107,5 @@ volumeMounts:
 
 {{/* A changed setting starts new pods. */}}
 {{- define "afterword.annotations" -}}
-{{ toJson (merge (dict "checksum/settings" (toJson (list .Values.settings .Values.checkpoints.place) | sha256sum)) .Values.podAnnotations) }}
+{{ toJson (merge (dict "checksum/settings" (toJson (list .Values.settings .Values.checkpoints.place) | sha256sum)) (.Values.podAnnotations | default dict)) }}
 {{- end }}
