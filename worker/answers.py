@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from celery.exceptions import Retry
 
 from tasks.errors import AfterwordError, Permanent
 from tasks.lifecycle import Ended
 from tasks.model import TERMINAL, JobState, LastError
+
+Failed = TypeVar("Failed", bound=AfterwordError)
 
 
 def wait_of(ended: Ended) -> Retry | None:
@@ -22,5 +25,11 @@ def wait_of(ended: Ended) -> Retry | None:
 def failure_of(state: JobState, error: AfterwordError | LastError | None) -> Permanent:
     """The error of a job that ended without a delivery."""
     if state is JobState.DEAD and error is not None:
-        return Permanent(error.message, code=error.code, advice=error.advice)
+        return in_one_line(Permanent(error.message, code=error.code, advice=error.advice))
     return Permanent(f"The job is {state.value}.", code=state.value)
+
+
+def in_one_line(error: Failed) -> Failed:
+    """The same error, whose arguments hold all that it says: of an error, a result tells its type and its arguments only."""
+    error.args = (str(error),)
+    return error

@@ -6,6 +6,7 @@ celery -A worker flower        shows them
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import signal
@@ -34,6 +35,7 @@ from tasks.errors import AfterwordError, Refused, StateUnavailable
 from tasks.model import CommandName
 from worker import control
 from worker.adoption import Reception, adopt, arguments_of, ties_of
+from worker.answers import in_one_line
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
@@ -117,6 +119,18 @@ class Afterword(Celery):
         configure_logging(settings_for(), progress.facts)
         self.running_loop()
 
+    def finish(self) -> None:
+        """Return when no attempt runs any more and all ends are told; once that is so, it costs nothing."""
+        if self.loop is None or self.loop.process != os.getpid():
+            return
+        teller, self.teller = self.teller, None
+        try:
+            self.loop.run(self.loop.attempts.let_go(self.loop.services.settings.drain_s))
+            if teller is not None:
+                self.loop.run(teller.tell())  # what the last attempts left to tell, after what is being told now
+        except (AfterwordError, RedisError, OSError) as trouble:
+            log.warning("the last ends are told by another worker: %s", trouble)
+
 
 def _stop_at_once(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
@@ -128,6 +142,19 @@ class Delivery(Task):
     Request = "worker.broker.guard:DiscreetRequest"
     abstract = True
     throws = (AfterwordError,)  # an end that the ledger knows, no fault of the task: Celery logs it as expected
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task; raises `Refused` for arguments that it doesn't take, of which Celery would log a traceback."""
+        try:
+            inspect.signature(self.run).bind(*args, **kwargs)
+        except TypeError as wrong:
+            refused = Refused(
+                f"The arguments of {self.name} are not valid: {wrong!s:.200}.",
+                code="bad_arguments",
+                advice="Correct them and submit again.",
+            )
+            raise in_one_line(refused) from None
+        return self.run(*args, **kwargs)
 
 
 app = Afterword("afterword", loader=Loader, task_cls=Delivery, set_as_current=False)
@@ -144,6 +171,12 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> N
     """
     request = task.request
     try:
+        if request.id is None:
+            raise Refused(
+                f"{task.name} was called by another task, and each job has the id of a task of its own.",
+                code="called_directly",
+                advice="Send a group of tasks instead of chunks, map or starmap.",
+            )
         loop = app.running_loop()
         loop.run(adopt(loop.services, str(request.id), {"command": command, **arguments}, **ties_of(request)))
     except (StateUnavailable, RedisError, OSError) as trouble:
@@ -155,7 +188,7 @@ def deliver(task: Task, command: CommandName, arguments: Mapping[str, Any]) -> N
         raise Reject("this worker stops", requeue=True) from None
     except AfterwordError as refused:
         log.error("job %s: %s", request.id, refused)
-        raise
+        raise in_one_line(refused) from None
     raise Ignore("the ledger has it")
 
 
@@ -320,10 +353,6 @@ def _drain(**_: object) -> None:
 def _end(**_: object) -> None:
     if app.loop is not None:
         try:
-            app.loop.run(app.loop.attempts.let_go(app.loop.services.settings.drain_s))
-            if app.teller is not None:
-                app.loop.run(app.teller.tell())  # what the last attempts left to tell, after what is being told now
-        except (AfterwordError, RedisError, OSError) as trouble:
-            log.warning("the last ends are told by another worker: %s", trouble)
+            app.finish()
         finally:
             app.loop.stop()

@@ -22,7 +22,7 @@ ACTOR = "celery"
 
 def install(loop: Loop) -> None:
     """Let `revoke` and `terminate` act on the ledger's jobs; tasks that it doesn't know are Celery's own. `time_limit` is refused,
-    as the options of that name are.
+    as the options of that name are, and so are stamps: what the ledger keeps until its turn shows none.
     """
 
     def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
@@ -41,7 +41,15 @@ def install(loop: Loop) -> None:
     def time_limit(_state: Any, **_: Any) -> Any:
         return {"error": f"Celery's time limits bound nothing here. {INSTEAD_OF_TIME_LIMITS}"}
 
-    control.Panel.data |= {"revoke": revoke, "terminate": terminate, "time_limit": time_limit}
+    def by_stamps(_state: Any, **_: Any) -> Any:
+        return {"error": "Nothing is revoked: jobs can't be found by stamps here. Revoke them by their ids."}
+
+    control.Panel.data |= {
+        "revoke": revoke,
+        "terminate": terminate,
+        "time_limit": time_limit,
+        "revoke_by_stamped_headers": by_stamps,
+    }
 
 
 async def _cancel(services: Services, attempts: Attempts, job_ids: Iterable[str], *, terminate: bool) -> set[str]:

@@ -200,16 +200,19 @@ def explain(error: ValidationError, forms: Mapping[str, str] | None = None) -> s
     """What pydantic refused, one clause a field, without the refused values (they may be secret). `forms` says by name what
     a field has to be that has another form.
     """
-    clauses = []
+    clauses: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in problem["loc"] if part not in _TAGS)
         if problem["type"].startswith("union_tag"):
             name, known = ".".join(filter(None, (place, tag_name(problem)))), ", ".join(known_tags(problem))
             clauses.append(f"{name}: {f'must be one of {known}' if known else 'is missing'}")
             continue
+        if problem["loc"][-1:] and problem["loc"][-1] in _SIMPLE:
+            clauses.append(f"{place.rpartition('.')[0]}: must be text, a number, true or false")
+            continue
         named = "jira_project" if place == "project" and {"jira", "create_jira_issue"} & {*problem["loc"]} else place
         clauses.append(f"{place or 'value'}: {_in_words(problem['type'], named, problem['msg'], forms or _FORMS)}")
-    return "; ".join(clauses)
+    return "; ".join(dict.fromkeys(clauses))
 
 
 def tag_name(problem: Mapping[str, Any]) -> str:
@@ -222,6 +225,7 @@ def known_tags(problem: Mapping[str, Any]) -> list[str]:
     return re.findall(r"'([^']+)'", problem["ctx"].get("expected_tags", ""))
 
 
+_SIMPLE = ("str", "int", "float", "bool")  # the values that a field may have, as pydantic names them
 _TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
 _PARENT = "must be a page's number, such as 123456, or a path of titles, such as Post-mortems/2026"
 _FORMS: Mapping[str, str] = {

@@ -1,4 +1,4 @@
-"""The console over HTTP."""
+"""The console over HTTP, and somebody else's Celery application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.integration.celery_support import somebody
 from worker.api.app import build
+
+__all__ = ["somebody"]  # a fixture
 
 HTML = {"Accept": "text/html"}
 SCOPES = {"viewer": ["read"], "operator": ["submit", "read", "operate"], "admin": ["admin"]}

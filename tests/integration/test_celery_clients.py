@@ -7,66 +7,18 @@ import sys
 from functools import partial
 
 import pytest
-from celery import Celery, chain, chord, group
-from celery.contrib.testing.worker import start_worker as start_thread_worker
+from celery import chain, chord, group
 from celery.exceptions import Retry, TaskRevokedError
 
 from tasks import lifecycle
 from tasks.model import JobState, parse_command
 from tests.conftest import ROOT, environment, stop, until
+from tests.integration.celery_support import KWARGS, any_of, result_of
 from tests.integration.test_lifecycle import INCIDENT, PUBLISH, WORK_ITEM
 from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
 from worker.rounds.results import mark_as_retry
 
 pytestmark = pytest.mark.usefixtures("destinations", "content")
-
-KWARGS = {"issue_id": "inc-1"}
-
-
-class Somebody:
-    """Somebody else's Celery application on the same broker, with a task that notes what it is called with."""
-
-    def __init__(self, url: str, queue: str) -> None:
-        self.app = Celery("somebody", broker=url, backend=url, set_as_current=False)
-        self.app.conf.task_default_queue = queue
-        self.app.conf.task_routes = {"create_*": "celery", "publish_*": "celery"}
-        self.calls: list = []
-
-        @self.app.task(name="note", shared=False)
-        def note(result):
-            self.calls.append(result)
-
-        @self.app.task(name="collect", shared=False)
-        def collect(found):
-            return found
-
-        @self.app.task(name="failed", shared=False)
-        def failed(task_id):
-            self.calls.append(task_id)
-
-        # Whoever sends what follows a task, the queue of it goes along.
-        self.note, self.collect, self.failed = (task.s().set(queue=queue) for task in (note, collect, failed))
-
-    def incident(self):
-        return self.app.signature("create_servicenow_incident", kwargs=KWARGS, immutable=True)
-
-
-@pytest.fixture
-def somebody(valkey, settings):
-    somebody = Somebody(valkey.url, f"somebody-{settings.prefix}")
-    with start_thread_worker(somebody.app, perform_ping_check=False, pool="solo", shutdown_timeout=30):
-        yield somebody
-    somebody.app.close()
-
-
-async def result_of(result):
-    """The result once it is there: the sandbox and the services live on the test's own loop."""
-    await until(lambda: _ready(result), what="the result")
-    return result.result
-
-
-async def _ready(result):
-    return result.ready()
 
 
 def ours(answers):
@@ -83,7 +35,7 @@ async def test_a_callback_runs_once_when_the_job_is_delivered_after_a_failed_att
     start_worker()
     result = somebody.incident().apply_async(link=somebody.note)
     ticket = await result_of(result)
-    await until(lambda: _any(somebody.calls), what="the callback")
+    await until(lambda: any_of(somebody.calls), what="the callback")
     assert somebody.calls == [ticket]
     assert len(result.children) == 1
 
@@ -99,15 +51,11 @@ async def test_a_message_may_name_another_table_of_servicenow(sandbox, start_wor
     assert "table: must be a table's name" in str(refused)
 
 
-async def _any(calls):
-    return list(calls)
-
-
 async def test_an_error_callback_runs_once_when_the_job_is_dead(services, start_worker, somebody):
     start_worker()
     missing = somebody.app.signature("create_servicenow_incident", kwargs={"issue_id": "nothing"})
     result = missing.apply_async(link_error=somebody.failed)
-    await until(lambda: _any(somebody.calls), what="the error callback")
+    await until(lambda: any_of(somebody.calls), what="the error callback")
     assert somebody.calls == [result.id]
     assert "nothing" in str(await result_of(result))
 
@@ -137,7 +85,7 @@ async def test_what_hangs_on_a_job_of_a_paused_destination_waits_for_its_deliver
     assert somebody.calls == []
     await services.destinations.resume("servicenow", "test")
     ticket = await result_of(result)
-    await until(lambda: _any(somebody.calls), what="the callback")
+    await until(lambda: any_of(somebody.calls), what="the callback")
     assert somebody.calls == [ticket]
 
 
@@ -257,7 +205,7 @@ async def test_whatever_hangs_on_a_job_is_a_message_of_its_own_and_costs_no_resu
     unsendable = somebody.app.signature("note", serializer="unknown")
     delivered = somebody.incident().apply_async(link=[unsendable, somebody.note])
     assert (await result_of(delivered))["ticket_number"]
-    await until(lambda: _any(somebody.calls), what="the callback beside the one that can't be sent")
+    await until(lambda: any_of(somebody.calls), what="the callback beside the one that can't be sent")
 
 
 async def test_a_chain_ends_with_a_revoked_job(services, start_worker, somebody):
@@ -319,7 +267,13 @@ def test_a_result_that_is_looked_up_without_an_app_is_ours_as_flower_does_it(set
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [(("--time-limit", "5"), "total_timeout_s"), (("--soft-time-limit", "5"), "total_timeout_s")]
+    ("options", "words"),
+    [
+        (("--time-limit", "5"), "total_timeout_s"),
+        (("--soft-time-limit", "5"), "total_timeout_s"),
+        (("-Pgevent",), "Use threads"),
+        (("-Peventlet",), "Use threads"),
+    ],
 )
 def test_an_option_that_would_do_nothing_is_refused_in_one_line(settings, options, words):
     done = subprocess.run(
@@ -347,6 +301,8 @@ async def test_the_pool_grows_and_shrinks_on_demand(services, start_worker, some
     assert all("ok" in reply for reply in ours(somebody.app.control.pool_shrink(3, reply=True)).values())
     limited = somebody.app.control.time_limit("create_servicenow_incident", hard=1, reply=True)
     assert all("total_timeout_s" in reply["error"] for reply in ours(limited).values())
+    stamped = ours(somebody.app.control.revoke_by_stamped_headers({"tenant": "seven"}, reply=True))
+    assert all("by their ids" in reply["error"] for reply in stamped.values())
     assert (await result_of(somebody.incident().apply_async()))["ticket_number"]
     assert worker.poll() is None
 

@@ -111,6 +111,23 @@ async def test_a_job_that_expired_makes_room_for_a_new_one_and_can_be_retried(se
     assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
 
 
+async def test_a_job_that_is_retried_before_its_moment_takes_nobodys_place(services, sandbox):
+    await configure(services, sandbox)
+    command = parse_command(PUBLISH)
+    content = Document(id="doc-1", title="x", content_md="words")
+    now_ms = services.core.clock_ms()
+    moments = {"not_before_ms": now_ms + 3600_000, "until_ms": now_ms + 1}
+    later = await services.submit(command, actor="test", document=content, **moments)
+    await expire(services, [later])
+    again = await services.retry(later.id, "ann")
+    assert again.due_ms == moments["not_before_ms"]
+    assert again.expires_ms > again.due_ms
+    sooner = await services.submit(command, actor="test", document=content)
+    assert (await services.ledger.require(later.id)).state is JobState.QUEUED, "nothing took its place either"
+    assert (await lifecycle.attempt(services.core, sooner.id)).state is JobState.DELIVERED
+    assert (await services.ledger.require(later.id)).state is JobState.QUEUED
+
+
 async def test_all_of_a_long_queue_are_found_in_turn(services, sandbox, monkeypatch):
     monkeypatch.setattr(expiry, "BATCH", 3)
     lasting = await pages(services, 7)

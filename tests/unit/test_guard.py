@@ -533,10 +533,11 @@ def test_events_that_wait_go_out_before_a_worker_ends():
     done = []
     consumer = object.__new__(GuardedConsumer)
     consumer.hub, consumer.connection_errors, consumer.channel_errors = Hub(), (OSError,), ()
+    consumer.app = MagicMock(finish=lambda: done.append("attempts"))
     consumer.event_dispatcher = MagicMock(flush=lambda: done.append("events"))
     consumer.blueprint = MagicMock(shutdown=lambda _: done.append("end"))
     consumer.shutdown()
-    assert done == ["events", "end"]
+    assert done == ["attempts", "events", "end"]
     consumer.event_dispatcher.flush = MagicMock(side_effect=OSError)
     consumer.shutdown()
     assert done == ["events", "end", "end"]

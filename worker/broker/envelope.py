@@ -23,6 +23,7 @@ from worker.broker.shapes import PLAIN, RESERVED, Parts, Properties, Protocol1, 
 
 LONGEST = 1_000_000  # bytes of a body, also after it was unpacked: messages carry identifiers
 LONGEST_ENTRY = 3 * LONGEST
+LONGEST_ID = 10_000  # of one that is too long for a job, and has a result that says so
 UNREADABLE = "application/x-afterword-unreadable"
 JSON_TYPE = "application/json"
 ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
@@ -37,6 +38,11 @@ class Fault:
     kind: str
     words: str
     task_id: str | None = None
+
+    @property
+    def shown_id(self) -> str | None:
+        """That id, where it can be a job's, and stand in lists and logs."""
+        return self.task_id if self.task_id and PLAIN.fullmatch(self.task_id) else None
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def _named_in(raw: Any) -> str | None:
         return None
     for part, name in (("headers", "id"), ("properties", "correlation_id")):
         held = entry.get(part) if isinstance(entry, dict) else None
-        if found := shown_id(held.get(name) if isinstance(held, dict) else None):
+        if found := result_id(held.get(name) if isinstance(held, dict) else None):
             return found
     return None
 
@@ -136,7 +142,7 @@ def fault_of(envelope: Envelope, tasks: Collection[str]) -> Fault | None:
     headers, properties = envelope.headers, envelope.properties
     if not isinstance(headers, dict) or not isinstance(properties, dict):
         return Fault("envelope", "its headers or properties are no mapping")
-    told = shown_id(headers.get("id")) or shown_id(properties.get("correlation_id"))
+    told = result_id(headers.get("id")) or result_id(properties.get("correlation_id"))
     if envelope.content_type != JSON_TYPE:
         return Fault("serializer", "its body is not JSON; send it with task_serializer='json'", told)
     encoding = envelope.content_encoding
@@ -163,7 +169,7 @@ def _fault_of_parts(
         if not isinstance(body, dict):
             return Fault("envelope", "it names no task; send it with a Celery client", told)
         facts, shape = body | headers, Protocol1  # Celery lays the headers over such a body
-        told = shown_id(body.get("id")) or told
+        told = result_id(body.get("id")) or told
     name = facts.get("task")
     if not isinstance(name, str) or name not in tasks:
         near = get_close_matches(name[:255], sorted(tasks), 1) if isinstance(name, str) else []
@@ -172,6 +178,8 @@ def _fault_of_parts(
     clashing = sorted(str(key) for key in facts if key in RESERVED - names_of(shape))
     if clashing:
         return Fault("headers", f"{clashing[0]:.40} is no header of a task message", told)
+    if told and not PLAIN.fullmatch(told):
+        return Fault("parts", "its id has more than 255 characters, or one that can't be shown", told)
     try:
         Properties.model_validate(properties)
         shape.model_validate(facts)
@@ -184,9 +192,10 @@ def _fault_of_parts(
     return None
 
 
-def shown_id(value: Any) -> str | None:
-    """The id that a producer gave, where it can be one and may be shown."""
-    return value if isinstance(value, str) and PLAIN.fullmatch(value) and not _seems_secret({"id": value}) else None
+def result_id(value: Any) -> str | None:
+    """The id that a producer looks its result up by, where a result may stand under it, also one that no job can have."""
+    fits = isinstance(value, str) and 0 < len(value) <= LONGEST_ID
+    return value if fits and not _seems_secret({"id": value}) else None
 
 
 def _seems_secret(facts: Mapping[str, Any]) -> bool:

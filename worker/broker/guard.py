@@ -34,7 +34,8 @@ from redis.exceptions import RedisError
 from tasks.errors import AfterwordError, Permanent
 from tasks.model import CommandName
 from tasks.state.dead_list.messages import describe
-from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_of, shown_id
+from worker.answers import in_one_line
+from worker.broker.envelope import LONGEST, UNREADABLE, Envelope, Fault, fault_of, result_id
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class GuardedConsumer(Consumer):
         time.sleep(REFUSED_PAUSE_S)
 
     def send_events(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Send events by name and fields, from any thread; none while Celery connects anew, and at its end.
+        """Send events by name and fields, from any thread; none while Celery connects anew.
 
         Where the consumer's own thread reads broker heartbeats from the connection of events, it alone may write to it: the
         confirmation that another thread waited for would be read there. So events are only handed over, in any number.
@@ -136,7 +137,8 @@ class GuardedConsumer(Consumer):
         super()._flush_events()
 
     def shutdown(self) -> None:
-        """As in Celery, after the events that wait to go out together: no timer runs any more."""
+        """As in Celery, once attempts have ended and the events of their ends are sent: no timer runs any more."""
+        self.app.finish()
         ignore_errors(self, self._flush)
         super().shutdown()
 
@@ -218,7 +220,7 @@ class GuardedConsumer(Consumer):
         loop = self.app.running_loop()
 
         async def keep() -> bool:
-            await loop.services.dead_list.keep(raw, kind=fault.kind, words=fault.words, task_id=fault.task_id)
+            await loop.services.dead_list.keep(raw, kind=fault.kind, words=fault.words, task_id=fault.shown_id)
             return fault.task_id is not None and not await loop.services.ledger.holds(fault.task_id)
 
         return bool(loop.run(keep()))
@@ -231,7 +233,7 @@ class GuardedConsumer(Consumer):
                 error = Permanent(
                     f"The message was set aside: {words}.", code="bad_message", advice="Correct it, and send it anew."
                 )
-                backend.store_result(task_id, error, "FAILURE")
+                backend.store_result(task_id, in_one_line(error), "FAILURE")
         except Exception as trouble:
             log.warning("The producer of a message can't be told (%s).", type(trouble).__name__)
 
@@ -271,7 +273,7 @@ def raw_of(message: Any) -> bytes:
 def told_by(message: Any) -> str | None:
     """The id of the producer's result, where the message tells one."""
     headers = message.headers if isinstance(message.headers, dict) else {}
-    return shown_id(headers.get("id"))
+    return result_id(headers.get("id"))
 
 
 def bound_compression() -> None:

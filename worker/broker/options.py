@@ -17,23 +17,31 @@ INSTEAD_OF_TIME_LIMITS = "Set `total_timeout_s` and `max_attempts` of the destin
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for options of `celery worker` that can't work here, with what to use."""
     pool = options.get("pool_cls")
-    name = str(getattr(pool, "__module__", pool) or "").rpartition(".")[2]
-    if name in GREEN:
-        raise ConfigError(
-            f"The pool {name} can't run beside Afterword's event loop. Use threads (the default), prefork or solo."
-        )
+    check_pool(str(getattr(pool, "__module__", pool) or "").rpartition(".")[2])
     for option in ("time_limit", "soft_time_limit"):
         if options.get(option):
             raise ConfigError(f"--{option.replace('_', '-')} does not bound a delivery. {INSTEAD_OF_TIME_LIMITS}")
 
 
-def asked_for_prefork(arguments: Sequence[str]) -> bool:
-    """Whether a command line names the pool prefork: Celery takes that for its default, over which our setting wins."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(
-        (name in ("-P", "--pool") and value == "prefork") or name in ("-Pprefork", "--pool=prefork")
-        for name, value in pairs
-    )
+def check_pool(name: str) -> None:
+    """Raise `ConfigError` for a pool of Celery's that can't work here."""
+    if name in GREEN:
+        raise ConfigError(
+            f"The pool {name} can't run beside Afterword's event loop. Use threads (the default), prefork or solo."
+        )
+
+
+def asked_pool(arguments: Sequence[str]) -> str:
+    """The pool that a command line names, empty where it names none. Celery takes prefork for its default, over which our setting
+    wins, and looks for the package of another one before it calls us.
+    """
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if argument in ("-P", "--pool"):
+            return following
+        for form in ("-P", "--pool="):
+            if argument.startswith(form):
+                return argument.removeprefix(form)
+    return ""
 
 
 def unique_nodename() -> str:

@@ -9,7 +9,7 @@ from kombu.entity import Queue
 
 from config.redis_address import is_redis, is_sentinel
 from config.settings import Settings
-from worker.broker.options import asked_for_prefork
+from worker.broker.options import asked_pool, check_pool
 from worker.connections import backend_settings, broker_options, celery_address, tls_options, transport_options
 
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops", "jira")
@@ -25,6 +25,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     harmless, because the ledger decides. The pool handles messages only: attempts run on the worker's loop.
     """
     broker, results = settings.broker_address(), settings.redis_address()
+    check_pool(pool := asked_pool(sys.argv))
     return _broker(settings, broker) | {
         "result_backend": celery_address(results, socket="redis+socket"),
         "result_backend_transport_options": transport_options(settings, results),
@@ -43,7 +44,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_track_started": False,
         "task_send_sent_event": True,
         "worker_send_task_events": True,
-        "worker_pool": "prefork" if asked_for_prefork(sys.argv) else "worker.broker.pool:ThreadPool",
+        "worker_pool": pool if pool == "prefork" else "worker.broker.pool:ThreadPool",
         "worker_concurrency": MESSAGE_THREADS,
         "worker_prefetch_multiplier": PREFETCH,
         "worker_hijack_root_logger": False,
