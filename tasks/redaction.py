@@ -12,7 +12,7 @@ from tasks.destinations.contract import Prepared, Work
 from tasks.errors import AttemptFailed, Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, titles_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
-from tasks.screening.files import Said, is_packed, said_by
+from tasks.screening.files import Said, is_packed, may_hold_more, said_by
 
 # Parts of a text's name that say how its findings are treated.
 _BESIDE = "issue's "  # before the names of a text of the issue that comes with a document
@@ -55,7 +55,7 @@ def outgoing(work: Work, settings: AnySettings, policy: Policy) -> Outgoing:
 def size_of(content: Document | Issue | None) -> int:
     """How much there is to work on, in characters and bytes. What is packed may hold more than anything else."""
     if isinstance(content, Document):
-        if any(is_packed(file.content) for file in content.attachments):
+        if any(may_hold_more(file.content) for file in content.attachments):
             return sys.maxsize
         return len(content.content_md) + sum(len(file.content) for file in content.attachments)
     return len(content.description) if content else 0
@@ -114,9 +114,10 @@ def _texts_of(file: DocumentFile, policy: Policy) -> dict[str, str]:
             code="unreadable_attachment",
             advice="Submit the document without it, or as text; `unreadable_attachments` of the screening policy lets such files pass.",
         )
+    inside = {f"{_INSIDE}{file.name} {number + 1}": text for number, text in enumerate(said.texts)}
     if said.charset:
-        return {_FILE + file.name: said.texts[0]}
-    return {f"{_INSIDE}{file.name} {number + 1}": text for number, text in enumerate(said.texts)}
+        inside = {_FILE + file.name: inside.pop(f"{_INSIDE}{file.name} 1"), **inside}
+    return inside
 
 
 def _as_a_whole(verdict: Verdict, *, released: bool) -> Verdict:

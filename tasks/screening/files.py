@@ -1,4 +1,5 @@
-"""What an attached file says: its text in whatever charset, and the texts inside archives, office files and PDFs.
+"""What an attached file says: its text in whatever charset, and the texts inside archives, office files and PDFs, also where
+those stand in a text as base64, as in a mail.
 
 Bounded: an archive is unpacked up to `UNPACKED_BYTES` and `DEPTH` deep; what is larger, locked or of an unknown form is unreadable.
 A picture holds no text to screen but what stands in its metadata.
@@ -6,6 +7,7 @@ A picture holds no text to screen but what stands in its metadata.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import lzma
@@ -17,16 +19,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, cast
 
-from charset_normalizer import from_bytes
-
+from tasks.screening.charsets import decoded, runs_in
 from tasks.screening.pdf import UnreadablePdf, said_in
 
 UNPACKED_BYTES = 32_000_000
 ENTRIES = 500
 DEPTH = 3
 _PDF = b"%PDF-"
-_ARCHIVES = (b"PK", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
-_SAMPLE = 64_000  # bytes that a charset is told from
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
+_ARCHIVES = (*_ZIP, b"\x1f\x8b", b"\xfd7zXZ")
+# How archives begin in base64: gzip, zip, PDF, xz, and those that can't be read: 7z, RAR, bzip2, Zstandard.
+_BEGINS = "H4sI|UEsDB|UEsFB|JVBERi|/Td6WF|N3q8r|UmFyIR|Qlpo|KLUv/"
+_IN_BASE64 = re.compile(rf"(?<![A-Za-z0-9+/])(?:{_BEGINS})[A-Za-z0-9+/]{{12,}}(?:\r?\n[ \t]*[A-Za-z0-9+/]+)*={{0,2}}")
+_MAY_BE_IN_BASE64 = re.compile(_BEGINS.encode())
+_LOCKED = (
+    b"7z\xbc\xaf'\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
+    *(b"BZh%d1AY" % n for n in range(1, 10)),
+)
+# Words in a PNG that are packed: keyword, and for iTXt languages, before them.
+_PNG_WORDS = re.compile(rb"zTXt[^\x00]{1,79}\x00\x00|iTXt[^\x00]{1,79}\x00\x01\x00[^\x00]{0,99}\x00[^\x00]{0,99}\x00")
 _PICTURES = (
     b"\x89PNG\r\n\x1a\n",
     b"\xff\xd8\xff",
@@ -43,16 +57,16 @@ _PICTURES = (
     b"wOF2",
 )
 _BOXED = (b"ftypavif", b"ftypheic", b"ftypmp4", b"ftypisom", b"ftypqt", b"ftypM4")
-_METADATA = re.compile(rb"[\x20-\x7e]{24,}")
 _MARKUP = re.compile(r"</?(?:w:p|a:p|text:p|si|row|c|br)\b[^>]*>")
 _TAGS = re.compile(r"<[^>]*>")
 _OFFICE = ("[Content_Types].xml", "mimetype", "word/", "xl/", "ppt/")
 _OFFICE_PARTS = (".xml", ".rels")
+_PRINTER = "xl/printerSettings/"  # what a sheet was printed with: no text
 
 
 @dataclass(frozen=True)
 class Said:
-    """The texts of a file. One of `charset` is the file itself as text, and may be written back."""
+    """The texts of a file. With a `charset` the first is the file itself as text, and may be written back."""
 
     texts: tuple[str, ...] = ()
     charset: str | None = None
@@ -65,12 +79,17 @@ class _Unreadable(Exception):
 
 def said_by(content: bytes) -> Said:
     """What the file says; `readable` is False where some of it can't be told."""
-    if not content.startswith((*_ARCHIVES, _PDF)) and not _is_picture(content) and (found := _decoded(content)):
-        text, charset = found
-        return Said((text,), charset)
-    texts: list[str] = []
+    plain = None if is_packed(content) or content.startswith(_LOCKED) else decoded(content)
+    # What begins as a picture does is one, unless all of it is text: BMP files begin with two letters.
+    if plain is not None and _is_picture(content) and plain.charset != "utf-8":
+        plain = None
+    texts = [plain.text, *plain.beside] if plain else []
+    charset = plain.charset if plain else None
     try:
-        texts.extend(_inside(content, _Budget(), 0))
+        if plain is None:
+            texts.extend(_inside(content, _Budget(), 0))
+        else:
+            texts.extend(_packed_in(plain.text, _Budget(), 0))
     except (
         _Unreadable,
         UnreadablePdf,
@@ -84,13 +103,18 @@ def said_by(content: bytes) -> Said:
         tarfile.TarError,
         zipfile.BadZipFile,
     ):
-        return Said(tuple(texts), readable=False)
-    return Said(tuple(texts))
+        return Said(tuple(texts), charset, readable=False)
+    return Said(tuple(texts), charset)
 
 
 def is_packed(content: bytes) -> bool:
-    """Whether a file may hold far more than its size says: an archive, an office file or a PDF."""
+    """Whether a file is an archive, an office file or a PDF."""
     return content.startswith((*_ARCHIVES, _PDF)) or content[257:262] == b"ustar"
+
+
+def may_hold_more(content: bytes) -> bool:
+    """Whether a file may hold far more than its size says."""
+    return is_packed(content) or _MAY_BE_IN_BASE64.search(content) is not None
 
 
 @dataclass
@@ -115,9 +139,10 @@ def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
         raise _Unreadable
     if not content:
         return
-    if content.startswith(b"PK"):
+    if content.startswith(_ZIP):
         yield from _zipped(content, budget, depth)
     elif content.startswith(b"\x1f\x8b"):
+        yield runs_in(content[:300])  # the name and the remark before what is packed
         with gzip.open(io.BytesIO(content)) as unzipped:
             yield from _inside(budget.read(cast("IO[bytes]", unzipped)), budget, depth + 1)
     elif content.startswith(_PDF):
@@ -133,18 +158,46 @@ def _inside(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
     elif content[257:262] == b"ustar":
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             for member in archive:
-                yield member.name
+                yield f"{member.name}\n{member.linkname}"
                 if member.isfile() and (stream := archive.extractfile(member)):
                     yield from _inside(budget.read(stream), budget, depth + 1)
-    elif _is_picture(content):
-        yield "\n".join(run.decode("ascii") for run in _METADATA.findall(content[:1_000_000]))
-    elif found := _decoded(content):
-        yield found[0]
+    else:
+        yield from _not_packed(content, budget, depth)
+
+
+def _not_packed(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
+    found = None if content.startswith(_LOCKED) else decoded(content)
+    if _is_picture(content) and (found is None or found.charset != "utf-8"):
+        yield from _in_picture(content, budget, depth)
+    elif found:
+        yield from (found.text, *found.beside)
+        yield from _packed_in(found.text, budget, depth)
     else:
         raise _Unreadable
 
 
+def _in_picture(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
+    """The words in a picture's metadata, and what a zip behind it holds."""
+    yield runs_in(content)
+    for found in _PNG_WORDS.finditer(content):
+        words = zlib.decompressobj().decompress(content[found.end() :], 1_000_000)
+        budget.spend(len(words))
+        yield words.decode("utf-8", "replace")
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        yield from _zipped(content, budget, depth)
+
+
+def _packed_in(text: str, budget: _Budget, depth: int) -> Iterator[str]:
+    """What archives and PDFs say that stand in a text as base64."""
+    for found in _IN_BASE64.finditer(text):
+        packed = "".join(found.group().split()).rstrip("=")
+        content = base64.b64decode(packed + "=" * (-len(packed) % 4))
+        budget.spend(len(content))
+        yield from _inside(content, budget, depth + 1)
+
+
 def _zipped(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
+    yield runs_in(content)  # remarks, and what lies between the entries
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
         office = any(name.startswith(_OFFICE) for name in names)
@@ -154,7 +207,9 @@ def _zipped(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
                 continue
             with archive.open(entry) as stream:
                 part = budget.read(stream)
-            if office and entry.filename.endswith(_OFFICE_PARTS):
+            if office and entry.filename.startswith(_PRINTER):
+                yield runs_in(part)
+            elif office and entry.filename.endswith(_OFFICE_PARTS):
                 yield _TAGS.sub("", _MARKUP.sub("\n", part.decode("utf-8", "replace")))
             else:
                 yield from _inside(part, budget, depth + 1)
@@ -162,52 +217,3 @@ def _zipped(content: bytes, budget: _Budget, depth: int) -> Iterator[str]:
 
 def _is_picture(content: bytes) -> bool:
     return content.startswith(_PICTURES) or content[4:12].startswith(_BOXED)
-
-
-def _decoded(content: bytes) -> tuple[str, str] | None:
-    """The content as text and its charset; None for what is no text."""
-    for mark, charset in (
-        (b"\xef\xbb\xbf", "utf-8-sig"),
-        (b"\xff\xfe\x00\x00", "utf-32"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    ):
-        if content.startswith(mark):
-            return content.decode(charset, "replace"), charset
-    if b"\x00" in content[:_SAMPLE]:
-        return _wide(content)
-    try:
-        return content.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError as error:
-        if len(content) - error.start < 4 or (
-            content.decode("utf-8", "ignore").isascii() is False and _mostly(content)
-        ):
-            return content.decode("utf-8", "replace"), "utf-8"
-    if content.startswith(_PDF) or _controls(content[:_SAMPLE]):
-        return None
-    best = from_bytes(content[:_SAMPLE]).best()
-    charset = best.encoding if best else "latin-1"
-    return content.decode(charset, "replace"), charset
-
-
-def _wide(content: bytes) -> tuple[str, str] | None:
-    """UTF-16 without a mark: every other byte of Latin text is zero."""
-    for charset, zeros in (("utf-16-le", content[1:_SAMPLE:2]), ("utf-16-be", content[0:_SAMPLE:2])):
-        if zeros and zeros.count(0) * 10 > len(zeros) * 6:
-            return content.decode(charset, "replace"), charset
-    return None
-
-
-def _mostly(content: bytes) -> bool:
-    """True for UTF-8 with a few broken bytes in it."""
-    text = content.decode("utf-8", "replace")
-    return (
-        text.count("\ufffd") * 50 < len(text)
-        and not _controls(content[:_SAMPLE])
-        and any(ord(c) > 0x7F and c != "\ufffd" for c in text[:_SAMPLE])
-    )
-
-
-def _controls(sample: bytes) -> bool:
-    """True where more than a few bytes are control characters: no text."""
-    return sum(byte < 32 and byte not in (9, 10, 12, 13, 27) for byte in sample) * 100 > len(sample)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import html
 import re
 import unicodedata
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,9 +24,12 @@ from tasks.screening.view import INVISIBLE, compiled, view
 
 DEPTH = 3
 AROUND = 200  # characters on each side of an undone place that are read again, and on to the next blank
+_PLAIN_TEXT = bytes([9, 10, 13, *range(32, 127)])
+_TEXT = _PLAIN_TEXT + bytes(range(0xA0, 0x100))
+UNPACKED = 20  # times its size is read of what gzip packed
 _TAG = r"</?(?:abbr|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|samp|small|span|strike|strong|sub|sup|s|tt|u|var|wbr)(?:\s[^<>]{0,300})?/?>"
 _TAG_IN_VIEW = _TAG.replace("{0,300}", "*")
-_BREAK = r"\\\r?\n|<br\s?/?>\r?\n?"
+_BREAK = r"[\\=]\r?\n|<br\s?/?>\r?\n?"
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});"
 _MARK = r"\*{1,3}|__|`{1,2}|~~|==|\^|\+\+"
 _PIECE = re.compile(
@@ -37,6 +42,7 @@ _PIECE = re.compile(
 _INSIDE = (
     rf"(?i)[\w/+-](?:{_MARK}|<!--[^>]*-->|{_TAG_IN_VIEW}|\\?\r?\n?\\\r?\n|<br ?/?>\r?\n?)+[\w/+-]|{_ENTITY}|%[0-9A-F][0-9A-F]"
     r"|\w\\[!-/:-@\[-`{-~]\w|\w\[[^\[\]\n]+\]\([^()\s]*\)|\]\([^()\s]*\)\w|[!-~]\x01+[!-~]|\x02"
+    r"|(?m:^[^\n]{60,74}[\w/+-]=\r?\n[\w/+-])"  # a line that a mail program broke
 )
 _BLANK = re.compile(r"\s")
 _BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
@@ -210,16 +216,24 @@ def _base64(run: str) -> bytes:
 
 
 def _readable(raw: bytes) -> str:
-    """The bytes as text, if they are some: UTF-8, or UTF-16 as Windows writes it."""
+    """The bytes as text, if they are some: UTF-8, or UTF-16 as Windows writes it, also packed by gzip."""
+    if raw.startswith(b"\x1f\x8b"):
+        with contextlib.suppress(zlib.error):
+            raw = zlib.decompressobj(wbits=31).decompress(raw, UNPACKED * len(raw))
     for encoding in ("utf-8", "utf-16-le"):
         try:
             text = raw.decode(encoding)
         except ValueError:
             if encoding == "utf-8" and b"\x00" not in raw:
-                return ""
+                return raw.decode("latin-1") if _is_nearly_ascii(raw) else ""
             continue
         if text and all(char.isprintable() or char in "\r\n\t" for char in text):
             return text
         if encoding == "utf-8" and b"\x00" not in raw:
             return ""
     return ""
+
+
+def _is_nearly_ascii(raw: bytes) -> bool:
+    """Whether it is text in a charset of one byte: nine of ten letters are plain ones, and none is a control character."""
+    return len(raw) >= 24 and not raw.translate(None, _TEXT) and len(raw.translate(None, _PLAIN_TEXT)) * 10 < len(raw)

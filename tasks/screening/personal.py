@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tasks.screening import identities
 from tasks.screening.addresses import ipv4_kind, ipv6_kind, is_mac
 from tasks.screening.finding import Category, Finding
+from tasks.screening.machines import is_machines
 from tasks.screening.phones import Phones
 from tasks.screening.view import compiled
 
@@ -100,7 +101,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not _MORE_PARTS.match(raw, end)
             and not _is_version(raw[max(start - 60, 0) : start].rpartition(b"\n")[2])
         ):
-            yield _address(kind, "IPv4", start, end)
+            yield _address(kind, "IPv4", raw, start, end)
     for found in compiled(IPV6).finditer(raw):
         start, end = found.span()
         around = raw[start - 1 : start] + raw[end : end + 1]
@@ -109,7 +110,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not around.replace(b"%", b"").isalnum()
             and (kind := ipv6_kind(found.group()))
         ):
-            yield _address(kind, "IPv6", start, end)
+            yield _address(kind, "IPv6", raw, start, end)
     for found in compiled(MAC).finditer(raw):
         start, end = found.span()
         if (
@@ -128,9 +129,11 @@ def _is_version(before: bytes) -> bool:
     return bool(upgrade and not _NETWORK.search(before, upgrade.end()))
 
 
-def _address(kind: str, name: str, start: int, end: int) -> Finding:
+def _address(kind: str, name: str, raw: bytes, start: int, end: int) -> Finding:
     if kind == "private":
         return Finding("Private" + name, start, end, "low", "infrastructure")
+    if is_machines(raw, start, end):
+        return Finding("Server" + name, start, end, "low", "infrastructure")
     return Finding(name, start, end, "low", _PERSONAL)
 
 

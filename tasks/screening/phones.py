@@ -11,7 +11,7 @@ from tasks.screening.before import Before
 _WITHIN = 40  # characters between what names a number and the number
 # Checking a number against every plan takes some 50 µs. A text with more than this many is one long list of them: the
 # rest is taken for what it looks like, so that no text takes longer than a second or two.
-CHECKED = 4000
+CHECKED = 2500
 _CONTEXT = re.compile(
     r"\b(?:phone|tel|telephone|tele|mobile|mob|cell|cellphone|call|calls|called|calling|fax|whatsapp|sms|text|contact|dial|reach|hotline|ring|pager|"
     r"handy|telefon|tlf|t[\xe9e]l[\xe9e]phone|m[\xf3o]vil|celular|telefone|landline|extension|number|numbers|ph|mob\.|on-call)\b",

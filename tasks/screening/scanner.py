@@ -30,9 +30,21 @@ def scan(text: str) -> list[Finding]:
 
 def _in_one(text: str) -> Iterator[Finding]:
     raw = view(text)
-    yield from by_shape(raw, text)
+    shaped = list(by_shape(raw, text))
+    yield from shaped
     yield from assignments(raw, text)
     yield from in_tables(raw, text)
     yield from in_manifests(raw, text)
-    yield from by_providers(raw)
+    yield from by_providers(_without_keys(raw, shaped))
     yield from personal(raw, text)
+
+
+def _without_keys(raw: bytes, found: list[Finding]) -> bytes:
+    """The view without the keys that were found already: the engine would only find them once more."""
+    keys = [finding for finding in found if finding.type == "ApiKey"]
+    if not keys:
+        return raw
+    masked = bytearray(raw)
+    for key in keys:
+        masked[key.start : key.end] = b"*" * (key.end - key.start)
+    return bytes(masked)

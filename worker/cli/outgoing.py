@@ -19,7 +19,7 @@ from tasks.markup.parser.parse import parse_document
 from tasks.markup.title import title_of
 from tasks.markup.told import warnings_of
 from tasks.screening import STRICTNESS, Policy, ScreeningFailed, Verdict, screen
-from tasks.screening.files import Said, said_by
+from tasks.screening.files import said_by
 from worker.policy import screening_policy
 from worker.terminal.root import STOPPED, Failure
 
@@ -70,7 +70,7 @@ def screened(context: Context, content: bytes) -> dict[str, Any]:
 
     Each finding has its line, and the number of its text where several are inside the file.
     """
-    policy, said = screening_policy(context.settings), _said_by(content)
+    policy, said = screening_policy(context.settings), said_by(content)
     if not said.readable and policy.unreadable_attachments == "hold":
         advice = "A job with it would be held: `unreadable_attachments` of the screening policy lets such files pass."
         raise Failure("The file can't be read.", code="unreadable_attachment", advice=advice, status=STOPPED)
@@ -78,22 +78,14 @@ def screened(context: Context, content: bytes) -> dict[str, Any]:
     for part, text in enumerate(said.texts, 1):
         verdict = _verdict(text, policy)
         # Nothing can be redacted inside a file.
-        own = "hold" if verdict.action == "redact" and not said.charset else verdict.action
+        itself = bool(said.charset) and part == 1
+        own = "hold" if verdict.action == "redact" and not itself else verdict.action
         action = max(action, own, key=lambda one: STRICTNESS.get(one, 0))
         for finding in verdict.findings:
             line = text.count("\n", 0, finding.start) + 1
             row = {**asdict(finding), "line": line, "action": policy.action(finding)}
-            rows.append(row if said.charset else {**row, "part": part})
+            rows.append(row if itself else {**row, "part": part})
     return {"action": action, "findings": rows}
-
-
-def _said_by(content: bytes) -> Said:
-    """A document's text as it is; anything else as an attached file says it."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return said_by(content)
-    return said_by(content) if "\x00" in text or text.startswith("%PDF-") else Said((text,), "utf-8")
 
 
 def _verdict(text: str, policy: Policy, *, released: bool = False) -> Verdict:
