@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
@@ -9,7 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tasks.screening.finding import Finding
-from tasks.screening.values import entropy, is_bearer, is_chance, is_mixed, is_password, is_placeholder, is_token
+from tasks.screening.values import (
+    entropy,
+    is_bearer,
+    is_chance,
+    is_mixed,
+    is_password,
+    is_placeholder,
+    is_random,
+    is_token,
+)
 from tasks.screening.view import Triggers, compiled
 
 
@@ -48,6 +58,15 @@ def _option(value: str) -> bool:
 
 def _fixed(value: str) -> bool:
     return not is_placeholder(value) and "EXAMPLE" not in value.upper()
+
+
+def _encoded_account(value: str) -> bool:
+    """`user:password` in base64, as a registry's configuration holds it."""
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return False
+    return user.isprintable() and password.isprintable() and is_password(password)
 
 
 _USER_NEEDS = (" -u", "--user", "-user", " -U")
@@ -91,7 +110,7 @@ SHAPES = (
         r"(?i)(?:-H|--header)[ =]*[\"'](?:[a-z]+-)*(?:key|token|secret|auth|password)[a-z-]*:[ \t]*(?P<v>[^\s\"']+)",
         is_token,
     ),
-    Shape("Cookie", ("cookie:",), r"(?i)\bcookie:[ \t]*[A-Za-z0-9_.-]+=(?P<v>[^;\s]{16,})", is_token),
+    Shape("Cookie", ("cookie:",), r"(?i)\bcookie:(?:[^;\n]*;)*?[ \t]*[A-Za-z0-9_.-]+=(?P<v>[^;\s]{16,})", is_token),
     Shape("JWT", ("eyJ",), r"\b(?P<v>eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,})", _fixed),
     Shape("AwsAccessKey", ("AKIA", "ASIA", "ABIA", "ACCA"), r"\b(?P<v>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", _fixed),
     Shape(
@@ -202,6 +221,46 @@ SHAPES = (
         ("sudo -S", "--stdin", "-stdin"),
         r"\becho[ \t]+(?:-n[ \t]+)?[\"']?(?P<v>[^\s\"'|$]+)[\"']?[ \t]*\|[^\n]*(?:sudo[ \t]+-S|--?[a-z-]*stdin)",
         _option,
+    ),
+    Shape(
+        "UrlCredentials",
+        ("@",),
+        r"\b[A-Za-z][A-Za-z0-9+.-]*://(?P<v>[A-Za-z0-9_.~-]{16,})@[A-Za-z0-9\[]",
+        is_token,
+    ),
+    Shape("UrlCredentials", ("jdbc:oracle",), r"(?i)\bjdbc:oracle:\w+:[\w.$-]+/(?P<v>[^\s/@\"']+)@", is_password),
+    # What a password was made into can be guessed from: crypt, bcrypt, Argon2, htpasswd.
+    Shape(
+        "Password",
+        ("$apr1$", "$1$", "$2", "$5$", "$6$", "$y$", "$argon2"),
+        r"(?P<v>\$(?:apr1|[156y]|2[abxy]|argon2(?:id?|d))\$[A-Za-z0-9./=,+$]{22,})",
+        lambda v: entropy(v) >= 3.5,
+    ),
+    Shape(
+        "BasicAuth",
+        ("auth",),
+        r"(?i)(?:^|[\s\"'{,:/_])auth[\"']?[ \t]*[:=][ \t]*[\"']?(?P<v>[A-Za-z0-9+/]{8,}={0,2})",
+        _encoded_account,
+    ),
+    Shape("Password", ("net user",), r"(?i)\bnet user[ \t]+\S+[ \t]+(?P<v>[^\s/]\S*)[ \t]+/add", _option),
+    Shape("Password", ("snmp",), r"\bsnmp\w+\b[^\n]*?[ \t]-c[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password",
+        ("rabbitmqctl",),
+        r"\brabbitmqctl[ \t]+(?:add_user|change_password|authenticate_user)[ \t]+\S+[ \t]+[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    Shape(
+        "Password",
+        ("securestring",),
+        r"(?i)\bConvertTo-SecureString[ \t]+(?:-String[ \t]+)?[\"'](?P<v>[^\"'\n]+)[\"']",
+        _option,
+    ),
+    Shape("Password", ("psk",), r"\bpsk[ \t]*=[ \t]*\"?(?P<v>[^\s\"]{8,64})", _option),
+    Shape(
+        "Bearer",
+        ("samlresponse",),
+        r"(?i)\bSAMLResponse[\"']?[ \t]*(?:=|:|value=)[ \t]*[\"']?(?P<v>[A-Za-z0-9+/%]{100,}={0,2})",
     ),
 )
 LONGEST = 40_000  # characters of an armoured key

@@ -228,6 +228,11 @@ storage_key = %s"""
 
 # Nothing in these is a secret.
 HARMLESS = r"""password=<your password>
+sed 's/(a)(b)/$1$2$6$5$1/' and $2a$ of the line
+"auth": "none", auth = b2F1dGgyLXByb3h5
+https://deploy-account-of-team@corp-host.com/x.git
+ssh://git.user.name.of.nobody@corp-host.com
+snmpwalk -v2c host and net user bob
 The secret rotation-2026-11-29T10 ran.
 the token expires_at_2026-11-29T10:00:00Z is read
 an access token lifetime-seconds=3600 was set
@@ -456,6 +461,31 @@ def kinds() -> Iterator[tuple[str, str]]:
     yield f"SHOP_API_KEY={fake}", fake
     dotted = d.of(LOWER, 3) + d.of(LOWER + DIGITS, 24) + ".x" + d.of(LOWER + DIGITS, 8)
     yield f'shop_token: "{dotted}"', dotted
+    yield from _of_tools(d)
+
+
+def _of_tools(d: Draw) -> Iterator[tuple[str, str]]:
+    """What single tools take or write."""
+    password, token = d.password(), d.of(ALNUM, 24)
+    for form in (
+        "jdbc:oracle:thin:app/%s@db:1521/x",
+        "net user bob %s /add",
+        "snmpwalk -v2c -c %s host",
+        "rabbitmqctl add_user bob %s",
+        'ConvertTo-SecureString "%s" -AsPlainText -Force',
+    ):
+        yield form.replace("%s", password), password
+    yield f'psk="{token}"', token
+    yield f"nats://{token}@queue:4222", token
+    yield f"cookie: theme=dark; sid={token}", token
+    for kind in ("$apr1$", "$2y$10$", "$6$rounds=5000$", "$argon2id$v=19$m=65536,t=3,p=4$"):
+        made = kind + d.of(ALNUM, 16) + "$" + d.of(ALNUM, 31)
+        yield f"bob:{made}", made
+    account = base64.b64encode(f"bob:{d.password()}".encode()).decode()
+    yield f"_auth={account}", account
+    yield f'"auths": {{"corp-host.com": {{"auth": "{account}"}}}}', account
+    said = base64.b64encode(f"<samlp:Response>{d.of(ALNUM, 90)}</samlp:Response>".encode()).decode()
+    yield f"SAMLResponse={said}", said
 
 
 def everyday() -> Iterator[tuple[str, str]]:
