@@ -17,7 +17,6 @@ from tasks.screening.values import (
     is_mixed,
     is_password,
     is_placeholder,
-    is_random,
     is_token,
 )
 from tasks.screening.view import Triggers, compiled
