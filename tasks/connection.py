@@ -20,7 +20,7 @@ TABLE = "table"
 ORDER = (PROXY, REACHED, TLS, VENDOR, CREDENTIAL, PERMISSIONS, TABLE)
 STEP_OF_CODE = {
     **dict.fromkeys(("no_such_host", "no_connection", "address_refused", "http_refused", "proxy_failed"), REACHED),
-    **dict.fromkeys(("credential_refused", "no_credential", "login_refused", "not_logged_in"), CREDENTIAL),
+    **dict.fromkeys(("credential_refused", "captcha", "no_credential", "login_refused", "not_logged_in"), CREDENTIAL),
     **dict.fromkeys(("not_permitted", "scope_missing"), PERMISSIONS),
     "no_such_table": TABLE,
 }

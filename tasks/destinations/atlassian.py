@@ -9,11 +9,22 @@ from collections.abc import Callable, Mapping
 
 from tasks.credentials.kinds import ClientCredentials, Endpoints, Login
 from tasks.destinations.settings import endpoints_of
-from tasks.http.verdict import Verdict
+from tasks.http.verdict import CREDENTIAL, Answer, Row, Verdict
 
 AUTHORITY = "https://auth.atlassian.com"
 GATEWAY = "https://api.atlassian.com"
 NO_SITE = "No message available"  # what the gateway says of a cloud id that it doesn't know
+LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
+CAPTCHA = Verdict(
+    "destination",
+    "captcha",
+    "After failed logins the account has to solve a CAPTCHA",
+    "Log in with the account in a browser once, see that the stored secret is right, then run `afterword destination test`.",
+)
+LOGIN_ROWS = (
+    Row((401, 403), r"(?i)captcha", CAPTCHA),
+    Row((401, 403), r"AUTHENTICATED_FAILED|AUTHENTICATION_DENIED|FAILURE_", CREDENTIAL),
+)
 NO_CLOUD = Verdict(
     "destination",
     "wrong_cloud_id",
@@ -58,6 +69,15 @@ def gateway_says(content: Mapping[str, object], status: int) -> bool:
 def is_cloud_site(host: str | None) -> bool:
     """Whether it is the host of a site in the Cloud, whose products stand at fixed places."""
     return (host or "").lower().endswith(".atlassian.net")
+
+
+def login_says(answer: Answer) -> str:
+    """Why a login failed, as products of Atlassian say it in headers whatever the body is; empty where none did. `OK` stands on
+    other answers, too.
+    """
+    named = {name.lower(): value for name, value in answer.headers.items()}
+    told = " ".join(named.get(name, "") for name in LOGIN_HEADERS).strip()
+    return told if answer.status in (401, 403) and told != "OK" else ""
 
 
 def is_number(value: object) -> bool:

@@ -120,6 +120,13 @@ READ_ONLY = Verdict(
     "It is in maintenance or read-only mode; the jobs go on by themselves when that ends.",
     passing="shut",
 )
+UNPAID = Verdict(
+    "destination",
+    "not_served",
+    "The vendor doesn't serve this site now",
+    "See its billing, licence and number of users; the jobs go on by themselves when that is settled.",
+    passing="shut",
+)
 GONE = Verdict(
     "destination",
     "no_such_api",
@@ -138,6 +145,7 @@ COMMON: tuple[Row, ...] = (
     Row((405,), r"(?i)read.?only|maintenance", READ_ONLY),
     Row((405, 406, 407, 410, 421, 426, 451, 501, 505), "", GONE),
     Row((401,), "", CREDENTIAL),
+    Row((402,), "", UNPAID),
     Row((403,), "", NOT_PERMITTED),
     Row((409, 423), "", BUSY),
     Row(TOO_LONG, "", TOO_LARGE),

@@ -169,6 +169,8 @@ KNOWN += [
     ("jira", 413, jira_error("The request is too large."), "job", "too_large"),
     ("jira", 429, jira_error("Rate limit exceeded"), "throttled", "throttled"),
     ("jira", 503, jira_error("Jira is starting."), "transient", "remote_failure"),
+    ("confluence", 402, v2(402, "The site is suspended", "PAYMENT_REQUIRED"), "destination", "not_served"),
+    ("jira", 402, jira_error("Your trial has ended."), "destination", "not_served"),
 ]
 
 
@@ -206,7 +208,18 @@ def test_jiras_own_login_page_is_its_own_and_a_login_that_went_well_says_nothing
     """The header says why a login failed; `OK` stands on every other answer, a proxy's copy too."""
     failed = HTML | {"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
     assert jira(Answer(401, failed, b"<html>Basic Authentication Failure</html>")).code == "credential_refused"
-    assert jira(Answer(403, HTML | {"X-Seraph-LoginReason": "OK"}, b"<html>no</html>")).code == "not_the_vendor"
+    for judge in (jira, confluence):
+        assert judge(Answer(403, HTML | {"X-Seraph-LoginReason": "OK"}, b"<html>no</html>")).code == "not_the_vendor"
+        assert judge(Answer(403, JSON | failed, b"{}")).code == "credential_refused"
+
+
+@pytest.mark.parametrize("judge", [jira, confluence])
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_account_that_must_solve_a_captcha_is_told_so(judge, status):
+    """After some failed logins a Data Center takes the right password no more, until somebody logs in by hand."""
+    headers = {"x-seraph-loginreason": "AUTHENTICATION_DENIED"}
+    headers |= {"X-AUTHENTICATION-DENIED-REASON": "CAPTCHA_CHALLENGE; login-url=https://jira.example/login.jsp"}
+    assert judge(Answer(status, HTML | headers, b"<html>Basic Authentication Failure</html>")).code == "captcha"
 
 
 STRANGERS = [

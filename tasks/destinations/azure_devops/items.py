@@ -232,7 +232,7 @@ class Items:
 
     def _no_project(self, response: Response) -> Permanent:
         return Permanent(
-            f"There is no project {self.project!r}, or the account can't see it.",
+            f"There is no project {self.project!r}, or the account can't see it. It said: {response.words()!r}",
             code="unknown_project",
             advice="Check the name and the account's rights, then submit again.",
             status=response.status,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tasks.destinations.atlassian import NO_CLOUD, gateway_says, is_number
+from tasks.destinations.atlassian import LOGIN_ROWS, NO_CLOUD, gateway_says, is_number, login_says
 from tasks.destinations.confluence.login import scope_of
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import GONE, READ_ONLY, Answer, Row, Verdict, judged
@@ -19,8 +19,8 @@ SCOPE = Verdict(
     passing="job",
 )
 ANYBODYS = (401, 403, 404, 405)  # what stands between here and there refuses with these, too
-LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
 TABLE = (
+    *LOGIN_ROWS,
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((404,), r"null for uri", GONE),
     Row((404,), r"^No message available$", NO_CLOUD),
@@ -42,9 +42,8 @@ def _said(answer: Answer) -> str | None:
     A login that failed is told by a header; its body may be a page.
     """
     content = answer.json()
-    named = {name.lower() for name in answer.headers}
-    if answer.status in (401, 403) and any(name in named for name in LOGIN_HEADERS):
-        return " / ".join(reasons_of(content)) or "login"
+    if login := login_says(answer):
+        return " / ".join((login, *reasons_of(content)))
     if not isinstance(content, dict):
         return None
     rows = content.get("errors")

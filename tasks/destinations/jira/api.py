@@ -185,10 +185,11 @@ class JiraApi:
         return bool(stale or missing)
 
 
-def no_project(project: str, status: int | None = None) -> Permanent:
-    """There is no such project, or none to be seen."""
+def no_project(project: str, status: int | None = None, words: str = "") -> Permanent:
+    """There is no such project, or none to be seen; `words` are Jira's, which speaks the account's language."""
+    said = f" It said: {words!r}" if words else ""
     return Permanent(
-        f"There is no project {project!r}, or the account can't see it.",
+        f"There is no project {project!r}, or the account can't see it or create issues in it.{said}",
         code="unknown_project",
         advice="Check the key and the account's rights, then submit again.",
         status=status,

@@ -356,7 +356,7 @@ def _refused(response: Response, project: str) -> AttemptFailed:
         return error_of(found, response.status, words, None, wrote=True)
     fields = response.parsed(refused_fields)
     if "project" in fields:
-        return no_project(project, response.status)
+        return no_project(project, response.status, words)
     unknown = any("cannot be set" in text or "does not exist" in text for text in fields.values())
     code = "unknown_type" if "issuetype" in fields else "unknown_field" if unknown else "refused"
     return Permanent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.destinations.atlassian import NO_CLOUD, gateway_says, is_number
+from tasks.destinations.atlassian import LOGIN_ROWS, NO_CLOUD, gateway_says, is_number, login_says
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import CREDENTIAL, GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
 
@@ -14,8 +14,8 @@ SCOPE = Verdict(
     "address only. Then run `afterword destination test`.",
     passing="job",
 )
-LOGIN_HEADERS = ("x-seraph-loginreason", "x-authentication-denied-reason")
 TABLE = (
+    *LOGIN_ROWS,
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((400, 401, 403), r"(?i)anonymous users do(es)? not have permission|must be authenticated", CREDENTIAL),
     Row(
@@ -38,10 +38,8 @@ def _said(answer: Answer) -> str | None:
     `code`. A login that failed is told by a header; its body may be a page.
     """
     content = answer.json()
-    named = {name.lower(): value for name, value in answer.headers.items()}
-    login = " ".join(named.get(name, "") for name in LOGIN_HEADERS).strip()
-    if answer.status in (401, 403) and login and login != "OK":
-        return " / ".join(reasons_of(content)) or "login"
+    if login := login_says(answer):
+        return " / ".join((login, *reasons_of(content)))
     if not isinstance(content, dict):
         return None
     messages, fields = content.get("errorMessages"), content.get("errors")
