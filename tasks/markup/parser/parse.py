@@ -66,8 +66,7 @@ def parse_document(markdown: str) -> Parsed:
             origin = moved
     else:
         document = _tree(text)
-        lines = text.split("\n")
-    tree = Tree(lines, Names(text), origin)
+    tree = Tree(text, Names(text), origin)
     tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
     found_at = sorted(warnings.keys() | tree.warnings.keys())
     told = tuple(f"line {line}: {words}" for line, words in found_at)

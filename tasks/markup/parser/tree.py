@@ -32,6 +32,7 @@ _TEXT = comrak.Text
 # Tokens that say nothing but what they are: most of a document's, made once.
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
 _OPENS = {comrak.Emph: pair("em", "em"), comrak.Strong: pair("strong", "strong"), comrak.Strikethrough: pair("s", "s")}  # fmt: skip
+_NO_WORDS = inline(())
 _LINK_END = Token("link_close", "a", -1)
 _PARAGRAPH = {hidden: (Token("paragraph_open", "p", 1, hidden=hidden), Token("paragraph_close", "p", -1, hidden=hidden)) for hidden in (True, False)}  # fmt: skip
 _HEADINGS = {level: pair("heading", f"h{level}") for level in range(1, 7)}
@@ -63,11 +64,10 @@ class Notes:
 class Tree:
     """One document on its way from nodes to tokens."""
 
-    def __init__(self, lines: Sequence[str], names: Names, origin: Callable[[int], int]) -> None:
-        self.lines = lines
+    def __init__(self, source: str, names: Names, origin: Callable[[int], int]) -> None:
+        self.lines = source.split("\n")
         self.names = names
         self.notes = Notes()
-        source = "\n".join(lines)
         self._has_toc = "toc" in source.lower()
         # Runs of words are shown as they are: no construct to tell of, and no entity, which alone stands for what a source can't hold.
         self._is_plain = "&" not in source and not dialects.may_be_anywhere(source)
@@ -160,7 +160,7 @@ class Tree:
         if len(children) != 1 or type(children[0].node_value) is not comrak.Paragraph:
             self._around(node, around, tight=tight)
             return
-        node.children = ()
+        children[0].parent = None
         self._out.append(start)
         self._paragraph(children[0], None, tight)
         self._out.append(end)
@@ -219,7 +219,8 @@ class Tree:
         out = self._out
         out.append(_ROW[0])
         for cell, (start, end) in zip(parted(row), columns, strict=False):
-            out += (start, self._inline(cell, parted(cell), line), end)
+            children = parted(cell)
+            out += (start, self._inline(cell, children, line) if children else _NO_WORDS, end)
         out.append(_ROW[1])
 
     def _code(self, node: Any, value: Any, _tight: bool) -> None:
