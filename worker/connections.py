@@ -7,12 +7,10 @@ plainly to `rediss://`, and the result backend refuses it without `ssl_cert_reqs
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -49,40 +47,6 @@ class Within(Retry):
             raise RedisTimeoutError("Redis did not answer in time") from None
 
 
-class Direct(AbstractConnection):
-    """A connection that writes in the task of whoever sends: redis-py's own makes a task for each write before Python 3.12,
-    which costs more than the write, and may lose a cancellation.
-    """
-
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
-        """As redis-py's; raises its errors."""
-        if not self.is_connected:
-            await super().send_packed_command(command, check_health)
-            return
-        if check_health:
-            await self.check_health()
-        limit_s, self.socket_timeout = self.socket_timeout, None
-        try:
-            async with asyncio.timeout(limit_s):
-                await super().send_packed_command(command, check_health=False)
-        except TimeoutError:
-            raise RedisTimeoutError("Timeout writing to socket") from None
-        finally:
-            self.socket_timeout = limit_s
-
-
-class DirectConnection(Direct, Connection):
-    """The same over TCP."""
-
-
-class DirectSSLConnection(Direct, SSLConnection):
-    """The same over TLS."""
-
-
-class DirectUnixConnection(Direct, UnixDomainSocketConnection):
-    """The same over a Unix socket."""
-
-
 def open_redis(settings: Settings, answer_s: float = ANSWER_S) -> Redis:
     """The ledger's Redis: a pool that connects when it is first used, and again after a failover. No command takes longer
     than `answer_s` seconds, however silent the server is.
@@ -113,10 +77,10 @@ def open_redis(settings: Settings, answer_s: float = ANSWER_S) -> Redis:
 
 def _where(address: RedisAddress) -> dict[str, Any]:
     if address.path is not None:
-        return {"connection_class": DirectUnixConnection, "path": address.path}
+        return {"connection_class": UnixDomainSocketConnection, "path": address.path}
     ((host, port),) = address.hosts
     secure = address.tls is not None
-    return {"connection_class": DirectSSLConnection if secure else DirectConnection, "host": host, "port": port} | (
+    return {"connection_class": SSLConnection if secure else Connection, "host": host, "port": port} | (
         address.tls or {}
     )
 
