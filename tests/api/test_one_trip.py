@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tasks.state.jobs.overview import JobFilter
 from tests.api.conftest import DOCUMENT, PUBLISH
+from tests.conftest import until
 
 PLACELESS = {"command": "publish_to_confluence", "doc_id": "doc-1", "document": DOCUMENT}
 BESIDE = {"TIME", "PING", "INFO", "GET", "SET"}  # what a process asks now and then, whatever it is asked
@@ -120,3 +123,19 @@ async def test_a_submitted_job_is_what_the_ledger_has(services, known, api):
         (await services.ledger.list())[0][0].command, actor="test", traceparent=f"00-{'a' * 32}-{'b' * 16}-01"
     )
     assert job == await services.ledger.require(job.id)
+
+
+async def test_an_api_hears_of_changes_only_while_somebody_waits_for_one(services, known):
+    """So it isn't woken by each submission that it takes."""
+    channel = f"{services.settings.prefix}:wake"
+
+    async def heard() -> bool:
+        ((_, listeners),) = await services.redis.pubsub_numsub(channel)
+        return bool(listeners)
+
+    job = (await known.post("/v1/jobs", PUBLISH)).headers["Location"]
+    assert not await heard()
+    waiting = asyncio.create_task(known.get(f"{job}?wait=60"))
+    await until(heard)
+    await services.ledger.cancel(job.rpartition("/")[2], "test")
+    assert (await waiting).json["state"] == "cancelled"

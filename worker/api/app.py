@@ -56,8 +56,8 @@ def build(services: Services) -> web.Application:
 
 
 async def _listen(app: web.Application) -> AsyncIterator[None]:
-    async with app[WAKES].listening():
-        yield
+    yield
+    await app[WAKES].close()
 
 
 async def _checkpoints(app: web.Application) -> AsyncIterator[None]:

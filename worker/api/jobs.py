@@ -22,16 +22,20 @@ RESTING = TERMINAL | {JobState.HELD}
 
 async def get_job(call: Call) -> Answer:
     """A job; with `?wait=` seconds as soon as it rests (delivered, dead, cancelled, superseded or held)."""
-    job_id, wait_s = await _id(call), cast(WaitQuery, call.query).wait
-    wakes = call.request.app[WAKES]
+    wait_s = cast(WaitQuery, call.query).wait
     deadline_s = time.monotonic() + min(wait_s, call.services.settings.api_longest_wait_s)
-    while True:
-        changed = wakes.next()
-        job = await call.services.ledger.require(job_id)
-        left_s = deadline_s - time.monotonic()
-        if job.state in RESTING or left_s <= 0:
-            return Answer(JobView.of(job))
-        await wakes.wait(changed, left_s)
+    job = await _found(call)
+    if job.state in RESTING or not wait_s:
+        return Answer(JobView.of(job))
+    wakes = call.request.app[WAKES]
+    async with wakes.listening():
+        while True:
+            changed = wakes.next()
+            job = await call.services.ledger.require(job.id)
+            left_s = deadline_s - time.monotonic()
+            if job.state in RESTING or left_s <= 0:
+                return Answer(JobView.of(job))
+            await wakes.wait(changed, left_s)
 
 
 async def list_jobs(call: Call) -> Answer:
@@ -89,9 +93,14 @@ async def release_job(call: Call) -> Answer:
     return _changed(await call.services.ledger.release(await _id(call), call.actor, _reason(call)))
 
 
+async def _found(call: Call) -> Job:
+    """The job that the address names by its id or a unique beginning of it."""
+    return await call.services.ledger.find(cast(JobPath, call.path).job_id)
+
+
 async def _id(call: Call) -> str:
-    """The whole id of the job that the address names by its id or a unique beginning of it."""
-    return (await call.services.ledger.find(cast(JobPath, call.path).job_id)).id
+    """The same job's whole id."""
+    return (await _found(call)).id
 
 
 def _reason(call: Call) -> str:

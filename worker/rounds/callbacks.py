@@ -50,6 +50,7 @@ class Callbacks:
                     await self._wakes.wait(changed, self._services.settings.sweep_interval_s)
         finally:
             try:
+                await self._wakes.close()
                 await self._served.end()
             finally:
                 for session in self._sessions.values():
