@@ -104,7 +104,7 @@ def test_permissions_are_the_operators_to_give(cli):
     settings = cli.json("destination", "show", "snow")["settings"]
     assert settings["allow_http"] is True
     assert settings["allow_private"] == ["10.0.0.0/8", "fd00::/8"]
-    refused = cli.json(*SNOW, "--allow-private", "not a network", status=1)["error"]
+    refused = cli.json(*SNOW, "--allow-private", "not a network", status=2)["error"]
     assert refused["code"] == "bad_settings"
 
 
@@ -115,6 +115,8 @@ def test_permissions_are_the_operators_to_give(cli):
         ("incident", "inc-1", "--field", "no-value"),
         (*SNOW, "--set", "no-value"),
         ("apikey", "new", "ci", "--scopes", "root"),
+        ("notify", "set", "ops", "--kind", "webhook", "--url", "https://hooks.example.com", "--interval", "-3"),
+        ("notify", "set", "ops", "--kind", "email", "--smtp-port", "70000"),
     ],
 )
 def test_a_value_that_an_option_can_never_take_is_wrong_usage(cli, arguments):
@@ -133,7 +135,7 @@ def test_plain_http_is_refused_at_once_unless_it_is_permitted(cli):
 def test_an_address_with_more_than_a_place_is_refused_at_once(cli, tail):
     address = f"https://acme.example{tail}" if tail else f"https://svc:{PLANTED}@acme.example"
     given = [address if part.startswith("https://") else part for part in SNOW]
-    refused = cli.json(*given, status=1)["error"]
+    refused = cli.json(*given, status=2)["error"]
     assert refused["code"] == "bad_settings"
     assert "must not hold" in refused["message"]
     assert PLANTED not in cli.said
