@@ -104,7 +104,7 @@ def test_permissions_are_the_operators_to_give(cli):
     settings = cli.json("destination", "show", "snow")["settings"]
     assert settings["allow_http"] is True
     assert settings["allow_private"] == ["10.0.0.0/8", "fd00::/8"]
-    refused = cli.json(*SNOW, "--allow-private", "not a network", status=1)["error"]
+    refused = cli.json(*SNOW, "--allow-private", "not a network", status=2)["error"]
     assert refused["code"] == "bad_settings"
 
 
@@ -133,7 +133,7 @@ def test_plain_http_is_refused_at_once_unless_it_is_permitted(cli):
 def test_an_address_with_more_than_a_place_is_refused_at_once(cli, tail):
     address = f"https://acme.example{tail}" if tail else f"https://svc:{PLANTED}@acme.example"
     given = [address if part.startswith("https://") else part for part in SNOW]
-    refused = cli.json(*given, status=1)["error"]
+    refused = cli.json(*given, status=2)["error"]
     assert refused["code"] == "bad_settings"
     assert "must not hold" in refused["message"]
     assert PLANTED not in cli.said
@@ -146,7 +146,7 @@ def test_an_argument_of_another_form_is_explained_in_words(cli):
 
 
 def test_a_setting_that_is_not_known_is_refused_with_those_that_are(cli):
-    refused = cli.json(*SNOW, "--set", "colour=blue", status=1)["error"]
+    refused = cli.json(*SNOW, "--set", "colour=blue", status=2)["error"]
     assert "colour: is not known here" in refused["message"]
     assert "max_attempts" in refused["advice"]
     assert "base_url" not in refused["advice"]
@@ -172,7 +172,7 @@ def test_a_destination_that_nobody_knows_is_no_filter(cli):
 
 
 def test_options_of_another_kind_are_refused_by_name(cli):
-    assert "base_url" in cli(*SNOW, "--base-url", "https://acme.example", status=1).stderr
+    assert "base_url" in cli(*SNOW, "--base-url", "https://acme.example", status=2).stderr
 
 
 def test_pause_resume_and_remove(cli):
@@ -306,7 +306,7 @@ def test_an_incident_keeps_the_table_of_its_job_or_destination(with_content):
     assert made("incident", "inc-1", "--table", "change_request") == "change_request"
     refused = cli.json("incident", "inc-1", "--table", "Problem", status=2)
     assert "table: must be a table's name" in refused["error"]["message"]
-    refused = cli.json(*SNOW, "--set", "table=no/table", status=1)
+    refused = cli.json(*SNOW, "--set", "table=no/table", status=2)
     assert "table" in refused["error"]["message"]
 
 

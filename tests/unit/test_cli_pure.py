@@ -159,16 +159,16 @@ def test_what_lists_destinations_imports_their_settings_and_nothing_that_sends()
     assert not loaded & {"aiohttp", "tasks.http.exchange", "tasks.destinations.contract", "tasks.markup.clean"}
 
 
-def test_a_command_loads_redis_client_without_its_metrics():
-    """OpenTelemetry is for traces, where they are on; it is there afterwards."""
+def test_a_command_loads_the_client_of_redis_without_metrics_and_has_its_traces():
     code = (
-        "import sys; from worker.terminal.base import load_redis; load_redis(); import worker.runtime; "
-        "print(*sys.modules); import opentelemetry.trace"
+        "import sys; from worker.cli import skip_what_nobody_uses as skip; skip(); import worker.runtime; "
+        "import opentelemetry.sdk.trace.export, opentelemetry.exporter.otlp.proto.http.trace_exporter; "
+        "print(*(name for name, module in sys.modules.items() if module))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
-    assert "redis.asyncio.client" in loaded
-    assert not [name for name in loaded if name.startswith("opentelemetry")]
+    assert {"redis.asyncio.client", "opentelemetry.sdk.trace"} <= loaded
+    assert not [name for name in loaded if name.startswith("opentelemetry.sdk.metrics")]
 
 
 def test_a_probe_imports_no_broker_and_no_lifecycle():

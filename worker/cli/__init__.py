@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Any
 
 import click
@@ -51,8 +52,16 @@ COMMANDS = Places(
 
 def main() -> None:
     """Run the command line."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would look for some through all that is installed
+    skip_what_nobody_uses()
     root()
+
+
+def skip_what_nobody_uses() -> None:
+    """Keep two libraries from loading what no command has, and what takes longer than most commands: pydantic looks for
+    plug-ins through all that is installed, and redis-py loads OpenTelemetry's metrics, for its own, where they are there.
+    """
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    sys.modules.setdefault("opentelemetry.sdk.metrics", None)  # type: ignore[arg-type]
 
 
 def show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from worker.terminal.base import Context, common, load_redis
+from worker.terminal.base import Context, common
 
 
 @click.command()
@@ -12,7 +12,6 @@ from worker.terminal.base import Context, common, load_redis
 @common
 def doctor(context: Context, worker_only: bool) -> None:
     """Check settings, keys, Redis, broker, clock, workers and destinations, and say what to do."""
-    load_redis()
     from worker.cli.checks import examine
 
     findings = examine(context, worker_only=worker_only)

@@ -44,7 +44,12 @@ def notify() -> None:
     "--url", help="The address of a webhook. With Slack and Teams the address is the secret, and is asked for."
 )
 @click.option("--topics", help=f"Comma-separated, by default all: {', '.join(Topic)}.")
-@click.option("--interval", "min_interval_s", type=int, help="Seconds between two messages at least; 60 by default.")
+@click.option(
+    "--interval",
+    "min_interval_s",
+    type=int,
+    help="Seconds between two messages at least; 60 by default.",
+)
 @click.option("--console", help="The address under which people open the console, for links in messages.")
 @click.option("--smtp-host", help="The SMTP server of e-mails.")
 @click.option("--smtp-port", type=int, help="Its port; 587 by default.")

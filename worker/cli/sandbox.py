@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from config.settings import INSTANCE_FILE
 from worker.terminal.base import Context, common, plain
 from worker.terminal.files import read_text
 from worker.terminal.root import Failure
@@ -74,10 +73,7 @@ def fault(context: Context, faults: tuple[str, ...], clear: bool, url: str | Non
 
 def _running(context: Context) -> str:
     """The address of the sandbox that `up` started."""
-    try:
-        found = json.loads((context.settings.data / INSTANCE_FILE).read_text()).get("sandbox_url")
-    except (OSError, ValueError):
-        found = None
+    found = context.settings.instance().get("sandbox_url")
     if not found:
         advice = "Start one with `afterword up --sandbox`, or name it with --url."
         raise Failure("No sandbox runs here.", code="no_sandbox", advice=advice)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import getpass
 import json
-import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
@@ -91,7 +90,6 @@ class Context:
 
     def run(self, work: Callable[[Services], Awaitable[T]]) -> T:
         """Run one piece of work on open services."""
-        load_redis()
         from worker.runtime import open_services
 
         async def whole() -> T:
@@ -99,19 +97,6 @@ class Context:
                 return await work(services)
 
         return asyncio.run(whole())
-
-
-def load_redis() -> None:
-    """Import redis-py without the OpenTelemetry that it loads for metrics of its own, where that is installed: no command
-    has such metrics, and they take as long to load as redis-py itself.
-    """
-    if "opentelemetry" in sys.modules:
-        return
-    sys.modules["opentelemetry"] = None  # type: ignore[assignment]
-    try:
-        import redis.asyncio  # noqa: F401
-    finally:
-        del sys.modules["opentelemetry"]
 
 
 def fitting(table: Table, console: Console) -> RenderableType:

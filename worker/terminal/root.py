@@ -20,6 +20,7 @@ import click
 from click.shell_completion import CompletionItem
 
 DONE, FAILED, USAGE, STOPPED, UNKNOWN = 0, 1, 2, 3, 4
+MISTYPED = frozenset({"bad_arguments", "bad_name", "bad_receiver", "bad_settings"})  # what was typed can never be right
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 data_option = click.option(
@@ -157,7 +158,7 @@ def _as_failure(error: Exception) -> Failure | None:
         case ConfigError():
             return Failure(str(error), code="config")
         case AfterwordError():
-            status = STOPPED if isinstance(error, Held) else USAGE if error.code == "bad_arguments" else FAILED
+            status = STOPPED if isinstance(error, Held) else USAGE if error.code in MISTYPED else FAILED
             return Failure(error.message, code=error.code, advice=error.advice, status=status)
         case ValidationError():
             return Failure(f"This is not valid: {explain(error)}.", code="bad_value", advice="Correct it.")
