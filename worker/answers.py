@@ -9,7 +9,7 @@ from celery.exceptions import Retry
 
 from tasks.errors import AfterwordError, Permanent
 from tasks.lifecycle import Ended
-from tasks.model import TERMINAL, JobState, LastError
+from tasks.model import TERMINAL, Job, JobState
 
 Failed = TypeVar("Failed", bound=AfterwordError)
 
@@ -22,11 +22,16 @@ def wait_of(ended: Ended) -> Retry | None:
     return Retry(message, when=datetime.fromtimestamp(ended.due_ms / 1000, UTC) if ended.due_ms else None)
 
 
-def failure_of(state: JobState, error: AfterwordError | LastError | None) -> Permanent:
+def failure_of(job: Job) -> Permanent:
     """The error of a job that ended without a delivery."""
-    if state is JobState.DEAD and error is not None:
+    if job.state is JobState.DEAD and job.last_error is not None:
+        error = job.last_error
         return in_one_line(Permanent(error.message, code=error.code, advice=error.advice))
-    return Permanent(f"The job is {state.value}.", code=state.value)
+    if job.superseded_by:
+        return Permanent(
+            f"A newer job for the same subject, {job.superseded_by}, took its place.", code=job.state.value
+        )
+    return Permanent(f"The job is {job.state.value}.", code=job.state.value)
 
 
 def in_one_line(error: Failed) -> Failed:

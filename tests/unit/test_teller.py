@@ -9,7 +9,8 @@ import pytest
 from redis.exceptions import ConnectionError as Unreachable
 
 from tasks.lifecycle import Ended
-from tasks.model import CommandName, JobState
+from tasks.model import CommandName, JobState, LastError
+from worker.answers import failure_of
 from worker.rounds.teller import Teller
 
 
@@ -25,3 +26,12 @@ def test_a_redis_that_fails_while_a_wait_is_stored_takes_no_event_along():
     with pytest.raises(Unreachable):
         teller._tell_all(teller._notes, [])
     assert [event for event, _ in sent] == ["task-received", "task-started", "task-retried"]
+
+
+def test_a_failure_says_in_its_arguments_what_to_do_and_which_job_took_the_place():
+    """A result tells a plain client no more of an error than its arguments."""
+    error = LastError(code="absent", message="The issue is not stored.", advice="Store it first.")
+    dead = SimpleNamespace(state=JobState.DEAD, last_error=error, superseded_by=None)
+    assert failure_of(dead).args == ("The issue is not stored. Store it first.",)
+    superseded = SimpleNamespace(state=JobState.SUPERSEDED, last_error=None, superseded_by="job-2")
+    assert "A newer job for the same subject, job-2," in str(failure_of(superseded))

@@ -143,7 +143,7 @@ class Teller:
             backend.mark_as_failure(job.id, revoked, request=request, state=REVOKED)
             self._event("task-revoked", job, terminated=False, signum=None, expired=False)
         else:
-            failure = failure_of(job.state, job.last_error)
+            failure = failure_of(job)
             backend.mark_as_failure(job.id, failure, request=request)
             self._event("task-failed", job, exception=repr(str(failure)), traceback="")
 
