@@ -49,7 +49,7 @@ class Siblings:
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
         }
         self._running: dict[int, subprocess.Popen[bytes]] = {}
-        self._stopping = False
+        self._stopped_at: float | None = None  # of the monotonic clock
 
     async def run(self, share: Callable[[int], None], used_s: Callable[[], float] = time.process_time) -> None:
         """Start them: at once where somebody said how many, else when this process has used up a core for a while.
@@ -70,15 +70,15 @@ class Siblings:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Pass a stop signal on. May be called by the handler of a signal."""
-        self._stopping = True
+        self._stopped_at = self._stopped_at or time.monotonic()
         for process in list(self._running.values()):
             process.send_signal(number)
 
     def end(self, limit_s: float) -> None:
-        """Return when all have ended; those that haven't within `limit_s` seconds are killed."""
-        if not self._stopping:
+        """Return when all have ended; those that haven't within `limit_s` seconds after the first stop signal are killed."""
+        if self._stopped_at is None:
             self.stop()
-        deadline = time.monotonic() + limit_s
+        deadline = (self._stopped_at or time.monotonic()) + limit_s
         for number, process in list(self._running.items()):
             try:
                 process.wait(max(deadline - time.monotonic(), 0))
@@ -90,11 +90,11 @@ class Siblings:
     def _keep(self, number: int) -> None:
         """Start that one, again whenever it ends, after a pause that grows while it lives for short only."""
         pause_s = FIRST_PAUSE_S
-        while not self._stopping:
+        while self._stopped_at is None:
             began, words = time.monotonic(), "can't be started"
             with contextlib.suppress(OSError):
                 words = f"ended ({_words(self._start(number).wait())})"
-            if self._stopping:
+            if self._stopped_at is not None:
                 return
             if time.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S
@@ -110,7 +110,7 @@ class Siblings:
             process_group=0,  # a Ctrl-C reaches the first one, which passes it on
         )
         self._running[number] = process
-        if self._stopping:
+        if self._stopped_at is not None:
             process.terminate()
         return process
 
