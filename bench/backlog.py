@@ -48,7 +48,9 @@ end
 def main() -> dict[str, float]:
     """Print memory and rates; return what has a bar."""
     with tempfile.TemporaryDirectory(prefix="afterword-bench-") as folder:
-        settings = Settings(data=Path(folder), redis_url=None, broker_url=None, keys_file=None, keys=None)
+        settings = Settings(
+            data=Path(folder), redis_url=None, broker_url=None, keys_file=None, keys=None, worker_processes=1
+        )
         with running_stack(settings, sandbox_port=0) as stack:
             return asyncio.run(_measure(stack))
 

@@ -23,7 +23,7 @@ def main() -> dict[str, float]:
     """Print memory; return what it is for each attempt."""
     with tempfile.TemporaryDirectory(prefix="afterword-bench-") as folder:
         data = Path(folder)
-        settings = Settings(data=data, redis_url=None, broker_url=None, keys_file=None, keys=None)
+        settings = Settings(data=data, redis_url=None, broker_url=None, keys_file=None, keys=None, worker_processes=1)
         with running_stack(settings, sandbox_port=0) as stack:
             before, after, hanging = asyncio.run(_measure(stack))
     print(f"idle {before / 1024:.0f} MB, {hanging} attempts under way {after / 1024:.0f} MB")

@@ -74,6 +74,13 @@ class Settings(BaseSettings):
         "pkcs11:token=…;object=…?module-path=…&pin-source=file:…; plain keys where unset",
     )
     concurrency: int = Field(default=200, ge=1, le=2000, description="attempts that one worker runs at once")
+    worker_processes: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="processes of one worker, which share its attempts; by default one, and when that uses up a core, one for "
+        "each core that the worker may use, at most 4",
+    )
     prefix: str = Field(default="afterword", pattern=r"^[a-z][a-z0-9-]{0,30}$", description="prefix of all Redis keys")
     result_ttl_s: int = Field(default=7 * 24 * 3600, ge=60, description="how long Celery results are kept")
     sweep_interval_s: float = Field(default=1.0, gt=0, description="longest time between two checks for due jobs")

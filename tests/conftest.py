@@ -113,6 +113,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "AFTERWORD_HEARTBEAT_TTL_S": str(settings.heartbeat_ttl_s),
         "AFTERWORD_SWEEP_INTERVAL_S": str(settings.sweep_interval_s),
         "AFTERWORD_RESEND_AFTER_S": str(settings.resend_after_s),
+        # Tests stop, kill and count workers by their process; test_worker_processes.py has those of several.
+        "AFTERWORD_WORKER_PROCESSES": "1",
     }
 
 

@@ -49,10 +49,12 @@ from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
 from worker.runtime import Loop
+from worker.siblings import Siblings
 
 log = logging.getLogger(__name__)
 
 TESTS_SHARE = 2  # of the threads that handle messages, every second one may test a connection
+STOP_MARGIN_S = 12.0  # for what a process does after its attempts have ended
 REQUEUE_PAUSE_S = 1.0  # a broker that is well while Redis is away must not spin
 
 
@@ -88,6 +90,8 @@ class Afterword(Celery):
     amqp_cls = "worker.broker.channel:NamedAmqp"
     loop: Loop | None = None
     asked_concurrency: int | None = None
+    asked_name: str | None = None
+    siblings: Siblings | None = None
     teller: Teller | None = None
     tests = TestRoom(limit=1)
 
@@ -305,6 +309,8 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
         check_options(options)
     if instance.hostname == default_nodename(None):
         instance.hostname = unique_nodename()
+    else:
+        app.asked_name = instance.hostname
     # Without `-c` the option holds the threads that handle messages, which says nothing of attempts.
     command = click.get_current_context(silent=True)
     asked = command is not None and command.get_parameter_source("concurrency") is ParameterSource.COMMANDLINE
@@ -328,11 +334,19 @@ def _begin(sender: Any, **_: object) -> None:
 
     teller = app.teller = Teller(services, app, sender.send_events)
     runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)
+    sweeper = Sweeper(services, capacity)
+    options = ["--loglevel", services.settings.log_level, "--queues", ",".join(sorted(kinds))]
+    siblings = app.siblings = Siblings(services.settings, capacity, options, app.asked_name)
+
+    def share(attempts: int) -> None:
+        runner.capacity = sweeper.capacity = attempts
+
     control.install(loop)
     for work in (
         teller.run(),
         runner.run(),
-        Sweeper(services, capacity).run(),
+        sweeper.run(),
+        siblings.run(share),
         keep_checkpoints(services),
         tell_of_ends(services),
         follow_tickets(services),
@@ -343,8 +357,10 @@ def _begin(sender: Any, **_: object) -> None:
 
 
 @signals.worker_shutting_down.connect
-def _drain(**_: object) -> None:
+def _drain(how: str, **_: object) -> None:
     """The first stop signal lets attempts finish; a second one gives them back at once."""
+    if app.siblings is not None:
+        app.siblings.stop(signal.SIGTERM if how == "Warm" else signal.SIGQUIT)
     if app.loop is not None:
         app.loop.spawn(app.loop.attempts.drain(app.loop.services.settings.drain_s))
 
@@ -355,4 +371,6 @@ def _end(**_: object) -> None:
         try:
             app.finish()
         finally:
+            if app.siblings is not None:
+                app.siblings.end(app.loop.services.settings.drain_s + STOP_MARGIN_S)
             app.loop.stop()

@@ -34,7 +34,7 @@ RATIOS: Mapping[str, tuple[str, str, int]] = {
     "full_vs_wire_200": ("full", "wire", 200),
     "page_vs_celery_bare": ("full_pages", "celery_pages", 50),
     "plain_client_vs_celery": ("plain_client", "celery_bare", 50),
-    "scale_2_workers": ("full_2_workers", "full", 50),
+    "scale_2_workers": ("full_2_workers", "full_1_process", 50),
 }
 
 Measured = Mapping[tuple[str, int], Sequence[Round]]

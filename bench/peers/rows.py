@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.peers.apps import incident
@@ -50,7 +50,7 @@ class Place:
 class Row:
     """One contender. `jobs` by the vendor's delay in milliseconds: as many as make some seconds; `send` puts them there.
 
-    `workers` is how many of its workers run at once.
+    `workers` is how many of its workers run at once, `variables` what they find in their environment besides the place's.
     """
 
     jobs: Mapping[int, int]
@@ -58,6 +58,7 @@ class Row:
     worker: Callable[[int], list[str]]
     folder: Path
     workers: int = 1
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def _peer(peer: str, jobs: Mapping[int, int], sender: list[str], worker: list[str]) -> Row:
@@ -154,6 +155,8 @@ def _many(place: Place, count: int, one: Callable[[Services, int], Awaitable[Non
 
 CELERY = ["celery", "-A", "celery_app", "worker", "--loglevel", "WARNING"]
 FAST = {50: 1500, 200: 1000}
+LONG = 3000  # a worker of ours has as many processes as it can use after some seconds
+ONE_PROCESS = {"AFTERWORD_WORKER_PROCESSES": "1"}
 
 ROWS: Mapping[str, Row] = {
     "wire": Row({50: 2000, 200: 1000}, lambda *_: None, lambda n: [sys.executable, "wire.py", str(n)], APPS),
@@ -173,12 +176,13 @@ ROWS: Mapping[str, Row] = {
         ["taskiq_app.py"],
         ["taskiq", "worker", "taskiq_app:broker", "--workers", "1", "--max-async-tasks", str(AT_ONCE)],
     ),
-    "full": _ours({50: 800, 200: 800}, submitted, "worker", "worker"),
-    "plain_client": _ours({50: 600}, sent_by_a_plain_client, "worker", "worker"),
+    "full": _ours({50: LONG, 200: 800}, submitted, "worker", "worker"),
+    "plain_client": _ours({50: LONG}, sent_by_a_plain_client, "worker", "worker"),
     "celery_pages": _peer(
         "celery", {50: 400}, ["celery_app.py", "pages"], [*CELERY, "-P", "threads", "-c", str(AT_ONCE)]
     ),
-    "full_pages": _ours({50: 400}, pages_submitted, "worker", "worker"),
-    "full_2_workers": replace(_ours({50: 1200}, submitted, "worker", "worker"), workers=2),
-    "full_minus_screening_rendering": _ours({50: 800}, submitted, "bench.peers.stubbed"),
+    "full_pages": _ours({50: LONG}, pages_submitted, "worker", "worker"),
+    "full_1_process": replace(_ours({50: 800}, submitted, "worker", "worker"), variables=ONE_PROCESS),
+    "full_2_workers": replace(_ours({50: 1200}, submitted, "worker", "worker"), workers=2, variables=ONE_PROCESS),
+    "full_minus_screening_rendering": _ours({50: LONG}, submitted, "bench.peers.stubbed"),
 }

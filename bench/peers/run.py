@@ -67,7 +67,7 @@ def _round(row: Row, vendor: Vendor, delay_ms: int, jobs: int) -> Round:
         client = closing.enter_context(redis.Redis.from_url(valkey.url))
         log = folder / "worker.log"
         sessions = {
-            closing.enter_context(child(row.worker(jobs), row.folder, log, place.variables)).pid
+            closing.enter_context(child(row.worker(jobs), row.folder, log, {**place.variables, **row.variables})).pid
             for _ in range(row.workers)
         }
 

@@ -13,7 +13,8 @@ from tasks import redaction
 from tasks.destinations.servicenow import plan
 from tasks.markup import clean, servicenow
 from tasks.screening import Policy, Verdict
-from worker.cli import main
+from worker import siblings
+from worker.cli import main, sibling
 
 
 def unscreened(
@@ -47,7 +48,9 @@ def unrendered(
 
 
 if __name__ == "__main__":
-    sys.argv = ["afterword", "worker"]
+    run = sibling.main if len(sys.argv) > 1 else main  # a further process is told the id of the first
+    if run is main:
+        sys.argv = ["afterword", "worker"]
     # `patch` raises where a name isn't there any more: nothing is taken for stubbed that isn't.
     with (
         mock.patch.object(redaction, "screen_all", unscreened),
@@ -55,5 +58,6 @@ if __name__ == "__main__":
         mock.patch.object(servicenow, "render", unrendered),
         mock.patch.object(servicenow, "without_code_tags", str),
         mock.patch.object(clean, "plain_title", unrendered),
+        mock.patch.object(siblings, "PROGRAM", "bench.peers.stubbed"),
     ):
-        main()
+        run()

@@ -203,7 +203,12 @@ def staged(
             servers[REDIS] = (str(parts.hostname), parts.port or 6379)
         wires = closing.enter_context(wired(servers))
         near = _through(address, wires[REDIS]) if REDIS in wires else address
-        variables = {"AFTERWORD_DATA": str(folder), "AFTERWORD_REDIS_URL": near, **quick}
+        variables = {
+            "AFTERWORD_DATA": str(folder),
+            "AFTERWORD_REDIS_URL": near,
+            "AFTERWORD_WORKER_PROCESSES": "1",
+            **quick,
+        }
         variables |= {"AFTERWORD_BROKER_URL": broker_url} if broker_url else {}
         settings = Settings(data=folder, redis_url=address, broker_url=broker_url, keys_file=None, keys=None)
         environment = os.environ | variables | {"STOCK_SANDBOX_URL": f"http://127.0.0.1:{port}"}

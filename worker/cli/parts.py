@@ -88,14 +88,23 @@ def demo(context: Context, document: Path | None) -> None:
 
 @click.command()
 @click.option("--concurrency", type=click.IntRange(1, 2000), help="Attempts at once (AFTERWORD_CONCURRENCY).")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    help="Processes that share the attempts (AFTERWORD_WORKER_PROCESSES); by default as many as it can use, at most 4.",
+)
 @click.option("--name", help="Node name in Celery, unique by default; %h stands for the host, as in `worker-1@%h`.")
 @click.option("--queues", help="Comma-separated queues, all by default.")
 @common
-def worker(context: Context, concurrency: int | None, name: str | None, queues: str | None) -> None:
+def worker(
+    context: Context, concurrency: int | None, processes: int | None, name: str | None, queues: str | None
+) -> None:
     """Run a worker, the same as `celery -A worker worker`."""
     from worker.celery import app
 
     os.environ["AFTERWORD_DATA"] = str(context.settings.data)  # the app reads the settings by itself
+    if processes:
+        os.environ["AFTERWORD_WORKER_PROCESSES"] = str(processes)
     app.prepare()
     arguments = ["worker", "--without-gossip", "--without-mingle", "--loglevel", context.settings.log_level]
     if concurrency:

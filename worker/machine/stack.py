@@ -105,6 +105,7 @@ class Stack:
             "AFTERWORD_BROKER_URL": given.broker_url,
             "AFTERWORD_KEYS_FILE": str(given.keys_file) if given.keys_file else None,
             "AFTERWORD_KEYS": keys,
+            "AFTERWORD_WORKER_PROCESSES": str(given.worker_processes) if given.worker_processes else None,
             "PYTHONUNBUFFERED": "1",
         }
         inherited = {name: value for name, value in os.environ.items() if name not in own}

@@ -37,7 +37,7 @@ class Runner:
         self._services = services
         self._attempts = attempts
         self._teller = teller
-        self._capacity = capacity
+        self.capacity = capacity
         self._kinds = sorted(kinds) if kinds is not None else None
         self._woken = asyncio.Event()
 
@@ -52,7 +52,7 @@ class Runner:
         if self._services.pulse.last is None:
             return FIRST_BEAT_S  # the ledger shares out the room that it knows of: without it, one destination would get all
         longest_s = self._services.settings.sweep_interval_s
-        room = min(self._capacity - len(self._attempts), BATCH)
+        room = min(self.capacity - len(self._attempts), BATCH)
         if self._attempts.stopping or room <= 0 or await self._services.eviction.trouble():
             return longest_s
         resend_ms = int(1000 * self._services.settings.resend_after_s)

@@ -40,7 +40,7 @@ class Sweeper:
 
     def __init__(self, services: Services, capacity: int) -> None:
         self._services = services
-        self._capacity = capacity
+        self.capacity = capacity
         self._tests: set[asyncio.Task[None]] = set()
         self._mute = False
         self._about = About(
@@ -48,7 +48,6 @@ class Sweeper:
             pid=os.getpid(),
             version=version("afterword"),
             started_ms=services.core.clock_ms(),
-            concurrency=capacity,
         )
         self._wrong = False
 
@@ -74,12 +73,13 @@ class Sweeper:
         """
         services, at, ttl_s = self._services, time.monotonic(), self._services.settings.heartbeat_ttl_s
         name, pulse = services.core.worker, services.pulse
-        about = self._about.model_copy(update={"skew_ms": round(1000 * services.journal.clock.skew_s())})
+        skew_ms = round(1000 * services.journal.clock.skew_s())
+        about = self._about.model_copy(update={"concurrency": self.capacity, "skew_ms": skew_ms})
         pulse.tries(at)
         try:
             async with asyncio.timeout(ttl_s / 2):
                 taken = await services.ledger.heartbeat(
-                    name, int(1000 * ttl_s), self._capacity, about.model_dump_json(), stalled=pulse.stalled
+                    name, int(1000 * ttl_s), self.capacity, about.model_dump_json(), stalled=pulse.stalled
                 )
         except (AfterwordError, RedisError, OSError) as trouble:  # a time-out is an OSError
             self._unheard(trouble)
