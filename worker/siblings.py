@@ -64,7 +64,7 @@ class Siblings:
             await asyncio.sleep(BUSY_FOR_S)
             busy = used_s() - before_s > BUSY * (time.monotonic() - since)
         share(self._own)
-        log.info("%d processes more for this worker", len(self._options))
+        log.info("this worker has %d processes now", 1 + len(self._options))
         for number in self._options:
             threading.Thread(target=self._keep, args=(number,), name=f"process-{number}", daemon=True).start()
 
