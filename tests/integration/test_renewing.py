@@ -65,6 +65,25 @@ async def test_a_client_with_its_own_secret_delivers_with_one_token_for_all_jobs
     assert len(await token_requests(sandbox)) == 1
 
 
+async def test_the_claim_brings_the_token_that_is_held(services, sandbox, monkeypatch):
+    """No attempt asks Redis for it by itself."""
+    asked, query = [], services.journal.query
+
+    async def noted(script, args):
+        asked.append(script)
+        return await query(script, args)
+
+    await configure(services, sandbox, VENDORS[0])
+    await jobs_for(services, VENDORS[0], 1)
+    await rounds(services, VENDORS[0])
+    monkeypatch.setattr(services.journal, "query", noted)
+    jobs = await jobs_for(services, VENDORS[0], 3)
+    await rounds(services, VENDORS[0])
+    assert set(await states(services, jobs)) == {JobState.DELIVERED}
+    assert "jobs/dispatch" in asked
+    assert "grants/look" not in asked
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_token_that_is_refused_in_mid_run_is_renewed_once_and_the_job_goes_on(services, sandbox, vendor):
     """A 401 isn't the job's fault nor the destination's: nothing is dead, nothing suspended, nothing counted."""
