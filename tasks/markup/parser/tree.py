@@ -205,10 +205,8 @@ class Tree:
         out.append(_HEAD[1])
         if rows:
             out.append(_BODY[0])
-            columns, line = (
-                [_cell("td", side) for side in aligned],
-                line + 1,
-            )  # each row has a line, and so have the signs between
+            columns = [_cell("td", side) for side in aligned]
+            line += 1  # each row has a line, and so have the signs between
             for row in rows:
                 line += 1
                 self._row(row, columns, line)
