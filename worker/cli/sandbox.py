@@ -96,6 +96,6 @@ def _show(context: Context, rows: list[dict[str, Any]]) -> None:
 
     table = Table("Fault", "Vendor", "Operation", "Left")
     for row in rows:
-        left = "no end" if row.get("left") is None else str(row["left"])
+        left = "no limit" if row.get("left") is None else str(row["left"])
         table.add_row(*map(plain, (row["fault"], row.get("vendor", "*"), row.get("operation", "any"), left)))
     context.show(rows, table if rows else "No fault is in force.")
