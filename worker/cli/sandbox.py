@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import sys
 import urllib.error
@@ -87,7 +88,7 @@ def _asked(method: str, url: str, body: object = None) -> Any:
         request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - the operator's own address
         with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN_S) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
         raise Failure(f"No sandbox answers at {url}.", code="no_sandbox", advice="Check --url.") from None
 
 
