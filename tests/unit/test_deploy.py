@@ -228,7 +228,7 @@ def test_every_command_of_the_pages_exists_with_its_options(page, command):
     words = [word for word in shlex.split(command)[1:] if "|" not in word]
     group: click.Command = root
     rest = list(words)
-    while isinstance(group, click.Group) and rest:
+    while isinstance(group, click.Group) and rest and not rest[0].startswith("-"):
         group = group.commands[rest.pop(0)]
     known = {option for parameter in group.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.split("=")[0] for word in rest if re.match(r"--?[a-z]", word)} <= known

@@ -36,7 +36,7 @@ COMMANDS = Places(
         "notify": ("worker.cli.notify:notify", "Say who is notified of what needs a person."),
         "publish": ("worker.cli.content:publish", "Publish a document as a Confluence page."),
         "render": ("worker.cli.tools:render", "Print what would be sent for a Markdown FILE."),
-        "sandbox": ("worker.cli.sandbox:sandbox", "Run the simulated vendors, and let them fail."),
+        "sandbox": ("worker.cli.sandbox:sandbox", "Run the simulated Confluence, ServiceNow, Azure DevOps and Jira."),
         "screen": ("worker.cli.tools:screen_", "Show what screening finds in FILE; exit 3 where policy would stop it."),
         "session": ("worker.cli.sessions:session", "List and end the sessions of people who signed in."),
         "ticket": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import sys
 import urllib.error
@@ -87,7 +88,7 @@ def _asked(method: str, url: str, body: object = None) -> Any:
         request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - the operator's own address
         with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN_S) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
         raise Failure(f"No sandbox answers at {url}.", code="no_sandbox", advice="Check --url.") from None
 
 
@@ -96,6 +97,6 @@ def _show(context: Context, rows: list[dict[str, Any]]) -> None:
 
     table = Table("Fault", "Vendor", "Operation", "Left")
     for row in rows:
-        left = "no end" if row.get("left") is None else str(row["left"])
+        left = "no limit" if row.get("left") is None else str(row["left"])
         table.add_row(*map(plain, (row["fault"], row.get("vendor", "*"), row.get("operation", "any"), left)))
     context.show(rows, table if rows else "No fault is in force.")
