@@ -73,7 +73,15 @@ def test_each_command_has_a_help_text_and_the_common_options(run, path, command)
 
 
 @pytest.mark.parametrize(
-    "arguments", [("publish",), ("nonsense",), ("job", "list", "--state", "nonsense"), ("--nonsense",), ("render", "x")]
+    "arguments",
+    [
+        ("publish",),
+        ("nonsense",),
+        ("job", "list", "--state", "nonsense"),
+        ("--nonsense",),
+        ("render", "x"),
+        ("worker", "--queues", "nonsense"),
+    ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(run, arguments):
     shown = run(*arguments)

@@ -100,6 +100,11 @@ def worker(
     context: Context, concurrency: int | None, processes: int | None, name: str | None, queues: str | None
 ) -> None:
     """Run a worker, the same as `celery -A worker worker`."""
+    from worker.broker.settings import QUEUES
+
+    if queues and (unknown := {name.strip() for name in queues.split(",")} - {*QUEUES}):
+        names = ", ".join(QUEUES)
+        raise click.BadParameter(f"{min(unknown)!r:.60} is no queue; there are {names}", param_hint="--queues")
     from worker.celery import app
 
     os.environ["AFTERWORD_DATA"] = str(context.settings.data)  # the app reads the settings by itself
