@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 import uuid
 from importlib import resources
 from queue import Empty
@@ -158,7 +157,8 @@ class Guarded:
         keys = (place, self.qos.unacked_key, self.qos.unacked_index_key)
         try:
             with self.conn_or_acquire() as client:
-                taken = client.eval(TAKE, len(keys), *keys, most, time.time())
+                now_s = kombu_redis.time()  # type: ignore[attr-defined]  # kombu compares it with its own clock
+                taken = client.eval(TAKE, len(keys), *keys, most, now_s)
         except ResponseError as refused:
             self._takes_several = False
             log.info("Messages are taken one by one: the broker runs no scripts for this account (%s).", refused)
