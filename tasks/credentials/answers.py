@@ -77,8 +77,8 @@ _CLOCK = (
     "clock_off",
     "The authorization server takes the signed assertion for one of another time",
     (
-        "Assertions are dated by the clock of the Redis server: set it right (`afterword doctor` compares the clocks), or, for a workload "
-        "identity, see that the platform renews its token file. The jobs go on by themselves then."
+        "Assertions are dated by the clock of the Redis server: set it right, or, for a workload identity, see that the platform renews its "
+        "token file. The jobs go on by themselves then."
     ),
 )
 _CLIENT = (

@@ -229,7 +229,7 @@ storage_key = %s"""
 # Nothing in these is a secret.
 HARMLESS = r"""password=<your password>
 sed 's/(a)(b)/$1$2$6$5$1/' and $2a$ of the line
-"auth": "none", auth = b2F1dGgyLXByb3h5
+"auth": "none", auth = basic
 https://deploy-account-of-team@corp-host.com/x.git
 ssh://git.user.name.of.nobody@corp-host.com
 snmpwalk -v2c host and net user bob

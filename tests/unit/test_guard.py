@@ -540,7 +540,7 @@ def test_events_that_wait_go_out_before_a_worker_ends():
     assert done == ["attempts", "events", "end"]
     consumer.event_dispatcher.flush = MagicMock(side_effect=OSError)
     consumer.shutdown()
-    assert done == ["events", "end", "end"]
+    assert done == ["attempts", "events", "end", "attempts", "end"]
 
 
 def test_events_are_published_by_the_consumer_alone_however_many_others_hand_over(monkeypatch):
