@@ -42,7 +42,8 @@ def install(loop: Loop) -> None:
         return {"error": f"Celery's time limits bound nothing here. {INSTEAD_OF_TIME_LIMITS}"}
 
     def by_stamps(_state: Any, **_: Any) -> Any:
-        return {"error": "Nothing is revoked: jobs can't be found by stamps here. Revoke them by their ids."}
+        # Celery's client expects "ok" and ends in a KeyError for an error.
+        return {"ok": "Nothing is revoked: jobs can't be found by stamps here. Revoke them by their ids."}
 
     control.Panel.data |= {
         "revoke": revoke,

@@ -253,24 +253,25 @@ async def test_an_answer_without_the_state_is_not_the_one_that_is_awaited():
 
 
 @pytest.mark.parametrize(
-    ("how", "secret", "said"),
+    ("how", "secret", "said", "status"),
     [
-        (["--auth", "client-credentials"], "x", "client_id"),
-        (["--client-id", "afterword"], "x", "--auth"),
-        (["--auth", "api-key"], "planted-a\nplanted-b", "several lines"),
-        (["--auth", "password", "--client-id", "c"], "planted-a", "password of the account is missing"),
-        (["--auth", "password", "--client-id", "c"], '{"planted-a": "b"}', "parts"),
-        (["--auth", "jwt", "--client-id", "c"], "planted-a", "private key (PEM) is missing"),
-        (["--auth", "certificate", "--client-id", "c"], "planted-a", "auth"),
+        (["--auth", "client-credentials"], "x", "client_id", 2),
+        (["--client-id", "afterword"], "x", "--auth", 2),
+        (["--auth", "api-key"], "planted-a\nplanted-b", "several lines", 1),
+        (["--auth", "password", "--client-id", "c"], "planted-a", "password of the account is missing", 1),
+        (["--auth", "password", "--client-id", "c"], '{"planted-a": "b"}', "parts", 1),
+        (["--auth", "jwt", "--client-id", "c"], "planted-a", "private key (PEM) is missing", 1),
+        (["--auth", "certificate", "--client-id", "c"], "planted-a", "auth", 2),
         (
             ["--auth", "client-credentials", "--client-id", "c", "--token-url", "http://other.example/t"],
             "x",
             "plain http",
+            1,
         ),
-        (["--auth", "client-credentials", "--client-id", "c", "--scope", 'a"b'], "x", "scope"),
+        (["--auth", "client-credentials", "--client-id", "c", "--scope", 'a"b'], "x", "scope", 2),
     ],
 )
-def test_a_credential_that_can_t_work_is_refused_at_once_and_not_repeated(cli, how, secret, said):
+def test_a_credential_that_can_t_work_is_refused_at_once_and_not_repeated(cli, how, secret, said, status):
     """What is wrong is told by name, and never with the secret."""
     base = [
         "destination",
@@ -283,7 +284,7 @@ def test_a_credential_that_can_t_work_is_refused_at_once_and_not_repeated(cli, h
         "--username",
         "u",
     ]
-    failed = cli(*base, *how, stdin=secret, status=2 if "--auth" not in how else 1)
+    failed = cli(*base, *how, stdin=secret, status=status)
     assert said in failed.output
     assert "planted" not in failed.output
 

@@ -321,7 +321,7 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
         (("incident", "never", "--to", "nowhere"), 1, "no destination"),
         (("job", "show", "nothing"), 1, "no job"),
         (("destination", "test", "nowhere"), 1, "no destination"),
-        (("destination", "set", "Bad Name", "--kind", "servicenow", "--instance-url", "https://x.example"), 1, "name"),
+        (("destination", "set", "Bad Name", "--kind", "servicenow", "--instance-url", "https://x.example"), 2, "name"),
         (
             ("destination", "set", "x", "--kind", "servicenow", "--instance-url", "https://u:p@x.example"),
             1,

@@ -365,7 +365,7 @@ async def test_a_client_that_waits_hears_of_a_job_that_ends_outside_a_task(servi
 
     await until(adopted, what="the job of the older message")
     newer = await services.submit(parse_command(INCIDENT), actor="test", job_id="newer")
-    with pytest.raises(Exception, match="superseded"):
+    with pytest.raises(Exception, match="took its place"):
         await asyncio.to_thread(older.get, timeout=DONE)
     await services.ledger.cancel(newer.id, "test")
     with pytest.raises(Exception, match="cancelled"):

@@ -55,9 +55,7 @@ class AtlassianAuthority:
         every = tuple(sorted(SCOPES - {"offline_access"}))
         grants = frozenset({"authorization_code", "refresh_token", "client_credentials"})
         self.cloud = Server("confluence", store, grants, SCOPES, every, rotates=True)
-        self.center = Server(
-            "datacenter", store, grants, frozenset({"READ", "WRITE", "ADMIN"}), ("WRITE",), always_refresh=False
-        )
+        self.center = Server("datacenter", store, grants, frozenset({"READ", "WRITE", "ADMIN"}), ("WRITE",))
 
     def routes(self) -> list[web.RouteDef]:
         """Atlassian's at the root, a Data Center's below its REST address."""

@@ -183,7 +183,10 @@ class Server:
         shown = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         if not hmac.compare_digest(shown, code.challenge):
             raise No("invalid_grant", "The code_verifier is not that of the code.")
-        return self._give(client, code.scopes, refresh="offline_access" in code.scopes or self.always_refresh)
+        # Where going on without the person is no scope, each login may.
+        return self._give(
+            client, code.scopes, refresh="offline_access" in code.scopes or "offline_access" not in self.scopes
+        )
 
     def _by_refresh(self, form: Mapping[str, str], client: str) -> dict[str, Any]:
         token = form.get("refresh_token", "")

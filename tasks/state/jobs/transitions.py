@@ -116,7 +116,7 @@ class Claimed:
     destination: Mapping[bytes, bytes]
     content: bytes | None = field(default=None, repr=False)
     members: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
-    grant: Sequence[bytes] | None = field(default=None, repr=False)
+    grant: Sequence[bytes] | None = field(default=None, repr=False, compare=False)  # read at the moment of each answer
     probe: bool = False
     look_first_ms: int | None = None
     doubt: KeyTrouble | None = None
