@@ -127,6 +127,8 @@ class Afterword(Celery):
         """Return when no attempt runs any more and all ends are told; once that is so, it costs nothing."""
         if self.loop is None or self.loop.process != os.getpid():
             return
+        if self.siblings is not None and not self.siblings.stopping:
+            self.siblings.stop()  # the remote command `shutdown` comes without a signal
         teller, self.teller = self.teller, None
         try:
             self.loop.run(self.loop.attempts.let_go(self.loop.services.settings.drain_s))

@@ -63,10 +63,17 @@ class Siblings:
             since, before_s = time.monotonic(), used_s()
             await asyncio.sleep(BUSY_FOR_S)
             busy = used_s() - before_s > BUSY * (time.monotonic() - since)
+        if self.stopping:
+            return
         share(self._own)
         log.info("this worker has %d processes now", 1 + len(self._options))
         for number in self._options:
             threading.Thread(target=self._keep, args=(number,), name=f"process-{number}", daemon=True).start()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether they were told to stop."""
+        return self._stopped_at is not None
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Pass a stop signal on. May be called by the handler of a signal."""
@@ -76,7 +83,7 @@ class Siblings:
 
     def end(self, limit_s: float) -> None:
         """Return when all have ended; those that haven't within `limit_s` seconds after the first stop signal are killed."""
-        if self._stopped_at is None:
+        if not self.stopping:
             self.stop()
         deadline = (self._stopped_at or time.monotonic()) + limit_s
         for number, process in list(self._running.items()):
@@ -90,11 +97,11 @@ class Siblings:
     def _keep(self, number: int) -> None:
         """Start that one, again whenever it ends, after a pause that grows while it lives for short only."""
         pause_s = FIRST_PAUSE_S
-        while self._stopped_at is None:
+        while not self.stopping:
             began, words = time.monotonic(), "can't be started"
             with contextlib.suppress(OSError):
                 words = f"ended ({_words(self._start(number).wait())})"
-            if self._stopped_at is not None:
+            if self.stopping:
                 return
             if time.monotonic() - began > LONGEST_PAUSE_S:
                 pause_s = FIRST_PAUSE_S
@@ -110,7 +117,7 @@ class Siblings:
             process_group=0,  # a Ctrl-C reaches the first one, which passes it on
         )
         self._running[number] = process
-        if self._stopped_at is not None:
+        if self.stopping:
             process.terminate()
         return process
 

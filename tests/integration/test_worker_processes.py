@@ -139,6 +139,25 @@ async def test_a_second_stop_signal_gives_back_what_runs_in_all_processes(servic
         assert (await services.ledger.require(job.id)).state in (JobState.RETRYING, JobState.QUEUED)
 
 
+async def test_a_shutdown_by_remote_control_stops_all_processes_at_once(services, sandbox, start, valkey):
+    """The other ones don't go on until the first has ended."""
+    worker = start(2, OURS, "--concurrency", "2", "--name", "celery-one@here")
+    pids = await alive(services, 2)
+    jobs = await one_in_each_process(services, sandbox, seconds=2)
+    with Celery("somebody", broker=valkey.url, set_as_current=False) as client:
+        await asyncio.to_thread(client.control.shutdown, destination=["celery-one@here"])
+
+    async def warned():
+        return "Warm shutdown" in (services.settings.data / "worker-0.log").read_text()
+
+    await until(warned, what="the signal to the second process")
+    assert {(await services.ledger.require(job.id)).state for job in jobs} == {JobState.RUNNING}
+    await asyncio.to_thread(worker.wait, READY_S)
+    await gone(pids)
+    for job in jobs:
+        assert (await services.ledger.require(job.id)).state is JobState.DELIVERED
+
+
 async def test_the_other_processes_stop_when_the_first_is_killed_and_finish_what_they_do(services, sandbox, start):
     worker = start(2)
     pids = await alive(services, 2)

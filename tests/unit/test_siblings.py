@@ -44,6 +44,14 @@ async def test_a_number_that_was_set_begins_at_once_and_one_stays_alone(begun):
     assert (begun, kept) == ([2, 3, 4, 5, 6], [2])
 
 
+async def test_a_worker_that_stops_gets_no_further_processes(begun):
+    kept: list[int] = []
+    siblings = Siblings(Settings(), 10, [])
+    siblings.stop()
+    await siblings.run(kept.append, iter([0.0, 5.0]).__next__)
+    assert (begun, kept) == ([], [])
+
+
 def test_the_default_is_what_the_process_may_use(tmp_path):
     may = cores(tmp_path, tmp_path / "none")
     assert may == len(os.sched_getaffinity(0))

@@ -161,7 +161,7 @@ class Guarded:
                 taken = client.eval(TAKE, len(keys), *keys, most, now_s)
         except ResponseError as refused:
             self._takes_several = False
-            log.info("Messages are taken one by one: the broker runs no scripts for this account (%s).", refused)
+            log.info("Messages are taken one by one: the broker refuses the script that takes several (%s).", refused)
             return
         entries = iter([(bytes(tag), bytes(entry)) for tag, entry in zip(taken[::2], taken[1::2], strict=True)])
         try:

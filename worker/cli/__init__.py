@@ -57,8 +57,8 @@ def main() -> None:
 
 
 def skip_what_nobody_uses() -> None:
-    """Keep two libraries from loading what no command has, and what takes longer than most commands: pydantic looks for
-    plug-ins through all that is installed, and redis-py loads OpenTelemetry's metrics, for its own, where they are there.
+    """Keep two libraries from loading what no command uses and what takes longer than most commands: pydantic looks for plug-ins
+    in all that is installed, and redis-py loads OpenTelemetry's metrics where they are installed.
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.modules.setdefault("opentelemetry.sdk.metrics", None)  # type: ignore[arg-type]
