@@ -75,9 +75,8 @@ from tasks.suspicion import TEST_S, TURN_S, examine
 log = logging.getLogger(__name__)
 
 REVOKED = "revoked"
-ODD = frozenset(
-    {"odd_answer", "not_json"}
-)  # answers with a good status that may be somebody else's, or one object's alone
+# Answers with a good status that may be somebody else's, or one object's alone.
+ODD = frozenset({"odd_answer", "not_json"})
 MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
 

@@ -104,11 +104,19 @@ def _hidden(content: bytes, charset: str) -> list[str]:
 
 def _other_readings(content: bytes, charset: str) -> list[str]:
     """What a program says that takes the file for UTF-7; plain letters where the charset reads them as others."""
-    if _UTF_7.search(content) and content.isascii():
+    if content.isascii() and any(_says_letters(run[0]) for run in _UTF_7.finditer(content)):
         return [content.decode("utf-7", "replace")]
     if charset.startswith("utf") or b"password=1".decode(charset, "replace") == "password=1":
         return []
     return [content.decode("latin-1")]
+
+
+def _says_letters(run: bytes) -> bool:
+    """Whether a run of UTF-7 says letters or signs of ASCII; a word between a plus and a minus, as in a diff, says none."""
+    try:
+        return any("!" <= char <= "~" for char in run.decode("utf-7"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _is_text(text: str, charset: str) -> bool:

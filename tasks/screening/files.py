@@ -30,7 +30,10 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ARCHIVES = (*_ZIP, b"\x1f\x8b", b"\xfd7zXZ")
 # How archives begin in base64: gzip, zip, PDF, xz, and those that can't be read: 7z, RAR, bzip2, Zstandard.
 _BEGINS = "H4sI|UEsDB|UEsFB|JVBERi|/Td6WF|N3q8r|UmFyIR|Qlpo|KLUv/"
-_IN_BASE64 = re.compile(rf"(?<![A-Za-z0-9+/])(?:{_BEGINS})[A-Za-z0-9+/]{{12,}}(?:\r?\n[ \t]*[A-Za-z0-9+/]+)*={{0,2}}")
+# A further line is one of base64 alone: what begins with a word, such as the next name of a manifest, is none.
+_IN_BASE64 = re.compile(
+    rf"(?<![A-Za-z0-9+/])(?:{_BEGINS})[A-Za-z0-9+/]{{12,}}(?:\r?\n[ \t]*[A-Za-z0-9+/]++(?!={{0,2}}[ \t]*[\w:.-]))*={{0,2}}"
+)
 _MAY_BE_IN_BASE64 = re.compile(_BEGINS.encode())
 _LOCKED = (
     b"7z\xbc\xaf'\x1c",

@@ -7,7 +7,7 @@ import re
 _REACH = 80  # bytes on each side that are looked at, in the line
 _NOUN = (
     rb"(?:(?:name|mail|web)?servers?|resolvers?|dns|load[ -]balancers?|(?:reverse )?prox(?:y|ies)|gateways?|firewalls?|routers?|"
-    rb"nat|egress|ingress|vips?|bastions?|hosting|listeners?|upstreams?|backends?|clusters?|instances?|vms?|"
+    rb"nat|egress|ingress|vips?|bastions?|hosting|listeners?|upstreams?|backends?|clusters?|(?<!for\s)instances?|vms?|"
     rb"scanners?|crawlers?|bots?|botnets?|c2|c&c|attackers?|threat actors?|attack|phishing)"
 )
 _LINK = rb"(?:ip|ips|ipv4|ipv6|address(?:es)?|at|is|are|was|were|has|had|the|public|external|static|named|called)"
@@ -15,6 +15,11 @@ _MARKS = rb"[\s:=,(\[`'\"*|-]*"
 _BEFORE = re.compile(
     rb"(?:\b" + _NOUN + rb"(?:'s)?(?:" + _MARKS + rb"\b" + _LINK + rb"\b)*" + _MARKS + rb"|"
     rb"\b(?:attack|attacker|scan|scanner|bot|probe|phishing)s?(?: came| comes?| coming)? from[ \t`*]*)$",
+    re.IGNORECASE,
+)
+# What a machine is at the other end of: "IPs seen on our server: …" lists whoever came to it.
+_CAME = re.compile(
+    rb"\b(?:ips|addresses|sources?|requests?|connections?|visits?|traffic|hits|hitting|seen|accessed|accessing)\b",
     re.IGNORECASE,
 )
 _BETWEEN = b" \t:=,()[]`'\"*|-"
@@ -39,6 +44,9 @@ def is_machines(raw: bytes, start: int, end: int) -> bool:
         return False
     before = raw[max(start - _REACH, 0) : start].rpartition(b"\n")[2]
     behind = raw[end : end + _REACH].partition(b"\n")[0]
-    if not (_BEFORE.search(before) or _BEHIND.match(behind)):
+    named = _BEFORE.search(before)
+    if named and b":" in named[0] and _CAME.search(before[: named.start()]):
+        return False
+    if not (named or _BEHIND.match(behind)):
         return False
     return not _PERSON.search(before) and not _PERSON.search(behind)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import html
 import re
 import unicodedata
@@ -26,7 +25,8 @@ DEPTH = 3
 AROUND = 200  # characters on each side of an undone place that are read again, and on to the next blank
 _PLAIN_TEXT = bytes([9, 10, 13, *range(32, 127)])
 _TEXT = _PLAIN_TEXT + bytes(range(0xA0, 0x100))
-UNPACKED = 20  # times its size is read of what gzip packed
+UNPACKED = 20  # times its size is read of what gzip packed, and times a text's size of all in it, however often packed
+_GZIP = b"\x1f\x8b"
 _TAG = r"</?(?:abbr|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|samp|small|span|strike|strong|sub|sup|s|tt|u|var|wbr)(?:\s[^<>]{0,300})?/?>"
 _TAG_IN_VIEW = _TAG.replace("{0,300}", "*")
 _BREAK = r"[\\=]\r?\n|<br\s?/?>\r?\n?"
@@ -109,11 +109,12 @@ class _Writer:
 
 def readings(text: str) -> Iterator[Reading]:
     """What was broken up or escaped, put right, and what stands encoded in the text or in that."""
-    layer, known = [Reading(text)], {text}
+    layer, known, left = [Reading(text)], {text}, UNPACKED * len(text)
     for _ in range(DEPTH):
         deeper: list[Reading] = []
         for reading in layer:
-            for found in (_folded(reading), _decoded_runs(reading)):
+            decoded, left = _decoded_runs(reading, left)
+            for found in (_folded(reading), decoded):
                 if found.text and found.text not in known:
                     known.add(found.text)
                     deeper.append(found)
@@ -194,17 +195,22 @@ def _plain(piece: str) -> str:
     return unquote(piece, errors="replace")
 
 
-def _decoded_runs(reading: Reading) -> Reading:
-    """The readable text inside base64 and hexadecimal runs, one below the other.
+def _decoded_runs(reading: Reading, left: int) -> tuple[Reading, int]:
+    """The readable text inside base64 and hexadecimal runs, one below the other; and how many bytes may still be unpacked, of
+    the `left` ones.
 
     Part of an encoded secret gives it away as well, so each run stands as a whole for its text.
     """
     writer, raw = _Writer(reading), view(reading.text)
     for pattern, decode in ((_BASE64, _base64), (_WRAPPED_BASE64, _base64), (_HEX, bytes.fromhex)):
         for found in compiled(pattern).finditer(raw):
-            if plain := _readable(decode(found.group().decode("ascii"))):
+            said = decode(found.group().decode("ascii"))
+            if said.startswith(_GZIP) and left > 0:
+                said = _unpacked(said, min(left, UNPACKED * len(said)))
+                left -= len(said)
+            if plain := _readable(said):
                 writer.put(plain + "\n", *found.span())
-    return writer.done()
+    return writer.done(), left
 
 
 def _base64(run: str) -> bytes:
@@ -215,11 +221,16 @@ def _base64(run: str) -> bytes:
         return b""
 
 
+def _unpacked(raw: bytes, most: int) -> bytes:
+    """What gzip packed, up to that many bytes; none where it can't be told."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(raw, most)
+    except zlib.error:
+        return b""
+
+
 def _readable(raw: bytes) -> str:
-    """The bytes as text, if they are some: UTF-8, or UTF-16 as Windows writes it, also packed by gzip."""
-    if raw.startswith(b"\x1f\x8b"):
-        with contextlib.suppress(zlib.error):
-            raw = zlib.decompressobj(wbits=31).decompress(raw, UNPACKED * len(raw))
+    """The bytes as text, if they are some: UTF-8, or UTF-16 as Windows writes it."""
     for encoding in ("utf-8", "utf-16-le"):
         try:
             text = raw.decode(encoding)

@@ -174,3 +174,18 @@ def test_what_a_text_holds_packed_is_worked_on_where_it_can_be_ended(name):
 
 def test_a_text_that_unpacks_to_far_more_than_it_shows_is_unreadable():
     assert not said_by(b"see " + base64.b64encode(gzip.compress(bytes(40_000_000)))).readable
+
+
+@pytest.mark.parametrize(
+    "behind", ["\nkind: ConfigMap\n", "\nnext line\n", "\nkey=value\n", "\n- one\n", " and more\n"]
+)
+def test_what_follows_an_archive_in_base64_is_no_part_of_it(behind):
+    packed = next(made for number in range(9) if len(made := gzip.compress(b"%d" % number * number)) % 3 == 0)
+    said = said_by(f"binaryData:\n  a.gz: {base64.b64encode(packed).decode()}{behind}".encode())
+    assert said.readable
+    assert len(said.texts) > 1
+
+
+@pytest.mark.parametrize("text", ["+retry-after: 30\n", "+Accept-Encoding: gzip\n", "+AAD-sync\n", "at 10:00+0100-x\n"])
+def test_a_word_between_plus_and_minus_is_no_second_charset(text):
+    assert said_by(text.encode()).texts == (text,)
