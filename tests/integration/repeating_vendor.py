@@ -16,6 +16,8 @@ FOUND = {
     "type": "global",
     "results": [{"id": "1", "key": "OPS"}],
     "workItems": [],
+    "displayName": "Afterword",
+    "authenticatedUser": {"id": "5f0d3c1e", "providerDisplayName": "Afterword"},
     "value": [],
     "issueTypes": [{"id": "1", "name": "Bug"}],
     "issues": [],

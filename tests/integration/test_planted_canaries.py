@@ -12,6 +12,7 @@ import contextlib
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 from itertools import cycle, product
@@ -32,6 +33,7 @@ from tests.integration.test_cli_up import LINUX, processes, start  # noqa: F401 
 from tests.integration.test_messages import envelope
 from tests.integration.test_notifications import receiver, webhook  # noqa: F401 - a fixture
 from tests.unit.test_echoes import FORMS
+from worker.machine.embedded import EmbeddedValkey
 from worker.runtime import open_services
 
 KINDS = {
@@ -193,6 +195,14 @@ async def look_at_pages(walk: Walk, jobs: list[str]) -> None:
                 walk.keep(f"page {path}", await answer.read())
 
 
+@contextlib.contextmanager
+def copied(up: Path, folder: Path):
+    """A server that began with the files of the instance's own, on which we may do everything."""
+    shutil.copytree(up / "valkey", folder)
+    with EmbeddedValkey(folder) as server:
+        yield server
+
+
 async def look_into_redis(walk: Walk, url: str) -> None:
     """Every key's value. The server's files are made anew: what producers pushed into their queue stood there in the clear."""
     async with redis.asyncio.Redis.from_url(url) as client:
@@ -220,12 +230,13 @@ async def look_into_redis(walk: Walk, url: str) -> None:
     walk.keep("Redis", repr(values))
 
 
-def look_at_files(walk: Walk, when: str = "at the end") -> None:
-    """All of the data folder: the server's files, logs, keys, checkpoints, exports."""
-    for path in sorted(walk.up.data.rglob("*")):
+def look_at_files(walk: Walk, folder: Path, when: str = "at the end") -> None:
+    """All of a folder: the server's files, logs, keys, checkpoints, exports."""
+    made_anew = walk.up.data / "valkey" / "appendonlydir"
+    for path in sorted(folder.rglob("*")):
         with contextlib.suppress(FileNotFoundError):  # it was replaced meanwhile
-            if path.is_file() and (raw := path.read_bytes()):
-                walk.keep(f"{path.relative_to(walk.up.data)} {when}", raw)
+            if path.is_file() and made_anew not in path.parents and (raw := path.read_bytes()):
+                walk.keep(f"{path.relative_to(folder)} {when}", raw)
 
 
 def look_at_processes(walk: Walk, *more: int) -> None:
@@ -263,7 +274,7 @@ def flower():
 
 
 @LINUX
-async def test_no_planted_canary_stands_anywhere_but_sealed(start, flower, receiver, unused_tcp_port):  # noqa: F811
+async def test_no_planted_canary_stands_anywhere_but_sealed(start, flower, receiver, unused_tcp_port, tmp_path):  # noqa: F811
     """Whatever an instance leaves is looked at after vendors, producers and operators have done their worst."""
     up = start(
         "--port",
@@ -308,7 +319,7 @@ async def test_no_planted_canary_stands_anywhere_but_sealed(start, flower, recei
 
         for condition in (answered, dead, called_back_and_notified):
             await until(condition, 90, what=condition.__name__)
-        look_at_files(walk, "before any message")
+        look_at_files(walk, up.data, "before any message")
         sent = await by_messages(walk, services, vendor)
         vendor.reads = Case("403", FORMS["HTML, numbered"], "")
         await walk.command("publish", "case-0", "--space", "OPS", "--to", "d0", "--dry-run")
@@ -323,13 +334,16 @@ async def test_no_planted_canary_stands_anywhere_but_sealed(start, flower, recei
         walk.keep("Flower's API", await text("/api/tasks?limit=10000"))
         walk.keep("Flower's page", await text("/tasks"))
         walk.keep("Flower's task", await text(f"/task/{sent['jira']}"))
-        await look_into_redis(walk, services.settings.redis_address())
-        look_at_files(walk)
+        look_at_files(walk, up.data)
         look_at_processes(walk, beside.pid)
-        assert not walk.found()
+        with copied(up.data, tmp_path / "copy") as server:
+            await look_into_redis(walk, server.url)
+            look_at_files(walk, tmp_path / "copy")
+            assert not walk.found()
 
-        await services.redis.set("planted", f"{CREDENTIAL} {CONTENT}")
-        look_at_files(walk, "with a canary")
+            async with redis.asyncio.Redis.from_url(server.url) as client:
+                await client.set("planted", f"{CREDENTIAL} {CONTENT}")
+            look_at_files(walk, tmp_path / "copy", "with a canary")
         assert any("aof" in place for place in walk.found()), (
             "the search doesn't find what stands in the server's files"
         )
