@@ -19,6 +19,8 @@ _SIGNS = re.compile(
     r"[\\`*\[\]<>~$|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?[A-Za-z0-9]+;)|:(?=[A-Za-z0-9_+-]+:)|!(?=\[|\Z)"
 )
 _ANY_SIGN = re.compile(r"[\\`*\[\]<>~$|_&:!]")  # a tenth of the time of the pattern above
+# An address with a sign behind it, which would be read as a link to both.
+_ENDS_IN_A_SIGN = re.compile(r"(?i)\b(?:https?|ftp)(?=://\S*\\)|\bwww(?=\.\S*\\)")
 _AT_START = re.compile(r"([ \t]*)(?:(\d{1,9})([.)])(?=\s|\Z)|([#+=>-]|:::|!!!|\?\?\?|:(?=\s)))")
 _MARKS = {"strong": "**", "s": "~~"}
 _SIDES = {"text-align:left": ":--", "text-align:center": ":-:", "text-align:right": "--:"}
@@ -39,7 +41,8 @@ def plainly(tokens: Sequence[Token]) -> str:
     for token in tokens:
         match token.type:
             case "inline":
-                blocks.append(_at_line_starts(_escaped(_said(token.children))))
+                words = _ENDS_IN_A_SIGN.sub(r"\g<0>\\", _escaped(_said(token.children)))
+                blocks.append(_at_line_starts(words))
             case "fence" | "code_block" | "math_block":
                 blocks.append("\n".join(_fence(token._replace(content=token.content.rstrip("\n") + "\n"))))
             case "html_block":
