@@ -324,7 +324,7 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
         (("destination", "set", "Bad Name", "--kind", "servicenow", "--instance-url", "https://x.example"), 2, "name"),
         (
             ("destination", "set", "x", "--kind", "servicenow", "--instance-url", "https://u:p@x.example"),
-            1,
+            2,
             "user name",
         ),
         (("issue", "put", str(tmp_path / "bad.json")), 1, "not JSON"),
