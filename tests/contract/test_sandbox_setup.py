@@ -17,6 +17,8 @@ SETUP = """
 spaces = ["SRE2"]
 groups = ["Payments on call"]
 configuration_items = ["ledger-db"]
+areas = ["Web", 'Web\\Checkout']
+iterations = ["Release 7"]
 
 [projects]
 Checkout = "Basic"
@@ -78,6 +80,13 @@ async def test_a_sandbox_begins_with_the_places_and_names_of_its_file(ask):
     assert "OPS" not in (await ask("/wiki/api/v2/spaces"))[1]
     projects = json.loads((await ask("/contoso/_apis/projects"))[1])["value"]
     assert [row["name"] for row in projects] == ["Checkout"]
+    trees = "/contoso/Checkout/_apis/wit/classificationnodes"
+    areas = json.loads((await ask(f"{trees}/Areas?$depth=9"))[1])
+    assert [(row["name"], [one["name"] for one in row["children"]]) for row in areas["children"]] == [
+        ("Web", ["Checkout"])
+    ]
+    iterations = json.loads((await ask(f"{trees}/Iterations?$depth=9"))[1])
+    assert [row["name"] for row in iterations["children"]] == ["Release 7"]
     types = json.loads((await ask("/contoso/Checkout/_apis/wit/workitemtypes"))[1])["value"]
     assert [row["name"] for row in types] == ["Epic", "Issue", "Task"]
     for table, name in (("sys_user_group", "Payments on call"), ("cmdb_ci", "ledger-db")):
@@ -181,6 +190,7 @@ async def test_a_sandbox_begins_with_missing_rights_and_faults(ask):
         ('[[fault]]\nfault = "thunder"', [], "fault.0.fault"),
         ('[[jira_project]]\nkey = "low"', [], "jira_project.0.key"),
         ('[[jira_project]]\nkey = "CHK"\nrequired = ["cause"]', [], "has no field cause"),
+        ("areas = ['Web\\Checkout']", [], "is below nothing"),
         ('[[account]]\nuser_name = "a:b"', [], "account.0.user_name"),
         ('[[account]]\nuser_name = "a"\nroles = ["admin"]', [], "account.0.roles.0"),
         ("", ["thunder"], "^fault: must be 'commit_then_drop'"),

@@ -14,7 +14,7 @@ import pytest
 from tasks.errors import Held, Throttled, Transient
 from tasks.markup import confluence
 from tasks.model import Document, JobState, parse_command
-from tests.conftest import until
+from tests.conftest import ROOT, until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, PUBLISH
 from tests.integration.test_processes import settled
 from worker.processes import Processes, pool
@@ -219,3 +219,14 @@ def raises(error: Exception) -> None:
 
 def environment_names() -> list[str]:
     return sorted(os.environ)
+
+
+def test_a_unit_that_refuses_a_priority_keeps_no_process_from_its_work():
+    """As `SystemCallFilter=~@resources` does."""
+    refusing = (
+        "import os, sys\ndef refuse(_): raise PermissionError(1, 'refused')\nos.nice = refuse\n"
+        "sys.argv[1:] = [str(os.getppid()), '2000']\nfrom worker.processes.child import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", refusing], cwd=ROOT, input=b"", capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"ready" in done.stdout

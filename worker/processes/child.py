@@ -87,8 +87,11 @@ def _take_at_most(megabytes: int) -> None:
 
 
 def _yield_to_the_worker() -> None:
-    """Let the worker's own loop go first; and where memory runs out, this process rather than the worker."""
-    os.nice(5)
+    """Let the worker's own loop go first; and where memory runs out, this process rather than the worker. A unit of systemd may
+    refuse either, and the process does its work all the same.
+    """
+    with contextlib.suppress(OSError):
+        os.nice(5)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
 

@@ -2,6 +2,8 @@
 
 spaces = ["OPS", "SRE"]
 groups = ["Payments on call"]
+areas = ["Web"]
+iterations = ["Release 7"]
 
 [projects]
 Checkout = "Scrum"
@@ -43,7 +45,7 @@ from worker.sandbox.accounts import Account, Denial
 from worker.sandbox.faults.spec import FaultSpec, fault_named
 from worker.sandbox.jira.project import BASE_TYPES, CLASSIC, CUSTOM, SIMPLE, USUAL, FieldRule, Project
 from worker.sandbox.people import NAMESPACE, user
-from worker.sandbox.store import PROJECTS, SPACES, Store
+from worker.sandbox.store import NODES, PROJECTS, SPACES, Store
 
 KINDS = {
     "text": ("string", "textfield"),
@@ -53,6 +55,8 @@ KINDS = {
 }
 WORKFLOWS = {"simple": (SIMPLE, "To Do"), "classic": (CLASSIC, "Open")}
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+# A path below the project's name; each node above it is given as well.
+Node = Annotated[str, StringConstraints(pattern=r"^[^\\/]+(\\[^\\/]+)*$", max_length=255)]
 
 
 class JiraField(BaseModel):
@@ -104,14 +108,17 @@ class JiraProject(BaseModel):
 
 
 class Setup(BaseModel):
-    """The places of Confluence, Azure DevOps and Jira replace the usual ones where they are given; accounts, and what ServiceNow
-    knows by name, are added. `deny` and `fault` are as the control interface takes them.
+    """The places of Confluence, Azure DevOps and Jira replace the usual ones where they are given; areas and iterations are those below
+    each project of Azure DevOps. Accounts, and what ServiceNow knows by name, are added. `deny` and `fault` are as the control
+    interface takes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spaces: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9~._-]{1,255}$")], ...] = SPACES
     projects: dict[Name, Literal["Agile", "Scrum", "Basic", "CMMI"]] | None = None
+    areas: tuple[Node, ...] = NODES["System.AreaPath"]
+    iterations: tuple[Node, ...] = NODES["System.IterationPath"]
     jira_project: tuple[JiraProject, ...] = ()
     account: tuple[Account, ...] = ()
     groups: tuple[Name, ...] = ()
@@ -120,9 +127,17 @@ class Setup(BaseModel):
     deny: tuple[Denial, ...] = ()
     fault: tuple[FaultSpec, ...] = ()
 
+    @model_validator(mode="after")
+    def _rooted(self) -> Self:
+        for paths in (self.areas, self.iterations):
+            if lost := [path for path in paths if "\\" in path and path.rpartition("\\")[0] not in paths]:
+                raise ValueError(f"{lost[0]} is below nothing: give the node above it as well")
+        return self
+
     def store(self) -> Store:
         """A store that begins so."""
         store = Store(space_keys=self.spaces, projects=dict(self.projects or PROJECTS), accounts=self.account)
+        store.nodes = {"System.AreaPath": self.areas, "System.IterationPath": self.iterations}
         if self.jira_project:
             store.jira_projects = {row.key: row.project(number) for number, row in enumerate(self.jira_project)}
         known = {row["user_name"] for row in store.users}

@@ -17,6 +17,11 @@ from worker.sandbox.people import people
 
 SPACES = ("OPS", "ENG", "SRE", "DOCS", "KB")
 PROJECTS = {"Operations": "Agile", "Payments": "Agile", "Platform": "Scrum", "Starter": "Basic"}
+# What each project of Azure DevOps has below its own name, by field and by path.
+NODES = {
+    "System.AreaPath": ("Database", "Database\\Postgres", "Database\\Tools", "Web", "Web\\Tools"),
+    "System.IterationPath": ("Release 1", "Release 1\\Sprint 1", "Release 1\\Sprint 2"),
+}
 FIRST_SPACE = 98300
 OWN = "sandbox"  # the user whom a credential of no account stands for
 NAMESPACE = uuid.UUID("7d3c4f62-6f0b-4f8e-9a53-3f0c2f1f7a10")
@@ -146,6 +151,7 @@ class Store:
     clock: Callable[[], float] = time.time
     space_keys: Iterable[str] = SPACES
     projects: dict[str, str] = field(default_factory=lambda: dict(PROJECTS))
+    nodes: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(NODES))
     jira_projects: dict[str, Any] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
     asking: ContextVar[Account | None] = field(default_factory=lambda: ContextVar("asking", default=None))

@@ -125,7 +125,7 @@ class AzureDevOps:
         """Change fields and links; a `test` of the revision that fails is 412."""
         item = self._item(call)
         _is_patch(call.request)
-        process = Process(self.store.projects[item["fields"]["System.TeamProject"]])
+        process = Process(self.store.projects[item["fields"]["System.TeamProject"]], self.store.nodes)
         done = discussion.noted(item, patched(item, await call.json(), process, self.store.users), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             self.store.items[item["id"]] = done

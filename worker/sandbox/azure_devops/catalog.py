@@ -7,7 +7,7 @@ from typing import Any
 from worker.sandbox.azure_devops import shapes
 from worker.sandbox.azure_devops.call import Call, Route, rows
 from worker.sandbox.azure_devops.patch import Refused
-from worker.sandbox.azure_devops.process import FIELD_NAMES, Process, known, node_of
+from worker.sandbox.azure_devops.process import FIELD_NAMES, Process, known
 from worker.sandbox.credentials import by_nobody
 from worker.sandbox.store import Store, project_id
 
@@ -47,7 +47,7 @@ class Catalog:
         """The project of the address, and its process."""
         if call.project is None:
             raise Refused(400, "VssPropertyValidationException", "A project is needed in the address.")
-        return call.project, Process(self.store.projects[call.project])
+        return call.project, Process(self.store.projects[call.project], self.store.nodes)
 
     def type_of(self, call: Call) -> tuple[str, Process, str]:
         """The project, its process and the type that the address names, in its own spelling."""
@@ -61,9 +61,9 @@ class Catalog:
 
     async def tree(self, call: Call) -> Any:
         """The project's areas or iterations, with all that is below as far as `$depth` says."""
-        project, _ = self.process_of(call)
+        project, process = self.process_of(call)
         tree = "System.AreaPath" if call.part["tree"].lower() == "areas" else "System.IterationPath"
-        found = node_of(project, tree)
+        found = process.node(project, tree)
         return found if call.number("$depth", 0) else {n: v for n, v in found.items() if n != "children"}
 
     async def locations(self, _: Call) -> Any:

@@ -15,7 +15,6 @@ from worker.sandbox.azure_devops.process import (
     Process,
     field_type,
     known,
-    paths_of,
 )
 from worker.sandbox.people import identity_of, person
 
@@ -161,7 +160,7 @@ def _check(item: Item, process: Process) -> None:
     if fields["System.State"] not in (name for name, _ in process.states(fields["System.WorkItemType"])):
         raise rule("System.State", lists)
     for tree in TREES:
-        given, there = str(fields[tree]).strip("\\").lower(), paths_of(str(fields["System.TeamProject"]), tree)
+        given, there = str(fields[tree]).strip("\\").lower(), process.paths(str(fields["System.TeamProject"]), tree)
         if given not in (path.lower() for path in there):
             text = f"TF401347: Invalid tree name given for work item {item['id'] or -1}, field '{tree}'."
             raise Refused(400, "WorkItemFieldInvalidTreeNameException", text)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from worker.sandbox.store import NODES
 
 AGILE = ("Bug", "Epic", "Feature", "Issue", "Task", "Test Case", "User Story")
 PROCESSES: dict[str, tuple[str, ...]] = {
@@ -21,11 +24,6 @@ REASONS = {"Agile": "New", "Scrum": "New backlog item", "Basic": "Added to backl
 SEVERITIES = ("1 - Critical", "2 - High", "3 - Medium", "4 - Low")
 PRIORITIES = (1, 2, 3, 4)
 TREES = ("System.AreaPath", "System.IterationPath")
-# What each project has below its own name, by field and by path.
-NODES = {
-    "System.AreaPath": ("Database", "Database\\Postgres", "Database\\Tools", "Web", "Web\\Tools"),
-    "System.IterationPath": ("Release 1", "Release 1\\Sprint 1", "Release 1\\Sprint 2"),
-}
 READ_ONLY = frozenset(
     "System.Id System.Rev System.TeamProject System.WorkItemType System.CreatedBy System.CreatedDate System.ChangedBy "  # noqa: SIM905
     "System.ChangedDate System.CommentCount System.NodeName System.AreaId System.AuthorizedDate System.Watermark".split()
@@ -54,9 +52,10 @@ LONG = ("System.Description", "System.History", "Microsoft.VSTS.TCM.ReproSteps",
 
 @dataclass(frozen=True)
 class Process:
-    """One project's process."""
+    """One project's process, and the areas and iterations below the project's name."""
 
     name: str
+    nodes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NODES)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -84,6 +83,21 @@ class Process:
             fields |= {"Microsoft.VSTS.Common.Severity": "3 - Medium", "Microsoft.VSTS.Common.ValueArea": "Business"}
         return fields
 
+    def paths(self, project: str, tree: str) -> list[str]:
+        """The paths of a project's areas or iterations."""
+        return [project, *(f"{project}\\{path}" for path in self.nodes[tree])]
+
+    def node(self, project: str, tree: str, path: str = "") -> dict[str, object]:
+        """A node of the tree with all below it, as the vendor describes it."""
+        nodes, depth = self.nodes[tree], len(path.split("\\")) if path else 0
+        below = [one for one in nodes if one.count("\\") == depth and one.startswith(f"{path}\\" if path else "")]
+        kind = "area" if tree == "System.AreaPath" else "iteration"
+        place = f"\\{project}\\{kind.title()}" + (f"\\{path}" if path else "")
+        shown: dict[str, object] = {"name": path.rpartition("\\")[2] or project, "structureType": kind, "path": place}
+        number = 1 + (nodes.index(path) + 1 if path else 0)
+        shown |= {"id": number, "hasChildren": bool(below)}
+        return shown | ({"children": [self.node(project, tree, one) for one in below]} if below else {})
+
 
 def known(field: str) -> str | None:
     """The field's own spelling; None for one that doesn't exist."""
@@ -99,20 +113,3 @@ def field_type(field: str) -> str:
     if field.endswith(DATED):
         return "dateTime"
     return "integer" if field.endswith((".Id", ".Rev", ".Priority")) else "string"
-
-
-def paths_of(project: str, tree: str) -> list[str]:
-    """The paths of a project's areas or iterations."""
-    return [project, *(f"{project}\\{path}" for path in NODES[tree])]
-
-
-def node_of(project: str, tree: str, path: str = "") -> dict[str, object]:
-    """A node of the tree with all below it, as the vendor describes it."""
-    depth = len(path.split("\\")) if path else 0
-    below = [one for one in NODES[tree] if one.count("\\") == depth and one.startswith(f"{path}\\" if path else "")]
-    kind = "area" if tree == "System.AreaPath" else "iteration"
-    place = f"\\{project}\\{kind.title()}" + (f"\\{path}" if path else "")
-    shown: dict[str, object] = {"name": path.rpartition("\\")[2] or project, "structureType": kind, "path": place}
-    number = 1 + (NODES[tree].index(path) + 1 if path else 0)
-    shown |= {"id": number, "hasChildren": bool(below)}
-    return shown | ({"children": [node_of(project, tree, one) for one in below]} if below else {})
