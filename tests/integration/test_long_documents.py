@@ -30,7 +30,7 @@ def children(worker: int, *, busy: bool = False) -> list[int]:
     """The processes for texts that this worker started, as the system's list of processes has them. A `busy` one has used
     more of a processor than it needs to start.
     """
-    listed = subprocess.run(["ps", "-Ao", "pid,cputimes,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-wwAo", "pid,cputimes,args"], capture_output=True, text=True, check=True).stdout
     rows = [row.split(None, 2) for row in listed.splitlines() if f"worker.processes.child {worker} " in row]
     return [int(pid) for pid, used_s, _ in rows if not busy or int(used_s) >= 3]
 
@@ -180,10 +180,8 @@ async def test_a_content_that_needs_more_memory_than_it_may_take_is_held_and_tol
 
 async def test_what_is_cancelled_is_ended(processes):
     """A job that is revoked, or given back because its worker stops, holds no processor any longer."""
-    assert await processes.run(LONG, abs, -1) == 1
     work = asyncio.ensure_future(processes.run(LONG, time.sleep, 3600))
-    [child] = children(os.getpid())
-    await asyncio.sleep(0)
+    child = await child_of(os.getpid())
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
