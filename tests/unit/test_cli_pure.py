@@ -588,10 +588,35 @@ def test_a_port_that_is_taken_is_named_as_that(run):
     assert shown.stderr == "afterword: The port is already in use. Choose another with --port; 0 takes a free one.\n"
 
 
-@pytest.mark.parametrize("host", ["203.0.113.9", "nowhere.invalid"])
-def test_an_address_that_is_not_this_machines_is_named_as_that(run, host):
+@pytest.mark.parametrize("host", ["not a host", "nowhere.invalid", "999.1.1.1", "x" * 70])
+@pytest.mark.parametrize("command", ["sandbox", "api"])
+def test_a_host_that_names_no_address_is_wrong_usage(run, command, host):
+    shown = run(command, "--host", host, "--port", "0")
+    assert shown.exit_code == 2
+    assert len(shown.stderr.splitlines()) == 1
+    assert "is no address and no known name; give an address of this machine" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("job", "list", "--limit", "x"), "'x' is not a whole number from 1 to 1000."),
+        (("job", "list", "--limit", "0"), "0 is not a whole number from 1 to 1000."),
+        (("up", "--port", "99999"), "99999 is not a whole number from 0 to 65535."),
+        (("audit", "export", "--trim-days", "0"), "0 is not a whole number of 1 or more."),
+        (("destination", "login", "wiki", "--timeout", "x"), "'x' is not a number from 1 to 3600."),
+    ],
+)
+def test_a_number_that_is_none_is_answered_with_those_that_are_taken(run, arguments, said):
+    shown = run(*arguments)
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert "range" not in shown.stderr
+
+
+def test_an_address_that_is_not_this_machines_is_named_as_that(run):
     """A sandbox listens there or says why not, in words."""
-    shown = run("sandbox", "--host", host, "--port", "0")
+    shown = run("sandbox", "--host", "203.0.113.9", "--port", "0")
     assert shown.exit_code == 1
     assert shown.stderr.startswith("afterword: It can't listen there: ")
     assert shown.stderr.endswith("Choose another --host or --port.\n")
