@@ -167,6 +167,25 @@ def test_what_lists_destinations_imports_their_settings_and_nothing_that_sends()
     assert not loaded & {"aiohttp", "tasks.http.exchange", "tasks.destinations.contract", "tasks.markup.clean"}
 
 
+def test_what_tells_of_credentials_imports_nothing_that_renews_them():
+    code = "import sys; import tasks.authorization.status; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(ran.stdout.split()) & {"oauthlib", "jwt", "tasks.authorization.authorize", "tasks.http.exchange"}
+
+
+def test_a_command_collects_garbage_seldom_and_not_at_its_end():
+    """More than a quarter of a listing's time was spent on looking for garbage in what its imports had made."""
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count())); from worker.cli import main; "
+        "sys.argv = ['afterword', '--version']\n"
+        "try: main()\nfinally: print(gc.get_threshold()[0])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    _, between, kept_out = ran.stdout.splitlines()
+    assert int(between) > 10_000
+    assert int(kept_out) > 10_000
+
+
 def test_a_command_loads_the_client_of_redis_without_metrics_and_has_its_traces():
     code = (
         "import sys; from worker.cli import skip_what_nobody_uses as skip; skip(); import worker.runtime; "
