@@ -223,7 +223,9 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
 
 def _in_range(error: click.UsageError) -> click.UsageError:
     """The error, which says what may be given where a number was expected: click names its own type (`integer range`)."""
-    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if not isinstance(error, click.BadParameter) or error.param is None:
+        return error
+    kind = error.param.type
     if not isinstance(kind, click.IntRange | click.FloatRange):
         return error
     given = error.message.partition(" is not ")[0]
