@@ -173,13 +173,13 @@ def test_what_tells_of_credentials_imports_nothing_that_renews_them():
     assert not set(ran.stdout.split()) & {"oauthlib", "jwt", "tasks.authorization.authorize", "tasks.http.exchange"}
 
 
-@pytest.mark.parametrize(("charset", "shown"), [("ascii", b"Gr\\u00f6\\u00dfe"), ("latin-1", b"Gr\xf6\xdfe")])
-def test_a_letter_that_a_terminal_lacks_is_escaped_and_fails_nothing(charset, shown):
+@pytest.mark.parametrize("charset", ["latin-1", "cp1252"])
+def test_a_letter_that_a_terminal_lacks_is_escaped_and_fails_nothing(charset):
     """As JSON has it, so that `--json` stays JSON."""
     command = [str(Path(sys.executable).with_name("afterword")), "Gr\u00f6\u00dfe\u2192\U0001f600", "--json"]
     ran = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": charset}, capture_output=True, check=False)
     assert (ran.returncode, ran.stderr) == (2, b"")
-    assert shown in ran.stdout
+    assert b"Gr\xf6\xdfe\\u2192" in ran.stdout
     assert "Gr\u00f6\u00dfe\u2192\U0001f600" in json.loads(ran.stdout.decode(charset))["error"]["message"]
 
 
