@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +28,7 @@ from config.keys import parse_keys
 from tasks.markup.title import title_of
 from tasks.model import Job, JobState, Receipt, parse_command
 from worker.cli import root
-from worker.terminal.base import fitting, plain
+from worker.terminal.base import fitting, plain, stoppable
 from worker.terminal.root import given_nothing
 from worker.terminal.watching import warned
 
@@ -191,6 +195,47 @@ def test_an_answer_that_has_no_place_is_told_of_in_one_line(more):
         ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == ["afterword: No space left on device. Run `afterword doctor`."]
+
+
+def test_ctrl_c_ends_a_wait_that_loses_a_cancellation():
+    """As `asyncio.wait_for` of Python 3.11 does, and so Redis' client: the command went on until the next Ctrl-C."""
+
+    async def deaf():
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGINT)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def whole():
+        with stoppable():
+            await deaf()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(whole())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_is_heard_also_where_the_work_ends_before_it_notices():
+    async def whole():
+        with stoppable():
+            loop, done = asyncio.get_running_loop(), asyncio.Event()
+            loop.call_soon(os.kill, os.getpid(), signal.SIGINT)
+            with contextlib.suppress(asyncio.CancelledError):
+                await done.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(whole())
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_prints_nothing(tmp_path):
+    """No traceback; and a job in the background, for which a shell has the signal ignored, keeps that."""
+    (tmp_path / "click.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT); raise SystemExit(7)")
+    command = [sys.executable, "-m", "worker", "--version"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    for ignored, status in ((signal.SIG_DFL, -signal.SIGINT), (signal.SIG_IGN, 7)):
+        before = partial(signal.signal, signal.SIGINT, ignored)
+        ran = subprocess.run(command, env=environment, capture_output=True, preexec_fn=before, check=False)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (status, b"", b"")
 
 
 def test_a_command_collects_garbage_seldom_and_not_at_its_end():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -26,6 +27,7 @@ from tasks.model import (
 from worker.cli.preview import shown
 from worker.terminal.base import Context, actor, common
 from worker.terminal.files import read_text
+from worker.terminal.root import Failure
 from worker.terminal.watching import finish, wait_for
 
 if TYPE_CHECKING:
@@ -171,7 +173,19 @@ def issue_show(context: Context, issue_id: str) -> None:
 def submit(context: Context, arguments: dict[str, Any], key: str | None, wait: bool) -> None:
     """Submit a command, and see it through where `--wait` asks for that."""
     command = parse_command(arguments)
-    _follow(context, context.run(lambda services: _submitted(services, command, key)), wait=wait)
+    _follow(context, _stored(context, lambda services: _submitted(services, command, key)), wait=wait)
+
+
+def _stored(context: Context, work: Callable[[Services], Awaitable[Job]]) -> Job:
+    """The job that this submits. Ctrl-C may come before it is stored, or after."""
+    try:
+        return context.run(work)
+    except KeyboardInterrupt:
+        raise Failure(
+            "Stopped. The job may have been stored.",
+            code="stopped",
+            advice="`afterword job list` shows whether it was.",
+        ) from None
 
 
 async def _submitted(services: Services, command: Command, key: str | None) -> Job:
@@ -312,4 +326,4 @@ def ticket(
         command = ticket_command(record.name, record.settings, issue_id, project=project, config=config)
         return await _submitted(services, command, idempotency_key)
 
-    _follow(context, context.run(work), wait=wait)
+    _follow(context, _stored(context, work), wait=wait)

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import getpass
 import json
+import signal
 import textwrap
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 WIDTH_WITHOUT_TERMINAL = 200
 WIDTH_FOR_TABLES = 120
 PROGRESS_LINE = 100_000
+CANCEL_AGAIN_S = 0.5
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,10 +96,42 @@ class Context:
         from worker.runtime import open_services
 
         async def whole() -> T:
-            async with open_services(self.settings) as services:
-                return await work(services)
+            with stoppable():
+                async with open_services(self.settings) as services:
+                    return await work(services)
 
         return asyncio.run(whole())
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C cancels this task until it has ended, and becomes a `KeyboardInterrupt`. Once isn't enough: `asyncio.wait_for` of
+    Python 3.11, in which Redis' client waits for every command that it sends, may lose a cancellation.
+    """
+    ignored = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)  # as a shell's background jobs have it
+    if ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop, task, next_try = asyncio.get_running_loop(), asyncio.current_task(), None
+
+    def cancel() -> None:
+        nonlocal next_try
+        if task is not None:
+            task.cancel()
+        next_try = loop.call_later(CANCEL_AGAIN_S, cancel)
+
+    loop.add_signal_handler(signal.SIGINT, cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if next_try is None:
+            raise
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        if next_try is not None:
+            next_try.cancel()
+    if next_try is not None:
+        raise KeyboardInterrupt
 
 
 def fitting(table: Table, console: Console) -> RenderableType:
