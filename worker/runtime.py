@@ -359,7 +359,10 @@ class Services:
         try:
             async with asyncio.timeout(LAST_CHECKPOINT_S):
                 await self.keep_checkpoint()
-        except (RedisError, OSError, KeyTrouble) as trouble:
+        except OSError as trouble:
+            place = f"{trouble.filename}: " if trouble.filename else ""
+            log.warning("no checkpoint of the audit was kept: %s%s", place, trouble.strerror or trouble)
+        except (RedisError, KeyTrouble) as trouble:
             log.warning("no checkpoint of the audit was kept: %s", trouble)
 
     def callback(self, url: str, apikey: str) -> Callback:

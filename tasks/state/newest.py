@@ -82,9 +82,9 @@ class NewestOnDisk(Newest):
             self._seen |= anew or {}
             if not self._told:
                 log.warning(
-                    "%s can't be written (%s): what was seen is forgotten at the end of this process",
+                    "%s can't be written: %s. What was seen is forgotten at the end of this process.",
                     self._path,
-                    trouble,
+                    trouble.strerror or trouble,
                 )
                 self._told = True
 

@@ -275,6 +275,7 @@ async def test_a_checkpoint_that_can_not_be_kept_fails_no_command(settings, serv
     (settings.data / "checkpoints").write_text("")
     await command(settings)
     assert "no checkpoint of the audit was kept" in caplog.text
+    assert "[Errno" not in caplog.text
 
 
 def test_settings_know_no_place_by_default():
