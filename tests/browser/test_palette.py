@@ -37,6 +37,7 @@ def test_keys_alone_lead_to_a_page_and_a_destination(instance, open_page):
     page.keyboard.press("Enter")
     page.wait_for_url("**/settings/destinations")
     opened(page, "jobs of")
+    expect(options(page, selected=True)).to_contain_text("Jobs of")
     first = options(page, selected=True).inner_text()
     page.keyboard.press("ArrowDown")
     expect(options(page, selected=True)).not_to_have_text(first)
