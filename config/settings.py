@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     retain_subjects_days: float = Field(
         default=730.0,
         gt=0,
-        description="how long Afterword remembers which page, incident or work item belongs to a document or issue",
+        description="how long Afterword remembers which page or ticket belongs to a document or issue",
     )
     checkpoint_interval_s: float = Field(
         default=3600.0, gt=0, description="time between two checkpoints of the audit in the workers' logs"

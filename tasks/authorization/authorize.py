@@ -15,7 +15,6 @@ from tasks.http.authorization import Authorization, Fixed
 from tasks.services import Services
 from tasks.state.audit.entries import Event
 from tasks.state.directory import DestinationRecord
-from tasks.state.grants.grants import Look, bound_to
 
 
 async def authorize(
@@ -37,12 +36,6 @@ async def authorize(
     way = SiteOrGateway(Asking(services, record, secret), headers)
     await way.look(grant)
     return way
-
-
-async def look_at(services: Services, record: DestinationRecord) -> Look:
-    """What is held for a destination, and the moment of that look; nothing is asked for. Raises `KeyTrouble`."""
-    secret = services.directory.secret(record)
-    return await services.grants.look(record.name, bound_to(record.settings, secret))
 
 
 async def accept_code(services: Services, record: DestinationRecord, visited: Visit, code: str, actor: str) -> None:

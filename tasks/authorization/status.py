@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time
 
-from tasks.authorization.authorize import look_at
 from tasks.credentials.kinds import Grant, Login
 from tasks.credentials.secret import end_of_certificate_ms, needs_secret, opened
 from tasks.destinations import AnySettings
@@ -12,7 +11,7 @@ from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
-from tasks.state.grants.grants import Held
+from tasks.state.grants.grants import Held, Look, bound_to
 
 
 class CredentialStatus(Frozen):
@@ -33,6 +32,12 @@ class CredentialStatus(Frozen):
     ends_ms: int | None = None
     logged_in: bool | None = None
     through_gateway: bool = False
+
+
+async def look_at(services: Services, record: DestinationRecord) -> Look:
+    """What is held for a destination, and the moment of that look; nothing is asked for. Raises `KeyTrouble`."""
+    secret = services.directory.secret(record)
+    return await services.grants.look(record.name, bound_to(record.settings, secret))
 
 
 async def status_of(services: Services, record: DestinationRecord) -> CredentialStatus:

@@ -74,7 +74,10 @@ class DestinationSettings(Frozen):
     @classmethod
     def _blocks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for block in value:
-            ipaddress.ip_network(block, strict=False)
+            try:
+                ipaddress.ip_network(block, strict=False)
+            except ValueError:
+                raise ValueError(f"{block[:60]!r} is no network; write it as 10.1.0.0/16") from None
         return value
 
     @property

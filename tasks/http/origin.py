@@ -47,7 +47,10 @@ class Origin(Frozen):
 
 def checked_url(value: str) -> str:
     """The URL without a trailing slash; raises `ValueError` saying what is wrong with it."""
-    parts = urlsplit(value.strip())
+    try:
+        parts = urlsplit(value.strip())
+    except ValueError:  # brackets that hold no IPv6 address
+        raise ValueError("must be an address such as https://example.com") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as https://example.com")
     if parts.username or parts.password:
@@ -56,5 +59,8 @@ def checked_url(value: str) -> str:
         raise ValueError("must not hold a query or fragment")
     if _CONTROL.search(value):
         raise ValueError("must not hold control characters")
-    _ = parts.port
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must have a port from 1 to 65535, or none") from None
     return f"{parts.scheme}://{value.strip().partition('://')[2].rstrip('/')}"

@@ -110,6 +110,19 @@ def test_the_keyboard_leads_through_pages_and_rows(instance, open_page):
     page.wait_for_url("**/jobs")
 
 
+def test_times_are_asked_for_in_the_readers_zone(instance, open_page):
+    """The address has them in UTC, or with the zone, so that it means the same to whom it is sent."""
+    page = log_in(open_page(timezone_id="Asia/Tokyo"), instance, "Omar", "/audit")
+    page.get_by_label("From", exact=True).fill("2026-01-02T08:30")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**since=2026-01-01T23%3A30*")
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-01-02T08:30")
+    page.goto(f"{instance.url}/jobs")
+    page.get_by_label("From", exact=True).fill("2026-01-02")
+    page.wait_for_url("**since=2026-01-02%2B09%3A00*")
+    expect(page.get_by_label("From", exact=True)).to_have_value("2026-01-02")
+
+
 def test_times_are_local_with_utc_in_the_tooltip(instance, open_page):
     page = log_in(open_page(timezone_id="Asia/Tokyo", locale="en-GB"), instance, "Omar", "/audit")
     time = page.locator("tbody time").first

@@ -15,7 +15,8 @@ import pytest
 
 from config.keys import add_key
 from tasks import lifecycle
-from tasks.authorization.authorize import accept_code, authorize, look_at
+from tasks.authorization.authorize import accept_code, authorize
+from tasks.authorization.status import look_at
 from tasks.credentials.grants import visit
 from tasks.destinations import parse_settings
 from tasks.errors import DestinationTrouble

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from contextlib import asynccontextmanager
 
@@ -275,16 +276,20 @@ async def test_nobody_listens_where_the_proxy_should_be(services):
     [
         {"proxy_url": "http://user:word@proxy.example:3128"},
         {"proxy_url": "socks5://proxy.example"},
+        {"proxy_url": "https://proxy.example:99999"},
+        {"proxy_url": "https://[proxy.example"},
+        {"allow_private": ["10.0.0.0/99"]},
         {"proxy_url": "http://proxy.example", "connect_to": "10.0.0.1"},
         {"client_key_file": "/k.pem"},
         {"ca_file": "relative.pem"},
     ],
 )
 def test_settings_that_cant_work_or_show_a_password_are_refused(given):
-    """No password stands in an address, and no half of a certificate is taken."""
+    """No password stands in an address, and no half of a certificate is taken. They are refused in our words."""
     with pytest.raises(Refused) as refused:
         parse_settings({"kind": "servicenow", "instance_url": "https://x.example", **given})
     assert "word@" not in str(refused.value)
+    assert not re.search("out of range|appear to be|Invalid IPv6", str(refused.value))
 
 
 @pytest.mark.parametrize("surface", ["console", "api", "command"])

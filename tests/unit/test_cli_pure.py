@@ -167,6 +167,25 @@ def test_what_lists_destinations_imports_their_settings_and_nothing_that_sends()
     assert not loaded & {"aiohttp", "tasks.http.exchange", "tasks.destinations.contract", "tasks.markup.clean"}
 
 
+def test_what_tells_of_credentials_imports_nothing_that_renews_them():
+    code = "import sys; import tasks.authorization.status; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(ran.stdout.split()) & {"oauthlib", "jwt", "tasks.authorization.authorize", "tasks.http.exchange"}
+
+
+def test_a_command_collects_garbage_seldom_and_not_at_its_end():
+    """More than a quarter of a listing's time was spent on looking for garbage in what its imports had made."""
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count())); from worker.cli import main; "
+        "sys.argv = ['afterword', '--version']\n"
+        "try: main()\nfinally: print(gc.get_threshold()[0])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    _, between, kept_out = ran.stdout.splitlines()
+    assert int(between) > 10_000
+    assert int(kept_out) > 10_000
+
+
 def test_a_command_loads_the_client_of_redis_without_metrics_and_has_its_traces():
     code = (
         "import sys; from worker.cli import skip_what_nobody_uses as skip; skip(); import worker.runtime; "
@@ -588,10 +607,35 @@ def test_a_port_that_is_taken_is_named_as_that(run):
     assert shown.stderr == "afterword: The port is already in use. Choose another with --port; 0 takes a free one.\n"
 
 
-@pytest.mark.parametrize("host", ["203.0.113.9", "nowhere.invalid"])
-def test_an_address_that_is_not_this_machines_is_named_as_that(run, host):
+@pytest.mark.parametrize("host", ["not a host", "nowhere.invalid", "999.1.1.1", "x" * 70])
+@pytest.mark.parametrize("command", ["sandbox", "api"])
+def test_a_host_that_names_no_address_is_wrong_usage(run, command, host):
+    shown = run(command, "--host", host, "--port", "0")
+    assert shown.exit_code == 2
+    assert len(shown.stderr.splitlines()) == 1
+    assert "is no address and no known name; give an address of this machine" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("job", "list", "--limit", "x"), "'x' is not a whole number from 1 to 1000."),
+        (("job", "list", "--limit", "0"), "0 is not a whole number from 1 to 1000."),
+        (("up", "--port", "99999"), "99999 is not a whole number from 0 to 65535."),
+        (("audit", "export", "--trim-days", "0"), "0 is not a whole number of 1 or more."),
+        (("destination", "login", "wiki", "--timeout", "x"), "'x' is not a number from 1 to 3600."),
+    ],
+)
+def test_a_number_that_is_none_is_answered_with_those_that_are_taken(run, arguments, said):
+    shown = run(*arguments)
+    assert shown.exit_code == 2
+    assert said in shown.stderr
+    assert "range" not in shown.stderr
+
+
+def test_an_address_that_is_not_this_machines_is_named_as_that(run):
     """A sandbox listens there or says why not, in words."""
-    shown = run("sandbox", "--host", host, "--port", "0")
+    shown = run("sandbox", "--host", "203.0.113.9", "--port", "0")
     assert shown.exit_code == 1
     assert shown.stderr.startswith("afterword: It can't listen there: ")
     assert shown.stderr.endswith("Choose another --host or --port.\n")

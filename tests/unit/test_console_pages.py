@@ -83,7 +83,9 @@ def test_a_day_of_the_filter_counts_from_midnight_to_midnight_and_anything_else_
     chosen = understood(asked_of({"since": "2026-11-28", "until": "2026-11-28"})).chosen
     assert chosen.since_ms is not None
     assert chosen.until_ms == chosen.since_ms + 86_400_000
-    for odd in ("yesterday", "2026-02-30", "9999-12-31T", "-1", "2026-11"):
+    in_tokyo = understood(asked_of({"since": "2026-11-28+09:00"})).chosen
+    assert in_tokyo.since_ms == chosen.since_ms - 9 * 3_600_000
+    for odd in ("yesterday", "2026-02-30", "9999-12-31T", "-1", "2026-11", "2026-11-28+99:00", "2026-11-28Z"):
         chosen, troubles = understood(asked_of({"since": odd}))
         assert chosen.since_ms is None
         assert troubles == (f"{odd!r} is not a day; write it as 2026-11-28.",)

@@ -34,7 +34,7 @@ Rfc3339 = Annotated[
     StringConstraints(pattern=rf"^{_DAY}T{_CLOCK}(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"),
     Field(description="RFC 3339, such as 2026-11-28T14:00:00Z"),
 ]
-DayOrNothing = Annotated[str, StringConstraints(pattern=f"^({_DAY})?$")]
+DayOrNothing = Annotated[str, StringConstraints(pattern=rf"^({_DAY}([+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?$")]
 ApiMoment = Milliseconds | TimeText | None
 ApiSeverity = (
     Literal[1, 2, 3, 4, 5]

@@ -26,7 +26,9 @@ class FilterIn(BaseModel):
     destination: Words = ""
     kind: Literal["confluence", "servicenow", "azure_devops", "jira", ""] = ""
     cause: Words = Field(default="", description="goes with the state `retrying`, `held` or `dead`")
-    since: DayOrNothing = Field(default="", description="the first day in UTC, such as 2026-11-28")
+    since: DayOrNothing = Field(
+        default="", description="the first day: in UTC, such as 2026-11-28, or with its zone, such as 2026-11-28+09:00"
+    )
     until: DayOrNothing = Field(default="", description="the last day")
 
 

@@ -145,13 +145,14 @@ async def _receivers(found: Found, services: Services) -> None:
 
 async def _sign_in(found: Found, services: Services) -> None:
     """Whether people can sign in: the provider answers, is the one that is set, and publishes keys."""
-    from tasks.errors import Refused
     from worker.signin.policy import sign_in_policy
-    from worker.signin.signing_in import CALLBACK, SigningIn
 
     policy = sign_in_policy(services.settings)
     if policy is None:
         return
+    from tasks.errors import Refused
+    from worker.signin.signing_in import CALLBACK, SigningIn
+
     try:
         keys = await SigningIn(services, policy).keys()
     except Refused as refused:

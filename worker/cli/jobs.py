@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from worker.terminal.moments import MOMENT, Moment
 from worker.terminal.watching import describe, finish, happened, sentence, wait_for, warned
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tasks.operator.bulk import Progress, Verb
     from tasks.state.jobs.overview import JobFilter
     from worker.runtime import Services
@@ -49,11 +51,8 @@ def list_(
     context: Context, limit: int, state: str | None, since: Moment | None, until: Moment | None, **given: str | None
 ) -> None:
     """Show jobs, newest first."""
-    from rich.table import Table
-
     from tasks.operator.filters import check_filter
     from tasks.state.jobs.overview import JobFilter
-    from worker.titles import titles_of
 
     narrowed = any((state, since, until, *given.values()))
 
@@ -67,10 +66,24 @@ def list_(
         )
         await check_filter(services.core, chosen)
         jobs, _ = await services.ledger.list(chosen, None, limit)
-        titles = {} if context.as_json else await titles_of(services, jobs)
-        return jobs, titles, now_ms
+        if context.as_json:
+            return jobs, {}, now_ms
+        from worker.titles import titles_of
+
+        return jobs, await titles_of(services, jobs), now_ms
 
     jobs, titles, now_ms = context.run(look)
+    if context.as_json:
+        context.show([describe(row) for row in jobs])
+    elif jobs:
+        context.show(None, _table(jobs, titles, now_ms))
+    else:
+        context.show(None, NONE_MATCHES if narrowed else NONE_YET)
+
+
+def _table(jobs: Sequence[Job], titles: Mapping[str, str], now_ms: int) -> Table:
+    from rich.table import Table
+
     size = shortest([row.id for row in jobs])
     table = Table("Job", "Title", "Age", "State", "Destination", "Attempts", "What happened")
     for row in jobs:
@@ -78,10 +91,7 @@ def list_(
         age = duration(now_ms - row.created_ms)
         cells = (row.id[:size], about, age, row.state.value, row.destination, row.attempts, happened(row))
         table.add_row(*map(plain, cells))
-    context.show(
-        [describe(row) for row in jobs],
-        table if jobs else NONE_MATCHES if narrowed else NONE_YET,
-    )
+    return table
 
 
 @job.command()

@@ -47,12 +47,12 @@ def notify() -> None:
 @click.option(
     "--interval",
     "min_interval_s",
-    type=int,
+    type=click.IntRange(1, 86_400),
     help="Seconds between two messages at least; 60 by default.",
 )
 @click.option("--console", help="The address under which people open the console, for links in messages.")
 @click.option("--smtp-host", help="The SMTP server of e-mails.")
-@click.option("--smtp-port", type=int, help="Its port; 587 by default.")
+@click.option("--smtp-port", type=click.IntRange(1, 65535), help="Its port; 587 by default.")
 @click.option(
     "--security", type=click.Choice(("starttls", "tls", "none")), help="How e-mails are encrypted on the way."
 )

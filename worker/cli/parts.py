@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from worker.terminal.base import Context, common
-from worker.terminal.root import Failure
+from worker.terminal.root import Failure, host_option
 
 if TYPE_CHECKING:
     from worker.machine.stack import Stack
@@ -122,7 +122,7 @@ def worker(
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@host_option
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @common
 def api(context: Context, host: str, port: int) -> None:

@@ -14,13 +14,13 @@ import click
 
 from worker.terminal.base import Context, common, plain
 from worker.terminal.files import read_text
-from worker.terminal.root import Failure
+from worker.terminal.root import Failure, host_option
 
 ANSWERS_WITHIN_S = 10.0
 
 
 @click.group(invoke_without_command=True)
-@click.option("--host", default="127.0.0.1", show_default=True)
+@host_option
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
 @click.option(
     "--setup",

@@ -30,7 +30,7 @@ PAGES = (
     ("Failed jobs", "/jobs?state=dead", "read"),
     ("Saved views", VIEWS, "read"),
     ("Publish a document", "/publish", "submit"),
-    ("Create an incident or work item", "/publish/issue", "submit"),
+    ("Create a ticket", "/publish/issue", "submit"),
     ("Workers", "/workers", "read"),
     ("Audit", "/audit", "read"),
     ("Destinations", "/settings/destinations", "read"),

@@ -42,7 +42,7 @@ async def publish(visit: Visit) -> web.StreamResponse:
 
 
 async def issue(visit: Visit) -> web.StreamResponse:
-    """The form for an incident or work item."""
+    """The form for a ticket."""
     given = {name: visit.asked(name) for name in ISSUE}
     return await _page(visit, "issue.html", given, TICKET_KINDS)
 

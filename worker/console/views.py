@@ -44,8 +44,8 @@ def in_words(asked: Asked) -> str:
         KIND_WORDS.get(asked.kind, asked.kind),
         asked.cause.replace("_", " "),
         f"“{asked.q}”" if asked.q else "",
-        f"from {asked.since}" if asked.since else "",
-        f"to {asked.until}" if asked.until else "",
+        f"from {asked.since[:10]}" if asked.since else "",
+        f"to {asked.until[:10]}" if asked.until else "",
     ]
     return " · ".join(each for each in parts if each)
 

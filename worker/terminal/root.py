@@ -26,6 +26,24 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 data_option = click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Data folder of the running instance."
 )
+
+
+def _named_here(_: click.Context, __: click.Parameter, host: str) -> str:
+    """The host, where it is an address or a name that has one."""
+    import socket
+
+    try:
+        socket.getaddrinfo(host, None)
+    except (socket.gaierror, UnicodeError):
+        raise click.BadParameter(
+            f"{host!r:.60} is no address and no known name; give an address of this machine, or 0.0.0.0 for all."
+        ) from None
+    return host
+
+
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, callback=_named_here, help="Address to listen on."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 
 
@@ -193,7 +211,7 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
     if isinstance(error, Failure):
         code, advice, status = error.code, " ".join(error.advice.split()), error.status
     elif isinstance(error, click.UsageError):
-        message = " ".join(error.format_message().split())
+        message = " ".join(_in_range(error).format_message().split())
         message += "" if message.rstrip(")").endswith((".", "?", "!")) else "."
         advice = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
     if as_json:
@@ -201,6 +219,17 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
     else:
         click.echo(f"afterword: {cleaned(f'{message} {advice}'.rstrip())}", err=True)
     return status
+
+
+def _in_range(error: click.UsageError) -> click.UsageError:
+    """The error, which says what may be given where a number was expected: click names its own type (`integer range`)."""
+    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if not isinstance(kind, click.IntRange | click.FloatRange):
+        return error
+    given = error.message.partition(" is not ")[0]
+    number = "number" if isinstance(kind, click.FloatRange) else "whole number"
+    bounds = f" from {kind.min} to {kind.max}" if kind.max is not None else f" of {kind.min} or more"
+    return click.BadParameter(f"{given} is not a {number}{bounds}.", error.ctx, error.param, error.param_hint)
 
 
 def _give_up_stdout() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Annotated, NamedTuple
 
 from pydantic import StringConstraints
@@ -18,11 +18,12 @@ DAY_MS = 86_400_000
 LONGEST = 200  # characters of each parameter
 Words = Annotated[str, StringConstraints(max_length=LONGEST, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)([+-]\d\d:\d\d)?", re.ASCII)
 
 
 class Asked(Frozen):
     """What a filter is made from, as text; empty where nothing is asked. `q` are words, `since` and `until` the first and
-    the last day (UTC, YYYY-MM-DD) on which a job was submitted.
+    the last day on which a job was submitted: YYYY-MM-DD in UTC, or with the zone that it is a day of (2026-11-28+09:00).
     """
 
     q: Words = ""
@@ -75,8 +76,9 @@ def understood(asked: Asked) -> Understood:
 
 def _day_ms(text: str) -> int | None:
     """The beginning of a day in epoch milliseconds; None where it is none."""
+    if not (found := _DAY.fullmatch(text)):
+        return None
     try:
-        day = date.fromisoformat(text)
+        return int(datetime.fromisoformat(f"{found[1]}T00:00{found[2] or '+00:00'}").timestamp() * 1000)
     except ValueError:
         return None
-    return int(datetime.combine(day, time(), UTC).timestamp() * 1000)

@@ -22,6 +22,7 @@ HISTORY_MS = 8 * 86_400_000  # for which the scripts keep them
 MOST_LOOKED_AT = 20_000  # jobs that one page looks at where words or dates narrow it: some tens of milliseconds
 PATIENCE = 2_000  # jobs that it looks at, newest first, before it has Redis intersect the indexes as a whole
 MOST_INTERSECTED = 100_000  # jobs in the smallest index for that: a tenth of a second at most
+SAMPLE = 1_000  # of those, from which it is estimated how many fit
 MOST_IN_COMMON = 5_000  # jobs that this may give; where more fit, a page is soon found by looking on
 
 
@@ -130,7 +131,8 @@ class Overview:
             at = f"({chosen.until_ms}"
         indexes = [self._index(chosen), *(f"{self._prefix}:find:{term}" for term in await self._terms(chosen))]
         least = "-inf" if chosen.since_ms is None else str(chosen.since_ms)
-        most = {"most": MOST_LOOKED_AT, "patience": PATIENCE, "whole": MOST_INTERSECTED, "met": MOST_IN_COMMON}
+        most = {"most": MOST_LOOKED_AT, "patience": PATIENCE, "whole": MOST_INTERSECTED}
+        most |= {"sample": SAMPLE, "met": MOST_IN_COMMON}
         args = {"indexes": indexes, "at": at, "after": after, "least": least, "limit": limit, **most}
         rows, onward, last = await self._journal.query("jobs/page", args)
         return [text(part) for part in rows[::2]], f"{text(onward)}-{text(last)}" if onward else None
