@@ -1,6 +1,13 @@
 """What the benchmark beside other queues makes of its measurements."""
 
 from bench.peers.figures import Round, medians, percentile, processor_ratios, ratios
+from bench.peers.stubbed import stubbed
+from tasks import redaction
+from tasks.destinations.contract import Work
+from tasks.destinations.servicenow.plan import plan_of
+from tasks.destinations.servicenow.settings import ServiceNowSettings
+from tasks.model import Issue, parse_command
+from tasks.screening import Policy
 
 
 def round_of(jobs_s: float, *, lost: int = 0, doubled: int = 0) -> Round:
@@ -31,3 +38,18 @@ def test_what_any_round_lost_or_doubled_shows_in_the_row():
 
 def test_the_99th_percentile_of_few_values_is_the_largest():
     assert percentile([3.0, 1.0, 2.0], 0.99) == 3.0
+
+
+def test_a_worker_whose_screening_and_rendering_were_replaced_sends_what_it_was_given():
+    """The product's own calls fit what stands in for it."""
+    issue = Issue(id="inc-1", title="Outage *one*", description="**At noon** it stopped.")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "inc-1"})
+    settings = ServiceNowSettings(
+        kind="servicenow", instance_url="https://example.service-now.com", username="afterword"
+    )
+    work = Work(job_id="job", subject="a/b", command=command, issue=issue)
+    with stubbed():
+        fields = plan_of(settings, work).fields
+        verdicts = redaction.screen_all({"title": "a password"}, Policy())
+    assert (fields["short_description"], fields["description"]) == (issue.title, issue.description)
+    assert verdicts["title"].text == "a password"
