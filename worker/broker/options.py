@@ -16,7 +16,7 @@ INSTEAD_OF_TIME_LIMITS = "Set `total_timeout_s` and `max_attempts` of the destin
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for options of `celery worker` that can't work here, with what to use."""
-    pool = options.get("pool") or options.get("pool_cls")  # the one of the command line, or of a program that starts a worker
+    pool = options.get("pool") or options.get("pool_cls")  # by a command line, or by a program that starts a worker
     name = str(getattr(pool, "__module__", pool) or "").rpartition(".")[2]
     check_pool(name)
     if options.get("autoscale") and name == "solo":  # Celery looks for its size at each message that isn't adopted
