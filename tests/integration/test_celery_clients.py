@@ -273,6 +273,7 @@ def test_a_result_that_is_looked_up_without_an_app_is_ours_as_flower_does_it(set
         (("--soft-time-limit", "5"), "total_timeout_s"),
         (("-Pgevent",), "Use threads"),
         (("-Peventlet",), "Use threads"),
+        (("-P", "solo", "--autoscale", "4,1"), "solo can't grow"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused_in_one_line(settings, options, words):
