@@ -2,10 +2,12 @@
 
 from bench.peers.figures import Round, medians, percentile, processor_ratios, ratios
 from bench.peers.stubbed import without_screening_and_rendering
+from tasks import redaction
 from tasks.destinations import parse_settings
 from tasks.destinations.contract import Work
 from tasks.destinations.servicenow.plan import plan_of
 from tasks.model import Issue, parse_command
+from tasks.screening import Policy
 
 
 def round_of(jobs_s: float, *, lost: int = 0, doubled: int = 0) -> Round:
@@ -45,4 +47,6 @@ def test_an_incident_can_be_planned_without_screening_and_rendering():
     settings = parse_settings({"kind": "servicenow", "instance_url": "https://acme.service-now.com"})
     with without_screening_and_rendering():
         fields = plan_of(settings, Work(job_id="j", subject="s", command=command, issue=issue)).fields
+        screened = redaction.screen_all({"title": "a password"}, Policy())
+    assert screened["title"].text == "a password"
     assert (fields["short_description"], fields["description"]) == ("**Down**", "*a*")
