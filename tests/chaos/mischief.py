@@ -74,7 +74,7 @@ class Pace:
     """
 
     kill_s: float | None = 1.0
-    further_s: float | None = 10.0
+    further_s: float | None = 25.0
     starts: float = 2.0
     stop_s: float | None = 20.0
     stopped_s: float = 10.0

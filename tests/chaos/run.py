@@ -105,7 +105,7 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
         mischief = Mischief(stage, size.pace, str(seed), size.without, producers, accepted)
         running = asyncio.create_task(mischief.run())
         teller = asyncio.create_task(_tell(services, accepted, mischief, start))
-        watching = asyncio.create_task(clients.watch())
+        watching = asyncio.create_task(clients.watch(lambda: mischief.done.counts["Redis restored"] > 0))
         try:
             await producers.play(submissions)
             few = len(submissions) // 20
