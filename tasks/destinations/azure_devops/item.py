@@ -123,16 +123,18 @@ class Keeper:
 
         def operations() -> Operations:
             links = relinked({}, plan.links) + under(self.settings.org_url, plan.parent)
-            return field_operations(plan, self.fields | tags | history) + links
+            first = {name: value for name, value in self.fields.items() if name != STATE}
+            return field_operations(plan, first | tags | history) + links
 
         marks = tries(self.fields | history, FORMS, "")
         item = await self._leniently(lambda: self.items.create(plan.type, operations(), tries=marks))
         self.said += [FORMS.mark(HISTORY, plan.history)] if plan.history else []
         receipt = self._receipt(item, "created", wrote=self._remembered(item, ()))
-        if plan.stage in (None, "open"):
+        asked = str(self.fields.get(STATE, ""))
+        if plan.stage in (None, "open") and asked in ("", item.get("fields", {}).get(STATE)):
             return receipt
-        try:  # a new item begins in its first state, whatever is asked for
-            state = await self._moved(item, "open")
+        try:  # a new item begins in its first state, and is refused in any other
+            state = asked or await self._moved(item, "open")
             moved = await self._move(item, state) if state else item
         except AttemptFailed as failure:
             failure.receipt = receipt  # the work item stands
