@@ -171,12 +171,17 @@ class Keeper:
                 kept = {name: value for name, value in change.items() if name in self.fields or name in (TAGS, HISTORY)}
                 return field_operations(plan, kept) + (relinked(item, plan.links) if plan.links else [])
 
-            after = await self._leniently(lambda: self.items.patch(item, operations(), kind=plan.type, tries=marks))
+            async def write() -> dict[str, Any]:
+                left = operations()
+                return await self.items.patch(item, left, kind=plan.type, tries=marks) if left else item
+
+            after = await self._leniently(write)
         for text in comments[1:]:
             after = await self.items.patch(after, field_operations(plan, {HISTORY: text}), kind=plan.type, tries=marks)
         if state:
             after = await self._move(after, state)
-        return self._receipt(after, "updated", wrote=self._remembered(after, stand.kept))
+        done: Change = "updated" if after is not item else "found" if found else "unchanged"
+        return self._receipt(after, done, wrote=self._remembered(after, stand.kept))
 
     async def _leniently(self, write: Callable[[], Any]) -> dict[str, Any]:
         """The result of a write; again without the fields that the server refused, where these may be left out.
