@@ -93,6 +93,12 @@ def test_nothing_is_wider_than_a_phone(instance, open_page, paths):
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
+def test_a_phone_shows_which_state_is_chosen(instance, open_page):
+    """The states scroll sideways there."""
+    page = log_in(open_page(**PHONE), instance, "Ada", "/jobs?state=superseded")
+    expect(page.locator(".tabs [aria-current]")).to_be_in_viewport(ratio=0.9)
+
+
 def test_a_keyboard_suffices(instance, open_page):
     page = log_in(open_page(), instance, "Omar", "/jobs")
     page.keyboard.press("Tab")

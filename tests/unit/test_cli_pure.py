@@ -173,6 +173,26 @@ def test_what_tells_of_credentials_imports_nothing_that_renews_them():
     assert not set(ran.stdout.split()) & {"oauthlib", "jwt", "tasks.authorization.authorize", "tasks.http.exchange"}
 
 
+@pytest.mark.parametrize("charset", ["latin-1", "cp1252"])
+def test_a_letter_that_a_terminal_lacks_is_escaped_and_fails_nothing(charset):
+    """As JSON has it, so that `--json` stays JSON."""
+    command = [str(Path(sys.executable).with_name("afterword")), "Gr\u00f6\u00dfe\u2192\U0001f600", "--json"]
+    ran = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": charset}, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (2, b"")
+    assert b"Gr\xf6\xdfe\\u2192" in ran.stdout
+    assert "Gr\u00f6\u00dfe\u2192\U0001f600" in json.loads(ran.stdout.decode(charset))["error"]["message"]
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_an_answer_that_has_no_place_is_told_of_in_one_line(more):
+    """A full disk takes no JSON either."""
+    command = [str(Path(sys.executable).with_name("afterword")), "completion", "bash", *more]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == ["afterword: No space left on device. Run `afterword doctor`."]
+
+
 def test_a_command_collects_garbage_seldom_and_not_at_its_end():
     """More than a quarter of a listing's time was spent on looking for garbage in what its imports had made."""
     code = (

@@ -60,6 +60,7 @@ def test_the_console_names_no_command_that_it_has_a_button_for():
             "Add it under Destinations.",
         ),
         ("Nothing to press.", "Nothing to press."),
+        ("Screening stopped this job (content_md: Password).", "Screening stopped this job (document: Password)."),
         ("", ""),
     ],
 )

@@ -8,6 +8,7 @@ from tasks.destinations import parse_settings
 from tasks.destinations.azure_devops.plan import plan_of as item_plan
 from tasks.destinations.contract import Work
 from tasks.destinations.servicenow.plan import plan_of as incident_plan
+from tasks.destinations.servicenow.plan import texts_of
 from tasks.destinations.tickets.status import move, stage_of
 from tasks.errors import Refused
 from tasks.model import Issue, parse_command
@@ -210,3 +211,12 @@ def test_a_ticket_follows_a_change_of_its_issue_and_nothing_else(before, wanted,
 )
 def test_a_status_in_any_words_is_a_stage_or_none(status, follow, stage):
     assert stage_of(status, follow) == stage
+
+
+@pytest.mark.parametrize(("status", "closing"), [("open", False), ("investigating", False), ("resolved", True)])
+def test_what_an_incident_would_get_says_of_its_end_only_where_the_issue_has_ended(status, closing):
+    """A preview shows these texts, and a screening looks at no other."""
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": ISSUE.id})
+    issue = ISSUE.model_copy(update={"status": status})
+    texts = texts_of(incident_plan(parse_settings(SNOW), Work(job_id="j", subject="s", command=command, issue=issue)))
+    assert ("close_notes" in texts, texts.get("state") == "6") == (closing, closing)

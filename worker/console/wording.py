@@ -38,6 +38,7 @@ _INSTEAD: tuple[tuple[str, str], ...] = (
     (r"name one \(`--to NAME`, `destination`\)", "choose one"),
     (r"`--allow-http`, `allow_http` in the API, the tick", "the tick"),
     (r"see `afterword audit verify`", "see Verify, on the page Audit"),
+    (r"\bcontent_md\b", "document"),
 )
 _RULES = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _INSTEAD)
 

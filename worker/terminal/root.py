@@ -6,7 +6,9 @@ next to nothing, so they answer at once.
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import json
 import os
 import re
@@ -125,6 +127,7 @@ class Root(click.Group):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line and exit."""
+        _write_any_letter()
         given = list(sys.argv[1:] if args is None else args)
         as_json = "--json" in given
         extra |= {"standalone_mode": False, "obj": as_json}
@@ -215,15 +218,33 @@ def _report(error: click.ClickException, *, as_json: bool) -> int:
         message += "" if message.rstrip(")").endswith((".", "?", "!")) else "."
         advice = f"See `{error.ctx.command_path} --help`." if error.ctx is not None else ""
     if as_json:
-        click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))
-    else:
+        try:
+            click.echo(json.dumps({"error": {"code": code, "message": message, "advice": advice}}, ensure_ascii=False))
+        except OSError:  # such as a full disk, of which it was to tell
+            as_json = False
+    if not as_json:
         click.echo(f"afterword: {cleaned(f'{message} {advice}'.rstrip())}", err=True)
     return status
 
 
+def _write_any_letter() -> None:
+    """Have letters that the terminal's charset lacks written as JSON writes them, so that no answer fails for a title."""
+    codecs.register_error("afterword.escape", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="afterword.escape")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
 def _in_range(error: click.UsageError) -> click.UsageError:
     """The error, which says what may be given where a number was expected: click names its own type (`integer range`)."""
-    kind = error.param.type if isinstance(error, click.BadParameter) and error.param else None
+    if not isinstance(error, click.BadParameter) or error.param is None:
+        return error
+    kind = error.param.type
     if not isinstance(kind, click.IntRange | click.FloatRange):
         return error
     given = error.message.partition(" is not ")[0]

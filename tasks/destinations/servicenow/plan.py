@@ -137,7 +137,8 @@ def texts_of(plan: RecordPlan) -> dict[str, str]:
     texts = {
         name: value for name, value in plan.fields.items() if name not in ("correlation_id", "correlation_display")
     }
-    texts |= {"description": plan.unlinked, **plan.journals, **plan.states.get("resolved", {})}
+    texts |= {"description": plan.unlinked, **plan.journals}
+    texts |= plan.states.get(plan.stage, {}) if plan.stage else {}
     if plan.attachment is not None:
         texts["attachment"] = plan.attachment.content.decode()
     return texts

@@ -24,10 +24,19 @@ function reading() {
   return [...document.querySelectorAll("[data-live] input:not([type=hidden])")].some((input) => input.value !== input.defaultValue);
 }
 
+/* On a phone the menu and the states scroll sideways: show where we are. */
+function showHere(root) {
+  for (const nav of root.querySelectorAll(".side nav, .tabs")) {
+    const here = nav.querySelector("[aria-current]");
+    if (here && nav.scrollWidth > nav.clientWidth) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 2 + here.offsetWidth / 2;
+  }
+}
+
 function keepOpen(old, fresh) {
   const focus = document.activeElement;
   const mark = focus && old.contains(focus) ? focus.getAttribute("href") || focus.textContent : null;
   old.replaceChildren(...fresh.childNodes);
+  showHere(old);
   if (mark === null) return;
   const same = [...old.querySelectorAll("a, button, summary")].find((each) => (each.getAttribute("href") || each.textContent) === mark);
   if (same) same.focus({ preventScroll: true });
@@ -139,9 +148,6 @@ document.addEventListener("click", async (event) => {
 for (const button of document.querySelectorAll("[data-copy], [data-copy-link]")) button.hidden = !navigator.clipboard;
 for (const each of document.querySelectorAll("[data-hidden-by-script]")) each.hidden = true;
 
-/* On a phone the menu scrolls sideways: show where we are. */
-const nav = document.querySelector(".side nav");
-const here = nav && nav.querySelector("[aria-current]");
-if (here && nav.scrollWidth > nav.clientWidth) nav.scrollLeft = here.offsetLeft - nav.clientWidth / 2 + here.offsetWidth / 2;
+showHere(document);
 
 listen();
