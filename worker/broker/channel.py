@@ -54,14 +54,14 @@ class GuardedQoS(kombu_redis.QoS):
         self._ahead_s: float | None = None  # the broker's clock, of the monotonic one
 
     def now_s(self) -> float:
-        """The broker's time, asked for once in each connection; this machine's where the account may not ask."""
+        """The broker's time, asked for once in each connection; kombu's own where the account may not ask."""
         if self._ahead_s is None:
             try:
                 with self.channel.conn_or_acquire() as client:
                     seconds, microseconds = client.time()
                 moment_s = seconds + microseconds / 1e6
             except ResponseError:
-                moment_s = time.time()
+                moment_s = kombu_redis.time()  # type: ignore[attr-defined]
             self._ahead_s = moment_s - time.monotonic()
         return self._ahead_s + time.monotonic()
 
