@@ -20,7 +20,7 @@ from tasks import progress
 from tasks.lifecycle import Ended
 from tasks.model import Job, JobState
 from worker.machine.embedded import EmbeddedValkey
-from worker.processes.warm import warm_up
+from worker.processes.warm import keep, warm_up
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
@@ -99,6 +99,7 @@ def work(jobs: int) -> None:
     settings = Settings()
     configure_logging(settings, progress.facts)
     warm_up()
+    keep()
     loop = Loop(settings)
     loop.start()
     services = loop.services

@@ -25,6 +25,8 @@ STEP_OF_CODE = {
     "no_such_table": TABLE,
 }
 
+AGAIN = "Test again in a while: until then its jobs wait, and then they go on by themselves."
+
 
 @dataclass(frozen=True)
 class Look:
@@ -66,7 +68,8 @@ async def reach(destination: Destination[Any], http: Http) -> Look:
     except AttemptFailed as failure:
         failure.retell(http.sent.tell)
         step = step_of(destination, failure)
-        failed = ConnectionStep(name=step, ok=False, detail=str(failure))
+        advice = "" if failure.advice else AGAIN
+        failed = ConnectionStep(name=step, ok=False, detail=f"{failure} {advice}".strip())
         return Look((*_before(step, destination, http), failed), failure)
     vendor = ConnectionStep(name=VENDOR, ok=True, detail=destination.vendor)
     return Look((*_way(http), vendor, *found))

@@ -39,7 +39,7 @@ from worker.answers import in_one_line
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
-from worker.processes.warm import warm_up
+from worker.processes.warm import keep, warm_up
 from worker.rounds.callbacks import Callbacks
 from worker.rounds.checkpoints import keep_checkpoints
 from worker.rounds.endings import tell_of_ends
@@ -327,6 +327,7 @@ def _begin(sender: Any, **_: object) -> None:
     loop = app.running_loop()
     services = loop.services
     warm_up()
+    keep()
     app.tests = TestRoom(limit=max(int(sender.pool.limit) // TESTS_SHARE, 1))
     capacity = int(app.asked_concurrency or services.settings.concurrency)
     kinds = frozenset(app.amqp.queues.consume_from)  # the queues of `-Q`, by default all

@@ -18,11 +18,13 @@ from worker.runtime import Loop, Services
 log = logging.getLogger(__name__)
 
 ACTOR = "celery"
+FIXED = {"error": "This worker's pool can't grow or shrink."}  # solo
 
 
 def install(loop: Loop) -> None:
     """Let `revoke` and `terminate` act on the ledger's jobs; tasks that it doesn't know are Celery's own. `time_limit` is refused,
-    as the options of that name are, and so are stamps: what the ledger keeps until its turn shows none.
+    as the options of that name are, and so are stamps: what the ledger keeps until its turn shows none. A pool that can't grow
+    says so.
     """
 
     def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **options: Any) -> Any:
@@ -45,10 +47,18 @@ def install(loop: Loop) -> None:
         # Celery's client expects "ok" and ends in a KeyError for an error.
         return {"ok": "Nothing is revoked: jobs can't be found by stamps here. Revoke them by their ids."}
 
+    def pool_grow(state: Any, n: int = 1, **_: Any) -> Any:
+        return control.pool_grow(state, n) if hasattr(state.consumer.pool, "grow") else FIXED
+
+    def pool_shrink(state: Any, n: int = 1, **_: Any) -> Any:
+        return control.pool_shrink(state, n) if hasattr(state.consumer.pool, "shrink") else FIXED
+
     control.Panel.data |= {
         "revoke": revoke,
         "terminate": terminate,
         "time_limit": time_limit,
+        "pool_grow": pool_grow,
+        "pool_shrink": pool_shrink,
         "revoke_by_stamped_headers": by_stamps,
     }
 

@@ -291,12 +291,13 @@ class Services:
                 not_before_ms=not_before_ms,
                 until_ms=until_ms,
             )
+            lets_in = caller.arguments if caller else None
             try:
-                job = await store(caller=caller.arguments if caller else None)
+                job = await store(caller=lets_in)
             except Outdated as outdated:
                 if outdated.what == "caller":
                     raise
-                job = await store(anew=True)
+                job = await store(caller=lets_in, anew=True)
             span.note({"job": job.id, "destination": job.destination})
             return job
 

@@ -5,8 +5,9 @@ Only the benchmark starts it, in a process of its own: `python -m bench.peers.st
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from unittest import mock
 
 from tasks import redaction
@@ -41,23 +42,31 @@ def unrendered(
     text: str,
     limit: int | None = None,
     *,
+    title: str = "",  # noqa: ARG001
     link_base: str | None = None,  # noqa: ARG001
 ) -> str:
     """The text as it stands."""
     return text[:limit]
 
 
-if __name__ == "__main__":
-    run = sibling.main if len(sys.argv) > 1 else main  # a further process is told the id of the first
-    if run is main:
-        sys.argv = ["afterword", "worker"]
-    # `patch` raises where a name isn't there any more: nothing is taken for stubbed that isn't.
+@contextlib.contextmanager
+def without_screening_and_rendering() -> Iterator[None]:
+    """Both replaced within this process. `patch` raises where a name isn't there any more: nothing is taken for stubbed that
+    isn't.
+    """
     with (
         mock.patch.object(redaction, "screen_all", unscreened),
         mock.patch.object(plan, "parse_document", Unparsed),
         mock.patch.object(servicenow, "render", unrendered),
         mock.patch.object(servicenow, "without_code_tags", str),
         mock.patch.object(clean, "plain_title", unrendered),
-        mock.patch.object(siblings, "PROGRAM", "bench.peers.stubbed"),
     ):
+        yield
+
+
+if __name__ == "__main__":
+    run = sibling.main if len(sys.argv) > 1 else main  # a further process is told the id of the first
+    if run is main:
+        sys.argv = ["afterword", "worker"]
+    with without_screening_and_rendering(), mock.patch.object(siblings, "PROGRAM", "bench.peers.stubbed"):
         run()

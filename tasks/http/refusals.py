@@ -12,12 +12,12 @@ from tasks.http.verdict import Verdict
 if TYPE_CHECKING:
     import aiohttp
 
-SERVER_ERROR, PROXY_WANTS_LOGIN = 500, 407
+TIMED_OUT, TOO_MANY, SERVER_ERROR, PROXY_WANTS_LOGIN = 408, 429, 500, 407
 
 
 def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
-    """The error of a refusal. After a write a 5xx is uncertain, and so is an answer that isn't the vendor's: it may have
-    been carried out.
+    """The error of a refusal. After a write a 5xx, a 408 or a 429 is uncertain, and so is an answer that isn't the vendor's: it may
+    have been carried out, the last time or when something in between had sent it before.
     """
     said = f' It said: "{words}"' if words else ""
     facts: dict[str, Any] = {
@@ -27,12 +27,12 @@ def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *,
         "excerpt": words,
     }
     message = f"{verdict.message} ({status}).{said}"
+    unsure = wrote and (status in (TIMED_OUT, TOO_MANY) or status >= SERVER_ERROR)
     match verdict.whose:
         case "throttled":
-            return Transient(message, retry_after=wait_s, throttled=True, answered=True, **facts)
+            return Transient(message, retry_after=wait_s, throttled=True, answered=True, certain=not unsure, **facts)
         case "transient":
-            certain = not (wrote and status >= SERVER_ERROR)
-            return Transient(message, retry_after=wait_s, answered=True, certain=certain, **facts)
+            return Transient(message, retry_after=wait_s, answered=True, certain=not unsure, **facts)
         case "job":
             return Permanent(message, **facts)
     foreign = verdict.strange or status >= SERVER_ERROR

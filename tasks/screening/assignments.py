@@ -115,19 +115,24 @@ def assignments(raw: bytes, text: str) -> Iterator[Finding]:
     """Values that a name near them calls secret, in a view of the text."""
     for number in _triggers().of(raw):
         pattern, judge, _ = _FORMS[number]
-        yield from _in_form(compiled(pattern), judge, raw, text, 0, len(raw))
+        yield from _in_form(pattern, judge, raw, text, 0, len(raw))
     yield from _unnamed(raw, text)
 
 
-def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop: int) -> Iterator[Finding]:
-    groups = {name.decode(): number for name, number in regexp.groupindex.items()}
-    values = [groups[name] for name in "dsbeu" if name in groups]
-    at = begin
+@lru_cache(maxsize=32)
+def _groups(pattern: str) -> tuple[Mapping[str, int], list[int]]:
+    """A form's groups by name, and those that may hold its value."""
+    groups = {name.decode(): number for name, number in compiled(pattern).groupindex.items()}
+    return groups, [groups[name] for name in "dsbeu" if name in groups]
+
+
+def _in_form(pattern: str, judge: Judge, raw: bytes, text: str, begin: int, stop: int) -> Iterator[Finding]:
+    regexp, (groups, values), at = compiled(pattern), _groups(pattern), begin
     while found := regexp.search(raw, at, stop):
         start, end = next(found.span(number) for number in values if found.start(number) >= 0)
         at = found.end()
         if _PAIR.match(raw, start, end):  # a text that holds pairs itself, each of which is judged
-            yield from _in_form(regexp, judge, raw, text, start, end)
+            yield from _in_form(pattern, judge, raw, text, start, end)
         elif findings := list(_judged(found, groups, values, text, judge)):
             yield from findings
         elif end - start <= LONGEST_NAME and kind_of(text[start:end]):
@@ -135,6 +140,8 @@ def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop:
 
 
 def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
+    if b'"' not in raw and b"'" not in raw:
+        return
     for found in compiled(UNNAMED).finditer(raw):
         start, end = found.span(3)
         value = text[start:end]
@@ -255,7 +262,7 @@ def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
     """Values in pipe tables below a heading that says that they are secret."""
     for row in (
         compiled(_DELIMITER_ROW).finditer(raw)
-        if b"-|" in raw or b"- |" in raw or b"|-" in raw or b":|" in raw or b"| -" in raw
+        if b"|" in raw and (b"-|" in raw or b"- |" in raw or b"|-" in raw or b":|" in raw or b"| -" in raw)
         else ()
     ):
         heading = text[text.rfind("\n", 0, max(row.start() - 1, 0)) + 1 : max(row.start() - 1, 0)]

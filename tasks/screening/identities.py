@@ -153,7 +153,7 @@ _MENTIONED = (
     r"cccd|cmnd|rntrc|itin|\btin\b|passport|citizen|tunnus|\xff{2,})"
 )
 # Words that mean other things as well, a store of files and "compare", with the one form that they name.
-_NAMED_FORM = (
+NAMED_FORM = (
     r"(?i)\bnas\b[^0-9\n]{1,40}([0-9]{3}[ -][0-9]{3}[ -][0-9]{3})\b|"
     r"\bc\.f\.[^0-9\n]{0,40}\b([A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z])\b"
 )
@@ -161,15 +161,19 @@ _NAMED_FORM = (
 CHECKED = 400
 
 
+def in_named_forms(raw: bytes, text: str) -> Iterator[Finding]:
+    """National identity numbers by a word that means other things as well, and their form."""
+    for found in compiled(NAMED_FORM).finditer(raw):
+        start, end = found.span(found.lastindex)
+        if is_identity(text[start:end]):
+            yield Finding("NationalId", start, end, "high", "personal")
+
+
 def in_context(raw: bytes, text: str) -> Iterator[Finding]:
     """National identity numbers that are named as such within the forty characters before them."""
     last = -1
     left = CHECKED
     names = _Names(raw)
-    for found in compiled(_NAMED_FORM).finditer(raw):
-        start, end = found.span(found.lastindex)
-        if is_identity(text[start:end]):
-            yield Finding("NationalId", start, end, "high", "personal")
     for mention in compiled(_MENTIONED).finditer(raw):
         behind = mention.end()
         if behind <= last:

@@ -202,6 +202,8 @@ def _decoded_runs(reading: Reading, left: int) -> tuple[Reading, int]:
     Part of an encoded secret gives it away as well, so each run stands as a whole for its text.
     """
     writer, raw = _Writer(reading), view(reading.text)
+    if not compiled(_BASE64).search(raw):  # the other runs are of its characters, and longer
+        return writer.done(), left
     for pattern, decode in ((_BASE64, _base64), (_WRAPPED_BASE64, _base64), (_HEX, bytes.fromhex)):
         for found in compiled(pattern).finditer(raw):
             said = decode(found.group().decode("ascii"))

@@ -10,7 +10,7 @@ from tasks.screening.addresses import ipv4_kind, ipv6_kind, is_mac
 from tasks.screening.finding import Category, Finding
 from tasks.screening.machines import is_machines
 from tasks.screening.phones import Phones
-from tasks.screening.view import compiled
+from tasks.screening.view import any_stands_in, compiled
 
 _LETTERS = r"a-zA-Z\xc0-\xff"
 EMAIL = rf"[{_LETTERS}0-9][{_LETTERS}0-9._%+'-]*@(?:[{_LETTERS}0-9][{_LETTERS}0-9-]*\.)+[{_LETTERS}]{{2,24}}"
@@ -71,8 +71,10 @@ def personal(raw: bytes, text: str) -> Iterator[Finding]:
     """Personal data in a view of the text, and host names and private addresses."""
     if b"@" in raw:
         yield from _emails(raw, text)
-    yield from _addresses(raw)
-    yield from _numbers(raw)
+    if any_stands_in(raw, IPV4, IPV6, MAC, NUMBER, IBAN, identities.NAMED_FORM):
+        yield from _addresses(raw)
+        yield from _numbers(raw)
+        yield from identities.in_named_forms(raw, text)
     yield from identities.in_context(raw, text)
     if b"." in raw:
         for found in compiled(HOST).finditer(raw):

@@ -114,7 +114,10 @@ SHAPES = (
     Shape("AwsAccessKey", ("AKIA", "ASIA", "ABIA", "ACCA"), r"\b(?P<v>(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", _fixed),
     Shape(
         "ApiKey",
-        ("gh", "glpat-", "sk", "rk_", "npm_", "pypi-", "ATATT3", "SG.", "hvs.", "dop_v1_", "NRAK-"),
+        (
+            *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "sk_", "rk_", "npm_", "pypi-"),
+            *("ATATT3", "SG.", "hvs.", "dop_v1_", "NRAK-"),
+        ),
         r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_.-]{20,}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|ATATT3[A-Za-z0-9_=-]{50,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hvs\.[A-Za-z0-9_-]{20,}|dop_v1_[a-f0-9]{64}|NRAK-[A-Z0-9]{27})",
         lambda v: _fixed(v) and any(map(str.isdigit, v)),
     ),

@@ -96,6 +96,11 @@ def compiled(pattern: str) -> Any:
     return re2.compile(pattern.encode("latin-1"), _OPTIONS)
 
 
+def any_stands_in(raw: bytes, *patterns: str) -> bool:
+    """Whether a view holds what any of these patterns finds: of rare things one pass tells that none is there."""
+    return compiled("|".join(f"(?:{pattern})" for pattern in patterns)).search(raw) is not None
+
+
 class Triggers:
     """Tells in one pass which of many rules may find something: each needs one of its literals, in any case."""
 

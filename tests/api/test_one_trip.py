@@ -89,6 +89,30 @@ async def test_submissions_that_are_refused_count_as_well(known, limited, bad):
     assert (await known.post("/v1/jobs", bad)).status == 429
 
 
+async def test_a_conflicting_idempotency_key_counts_once(known, limited):
+    limited(3)
+    once = {"Idempotency-Key": "once"}
+    assert (await known.post("/v1/jobs", PUBLISH, **once)).status == 202
+    other = PUBLISH | {"space_key": "OTHER"}
+    answers = [await known.post("/v1/jobs", other, **once) for _ in range(3)]
+    assert [answer.problem for answer in answers] == ["idempotency_conflict"] * 2 + ["rate_limited"]
+
+
+async def test_the_same_request_counts_again(known, limited):
+    limited(2)
+    once = {"Idempotency-Key": "once"}
+    answers = [await known.post("/v1/jobs", PUBLISH, **once) for _ in range(3)]
+    assert [answer.status for answer in answers] == [202, 202, 429]
+
+
+async def test_a_submission_for_a_destination_that_was_removed_counts_once(services, known, limited):
+    """The script finds that the destinations are others by now, and the second look finds none."""
+    await services.destinations.remove("confluence", "test")
+    limited(2)
+    answers = [await known.post("/v1/jobs", PUBLISH) for _ in range(3)]
+    assert [answer.problem for answer in answers] == ["unknown_destination"] * 2 + ["rate_limited"]
+
+
 async def test_a_destinations_new_settings_hold_for_the_next_submission(services, known):
     await known.post("/v1/jobs", PUBLISH | {"destination": "confluence"})
     settings = (await services.destinations.require("confluence")).settings

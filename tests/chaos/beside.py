@@ -79,20 +79,23 @@ def _answer(request: urllib.request.Request) -> Any:
 
 async def judge_beside(beside: Beside, attempts: Counter[str]) -> list[str]:
     """What is wrong between the versions: one that did no attempt, or a trail that the other doesn't verify."""
-    made = {"this version": attempts["worker"] + attempts["prefork"], "the other version": attempts["beside"]}
+    ours = attempts["worker"] + attempts["several"] + attempts["prefork"]
+    made = {"this version": ours, "the other version": attempts["beside"]}
     idle = [f"no attempt was made by {version}" for version, count in made.items() if not count]
     said = await asyncio.to_thread(beside.verified)
     return [*idle, *([f"the other version's `audit verify` says: {said}"] if said else [])]
 
 
 async def attempts_by_version(stage: Stage, services: Services) -> Counter[str]:
-    """How many attempts were begun by workers of ours (`worker`, `prefork`) and of the other version (`beside`), after the trail."""
+    """How many attempts were begun by workers of ours (`worker`, `several`, `prefork`, and `further` processes of one) and of the
+    other version (`beside`), after the trail.
+    """
     found: Counter[str] = Counter()
     position = "-"
     while entries := await services.audit.after(position, 1000):
         for entry in entries:
             if entry.event == "job.claimed":
                 pid = int(str(entry.data.get("worker", "")).rsplit("-", 2)[1])
-                found[stage.ever.get(pid, "unknown").split("-")[0]] += 1
+                found[stage.ever.get(pid, "further").split("-")[0]] += 1
         position = entries[-1].id
     return found

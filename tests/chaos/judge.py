@@ -33,6 +33,7 @@ class Verdict:
     open_tests: int = 0
     missing: int = 0
     crashes: int = 0
+    further: int = 0
     beside: dict[str, int] = field(default_factory=dict)
     plain: str = ""
     mischief: str = ""
@@ -65,6 +66,7 @@ class Verdict:
             f"mischief: {self.mischief}",
             f"accepted {self.accepted} (and {self.refused} submissions refused while Redis was away, then made again)",
             f"ended as: {states}; attempts ended by a crash {self.crashes}",
+            *([f"attempts begun by further processes of a worker {self.further}"] if self.further else []),
             f"subjects {self.subjects}, remote objects {self.objects}",
             f"audit: {self.audit_entries} entries, {self.intents} intents, each with one outcome{self._open()}"
             if not self.other

@@ -53,6 +53,7 @@ KNOWN = {
     "tcp": "connections of workers to Redis and vendors are slow, half-closed, silent, or cut in the middle of a reply",
     "clocks": "workers' clocks are wrong, and change while they run (needs libfaketime)",
     "messages": "messages of producers are doubled",
+    "processes": "the first worker has two processes, of which the second gets SIGKILL by itself, too",
     "prefork": "the last worker is `celery -A worker worker -P prefork`",
     "plain": "one producer in five is a plain Celery client, with callbacks and chains",
 }
@@ -73,6 +74,7 @@ class Pace:
     """
 
     kill_s: float | None = 1.0
+    further_s: float | None = 25.0
     starts: float = 2.0
     stop_s: float | None = 20.0
     stopped_s: float = 10.0
@@ -141,6 +143,7 @@ class Mischief:
         stage, pace = self.stage, self.pace
         acts = {
             "kill": (pace.kill_s, self._kill),
+            "processes": (pace.further_s, self._kill_further),
             "stop": (pace.stop_s, self._stop),
             "valkey": (pace.valkey_s if stage.valkey else None, self._restart_valkey),
             "failover": (pace.failover_s if stage.fail_over else None, self._fail_over),
@@ -186,6 +189,11 @@ class Mischief:
         self.stage.kill(name)
         self.stage.start(name)
         self.done.counts["workers killed"] += 1
+
+    async def _kill_further(self, _: random.Random) -> None:
+        for name in self.stage.at_work():
+            if name.startswith("several"):
+                self.done.counts["further processes killed"] += self.stage.kill_further(name)
 
     async def _stop(self, chance: random.Random) -> None:
         ready = self.stage.at_work(self.pace.starts)

@@ -8,12 +8,15 @@ Reads commands from standard input, one a line, and answers each with a line:
 
     start NAME            the process id
     signal NAME NUMBER    `sent`; a worker that is killed is gone by then
+    further NAME          SIGKILL for the worker's further processes only: how many got it
     ended                 the names of workers that ended by themselves, which are forgotten
 
 When its input ends, so do all workers.
 
-A worker whose name begins with `prefork` is Celery's own command with its pool of processes; any other is `afterword worker`.
-Under libfaketime each worker's clock is that of the file LOGS/NAME.clock.
+A worker whose name begins with `prefork` is Celery's own command with its pool of processes; any other is `afterword worker`, with a
+further process beside its first where its name begins with `several`. Such a process has a group of its own: what kills or stops its
+worker doesn't reach it.
+Under libfaketime each worker's clock is that of the file LOGS/NAME.clock; further processes have the right time.
 
 It runs as a script, so that the code that it imports may be another checkout's (its third argument): a version beside which
 ours has to work. It therefore asks little of that code: `worker.celery`, `worker.cli.main`, `worker.machine.orphans`.
@@ -21,6 +24,7 @@ ours has to work. It therefore asks little of that code: `worker.celery`, `worke
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import select
@@ -28,10 +32,11 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 PREFORK = ("celery", "-A", "worker", "worker", "-P", "prefork", "-c", "3", "--loglevel", "INFO")
+SIBLING = b"worker.cli.sibling"  # what the command of a further process names
 
 
 def entry(kind: str) -> Callable[[str], object]:
@@ -45,6 +50,9 @@ def entry(kind: str) -> Callable[[str], object]:
     celery = importlib.import_module("celery.__main__").main
 
     def run(name: str) -> object:
+        if name.startswith("several"):
+            os.environ["AFTERWORD_WORKER_PROCESSES"] = "2"
+            os.environ.pop("LD_PRELOAD", None)  # Python's `time.sleep` fails there, and only here it is replaced
         prefork = name.startswith("prefork")
         sys.argv = list(PREFORK) if prefork else ["afterword", "worker"]
         return celery() if prefork else afterword()
@@ -86,6 +94,7 @@ class Nursery:
         self.run = run
         self.logs = logs
         self.workers: dict[str, int] = {}
+        self.orphans: set[int] = set()
 
     def obey(self, verb: str, name: str = "", number: str = "") -> str:
         """Carry out one command; returns the answer."""
@@ -97,17 +106,51 @@ class Nursery:
         if verb == "signal":
             self.signal(name, int(number))
             return "sent"
+        if verb == "further":
+            return str(_kill(further(self.workers[name])))
         gone = [each for each, pid in self.workers.items() if os.waitpid(pid, os.WNOHANG) != (0, 0)]
         self.workers = {each: pid for each, pid in self.workers.items() if each not in gone}
         return " ".join(gone)
 
     def signal(self, name: str, number: int) -> None:
-        """Signal a worker and all that it started."""
+        """Signal a worker and all that it started in its group."""
         pid = self.workers[name]
+        self.orphans |= further(pid)
         os.killpg(pid, number)
         if number == signal.SIGKILL:
             del self.workers[name]
             os.waitpid(pid, 0)
+
+    def end(self) -> None:
+        """Kill all that is left."""
+        for name in list(self.workers):
+            self.signal(name, signal.SIGKILL)
+        _kill(pid for pid in self.orphans if _is_sibling(pid))
+
+
+def further(pid: int) -> set[int]:
+    """The further processes of a worker, as Linux lists the children of each of its threads."""
+    children: set[int] = set()
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that ended meanwhile
+            children |= set(map(int, listed.read_text("ascii").split()))
+    return set(filter(_is_sibling, children))
+
+
+def _is_sibling(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return SIBLING in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def _kill(pids: Iterable[int]) -> int:
+    """SIGKILL each; how many there were to get it."""
+    count = 0
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            count += 1
+    return count
 
 
 def with_group(pid: int) -> None:
@@ -139,8 +182,7 @@ def main(kind: str, logs: Path, root: Path) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         print(nursery.obey(*line.split()), flush=True)
-    for name in list(nursery.workers):
-        nursery.signal(name, signal.SIGKILL)
+    nursery.end()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty
 from typing import Any
@@ -84,14 +85,16 @@ class Clients:
             case _:
                 task.apply_async(retry=False)
 
-    async def watch(self) -> None:
-        """Send again what no worker has put into the ledger for a while."""
+    async def watch(self, went_back: Callable[[], bool]) -> None:
+        """Send again what no worker has put into the ledger for a while, where the broker may lose it, or the ledger `went_back`: it
+        forgot a job whose message another broker had been told that it is done.
+        """
         while True:
             await asyncio.sleep(2.0)
             try:
                 jobs = await self.services.ledger.overview.jobs(list(self.sent))
                 self.unknown = set(self.sent) - {job.id for job in jobs}  # a restore makes known ones unknown again
-                for job_id in list(self.unknown) if self.again else []:
+                for job_id in list(self.unknown) if self.again or went_back() else []:
                     submission, at = self.sent[job_id]
                     if time.monotonic() - at > AGAIN_S:
                         await self._send(submission, job_id)

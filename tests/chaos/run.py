@@ -82,6 +82,7 @@ def run(
         beside=beside,
         wrong_clocks="clocks" not in size.without,
         prefork="prefork" not in size.without,
+        several="processes" not in size.without,
     ) as stage:
         return asyncio.run(_run(stage, size, seed))
 
@@ -104,7 +105,7 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
         mischief = Mischief(stage, size.pace, str(seed), size.without, producers, accepted)
         running = asyncio.create_task(mischief.run())
         teller = asyncio.create_task(_tell(services, accepted, mischief, start))
-        watching = asyncio.create_task(clients.watch())
+        watching = asyncio.create_task(clients.watch(lambda: mischief.done.counts["Redis restored"] > 0))
         try:
             await producers.play(submissions)
             few = len(submissions) // 20
@@ -124,8 +125,9 @@ async def _run(stage: Stage, size: Size, seed: int) -> Verdict:
         )
         verdict.other += await clients.judge()
         verdict.plain = ", ".join(f"{name} {count}" for name, count in clients.counts.items())
+        attempts = await attempts_by_version(stage, services)
+        verdict.further = attempts["further"]
         if stage.beside:
-            attempts = await attempts_by_version(stage, services)
             verdict.beside = dict(attempts)
             verdict.other += await judge_beside(stage.beside, attempts)
     verdict.mischief = str(mischief.done)

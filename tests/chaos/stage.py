@@ -119,6 +119,10 @@ class Stage:
         self._tell(name, "signal", name, signal.SIGKILL)
         self.stopped.discard(name)
 
+    def kill_further(self, name: str) -> int:
+        """SIGKILL the processes beside a worker's first; how many there were."""
+        return int(self._tell(name, "further", name))
+
     def stop(self, name: str) -> None:
         """SIGSTOP a worker: it is there, and does nothing."""
         self._tell(name, "signal", name, signal.SIGSTOP)
@@ -184,12 +188,14 @@ def staged(
     beside: Path | None = None,
     wrong_clocks: bool = False,
     prefork: bool = False,
+    several: bool = False,
 ) -> Iterator[Stage]:
     """Put everything up in `folder`; at the end nothing that was started is left.
 
     `kind` is `afterword` or `stock`; `quick` are settings of ours (AFTERWORD_*) that the workers run with. With
     `redis_url` no Valkey is started, and the run can't restart it. `beside` is a checkout of another version, of which as
-    many workers run, and its API. With `prefork` the last worker is Celery's own command with its pool of processes.
+    many workers run, and its API. With `prefork` the last worker is Celery's own command with its pool of processes, and with
+    `several` the first of more than one has a further process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     create_key_file(folder / "keys")
@@ -229,7 +235,8 @@ def staged(
         asyncio.run(stage.ask_sandbox("GET", "state"))
         for number in range(workers):
             last = prefork and number == workers - 1
-            stage.start(f"{'prefork' if last else 'worker'}-{number}")
+            first = several and number == 0 < workers - 1
+            stage.start(f"{'prefork' if last else 'several' if first else 'worker'}-{number}")
             if beside:
                 stage.start(f"beside-{number}")
         yield stage

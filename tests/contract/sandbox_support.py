@@ -19,6 +19,7 @@ from aiohttp import web
 
 from tests.conftest import SHARED
 from worker.sandbox.app import create_app
+from worker.sandbox.setup import Setup
 from worker.sandbox.store import Store
 
 SECRET = "sandbox-not-a-secret"
@@ -125,10 +126,11 @@ def basic(secret: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[Live]:
-    """A fresh sandbox on a free port of the loopback; with `tls`, at https://localhost."""
+async def running(tls: ssl.SSLContext | None = None, setup: Setup | None = None) -> AsyncIterator[Live]:
+    """A fresh sandbox, or one that begins as `setup` says, on a free port of the loopback; with `tls`, at https://localhost."""
     clock = Clock()
-    store = Store(clock=clock)
+    store = setup.store() if setup else Store()
+    store.clock = clock
     runner = web.AppRunner(create_app(store, sleep=clock.sleep), access_log=None, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()

@@ -50,6 +50,7 @@ async def test_a_dropped_connection_is_a_reset_before_or_after_the_commit(live, 
     ("spec", "status", "kept"),
     [
         ({"fault": "commit_then_500"}, 500, 1),
+        ({"fault": "commit_then_429"}, 429, 1),
         ({"fault": "status", "status": 503}, 503, 0),
         ({"fault": "status", "status": 403}, 403, 0),
         ({"fault": "rate_limit"}, 429, 0),

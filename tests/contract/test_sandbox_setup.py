@@ -189,8 +189,11 @@ async def test_a_sandbox_begins_with_missing_rights_and_faults(ask):
         ('[projects]\nX = "Kanban"', [], "projects.X"),
         ('[[fault]]\nfault = "thunder"', [], "fault.0.fault"),
         ('[[jira_project]]\nkey = "low"', [], "jira_project.0.key"),
-        ('[[jira_project]]\nkey = "CHK"\nrequired = ["cause"]', [], "has no field cause"),
-        ("areas = ['Web\\Checkout']", [], "is below nothing"),
+        (
+            '[[jira_project]]\nkey = "CHK"\nrequired = ["cause"]',
+            [],
+            r"^jira_project\.0\.required: there is no field cause$",
+        ),
         ('[[account]]\nuser_name = "a:b"', [], "account.0.user_name"),
         ('[[account]]\nuser_name = "a"\nroles = ["admin"]', [], "account.0.roles.0"),
         ("", ["thunder"], "^fault: must be 'commit_then_drop'"),

@@ -245,7 +245,13 @@ async def test_a_job_that_came_by_another_way_has_a_result_in_celery_too(service
 
 @pytest.mark.parametrize(
     "options",
-    [("-P", "prefork", "-c", "2"), ("-P", "solo"), ("--autoscale", "10"), ("--max-tasks-per-child", "1")],
+    [
+        ("-P", "prefork", "-c", "2"),
+        ("-P", "solo"),
+        ("--autoscale", "10"),
+        ("-Pthreads", "--autoscale=4,1"),
+        ("--max-tasks-per-child", "1"),
+    ],
     ids=lambda options: options[0].strip("-") + options[1].partition(",")[0],
 )
 async def test_every_pool_and_option_that_is_taken_delivers(services, sandbox, start_worker, somebody, options):
@@ -273,6 +279,7 @@ def test_a_result_that_is_looked_up_without_an_app_is_ours_as_flower_does_it(set
         (("--soft-time-limit", "5"), "total_timeout_s"),
         (("-Pgevent",), "Use threads"),
         (("-Peventlet",), "Use threads"),
+        (("-P", "solo", "--autoscale", "4,1"), "solo can't grow"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused_in_one_line(settings, options, words):
@@ -290,8 +297,9 @@ def test_an_option_that_would_do_nothing_is_refused_in_one_line(settings, option
     assert "Traceback" not in done.stderr
 
 
-async def test_the_pool_grows_and_shrinks_on_demand(services, start_worker, somebody):
-    worker = start_worker()
+@pytest.mark.parametrize("options", [(), ("-P", "threads")], ids=["ours", "by name"])
+async def test_the_pool_grows_and_shrinks_on_demand(services, start_worker, somebody, options):
+    worker = start_worker(sys.executable, "-m", "celery", "-A", "worker", "worker", *options)
     await alive(services)
 
     async def answered():
@@ -304,6 +312,18 @@ async def test_the_pool_grows_and_shrinks_on_demand(services, start_worker, some
     stamped = ours(somebody.app.control.revoke_by_stamped_headers({"tenant": "seven"}, reply=True))
     assert all("Nothing is revoked" in reply["ok"] for reply in stamped.values())
     assert (await result_of(somebody.incident().apply_async()))["ticket_number"]
+    assert worker.poll() is None
+
+
+async def test_a_pool_that_cant_grow_says_so(services, start_worker, somebody):
+    worker = start_worker(sys.executable, "-m", "celery", "-A", "worker", "worker", "-P", "solo")
+    await alive(services)
+
+    async def answered():
+        return ours(somebody.app.control.pool_grow(3, reply=True, timeout=2))
+
+    for replies in (await until(answered, what="an answer"), ours(somebody.app.control.pool_shrink(3, reply=True))):
+        assert all("can't grow" in reply["error"] for reply in replies.values())
     assert worker.poll() is None
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tasks import lifecycle
 from tasks.model import JobState
-from tests.integration.test_blame import deny, heal, rounds, states
+from tests.integration.test_blame import deny, heal
 from tests.integration.test_lifecycle import EVERY, content, run, submit
 from tests.integration.test_limits import let_the_pause_end
 
@@ -37,14 +37,16 @@ async def test_content_that_is_shown_already_sends_no_write(services, sandbox, v
 
 
 @every
+@pytest.mark.parametrize("fault", ["commit_then_drop", "commit_then_429"])
 @pytest.mark.promise("looked up after doubt")
 async def test_a_create_of_unknown_end_is_followed_by_a_look_and_by_no_second_create(
-    services, sandbox, vendor, arguments
+    services, sandbox, vendor, arguments, fault
 ):
     """The first request of the next attempt reads."""
-    await sandbox.fault(vendor=vendor, fault="commit_then_drop", operation="create")
+    await sandbox.fault(vendor=vendor, fault=fault, operation="create", retry_after="1")
     job = await submit(services, arguments)
-    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.RETRYING
+    assert (await lifecycle.attempt(services.core, job.id)).state in (JobState.RETRYING, JobState.QUEUED)
+    await let_the_pause_end(services, vendor)
     before = len(await operations(sandbox, vendor))
     assert (await run(services, job)).state is JobState.DELIVERED
     after = await operations(sandbox, vendor, since=before)
@@ -78,8 +80,7 @@ async def test_a_throttled_job_waits_costs_no_attempt_and_is_delivered(services,
     assert (await services.ledger.require(job.id)).attempts == 0
     assert await sandbox.objects(vendor) == []
     await let_the_pause_end(services, vendor)
-    await rounds(services, vendor)
-    assert await states(services, [job]) == [JobState.DELIVERED]
+    assert (await run(services, job)).state is JobState.DELIVERED
 
 
 @every

@@ -45,6 +45,7 @@ async def run(services, job, clock=None) -> Ended:
         core = _later(services, due)
         await services.redis.zadd(f"{services.settings.prefix}:due:{job.destination}", {job.id: 0})
         await services.redis.hset(f"{services.settings.prefix}:destination:{job.destination}", "not_before_ms", 0)
+        await services.redis.hdel(f"{services.settings.prefix}:traffic:{job.destination}", "pace_ms")
     pytest.fail("the job never came to rest")
 
 
@@ -79,6 +80,8 @@ async def test_a_job_becomes_one_object_with_a_receipt(services, sandbox, conten
     [
         {"fault": "commit_then_drop", "operation": "create"},
         {"fault": "commit_then_500", "operation": "create"},
+        {"fault": "commit_then_429", "operation": "create", "retry_after": "0"},
+        {"fault": "status", "status": 408, "operation": "create"},
         {"fault": "malformed_json", "operation": "create"},
         {"fault": "drop", "operation": "create"},
         {"fault": "status", "status": 503, "operation": "create"},

@@ -237,10 +237,11 @@ async def test_an_absurd_retry_after_never_stops_a_destination_for_long(services
 
 async def test_a_resumed_destination_forgets_its_pause(services, sandbox):
     await sandbox.fault(vendor="servicenow", fault="rate_limit", retry_after="3000")
-    (job,) = await tickets(services, 1)
-    await lifecycle.attempt(services.core, job.id)
+    refused, waiting = await tickets(services, 2)
+    await lifecycle.attempt(services.core, refused.id)
+    assert (await claim(services, waiting)).reason == "throttled"
     await services.destinations.resume("servicenow", "test")
-    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
+    assert (await lifecycle.attempt(services.core, waiting.id)).state is JobState.DELIVERED
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------

@@ -193,6 +193,20 @@ async def test_what_is_cancelled_is_ended(processes):
     assert await processes.run(LONG, abs, -1) == 1
 
 
+async def test_a_process_that_is_ended_amid_its_answer_holds_up_nothing():
+    """What is left of the answer in its pipe is read by nobody any more."""
+    one = Processes(1, 60.0, 1_000, lambda: 1_000)
+    work = asyncio.ensure_future(one.run(LONG, bytes, 100_000_000))
+    while not (started := list(one._started)) or len(started[0].stdout._buffer) < 300_000:
+        await asyncio.sleep(0)
+    work.cancel()
+    async with asyncio.timeout(60):
+        await one.close()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert started[0]._transport.is_closing()
+
+
 async def test_a_job_waits_in_the_ledger_where_all_processes_are_busy_for_long(processes, monkeypatch):
     """Its place is for others meanwhile, its lease doesn't run out, and no attempt is counted."""
     monkeypatch.setattr(pool, "TURN_S", 0.05)

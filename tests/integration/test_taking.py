@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ import pytest
 import redis
 from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
+from kombu.transport import redis as kombu_redis
 
+from worker.broker import channel
 from worker.broker.channel import TOGETHER, GuardedTransport
 from worker.broker.envelope import UNREADABLE
 
@@ -155,7 +158,31 @@ def test_what_nobody_acknowledges_is_not_noted(taker, put, client):
     assert client.hlen("unacked") == 0
 
 
-def test_an_account_that_may_run_no_scripts_takes_them_one_by_one(settings, taker, put, client, queue):
+@pytest.mark.parametrize("off_s", [-7200.0, 7200.0])
+def test_a_wrong_clock_of_a_workers_machine_puts_back_nothing_that_another_has_at_hand(
+    taker, put, client, monkeypatch, off_s
+):
+    """When a message was taken, and whether that is too long ago, is told by the broker's clock."""
+    put(range(3))
+    with taker() as wrong, taker() as right:
+        monkeypatch.setattr(kombu_redis, "time", lambda: time.time() + off_s)
+        wrong.take()
+        now_s = client.time()[0]
+        moments = [moment for _, moment in client.zrange("unacked_index", 0, -1, withscores=True)]
+        assert len(moments) == 3
+        assert all(abs(moment - now_s) < 60 for moment in moments)
+        for one in (wrong, right):
+            one.channel.qos.restore_visible(interval=1)
+            assert client.hlen("unacked") == 3
+        late = {tag: moment - 3600 for tag, moment in client.zrange("unacked_index", 0, -1, withscores=True)}
+        client.zadd("unacked_index", late)
+        wrong.channel.qos.restore_visible(interval=1)
+        assert client.hlen("unacked") == 0, "what was taken too long ago goes back"
+
+
+def test_an_account_that_may_run_no_scripts_takes_them_one_by_one_until_it_may(
+    settings, taker, put, client, queue, monkeypatch
+):
     put(range(3))
     user = f"without-scripts-{uuid.uuid4().hex}"
     client.acl_setuser(user, enabled=True, passwords=["+fake-password"], keys=["*"], channels=["*"])
@@ -167,6 +194,15 @@ def test_an_account_that_may_run_no_scripts_takes_them_one_by_one(settings, take
         while len(one.messages) < 3:
             one.take()
         assert [message.payload for message in one.messages] == [0, 1, 2]
+        monkeypatch.setattr(channel, "AGAIN_S", 0.0)
+        one.channel._alone_until_s = 0.0  # a while later
+        put([3, 4])
+        one.take()
+        assert len(one.messages) == 4, "refused again"
+        client.execute_command("ACL", "SETUSER", user, "+@scripting")
+        put([5, 6])
+        one.take()
+        assert [message.payload for message in one.messages] == list(range(7)), "together again, without a new start"
         for message in one.messages:
             message.ack()
     finally:

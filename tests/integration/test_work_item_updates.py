@@ -100,6 +100,19 @@ async def test_a_tag_that_somebody_took_off_stays_off(bench):
     assert set((await item(bench))["tags"]) == {"db", "theirs", "new", ours}
 
 
+@pytest.mark.parametrize(
+    ("state", "ended", "warned"), [("New", "New", False), ("Active", "Active", False), ("Lost", "New", True)]
+)
+async def test_a_state_of_the_mapping_is_given_after_the_creation(bench, state, ended, warned):
+    """The server takes a new work item in its first state only."""
+    await bench.set("azure_devops", mapping=f'state = "{state}"')
+    job = await filed(bench)
+    made = await item(bench)
+    assert (job.state, job.receipt.change, made["status"]) == (JobState.DELIVERED, "created", ended)
+    assert any(text.startswith("System.State was left as it is") for text in job.receipt.warnings) is warned
+    assert (await filed(bench)).receipt.change == "unchanged" or warned
+
+
 @pytest.mark.promise("follows its issue", "azure_devops")
 async def test_a_work_item_follows_its_issue(bench):
     """Item 4: states of the type's own process, and people may go further."""

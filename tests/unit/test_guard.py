@@ -411,7 +411,15 @@ def test_a_body_that_is_not_the_three_parts_is_refused(body):
     assert check(with_body(ENTRIES[2], body)) is not None
 
 
-@pytest.mark.parametrize("encoding", [None, 5, "rot13", "utf-16"])
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_a_message_that_names_no_encoding_is_utf_8(protocol):
+    """A producer that speaks to the broker by itself need not know Celery's habits."""
+    entry = {**ENTRIES[protocol], "content-encoding": None}
+    assert check(entry) is None
+    take(message_of(entry))
+
+
+@pytest.mark.parametrize("encoding", [5, "", "rot13", "utf-16"])
 def test_an_odd_content_encoding_is_refused(encoding):
     assert check({**ENTRIES[2], "content-encoding": encoding}) is not None
 

@@ -364,6 +364,18 @@ def test_other_dialects_have_panels_links_and_warnings():
 
 
 @pytest.mark.parametrize(
+    "source", [r"\[\[Page|shown\]\]", r"\[[Page|shown]]", r"[[Page|shown]\]", "&#91;[Page|shown]]"]
+)
+def test_brackets_that_an_author_took_out_of_force_are_no_link_of_a_wiki(source):
+    assert read(confluence.render, source) == "[[Page|shown]]"
+    assert render_page(source).warnings == ()
+    assert (
+        read(confluence.render, f"| a |\n|-|\n| [[b\\|c]] {source.replace('|', chr(92) + '|')} |")
+        == "ac (b) [[Page|shown]]"
+    )
+
+
+@pytest.mark.parametrize(
     ("opening", "macro", "title"),
     [
         (':::info{title="X"}', "info", "X"),

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import comrak
 import pytest
 
-from tasks.markup import azure_devops, confluence, servicenow
+from tasks.markup import azure_devops, confluence, jira, servicenow
 
 ROOT = Path(__file__).parents[2]
 SMALL, LARGE = 4_000, 16_000
@@ -18,6 +18,8 @@ RENDERERS = [
     pytest.param(confluence.render, id="page"),
     pytest.param(azure_devops.render, id="html"),
     pytest.param(servicenow.render, id="text"),
+    pytest.param(azure_devops.render_markdown, id="markdown"),
+    pytest.param(jira.render, id="jira"),
 ]
 
 

@@ -1,6 +1,13 @@
 """What the benchmark beside other queues makes of its measurements."""
 
 from bench.peers.figures import Round, medians, percentile, processor_ratios, ratios
+from bench.peers.stubbed import without_screening_and_rendering
+from tasks import redaction
+from tasks.destinations import parse_settings
+from tasks.destinations.contract import Work
+from tasks.destinations.servicenow.plan import plan_of
+from tasks.model import Issue, parse_command
+from tasks.screening import Policy
 
 
 def round_of(jobs_s: float, *, lost: int = 0, doubled: int = 0) -> Round:
@@ -31,3 +38,15 @@ def test_what_any_round_lost_or_doubled_shows_in_the_row():
 
 def test_the_99th_percentile_of_few_values_is_the_largest():
     assert percentile([3.0, 1.0, 2.0], 0.99) == 3.0
+
+
+def test_an_incident_can_be_planned_without_screening_and_rendering():
+    """The stubs take what the real ones are given: otherwise every job of that row fails."""
+    issue = Issue(id="i-1", title="**Down**", description="*a*")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i-1"})
+    settings = parse_settings({"kind": "servicenow", "instance_url": "https://acme.service-now.com"})
+    with without_screening_and_rendering():
+        fields = plan_of(settings, Work(job_id="j", subject="s", command=command, issue=issue)).fields
+        screened = redaction.screen_all({"title": "a password"}, Policy())
+    assert screened["title"].text == "a password"
+    assert (fields["short_description"], fields["description"]) == ("**Down**", "*a*")

@@ -1,7 +1,7 @@
 """The API as an aiohttp application: every request goes key → rate → path, query and body → handler → answer.
 
 A submission by a key that was right before takes one trip to Redis: the ledger's script looks at the key's record and its rate
-first. What is refused otherwise was counted before it is answered, as everywhere.
+first, and counts it once it is stored. What is refused is counted before it is answered, as everywhere.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
 from importlib import resources
 from queue import Empty
@@ -21,6 +22,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from kombu.utils.json import dumps
 from kombu.utils.url import sanitize_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
@@ -30,6 +32,7 @@ from worker.broker.envelope import trouble_of_entry, wrapped
 log = logging.getLogger(__name__)
 
 TOGETHER = 16  # messages of one queue: the others have their turn as well
+AGAIN_S = 60.0  # until a broker that refused to hand out several is asked for them again
 TAKE = (resources.files("worker.broker") / "take.lua").read_text("utf-8")
 
 
@@ -40,20 +43,45 @@ class GuardedQoS(kombu_redis.QoS):
     When the connection is lost with messages in hand, kombu 5.7 asks the closed connection for another one and fails
     with an AttributeError that ends the worker. The ledger sends a job's message again; one that was not adopted yet
     comes back after the visibility time-out.
+
+    When a message was taken is told by the broker's clock, as any other worker may look at it; kombu means its own machine's.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.noted: set[str] = set()
         self._acknowledged: list[str] = []
+        self._ahead_s: float | None = None  # the broker's clock, of the monotonic one
+
+    def now_s(self) -> float:
+        """The broker's time, asked for once in each connection; kombu's own where the account may not ask."""
+        if self._ahead_s is None:
+            try:
+                with self.channel.conn_or_acquire() as client:
+                    seconds, microseconds = client.time()
+                moment_s = seconds + microseconds / 1e6
+            except ResponseError:
+                moment_s = kombu_redis.time()  # type: ignore[attr-defined]
+            self._ahead_s = moment_s - time.monotonic()
+        return self._ahead_s + time.monotonic()
+
+    @property
+    def visibility_timeout(self) -> float:
+        """What kombu takes from its own machine's time to have the moment before which a message was taken too long ago."""
+        ahead_s = kombu_redis.time() - self.now_s()  # type: ignore[attr-defined]
+        return float(self.channel.visibility_timeout + ahead_s)
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """As in kombu, without noting again what was noted as it was taken."""
+        """As in kombu, by the broker's time, without noting again what was noted as it was taken."""
         if delivery_tag in self.noted:
             self.noted.discard(delivery_tag)
-            virtual.QoS.append(self, message, delivery_tag)
         else:
-            super().append(message, delivery_tag)
+            place = message.delivery_info
+            record = dumps([message._raw, place["exchange"], place["routing_key"]])  # noqa: SLF001 - kombu has no public way
+            taken_at = {delivery_tag: self.now_s()}
+            with self.pipe_or_acquire() as pipe:
+                pipe.zadd(self.unacked_index_key, taken_at).hset(self.unacked_key, delivery_tag, record).execute()
+        virtual.QoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
         """As in kombu, or at the end of this turn of Celery's loop."""
@@ -105,7 +133,8 @@ class Guarded:
     qos: Any
     sep: str
     QoS = GuardedQoS
-    _takes_several = True
+    _alone_until_s = 0.0  # of the monotonic clock
+    _refusal = ""
     _answered: frozenset[str] = frozenset()  # the queues whose messages are acknowledged
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
@@ -152,16 +181,20 @@ class Guarded:
         queue = place.rsplit(self.sep, 1)[0]
         room = self.qos.can_consume_max_estimate()
         most = TOGETHER if room is None else min(room, TOGETHER)
-        if most < 1 or not self._takes_several or queue not in self._answered:
+        if most < 1 or queue not in self._answered or time.monotonic() < self._alone_until_s:
             return
         keys = (place, self.qos.unacked_key, self.qos.unacked_index_key)
+        now_s = self.qos.now_s()
         try:
             with self.conn_or_acquire() as client:
-                now_s = kombu_redis.time()  # type: ignore[attr-defined]  # kombu compares it with its own clock
                 taken = client.eval(TAKE, len(keys), *keys, most, now_s)
         except ResponseError as refused:
-            self._takes_several = False
-            log.info("Messages are taken one by one: the broker refuses the script that takes several (%s).", refused)
+            self._alone_until_s = time.monotonic() + AGAIN_S
+            if str(refused) != self._refusal:  # said once: an account may lack the right for good
+                log.info(
+                    "Messages are taken one by one: the broker refuses the script that takes several (%s).", refused
+                )
+            self._refusal = str(refused)
             return
         entries = iter([(bytes(tag), bytes(entry)) for tag, entry in zip(taken[::2], taken[1::2], strict=True)])
         try:

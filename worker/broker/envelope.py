@@ -146,6 +146,8 @@ def fault_of(envelope: Envelope, tasks: Collection[str]) -> Fault | None:
     if envelope.content_type != JSON_TYPE:
         return Fault("serializer", "its body is not JSON; send it with task_serializer='json'", told)
     encoding = envelope.content_encoding
+    if encoding is None:  # as from a client of the broker's own that names none; Celery takes it for utf-8, too
+        encoding = "utf-8"
     if not isinstance(encoding, str) or encoding.lower() not in ENCODINGS:
         return Fault("encoding", "its content encoding is not utf-8", told)
     if isinstance(envelope.body, bytes | str) and len(envelope.body) > LONGEST:

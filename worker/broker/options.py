@@ -16,8 +16,11 @@ INSTEAD_OF_TIME_LIMITS = "Set `total_timeout_s` and `max_attempts` of the destin
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise `ConfigError` for options of `celery worker` that can't work here, with what to use."""
-    pool = options.get("pool_cls")
-    check_pool(str(getattr(pool, "__module__", pool) or "").rpartition(".")[2])
+    pool = options.get("pool") or options.get("pool_cls")  # by a command line, or by a program that starts a worker
+    name = str(getattr(pool, "__module__", pool) or "").rpartition(".")[2]
+    check_pool(name)
+    if options.get("autoscale") and name == "solo":  # Celery looks for its size at each message that isn't adopted
+        raise ConfigError("The pool solo can't grow, as --autoscale would have it. Leave one of them out.")
     for option in ("time_limit", "soft_time_limit"):
         if options.get(option):
             raise ConfigError(f"--{option.replace('_', '-')} does not bound a delivery. {INSTEAD_OF_TIME_LIMITS}")

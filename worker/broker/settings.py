@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from celery.concurrency import ALIASES
 from kombu.entity import Queue
 
 from config.redis_address import is_redis, is_sentinel
@@ -15,6 +16,7 @@ from worker.connections import backend_settings, broker_options, celery_address,
 QUEUES = ("celery", "confluence", "servicenow", "azure_devops", "jira")
 VISIBILITY_TIMEOUT_S = 300
 MESSAGE_THREADS = 8  # for connection tests, and for messages that can't be adopted
+THREADS = "worker.broker.pool:ThreadPool"
 PREFETCH = 4  # times the threads: messages that wait together are adopted together
 
 
@@ -26,6 +28,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """
     broker, results = settings.broker_address(), settings.redis_address()
     check_pool(pool := asked_pool(sys.argv))
+    ALIASES["threads"] = THREADS  # also where a command line names Celery's own, which can't grow
     return _broker(settings, broker) | {
         "result_backend": celery_address(results, socket="redis+socket"),
         "result_backend_transport_options": transport_options(settings, results),
@@ -44,7 +47,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_track_started": False,
         "task_send_sent_event": True,
         "worker_send_task_events": True,
-        "worker_pool": pool if pool == "prefork" else "worker.broker.pool:ThreadPool",
+        "worker_pool": pool if pool == "prefork" else THREADS,
         "worker_concurrency": MESSAGE_THREADS,
         "worker_prefetch_multiplier": PREFETCH,
         "worker_hijack_root_logger": False,

@@ -1,4 +1,4 @@
--- take(KEYS: list, taken, taken_at; ARGV: most, now_s): pops messages and notes that they are taken, as kombu does in two steps
+-- take(KEYS: list, taken, taken_at; ARGV: most, now_s): pops messages and notes that they are taken, as kombu does in two steps; now_s is the broker's own time
 -- An entry that is no message is left: the consumer's own way takes it, and sets it aside.
 local taken = {}
 while #taken < 2 * tonumber(ARGV[1]) do

@@ -25,7 +25,7 @@ ANSWERS_WITHIN_S = 10.0
 @click.option(
     "--setup",
     "setup_file",
-    help="A TOML file with spaces, projects, accounts, groups, missing rights and faults to begin with.",
+    help="A TOML file with spaces, projects, processes, tables, fields, accounts, missing rights and faults to begin with.",
 )
 @click.option("--fault", "faults", multiple=True, metavar="NAME|JSON", help="A fault to begin with, may be repeated.")
 @common

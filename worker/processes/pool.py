@@ -71,10 +71,11 @@ class Processes:
         return result
 
     async def close(self) -> None:
-        """End every process, also those still at work, and wait for their ends."""
+        """End every process, also those still at work, and wait for their ends and for their pipes to be closed."""
         for process in self._started:
             _end(process)
         await asyncio.gather(*(process.wait() for process in self._started))
+        await asyncio.sleep(0)  # those that had ended before: their pipes are closed in the loop's next turn
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -182,8 +183,10 @@ def _environment() -> dict[str, str]:
 
 
 def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    """Kill it and close its pipes. A killed process whose answer nobody reads on keeps its pipe open by what is still in it, and
+    asyncio (3.11) waits for the pipe's end.
+    """
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public way
 
 
 def _fault(words: str) -> Transient:

@@ -1,10 +1,13 @@
-"""Makes the first text as quick as all later ones."""
+"""Makes the first text as quick as all later ones, and keeps the collector away from what stays."""
 
 from __future__ import annotations
+
+import gc
 
 from tasks.markup import azure_devops, confluence, jira, servicenow
 from tasks.screening import scan
 
+NEW_OBJECTS = 10_000  # that hold others, until cycles among them are looked for: a few megabytes
 # It needs every finder: patterns compile, and tables of countries are read, at their first use.
 _TEXT = """# Ready
 
@@ -37,3 +40,14 @@ def warm_up() -> None:
     scan(_TEXT)
     for target in (confluence, azure_devops, servicenow, jira):
         target.render(_TEXT)
+
+
+def keep() -> None:
+    """What a server has in memory by now stays for as long as it runs: Python's collector of cycles needn't go through it again.
+
+    An attempt makes thousands of objects, of which nearly all go without the collector. By default it looked after each 700,
+    and through all modules and patterns after some hundred attempts: together a fifth of an attempt's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)

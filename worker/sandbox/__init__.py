@@ -1,1 +1,1 @@
-"""Simulated Confluence, ServiceNow and Azure DevOps on one port, in memory, with faults on request."""
+"""Simulated Confluence, ServiceNow, Azure DevOps and Jira on one port, in memory, with faults on request."""

@@ -1,4 +1,4 @@
-"""What a sandbox begins with, from one TOML file: places, accounts, groups and items, rights that are missing, faults.
+"""What a sandbox begins with, from one TOML file: places, fields and rules, accounts, groups and items, rights that are missing, faults.
 
 spaces = ["OPS", "SRE"]
 groups = ["Payments on call"]
@@ -6,7 +6,21 @@ areas = ["Web"]
 iterations = ["Release 7"]
 
 [projects]
-Checkout = "Scrum"
+Checkout = "Incident handling"
+
+[[process]]
+name = "Incident handling"
+based_on = "Agile"
+type = [{ name = "Incident", states = { New = "Proposed", Done = "Completed" }, required = ["Custom.CauseCode"] }]
+
+[[work_item_field]]
+name = "Custom.CauseCode"
+values = ["code", "config"]
+
+[[table]]
+name = "incident"
+mandatory = ["u_cause"]
+column = [{ name = "u_cause", type = "choice", values = ["code", "config"] }]
 
 [[jira_project]]
 key = "CHK"
@@ -34,110 +48,71 @@ from __future__ import annotations
 
 import tomllib
 import uuid
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from annotated_types import Len
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from tasks.model import explain
 from worker.sandbox.accounts import Account, Denial
+from worker.sandbox.azure_devops.process import FIELDS, PROCESSES, Field, OwnProcess
 from worker.sandbox.faults.spec import FaultSpec, fault_named
-from worker.sandbox.jira.project import BASE_TYPES, CLASSIC, CUSTOM, SIMPLE, USUAL, FieldRule, Project
+from worker.sandbox.jira.setup import JiraProject
 from worker.sandbox.people import NAMESPACE, user
+from worker.sandbox.servicenow.setup import OwnTable
+from worker.sandbox.servicenow.tables import TABLES
 from worker.sandbox.store import NODES, PROJECTS, SPACES, Store
 
-KINDS = {
-    "text": ("string", "textfield"),
-    "long text": ("string", "textarea"),
-    "number": ("number", "float"),
-    "option": ("option", "select"),
-}
-WORKFLOWS = {"simple": (SIMPLE, "To Do"), "classic": (CLASSIC, "Open")}
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 # A path below the project's name; each node above it is given as well.
 Node = Annotated[str, StringConstraints(pattern=r"^[^\\/]+(\\[^\\/]+)*$", max_length=255)]
 
-
-class JiraField(BaseModel):
-    """A field of a project's own, of a type and with the values that it takes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: Annotated[str, StringConstraints(pattern=r"^customfield_[1-9][0-9]{4}$")]
-    name: Name
-    type: Literal["text", "long text", "number", "option"] = "text"
-    values: tuple[Name, ...] = ()
-    required: bool = False
-
-    @property
-    def rule(self) -> FieldRule:
-        """The field as the project holds it."""
-        kind, custom = KINDS[self.type]
-        return FieldRule(self.id, self.name, kind, custom=CUSTOM + custom, required=self.required, values=self.values)
+TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
 
 
-class JiraProject(BaseModel):
-    """A project of Jira: its types, its workflow, and the fields of its screen: the usual ones without those that are `hidden`,
-    which no write may set, and with `field`. `required` ones have to be there when an issue is created.
-    """
+def _rooted(paths: tuple[str, ...]) -> tuple[str, ...]:
+    if lost := [path for path in paths if "\\" in path and path.rpartition("\\")[0] not in paths]:
+        raise ValueError(f"{lost[0]} is below nothing: give the node above it as well")
+    return paths
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{1,9}$")]
-    name: Name | None = None
-    types: Annotated[tuple[Name, ...], Field(min_length=1)] = BASE_TYPES
-    workflow: Literal["simple", "classic"] = "simple"
-    required: tuple[Name, ...] = ()
-    hidden: tuple[Name, ...] = ()
-    field: tuple[JiraField, ...] = ()
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        known = {rule.id for rule in USUAL} | {field.id for field in self.field}
-        if unknown := [name for name in (*self.required, *self.hidden) if name not in known]:
-            raise ValueError(f"project {self.key} has no field {unknown[0]}")
-        return self
-
-    def project(self, number: int) -> Project:
-        """The project, the so-and-so-many-th of the set-up."""
-        own = {rule.id: rule for rule in USUAL if rule.id not in self.hidden} | {f.id: f.rule for f in self.field}
-        fields = tuple(replace(rule, required=rule.required or rule.id in self.required) for rule in own.values())
-        ways, first = WORKFLOWS[self.workflow]
-        return Project(str(10000 + number), self.key, self.name or self.key, self.types, fields, ways, first)
+Tree = Annotated[tuple[Node, ...], AfterValidator(_rooted)]
 
 
 class Setup(BaseModel):
     """The places of Confluence, Azure DevOps and Jira replace the usual ones where they are given; areas and iterations are those below
-    each project of Azure DevOps. Accounts, and what ServiceNow knows by name, are added. `deny` and `fault` are as the control
-    interface takes them.
+    each project of Azure DevOps. Processes, fields, tables and columns, accounts, and what ServiceNow knows by name are added, `records` to any of its
+    tables. `deny` and `fault` are as the control interface takes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spaces: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9~._-]{1,255}$")], ...] = SPACES
-    projects: dict[Name, Literal["Agile", "Scrum", "Basic", "CMMI"]] | None = None
-    areas: tuple[Node, ...] = NODES["System.AreaPath"]
-    iterations: tuple[Node, ...] = NODES["System.IterationPath"]
+    work_item_field: tuple[Field, ...] = ()
+    process: tuple[OwnProcess, ...] = ()
+    projects: dict[Name, Name] | None = None
+    areas: Tree = NODES["System.AreaPath"]
+    iterations: Tree = NODES["System.IterationPath"]
     jira_project: tuple[JiraProject, ...] = ()
+    table: tuple[OwnTable, ...] = ()
     account: tuple[Account, ...] = ()
     groups: tuple[Name, ...] = ()
     configuration_items: tuple[Name, ...] = ()
     services: tuple[Name, ...] = ()
+    records: dict[TableName, Annotated[tuple[Name, ...], Len(1)]] = {}
     deny: tuple[Denial, ...] = ()
     fault: tuple[FaultSpec, ...] = ()
-
-    @model_validator(mode="after")
-    def _rooted(self) -> Self:
-        for paths in (self.areas, self.iterations):
-            if lost := [path for path in paths if "\\" in path and path.rpartition("\\")[0] not in paths]:
-                raise ValueError(f"{lost[0]} is below nothing: give the node above it as well")
-        return self
 
     def store(self) -> Store:
         """A store that begins so."""
         store = Store(space_keys=self.spaces, projects=dict(self.projects or PROJECTS), accounts=self.account)
         store.nodes = {"System.AreaPath": self.areas, "System.IterationPath": self.iterations}
+        store.item_fields = {field.name: field for field in self.work_item_field}
+        store.processes = {process.name: process for process in self.process}
+        store.tables = dict(TABLES)
+        for own in self.table:
+            store.tables[own.name] = own.added_to(store.tables.get(own.name))
         if self.jira_project:
             store.jira_projects = {row.key: row.project(number) for number, row in enumerate(self.jira_project)}
         known = {row["user_name"] for row in store.users}
@@ -147,19 +122,37 @@ class Setup(BaseModel):
             "cmdb_ci": self.configuration_items,
             "cmdb_ci_service": self.services,
         }
-        for table, names in tables.items():
-            store.people[table] += [
+        for table, names in (*tables.items(), *self.records.items()):
+            store.people.setdefault(table, []).extend(
                 {"name": name, "sys_id": uuid.uuid5(NAMESPACE, f"{table}/{name}").hex} for name in names
-            ]
+            )
         for denial in self.deny:
             store.denied[denial.vendor, denial.target] = frozenset(denial.deny)
         return store
+
+    def unknown(self) -> Iterator[str]:
+        """What one section names that no other one gives, and the vendor doesn't have, each with its place."""
+        processes = {*PROCESSES, *(process.name for process in self.process)}
+        for project, name in (self.projects or {}).items():
+            if name not in processes:
+                yield f"projects.{project}: there is no process {name}; there are {', '.join(sorted(processes))}"
+        fields = {*FIELDS, *(field.name for field in self.work_item_field)}
+        for number, process in enumerate(self.process):
+            yield from (f"process.{number}.{words}" for words in process.unknown(fields))
+        for number, table in enumerate(self.table):
+            yield from (f"table.{number}.{words}" for words in table.unknown())
+        if "sys_user" in self.records:
+            yield "records.sys_user: a person is an [[account]]"
+        if taken := next((name for name in self.records if name in (*TABLES, *(own.name for own in self.table))), None):
+            yield f"records.{taken}: this is a table of tickets"
 
 
 def read(text: str, faults: Sequence[str] = ()) -> Setup:
     """The set-up in a TOML text, with more faults by name or as JSON; raises `ValueError` saying what is wrong."""
     try:
         setup = Setup.model_validate(tomllib.loads(text))
+        if wrong := next(setup.unknown(), None):
+            raise ValueError(wrong)
         return setup.model_copy(update={"fault": (*setup.fault, *map(fault_named, faults))})
     except ValidationError as error:
         raise ValueError(explain(error)) from None

@@ -152,6 +152,9 @@ class Store:
     space_keys: Iterable[str] = SPACES
     projects: dict[str, str] = field(default_factory=lambda: dict(PROJECTS))
     nodes: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(NODES))
+    processes: dict[str, Any] = field(default_factory=dict)  # those of a set-up, by name
+    item_fields: dict[str, Any] = field(default_factory=dict)
+    tables: dict[str, Any] = field(default_factory=dict)
     jira_projects: dict[str, Any] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
     asking: ContextVar[Account | None] = field(default_factory=lambda: ContextVar("asking", default=None))

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from tasks.destinations.azure_devops.answers import signed_in
 from tasks.destinations.azure_devops.item import Keeper
-from tasks.destinations.azure_devops.items import Items
+from tasks.destinations.azure_devops.items import FieldsRefused, Items
 from tasks.destinations.azure_devops.observed import items
 from tasks.destinations.azure_devops.patches import operation, relinked
 from tasks.destinations.azure_devops.plan import WorkItemPlan, plan_of, texts_of
@@ -19,6 +19,7 @@ from tasks.http.exchange import Http, Request
 from tasks.model import Command, ConnectionStep, CreateAzureDevOpsWorkItem, Receipt
 from tasks.model.remote import Observed
 
+RULED = "can't be told: the type has rules that a work item with a title alone doesn't meet. It said: {!r}"
 NO_SIGN_IN = {"X-TFS-FedAuthRedirect": "Suppress"}
 
 
@@ -130,6 +131,9 @@ class AzureDevOps(Destination[AzureDevOpsSettings]):
             try:
                 await items.create(kind, [title], validate=True)
                 steps.append(ConnectionStep(name="right to create work items", ok=True, detail="dry run accepted"))
+            except FieldsRefused as refused:
+                ok, said = (None, RULED.format(refused.excerpt)) if refused.fields else (False, str(refused))
+                steps.append(ConnectionStep(name="right to create work items", ok=ok, detail=said))
             except (Permanent, DestinationTrouble) as refused:
                 if isinstance(refused, DestinationTrouble) and refused.passing != "job":
                     raise

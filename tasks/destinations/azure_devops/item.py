@@ -123,16 +123,18 @@ class Keeper:
 
         def operations() -> Operations:
             links = relinked({}, plan.links) + under(self.settings.org_url, plan.parent)
-            return field_operations(plan, self.fields | tags | history) + links
+            first = {name: value for name, value in self.fields.items() if name != STATE}
+            return field_operations(plan, first | tags | history) + links
 
         marks = tries(self.fields | history, FORMS, "")
         item = await self._leniently(lambda: self.items.create(plan.type, operations(), tries=marks))
         self.said += [FORMS.mark(HISTORY, plan.history)] if plan.history else []
         receipt = self._receipt(item, "created", wrote=self._remembered(item, ()))
-        if plan.stage in (None, "open"):
+        asked = str(self.fields.get(STATE, ""))
+        if plan.stage in (None, "open") and asked in ("", item.get("fields", {}).get(STATE)):
             return receipt
-        try:  # a new item begins in its first state, whatever is asked for
-            state = await self._moved(item, "open")
+        try:  # a new item begins in its first state, and is refused in any other
+            state = asked or await self._moved(item, "open")
             moved = await self._move(item, state) if state else item
         except AttemptFailed as failure:
             failure.receipt = receipt  # the work item stands
@@ -169,12 +171,17 @@ class Keeper:
                 kept = {name: value for name, value in change.items() if name in self.fields or name in (TAGS, HISTORY)}
                 return field_operations(plan, kept) + (relinked(item, plan.links) if plan.links else [])
 
-            after = await self._leniently(lambda: self.items.patch(item, operations(), kind=plan.type, tries=marks))
+            async def write() -> dict[str, Any]:
+                left = operations()
+                return await self.items.patch(item, left, kind=plan.type, tries=marks) if left else item
+
+            after = await self._leniently(write)
         for text in comments[1:]:
             after = await self.items.patch(after, field_operations(plan, {HISTORY: text}), kind=plan.type, tries=marks)
         if state:
             after = await self._move(after, state)
-        return self._receipt(after, "updated", wrote=self._remembered(after, stand.kept))
+        done: Change = "updated" if after is not item else "found" if found else "unchanged"
+        return self._receipt(after, done, wrote=self._remembered(after, stand.kept))
 
     async def _leniently(self, write: Callable[[], Any]) -> dict[str, Any]:
         """The result of a write; again without the fields that the server refused, where these may be left out.

@@ -86,6 +86,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
         if bug:
             fields[SEVERITY] = SEVERITIES[severity]
     asked = _asked(config, chosen)
+    told = config.severity or isinstance(mapped, int)
     assignee = clean.plain_title(issue.assigned_to, 200)
     suggested: dict[str, Value] = {ASSIGNED: assignee} if assignee and ASSIGNED not in asked else {}
     fields |= suggested | {name: value for name, value in asked.items() if value != ""}
@@ -101,7 +102,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
         links=work.links,
         parent=parent if parent.isdigit() else "",
         attachment=named_by_content(file) if file else None,
-        soft=frozenset(suggested),
+        soft=frozenset(suggested) | (frozenset() if told else {PRIORITY, SEVERITY} & fields.keys() - asked.keys()),
         warnings=first(warnings_of(document, settings.link_base), "azure_devops"),
         stage=None if STATE in asked else stage_of(issue.status, settings.follow_status),
     )

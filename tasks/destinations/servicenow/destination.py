@@ -25,7 +25,7 @@ PLAIN_NAME = re.compile(r"[\w.@ -]+")
 MYSELF = "javascript:gs.getUserName()"  # what an instance puts the account's own name in place of
 UNSEEN = "records are counted and not shown: give the account read access to the table {}"
 OWN_ONLY = "granted to the account's own records; it sees no others among the newest"
-NONE_OWN = "can't be told: the account sees none of the newest records, and has made none itself yet"
+NONE_OWN = "can't be told: the account sees none of the newest records, and has made none itself yet; test again after its first one"
 NO_KEY = (
     "{} shows no correlation_id, by which records are found again: it must extend task, and the account must read it"
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
-from tasks.markup.clean import escape
+from tasks.markup.clean import escape, quoted
 from tasks.markup.parser.token import Token
 from tasks.markup.slugs import heading_text, slugs_of
 from tasks.markup.tags import DEEPEST_RAW, PIECE, TAGS, attributes_of, without_comments
@@ -102,13 +102,13 @@ class Elements:
         for child in children:
             match child.type:
                 case "text":
-                    parts.append(escape(child.content))
+                    parts.append(quoted(child.content))
                 case "softbreak":
                     parts.append("\n")
                 case "hardbreak":
                     parts.append("<br>\n")
                 case "code_inline" | "math_inline":
-                    parts.append(f"<code>{escape(child.content)}</code>")
+                    parts.append(f"<code>{quoted(child.content)}</code>")
                 case "html_inline":
                     parts.append(self.tags.shown(child.content))
                 case "link_open":

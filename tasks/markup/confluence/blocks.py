@@ -24,6 +24,10 @@ _TITLE = re.compile(r"""\b(?:title|filename|caption)\s*=\s*(?:"([^"]*)"|'([^']*)
 _LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
 
 
+def _aligned(cell: Token) -> str:
+    return f' style="{cell.attrs["style"].replace(":", ": ")};"' if cell.attrs else ""
+
+
 @dataclass
 class _List:
     """An open list: its element, the next number, whether its last items were tasks, where it stands; too deep: no element."""
@@ -208,8 +212,26 @@ class Blocks(Inlines):
         self.out.raw(f"</{token.tag}>")
         return 1
 
+    def _row(self, token: Token, position: int) -> int:
+        """A row; one of nothing but words and marks is written at once."""
+        tokens = self.tokens
+        written = ["<tr>"]
+        at = position + 1
+        if self.out.depth <= DEEPEST - 20:
+            while (cell := tokens[at]).type != "tr_close":
+                children = tokens[at + 1].children
+                words = words_and_marks(children) if len(children) < 10 else None
+                if words is None:
+                    return self._part(token, position)
+                written.append(f"<{cell.tag}{_aligned(cell)}>{words}</{cell.tag}>")
+                at += 3
+            written.append("</tr>")
+            self.out.raw("".join(written))
+            return at + 1 - position
+        return self._part(token, position)
+
     def _cell(self, token: Token, position: int) -> int:
-        aligned = f' style="{token.attrs["style"].replace(":", ": ")};"' if token.attrs else ""
+        aligned = _aligned(token)
         if (words := self._words(position + 1)) is not None:
             self.out.raw(f"<{token.tag}{aligned}>{words}</{token.tag}>")
             return 3
@@ -306,7 +328,7 @@ class Blocks(Inlines):
         "table_open": _table,
         "thead_open": _part,
         "tbody_open": _part,
-        "tr_open": _part,
+        "tr_open": _row,
         "th_open": _cell,
         "td_open": _cell,
         "fence": _fence,

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from tasks.markup import clean
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
-from tasks.markup.clean import escape
+from tasks.markup.clean import escape, quoted
 from tasks.markup.confluence import raw_html, storage
 from tasks.markup.confluence.files import Files
 from tasks.markup.confluence.writer import DEEPEST, LINK, Kind, Writer
@@ -33,14 +33,14 @@ _WRITTEN_ALIKE = {
 def words_and_marks(children: Sequence[Token]) -> str | None:
     """What most blocks hold, as it is written wherever words may stand; None where it is more than words and marks."""
     if len(children) == 1 and children[0].type == "text":
-        return escape(children[0].content)
+        return quoted(children[0].content)
     parts: list[str] = []
     for child in children:
         kind = child.type
         if kind == "text":
-            parts.append(escape(child.content))
+            parts.append(quoted(child.content))
         elif kind == "code_inline":
-            parts.append(f"<code>{escape(child.content)}</code>")
+            parts.append(f"<code>{quoted(child.content)}</code>")
         elif (written := _WRITTEN_ALIKE.get(kind)) is not None:
             parts.append(written)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_WIKI_LINK = re.compile(r"\[\[(?![\s\[])([^\[\]|\n]{1,300}?)(?:\|([^\[\]|\n]{1,300}))?(?<!\s)\]\]")
+_WIKI_LINK = re.compile(r"(?<!\\)\[\[(?![\s\[])([^\[\]|\n]{1,300}?)(?:\|([^\[\]|\n]{1,300}))?(?<!\s)\]\]")
 # What other dialects have and this one shows as it was typed: by name, how it is called and what it looks like.
 _ANYWHERE = {
     "shortcode": ("a shortcode of Hugo", r"\{\{[<%].{1,200}?[>%]\}\}"),
@@ -27,31 +27,43 @@ _FOUND_ANYWHERE, _FOUND_AT_LINE_START = (
     re.compile("|".join(f"(?P<{name}>{shape})" for name, (_, shape) in group.items()))
     for group in (_ANYWHERE, _AT_LINE_START)
 )
-# One of these is in the source of each: a backslash and an entity may stand for a sign.
-_SIGNS = ("[[", "[^", "[!", "^[", "{", "==", "++", "!!!", "???", "*[", "\\", "&")
-_DEFINITION = re.compile(r"^[^A-Za-z\n:]*:[ \t]", re.MULTILINE)
-_STARTS = ("!!!", "???", "*[", ":")
+# One of these is in a run of words that has any of them, or one of the others begins it. To look for one character takes a tenth
+# of the time that two take.
+_WITHIN = ("[", "{", "=", "+", "^")
+_STARTS = frozenset("!?*:")
 
 
-def may_be_anywhere(source: str) -> bool:
-    """Whether the source of a document has a sign of any of them."""
-    return any(sign in source for sign in _SIGNS) or _DEFINITION.search(source) is not None
+class Signs:
+    """The signs of such constructs that the source of one document has."""
+
+    def __init__(self, source: str) -> None:
+        anything = "&" in source  # an entity may stand for a sign
+        self._within = tuple(sign for sign in _WITHIN if anything or sign in source)
+        self.links = wiki_links(source) if "[[" in source else frozenset[str]()
+
+    def may_be_in(self, run: str, *, starts_line: bool) -> bool:
+        """Whether a run of words may hold any of them."""
+        for sign in self._within:  # in half the time of `any`
+            if sign in run:
+                return True
+        return starts_line and run[:1] in _STARTS
 
 
-def may_be_in(run: str) -> bool:
-    """Whether a run of words has a sign of any of them."""
-    return "[" in run or "{" in run or "==" in run or "++" in run or run.startswith(_STARTS)
+def wiki_links(source: str) -> frozenset[str]:
+    """The links of a wiki in the source of a document; none with a backslash before a bracket, which makes words of it."""
+    return frozenset(found[0] for found in _WIKI_LINK.finditer(source.replace("\\|", "|")))
 
 
-def read(run: str, *, starts_line: bool) -> tuple[str, list[str]]:
+def read(run: str, signs: Signs, *, starts_line: bool) -> tuple[str, list[str]]:
     """The words as they are shown, and what to warn of. Links of a wiki lead nowhere from here, and are named by what they show.
 
     What only begins a line is not looked for behind other words: in `**Status**: open`, the run is `: open`.
     """
     told: list[str] = []
-    if "[[" in run and _WIKI_LINK.search(run):
+    links = signs.links
+    if links and "[[" in run and any(found[0] in links for found in _WIKI_LINK.finditer(run)):
         told.append("a link of a wiki has no place here; its words are shown")
-        run = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] else m[0], run)
+        run = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] and m[0] in links else m[0], run)
     found = _FOUND_AT_LINE_START.match(run) if starts_line else None
     if not found and ("{" in run or "==" in run or "++" in run or "[^" in run or "^[" in run):
         found = _FOUND_ANYWHERE.search(run)

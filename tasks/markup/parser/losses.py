@@ -24,14 +24,25 @@ _LABEL = re.compile(r"\[([^\[\]\n]{1,999})\]")
 _CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, comrak.Alert, comrak.BlockDirective, comrak.FootnoteDefinition)  # fmt: skip
 
 
+def may_be_beside_tables(text: str) -> bool:
+    """Whether words may be lost elsewhere than in a table, where `loses_cells` tells of it."""
+    return "<!" in text or "<?" in text or ":::" in text
+
+
+def loses_cells(line: str, row: Any, columns: int) -> bool:
+    """Whether a row has cells beyond the table's columns."""
+    # As many bars as a row has that begins and ends with one, in no container.
+    if line[:1] == line[-1:] == "|" and line.count("|") <= columns + 1:
+        return False
+    return _joined(line, row.sourcepos.start.column, columns) is not None
+
+
 def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
     """Change the lines so that nothing is lost, and say in which line what was done; None where nothing has to be.
 
     A line may become two, with a line feed between them.
     """
     source = "\n".join(lines)
-    if not any(sign in source for sign in ("|", "<!", "<?", ":::")):
-        return None
     warnings: list[tuple[int, str]] = []
     changed = False
     waiting = [document]
@@ -45,11 +56,8 @@ def mended(document: Any, lines: list[str]) -> list[tuple[int, str]] | None:
             for below, row in enumerate(node.children):
                 number = first + below + bool(below)  # the second line has the signs between head and body
                 line = lines[number - 1]
-                # As many bars as a row has that begins and ends with one, in no container.
-                if line[:1] == line[-1:] == "|" and line.count("|") <= columns + 1:
-                    continue
-                if (joined := _joined(line, row.sourcepos.start.column, columns)) is not None:
-                    lines[number - 1], changed = joined, True
+                if loses_cells(line, row, columns):
+                    lines[number - 1], changed = _joined(line, row.sourcepos.start.column, columns) or line, True
                     warnings.append((number, "cells beyond the table's columns are joined to the last one"))
         elif kind is comrak.HtmlBlock:
             end = _ENDS.get(value.value.block_type)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -40,37 +40,54 @@ def parse(markdown: str | Parsed) -> list[Token]:
 @collector.put_off()
 def parse_document(markdown: str) -> Parsed:
     """The document. Nesting beyond any reader's patience is shown as text rather than followed."""
-    text = xml_text(markdown.replace("\r\n", "\n").replace("\r", "\n")).removeprefix("\ufeff")
+    lines = markdown.replace("\r\n", "\n").replace("\r", "\n") if "\r" in markdown else markdown
+    text = xml_text(lines).removeprefix("\ufeff")
     front = front_matter.split(text)
     above = text.count("\n", 0, len(text) - len(front.rest))
     text, origins = admonitions.with_origins(front.rest)
-    text = depth.limited(text, _xml)
-    warnings: dict[tuple[int, str], None] = {}
-
-    def moved(line: int) -> int:
-        return above + origins[min(line, len(origins)) - 1]
-
-    origin: Callable[[int], int] = moved if origins else above.__add__
-    for _ in range(MOST_ROUNDS):
-        document = _tree(text)
-        lines = text.split("\n")
-        found = losses.mended(document, lines)
-        if found is None:
-            break
-        warnings |= {(origin(line), words): None for line, words in found}
-        losses.let_go(document)
-        text = depth.limited("\n".join(lines), _xml)
-        if any("\n" in line for line in lines):
-            known = origins or range(1, len(lines) + 1)
-            origins = [number for line, number in zip(lines, known, strict=False) for _ in line.split("\n")]
-            origin = moved
-    else:
-        document = _tree(text)
-    tree = Tree(text, Names(text), origin)
-    tokens = footnotes.with_notes_last(tree.tokens(document), tree.notes)
-    found_at = sorted(warnings.keys() | tree.warnings.keys())
+    source = _Source(depth.limited(text, _xml), origins, above)
+    looked = losses.may_be_beside_tables(source.text)
+    document = source.mended() if looked else _tree(source.text)
+    tree = Tree(source.text, Names(source.text), source.origin)
+    tokens = tree.tokens(document)
+    if tree.loses_cells and not looked:
+        document = source.mended()
+        tree = Tree(source.text, Names(source.text), source.origin)
+        tokens = tree.tokens(document)
+    tokens = footnotes.with_notes_last(tokens, tree.notes)
+    found_at = sorted(source.warnings.keys() | tree.warnings.keys())
     told = tuple(f"line {line}: {words}" for line, words in found_at)
     return Parsed(tokens, front.fields or {}, (*front.warnings, *told), tree.may_lead_within)
+
+
+@dataclass
+class _Source:
+    """A text with the number of the line that each of its lines was, where these differ, and of the lines above it."""
+
+    text: str
+    origins: Sequence[int]
+    above: int
+    warnings: dict[tuple[int, str], None] = field(default_factory=dict)
+
+    def origin(self, line: int) -> int:
+        """The document's line that a line of the text was."""
+        return self.above + (self.origins[min(line, len(self.origins)) - 1] if self.origins else line)
+
+    def mended(self) -> Any:
+        """The tree of the text, changed so that the grammar loses no words."""
+        for _ in range(MOST_ROUNDS):
+            document = _tree(self.text)
+            lines = self.text.split("\n")
+            found = losses.mended(document, lines)
+            if found is None:
+                return document
+            self.warnings |= {(self.origin(line), words): None for line, words in found}
+            losses.let_go(document)
+            self.text = depth.limited("\n".join(lines), _xml)
+            if any("\n" in line for line in lines):
+                known = self.origins or range(1, len(lines) + 1)
+                self.origins = [number for line, number in zip(lines, known, strict=False) for _ in line.split("\n")]
+        return _tree(self.text)
 
 
 @lru_cache(maxsize=1)

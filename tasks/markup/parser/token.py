@@ -14,7 +14,8 @@ class Token(NamedTuple):
 
     `type` says which: `heading_open`, `inline`, `fence` and so on. An `inline` token holds the words of a block in its
     `children`. `attrs` are what HTML would have (`href`, `src`, `style`, `start`); `meta` what it has no place for. `line` is the line of the
-    document where a block of code, or of words with more than words in it, begins; 0 where that isn't told.
+    document where a block of code, or of words with more than words in it, begins; 0 where that isn't told. XML can hold every
+    character of words and code.
     """
 
     type: str

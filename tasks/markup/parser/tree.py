@@ -14,7 +14,7 @@ from tasks.markup.addresses import encoded
 from tasks.markup.clean import xml_text
 from tasks.markup.parser import dialects
 from tasks.markup.parser.emoji_and_math import emoji, math
-from tasks.markup.parser.losses import END_OF_LIST, let_go, parted
+from tasks.markup.parser.losses import END_OF_LIST, let_go, loses_cells, parted
 from tasks.markup.parser.placeholders import Names, is_prefixed
 from tasks.markup.parser.raw_blocks import linked_below, linked_inside, mended, stand_round_blocks
 from tasks.markup.parser.token import NOTHING, Token, code, inline, link_open, pair, text, words
@@ -22,6 +22,7 @@ from tasks.markup.tags import PIECE
 from tasks.markup.words import PANELS
 
 _TOC = re.compile(r"\[(?:\[(?:_TOC_|TOC)\]|TOC)\]\s*\Z", re.IGNORECASE)
+_MAY_BE_TOC = re.compile(r"\[_?[Tt][Oo][Cc]_?\]")
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
 _DIRECTIVE = re.compile(r"\s*\{?\s*\.?(?:callout-)?([A-Za-z]+)\b\s*\{?\s*([^{}]*?)\s*\}?\s*\Z")
 _QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
@@ -68,11 +69,12 @@ class Tree:
         self.lines = source.split("\n")
         self.names = names
         self.notes = Notes()
-        self._has_toc = "toc" in source.lower()
-        # Runs of words are shown as they are: no construct to tell of, and no entity, which alone stands for what a source can't hold.
-        self._is_plain = "&" not in source and not dialects.may_be_anywhere(source)
+        self._has_toc = _MAY_BE_TOC.search(source) is not None
+        self._signs = dialects.Signs(source)
+        # An entity by number alone stands for a character that a document may not hold.
+        self._has_numbers = "&#" in source
         self.warnings: dict[tuple[int, str], None] = {}
-        self.may_lead_within = self._has_tags = False
+        self.may_lead_within = self.loses_cells = self._has_tags = False
         self._origin = origin
         self._out: list[Token] = []
         self._stack: list[tuple[Any, bool]] = []
@@ -201,6 +203,8 @@ class Tree:
         header, *rows = parted(node)
         out += (_TABLE[0], _HEAD[0])
         line = node.sourcepos.start.line
+        lines, count = self.lines, len(aligned)
+        loses = loses_cells(lines[line - 1], header, count)
         self._row(header, [_cell("th", side) for side in aligned], line)
         out.append(_HEAD[1])
         if rows:
@@ -209,8 +213,10 @@ class Tree:
             line += 1  # each row has a line, and so have the signs between
             for row in rows:
                 line += 1
+                loses = loses or loses_cells(lines[line - 1], row, count)
                 self._row(row, columns, line)
             out.append(_BODY[1])
+        self.loses_cells = self.loses_cells or loses
         out.append(_TABLE[1])
 
     def _row(self, row: Any, columns: Sequence[tuple[Token, Token]], line: int) -> None:
@@ -269,7 +275,7 @@ class Tree:
             value = children[0].node_value
             if type(value) is _TEXT:
                 said = value.value
-                if not self._is_plain and (dialects.may_be_in(said) or not said.isprintable()):
+                if self._has_numbers or self._signs.may_be_in(said, starts_line=True):
                     said = self._said(said, line or node.sourcepos.start.line, starts_line=True)
                 return words(said)
         line = line or node.sourcepos.start.line
@@ -299,10 +305,8 @@ class Tree:
             value = node.node_value
             kind = type(value)
             if kind is _TEXT:
-                said = value.value
-                if not self._is_plain:
-                    said = self._said(said, line, starts_line=not out or out[-1] is SOFT or out[-1] is HARD)
-                out.append(text(said))
+                starts_line = not out or out[-1] is SOFT or out[-1] is HARD
+                out.append(text(self._said(value.value, line, starts_line=starts_line)))
             elif mark := _OPENS.get(kind):
                 start, end = mark
                 out.append(start)
@@ -343,12 +347,13 @@ class Tree:
 
     def _said(self, run: str, line: int, *, starts_line: bool) -> str:
         """A run of words as they are shown."""
-        if not run.isprintable():
+        if self._has_numbers:
             run = xml_text(run)
-        if dialects.may_be_in(run):
-            run, found = dialects.read(run, starts_line=starts_line)
-            for construct in found:
-                self._warn(line, construct)
+        elif not self._signs.may_be_in(run, starts_line=starts_line):
+            return run
+        run, found = dialects.read(run, self._signs, starts_line=starts_line)
+        for construct in found:
+            self._warn(line, construct)
         return run
 
     def _image(self, node: Any, image: Any, line: int) -> Token:

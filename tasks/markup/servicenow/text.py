@@ -57,6 +57,8 @@ def render(
 
 def without_code_tags(text: str) -> str:
     """The text with `(code)` wherever it says `[code]`."""
+    if "[" not in text and "&" not in text and "\uff3b" not in text:
+        return text
     return _CODE_TAG.sub(r"(\1code)", text)
 
 

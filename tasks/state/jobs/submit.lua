@@ -3,17 +3,19 @@
 -- with access/bucket
 local id = args.id
 local caller, chosen = args.caller, args.chosen
-if caller and (mark_of(key('apikey', caller.id), caller.says) ~= caller.mark or not take(caller)) then return {'refused', 'caller'} end
+if caller and mark_of(key('apikey', caller.id), caller.says) ~= caller.mark then return {'refused', 'caller'} end
+-- counts the request against the rate of whoever asks; what is refused here is counted by who answers it
+local function has_room() return not caller or take(caller) ~= nil end
 local contents = args.contents or {}
 
 if args.idempotency then
   local known = redis.call('HMGET', key('idempotency', args.idempotency), 'job', 'fingerprint')
   if known[1] then
     if known[2] ~= args.fingerprint then return {'refused', 'idempotency', known[1]} end
-    return {'exists', known[1]}
+    return has_room() and {'exists', known[1]} or {'refused', 'caller'}
   end
 end
-if redis.call('EXISTS', job_key(id)) == 1 then return {'exists', id} end
+if redis.call('EXISTS', job_key(id)) == 1 then return has_room() and {'exists', id} or {'refused', 'caller'} end
 if chosen then
   for _, name in ipairs(chosen.all and redis.call('SMEMBERS', key('destinations')) or {}) do
     if not chosen.marks[name] then return {'refused', 'chosen'} end
@@ -29,6 +31,7 @@ local aside = args.not_before_ms
 local waiting = aside and '' or redis.call('HGET', subject, 'waiting') or ''
 if waiting ~= args.waiting then return {'refused', 'moved', waiting} end
 if args.idle and redis.call('HGET', subject, 'running') then return {'refused', 'busy'} end
+if not has_room() then return {'refused', 'caller'} end
 
 for name, sealed in pairs(contents) do
   redis.call('SET', key(name), sealed)

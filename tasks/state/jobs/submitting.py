@@ -61,19 +61,21 @@ class Submitting(Reading):
         reply = await self._submit(job_id, submission, given, waiting)
         if submission.follows and reply.reason in ("moved", "busy"):
             raise Fenced("The subject has work of its own.", code="busy")
-        submission = replace(submission, caller=None)  # let in, and counted
         while reply.reason == "moved":
             waiting = reply.detail
             reply = await self._submit(job_id, submission, given, waiting)
+        if reply.reason == "idempotency":
+            stored = await self._fingerprint(submission)
+            if not submission.same_request(stored):
+                raise Refused(
+                    f"This Idempotency-Key already made job {reply.detail}, from another request.",
+                    code="idempotency_conflict",
+                    advice="Use a new key for a new request.",
+                )
+            reply = await self._submit(job_id, replace(submission, fingerprint=stored), given, waiting)
         if reply.reason in ("caller", "chosen"):
             raise Outdated(reply.reason)
         self._superseding = bool(waiting)
-        if reply.status == "refused" and not submission.same_request(await self._fingerprint(submission)):
-            raise Refused(
-                f"This Idempotency-Key already made job {reply.detail}, from another request.",
-                code="idempotency_conflict",
-                advice="Use a new key for a new request.",
-            )
         if reply.ok and reply.data:
             return _job_of(job_id, submission, given, reply.data)
         return await self.require(reply.detail or reply.reason or job_id)

@@ -16,7 +16,7 @@ from worker.sandbox.azure_devops.call import Call, Route, listed, rows, written
 from worker.sandbox.azure_devops.catalog import Catalog
 from worker.sandbox.azure_devops.files import Files
 from worker.sandbox.azure_devops.patch import Refused, patched
-from worker.sandbox.azure_devops.process import Process
+from worker.sandbox.azure_devops.process import fields_of, process_of
 from worker.sandbox.azure_devops.wiql import parse, value_of
 from worker.sandbox.credentials import fault_of
 from worker.sandbox.store import Store, iso
@@ -125,7 +125,7 @@ class AzureDevOps:
         """Change fields and links; a `test` of the revision that fails is 412."""
         item = self._item(call)
         _is_patch(call.request)
-        process = Process(self.store.projects[item["fields"]["System.TeamProject"]], self.store.nodes)
+        process = process_of(self.store, item["fields"]["System.TeamProject"])
         done = discussion.noted(item, patched(item, await call.json(), process, self.store.users), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             self.store.items[item["id"]] = done
@@ -209,7 +209,7 @@ class AzureDevOps:
     async def wiql(self, call: Call) -> Any:
         """A query over an index that lags on request: blind for a while (`wiql_blind`), or to new items (`wiql_lag`)."""
         given = await call.json()
-        columns, test, order = parse(str(given.get("query", "")), call.project)
+        columns, test, order = parse(str(given.get("query", "")), call.project, fields_of(self.store))
         blind = self.store.clock() < self.store.blind_until
         newest = iso(self.store.clock() - self.store.index_lag_s)
         indexed = [i for i in self.store.items.values() if not blind and i["fields"]["System.CreatedDate"] <= newest]

@@ -7,7 +7,7 @@ from typing import Any
 from worker.sandbox.azure_devops import shapes
 from worker.sandbox.azure_devops.call import Call, Route, rows
 from worker.sandbox.azure_devops.patch import Refused
-from worker.sandbox.azure_devops.process import FIELD_NAMES, Process, known
+from worker.sandbox.azure_devops.process import Process, fields_of, known, process_of
 from worker.sandbox.credentials import by_nobody
 from worker.sandbox.store import Store, project_id
 
@@ -47,7 +47,7 @@ class Catalog:
         """The project of the address, and its process."""
         if call.project is None:
             raise Refused(400, "VssPropertyValidationException", "A project is needed in the address.")
-        return call.project, Process(self.store.projects[call.project], self.store.nodes)
+        return call.project, process_of(self.store, call.project)
 
     def type_of(self, call: Call) -> tuple[str, Process, str]:
         """The project, its process and the type that the address names, in its own spelling."""
@@ -80,18 +80,20 @@ class Catalog:
 
     async def projects(self, call: Call) -> Any:
         """All projects."""
-        given = self.store.projects.items()
-        return rows([shapes.project(n, Process(p), call.base, single=False, capabilities=False) for n, p in given])
+        names = self.store.projects
+        return rows(
+            [shapes.project(n, process_of(self.store, n), call.base, single=False, capabilities=False) for n in names]
+        )
 
     async def one_project(self, call: Call) -> Any:
         """One project, by name or id."""
         name = self.named(call.part["project"])
         wanted = call.request.query.get("includeCapabilities", "").lower() == "true"
-        return shapes.project(name, Process(self.store.projects[name]), call.base, single=True, capabilities=wanted)
+        return shapes.project(name, process_of(self.store, name), call.base, single=True, capabilities=wanted)
 
     async def fields(self, call: Call) -> Any:
         """All fields."""
-        return rows([shapes.field(name, call.base) for name in sorted(FIELD_NAMES)])
+        return rows([shapes.field(found, call.base) for found in fields_of(self.store).values()])
 
     async def types(self, call: Call) -> Any:
         """The project's work item types."""
@@ -111,11 +113,11 @@ class Catalog:
 
     async def field(self, call: Call) -> Any:
         """One field, by its reference name."""
-        name = known(call.part["field"])
-        if name is None:
+        found = known(fields_of(self.store), call.part["field"])
+        if found is None:
             text = f"TF51535: Cannot find field {call.part['field']}."
             raise Refused(404, "WorkItemTrackingFieldDefinitionNotFoundException", text)
-        return shapes.field(name, call.base)
+        return shapes.field(found, call.base)
 
     async def relation_types(self, _: Call) -> Any:
         """How work items can be linked."""

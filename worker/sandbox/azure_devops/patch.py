@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from worker.sandbox.azure_devops.process import (
@@ -12,8 +13,8 @@ from worker.sandbox.azure_devops.process import (
     READ_ONLY,
     SEVERITIES,
     TREES,
+    Field,
     Process,
-    field_type,
     known,
 )
 from worker.sandbox.people import identity_of, person
@@ -21,6 +22,7 @@ from worker.sandbox.people import identity_of, person
 TEXT_LENGTH = 1_000_000
 TITLE_LENGTH = 255
 TAG_LENGTH, TAG_COUNT = 400, 100
+LISTED = "Required, HasValues, LimitedToValues, AllowsOldValue, InvalidNotOldValue"
 Item = dict[str, Any]
 Users = Sequence[dict[str, str]]
 
@@ -35,10 +37,13 @@ class Refused(Exception):
 
 def rule(field: str, code: str) -> Refused:
     """A field rule that the value breaks."""
-    name = field.rpartition(".")[2]
-    return Refused(
-        400, "RuleValidationException", f"TF401320: Rule Error for field {name}. Error code: {code}.", (field,)
-    )
+    text = f"TF401320: Rule Error for field {label(field)}. Error code: {code}."
+    return Refused(400, "RuleValidationException", text, (field,))
+
+
+def label(field: str) -> str:
+    """What people call a field: the last part of its name, a word at a time."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", field.rpartition(".")[2])
 
 
 def patched(item: Item, operations: object, process: Process, users: Users) -> Item:
@@ -54,11 +59,12 @@ def patched(item: Item, operations: object, process: Process, users: Users) -> I
         name = name.replace("~1", "/").replace("~0", "~")
         match head.lower():
             case "fields":
-                _field(done, str(operation.get("op")), name, operation.get("value"), users)
+                _field(done, process, str(operation.get("op")), name, operation.get("value"), users)
             case "relations":
                 _relation(done, str(operation.get("op")), name, operation.get("value"), removed)
             case "multilinefieldsformat":
-                done["formats"][known(name) or name] = str(operation.get("value")).lower()
+                field = known(process.fields, name)
+                done["formats"][field.name if field else name] = str(operation.get("value")).lower()
             case "rev" if operation.get("op") == "test":
                 if operation.get("value") != item["rev"]:
                     text = "VS403351: Test Operation for path /rev failed."
@@ -67,15 +73,17 @@ def patched(item: Item, operations: object, process: Process, users: Users) -> I
                 raise Refused(400, "VssPropertyValidationException", f"The path {path} can't be patched.")
     done["relations"] = [row for i, row in enumerate(done["relations"]) if i not in removed]
     _check(done, process)
+    _check_rules(item, done, process)
     if any(done[part] != item[part] for part in ("fields", "history")) or not item["rev"]:
         done["rev"] = item["rev"] + 1
     return done
 
 
-def _field(item: Item, verb: str, given: str, value: Any, users: Users) -> None:
-    name = known(given)
-    if name is None:
+def _field(item: Item, process: Process, verb: str, given: str, value: Any, users: Users) -> None:
+    field = known(process.fields, given)
+    if field is None:
         raise Refused(400, "WorkItemTrackingFieldDefinitionNotFoundException", f"TF51535: Cannot find field {given}.")
+    name = field.name
     if verb == "test":
         if item["fields"].get(name) != value:
             raise Refused(
@@ -84,31 +92,54 @@ def _field(item: Item, verb: str, given: str, value: Any, users: Users) -> None:
         return
     if verb not in ("add", "replace", "remove"):
         raise Refused(400, "VssPropertyValidationException", f"The operation {verb} is not supported.")
-    if name in READ_ONLY:
+    if name in (*READ_ONLY, *process.rules(item["fields"]["System.WorkItemType"]).read_only):
         if item["fields"].get(name) == value and value is not None:
             return
-        raise Refused(400, "RuleValidationException", f"TF401326: Invalid field status 'ReadOnly' for field '{name}'.")
+        text = f"TF401326: Invalid field status 'ReadOnly' for field '{name}'."
+        raise Refused(400, "RuleValidationException", text, (name,))
     if name == "System.History":
         item["comments"] += 1
         item["history"].append(normalised(str(value)))
     elif verb == "remove" or value in (None, ""):
         item["fields"].pop(name, None)
     else:
-        item["fields"][name] = _stored(name, value, users)
+        item["fields"][name] = _stored(field, value, users)
 
 
-def _stored(name: str, value: Any, users: Users) -> Any:
-    """The value as the server keeps it: tags once each, people as identities, moments in UTC, HTML in its own form."""
-    if name == "System.Tags":
+def _stored(field: Field, value: Any, users: Users) -> Any:
+    """The value as the server keeps it: tags once each, people as identities, numbers as such, HTML in its own form."""
+    if field.name == "System.Tags":
         return _tags(str(value))
-    if name == "System.AssignedTo":
-        found = person(str(value), users)
-        if found is None:
-            words = f"The identity value '{value}' for field 'Assigned To' is an unknown identity."
-            raise Refused(400, "RuleValidationException", f"TF401320: {words}", (name,))
-        return identity_of(found)
-    if field_type(name) == "html":
-        return normalised(str(value))
+    if field.values and str(value) not in field.values:
+        raise rule(field.name, LISTED)
+    match field.type:
+        case "identity":
+            found = person(str(value), users)
+            if found is None:
+                words = f"The identity value '{value}' for field '{label(field.name)}' is an unknown identity."
+                raise Refused(400, "RuleValidationException", f"TF401320: {words}", (field.name,))
+            return identity_of(found)
+        case "html":
+            return normalised(str(value))
+        case "integer" | "double" | "boolean" | "dateTime":
+            return _typed(field, value)
+    return value
+
+
+def _typed(field: Field, value: Any) -> Any:
+    """A number, a truth or a moment, also from its text; anything else is of another type."""
+    text = str(value).strip()
+    try:
+        match field.type:
+            case "integer":
+                return int(text)
+            case "double":
+                return float(text)
+            case "boolean":
+                return {"true": True, "false": False}[text.lower()]
+        datetime.fromisoformat(text)
+    except (ValueError, KeyError):
+        raise rule(field.name, "InvalidDate" if field.type == "dateTime" else "InvalidType") from None
     return value
 
 
@@ -151,16 +182,29 @@ def _check(item: Item, process: Process) -> None:
         raise rule("System.Title", "InvalidTooLong")
     if any(isinstance(value, str) and len(value) > TEXT_LENGTH for value in fields.values()):
         raise rule("System.Description", "InvalidTooLong")
-    lists = "Required, HasValues, LimitedToValues, AllowsOldValue, InvalidNotOldValue"
     severity, priority = fields.get("Microsoft.VSTS.Common.Severity"), fields.get("Microsoft.VSTS.Common.Priority")
     if severity not in (None, *SEVERITIES):
-        raise rule("Microsoft.VSTS.Common.Severity", lists)
+        raise rule("Microsoft.VSTS.Common.Severity", LISTED)
     if str(priority) not in ("None", *map(str, PRIORITIES)):
-        raise rule("Microsoft.VSTS.Common.Priority", lists)
-    if fields["System.State"] not in (name for name, _ in process.states(fields["System.WorkItemType"])):
-        raise rule("System.State", lists)
+        raise rule("Microsoft.VSTS.Common.Priority", LISTED)
+    if fields.get("System.State") not in (name for name, _ in process.states(fields["System.WorkItemType"])):
+        raise rule("System.State", LISTED)
     for tree in TREES:
-        given, there = str(fields[tree]).strip("\\").lower(), process.paths(str(fields["System.TeamProject"]), tree)
+        given, there = (
+            str(fields.get(tree, "")).strip("\\").lower(),
+            process.paths(str(fields["System.TeamProject"]), tree),
+        )
         if given not in (path.lower() for path in there):
             text = f"TF401347: Invalid tree name given for work item {item['id'] or -1}, field '{tree}'."
             raise Refused(400, "WorkItemFieldInvalidTreeNameException", text)
+
+
+def _check_rules(before: Item, after: Item, process: Process) -> None:
+    """The rules of the item's type: what must have a value, and which state follows which; a new item is in the first one."""
+    fields, kind = after["fields"], after["fields"]["System.WorkItemType"]
+    for name in process.rules(kind).required:
+        if fields.get(name) in (None, ""):
+            raise rule(name, "Required, InvalidEmpty")
+    old = before["fields"]["System.State"] if before["rev"] else ""
+    if fields["System.State"] not in (old, *process.moves(kind).get(old, ())):
+        raise rule("System.State", LISTED)

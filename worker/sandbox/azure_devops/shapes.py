@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from worker.sandbox.azure_devops.process import Process, field_type
+from worker.sandbox.azure_devops.process import READ_ONLY, Field, Process
 from worker.sandbox.store import NAMESPACE, iso, project_id
 
 ME = str(uuid.uuid5(NAMESPACE, "sandbox user"))
@@ -132,8 +132,13 @@ def project(name: str, process: Process, base: str, *, single: bool, capabilitie
 def work_item_type(name: str, process: Process, base: str, place: str) -> dict[str, Any]:
     """A work item type."""
     url = f"{base}/{place}/_apis/wit/workItemTypes/{name}"
-    shown = ("System.Title", "System.State", "System.Tags", "System.AreaPath", "System.IterationPath")
-    fields = [field(reference, base) | {"alwaysRequired": reference == "System.Title"} for reference in shown]
+    rules = process.rules(name)
+    usual = ("System.Title", "System.State", "System.Tags", "System.AreaPath", "System.IterationPath")
+    fields = [
+        column(reference, base) | {"alwaysRequired": reference in ("System.Title", *rules.required)}
+        for reference in dict.fromkeys((*usual, *rules.required, *rules.read_only))
+    ]
+    moves = process.moves(name).items()
     return {
         "name": name,
         "referenceName": f"Microsoft.VSTS.WorkItemTypes.{name.replace(' ', '')}",
@@ -147,7 +152,7 @@ def work_item_type(name: str, process: Process, base: str, place: str) -> dict[s
         "xmlForm": "",
         "fields": fields,
         "fieldInstances": fields,
-        "transitions": {},
+        "transitions": {old: [{"to": new} for new in news] for old, news in moves},
         "states": states(name, process),
         "_links": {"self": {"href": url}},
         "url": url,
@@ -165,9 +170,14 @@ def column(reference: str, base: str) -> dict[str, Any]:
     return {"referenceName": reference, "name": name, "url": f"{base}/_apis/wit/fields/{reference}"}
 
 
-def field(reference: str, base: str) -> dict[str, Any]:
+def field(found: Field, base: str) -> dict[str, Any]:
     """A field's description."""
-    return column(reference, base) | {"type": field_type(reference)}
+    marks = {
+        "readOnly": found.name in READ_ONLY,
+        "isIdentity": found.type == "identity",
+        "isPicklist": bool(found.values),
+    }
+    return column(found.name, base) | {"type": found.shown_type} | marks
 
 
 def work_item(item: dict[str, Any], base: str, *, expand: str, only: list[str], single: bool) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker.sandbox.azure_devops.patch import Refused
-from worker.sandbox.azure_devops.process import known
+from worker.sandbox.azure_devops.process import Field, known
 from worker.sandbox.store import tags_of
 
 Item = dict[str, Any]
@@ -17,19 +17,25 @@ _TOKEN = re.compile(r"\s*(\[[^\]]+\]|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|<>|<=|>=
 _SHAPE = re.compile(r"^\s*select\s+(?P<columns>.+?)\s+from\s+workitems\b(?P<rest>.*)$", re.IGNORECASE | re.DOTALL)
 
 
-def parse(query: str, project: str | None) -> tuple[list[str], Test, list[tuple[str, bool]]]:
-    """Columns, the condition, and the order as (field, descending). `project` is what `@project` stands for."""
+def parse(
+    query: str, project: str | None, fields: Mapping[str, Field]
+) -> tuple[list[str], Test, list[tuple[str, bool]]]:
+    """Columns, the condition, and the order as (field, descending). `project` is what `@project` stands for; `fields` can be named."""
     shape = _SHAPE.match(query)
     if shape is None:
         raise _wrong("Expecting SELECT … FROM WorkItems")
-    columns = [_field(part.strip()) for part in shape["columns"].split(",")]
+    columns = [_field(part.strip(), fields) for part in shape["columns"].split(",")]
     condition, _, order = _split_order(shape["rest"])
     where = re.sub(r"^\s*where\b", "", condition, flags=re.IGNORECASE)
-    parser = _Parser(_tokens(where), project)
+    parser = _Parser(_tokens(where), project, fields)
     test = parser.any() if parser.tokens else (lambda _: True)
     if parser.tokens:
         raise _wrong(f"{parser.tokens[0]} was not expected")
-    sort = [(_field(part.split()[0]), part.lower().split()[-1] == "desc") for part in order.split(",") if part.strip()]
+    sort = [
+        (_field(part.split()[0], fields), part.lower().split()[-1] == "desc")
+        for part in order.split(",")
+        if part.strip()
+    ]
     return columns, test, sort
 
 
@@ -47,14 +53,15 @@ def _wrong(text: str) -> Refused:
     return Refused(400, "SyntaxErrorException", f"VS402337: The query is not valid. {text}.")
 
 
-def _field(token: str) -> str:
+def _field(token: str, fields: Mapping[str, Field]) -> str:
     name = token.strip("[]")
-    found = known(name) or {"id": "System.Id", "title": "System.Title", "tags": "System.Tags"}.get(name.lower())
+    short = {"id": "System.Id", "title": "System.Title", "tags": "System.Tags"}
+    found = known(fields, short.get(name.lower(), name))
     if found is None:
         raise Refused(
             400, "FieldReferenceException", f"TF51005: The query references a field that does not exist: {name}."
         )
-    return found
+    return found.name
 
 
 def _tokens(text: str) -> list[str]:
@@ -72,9 +79,10 @@ def _tokens(text: str) -> list[str]:
 class _Parser:
     """Recursive descent over the tokens."""
 
-    def __init__(self, tokens: list[str], project: str | None) -> None:
+    def __init__(self, tokens: list[str], project: str | None, fields: Mapping[str, Field]) -> None:
         self.tokens = tokens
         self.project = project
+        self.fields = fields
 
     def next(self) -> str:
         if not self.tokens:
@@ -108,7 +116,7 @@ class _Parser:
             if not self.word(")"):
                 raise _wrong("A bracket is missing")
             return inner
-        field = _field(self.next())
+        field = _field(self.next(), self.fields)
         negated = self.word("not")
         test = self.comparison(field, self.next().lower())
         return (lambda item: not test(item)) if negated else test

@@ -80,6 +80,8 @@ async def _after_commit(
             return _reset(request)
         case "commit_then_500":
             return refusal(vendor, 500, TIMED_OUT)
+        case "commit_then_429":
+            return _throttled(spec, vendor, faults.store)
         case "property_409":
             # Cloud made the property by itself: it is there, and the POST is refused.
             return refusal(vendor, 409, "Property already exists")

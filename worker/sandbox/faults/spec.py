@@ -19,6 +19,7 @@ Operation = Literal["create", "update", "lookup", "other"]
 Name = Literal[
     "commit_then_drop",
     "commit_then_500",
+    "commit_then_429",
     "drop",
     "status",
     "rate_limit",

@@ -371,7 +371,7 @@ def _shown(
     fields = held | {
         "project": shown_project(project, request),
         "issuetype": shown_type(row["type"], request),
-        "status": shown_status(row["status"]),
+        "status": shown_status(row["status"], store.jira_projects),
         "created": iso(row["created"]),
         "updated": iso(row["updated"]),
         "comment": {"comments": row["comments"], "total": len(row["comments"]), "startAt": 0, "maxResults": 50},

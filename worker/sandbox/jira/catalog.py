@@ -75,7 +75,8 @@ class JiraCatalog:
 
     async def statuses(self, _: web.Request) -> web.Response:
         """All statuses of all workflows."""
-        return web.json_response([shown_status(name) for name in statuses(self.store.jira_projects)])
+        projects = self.store.jira_projects
+        return web.json_response([shown_status(name, projects) for name in statuses(projects)])
 
     async def priorities(self, _: web.Request) -> web.Response:
         """All priorities, the highest first."""

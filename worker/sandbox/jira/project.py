@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from worker.sandbox.jira.document import fault_of_document
@@ -83,7 +83,9 @@ CLASSIC = (
 
 @dataclass(frozen=True)
 class Project:
-    """A project: its types, by the ids that `type_id` gives them, the fields of its one screen, and its workflow."""
+    """A project: its types, by the ids that `type_id` gives them, the fields of its one screen, and its workflow with the categories
+    of statuses that a fresh site hasn't.
+    """
 
     id: str
     key: str
@@ -92,6 +94,7 @@ class Project:
     fields: tuple[FieldRule, ...] = USUAL
     ways: tuple[Way, ...] = SIMPLE
     first: str = "To Do"
+    categories: Mapping[str, str] = field(default_factory=dict)
 
 
 _REQUIRED = FieldRule(SERVICE.id, SERVICE.name, SERVICE.kind, custom=SERVICE.custom, required=True)

@@ -31,9 +31,8 @@ class JiraWorkflow:
         """The transitions that the issue has now; the fields of their screens where they are asked for."""
         row = issue_of(self.store, request)
         fields = "transitions.fields" in request.query.get("expand", "")
-        return web.json_response(
-            {"expand": "transitions", "transitions": [_shown(w, fields=fields) for w in _ways(self.store, row)]}
-        )
+        shown = [_shown(way, self.store, fields=fields) for way in _ways(self.store, row)]
+        return web.json_response({"expand": "transitions", "transitions": shown})
 
     async def take(self, request: web.Request) -> web.Response:
         """Move the issue: 204. Everything that is refused is named, and nothing is kept then."""
@@ -63,25 +62,26 @@ def _ways(store: Store, row: dict[str, Any]) -> list[Way]:
     return [way for way in store.jira_projects[row["project"]].ways if way.leads_from(row["status"])]
 
 
-def _shown(way: Way, *, fields: bool) -> dict[str, Any]:
+def _shown(way: Way, store: Store, *, fields: bool) -> dict[str, Any]:
     shown = {
         "id": way.id,
         "name": way.name,
-        "to": shown_status(way.to),
+        "to": shown_status(way.to, store.jira_projects),
         "hasScreen": bool(way.fields),
         "isGlobal": True,
     }
     return shown | ({"fields": {rule.id: shown_field(rule) for rule in way.fields}} if fields else {})
 
 
-def shown_status(name: str) -> dict[str, Any]:
+def shown_status(name: str, projects: Mapping[str, Project]) -> dict[str, Any]:
     """A status with the category that its workflow puts it in."""
+    own = next((found.categories[name] for found in projects.values() if name in found.categories), None)
     category = {"to do": "new", "open": "new", "done": "done", "closed": "done", "resolved": "done"}
     shown = {
         "id": str(1 + KNOWN.index(name) if name in KNOWN else 10000 + zlib.crc32(name.encode()) % 10000),
         "name": name,
     }
-    return shown | {"statusCategory": {"key": category.get(name.lower(), "indeterminate")}}
+    return shown | {"statusCategory": {"key": own or category.get(name.lower(), "indeterminate")}}
 
 
 def shown_field(rule: FieldRule) -> dict[str, Any]:

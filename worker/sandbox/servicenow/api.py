@@ -17,19 +17,21 @@ from worker.sandbox.credentials import fault_of
 from worker.sandbox.request_marks import QUERY_IGNORED, READ_ACL
 from worker.sandbox.servicenow.batch import BATCH, batch
 from worker.sandbox.servicenow.incident import (
+    DEFAULTS,
     ENTRY,
     LABELS,
-    REFERENCES,
     columns_of,
     ended,
     entries,
     insert,
+    settable,
     stamp,
+    table_of,
     unfinished,
     update,
 )
 from worker.sandbox.servicenow.query import select
-from worker.sandbox.servicenow.tables import TABLES, table_of
+from worker.sandbox.servicenow.tables import TABLES
 from worker.sandbox.store import Attachment, Store
 
 TABLE = "/api/now/table/{table}"
@@ -52,6 +54,7 @@ class ServiceNow:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        store.tables = store.tables or dict(TABLES)
 
     def routes(self) -> list[web.RouteDef]:
         """All routes, also with a version in the path; what isn't there is a 400."""
@@ -99,7 +102,7 @@ class ServiceNow:
     def _sees(self, row: Row) -> bool:
         """Whether the account may read the record: without the role `itil`, of the tickets only those that it made itself."""
         account = self.store.asking.get()
-        own = row.get("sys_class_name") not in TABLES or row["sys_created_by"] == self.store.me["user_name"]
+        own = row.get("sys_class_name") not in self.store.tables or row["sys_created_by"] == self.store.me["user_name"]
         return own or account is None or "itil" in account.roles
 
     def _table(self, request: web.Request) -> tuple[Iterable[Row], Iterable[str]]:
@@ -110,19 +113,28 @@ class ServiceNow:
         if table in self.store.people:
             rows = self.store.people[table]
             return rows, rows[0]
-        name = _table(request)
-        return [row for row in self.store.incidents.values() if row["sys_class_name"] == name], columns_of(name)
+        name = self._named(request)
+        rows = [row for row in self.store.incidents.values() if row["sys_class_name"] == name]
+        return rows, columns_of(self.store.tables[name])
+
+    def _named(self, request: web.Request) -> str:
+        """The table of tickets that a request names."""
+        name = request.match_info["table"]
+        if name not in self.store.tables:
+            raise No(400, f"Invalid table {name}", None)
+        return name
 
     async def create(self, request: web.Request) -> web.Response:
         """Create: 201 and where it is; what the table doesn't take is dropped without a word."""
-        table = _table(request)
-        self._ruled({"state": "1", "sys_class_name": table}, given := await _sent(request))
+        table = self._named(request)
+        first = next(iter(self.store.tables[table].states))
+        self._ruled({**DEFAULTS, "state": first, "sys_class_name": table}, given := await _sent(request), new=True)
         row = insert(self.store, table, given)
         where = f"{request.scheme}://{request.host}{request.path}/{row['sys_id']}"
         return web.json_response({"result": _shown(row, request, self.store)}, status=201, headers={"Location": where})
 
     def _row(self, request: web.Request) -> Row:
-        table, row = _table(request), self.store.incidents.get(request.match_info["sys_id"])
+        table, row = self._named(request), self.store.incidents.get(request.match_info["sys_id"])
         if row is None or row["sys_class_name"] != table or request.get(READ_ACL) or not self._sees(row):
             raise _missing()
         return row
@@ -134,15 +146,15 @@ class ServiceNow:
     async def change(self, request: web.Request) -> web.Response:
         """Change columns."""
         row = self._row(request)
-        if reason := ended(row):
+        if reason := ended(self.store, row):
             raise No(403, "Operation Failed", reason)
         self._ruled(row, given := await _sent(request))
         update(self.store, row, given)
         return web.json_response({"result": _shown(row, request, self.store)})
 
-    def _ruled(self, row: Row, given: dict[str, Any]) -> None:
-        """Refuse what the data policy of a fresh instance refuses: an end without its code and notes."""
-        if lacking := unfinished(row, given):
+    def _ruled(self, row: Row, given: dict[str, Any], *, new: bool = False) -> None:
+        """Refuse what a data policy refuses: on a fresh instance an end without its code and notes."""
+        if lacking := unfinished(self.store, row, given, new=new):
             text = f"Data Policy Exception: The following fields are mandatory: {', '.join(lacking)}"
             raise No(403, "Operation Failed", text)
 
@@ -154,7 +166,7 @@ class ServiceNow:
     async def attach(self, request: web.Request) -> web.Response:
         """The raw body as a file on a record: 201."""
         query = request.query
-        if query.get("table_name") not in TABLES or not query.get("file_name"):
+        if query.get("table_name") not in self.store.tables or not query.get("file_name"):
             raise No(400, "Invalid table or file name", None)
         row = self.store.incidents.get(query.get("table_sys_id", ""))
         if row is None or row["sys_class_name"] != query["table_name"]:
@@ -224,14 +236,6 @@ def _guarded(handler: Any) -> Handler:
     return guarded
 
 
-def _table(request: web.Request) -> str:
-    """The table of tickets that a request names."""
-    name = request.match_info["table"]
-    if name not in TABLES:
-        raise No(400, f"Invalid table {name}", None)
-    return name
-
-
 def _missing() -> No:
     return No(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
 
@@ -256,22 +260,25 @@ def _shown(row: Row, request: web.Request, store: Store) -> dict[str, Any]:
     display, bare = query.get("sysparm_display_value", "false"), query.get("sysparm_exclude_reference_link") == "true"
     site = f"{request.scheme}://{request.host}/api/now/table"
     shown: dict[str, Any] = {}
+    table = table_of(store, row) if "sys_class_name" in row else None
+    columns = settable(table) if table else {}
     for name in names:
-        labels = table_of(row).states if name == "state" and "sys_class_name" in row else LABELS.get(name, {})
-        value, label = row[name], labels.get(row[name], _label(name, row[name], store))
+        labels = table.states if name == "state" and table else LABELS.get(name, {})
+        target = columns[name].table if name in columns else ""
+        value, label = row[name], labels.get(row[name], _label(target, row[name], store))
         if display == "all":
             shown[name] = {"display_value": label, "value": value}
-        elif value and name in REFERENCES and not bare:
+        elif value and target and not bare:
             field = "display_value" if display == "true" else "value"
-            shown[name] = {"link": f"{site}/{REFERENCES[name]}/{value}", field: value}
+            shown[name] = {"link": f"{site}/{target}/{value}", field: value}
         else:
             shown[name] = label if display == "true" else value
     return shown
 
 
-def _label(name: str, value: str, store: Store) -> str:
+def _label(table: str, value: str, store: Store) -> str:
     """What a reference's record is called; any other value is its own label."""
-    rows = store.people.get(REFERENCES.get(name, ""), ())
+    rows = store.people.get(table, ())
     return next((row["name"] for row in rows if row["sys_id"] == value), value)
 
 

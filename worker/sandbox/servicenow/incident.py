@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.sandbox.servicenow.tables import TABLES, table_of
+from worker.sandbox.servicenow.tables import Column, Table
 from worker.sandbox.store import Store
 
 ADMIN = "6816f79cc0a8016401c5a33be04be441"
@@ -62,6 +63,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 JOURNALS = ("work_notes", "comments")
 ENTRY = ("sys_id", "name", "element_id", "element", "value", "sys_created_on")
 _SYS_ID = re.compile(r"^[0-9a-f]{32}$")
+_WHOLE = re.compile(r"-?\d{1,10}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 LABELS = {
     "impact": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
     "urgency": {"1": "1 - High", "2": "2 - Medium", "3": "3 - Low"},
@@ -99,19 +102,38 @@ OTHERS = (  # noqa: SIM905
     "number opened_at order origin_id origin_table priority reopened_time resolved_at route_reason sla_due "
     "sys_created_on sys_id sys_tags sys_updated_on task_effective_number time_worked universal_request user_input"
 ).split()
-COLUMNS = tuple(dict.fromkeys((*TEXTS, *REFERENCES, *CHOICES, *JOURNALS, *DEFAULTS, *OTHERS)))
+SETTABLE: Mapping[str, Column] = {
+    **{name: Column("text", length) for name, length in TEXTS.items()},
+    **{name: Column("reference", table=table) for name, table in REFERENCES.items()},
+    **{name: Column("choice", values=values) for name, values in CHOICES.items()},
+    **{name: Column("journal") for name in JOURNALS},
+}
+COLUMNS = tuple(dict.fromkeys((*SETTABLE, *DEFAULTS, *OTHERS)))
+NAMES = {"close_code": "Resolution code", "close_notes": "Resolution notes"}
 
 
-def columns_of(table: str) -> tuple[str, ...]:
+def columns_of(table: Table) -> tuple[str, ...]:
     """The columns of a table."""
-    return tuple(name for name in COLUMNS if name not in TABLES[table].lacks)
+    return (*(name for name in COLUMNS if name not in table.lacks), *table.columns)
 
 
-def insert(store: Store, table: str, given: dict[str, Any]) -> dict[str, str]:
+def settable(table: Table) -> Mapping[str, Column]:
+    """The columns of a table that a write may set, its own included."""
+    return {**SETTABLE, **table.columns}
+
+
+def table_of(store: Store, row: Mapping[str, str]) -> Table:
+    """The table that a record is of."""
+    found: Table = store.tables[row["sys_class_name"]]
+    return found
+
+
+def insert(store: Store, name: str, given: dict[str, Any]) -> dict[str, str]:
     """A new record of what the table takes from `given`."""
-    now, number = stamp(store.clock()), f"{TABLES[table].prefix}{next(store.incident_numbers):07d}"
+    table = store.tables[name]
+    now, number = stamp(store.clock()), f"{table.prefix}{next(store.incident_numbers):07d}"
     row = {name: DEFAULTS.get(name, "") for name in columns_of(table)}
-    row |= {"sys_class_name": table, "state": next(iter(TABLES[table].states))}
+    row |= {"sys_class_name": name, "state": next(iter(table.states))}
     row |= {"sys_id": uuid.uuid4().hex, "number": number, "task_effective_number": number}
     row |= {"opened_at": now, "sys_created_on": now, "sys_updated_on": now}
     row |= dict.fromkeys(("sys_created_by", "sys_updated_by"), store.me["user_name"])
@@ -131,25 +153,37 @@ def update(store: Store, row: dict[str, str], given: dict[str, Any]) -> None:
 
 def _take(store: Store, row: dict[str, str], given: dict[str, Any], *, new: bool = False) -> None:
     """Unknown columns, read-only ones and values outside a choice list are dropped without a word; texts are cut."""
+    table = table_of(store, row)
+    columns = settable(table)
     for name, value in given.items():
         text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        if name in JOURNALS:
+        column = columns.get(name) if name in row and name not in table.read_only else None
+        if column is not None and column.kind == "journal":
             if text:
                 store.journals.setdefault(row["sys_id"], []).append((name, text))
-        elif name not in row:
-            continue
-        elif name in TEXTS:
-            row[name] = text[: TEXTS[name]]
-        elif name in REFERENCES:
-            row[name] = _reference(store, REFERENCES[name], text)
-        elif (text in CHOICES.get(name, ()) or (name == "state" and text in table_of(row).states)) or (
-            name == "opened_at" and new and text
-        ):
+        elif column is not None:
+            row[name] = _held(store, column, text, row[name])
+        elif (name == "state" and text in table.states) or (name == "opened_at" and new and text):
             row[name] = text
     if "incident_state" in row:
         row["incident_state"] = row["state"]
-    row["active"] = "false" if row["state"] in table_of(row).ended else "true"
+    row["active"] = "false" if row["state"] in table.ended else "true"
     row["priority"] = str(int(row["impact"]) + int(row["urgency"]) - 1)
+
+
+def _held(store: Store, column: Column, text: str, before: str) -> str:
+    """What a column holds after a write of the text; what it held before, where it doesn't take that."""
+    match column.kind:
+        case "text":
+            return text[: column.length]
+        case "reference":
+            return _reference(store, column.table, text)
+        case "choice":
+            return text if text in column.values else before
+        case "true_false":
+            return str(text.lower() in ("true", "1")).lower()
+    shape = _WHOLE if column.kind == "integer" else _MOMENT
+    return text if not text or shape.fullmatch(text) else before
 
 
 def _reference(store: Store, table: str, text: str) -> str:
@@ -164,17 +198,28 @@ def _reference(store: Store, table: str, text: str) -> str:
     )
 
 
-def ended(row: dict[str, str]) -> str:
+def ended(store: Store, row: dict[str, str]) -> str:
     """Why a record takes no change; empty where it does."""
-    return "ACL Exception Update Failed due to security constraints" if row["state"] in table_of(row).ended else ""
+    closed = row["state"] in table_of(store, row).ended
+    return "ACL Exception Update Failed due to security constraints" if closed else ""
 
 
-def unfinished(row: dict[str, str], given: dict[str, Any]) -> list[str]:
-    """What is missing of an incident that is resolved or closed by this change."""
-    if row["sys_class_name"] != "incident" or str(given.get("state")) not in ("6", "7") or row["state"] in ("6", "7"):
-        return []
-    names = {"close_code": "Resolution code", "close_notes": "Resolution notes"}
-    return [label for name, label in names.items() if not (given.get(name) or row.get(name))]
+def unfinished(store: Store, row: dict[str, str], given: dict[str, Any], *, new: bool = False) -> list[str]:
+    """What a record lacks that must have a value: on insert, and where a change brings it to another state. An incident that was
+    resolved may be closed without more.
+    """
+    table, state = table_of(store, row), str(given.get("state") or row["state"])
+    demanded = table.mandatory_in.get(state, ())
+    moved = new or (state != row["state"] and demanded != table.mandatory_in.get(row["state"]))
+    wanted = (*(table.mandatory if new else ()), *(demanded if moved else ()))
+    emptied = [name for name in table.mandatory if name in given and not given[name]]
+    lacking = [name for name in wanted if not (given.get(name) or row.get(name))]
+    return [NAMES.get(name, label(name)) for name in dict.fromkeys((*lacking, *emptied))]
+
+
+def label(column: str) -> str:
+    """What people call a column."""
+    return column.removeprefix("u_").replace("_", " ").capitalize()
 
 
 def entries(store: Store) -> list[dict[str, str]]:
