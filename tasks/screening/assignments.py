@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.screening.finding import Finding
 from tasks.screening.names import Kind, is_innocent, kind_of
-from tasks.screening.values import is_chance, is_mixed, is_password, is_random, is_small_chance, is_token
+from tasks.screening.values import is_chance, is_dotted, is_mixed, is_password, is_random, is_small_chance, is_token
 from tasks.screening.view import Triggers, compiled
 
 Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quotes
@@ -65,6 +65,12 @@ SENTENCE = (
     r"(?i)\b(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|secret|token|api key|key|mot de passe|contrase[n\xf1]a)"
     r"[\"'`*]*(?P<o>[ \t]+(?:is|was|ist|war|of|set to|changed to|to|est|es|=|-+)[ \t]*(?:now[ \t]+|set to[ \t]+|still[ \t]+)?:?)[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
 )
+# `root pw on the bastion is …`, `the new API key for the status page: …`.
+SENTENCE_ABOUT = (
+    r"(?i)\b(?P<n>password|passphrase|passwort|kennwort|passcode|pwd|pw|psk|secret|token|(?:api|access|secret|license)[ -]key|(?:otp|totp|2fa|mfa)[ -](?:seed|secret))"
+    r"(?P<o>[ \t]+(?:for|of|on|to|at|in|f\xfcr|von|auf)(?:[ \t]+[\w.'-]+){1,5}?(?::|[ \t]+(?:is|was|ist|war|=|->|-)[ \t]*(?:now[ \t]+|still[ \t]+)?:?))"
+    r"[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
+)
 SPACED_WORDS = (
     r"(?i)\b(?P<n>(?:mot de passe|(?:api|access|secret|private|encryption|signing|auth|client|bearer|master|service|account|shared)[ \t]+"
     r"(?:key|secret|token|password|pass)(?:[ \t]id)?)s?)" + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
@@ -103,6 +109,7 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 _OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
 _WORD_APART = re.compile(r"(?:^|[-_=.~/+])[A-Za-z][a-z]{5,}(?=[-_=.~/+]|$)")
 LONGEST_NAME = 40
+LONGEST_QUERY = 400
 _TRAILING = ".,;:)]}*_`\\"
 
 
@@ -130,8 +137,10 @@ def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop:
             yield from _in_form(regexp, judge, raw, text, start, end)
         elif findings := list(_judged(found, groups, values, text, judge)):
             yield from findings
-        elif end - start <= LONGEST_NAME and kind_of(text[start:end]):
-            at = start  # a name itself, which may have a value behind it: `| API key | password | … |`
+        elif (end - start <= LONGEST_NAME and kind_of(text[start:end])) or (
+            end - start <= LONGEST_QUERY and b"=" in raw[start:end]
+        ):
+            at = start  # a name itself, which may have a value behind it: `| API key | password | … |`, `otpauth://…?secret=…`
 
 
 def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
@@ -186,11 +195,8 @@ def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
         clear = quoted or operator not in (":", "|", "->")
         if not clear and _TYPE_NAME.fullmatch(value):
             return False
-        return (
-            is_password(value)
-            and (is_mixed(value) or (clear and len(value) >= 6 and value.islower()))
-            and _no_prose(value)
-        )
+        may_be = is_password(value) or (quoted and is_dotted(value))
+        return may_be and (is_mixed(value) or (clear and len(value) >= 6 and value.islower())) and _no_prose(value)
     if kind == "secret":
         return len(value) >= 10 and is_token(value) and _no_prose(value)
     return is_random(value)
@@ -242,6 +248,7 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
     (ENTRY, _assigned, ("</",)),
     (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
     (SENTENCE, _strict, ("pass", "pwd", "kennwort", "secret", "token", "key", "contrase")),
+    (SENTENCE_ABOUT, _strict, ("pass", "pw", "kennwort", "secret", "token", "key", "seed")),
     (TOLD, _told, ("token ", "key ", "secret ", "password ", "passphrase ")),
     (LISTED, _listed, ("token,", "key,", "secret,", "pass,", "password,")),
 )
