@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from tasks.screening.values import is_chance, is_dotted, is_mixed, is_password, 
 from tasks.screening.view import Triggers, compiled
 
 Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quotes
+Place = tuple[int, int]
 WORDS = (
     "pass|pwd|psw|pw|secret|token|key|cred|auth|kennwort|contrase|wachtwoord|senha|haslo|lozinka|salasana|access|salt|pepper|hmac|"
     "cookie|session|\\bpat\\b|_pat|sas\\b|dsn|connection_?string|license|webhook|unlock|\\bpin\\b|master|bearer"
@@ -108,6 +109,9 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
 _OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
 _WORD_APART = re.compile(r"(?:^|[-_=.~/+])[A-Za-z][a-z]{5,}(?=[-_=.~/+]|$)")
+# So many values of a form are judged in one text; a text with more is one long list of them, of which the rest is taken for what it
+# looks like: no text takes long.
+JUDGED = 10_000
 LONGEST_NAME = 40
 LONGEST_QUERY = 400
 _TRAILING = ".,;:)]}*_`\\"
@@ -129,14 +133,19 @@ def assignments(raw: bytes, text: str) -> Iterator[Finding]:
 def _in_form(regexp: Any, judge: Judge, raw: bytes, text: str, begin: int, stop: int) -> Iterator[Finding]:
     groups = {name.decode(): number for name, number in regexp.groupindex.items()}
     values = [groups[name] for name in "dsbeu" if name in groups]
-    at = begin
+    name, operator, unquoted = groups["n"], groups["o"], groups.get("u")
+    at, judged = begin, 0
     while found := regexp.search(raw, at, stop):
-        start, end = next(found.span(number) for number in values if found.start(number) >= 0)
+        value, (start, end) = next((n, place) for n in values if (place := found.span(n))[0] >= 0)
         at = found.end()
         if _PAIR.match(raw, start, end):  # a text that holds pairs itself, each of which is judged
             yield from _in_form(regexp, judge, raw, text, start, end)
-        elif findings := list(_judged(found, groups, values, text, judge)):
+        elif findings := list(
+            _judged(text, found.span(name), (start, end), found.span(operator), value != unquoted, judge)
+        ):
             yield from findings
+            judged += 1
+            judge = judge if judged < JUDGED else _by_form
         elif (end - start <= LONGEST_NAME and kind_of(text[start:end])) or (
             end - start <= LONGEST_QUERY and b"=" in raw[start:end]
         ):
@@ -152,15 +161,15 @@ def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
             yield Finding("ApiKey", start, end)
 
 
-def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str, judge: Judge) -> Iterator[Finding]:
-    first, last = found.span(groups["n"])
+def _judged(
+    text: str, name: Place, value_at: Place, operator_at: Place, quoted: bool, judge: Judge
+) -> Iterator[Finding]:
+    first, last = name
     kind = kind_of(text[first:last])
     if kind is None or (text[first:last] in _REDACTED and text[max(first - 1, 0) : first] == "["):
         return  # it stands for a value that was redacted
-    group = next(number for number in values if found.start(number) >= 0)
-    start, end = found.span(group)
+    start, end = value_at
     value = text[start:end]
-    quoted = group != groups.get("u")
     if not quoted:
         in_brackets = text[start - 1] == "[" and "]" in value
         if value.rstrip("*_`").endswith(":") or "=[" in value or in_brackets:
@@ -168,10 +177,10 @@ def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str,
         value = _bare(value)
         if (inner := _ASSIGNMENT.match(value)) and kind_of(inner.group(1)):
             return  # the next pair, which is judged by itself
-    operator = text[slice(*found.span(groups["o"]))].strip()
+    operator = text[slice(*operator_at)].strip()
     if kind != "password" and _OF_PROVIDERS.match(value):
         return
-    if value and not _is_own_name(value, text[first:last]) and judge(kind, value, operator, quoted):
+    if value and judge(kind, value, operator, quoted) and not _is_own_name(value, text[first:last]):
         yield Finding("Password" if kind == "password" else "ApiKey", start, start + len(value))
 
 
@@ -200,6 +209,10 @@ def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
     if kind == "secret":
         return len(value) >= 10 and is_token(value) and _no_prose(value)
     return is_random(value)
+
+
+def _by_form(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    return len(value) >= 4
 
 
 def _told(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:

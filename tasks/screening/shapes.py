@@ -213,12 +213,17 @@ SHAPES = (
     Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?/user:\S+[ \t]+(?P<v>[^\s/]\S*)", _option),
     Shape(
         "Password",
-        ("http ", "https "),
+        ("--auth", "http -a ", "https -a "),
         r"\bhttps?[ \t][^\n]*?(?:--auth|-a)[ \t=]+[\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)",
         _account,
     ),
     Shape("Password", ("zip ",), r"\b(?:un)?zip\b[^\n]*?[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
-    Shape("Password", ("7z", "rar "), r"\b(?:7z[ar]?|(?:un)?rar)[ \t][^\n]*?[ \t]-h?p[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password",
+        ("7z ", "7za ", "rar x", "rar a", "rar e"),
+        r"\b(?:7z[ar]?|(?:un)?rar)[ \t][^\n]*?[ \t]-h?p[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
     Shape("Password", ("mysqladmin",), r"\bmysqladmin\b[^\n]*?[ \t]password[ \t]+[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
@@ -232,7 +237,17 @@ SHAPES = (
     # Routers and switches: `enable secret 5 …`, `username admin password 0 …`.
     Shape(
         "Password",
-        ("enable ", "username ", "neighbor "),
+        (
+            "enable secret",
+            "enable password",
+            "privilege ",
+            "neighbor ",
+            "password 0 ",
+            "password 7 ",
+            "secret 5 ",
+            "secret 8 ",
+            "secret 9 ",
+        ),
         r"\b(?:enable|(?:username|neighbor)[ \t]+\S+(?:[ \t]+privilege[ \t]+\d+)?)[ \t]+(?:password|secret)[ \t]+(?:\d[ \t]+)?(?P<v>\S+)",
         _numbered,
     ),

@@ -33,7 +33,7 @@ IDENTITIES = {
     "ar.dni": ("dd.ddd.ddd", "DNI"),
     "ar.cuit": ("20-dddddddd-d", "CUIT"),
     "co.nit": ("ddddddddd-d", "NIT"),
-    "pl.pesel": ("80010ddddddd", "PESEL"),
+    "pl.pesel": ("800101ddddd", "PESEL"),
     "ca.sin": ("ddd-ddd-ddd", "SIN"),
 }
 
@@ -50,7 +50,7 @@ class People:
     def digits(self, count: int) -> str:
         return "".join(self._random.choices("0123456789", k=count))
 
-    def shaped(self, shape: str, fits: Callable[[str], bool]) -> str | None:
+    def shaped(self, shape: str, fits: Callable[[str], bool]) -> str:
         for _ in range(60_000):
             made = "".join(
                 self.digits(1) if c == "d" else self._random.choice("ABCDEFGHJKLMNPQRSTVWXYZ") if c == "A" else c
@@ -58,7 +58,7 @@ class People:
             )
             if fits(made):
                 return made
-        return None
+        raise AssertionError(f"no number of the shape {shape} fits")
 
     def card(self, prefix: str, length: int) -> str:
         body = prefix + self.digits(length - len(prefix) - 1)
@@ -113,6 +113,9 @@ NUMBERS = (
     ("NAS", "046 454 286"),
     ("mon NAS est", "046-454-286"),
     ("n° de sécu :", "180057501234564"),
+    ("D.N.I.:", "00000000T"),
+    ("SA ID:", "8001015009087"),
+    ("CF:", "RCCMNL83S18D969H"),
 )
 CALLS = (
     ("Her mobile is 32 12 34 56.", "32 12 34 56"),
@@ -182,9 +185,9 @@ def _identities(people: People) -> Iterator[tuple[str, str, str]]:
     yield "SSN", f"social security number: {ssn.replace('-', '')}", ssn.replace("-", "")
     yield "NationalId", "NINO AB123456C", "AB123456C"
     for module, (shape, called) in IDENTITIES.items():
-        if made := people.shaped(shape, import_module(f"stdnum.{module}").is_valid):
-            yield "NationalId", f"The form had {called} {made} in it.", made
-            yield "NationalId", f"{called}: {made}", made
+        made = people.shaped(shape, import_module(f"stdnum.{module}").is_valid)
+        yield "NationalId", f"The form had {called} {made} in it.", made
+        yield "NationalId", f"{called}: {made}", made
 
 
 HARMLESS = [
