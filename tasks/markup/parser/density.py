@@ -25,8 +25,8 @@ _BYTES = {
     **dict.fromkeys(("- ", "+ ", ". ", ") "), 750),  # items, and little else
     "!!!": 1000,
     ":::": 600,
-    "\n": 670,
-    "\n\n": -670,  # only lines with words count
+    "\n": 850,
+    "\n\n": -850,  # only lines with words count
 }
 # Raw HTML is one piece from a line that begins with such a tag to an empty one.
 _HTML = re.compile(
