@@ -21,12 +21,13 @@ _BYTES = {
     "<": 640,
     ":": 600,
     "..": 380,
-    **dict.fromkeys(("@", "://", "www.", "[^", "]("), 1500),
+    **dict.fromkeys(("@", "://", "www.", "[^", "]("), 1900),
+    "](http": -1900,  # one link, whatever its address
     **dict.fromkeys(("- ", "+ ", ". ", ") "), 750),  # items, and little else
     "!!!": 1000,
     ":::": 600,
-    "\n": 850,
-    "\n\n": -850,  # only lines with words count
+    "\n": 1000,
+    "\n\n": -1000,  # only lines with words count
 }
 # Raw HTML is one piece from a line that begins with such a tag to an empty one.
 _HTML = re.compile(
