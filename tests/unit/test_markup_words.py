@@ -181,6 +181,12 @@ def test_a_tag_that_is_cut_off_is_words(render, source):
 
 
 @pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize("source", ["<td><ta<!-->ble>", "<div>\n<ta<!-- a -->ble> x\n</div>"])
+def test_a_comment_in_a_tags_name_leaves_no_other_tag(render, source):
+    assert re.findall(r"\w+", read(render, source)) == re.findall(r"\w+", re.sub("</?div>", "", source))
+
+
+@pytest.mark.parametrize("render", TARGETS)
 @pytest.mark.parametrize("name", ["xs:element", "soap:Body", "ac:task-list", "std:vector"])
 def test_an_elements_name_with_its_prefix_keeps_its_brackets(render, name):
     """The grammar takes it for an address of a scheme that nobody could follow."""
