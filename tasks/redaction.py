@@ -12,6 +12,7 @@ from tasks.destinations.contract import Prepared, Work
 from tasks.errors import AttemptFailed, Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, titles_of
 from tasks.screening import Policy, ScreeningFailed, Verdict, screen_all
+from tasks.screening.charsets import decoded
 from tasks.screening.files import Said, is_packed, may_hold_more, said_by
 
 # Parts of a text's name that say how its findings are treated.
@@ -134,8 +135,14 @@ def sources_of(work: Work) -> list[str]:
     """The texts that the rendered ones were made of, and files that need no unpacking: an answer may repeat either."""
     if work.document:
         files = (file.content for file in work.document.attachments if not is_packed(file.content))
-        return [work.document.content_md, *(content.decode("utf-8", "replace") for content in files)]
+        return [work.document.content_md, *map(_as_text, files)]
     return [work.issue.description] if work.issue else []
+
+
+def _as_text(content: bytes) -> str:
+    """A file in whatever charset it has, as an answer would repeat it; of what is no text, what looks like some."""
+    found = decoded(content)
+    return found.text if found else content.decode("utf-8", "replace")
 
 
 def redacted(work: Work, verdicts: Mapping[str, Verdict]) -> Work:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import os
 import random
@@ -90,7 +89,7 @@ class Sessions:
 
     clock: Clock
     open: dict[tuple[object, ...], aiohttp.ClientSession] = field(default_factory=dict)
-    recalled: dict[Origin, tuple[str, Recalled]] = field(default_factory=dict, repr=False)
+    recalled: dict[Origin, tuple[bytes, Recalled]] = field(default_factory=dict, repr=False)
 
     @asynccontextmanager
     async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
@@ -102,20 +101,21 @@ class Sessions:
 
         limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
         key = (origin, limits.total_s, *version_of(origin))
-        if key not in self.open:
-            self.open[key] = open_session(origin, limits)
-        account = hashlib.sha256(json.dumps(sorted(authorization.headers.items())).encode()).hexdigest()
-        if self.recalled.get(origin, ("", None))[0] != account:  # another account may see other things
-            self.recalled[origin] = (account, Recalled())
+        if (session := self.open.get(key)) is None:
+            session = self.open[key] = open_session(origin, limits)
+        account = hashlib.sha256(repr(sorted(authorization.headers.items())).encode()).digest()
+        known = self.recalled.get(origin)
+        if known is None or known[0] != account:  # another account may see other things
+            known = self.recalled[origin] = account, Recalled()
         http = Http(
-            self.open[key],
+            session,
             origin,
             authorization,
             limits,
             recorder,
             self.clock.now_s,
             remote.judge,
-            self.recalled[origin][1],
+            known[1],
         )
         try:
             yield http

@@ -46,6 +46,7 @@ _WORTH_UNDOING = re.compile(
     r"&[#A-Za-z]|<[^<>]*>|%[0-9A-Fa-f]{2}|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
     r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',:;\\|>-]*[A-Za-z0-9+/_-]){7}"
 )
+_SIGNS = frozenset("&%=\\+")
 _BETWEEN = re.compile(r"[\s\x00]+")
 _WHITE = re.compile(r"\s+")
 _PIECE = re.compile(r"[^\s/?&=()]+")  # of an address
@@ -195,11 +196,15 @@ def _forms(*said: str, most: int = MOST_FORMS) -> Iterator[str]:
 def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
     """What the form is when one thing in it is undone; a run that was `decoded` for another form isn't again."""
     if _HIGH.search(form):
-        with suppress(UnicodeError):  # what both charsets have, both read alike
-            yield form.encode("cp1252" if max(form) > "\xff" else "latin-1").decode("utf-8")
+        try:  # what both charsets have, both read alike
+            read = form.encode("cp1252" if max(form) > "\xff" else "latin-1").decode("utf-8")
+        except UnicodeError:
+            pass
+        else:
+            yield read
     if not _WORTH_UNDOING.search(form):
         return
-    if any(sign in form for sign in "&%=\\+") and (together := _BETWEEN.sub("", form)) != form:
+    if not _SIGNS.isdisjoint(form) and (together := _BETWEEN.sub("", form)) != form:
         yield together
     if "&" in form:
         yield html.unescape(form)
@@ -361,6 +366,7 @@ class Sent:
 
     def is_clean(self, said: Sequence[str]) -> bool:
         """Whether none of these repeats any of it, looked at together; where it isn't True, `is_repeated` says which one does."""
+        said = [text for text in said if text]
         if self.credential.words and any(map(self.credential.words.search, said)):
             return False
         hidden = self.credential.hidden_in_ours

@@ -168,7 +168,7 @@ def judged(answer: Answer, words: Callable[[Answer], str | None], table: Iterabl
         return BUSY
     if status >= 500 and status != PORTAL:
         return FAILED
-    if said is None or status < 400:
+    if said is None or status < 400 or status == PORTAL:
         return TOO_LARGE_IN_BETWEEN if status in TOO_LONG else NO_ENTRY if status == UNAUTHORIZED else NOT_THE_VENDOR
     return REFUSED
 

@@ -55,8 +55,8 @@ def without_comments(source: str) -> str:
     if "<!--" not in source:
         return source
     kept: list[str] = []
-    position = 0
-    while (start := source.find("<!--", position)) >= 0:
+    position = searched = 0
+    while (start := source.find("<!--", searched)) >= 0:
         if source.startswith(("<!-->", "<!--->"), start):
             end = source.find(">", start)
         else:
@@ -64,9 +64,22 @@ def without_comments(source: str) -> str:
             end = end + 2 if end >= 0 else -1
         if end < 0:
             break
-        kept.append(source[position:start])
-        position = end + 1
+        searched = end + 1
+        if not _makes_a_tag(source, position, start, searched):
+            kept.append(source[position:start])
+            position = searched
     return "".join(kept) + source[position:]
+
+
+_TAG_ENDS = re.compile(r"[^<>]*>")
+
+
+def _makes_a_tag(source: str, position: int, start: int, end: int) -> bool:
+    """Whether what stands around a comment would be a tag without it, as in `<ta<!-- -->ble>`; a browser sees no comment there."""
+    opened = source.rfind("<", position, start)
+    if opened < 0 or not source[opened + 1 : opened + 2].isalpha() or source.find(">", opened, start) >= 0:
+        return False
+    return _TAG_ENDS.match(source, end) is not None
 
 
 # What any element may have in HTML, and what those that are shown may have beside it.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 from tasks.screening.finding import Finding
 from tasks.screening.names import Kind, is_innocent, kind_of
-from tasks.screening.values import is_chance, is_mixed, is_password, is_random, is_small_chance, is_token
+from tasks.screening.values import is_chance, is_dotted, is_mixed, is_password, is_random, is_small_chance, is_token
 from tasks.screening.view import Triggers, compiled
 
 Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quotes
+Place = tuple[int, int]
 WORDS = (
     "pass|pwd|psw|pw|secret|token|key|cred|auth|kennwort|contrase|wachtwoord|senha|haslo|lozinka|salasana|access|salt|pepper|hmac|"
     "cookie|session|\\bpat\\b|_pat|sas\\b|dsn|connection_?string|license|webhook|unlock|\\bpin\\b|master|bearer"
@@ -65,6 +65,12 @@ SENTENCE = (
     r"(?i)\b(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|secret|token|api key|key|mot de passe|contrase[n\xf1]a)"
     r"[\"'`*]*(?P<o>[ \t]+(?:is|was|ist|war|of|set to|changed to|to|est|es|=|-+)[ \t]*(?:now[ \t]+|set to[ \t]+|still[ \t]+)?:?)[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
 )
+# `root pw on the bastion is …`, `the new API key for the status page: …`.
+SENTENCE_ABOUT = (
+    r"(?i)\b(?P<n>password|passphrase|passwort|kennwort|passcode|pwd|pw|psk|secret|token|(?:api|access|secret|license)[ -]key|(?:otp|totp|2fa|mfa)[ -](?:seed|secret))"
+    r"(?P<o>[ \t]+(?:for|of|on|to|at|in|f\xfcr|von|auf)(?:[ \t]+[\w.'-]+){1,5}?(?::|[ \t]+(?:is|was|ist|war|=|->|-)[ \t]*(?:now[ \t]+|still[ \t]+)?:?))"
+    r"[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
+)
 SPACED_WORDS = (
     r"(?i)\b(?P<n>(?:mot de passe|(?:api|access|secret|private|encryption|signing|auth|client|bearer|master|service|account|shared)[ \t]+"
     r"(?:key|secret|token|password|pass)(?:[ \t]id)?)s?)" + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
@@ -102,7 +108,11 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
 _OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
 _WORD_APART = re.compile(r"(?:^|[-_=.~/+])[A-Za-z][a-z]{5,}(?=[-_=.~/+]|$)")
+# So many values of a form are judged in one text; a text with more is one long list of them, of which the rest is taken for what it
+# looks like: no text takes long.
+JUDGED = 10_000
 LONGEST_NAME = 40
+LONGEST_QUERY = 400
 _TRAILING = ".,;:)]}*_`\\"
 
 
@@ -127,16 +137,24 @@ def _groups(pattern: str) -> tuple[Mapping[str, int], list[int]]:
 
 
 def _in_form(pattern: str, judge: Judge, raw: bytes, text: str, begin: int, stop: int) -> Iterator[Finding]:
-    regexp, (groups, values), at = compiled(pattern), _groups(pattern), begin
+    regexp, (groups, values) = compiled(pattern), _groups(pattern)
+    name, operator, unquoted = groups["n"], groups["o"], groups.get("u")
+    at, judged = begin, 0
     while found := regexp.search(raw, at, stop):
-        start, end = next(found.span(number) for number in values if found.start(number) >= 0)
+        value, (start, end) = next((n, place) for n in values if (place := found.span(n))[0] >= 0)
         at = found.end()
         if _PAIR.match(raw, start, end):  # a text that holds pairs itself, each of which is judged
             yield from _in_form(pattern, judge, raw, text, start, end)
-        elif findings := list(_judged(found, groups, values, text, judge)):
+        elif findings := list(
+            _judged(text, found.span(name), (start, end), found.span(operator), value != unquoted, judge)
+        ):
             yield from findings
-        elif end - start <= LONGEST_NAME and kind_of(text[start:end]):
-            at = start  # a name itself, which may have a value behind it: `| API key | password | … |`
+            judged += 1
+            judge = judge if judged < JUDGED else _by_form
+        elif (end - start <= LONGEST_NAME and kind_of(text[start:end])) or (
+            end - start <= LONGEST_QUERY and b"=" in raw[start:end]
+        ):
+            at = start  # a name itself, which may have a value behind it: `| API key | password | … |`, `otpauth://…?secret=…`
 
 
 def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
@@ -150,15 +168,15 @@ def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
             yield Finding("ApiKey", start, end)
 
 
-def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str, judge: Judge) -> Iterator[Finding]:
-    first, last = found.span(groups["n"])
+def _judged(
+    text: str, name: Place, value_at: Place, operator_at: Place, quoted: bool, judge: Judge
+) -> Iterator[Finding]:
+    first, last = name
     kind = kind_of(text[first:last])
     if kind is None or (text[first:last] in _REDACTED and text[max(first - 1, 0) : first] == "["):
         return  # it stands for a value that was redacted
-    group = next(number for number in values if found.start(number) >= 0)
-    start, end = found.span(group)
+    start, end = value_at
     value = text[start:end]
-    quoted = group != groups.get("u")
     if not quoted:
         in_brackets = text[start - 1] == "[" and "]" in value
         if value.rstrip("*_`").endswith(":") or "=[" in value or in_brackets:
@@ -166,10 +184,10 @@ def _judged(found: Any, groups: Mapping[str, int], values: list[int], text: str,
         value = _bare(value)
         if (inner := _ASSIGNMENT.match(value)) and kind_of(inner.group(1)):
             return  # the next pair, which is judged by itself
-    operator = text[slice(*found.span(groups["o"]))].strip()
+    operator = text[slice(*operator_at)].strip()
     if kind != "password" and _OF_PROVIDERS.match(value):
         return
-    if value and not _is_own_name(value, text[first:last]) and judge(kind, value, operator, quoted):
+    if value and judge(kind, value, operator, quoted) and not _is_own_name(value, text[first:last]):
         yield Finding("Password" if kind == "password" else "ApiKey", start, start + len(value))
 
 
@@ -193,14 +211,15 @@ def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
         clear = quoted or operator not in (":", "|", "->")
         if not clear and _TYPE_NAME.fullmatch(value):
             return False
-        return (
-            is_password(value)
-            and (is_mixed(value) or (clear and len(value) >= 6 and value.islower()))
-            and _no_prose(value)
-        )
+        may_be = is_password(value) or (quoted and is_dotted(value))
+        return may_be and (is_mixed(value) or (clear and len(value) >= 6 and value.islower())) and _no_prose(value)
     if kind == "secret":
         return len(value) >= 10 and is_token(value) and _no_prose(value)
     return is_random(value)
+
+
+def _by_form(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    return len(value) >= 4
 
 
 def _told(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
@@ -249,6 +268,7 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
     (ENTRY, _assigned, ("</",)),
     (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
     (SENTENCE, _strict, ("pass", "pwd", "kennwort", "secret", "token", "key", "contrase")),
+    (SENTENCE_ABOUT, _strict, ("pass", "pw", "kennwort", "secret", "token", "key", "seed")),
     (TOLD, _told, ("token ", "key ", "secret ", "password ", "passphrase ")),
     (LISTED, _listed, ("token,", "key,", "secret,", "pass,", "password,")),
 )

@@ -121,13 +121,13 @@ _NINO = re.compile(r"(?:[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z])(?<!BG|GB|KN|NK|NT|T
 _CONTEXT = (
     r"(?i)(?:\b(?:aadhaar|aadhar|uidai|voter|epic|pan(?: card)?|permanent account|cpf|curp|rfc|nik|ktp|npwp|cnic|nicop|inn|\xff{3,}|snils|my ?number|individual number|"
     r"tckn|t\.?c\.? ?kimlik|kimlik|vkn|steuer-?(?:id|nummer|identifikationsnummer)|steuerliche|idnr|idnummer|ausweis\w*|personalausweis|nhs|nino|national insurance|utr|"
-    r"insee|s[\xe9e]cu|assurance sociale|ni (?:number|no)|nir|num[\xe9e]ro de s[\xe9e]curit[\xe9e]|s[\xe9e]curit[\xe9e] sociale|spi|num[\xe9e]ro fiscal|codice fiscale|dni|nie|nif|rrn|resident registration|pesel|nip|cuit|cuil|c[\xe9e]dula|"
+    r"insee|s[\xe9e]cu|assurance sociale|ni (?:number|no)|nir|num[\xe9e]ro de s[\xe9e]curit[\xe9e]|s[\xe9e]curit[\xe9e] sociale|spi|num[\xe9e]ro fiscal|codice fiscale|d\.?n\.?i|n\.?i\.?[ef]|rrn|resident registration|pesel|nip|cuit|cuil|c[\xe9e]dula|"
     r"nit|sin|social insurance|bsn|burgerservicenummer|rijksregister\w*|personnummer|f\xf8dselsnummer|fodselsnummer|cpr|hetu|henkil\xf6tunnus|cnp|tfn|tax file|nric|rut|mst|"
     r"cccd|cmnd|rntrc|itin|atin|ptin|tin|ssn|ahv|sozialversicherungs\w*|tax ?(?:payer)?(?:[ -]?(?:id|identification|number|no))|"
     r"(?:national|identity|identification|citizen|personal|resident|id)[ -]?(?:identity|identification|id|insurance|tax|code|card|registration)?[ -]?(?:id|card|number|no|nr|code)\b|"
     r"national[ -]id\w*|identity|passport|id[ -]?(?:card|number|no)|citizenship|ric|personal id|government id|"
     r"(?:african|american|argentine|brazilian|british|canadian|chinese|colombian|dutch|egyptian|french|german|indian|indonesian|italian|japanese|korean|mexican|"
-    r"pakistani|polish|russian|spanish|thai|turkish|ukrainian|vietnamese) id)\b|[\xff]{2,}|m\xe3 s\xff thu\xff)"
+    r"pakistani|polish|russian|spanish|thai|turkish|ukrainian|vietnamese|sa|za) id)\b|[\xff]{2,}|m\xe3 s\xff thu\xff)"
 )
 _WITHIN = 40  # characters between what names a number and the number
 # A date, or a section's number such as `4.2.2.13`.
@@ -149,13 +149,13 @@ def is_identity(value: str) -> bool:
 
 _MENTIONED = (
     r"(?i)(?:\bid\b|identi|national|aadha|voter|epic|\bpan\b|cpf|curp|rfc|\bnik\b|ktp|npwp|cnic|\binn\b|number|kimlik|tckn|vkn|steuer|idn|ausweis|nhs|nino|insur|assurance|\bni n|s[\xe9e]cu|m\xe3 s|utr|insee|"
-    r"\bnir\b|s[\xe9e]curit|fiscal|dni|\bnie\b|\bnif\b|rrn|resident|pesel|\bnip\b|cui[tl]|dula|\bnit\b|\bsin\b|bsn|burger|rijks|nummer|cpr|hetu|cnp|tfn|tax|nric|\brut\b|\bmst\b|"
+    r"\bnir\b|s[\xe9e]curit|fiscal|dni|\bd\.n\.i|\bn\.?i\.?[ef]\b|rrn|resident|pesel|\bnip\b|cui[tl]|dula|\bnit\b|\bsin\b|bsn|burger|rijks|nummer|cpr|hetu|cnp|tfn|tax|nric|\brut\b|\bmst\b|"
     r"cccd|cmnd|rntrc|itin|\btin\b|passport|citizen|tunnus|\xff{2,})"
 )
 # Words that mean other things as well, a store of files and "compare", with the one form that they name.
 NAMED_FORM = (
     r"(?i)\bnas\b[^0-9\n]{1,40}([0-9]{3}[ -][0-9]{3}[ -][0-9]{3})\b|"
-    r"\bc\.f\.[^0-9\n]{0,40}\b([A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z])\b"
+    r"\bc\.?f\b[.:][^0-9\n]{0,40}\b([A-Z]{6}[0-9]{2}[A-Z][0-9]{2}[A-Z][0-9]{3}[A-Z])\b"
 )
 # So many are checked in one text; what is named as one behind that is taken for one: no text takes long.
 CHECKED = 400

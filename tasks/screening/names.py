@@ -32,6 +32,8 @@ _SHORT = {
     "cred": "secret",
     "auth": "secret",
     "pat": "secret",
+    "totp": "secret",
+    "psk": "password",
     "sas": "secret",
     "dsn": "secret",
     "apikeys": "secret",

@@ -12,8 +12,10 @@ from functools import lru_cache
 from tasks.screening.finding import Finding
 from tasks.screening.values import (
     entropy,
+    has_three_kinds,
     is_bearer,
     is_chance,
+    is_dotted,
     is_mixed,
     is_password,
     is_placeholder,
@@ -37,7 +39,8 @@ def _account(value: str) -> bool:
     user, _, password = (part.strip("\"'") for part in value.partition(":"))
     if not user or not password:
         return is_token(user or password)
-    return is_password(password) and password.lower() != user.lower() and not password.isdecimal()
+    may_be = is_password(password) or is_dotted(password)
+    return may_be and password.lower() != user.lower() and not password.isdecimal()
 
 
 def _drawn(value: str) -> bool:
@@ -52,7 +55,12 @@ def _drawn(value: str) -> bool:
 
 
 def _option(value: str) -> bool:
-    return is_password(value) and is_mixed(value) and not value.startswith("-")
+    return (is_password(value) or is_dotted(value)) and is_mixed(value) and not value.startswith("-")
+
+
+def _numbered(value: str) -> bool:
+    """The same with a digit, where the words before it may be a sentence."""
+    return _option(value) and any(map(str.isdigit, value))
 
 
 def _fixed(value: str) -> bool:
@@ -87,8 +95,8 @@ SHAPES = (
     Shape("Bearer", ("bearer",), r"(?i)\bbearer[ \t:=]+[\"'`*]*(?P<v>[A-Za-z0-9._~+/=-]{8,})", is_bearer),
     Shape(
         "Bearer",
-        ("token ",),
-        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:api-?)?token[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
+        ("authorization",),
+        r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:(?:api-?)?token|(?:api|genie|sso)-?key)[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
         is_bearer,
     ),
     Shape(
@@ -168,8 +176,8 @@ SHAPES = (
     Shape("Password", ("sshpass",), r"\bsshpass[ \t]+-p[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
-        ("mysql", "mariadb", "mongo"),
-        r"\b(?:mysql|mariadb|mongo)\w*\b[^\n]*?[ \t]-p[ \t]?[\"']?(?P<v>[^\s\"'=]+)",
+        ("mysql", "mariadb", "mongo", "cqlsh"),
+        r"\b(?:mysql|mariadb|mongo|cqlsh)\w*\b[^\n]*?[ \t]-p[ \t]?[\"']?(?P<v>[^\s\"'=]+)",
         _option,
     ),
     Shape(
@@ -180,8 +188,17 @@ SHAPES = (
     ),
     Shape(
         "Password",
-        ("docker login", "podman login", "helm registry", "az login", "skopeo login", "oras login"),
-        r"\b(?:docker|podman|az|registry|skopeo|oras)[ \t]+login\b[^\n]*?[ \t]-p[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        (
+            "docker login",
+            "podman login",
+            "helm registry",
+            "az login",
+            "skopeo login",
+            "oras login",
+            "cf login",
+            "oc login",
+        ),
+        r"\b(?:docker|podman|az|registry|skopeo|oras|cf|oc)[ \t]+login\b[^\n]*?[ \t]-p[ \t]*[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
     Shape(
@@ -196,6 +213,62 @@ SHAPES = (
     ),
     Shape("Password", ("-pass",), r"-pass(?:in|out)?[ \t]+[\"']?pass:(?P<v>[^\s\"']+)", _option),
     Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?\\\\\S+[ \t]+(?P<v>[^\s/]+)[ \t]+/user", _option),
+    Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?/user:\S+[ \t]+(?P<v>[^\s/]\S*)", _option),
+    Shape(
+        "Password",
+        ("--auth", "http -a ", "https -a "),
+        r"\bhttps?[ \t][^\n]*?(?:--auth|-a)[ \t=]+[\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)",
+        _account,
+    ),
+    Shape("Password", ("zip ",), r"\b(?:un)?zip\b[^\n]*?[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password",
+        ("7z ", "7za ", "rar x", "rar a", "rar e"),
+        r"\b(?:7z[ar]?|(?:un)?rar)[ \t][^\n]*?[ \t]-h?p[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    Shape("Password", ("mysqladmin",), r"\bmysqladmin\b[^\n]*?[ \t]password[ \t]+[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password",
+        ("sqlplus", "impdp", "expdp", "sqlldr"),
+        r"\b(?:sqlplus|impdp|expdp|sqlldr)[ \t]+(?:-\S+[ \t]+)*[\"']?[\w$]+/(?P<v>[^\s@\"'/]+)",
+        _option,
+    ),
+    Shape("Password", ("db2 ",), r"\bdb2\b[^\n]*?\buser[ \t]+\S+[ \t]+using[ \t]+[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape("ApiKey", ("cargo login",), r"\bcargo[ \t]+login[ \t]+(?P<v>[A-Za-z0-9_-]{20,})", is_token),
+    Shape("Password", ("sha}", "sha256}", "sha512}"), r"\{S?SHA(?:256|512)?\}(?P<v>[A-Za-z0-9+/]{24,}={0,2})", _drawn),
+    # Routers and switches: `enable secret 5 …`, `username admin password 0 …`.
+    Shape(
+        "Password",
+        (
+            "enable secret",
+            "enable password",
+            "privilege ",
+            "neighbor ",
+            "password 0 ",
+            "password 7 ",
+            "secret 5 ",
+            "secret 8 ",
+            "secret 9 ",
+        ),
+        r"\b(?:enable|(?:username|neighbor)[ \t]+\S+(?:[ \t]+privilege[ \t]+\d+)?)[ \t]+(?:password|secret)[ \t]+(?:\d[ \t]+)?(?P<v>\S+)",
+        _numbered,
+    ),
+    # Two words as people tell one another an account: `login is admin / …`, `creds are ops:…`.
+    Shape(
+        "Password",
+        (" / ",),
+        r"(?i)\b(?:root|admin|administrator|sa|postgres|oracle|"
+        r"(?:logins?|creds?|credentials|accounts?|user|username|wi-?fi|ssid)\b[^\n/:=]{0,40}?(?:[:=]|[ \t](?:is|are|was))[ \t]+[\w.@-]+)"
+        r"[ \t]+/[ \t]+[\"'`*]*(?P<v>[^\s\"'`*]+)",
+        has_three_kinds,
+    ),
+    Shape(
+        "Password",
+        ("cred", "login"),
+        r"(?i)\b(?:creds?|credentials|logins?)\b[^\n:]{0,30}?:?[ \t]+[\"'`*]*[A-Za-z][\w.@-]*:(?P<v>[^\s\"'`*/]+)",
+        has_three_kinds,
+    ),
     Shape(
         "Password", ("login ", "machine "), r"\blogin[ \t\r\n]+\S+[ \t\r\n]+password[ \t\r\n]+(?P<v>\S+)", is_password
     ),

@@ -32,7 +32,7 @@ HOLDS = (
 CODE = re.compile(
     r"""(?:await|new|return|function|lambda|func|def|import|not|typeof)\b.*|
     [$@&!]?[A-Za-z_][\w.\->:]*\(.*|                      # a call
-    [A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+[\[\](){};,]*|         # an attribute
+    [A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+(?:\[\w*)?[\[\](){};,]*|  # an attribute, or an element of one
     [A-Za-z_]\w*\[.*|                                    # an element
     [A-Z][A-Z_]*(?:_[A-Z]+)+\d?|                           # a constant's or variable's name
     [a-z_]+(?:_[a-z]+)+|                                    # an identifier
@@ -52,6 +52,8 @@ DRAWN = re.compile(r"=?[\w.~+/-]+=*")
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # The name of a host, an image or a setting: words and numbers, apart from each other.
 NAME = re.compile(r"(?:[A-Za-z]{2,}\d{0,4}|\d+)(?:[-_.:/]+(?:[A-Za-z]+\d{0,4}|v?\d+[a-z]?))+")
+DOTTED = re.compile(r"[A-Za-z0-9]{3,}(?:\.[A-Za-z0-9]{3,}){1,2}")
+NUMBERED = re.compile(r"[A-Z]?[a-z]+[-_]?\d{1,4}[a-z]?")
 LONG = 32  # characters of a value in which chance makes words
 _NO_RUN = re.compile(r"[<>\s]")
 _EDGES = "\"'`*_.,;:!?)]}>"
@@ -106,6 +108,26 @@ def _stands_alone(value: str, start: int, end: int) -> bool:
 def is_password(value: str) -> bool:
     """True for what may be a password: no placeholder, no code, no path."""
     return len(value) >= 4 and not is_placeholder(value) and not _is_code(value) and not PATH.fullmatch(value)
+
+
+@lru_cache(maxsize=4096)
+def is_dotted(value: str) -> bool:
+    """True for a password of words with a dot between them, which would be an attribute where code can stand: `Tin.whistle8`."""
+    return bool(
+        DOTTED.fullmatch(value)
+        and any(map(str.isdigit, value))
+        and any(map(str.isupper, value))
+        and any(map(str.islower, value))
+        and not PATH.fullmatch(value)
+        and not is_placeholder(value)
+    )
+
+
+def has_three_kinds(value: str) -> bool:
+    """True for what may be a password where little says so: three of small and capital letters, digits and marks."""
+    kinds = (str.islower, str.isupper, str.isdigit, lambda char: not char.isalnum())
+    mixed = sum(any(map(kind, value)) for kind in kinds) >= 3 and not NUMBERED.fullmatch(value)
+    return mixed and 6 <= len(value) <= 64 and any(map(str.isdigit, value)) and is_password(value) and is_mixed(value)
 
 
 def _is_code(value: str) -> bool:

@@ -171,19 +171,19 @@ def meets(description: dict[str, Any], method: str, path: str, answer: Answer) -
     response = operation["responses"][str(answer.status)]
     schema = response.get("schema") or response.get("content", {}).get("application/json", {}).get("schema")
     assert schema is not None, f"{method} {path} has no schema for {answer.status}"
-    whole = {**_plain(description), **_plain(schema)}
+    whole = {**plain(description), **plain(schema)}
     body = answer.json["value"] if schema.get("type") == "array" and "count" in answer.json else answer.json
     errors = sorted(jsonschema.Draft4Validator(whole).iter_errors(body), key=str)
     assert not errors, "\n".join(f"{list(error.absolute_path)}: {error.message[:300]}" for error in errors[:5])
 
 
-def _plain(schema: Any) -> Any:
+def plain(schema: Any) -> Any:
     """OpenAPI's schema as JSON Schema: `nullable` becomes a type, and the known faults are taken out."""
     if isinstance(schema, list):
-        return [_plain(part) for part in schema]
+        return [plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    done = {key: _plain(value) for key, value in schema.items() if key not in ("example", "examples", "discriminator")}
+    done = {key: plain(value) for key, value in schema.items() if key not in ("example", "examples", "discriminator")}
     for name, part in (done.get("properties") or {}).items():
         if name in ADO_OBJECTS and isinstance(part, dict):
             part.pop("type", None)

@@ -139,7 +139,20 @@ PASSWORD := %s
 password ?= %s
 pw=%s
 pwd: "%s"
-psw = '%s'"""
+psw = '%s'
+The login is admin / X%s
+creds are ops:9-%s
+root pw on the bastion is %s
+password for the old host: %s
+unzip -P %s dump.zip
+7z x -p%s dump.7z
+http --auth deploy:%s POST build.corp-host.com/api
+cqlsh -u app -p %s node1
+db2 connect to orders user app using %s
+mysqladmin -u root password %s
+oc login -u ops -p %s https://ocp.corp-host.com:6443
+username admin privilege 15 password 0 %s
+net use Z: \\files\share /user:CORP\svc %s"""
 
 # %s is a token of chance.
 TOKENS = r"""ENCRYPTION_KEY=%s
@@ -399,7 +412,22 @@ A line such as `-----BEGIN PGP PRIVATE KEY BLOCK-----` begins a key.
 kind: ExternalSecret\\nspec:\\n  data:\\n  - secretKey: api\\n    remoteRef:\\n      key: shop-secrets-manager
 kind: Secret\\ndata:\\n  htpasswd: ""\\n  csrf: {{ .Values.csrf }}
 pod_template = 'checkout-7f9c4d5b6-x2x7p-reader-00001'
-const pubkey256 = 'SIXvRyDmBJSgatgTQRGbInBaAK+hZOQ18UmrSwnDlK8=';"""
+const pubkey256 = 'SIXvRyDmBJSgatgTQRGbInBaAK+hZOQ18UmrSwnDlK8=';
+Please log in at / and go to Settings / Users
+root / tmp / var were full at 14:02
+Users in EU / US-East-1a saw errors
+credentials for the account are in 1Password / Vault2
+the login page of app / Portal-2 was slow
+credentials are cached: ttl:300s
+The password for db-1 is stored in prod/db-1/Password-v2
+The key for retries: exponential-backoff-2x
+password on the old box is gone since 2025-03-14T10:00Z
+enable password authentication in sshd_config on host2
+username jane requested password reset2
+7z x dump.7z -o/tmp/Out2 -y
+net use Z: \\files\share /user:CORP\backup /persistent:no
+password = module.db.this_db_instance_password[0]
+totp: enabled (30s window, 6 digits)"""
 
 
 def kinds() -> Iterator[tuple[str, str]]:

@@ -30,6 +30,8 @@ STRANGERS = [
     {"status": 200, "body": '{"login": "required"}', "content_type": "application/json"},
     {"status": 200, "body": "<!-- x --><HTML>Sign in</HTML>", "content_type": "application/octet-stream"},
     {"status": 511, "body": "<html>Log in to this network</html>", "content_type": "text/html"},
+    {"status": 404, "body": "404 page not found", "content_type": "text/plain"},
+    {"status": 403, "body": '{"Message": "with an explicit deny"}', "content_type": "application/json"},
 ]
 OF_VENDORS = [
     ("servicenow", {"status": 400, "message": "Invalid table incident"}, "no such table"),

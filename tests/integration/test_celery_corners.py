@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import pytest
 from celery.canvas import xstarmap
 
+from tasks.model import JobState, parse_command
 from tests.conftest import stop, until
 from tests.integration.celery_support import KWARGS, any_of, result_of
-from tests.integration.test_processes import alive, content  # noqa: F401 - a fixture
+from tests.integration.test_lifecycle import PUBLISH
+from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
@@ -87,3 +89,32 @@ async def test_a_task_that_another_task_calls_is_refused_with_what_to_send_inste
     several = xstarmap(somebody.app.signature("create_servicenow_incident"), [("inc-1",), ("inc-1",)], app=somebody.app)
     assert "Send a group" in str(await result_of(several.apply_async()))
     assert (await services.ledger.list())[0] == []
+
+
+async def test_what_hangs_on_a_message_that_expires_behind_a_paused_destination_is_told(
+    services, start_worker, somebody
+):
+    """Celery itself looks at a message's expiry only when it takes it; the job has its end in the ledger."""
+    await services.destinations.pause("servicenow", "test")
+    start_worker()
+    await alive(services)
+    late = somebody.incident().apply_async(expires=20, link_error=somebody.failed)
+    assert isinstance(await result_of(late), Exception)
+    assert (await services.ledger.require(late.id)).last_error.code == "expired"
+    assert await until(lambda: any_of(somebody.calls), what="the error callback") == [late.id]
+
+
+async def test_a_worker_that_takes_no_messages_for_a_while_runs_jobs_and_takes_what_waited(
+    services, start_worker, somebody
+):
+    start_worker()
+    await alive(services)
+    control = somebody.app.control
+    ours = [name for answer in control.ping(timeout=3) for name in answer if name.startswith("celery-")]
+    control.cancel_consumer("celery", ours, reply=True, timeout=3)
+    waits = somebody.incident().apply_async()
+    job = await services.submit(parse_command(PUBLISH), actor="test")
+    assert (await settled(services, job.id)).state is JobState.DELIVERED
+    assert waits.state == "PENDING"
+    control.add_consumer("celery", destination=ours, reply=True, timeout=3)
+    assert (await result_of(waits))["ticket_number"]

@@ -89,6 +89,7 @@ def worst() -> list[bytes]:
         envelope(call, timelimit=7),
         envelope(call, stamps=[1], stamped_headers=5),
         envelope(call, id=[1]),
+        envelope(call, id="\ud800"),
         envelope(call, group={"a": 1}),
         envelope(call, delivery_tag=["x"]),
         envelope(call, delivery_tag=None),

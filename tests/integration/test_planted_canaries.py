@@ -272,16 +272,64 @@ def flower():
         yield run
 
 
+async def all_cases(walk: Walk, services, vendor: RepeatingVendor, told) -> list[str]:
+    """The jobs of all cases, once each of the vendor's manners had its turn and callbacks and notifications went out."""
+    await services.receivers.set("ops", webhook(told), "test")
+    jobs = [
+        await hand_in(walk, services, vendor, number, kind, f"{told.url}/outcome")
+        for number, kind in zip(range(len(CASES)), cycle(KINDS))
+    ]
+
+    async def answered():
+        return len(set(vendor.answered)) == len(CASES)
+
+    async def dead():
+        return JobState.DEAD in [(await services.ledger.require(job)).state for job in jobs]
+
+    async def called_back_and_notified():
+        return {path for _, _, path in told.got} >= {"/outcome", "/hook"}
+
+    for condition in (answered, dead, called_back_and_notified):
+        await until(condition, 90, what=condition.__name__)
+    return jobs
+
+
+async def look_at_commands(walk: Walk, services) -> None:
+    """What the command line prints and writes."""
+    dead, _ = await services.ledger.list(state=JobState.DEAD)
+    await walk.command("publish", "case-0", "--space", "OPS", "--to", "d0", "--dry-run")
+    await walk.command("destination", "test", "d2")
+    await walk.command("doctor")
+    await walk.command("job", "list", "--limit", "1000")
+    await walk.command("job", "show", dead[0].id)
+    await walk.command("message", "list")
+    await walk.command("audit", "export", "--out", str(walk.up.data / "exported.jsonl"))
+
+
+class Flower:
+    """Flower beside an instance, asked over HTTP."""
+
+    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        self._session, self._url = session, f"http://127.0.0.1:{port}"
+
+    async def text(self, path: str) -> str:
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            async with self._session.get(self._url + path) as answer:
+                return await answer.text() if answer.status == 200 else ""
+        return ""
+
+    async def ready(self) -> None:
+        async def knows_a_worker():
+            return await self.text("/workers?json=1")
+
+        await until(knows_a_worker, 60, what="Flower")
+
+
 @LINUX
 async def test_no_planted_canary_stands_anywhere_but_sealed(start, flower, receiver, unused_tcp_port, tmp_path):  # noqa: F811
     """Whatever an instance leaves is looked at after vendors, producers and operators have done their worst."""
-    up = start(
-        "--port",
-        "0",
-        AFTERWORD_LOG_LEVEL="DEBUG",
-        AFTERWORD_CALLBACK_ORIGINS=receiver.url,
-        AFTERWORD_CALLBACK_PRIVATE="127.0.0.0/8",
-    )
+    allowed = {"AFTERWORD_CALLBACK_ORIGINS": receiver.url, "AFTERWORD_CALLBACK_PRIVATE": "127.0.0.0/8"}
+    up = start("--port", "0", AFTERWORD_LOG_LEVEL="DEBUG", **allowed)
     facts = await asyncio.to_thread(up.ready)
     beside = flower(up, unused_tcp_port)
     async with (
@@ -289,60 +337,31 @@ async def test_no_planted_canary_stands_anywhere_but_sealed(start, flower, recei
         open_services(Settings(data=up.data)) as services,
         serving(RepeatingVendor(CASES)) as vendor,
     ):
-        walk = Walk(up, facts, session)
-
-        async def text(path: str) -> str:
-            with contextlib.suppress(aiohttp.ClientConnectionError):
-                async with session.get(f"http://127.0.0.1:{unused_tcp_port}{path}") as answer:
-                    return await answer.text() if answer.status == 200 else ""
-            return ""
-
-        async def flower_is_up():
-            return await text("/workers?json=1")
-
-        await until(flower_is_up, 60, what="Flower")
-        await services.receivers.set("ops", webhook(receiver), "test")
-        jobs = [
-            await hand_in(walk, services, vendor, number, kind, f"{receiver.url}/outcome")
-            for number, kind in zip(range(len(CASES)), cycle(KINDS))
-        ]
-
-        async def answered():
-            return len(set(vendor.answered)) == len(CASES)
-
-        async def dead():
-            return [job for job in jobs if (await services.ledger.require(job)).state is JobState.DEAD]
-
-        async def called_back_and_notified():
-            return {path for _, _, path in receiver.got} >= {"/outcome", "/hook"}
-
-        for condition in (answered, dead, called_back_and_notified):
-            await until(condition, 90, what=condition.__name__)
+        walk, asked = Walk(up, facts, session), Flower(session, unused_tcp_port)
+        await asked.ready()
+        jobs = await all_cases(walk, services, vendor, receiver)
         look_at_files(walk, up.data, "before any message")
         sent = await by_messages(walk, services, vendor)
         vendor.reads = Case("403", FORMS["HTML, numbered"], "")
-        await walk.command("publish", "case-0", "--space", "OPS", "--to", "d0", "--dry-run")
-        await walk.command("destination", "test", "d2")
-        await walk.command("doctor")
-        await walk.command("job", "list", "--limit", "1000")
-        await walk.command("job", "show", (await dead())[0])
-        await walk.command("message", "list")
-        await walk.command("audit", "export", "--out", str(up.data / "exported.jsonl"))
+        await look_at_commands(walk, services)
         await look_at_pages(walk, jobs)
         walk.keep("callbacks and notifications", repr(receiver.got))
-        walk.keep("Flower's API", await text("/api/tasks?limit=10000"))
-        walk.keep("Flower's page", await text("/tasks"))
-        walk.keep("Flower's task", await text(f"/task/{sent['jira']}"))
+        for path in ("/api/tasks?limit=10000", "/tasks", f"/task/{sent['jira']}"):
+            walk.keep(f"Flower's {path}", await asked.text(path))
         look_at_files(walk, up.data, but=up.data / "valkey" / "appendonlydir")
         look_at_processes(walk, beside.pid)
         with copied(up.data, tmp_path / "copy") as server:
             await look_into_redis(walk, server.url)
             look_at_files(walk, tmp_path / "copy")
             assert not walk.found()
-
-            async with redis.asyncio.Redis.from_url(server.url) as client:
-                await client.set("planted", f"{CREDENTIAL} {CONTENT}")
+            await plant(server.url)
             look_at_files(walk, tmp_path / "copy", "with a canary")
         assert any("aof" in place for place in walk.found()), (
             "the search doesn't find what stands in the server's files"
         )
+
+
+async def plant(url: str) -> None:
+    """What must be found, in the clear."""
+    async with redis.asyncio.Redis.from_url(url) as client:
+        await client.set("planted", f"{CREDENTIAL} {CONTENT}")

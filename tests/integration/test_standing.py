@@ -15,6 +15,7 @@ from worker.cli.health import lines
 from worker.connection_tests import test_by_message as by_message
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.metrics import render
+from worker.sandbox.faults.spec import NAMES
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -28,7 +29,9 @@ FAULTS = [
     ({"fault": "status", "status": 404, "body": "default backend - 404"}, "vendor", "address"),
     ({"fault": "status", "status": 200, "body": "{}", "content_type": "application/json"}, "vendor", "address"),
     ({"fault": "status", "status": 200, "body": "pong", "content_type": "text/plain"}, "vendor", "not JSON"),
-    ({"fault": "rate_limit"}, "vendor", "Too many requests"),
+    ({"fault": "status", "status": 511}, "vendor", "Something else"),
+    ({"fault": "rate_limit"}, "vendor", "Too many requests (429)"),
+    ({"fault": "commit_then_429"}, "vendor", "Test again in a while"),
     ({"fault": "redirect_302"}, {"azure_devops": "credential", None: "vendor"}, "302"),
     ({"fault": "sign_in_203"}, {"azure_devops": "credential", None: "vendor"}, "203"),
     ({"fault": "hibernating"}, "vendor", "hibernating"),
@@ -37,7 +40,33 @@ FAULTS = [
     ({"fault": "slow_headers", "seconds": 5}, "vendor", "in time"),
     ({"fault": "gzip_bomb"}, "vendor", "address"),
 ]
+EVERY_ANSWER = ("slow_body", "endless_body", "latency", "commit_then_drop", "commit_then_500", "gone_410")
+# Faults of one kind of request that no test of a connection makes, or that spoil nothing of one.
+ELSEWHERE = (
+    *(
+        "wiql_blind",
+        "wiql_lag",
+        "jql_blind",
+        "jql_lag",
+        "page_404",
+        "no_version_message",
+        "conflict_409",
+        "property_409",
+    ),
+    *("read_acl", "query_ignored", "delayed"),
+)
 VENDORS = ("confluence", "servicenow", "azure_devops", "jira")
+
+
+def test_every_fault_of_the_sandbox_is_tried_on_a_connection_test_or_said_to_concern_none():
+    assert {fault["fault"] for fault, _, _ in FAULTS} | {*EVERY_ANSWER, *ELSEWHERE} == set(NAMES)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("fault", ELSEWHERE)
+async def test_a_fault_that_concerns_no_connection_test_fails_none(services, sandbox, vendor, fault):
+    await sandbox.fault(vendor=vendor, fault=fault, times=1000, seconds=1)
+    assert (await services.test_destination(vendor, "ada")).success
 
 
 async def standing(services, name="confluence"):
@@ -106,9 +135,7 @@ async def test_each_fault_fails_the_step_that_it_concerns(services, sandbox, ven
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize(
-    "fault", ["slow_body", "endless_body", "latency", "commit_then_drop", "commit_then_500", "gone_410"]
-)
+@pytest.mark.parametrize("fault", EVERY_ANSWER)
 async def test_what_goes_wrong_with_every_answer_fails_the_test(services, sandbox, vendor, fault):
     await set_anew(services, sandbox, vendor, total_timeout_s=0.8)
     await sandbox.fault(vendor=vendor, fault=fault, times=1000, seconds=5)

@@ -63,7 +63,7 @@ def _links(pieces: Sequence[str]) -> Iterator[str]:
             yield f"‹a {_shown(address)}›" if linked else ""
         elif piece == "‹/a›":
             words, end = said.pop(), ends.pop()
-            yield "" if end == f" ({words})" else end
+            yield "" if re.sub(r"[\s_]", "", end) == re.sub(r"[\s_]", "", f"({words})") else end
         else:
             said = [words + ("" if piece.startswith("‹") else piece) for words in said]
             yield piece

@@ -230,6 +230,16 @@ def test_a_secret_in_the_place_of_an_id_is_told_to_nobody():
     assert fault.task_id is None
 
 
+@pytest.mark.parametrize("protocol", [1, 2])
+def test_an_id_that_no_redis_can_hold_is_no_results(protocol):
+    """Half of a pair of surrogates passes as JSON, and can't be sent in UTF-8: asking for its job ended the worker."""
+    entry = changed(protocol, id="inc-\ud800")
+    entry["properties"]["correlation_id"] = "inc-\ud800"
+    fault = check(entry)
+    assert fault is not None
+    assert fault.task_id is None
+
+
 JUNK = st.recursive(
     st.none()
     | st.booleans()

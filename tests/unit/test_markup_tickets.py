@@ -104,6 +104,7 @@ def test_a_wide_table_becomes_one_field_a_line():
         "`[code]`",
         "|[code]|\n|-|\n|[/code]|",
         "![[code]](http://e.com)",
+        "\uff3bcode]x\uff3b/code]",
     ],
 )
 def test_no_code_tag_is_smuggled_into_an_incident(source):

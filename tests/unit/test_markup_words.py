@@ -181,6 +181,12 @@ def test_a_tag_that_is_cut_off_is_words(render, source):
 
 
 @pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize("source", ["<td><ta<!-->ble>", "<div>\n<ta<!-- a -->ble> x\n</div>"])
+def test_a_comment_in_a_tags_name_leaves_no_other_tag(render, source):
+    assert re.findall(r"\w+", read(render, source)) == re.findall(r"\w+", re.sub("</?div>", "", source))
+
+
+@pytest.mark.parametrize("render", TARGETS)
 @pytest.mark.parametrize("name", ["xs:element", "soap:Body", "ac:task-list", "std:vector"])
 def test_an_elements_name_with_its_prefix_keeps_its_brackets(render, name):
     """The grammar takes it for an address of a scheme that nobody could follow."""
@@ -437,6 +443,8 @@ def test_code_and_html_of_a_list_at_the_end_of_a_container_are_kept(render, cont
         ("!!! odd\n    words", "line 1: an admonition of an unknown kind is shown as typed"),
         ("a\n\n==marked words==", "line 3: a highlight between equals signs is shown as typed"),
         ("words[^1]", "line 1: a reference to a footnote that is missing is shown as typed"),
+        ("??? odd\n    words", "line 1: an admonition of an unknown kind is shown as typed"),
+        (": what it is", "line 1: a definition list is shown as typed"),
         ("*[HTML]: language", "line 1: an abbreviation is shown as typed"),
         ("term\n: what it is", "line 2: a definition list is shown as typed"),
         ("words {: .class}", "line 1: a list of attributes is shown as typed"),

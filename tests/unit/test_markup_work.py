@@ -11,6 +11,7 @@ import comrak
 import pytest
 
 from tasks.markup import azure_devops, confluence, jira, servicenow
+from tasks.markup.parser.parse import parse_document
 
 ROOT = Path(__file__).parents[2]
 SMALL, LARGE = 4_000, 16_000
@@ -186,3 +187,25 @@ def test_tags_nest_no_deeper_than_a_form_takes_whatever_is_closed():
     while level:
         depth, level = depth + 1, [child for element in level for child in element]
     assert depth < 130
+
+
+@pytest.mark.parametrize("piece", ["*a* ", "[^1] ", "a\n", "- x\n", "|c|d|\n", "[a](b) "])
+def test_a_long_text_of_nothing_but_marks_is_shown_as_it_was_typed(piece):
+    """Read, it would take the process more memory than it may have; nobody writes so."""
+    source = piece * (1_000_000 // len(piece))
+    page = confluence.render_page(source)
+    assert page.body.startswith('<ac:structured-macro ac:name="code">')
+    assert f"{piece * 100}".strip() in page.body
+    assert "too many marks" in " ".join(page.warnings)
+    assert azure_devops.render_markdown(source).startswith(f"```\n{piece.strip()}")
+    short = source[:50_000]
+    assert not parse_document(short).as_typed
+
+
+def test_a_long_document_that_people_could_write_is_read():
+    rows = "".join(f"| {number} | {number % 9} | `a_b` | [x](https://e.com/{number}) |\n" for number in range(18_000))
+    items = "".join(f"- [ ] {number}\n" for number in range(50_000))
+    logs = "```\n" + "*_[^1]: a | b <c>\n" * 60_000 + "```\n"
+    assert not any(
+        parse_document(text).as_typed for text in (rows, "| a | b | c | d |\n|-|-|-|-|\n" + rows, items, logs)
+    )

@@ -16,7 +16,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 from tasks.destinations.contract import Work
 from tasks.errors import Held
 from tasks.model import Document, DocumentFile, Issue, PublishToConfluence, parse_command
-from tasks.redaction import redacted, size_of, verdicts_of
+from tasks.redaction import redacted, size_of, sources_of, verdicts_of
 from tasks.screening import Policy
 
 SECRET = "password=hunter" + "2-Xy99"
@@ -144,6 +144,12 @@ def test_a_secret_in_a_file_stops_the_job_whatever_the_file_is(content):
 def test_released_a_text_file_goes_out_redacted_in_its_own_charset(charset):
     sent = leaving(page("a.log", SAID.encode(charset), released=True)).document.attachments[0].content
     assert sent.decode(charset) == SAID.replace(SECRET, "password=[Password]")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "latin-1", "cp1252", "utf-16-le"])
+def test_an_answer_that_repeats_a_file_is_known_in_whatever_charset_the_file_is(charset):
+    words = "Die Datenbank für Bestellungen lief über: zu große Sitzungen, müde Köpfe.\n" * 3
+    assert words in sources_of(page("a.log", words.encode(charset)))
 
 
 def test_a_secret_in_an_archive_stays_stopped_after_a_release():

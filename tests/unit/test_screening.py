@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from tasks.screening import Policy, ScreeningFailed, engine, policy_in, scan, screen
 from tasks.screening.before import Before
+from tasks.screening.shapes import by_shape
+from tasks.screening.view import view
 from tests.corpus import people, secrets
 
 P = "hunter" + "2-Xy99"
@@ -328,3 +330,14 @@ def test_a_key_without_armour_ends_where_the_words_behind_it_begin():
 @pytest.mark.parametrize("before", ["API key | ", "the secret -> ", "[PrivateKey] | "])
 def test_a_name_behind_another_name_still_names_its_value(before):
     assert [finding.type for finding in scan(f"{before}password | hunter2-Xy99 |")] == ["Password"]
+
+
+@pytest.mark.parametrize("kind", ["ghp_", "gho_", "ghu_", "ghs_", "ghr_"])
+def test_each_kind_of_token_of_github_is_known_by_its_shape(kind):
+    text = "it was " + kind + G.removeprefix("ghp_")
+    assert [finding.start for finding in by_shape(view(text), text)] == [7]
+
+
+def test_an_account_number_is_found_where_nothing_else_in_the_text_looks_like_a_number():
+    (finding,) = scan("Send it to MT18 MALT 0110 0ABC DEFG HJKL MNPQ RST instead.")
+    assert (finding.type, finding.start, finding.end) == ("IBAN", 11, 49)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 from redis.exceptions import ConnectionError as Unreachable
@@ -26,6 +26,47 @@ def test_a_redis_that_fails_while_a_wait_is_stored_takes_no_event_along():
     with pytest.raises(Unreachable):
         teller._tell_all(teller._notes, [])
     assert [event for event, _ in sent] == ["task-received", "task-started", "task-retried"]
+
+
+async def test_a_wait_is_no_news_any_more_once_the_job_has_ended_elsewhere():
+    """Flower keeps the last word of a wait, also where the word of an end came before."""
+    sent = []
+    teller = Teller(MagicMock(), SimpleNamespace(backend=MagicMock()), sent.extend)
+    for name in ("ended", "waits"):
+        teller.ended(job_of(name, JobState.RETRYING), Ended(JobState.RETRYING, due_ms=1_764_338_400_000), 0.1)
+    teller._services = services_with([job_of("ended", JobState.DELIVERED), job_of("waits", JobState.RETRYING)])
+    await teller.tell()
+    assert [(event, fields["uuid"]) for event, fields in sent] == [("task-retried", "waits")]
+
+
+async def test_an_end_that_another_worker_brought_about_has_no_time_that_it_took():
+    """Nor is it told as none at all."""
+    sent = []
+    mine, other = (job_of(name, JobState.DELIVERED) for name in ("mine", "other"))
+    services = services_with([mine, other], to_tell=["mine", "other"])
+    services.ledger.origin_of.return_value = {}
+    teller = Teller(services, SimpleNamespace(backend=MagicMock()), sent.extend)
+    teller.ended(mine, Ended(JobState.DELIVERED), 0.25)
+    await teller.tell()
+    assert {fields["uuid"]: fields.get("runtime") for _, fields in sent} == {"mine": 0.25, "other": None}
+
+
+def job_of(job_id: str, state: JobState):
+    receipt = SimpleNamespace(result=lambda: {"id": "1", "url": "https://example.org/1"})
+    command = SimpleNamespace(command=CommandName.INCIDENT)
+    return SimpleNamespace(
+        id=job_id, attempts=2, origin=None, command=command, state=state, updated_ms=1, receipt=receipt
+    )
+
+
+def services_with(jobs: list, to_tell: list[str] = ()):
+    """A ledger that has these jobs."""
+    services = MagicMock()
+    services.upkeep.to_tell = AsyncMock(return_value=list(to_tell))
+    services.upkeep.told = AsyncMock()
+    services.ledger.overview.jobs = AsyncMock(return_value=jobs)
+    services.settings.sweep_interval_s = 1.0
+    return services
 
 
 def test_a_failure_says_in_its_arguments_what_to_do_and_which_job_took_the_place():

@@ -7,6 +7,7 @@ import pytest
 from tasks.destinations import parse_settings
 from tasks.destinations.azure_devops.plan import plan_of as item_plan
 from tasks.destinations.contract import Work
+from tasks.destinations.jira.plan import plan_of as issue_plan
 from tasks.destinations.servicenow.plan import plan_of as incident_plan
 from tasks.destinations.servicenow.plan import texts_of
 from tasks.destinations.tickets.status import move, stage_of
@@ -69,6 +70,44 @@ def test_defaults_rules_and_placeholders_become_fields():
     other = ISSUE.model_copy(update={"severity": 4, "category": "network"})
     assert incident(MAPPING, other)["assignment_group"] == "Service Desk"
     assert "category" not in incident(MAPPING, other), "an empty value says that nothing is set"
+
+
+@pytest.mark.parametrize(
+    "mapping", ['severity = ""', 'impact = ""\nurgency = ""', '[fields]\nimpact = ""\nurgency = ""']
+)
+def test_an_incident_without_a_severity_of_its_own_where_the_mapping_says_so(mapping):
+    assert not {"impact", "urgency"} & incident(mapping).keys()
+    assert incident(mapping, severity="P2")["impact"] == "1", "the job has the last word"
+
+
+@pytest.mark.parametrize(
+    ("opened", "once"), [(None, {"opened_at": "1970-01-01 00:00:00"}), ("", {}), ("2026-01-01 00:00:00", {})]
+)
+def test_the_time_of_an_issue_reaches_a_new_incident_unless_the_mapping_has_another(opened, once):
+    settings = parse_settings(SNOW | {"mapping": "" if opened is None else f'[fields]\nopened_at = "{opened}"'})
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i-1"})
+    plan = incident_plan(settings, Work(job_id="j", subject="s", command=command, issue=ISSUE))
+    assert (plan.once, plan.fields.get("opened_at") or None) == (once, opened or None)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "left"),
+    [
+        ("", {"Microsoft.VSTS.Common.Priority", "Microsoft.VSTS.Common.Severity"}),
+        ('severity = ""', set()),
+        ('[fields]\n"Microsoft.VSTS.Common.Severity" = ""', {"Microsoft.VSTS.Common.Priority"}),
+    ],
+)
+def test_a_work_item_without_a_severity_of_its_own_where_the_mapping_says_so(mapping, left):
+    assert {name for name in item(mapping).fields if ".Common." in name} == left
+
+
+@pytest.mark.parametrize(("mapping", "there"), [("", True), ('severity = ""', False), ('priority = ""', False)])
+def test_an_issue_of_jira_without_a_priority_of_its_own_where_the_mapping_says_so(mapping, there):
+    settings = parse_settings({"kind": "jira", "base_url": "https://acme.atlassian.net", "mapping": mapping})
+    command = parse_command({"command": "create_jira_issue", "issue_id": "i-1", "project": "OPS"})
+    plan = issue_plan(settings, Work(job_id="j", subject="s", command=command, issue=ISSUE))
+    assert ("priority" in plan.fields) is there
 
 
 def test_what_is_filled_in_is_not_filled_in_again():

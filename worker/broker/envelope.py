@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -24,6 +25,7 @@ from worker.broker.shapes import PLAIN, RESERVED, Parts, Properties, Protocol1, 
 LONGEST = 1_000_000  # bytes of a body, also after it was unpacked: messages carry identifiers
 LONGEST_ENTRY = 3 * LONGEST
 LONGEST_ID = 10_000  # of one that is too long for a job, and has a result that says so
+HALVES = re.compile("[\ud800-\udfff]")  # of a pair: no client of Redis can send such a text
 UNREADABLE = "application/x-afterword-unreadable"
 JSON_TYPE = "application/json"
 ENCODINGS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
@@ -196,7 +198,7 @@ def _fault_of_parts(
 
 def result_id(value: Any) -> str | None:
     """The id that a producer looks its result up by, where a result may stand under it, also one that no job can have."""
-    fits = isinstance(value, str) and 0 < len(value) <= LONGEST_ID
+    fits = isinstance(value, str) and 0 < len(value) <= LONGEST_ID and not HALVES.search(value)
     return value if fits and not _seems_secret({"id": value}) else None
 
 

@@ -160,9 +160,7 @@ class GuardedConsumer(Consumer):
                 raise
             except Exception as trouble:
                 kind = type(trouble).__name__
-                self.set_aside(
-                    message, Fault("unforeseen", f"Celery can't take it ({kind})", message.headers.get("id"))
-                )
+                self.set_aside(message, Fault("unforeseen", f"Celery can't take it ({kind})", told_by(message)))
 
         return guarded
 

@@ -95,8 +95,13 @@ class Teller:
     async def _tell(self) -> None:
         upkeep, worker = self._services.upkeep, self._services.core.worker
         job_ids = await upkeep.to_tell(worker)
-        jobs = await self._services.ledger.overview.jobs(job_ids) if job_ids else []
+        wait = {note.job.id for note in self._notes if note.waits is not None} - set(job_ids)
+        found = await self._services.ledger.overview.jobs([*job_ids, *wait]) if job_ids or wait else []
+        # On a busy machine another worker may have ended the job meanwhile, and Flower keeps the last word of a wait.
+        over = {job.id for job in found if job.state in TERMINAL}
         notes, self._notes = self._notes, []
+        notes = [note for note in notes if note.waits is None or note.job.id not in over]
+        jobs = [job for job in found if job.id not in wait]
         if notes or job_ids:
             untold = await asyncio.to_thread(self._tell_all, notes, jobs)
             told = {job.id: job.updated_ms for job in jobs if job.id not in untold}
@@ -113,6 +118,7 @@ class Teller:
         try:
             for note in notes:
                 self._event(note.event, note.job, **note.fields)
+            self._pass_on()  # before another worker can tell what came next
             for note in notes:
                 if note.waits is not None:
                     mark_as_retry(self._app.backend, note.job.id, note.waits)
@@ -121,13 +127,17 @@ class Teller:
             together = results.kept
             return untold | (set() if _told(", ".join(together), results.store) else together)
         finally:
-            events, self._events = self._events, []
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        events, self._events = self._events, []
+        if events:
             self._send(events)
 
     def _end(self, job: Job, results: Results) -> None:
         """Tell a job's end; where nothing hangs on a success, its result is kept in `results`."""
         request = self._request(job)
-        took_s = self._took_s.pop(job.id, 0.0)
+        took_s = self._took_s.pop(job.id, None)  # unknown where another worker ran it
         backend = self._app.backend
         if job.state is JobState.DELIVERED and job.receipt is not None:
             result = job.receipt.result()
@@ -136,7 +146,8 @@ class Teller:
                 backend.mark_as_done(job.id, result, request)
             else:
                 results.succeeded(job.id, result, request)
-            self._event("task-succeeded", job, result=repr(result), runtime=took_s)
+            runtime = {} if took_s is None else {"runtime": took_s}
+            self._event("task-succeeded", job, result=repr(result), **runtime)
         elif job.state is JobState.CANCELLED:
             # Celery's own `mark_as_revoked` leaves error callbacks and the rest of a chain waiting for ever.
             revoked = TaskRevokedError(f"The job is {job.state.value}.")

@@ -31,10 +31,12 @@ from tasks.markup import azure_devops, clean
 from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.told import first, warnings_of
-from tasks.model import CreateAzureDevOpsWorkItem, Frozen, Issue, Link, TicketConfig, parse_severity
+from tasks.model import CreateAzureDevOpsWorkItem, Frozen, Issue, Link, TicketConfig
 
 Value = str | int | float | bool
 SEVERITIES: Mapping[int, str] = {1: "1 - Critical", 2: "2 - High", 3: "3 - Medium", 4: "4 - Low", 5: "4 - Low"}
+
+LEVELS = frozenset({PRIORITY, SEVERITY})
 
 
 class WorkItemPlan(Frozen):
@@ -79,16 +81,17 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
         "System.Title": title,
         body: written,
     }
-    mapped = parse_severity(chosen.values.get("severity", ""))
-    severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
+    severity = chosen.severity(config.severity, issue.severity)
     if severity:
         fields[PRIORITY] = min(severity, 4)
         if bug:
             fields[SEVERITY] = SEVERITIES[severity]
     asked = _asked(config, chosen)
-    told = config.severity or isinstance(mapped, int)
+    told = config.severity or chosen.values.get("severity")
     assignee = clean.plain_title(issue.assigned_to, 200)
     suggested: dict[str, Value] = {ASSIGNED: assignee} if assignee and ASSIGNED not in asked else {}
+    unset = set() if config.severity else {name for name in LEVELS if asked.get(name) == ""}
+    fields = {name: value for name, value in fields.items() if name not in unset}
     fields |= suggested | {name: value for name, value in asked.items() if value != ""}
     parent = chosen.values.get("parent", "")
     file = document_of(settings.attach_document, issue, cut=False)  # its fields have room for any document
@@ -102,7 +105,7 @@ def plan_of(settings: AzureDevOpsSettings, work: Work) -> WorkItemPlan:
         links=work.links,
         parent=parent if parent.isdigit() else "",
         attachment=named_by_content(file) if file else None,
-        soft=frozenset(suggested) | (frozenset() if told else {PRIORITY, SEVERITY} & fields.keys() - asked.keys()),
+        soft=frozenset(suggested) | (frozenset() if told else LEVELS & fields.keys() - asked.keys()),
         warnings=first(warnings_of(document, settings.link_base), "azure_devops"),
         stage=None if STATE in asked else stage_of(issue.status, settings.follow_status),
     )

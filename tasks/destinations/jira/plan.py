@@ -20,7 +20,7 @@ from tasks.markup.jira import adf
 from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.told import first, warnings_of
-from tasks.model import CreateJiraIssue, Frozen, Link, parse_severity
+from tasks.model import CreateJiraIssue, Frozen, Link
 
 TITLE_LENGTH = 255
 DESCRIPTION_LENGTH = 32_767  # of a comment, too
@@ -61,6 +61,7 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
     config, chosen = command.config, settings.rules.chosen(issue, work.links)
     extra: dict[str, Value] = {FIELD_OF[name]: text for name, text in chosen.values.items() if name in FIELD_OF}
     assigned = "assignee" in {name.strip().lower() for name in (*extra, *chosen.fields, *config.fields)}
+    unset = {name.strip().lower() for name, text in (extra | dict(chosen.fields)).items() if not text}
     extra = {name: text for name, text in (extra | dict(chosen.fields)).items() if text}
     for name in config.fields:
         if field_refusal(name):
@@ -79,9 +80,8 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         words = said()
         cut = len(jira.escaped(words)) > DESCRIPTION_LENGTH
     file = document_of(settings.attach_document, issue, cut=cut)
-    mapped = parse_severity(chosen.values.get("severity", ""))
-    severity = config.severity or (mapped if isinstance(mapped, int) else None) or issue.severity
-    if severity:
+    severity = chosen.severity(config.severity, issue.severity)
+    if severity and (config.severity or "priority" not in unset):
         fields["priority"] = {"name": PRIORITIES[severity]}
     mapped_labels = chosen.values.get("labels", "").split(",")
     labels = dict.fromkeys([*settings.labels, *filter(None, map(label_of, (*issue.tags, *mapped_labels)))])

@@ -38,7 +38,6 @@ from tasks.model import (
     Issue,
     Link,
     TicketConfig,
-    parse_severity,
 )
 
 # Impact and urgency that the default priority rules turn into P1 to P5.
@@ -104,6 +103,8 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
     table = table_of(command)
     is_incident = table == INCIDENTS
     asked = _asked(config, chosen, ends=not is_incident)
+    unset = set() if config.severity else {name for name in ("impact", "urgency") if asked.get(name) == ""}
+    fields = {name: value for name, value in fields.items() if name not in unset}
     suggested = {name: value for name, value in _suggested(issue, is_incident).items() if name not in asked}
     stage = None if "state" in asked else stage_of(issue.status, settings.follow_status)
     warnings = first(warnings_of(document, settings.link_base), "servicenow")
@@ -124,7 +125,7 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
             cut=settings.attach_document == "when_cut" and len(words()) > DESCRIPTION_LENGTH,
         ),
         warnings=warnings,
-        once={"opened_at": f"{issue.created_at:%Y-%m-%d %H:%M:%S}"} if issue.created_at else {},
+        once=_once(issue) if "opened_at" not in asked else {},
         journals={name: text for name in JOURNALS if (text := fields.get(name))},
         soft=frozenset(suggested),
         stage=stage if is_incident else None,
@@ -182,16 +183,23 @@ def _suggested(issue: Issue, is_incident: bool) -> dict[str, str]:
 
 
 def _levels(config: TicketConfig, chosen: Chosen, severity: int | None) -> tuple[int | None, int | None]:
-    mapped = parse_severity(chosen.values.get("severity", ""))
-    level = config.severity or (mapped if isinstance(mapped, int) else None) or severity
+    level = chosen.severity(config.severity, severity)
     impact, urgency = LEVELS[level] if level else (None, None)
-    impact = config.impact or _level(chosen.values.get("impact")) or impact
-    urgency = config.urgency or _level(chosen.values.get("urgency")) or urgency
+    values = {} if config.severity else chosen.values  # an empty one unsets it, unless the job asks for a severity
+    impact = config.impact or _level(chosen.values.get("impact")) or (None if values.get("impact") == "" else impact)
+    urgency = (
+        config.urgency or _level(chosen.values.get("urgency")) or (None if values.get("urgency") == "" else urgency)
+    )
     return impact or urgency, urgency or impact
 
 
 def _level(value: str | None) -> int | None:
     return int(value) if value in ("1", "2", "3") else None
+
+
+def _once(issue: Issue) -> dict[str, str]:
+    """What a new record alone gets."""
+    return {"opened_at": f"{issue.created_at:%Y-%m-%d %H:%M:%S}"} if issue.created_at else {}
 
 
 def _states(issue: Issue, chosen: Chosen) -> dict[Stage, dict[str, str]]:

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any
 
 from tasks.destinations import placeholders
-from tasks.model import Issue, Link
+from tasks.model import Issue, Link, parse_severity
 
 LONGEST = 50_000  # characters of a mapping
 CONDITIONS = frozenset({"severity", "category", "service", "tag", "source", "status"})
@@ -65,6 +65,12 @@ class Chosen:
     values: Mapping[str, str]
     fields: Mapping[str, str]
     transition: Mapping[str, str]
+
+    def severity(self, asked: int | None, own: int | None) -> int | None:
+        """The level that counts: the one that the job asked for, else the mapping's, else the issue's own."""
+        given = self.values.get("severity")
+        mapped = parse_severity(given or "")
+        return asked or (mapped if isinstance(mapped, int) else None if given == "" else own)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.azure_devops.elements import RawTags, named
 from tasks.markup.clean import escape
-from tasks.markup.parser.token import Token, inline, pair, text
+from tasks.markup.parser.token import Token, as_code, inline, pair, text
 from tasks.markup.tags import attributes_of, without_comments
 
 # Their content is no prose.
@@ -60,7 +60,7 @@ def _block(token: Token, tags: RawTags) -> list[Token]:
     """Raw HTML between blocks; a program as code, and what is no HTML any more as paragraphs."""
     source = token.content
     if _PROGRAM.match(source):
-        return [Token("fence", "code", content=source.rstrip("\n") + "\n", line=token.line)]
+        return [as_code(source, token.line)]
     if not without_comments(source).strip():
         return [token]
     shown = tags.shown(source).lstrip("\n")

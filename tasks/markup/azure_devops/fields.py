@@ -15,7 +15,7 @@ from tasks.markup.azure_devops.elements import Elements
 from tasks.markup.azure_devops.markdown import plainly, written
 from tasks.markup.clean import plain_title, xml_text
 from tasks.markup.parser import front_matter
-from tasks.markup.parser.parse import Parsed, parse
+from tasks.markup.parser.parse import Parsed, parse, parse_document
 from tasks.markup.parser.token import Token
 from tasks.markup.relative import absolute
 from tasks.markup.slugs import without_title
@@ -72,9 +72,10 @@ def render_markdown(
     stays as it was written. Words stand for what a field may not hold; where these can't be written in that form, the
     document is its words alone. `title` and `link_base` are as for `render`.
     """
-    read = absolute(without_title(parse(markdown), title), link_base)
+    document = parse_document(markdown)
+    read = absolute(without_title(document.tokens, title), link_base)
     tokens = allowed(read)
-    own = tokens is read
+    own = tokens is read and not document.as_typed
     text = written(tokens, exactly=own) if len(markdown) <= MOST_WRITTEN_AGAIN or not own else None
     if text is None:
         text = _clean_markdown(markdown, title) if own else plainly(tokens)

@@ -82,7 +82,7 @@ def same(one: Sequence[Token], other: Sequence[Token]) -> bool:
     if len(one) != len(other):
         return False
     # Most tokens differ in their line only, which stands last: nothing has to be made of them.
-    return all(a[:-1] == b[:-1] or _bare(a) == _bare(b) for a, b in zip(one, other, strict=True))
+    return all(a is b or a[:-1] == b[:-1] or _bare(a) == _bare(b) for a, b in zip(one, other, strict=True))
 
 
 def _bare(token: Token) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from tasks.markup import collector
@@ -342,15 +343,22 @@ def _drop(marks: list[Node], kind: str) -> None:
 def _joined(nodes: Iterable[Node]) -> list[Node]:
     """The nodes without empty texts, neighbours of the same marks as one; the schema lets no mark stand twice."""
     found: list[Node] = []
-    for node in nodes:
-        if node["type"] == "text":
-            if not node["text"]:
-                continue
-            if found and found[-1]["type"] == "text" and found[-1].get("marks") == node.get("marks"):
-                found[-1] = found[-1] | {"text": found[-1]["text"] + node["text"]}
-                continue
-        found.append(node)
+    for marks, alike in groupby(filter(_says_something, nodes), _marks_of):
+        first, *others = alike
+        if marks is None:
+            found += [first, *others]
+        else:
+            found.append(first | {"text": "".join([first["text"], *(other["text"] for other in others)])})
     return found
+
+
+def _says_something(node: Node) -> bool:
+    return node["type"] != "text" or bool(node["text"])
+
+
+def _marks_of(node: Node) -> list[Node] | None:
+    """The marks of words; None of what is no words."""
+    return node.get("marks", []) if node["type"] == "text" else None
 
 
 def _marked(nodes: Iterable[Node], mark: Node) -> list[Node]:

@@ -11,9 +11,9 @@ import comrak
 
 from tasks.markup import collector
 from tasks.markup.clean import xml_text
-from tasks.markup.parser import admonitions, depth, footnotes, front_matter, losses
+from tasks.markup.parser import admonitions, density, depth, footnotes, front_matter, losses
 from tasks.markup.parser.placeholders import Names
-from tasks.markup.parser.token import Token
+from tasks.markup.parser.token import Token, as_code
 from tasks.markup.parser.tree import Tree
 
 MOST_ROUNDS = 4  # of mending a source in which the grammar would lose words
@@ -23,13 +23,14 @@ MOST_ROUNDS = 4  # of mending a source in which the grammar would lose words
 class Parsed:
     """A document: its tokens, its front matter's fields, and what could not be read as it was meant.
 
-    `may_lead_within`: it has a link to a place in itself, or raw HTML.
+    `may_lead_within`: it has a link to a place in itself, or raw HTML. `as_typed`: nothing of it was read; it is code.
     """
 
     tokens: list[Token]
     fields: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     may_lead_within: bool = True
+    as_typed: bool = False
 
 
 def parse(markdown: str | Parsed) -> list[Token]:
@@ -44,6 +45,9 @@ def parse_document(markdown: str) -> Parsed:
     text = xml_text(lines).removeprefix("\ufeff")
     front = front_matter.split(text)
     above = text.count("\n", 0, len(text) - len(front.rest))
+    if density.is_too_dense(front.rest):
+        told = (*front.warnings, "the document is made of too many marks to be read; it is shown as it was typed")
+        return Parsed([as_code(front.rest, above + 1)], front.fields or {}, told, may_lead_within=False, as_typed=True)
     text, origins = admonitions.with_origins(front.rest)
     source = _Source(depth.limited(text, _xml), origins, above)
     looked = losses.may_be_beside_tables(source.text)

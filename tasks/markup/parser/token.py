@@ -62,3 +62,8 @@ def words(content: str) -> Token:
 def inline(children: Sequence[Token], line: int = 0) -> Token:
     """The words of a block."""
     return _new(Token, ("inline", "", 0, "", children, NOTHING, "", NOTHING, False, line))
+
+
+def as_code(content: str, line: int) -> Token:
+    """A block of code of no language."""
+    return Token("fence", "code", content=content.rstrip("\n") + "\n", line=line)

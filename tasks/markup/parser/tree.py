@@ -250,9 +250,11 @@ class Tree:
         if called and not source.lstrip().lower().startswith("<pre"):
             self._warn(line, f"{called} is shown as typed")
         else:
+            below = counted = 0
             for tag in PIECE.finditer(source):
                 if not tag["close"] and not self.names.is_tag(tag) and (name := self.names.meant(tag[0])):
-                    below = source.count("\n", 0, tag.start())
+                    below += source.count("\n", counted, tag.start())
+                    counted = tag.start()
                     self._warn(line + below, f"the tag <{name[:40]}> has no place here and is shown as typed")
         shown, link = mended(source, self.names)
         if link or "</a" in source:
