@@ -21,6 +21,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from kombu.utils.json import dumps
 from kombu.utils.url import sanitize_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
@@ -189,12 +190,13 @@ class Guarded:
         """A message to all workers; one that can't be read is dropped."""
         try:
             return super()._receive_one(client)  # type: ignore[misc]
-        except (RecursionError, UnicodeDecodeError):
+        except (RecursionError, UnicodeDecodeError, ArithmeticError, AttributeError, KeyError):
+            # The last three come of Celery's own types in it, such as a decimal that is none.
             log.warning("A message to all workers was dropped: it can't be read.")
             raise Empty from None
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
-        if trouble := trouble_of_entry(json.dumps(message).encode()):
+        if trouble := trouble_of_entry(dumps(message).encode()):
             log.warning("A message to all workers was dropped: it is %s.", trouble)
             return True
         return super()._deliver_fanout_message(message, exchange)  # type: ignore[misc]
