@@ -90,6 +90,7 @@ def worst() -> list[bytes]:
         envelope(call, stamps=[1], stamped_headers=5),
         envelope(call, id=[1]),
         envelope(call, id="\ud800"),
+        envelope(call, shadow={"__type__": "datetime", "__value__": "no moment"}),
         envelope(call, group={"a": 1}),
         envelope(call, delivery_tag=["x"]),
         envelope(call, delivery_tag=None),
@@ -146,6 +147,8 @@ async def test_published_rubbish_for_all_workers_ends_none(services, sandbox, co
             b"[" * 100_000,
             json.dumps(envelope()).encode(),
             json.dumps(envelope(5)).encode(),
+            json.dumps(envelope(shadow={"__type__": "datetime", "__value__": "2026-11-28T00:00:00"})).encode(),
+            json.dumps(envelope(shadow={"__type__": "decimal", "__value__": "none"})).encode(),
         ):
             queue.publish(channel, raw)
     assert plain.send_task("create_servicenow_incident", args=["inc-1"]).get(timeout=40)["id"]

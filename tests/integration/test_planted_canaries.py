@@ -26,6 +26,7 @@ from celery import Celery
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tasks.model import Document, Issue, JobState
+from tasks.state.jobs.overview import JobFilter
 from tests.conftest import ROOT, until
 from tests.integration.canaries import CANARIES, CONTENT, CREDENTIAL, PERSON, REQUESTER, TITLE, found_in
 from tests.integration.repeating_vendor import MANNERS, Case, RepeatingVendor, serving
@@ -296,7 +297,7 @@ async def all_cases(walk: Walk, services, vendor: RepeatingVendor, told) -> list
 
 async def look_at_commands(walk: Walk, services) -> None:
     """What the command line prints and writes."""
-    dead, _ = await services.ledger.list(state=JobState.DEAD)
+    dead, _ = await services.ledger.list(JobFilter(state=JobState.DEAD))
     await walk.command("publish", "case-0", "--space", "OPS", "--to", "d0", "--dry-run")
     await walk.command("destination", "test", "d2")
     await walk.command("doctor")

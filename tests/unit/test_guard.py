@@ -331,6 +331,17 @@ def test_any_entry_of_a_list_becomes_a_message_that_kombu_can_hold(raw):
         assert fault.kind == "unreadable"
 
 
+@pytest.mark.parametrize("place", ["headers", "properties"])
+@pytest.mark.parametrize(
+    "odd", [{"__type__": "datetime", "__value__": "x"}, {"__type__": "uuid", "__value__": {"hex": "zz"}}]
+)
+def test_an_entry_that_kombu_cant_make_its_own_types_of_is_unreadable(place, odd):
+    """Kombu reads the whole entry with its own decoder, in the worker's thread, before anything of Celery's sees it."""
+    entry = copy.deepcopy(ENTRIES[2])
+    entry[place]["x"] = odd
+    assert trouble_of_entry(json.dumps(entry).encode()) == "not JSON"
+
+
 @pytest.mark.parametrize("lost", ["id", "correlation_id", None])
 def test_the_producer_of_an_unreadable_entry_is_told_by_the_id_that_it_names(lost):
     entry = copy.deepcopy(ENTRIES[2])

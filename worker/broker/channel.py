@@ -222,12 +222,13 @@ class Guarded:
         """A message to all workers; one that can't be read is dropped."""
         try:
             return super()._receive_one(client)  # type: ignore[misc]
-        except (RecursionError, UnicodeDecodeError):
+        except (RecursionError, UnicodeDecodeError, ArithmeticError, AttributeError, KeyError):
+            # The last three come of Celery's own types in it, such as a decimal that is none.
             log.warning("A message to all workers was dropped: it can't be read.")
             raise Empty from None
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:
-        if trouble := trouble_of_entry(json.dumps(message).encode()):
+        if trouble := trouble_of_entry(dumps(message).encode()):
             log.warning("A message to all workers was dropped: it is %s.", trouble)
             return True
         return super()._deliver_fanout_message(message, exchange)  # type: ignore[misc]

@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
+from kombu.utils.json import loads
 from pydantic import ValidationError
 
 from tasks.screening import ScreeningFailed, scan
@@ -67,8 +68,8 @@ def trouble_of_entry(raw: bytes) -> str:
     if len(raw) > LONGEST_ENTRY:
         return "longer than a message may be"
     try:
-        entry = json.loads(raw)
-    except (ValueError, RecursionError):
+        entry = loads(raw)
+    except Exception:  # Celery's own types in it, which kombu makes objects of, can raise anything
         return "not JSON"
     if not isinstance(entry, dict) or not isinstance(entry.get("properties"), dict):
         return "not an envelope"
