@@ -187,12 +187,16 @@ def test_a_letter_that_a_terminal_lacks_is_escaped_and_fails_nothing(charset):
     assert "Gr\u00f6\u00dfe\u2192\U0001f600" in json.loads(ran.stdout.decode(charset))["error"]["message"]
 
 
-@pytest.mark.parametrize("more", [(), ("--json",)])
-def test_an_answer_that_has_no_place_is_told_of_in_one_line(more):
-    """A full disk takes no JSON either."""
-    command = [str(Path(sys.executable).with_name("afterword")), "completion", "bash", *more]
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "given", [("completion", "bash"), ("completion", "bash", "--json"), ("--help",), ("--version",)]
+)
+def test_an_answer_that_has_no_place_is_told_of_in_one_line(given, unbuffered):
+    """A full disk takes no JSON either; what Python still holds at its end is no news."""
+    command = [str(Path(sys.executable).with_name("afterword")), *given]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("wb") as full:
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        ran = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr.splitlines() == ["afterword: No space left on device. Run `afterword doctor`."]
 

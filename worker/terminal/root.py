@@ -138,12 +138,14 @@ class Root(click.Group):
                 raise click.UsageError(f"{nothing} is empty; leave it out, or give a value.")
             status = super().main(given, prog_name or "afterword", **extra)
         except click.ClickException as error:
-            sys.exit(_report(error, as_json=as_json))
+            status = _report(error, as_json=as_json)
         except click.Abort:
-            sys.exit(_report(Failure("Stopped.", code="stopped"), as_json=as_json))
+            status = _report(Failure("Stopped.", code="stopped"), as_json=as_json)
         except BrokenPipeError:
-            _give_up_stdout()
-            sys.exit(FAILED)
+            status = FAILED
+        except OSError as error:  # of an option that answers by itself, such as --help
+            status = _report(_as_failure(error) or Failure(str(error)), as_json=as_json)
+        _give_up_what_has_no_place()
         sys.exit(status if isinstance(status, int) else DONE)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -253,6 +255,10 @@ def _in_range(error: click.UsageError) -> click.UsageError:
     return click.BadParameter(f"{given} is not a {number}{bounds}.", error.ctx, error.param, error.param_hint)
 
 
-def _give_up_stdout() -> None:
-    """Nobody reads any more: keep the interpreter from saying so again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _give_up_what_has_no_place() -> None:
+    """Nobody reads any more, or the disk is full: keep the interpreter from saying so again at its end, in its own words."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
