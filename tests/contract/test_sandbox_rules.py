@@ -52,7 +52,7 @@ u_region = ["EU", "US"]
 name = "incident"
 mandatory = ["u_cause"]
 read_only = ["urgency"]
-mandatory_in = { "2" = ["u_region"] }
+mandatory_in = { "2" = ["u_region"], "6" = ["u_minutes"] }
 column = [
   { name = "u_cause", type = "choice", values = ["code", "config"] },
   { name = "u_region", type = "reference", reference = "u_region" },
@@ -199,7 +199,9 @@ async def test_what_is_mandatory_is_asked_for_on_insert_and_in_its_state(live):
     assert (await live.ask("PATCH", place, json={"state": "2"})).json["error"]["detail"] == words.format("Region")
     assert (await live.ask("PATCH", place, json={"state": "2", "u_region": "US"})).status == 200
     ended = await live.ask("PATCH", place, json={"state": "6"})
-    assert ended.json["error"]["detail"] == words.format("Resolution code, Resolution notes")
+    assert ended.json["error"]["detail"] == words.format("Resolution code, Resolution notes, Minutes")
+    end = {"state": "6", "close_code": "Solution provided", "close_notes": "Rolled back", "u_minutes": 0}
+    assert (await live.ask("PATCH", place, json=end)).status == 200, "none is a number"
 
 
 async def test_a_table_of_ones_own_has_its_numbers_states_and_end(live):
@@ -263,6 +265,10 @@ async def test_a_workflow_of_ones_own_leads_from_status_to_status(live):
         ('[records]\nsys_user = ["Ruth"]', "records.sys_user: a person is an [[account]]"),
         ('[records]\nproblem = ["P"]', "records.problem: this is a table of tickets"),
         ('[[jira_project]]\nkey = "CHK"\nhidden = ["cause"]', "jira_project.0.hidden: there is no field cause"),
+        (
+            '[[jira_project]]\nkey = "CHK"\nrequired = ["resolution"]',  # of a transition's screen alone
+            "jira_project.0.required: there is no field resolution",
+        ),
         (
             '[[jira_project]]\nkey = "CHK"\nstatuses = { A = "new" }\ntransition = [{ name = "Go", to = "B" }]',
             "jira_project.0.transition: Go: there is no status B in `statuses`",

@@ -79,7 +79,7 @@ class JiraProject(BaseModel):
     @field_validator("required", "hidden")
     @classmethod
     def _fields_exist(cls, names: tuple[Name, ...], info: ValidationInfo) -> tuple[Name, ...]:
-        known = _known(info.data.get("field", ()))
+        known = {rule.id for rule in USUAL} | {field.id for field in info.data.get("field", ())}
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"there is no field {unknown[0]}")
         return names
@@ -113,5 +113,5 @@ class JiraProject(BaseModel):
 
 
 def _known(own: Iterable[JiraField]) -> dict[str, FieldRule]:
-    """The fields that a screen can have."""
+    """The fields that a transition's screen can have."""
     return {rule.id: rule for rule in (*USUAL, RESOLUTION)} | {field.id: field.rule for field in own}

@@ -61,6 +61,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "hold_reason": ("", "1", "3", "4", "5"),
 }
 JOURNALS = ("work_notes", "comments")
+EMPTY = (None, "")
 ENTRY = ("sys_id", "name", "element_id", "element", "value", "sys_created_on")
 _SYS_ID = re.compile(r"^[0-9a-f]{32}$")
 _WHOLE = re.compile(r"-?\d{1,10}")
@@ -212,8 +213,8 @@ def unfinished(store: Store, row: dict[str, str], given: dict[str, Any], *, new:
     demanded = table.mandatory_in.get(state, ())
     moved = new or (state != row["state"] and demanded != table.mandatory_in.get(row["state"]))
     wanted = (*(table.mandatory if new else ()), *(demanded if moved else ()))
-    emptied = [name for name in table.mandatory if name in given and not given[name]]
-    lacking = [name for name in wanted if not (given.get(name) or row.get(name))]
+    emptied = [name for name in table.mandatory if name in given and given[name] in EMPTY]
+    lacking = [name for name in wanted if given.get(name) in EMPTY and not row.get(name)]
     return [NAMES.get(name, label(name)) for name in dict.fromkeys((*lacking, *emptied))]
 
 

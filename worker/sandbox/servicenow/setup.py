@@ -69,7 +69,10 @@ class OwnTable(BaseModel):
             ended=begun.ended if self.ended is None else self.ended,
             columns={**begun.columns, **{own.name: own.column for own in self.column}},
             mandatory=(*begun.mandatory, *self.mandatory),
-            mandatory_in={**begun.mandatory_in, **self.mandatory_in},
+            mandatory_in={
+                state: (*begun.mandatory_in.get(state, ()), *self.mandatory_in.get(state, ()))
+                for state in dict.fromkeys((*begun.mandatory_in, *self.mandatory_in))
+            },
             read_only=(*begun.read_only, *self.read_only),
         )
 
