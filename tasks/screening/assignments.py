@@ -15,7 +15,7 @@ Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quot
 Place = tuple[int, int]
 WORDS = (
     "pass|pwd|psw|pw|secret|token|key|cred|auth|kennwort|contrase|wachtwoord|senha|haslo|lozinka|salasana|access|salt|pepper|hmac|"
-    "cookie|session|\\bpat\\b|_pat|sas\\b|dsn|connection_?string|license|webhook|unlock|\\bpin\\b|master|bearer"
+    "cookie|session|\\bpat\\b|_pat|sas\\b|dsn|connection_?string|license|webhook|unlock|\\bpin\\b|master|bearer|psk|totp"
 )
 _NAME = r"(?P<n>[A-Za-z0-9_.$-]*(?:" + WORDS + r")[A-Za-z0-9_.\xc0-\xff-]*)"
 _TAGS = r"(?:</?[a-z][a-z0-9]*>)?"
@@ -261,14 +261,18 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
     (PAIRED, _assigned, ("value", "val", "default", "content")),
     (BLOCK, _assigned, ("variable",)),
     (SPACED, _argument, ()),
-    (DIRECTIVE, _argument, ("requirepass", "masterauth", "bindpw", "rootpw", "rpcpassword", "storepass", "keypass")),
+    (
+        DIRECTIVE,
+        _argument,
+        ("requirepass", "masterauth", "masteruser", "bindpw", "rootpw", "rpcpassword", "storepass", "keypass"),
+    ),
     (CALLED, _argument, ("('", '("', "',", '",', "( ", "' ,", '" ,')),
     (ELEMENT, _assigned, ("</",)),
     (BRACED, _assigned, ("}</",)),
     (ENTRY, _assigned, ("</",)),
     (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
     (SENTENCE, _strict, ("pass", "pwd", "kennwort", "secret", "token", "key", "contrase")),
-    (SENTENCE_ABOUT, _strict, ("pass", "pw", "kennwort", "secret", "token", "key", "seed")),
+    (SENTENCE_ABOUT, _strict, ("pass", "pw", "psk", "kennwort", "secret", "token", "key", "seed")),
     (TOLD, _told, ("token ", "key ", "secret ", "password ", "passphrase ")),
     (LISTED, _listed, ("token,", "key,", "secret,", "pass,", "password,")),
 )
@@ -280,11 +284,7 @@ _CELL = re.compile(r"(?:\\.|[^|\\\n])+")
 
 def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
     """Values in pipe tables below a heading that says that they are secret."""
-    for row in (
-        compiled(_DELIMITER_ROW).finditer(raw)
-        if b"|" in raw and (b"-|" in raw or b"- |" in raw or b"|-" in raw or b":|" in raw or b"| -" in raw)
-        else ()
-    ):
+    for row in compiled(_DELIMITER_ROW).finditer(raw) if b"|" in raw else ():
         heading = text[text.rfind("\n", 0, max(row.start() - 1, 0)) + 1 : max(row.start() - 1, 0)]
         kinds = {n: kind for n, cell in enumerate(_cells(heading)) if (kind := _heading_kind(cell.group()))}
         if kinds:

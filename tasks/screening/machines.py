@@ -52,4 +52,4 @@ def is_machines(raw: bytes, start: int, end: int) -> bool:
 
 def _without(words: bytes) -> bytes:
     """Without `for instance`, which is no machine."""
-    return compiled(_FOR_INSTANCE).sub(b"for", words) if b"nstance" in words else words
+    return bytes(compiled(_FOR_INSTANCE).sub(b"for", words))

@@ -18,7 +18,7 @@ _PASSWORDS = (
 _SECRETS = (
     "secret|apikey|api_key|accesskey|access_key|authkey|auth_key|authtoken|auth_token|accesstoken|refreshtoken|token|"
     "credential|bearer|privatekey|private_key|secretkey|clientsecret|apisecret|apitoken|sharedkey|accountkey|storagekey|"
-    "signingkey|signaturekey|webhookurl|connectionstring|connection_string|authorization|sessionid|session_id"
+    "signingkey|signaturekey|webhookurl|connectionstring|connection_string|authorization|sessionid|session_id|otpseed|faseed"
 )
 # Words that mean a secret only as a whole word of the name.
 _SHORT = {

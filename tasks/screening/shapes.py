@@ -191,7 +191,7 @@ SHAPES = (
         (
             "docker login",
             "podman login",
-            "helm registry",
+            "registry login",
             "az login",
             "skopeo login",
             "oras login",
@@ -216,14 +216,14 @@ SHAPES = (
     Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?/user:\S+[ \t]+(?P<v>[^\s/]\S*)", _option),
     Shape(
         "Password",
-        ("--auth", "http -a ", "https -a "),
+        ("--auth", " -a"),
         r"\bhttps?[ \t][^\n]*?(?:--auth|-a)[ \t=]+[\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)",
         _account,
     ),
     Shape("Password", ("zip ",), r"\b(?:un)?zip\b[^\n]*?[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
-        ("7z ", "7za ", "rar x", "rar a", "rar e"),
+        ("7z", "rar "),
         r"\b(?:7z[ar]?|(?:un)?rar)[ \t][^\n]*?[ \t]-h?p[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
@@ -240,17 +240,7 @@ SHAPES = (
     # Routers and switches: `enable secret 5 …`, `username admin password 0 …`.
     Shape(
         "Password",
-        (
-            "enable secret",
-            "enable password",
-            "privilege ",
-            "neighbor ",
-            "password 0 ",
-            "password 7 ",
-            "secret 5 ",
-            "secret 8 ",
-            "secret 9 ",
-        ),
+        ("enable secret", "enable password", "username ", "neighbor "),
         r"\b(?:enable|(?:username|neighbor)[ \t]+\S+(?:[ \t]+privilege[ \t]+\d+)?)[ \t]+(?:password|secret)[ \t]+(?:\d[ \t]+)?(?P<v>\S+)",
         _numbered,
     ),

@@ -152,7 +152,13 @@ db2 connect to orders user app using %s
 mysqladmin -u root password %s
 oc login -u ops -p %s https://ocp.corp-host.com:6443
 username admin privilege 15 password 0 %s
-net use Z: \\files\share /user:CORP\svc %s"""
+net use Z: \\files\share /user:CORP\svc %s
+psk for the guest wifi is %s
+wpa_psk=%s
+unrar l -p%s dump.rar
+http POST build.corp-host.com/api -a deploy:%s
+helm registry login -u ops -p %s hub.corp-host.com
+username admin secret %s"""
 
 # %s is a token of chance.
 TOKENS = r"""ENCRYPTION_KEY=%s

@@ -341,3 +341,20 @@ def test_each_kind_of_token_of_github_is_known_by_its_shape(kind):
 def test_an_account_number_is_found_where_nothing_else_in_the_text_looks_like_a_number():
     (finding,) = scan("Send it to MT18 MALT 0110 0ABC DEFG HJKL MNPQ RST instead.")
     assert (finding.type, finding.start, finding.end) == ("IBAN", 11, 49)
+
+
+@pytest.mark.parametrize("rule", ["|---|---|", "|  ---  |  ---  |", "|\t---\t|\t:--\t|", "---  |  ---"])
+def test_a_column_of_passwords_is_found_however_the_line_below_its_heading_is_spaced(rule):
+    text = f"| user | password |\n{rule}\n| bob | {P} |\n"
+    assert [text[finding.start : finding.end] for finding in scan(text)] == [P]
+
+
+@pytest.mark.parametrize("name", ["2fa seed", "OTP seed", "totp secret", "MFA secret"])
+def test_the_seed_of_a_second_factor_is_a_secret(name):
+    (finding,) = scan(f"the {name} for the vpn is JBSWY3DPEHPK3PXPA2X7")
+    assert finding.category == "secret"
+
+
+@pytest.mark.parametrize("words", ["for instance", "For\tinstance", "FOR INSTANCE"])
+def test_an_address_that_is_an_instance_of_something_is_no_machines(words):
+    assert [finding.type for finding in scan(f"It came {words} 203.1.113.7 again")] == ["IPv4"]
