@@ -35,8 +35,8 @@ def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *,
             return Transient(message, retry_after=wait_s, answered=True, certain=not unsure, **facts)
         case "job":
             return Permanent(message, **facts)
-    foreign = verdict.strange or status >= SERVER_ERROR
-    return DestinationTrouble(message, passing=verdict.passing, answered=True, certain=not (wrote and foreign), **facts)
+    unsure = unsure or (wrote and verdict.strange)
+    return DestinationTrouble(message, passing=verdict.passing, answered=True, certain=not unsure, **facts)
 
 
 def page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:
