@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 import redis
@@ -156,6 +158,30 @@ def test_what_nobody_acknowledges_is_not_noted(taker, put, client):
         while len(one.messages) < 3:
             one.take()
     assert client.hlen("unacked") == 0
+
+
+def test_a_message_with_types_of_celerys_own_is_the_same_taken_alone_and_together(settings, taker, queue):
+    moment = datetime(2026, 11, 28, 14, 0, tzinfo=UTC)
+    with Connection(str(settings.redis_url)) as connection:
+        producer = connection.SimpleQueue(queue)
+        for number in range(3):
+            producer.put(number, headers={"began": moment})
+    with taker() as one:
+        one.take()
+        assert [message.headers["began"] for message in one.messages] == [moment] * 3
+
+
+@pytest.mark.parametrize("kind", ["decimal", "bytes", "datetime"])
+def test_a_record_of_a_message_in_hand_that_kombu_cant_read_is_left_and_holds_up_no_other(taker, put, client, kind):
+    odd = json.dumps([{"headers": {"x": {"__type__": kind, "__value__": "x" if kind != "bytes" else 5}}}, "", "q"])
+    put([0])
+    with taker() as one:
+        one.take()
+        (tag,) = client.hkeys("unacked")
+        client.hset("unacked", "odd", odd)
+        client.zadd("unacked_index", {"odd": 2, tag: 1})  # the newest comes first
+        one.channel.qos.restore_visible(interval=1)
+        assert client.hkeys("unacked") == [b"odd"]
 
 
 @pytest.mark.parametrize("off_s", [-7200.0, 7200.0])

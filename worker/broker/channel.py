@@ -22,7 +22,7 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
-from kombu.utils.json import dumps
+from kombu.utils.json import dumps, loads
 from kombu.utils.url import sanitize_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
@@ -110,7 +110,7 @@ class GuardedQoS(kombu_redis.QoS):
         """As in kombu; a record that can't be read is left where it is, and holds up no other."""
         try:
             super().restore_by_tag(tag, client, leftmost)
-        except (ValueError, TypeError, KeyError, RecursionError) as trouble:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
             log.warning("A message in hand can't be read, and is left (%s).", type(trouble).__name__)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
@@ -210,7 +210,7 @@ class Guarded:
             log.debug("a queue entry is %s", trouble)
             message = json.loads(wrapped(entry, uuid.uuid4().hex))
         else:
-            message = json.loads(entry)
+            message = loads(entry)  # with Celery's own types, as one that is taken alone
         noted = message["properties"]["delivery_tag"]
         if noted.encode() == tag:
             self.qos.noted.add(noted)
