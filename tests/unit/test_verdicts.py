@@ -294,6 +294,7 @@ def test_a_strangers_refusal_of_a_write_is_uncertain_and_the_vendors_own_is_not(
     stranger = confluence(Answer(404, TEXT, b"default backend - 404"))
     own = confluence(Answer(403, JSON, json.dumps(v1(403, "no")).encode()))
     assert not error_of(stranger, 404, "", None, wrote=True).certain
+    assert not any(error_of(own, status, "", None, wrote=True).certain for status in (408, 429, 503))
     assert error_of(own, 403, "", None, wrote=True).certain
     assert error_of(stranger, 404, "", None, wrote=False).certain
 
