@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import aiohttp
 import pytest
 
 from tasks.destinations.contract import basic
+from tests.conftest import ROOT
 from tests.contract.sandbox_support import running
 from worker.sandbox.faults.spec import NAMES
 from worker.sandbox.serve import serve
@@ -179,6 +181,14 @@ async def test_a_sandbox_begins_with_missing_rights_and_faults(ask):
     patch = [{"op": "add", "path": "/fields/System.Title", "value": "x"}]
     headers = {"Content-Type": "application/json-patch+json"}
     assert (await ask(path, "POST", data=json.dumps(patch), headers=headers))[0] == 403
+
+
+def test_the_examples_of_the_documentation_are_taken():
+    page = (ROOT / "docs" / "producers.md").read_text("utf-8")
+    whole, workflow = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert read(whole).store().tables["incident"].mandatory == ("u_cause",)
+    (own,) = read(f'[[jira_project]]\nkey = "CHK"\n{workflow}').jira_project
+    assert [way.name for way in own.transition] == ["Contain", "Shut"]
 
 
 @pytest.mark.parametrize(
