@@ -78,6 +78,16 @@ def test_defaults_rules_and_placeholders_become_fields():
 def test_an_incident_without_a_severity_of_its_own_where_the_mapping_says_so(mapping):
     assert not {"impact", "urgency"} & incident(mapping).keys()
     assert incident(mapping, severity="P2")["impact"] == "1", "the job has the last word"
+    assert incident(mapping, impact=3)["impact"] == "3"
+
+
+@pytest.mark.parametrize("mapping", ['impact = ""', '[fields]\nimpact = ""'])
+def test_one_level_that_is_switched_off_leaves_the_other(mapping):
+    """The instance decides about the first, so that nobody knows what priority comes of both."""
+    settings = parse_settings(SNOW | {"mapping": mapping})
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i-1"})
+    plan = incident_plan(settings, Work(job_id="j", subject="s", command=command, issue=ISSUE))
+    assert ("impact" in plan.fields, "urgency" in plan.fields, plan.expected_priority) == (False, True, None)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
     table = table_of(command)
     is_incident = table == INCIDENTS
     asked = _asked(config, chosen, ends=not is_incident)
-    unset = set() if config.severity else {name for name in ("impact", "urgency") if asked.get(name) == ""}
+    unset = _unset(config, chosen, asked)
     fields = {name: value for name, value in fields.items() if name not in unset}
     suggested = {name: value for name, value in _suggested(issue, is_incident).items() if name not in asked}
     stage = None if "state" in asked else stage_of(issue.status, settings.follow_status)
@@ -118,7 +118,7 @@ def plan_of(settings: ServiceNowSettings, work: Work) -> RecordPlan:
         table=table,
         fields={name: value for name, value in fields.items() if name not in JOURNALS},
         unlinked=unlinked,
-        expected_priority=str(impact + urgency - 1) if is_incident and impact and urgency else None,
+        expected_priority=str(impact + urgency - 1) if is_incident and impact and urgency and not unset else None,
         attachment=document_of(
             settings.attach_document,
             issue,
@@ -185,12 +185,15 @@ def _suggested(issue: Issue, is_incident: bool) -> dict[str, str]:
 def _levels(config: TicketConfig, chosen: Chosen, severity: int | None) -> tuple[int | None, int | None]:
     level = chosen.severity(config.severity, severity)
     impact, urgency = LEVELS[level] if level else (None, None)
-    values = {} if config.severity else chosen.values  # an empty one unsets it, unless the job asks for a severity
-    impact = config.impact or _level(chosen.values.get("impact")) or (None if values.get("impact") == "" else impact)
-    urgency = (
-        config.urgency or _level(chosen.values.get("urgency")) or (None if values.get("urgency") == "" else urgency)
-    )
+    impact = config.impact or _level(chosen.values.get("impact")) or impact
+    urgency = config.urgency or _level(chosen.values.get("urgency")) or urgency
     return impact or urgency, urgency or impact
+
+
+def _unset(config: TicketConfig, chosen: Chosen, asked: Mapping[str, str]) -> set[str]:
+    """The levels that the mapping or the job switches off with an empty value, and the job sets in no other way."""
+    off = {name for name in ("impact", "urgency") if "" in (chosen.values.get(name), asked.get(name))}
+    return set() if config.severity else off - {name for name in off if getattr(config, name)}
 
 
 def _level(value: str | None) -> int | None:
