@@ -43,17 +43,17 @@ FAULTS = [
 EVERY_ANSWER = ("slow_body", "endless_body", "latency", "commit_then_drop", "commit_then_500", "gone_410")
 # Faults of one kind of request that no test of a connection makes, or that spoil nothing of one.
 ELSEWHERE = (
-    *(
-        "wiql_blind",
-        "wiql_lag",
-        "jql_blind",
-        "jql_lag",
-        "page_404",
-        "no_version_message",
-        "conflict_409",
-        "property_409",
-    ),
-    *("read_acl", "query_ignored", "delayed"),
+    "wiql_blind",
+    "wiql_lag",
+    "jql_blind",
+    "jql_lag",
+    "page_404",
+    "no_version_message",
+    "conflict_409",
+    "property_409",
+    "read_acl",
+    "query_ignored",
+    "delayed",
 )
 VENDORS = ("confluence", "servicenow", "azure_devops", "jira")
 
