@@ -262,6 +262,8 @@ async def test_a_workflow_of_ones_own_leads_from_status_to_status(live):
             '[[table]]\nname = "u_a"\ncolumn = [{ name = "u_b", type = "choice" }]',
             "table.0.column.0: a choice has `values`, and no other type does",
         ),
+        ('[[table]]\nname = "u_a"\n[[table]]\nname = "u_a"', "table.1: u_a is given twice"),
+        ('[[jira_project]]\nkey = "CHK"\n[[jira_project]]\nkey = "CHK"', "jira_project.1: CHK is given twice"),
         ('[records]\nsys_user = ["Ruth"]', "records.sys_user: a person is an [[account]]"),
         ('[records]\nproblem = ["P"]', "records.problem: this is a table of tickets"),
         ('[[jira_project]]\nkey = "CHK"\nhidden = ["cause"]', "jira_project.0.hidden: there is no field cause"),

@@ -82,8 +82,8 @@ Tree = Annotated[tuple[Node, ...], AfterValidator(_rooted)]
 
 class Setup(BaseModel):
     """The places of Confluence, Azure DevOps and Jira replace the usual ones where they are given; areas and iterations are those below
-    each project of Azure DevOps. Processes, fields, tables and columns, accounts, and what ServiceNow knows by name are added, `records` to any of its
-    tables. `deny` and `fault` are as the control interface takes them.
+    each project of Azure DevOps. Processes, fields, tables and columns, accounts, and what ServiceNow knows by name are added,
+    `records` to any of its tables. `deny` and `fault` are as the control interface takes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,7 +131,15 @@ class Setup(BaseModel):
         return store
 
     def unknown(self) -> Iterator[str]:
-        """What one section names that no other one gives, and the vendor doesn't have, each with its place."""
+        """What one section names that no other one gives, and the vendor doesn't have, and what two sections give, each with its place."""
+        given = {
+            "process": [each.name for each in self.process],
+            "work_item_field": [each.name for each in self.work_item_field],
+            "table": [each.name for each in self.table],
+            "jira_project": [each.key for each in self.jira_project],
+        }
+        for key, names in given.items():
+            yield from (f"{key}.{n}: {name} is given twice" for n, name in enumerate(names) if name in names[:n])
         processes = {*PROCESSES, *(process.name for process in self.process)}
         for project, name in (self.projects or {}).items():
             if name not in processes:
