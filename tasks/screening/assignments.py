@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import lru_cache
 
 from tasks.screening.finding import Finding
@@ -284,11 +284,15 @@ _CELL = re.compile(r"(?:\\.|[^|\\\n])+")
 
 def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
     """Values in pipe tables below a heading that says that they are secret."""
-    for row in compiled(_DELIMITER_ROW).finditer(raw) if b"|" in raw else ():
-        heading = text[text.rfind("\n", 0, max(row.start() - 1, 0)) + 1 : max(row.start() - 1, 0)]
-        kinds = {n: kind for n, cell in enumerate(_cells(heading)) if (kind := _heading_kind(cell.group()))}
+    rules = list(compiled(_DELIMITER_ROW).finditer(raw)) if b"|" in raw else []
+    kinds, end = dict[int, Kind](), 0
+    for rule, following in zip(rules, [*rules[1:], None], strict=False):
+        heading = text[text.rfind("\n", 0, max(rule.start() - 1, 0)) + 1 : max(rule.start() - 1, 0)]
+        if end < rule.start():  # else it only parts the rows of one table
+            kinds = {}
+        kinds.update((n, kind) for n, cell in enumerate(_cells(heading)) if (kind := _heading_kind(cell.group())))
         if kinds:
-            yield from _below(text, row.end() + 1, kinds)
+            end = yield from _below(text, rule.end() + 1, following.start() if following else len(text), kinds)
 
 
 def _heading_kind(cell: str) -> Kind | None:
@@ -296,12 +300,13 @@ def _heading_kind(cell: str) -> Kind | None:
     return kind_of(found.group(1).replace(" ", "_")) if found else None
 
 
-def _below(text: str, offset: int, kinds: dict[int, Kind]) -> Iterator[Finding]:
-    while offset < len(text):
+def _below(text: str, offset: int, end: int, kinds: Mapping[int, Kind]) -> Generator[Finding, None, int]:
+    """The values in the rows from there to the end of the table, or that place; gives where it stopped."""
+    while offset < end:
         stop = text.find("\n", offset)
         line = text[offset : stop if stop >= 0 else len(text)]
         if "|" not in line:
-            return
+            break
         for number, cell in enumerate(_cells(line)):
             value = cell.group().strip(" \t*_`")
             if (
@@ -313,9 +318,8 @@ def _below(text: str, offset: int, kinds: dict[int, Kind]) -> Iterator[Finding]:
             ):
                 start = offset + cell.start() + cell.group().index(value)
                 yield Finding("Password" if kinds[number] == "password" else "ApiKey", start, start + len(value))
-        if stop < 0:
-            return
-        offset = stop + 1
+        offset = stop + 1 if stop >= 0 else len(text)
+    return offset
 
 
 def _cells(line: str) -> list[re.Match[str]]:

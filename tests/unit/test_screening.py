@@ -358,3 +358,9 @@ def test_the_seed_of_a_second_factor_is_a_secret(name):
 @pytest.mark.parametrize("words", ["for instance", "For\tinstance", "FOR INSTANCE"])
 def test_an_address_that_is_an_instance_of_something_is_no_machines(words):
     assert [finding.type for finding in scan(f"It came {words} 203.1.113.7 again")] == ["IPv4"]
+
+
+def test_a_row_of_dashes_within_a_table_ends_no_column_and_the_next_table_begins_anew():
+    table = f"| user | password |\n|---|---|\n| bob | {P} |\n|---|---|\n| eve | {P} |\n"
+    assert len(scan(table)) == 2
+    assert len(scan(f"{table}\n| user | note |\n|---|---|\n| ann | {P} |\n")) == 2
