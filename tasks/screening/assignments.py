@@ -108,9 +108,9 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
 _OF_PROVIDERS = re.compile(r"xox[a-z][-.]|AIza|\d{3,20}:A[\w-]{4}")
 _WORD_APART = re.compile(r"(?:^|[-_=.~/+])[A-Za-z][a-z]{5,}(?=[-_=.~/+]|$)")
-# So many values of a form are judged in one text; a text with more is one long list of them, of which the rest is taken for what it
-# looks like: no text takes long.
-JUDGED = 10_000
+# Once so many values of a form were found in a text, it is one long list of them, of which the rest is taken for what it looks like:
+# no text takes long.
+MOST_JUDGED = 10_000
 LONGEST_NAME = 40
 LONGEST_QUERY = 400
 _TRAILING = ".,;:)]}*_`\\"
@@ -150,7 +150,7 @@ def _in_form(pattern: str, judge: Judge, raw: bytes, text: str, begin: int, stop
         ):
             yield from findings
             judged += 1
-            judge = judge if judged < JUDGED else _by_form
+            judge = judge if judged < MOST_JUDGED else _by_form
         elif (end - start <= LONGEST_NAME and kind_of(text[start:end])) or (
             end - start <= LONGEST_QUERY and b"=" in raw[start:end]
         ):
