@@ -27,6 +27,9 @@ from worker.sandbox.serve import serve
 __all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary"]  # the table at a run's end
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("AFTERWORD_SHARED", ROOT.parent / "shared"))
+# Whatever a shell runs in the background has Ctrl-C ignored, and so would all that the tests start and stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 READY_S = 120  # seconds; generous, for machines that do other work
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import copy
@@ -213,8 +214,8 @@ class Instance:
     async def wrongs(self) -> list[str]:
         """What is more than a refusal, a wait, or what people asked for; in words."""
         found = [*await self._rights(), *await self._sealed()]
-        for name, job in self.jobs.items():
-            found += await self._attempted(name, job)
+        for attempted in await asyncio.gather(*(self._attempted(name, job) for name, job in self.jobs.items())):
+            found += attempted
         return [*found, *self._left()]
 
     async def _rights(self) -> list[str]:
@@ -277,7 +278,10 @@ class Instance:
     async def _told(self, name: str, ended: Ended) -> bool:
         if ended.error and ended.error.message:
             return True
-        record = await self.services.destinations.require(name)
+        try:
+            record = await self.services.destinations.require(name)
+        except REFUSED:  # which is told to whoever looks at it
+            return True
         return bool(record.reason or record.doubt)
 
     def _left(self) -> list[str]:
