@@ -81,7 +81,7 @@ def worst() -> list[bytes]:
         envelope(call, task=["a", "list"]),
         envelope(call, task={"an": "object"}),
         envelope(call, content_type="text/odd"),
-        envelope(call, content_encoding=None),
+        envelope(call, content_encoding=5),
         envelope(call, eta=5),
         envelope(call, eta="not a moment"),
         envelope(call, expires={}),

@@ -54,7 +54,7 @@ def test_a_topic_that_there_is_none_of_is_refused(cli):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--interval", "0"), "greater than or equal to 1"),
+        (("--interval", "0"), "is not a whole number from 1 to 86400"),
         (("--topics", ","), "topics: must not be empty"),
         (("--url", "hooks"), "url: must be an address, such as"),
         (("--console", "here"), "console: must be an address, such as"),

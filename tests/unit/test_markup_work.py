@@ -93,7 +93,7 @@ def test_four_times_the_text_takes_four_times_the_calls(render, piece):
     ids=["quotes in footnotes", "footnotes", "quotes", "quotes in lists"],
 )
 def test_containers_nest_deeper_than_python_calls_may(render, text):
-    assert "word" in render(text)
+    assert "word" in str(render(text))
 
 
 DEEP = {
@@ -170,7 +170,7 @@ def test_a_rendered_document_leaves_nothing_behind():
     [
         (confluence.render, "<div>\n" + "<a " * 300_000, "&lt;a &lt;a "),
         (azure_devops.render, ("http://a.b/" + "(" * 20) * 30_000, "http://a.b/((("),
-        (confluence.render, "|a|\n|-|\n" + ("|b" + "| " * 30_000 + "\n") * 15, "<td>b</td>"),
+        (confluence.render, "|a|\n|-|\n" + ("|b" + "| " * 15_000 + "\n") * 15, "<td>b</td>"),
         (servicenow.render, "a[" + "\u200b" * 300_000 + "b", "\u200b\u200bb"),
     ],
     ids=["tags", "addresses", "cells", "invisible"],
