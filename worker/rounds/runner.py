@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 100  # jobs taken at once: the others of a long backlog are left for other workers
 FIRST_BEAT_S = 0.02  # between two looks whether the ledger knows this worker
+TOGETHER, APART_S = 8, 0.01  # attempts that begin together, and the time until the next of them do
 PACE_S = 0.005  # between two looks of a busy worker, so that what ends meanwhile makes room for more at once
 
 
@@ -57,7 +58,10 @@ class Runner:
             return longest_s
         resend_ms = int(1000 * self._services.settings.resend_after_s)
         due = await self._services.ledger.dispatch(resend_ms, room, self._kinds)
-        for job_id in due:
+        for number, job_id in enumerate(due):
+            # Those that begin together are rendered together and then wait for their vendor together, with the processor idle.
+            if number and number % TOGETHER == 0:
+                await asyncio.sleep(APART_S)
             self.begin(job_id)
         if len(due) == room:
             return 0.0
