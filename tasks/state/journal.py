@@ -171,7 +171,7 @@ class Journal:
         if self.memory.loss and group[0].script != WENT_BACK:
             group = [self._first_of_all(self.memory.loss), *group]
         runs = runs_of(group)
-        await self._prepare({load_transitions(run[0].runs_with) for run in runs})
+        shas = await self._prepare({load_transitions(run[0].runs_with) for run in runs})
         telling = group[0].event is Event.WENT_BACK  # what comes behind it needn't say it again
         pipeline = self._redis.pipeline(transaction=False)
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
@@ -189,7 +189,7 @@ class Journal:
                 entry |= {"prev": head} if telling else {"prev": head, "seen": self.memory.seen}
                 head = f"{seq}:{mac}"
                 transitions.append({"script": pending.script, "entry": entry, "args": pending.args})
-            sha = self._shas[load_transitions(run[0].runs_with)]
+            sha = shas[load_transitions(run[0].runs_with)]
             pipeline.evalsha(sha, 0, self.prefix, json.dumps(transitions))
         self._ask_replicas(pipeline)
         try:
@@ -316,12 +316,15 @@ class Journal:
         head = await self._redis.hget(f"{self.prefix}:audit:heads", self._chain.name)
         return head.decode() if isinstance(head, bytes) else (head or "")
 
-    async def _prepare(self, texts: set[str]) -> None:
-        for script in texts - self._shas.keys():
-            sha = await self._redis.script_load(script)
-            self._shas[script] = sha.decode() if isinstance(sha, bytes) else sha
+    async def _prepare(self, texts: set[str]) -> dict[str, str]:
+        """What Redis calls these scripts. The caller's own copy: while it waits, another one may find all of them forgotten."""
+        shas = {text: self._shas[text] for text in texts & self._shas.keys()}
+        for text in texts - shas.keys():
+            sha = await self._redis.script_load(text)
+            shas[text] = self._shas[text] = sha.decode() if isinstance(sha, bytes) else sha
+        return shas
 
     async def _evaluate(self, script: str, args: Mapping[str, Any]) -> Any:
         text = load(script)
-        await self._prepare({text})
-        return await self._redis.evalsha(self._shas[text], 0, self.prefix, json.dumps(args))  # type: ignore[misc]
+        shas = await self._prepare({text})
+        return await self._redis.evalsha(shas[text], 0, self.prefix, json.dumps(args))  # type: ignore[misc]

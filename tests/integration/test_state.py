@@ -9,6 +9,7 @@ import pytest
 from tasks.errors import Fenced, Refused, StateUnavailable
 from tasks.expiry import expire_overdue
 from tasks.model import Document, Issue, Job, JobState, Receipt, parse_command
+from tasks.state import journal
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.transitions import Claimed, NotClaimed, Settlement
 from tests.conftest import until
@@ -306,3 +307,20 @@ async def test_bodies_and_secrets_are_sealed_at_rest(services):
         raw = await services.redis.dump(key)
         assert b"pool exhausted" not in raw
         assert b"sandbox-not-a-secret" not in raw
+
+
+async def test_scripts_that_redis_forgot_while_a_transition_is_made_ready_are_loaded_again(settings, monkeypatch):
+    """A Redis that was started again has none. A read beside the transition finds that first, and the transition failed by it."""
+
+    async def forgotten(*given):
+        monkeypatch.setattr(journal, "standing", standing)
+        await fresh.redis.script_flush()
+        assert await fresh.journal.query("jobs/lapsed", {"batch": 1}) == []
+        return await standing(*given)
+
+    standing = journal.standing
+    monkeypatch.setattr(journal, "standing", forgotten)
+    async with open_services(settings) as fresh:
+        assert await fresh.journal.query("jobs/lapsed", {"batch": 1}) == []
+        await fresh.contents.put_document(DOCUMENT, "test")
+        assert await fresh.contents.document(DOCUMENT.id) == DOCUMENT
