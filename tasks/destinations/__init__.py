@@ -27,7 +27,7 @@ _MODELS: Mapping[str, type[DestinationSettings]] = {
     model.model_fields["kind"].default: model for model in get_args(get_args(AnySettings)[0])
 }
 KINDS = tuple(_MODELS)
-_SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings] = TypeAdapter(
+SETTINGS: TypeAdapter[ConfluenceSettings | ServiceNowSettings | AzureDevOpsSettings | JiraSettings] = TypeAdapter(
     AnySettings, config=ConfigDict(defer_build=True)
 )
 
@@ -47,7 +47,7 @@ def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySe
     """
     present = {key: value for key, value in data.items() if value is not None}
     try:
-        return _SETTINGS.validate_python(present, extra="ignore" if stored else None)
+        return SETTINGS.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
             f"These destination settings are not valid: {explain(error)}.",

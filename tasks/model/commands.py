@@ -148,7 +148,7 @@ Command = Annotated[
     PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue,
     Field(discriminator="command"),
 ]
-_COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue] = (
+COMMAND: TypeAdapter[PublishToConfluence | CreateServiceNowIncident | CreateAzureDevOpsWorkItem | CreateJiraIssue] = (
     TypeAdapter(Command, config=ConfigDict(defer_build=True))
 )
 
@@ -169,7 +169,7 @@ def parse_command(data: Mapping[str, Any], *, stored: bool = False) -> Command:
     if isinstance(present.get("parent_page_id"), int):
         present["parent_page_id"] = str(present["parent_page_id"])
     try:
-        return _COMMAND.validate_python(present, extra="ignore" if stored else None)
+        return COMMAND.validate_python(present, extra="ignore" if stored else None)
     except ValidationError as error:
         raise Refused(
             f"The arguments of {present.get('command', 'the job')!s:.60} are not valid: {explain(error)}.",

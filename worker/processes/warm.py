@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
+from pydantic import BaseModel
+
+from tasks.destinations import SETTINGS
 from tasks.markup import azure_devops, confluence, jira, servicenow
+from tasks.model.commands import COMMAND
+from tasks.model.content import Frozen, Upstream
 from tasks.screening import scan
 
 NEW_OBJECTS = 10_000  # that hold others, until cycles among them are looked for: a few megabytes
@@ -23,15 +29,27 @@ _TEXT = """# Ready
 
 
 def load() -> None:
-    """Import what works on contents for each kind of destination. A command imports it on use, since most need none of it; in
-    a server the first job or request must not wait for it.
+    """Import what submits and delivers, and build the models' validators. A command does both on use, since most need
+    little of it; in a server the first job or request must not wait for it.
     """
     import tasks.destinations.azure_devops.destination
     import tasks.destinations.confluence.destination
     import tasks.destinations.jira.destination
     import tasks.destinations.servicenow.destination
+    import tasks.lifecycle
     import tasks.redaction
     import tasks.screening.scanner  # noqa: F401 - imported for later
+
+    for model in (*_models(Frozen), *_models(Upstream)):
+        model.model_rebuild()
+    for adapter in (COMMAND, SETTINGS):
+        adapter.rebuild()
+
+
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
 
 
 def warm_up() -> None:
