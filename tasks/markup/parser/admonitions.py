@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
-from tasks.markup.parser.tree import FOLDING
 from tasks.markup.words import PANELS
 
 _START = re.compile(r"((?:[ \t]{0,12}>)*[ \t]{0,12})(!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"([^\"]*)\")?[ \t]*\Z")
 _ANY = re.compile(r"^(?:[ \t]{0,12}>)*[ \t]{0,12}(?:!!!|\?\?\?)", re.MULTILINE)
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
 _COLONS = re.compile(r":{3,}")
+_DIRECTIVE = re.compile(r"\s*\{?\s*\.?(?:callout-)?([A-Za-z]+)\b\s*\{?\s*([^{}]*?)\s*\}?\s*\Z")
+_QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
+FOLDING = "fold-"  # before the kind of an admonition that folds
 DEEPEST = 12
 
 
@@ -73,3 +75,14 @@ def _within(line: str, prefix: str) -> str | None:
     if not line.startswith(prefix) or not rest.startswith(("    ", "\t")):
         return None
     return prefix + (rest[1:] if rest.startswith("\t") else rest[4:])
+
+
+def read_info(info: str) -> tuple[str, str, bool]:
+    """What a container between colons says about itself: its kind, its title, and whether it folds."""
+    folds = info.startswith(FOLDING)
+    found = _DIRECTIVE.match(info.removeprefix(FOLDING))
+    if found is None:
+        return "", "", folds
+    kind, title = found.group(1).lower(), found.group(2)
+    quoted = _QUOTED.match(title)
+    return kind, quoted.group(2) if quoted else title or kind.capitalize(), folds
