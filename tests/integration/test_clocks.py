@@ -10,7 +10,7 @@ from celery import Celery
 
 from tasks.destinations import parse_settings
 from tasks.model import Issue, JobState, parse_command
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tests.conftest import ROOT, environment, until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, WORK_ITEM
 from tests.integration.test_metrics import samples, value

@@ -18,7 +18,7 @@ from config.settings import Settings
 from tasks import lifecycle
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import JobState, parse_command
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tasks.state.canary import FORMER
 from tasks.state.newest import NewestOnDisk
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE
