@@ -16,13 +16,10 @@ FOLDING = "fold-"  # before the kind of an admonition that folds
 DEEPEST = 12
 
 
-def as_containers(text: str) -> str:
-    """The text with each admonition of a known kind between colons, more of them than anywhere else in the text."""
-    return with_origins(text)[0]
-
-
 def with_origins(text: str) -> tuple[str, list[int]]:
-    """The same, and of each of its lines the number of the line that it was, from 1; no numbers where all are the same."""
+    """The text with each admonition of a known kind between colons, more of them than anywhere else in the text; and of each
+    of its lines the number of the line that it was, from 1; no numbers where all are the same.
+    """
     if ("!!!" not in text and "???" not in text) or _ANY.search(text) is None:
         return text, []
     longest = max((len(found) for found in _COLONS.findall(text)), default=2)
