@@ -21,6 +21,8 @@ from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 _SEVERAL = re.compile(r";(?=[a-z+]+://)")  # Celery takes several brokers, to be tried in turn
 ROLES = ("viewer", "producer", "operator", "admin")  # from the least to the most
 OTHERS = frozenset({"AFTERWORD_SHARED", "AFTERWORD_REDIS_PASSWORD"})  # read by the tests and by docker-compose.yml
+# What the programs in docs/producers.md read, and how it begins: AFTERWORD_KEY may also be a misspelt AFTERWORD_KEYS.
+PRODUCERS = {"AFTERWORD_URL": "http", "AFTERWORD_KEY": "ak_", "AFTERWORD_BROKER": ""}
 
 
 class ConfigError(Exception):
@@ -395,4 +397,5 @@ def settings_for(data: Path | None = None) -> Settings:
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Variables that start with AFTERWORD_ and set nothing, such as misspelt ones."""
     known = {f"AFTERWORD_{name.upper()}" for name in Settings.model_fields}
-    return sorted(name for name in environ if name.startswith("AFTERWORD_") and name.upper() not in known | OTHERS)
+    known |= OTHERS | {name for name, start in PRODUCERS.items() if environ.get(name, "").startswith(start)}
+    return sorted(name for name in environ if name.startswith("AFTERWORD_") and name.upper() not in known)

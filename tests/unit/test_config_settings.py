@@ -171,6 +171,15 @@ def test_misspelt_variables_are_found():
     ]
 
 
+def test_what_the_programs_of_the_producers_page_read_is_not_misspelt():
+    """Somebody who tries them has it in his environment, and `doctor` found fault with that."""
+    page = (ROOT / "docs" / "producers.md").read_text()
+    own = {"AFTERWORD_URL": "http://127.0.0.1:8080", "AFTERWORD_KEY": "ak_0.secret", "AFTERWORD_BROKER": "redis://x"}
+    assert set(re.findall(r"AFTERWORD_[A-Z]+", page)) == set(own)
+    assert unknown_variables(own) == []
+    assert unknown_variables(own | {"AFTERWORD_KEY": "not-an-api-key"}) == ["AFTERWORD_KEY"]
+
+
 def test_the_configuration_page_names_every_setting_with_its_default():
     page = (ROOT / "docs" / "configuration.md").read_text()
     for name, setting in Settings.model_fields.items():
