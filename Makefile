@@ -1,5 +1,5 @@
 # Each target sets up what it needs. `make demo` and `make test` are all that a fresh machine needs.
-# On two idle cores `make test-quick` takes about a minute, `make test` a quarter of an hour.
+# README says how long each takes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -19,12 +19,12 @@ from config.settings import Settings
 from tasks import progress
 from tasks.lifecycle import Ended
 from tasks.model import Job, JobState
+from worker.loop import Loop
 from worker.machine.embedded import EmbeddedValkey
 from worker.processes.warm import keep, warm_up
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
-from worker.runtime import Loop
 
 JOBS, ROUNDS, DELAY_MS, CAPACITY = 800, 3, 50, 200
 SENDERS = {"incident": submitted, "page": pages_submitted}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -16,12 +15,14 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.accepted import has_host, is_taken_apart, problems
+from config.instance import read_instance
 from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
 
-INSTANCE_FILE = "instance.json"
 _SEVERAL = re.compile(r";(?=[a-z+]+://)")  # Celery takes several brokers, to be tried in turn
 ROLES = ("viewer", "producer", "operator", "admin")  # from the least to the most
 OTHERS = frozenset({"AFTERWORD_SHARED", "AFTERWORD_REDIS_PASSWORD"})  # read by the tests and by docker-compose.yml
+# What the programs in docs/producers.md read, and how it begins: AFTERWORD_KEY may also be a misspelt AFTERWORD_KEYS.
+PRODUCERS = {"AFTERWORD_URL": "http", "AFTERWORD_KEY": "ak_", "AFTERWORD_BROKER": ""}
 
 
 class ConfigError(Exception):
@@ -300,12 +301,7 @@ class Settings(BaseSettings):
 
     def instance(self) -> dict[str, Any]:
         """What a running `afterword up` left in the data folder, or nothing."""
-        path = self.data / INSTANCE_FILE
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return read_instance(self.data)
 
     def redis_address(self) -> str:
         """The Redis URL to use; raises `ConfigError` where there is none."""
@@ -401,15 +397,5 @@ def settings_for(data: Path | None = None) -> Settings:
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Variables that start with AFTERWORD_ and set nothing, such as misspelt ones."""
     known = {f"AFTERWORD_{name.upper()}" for name in Settings.model_fields}
-    return sorted(name for name in environ if name.startswith("AFTERWORD_") and name.upper() not in known | OTHERS)
-
-
-def write_instance(settings: Settings, facts: dict[str, Any]) -> None:
-    """Leave connection details for other commands, readable by the owner only."""
-    path = settings.data / INSTANCE_FILE
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(facts, file)
-    fresh.replace(path)
+    known |= OTHERS | {name for name, start in PRODUCERS.items() if environ.get(name, "").startswith(start)}
+    return sorted(name for name in environ if name.startswith("AFTERWORD_") and name.upper() not in known)

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from tasks.destinations.contract import Needs
 from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
-from tasks.http.exchange import Exchange, Request
+from tasks.http.exchange import Exchange
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.model import Finding, Job
 from tasks.state.audit.entries import Event

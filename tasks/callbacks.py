@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from tasks.audited import exchange_facts
-from tasks.http.exchange import Exchange, Request
+from tasks.http.exchange import Exchange
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.retry import Backoff
 from tasks.state.audit.entries import Event

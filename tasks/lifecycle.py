@@ -30,7 +30,6 @@ from redis.exceptions import RedisError
 from tasks import cross_links, redaction
 from tasks.audited import PATIENCE_S, Trail, is_outage
 from tasks.authorization.authorize import authorize
-from tasks.cross_links import Ties
 from tasks.destinations import AnySettings, destination_for
 from tasks.destinations.contract import Prepared, Work
 from tasks.errors import (
@@ -45,6 +44,7 @@ from tasks.errors import (
     Transient,
 )
 from tasks.exchanges import LOOKS, WRITES, exchanging, names_of, told
+from tasks.loading import destination_of, load, wrote_by
 from tasks.model import (
     KIND_OF_COMMAND,
     TERMINAL,
@@ -62,13 +62,10 @@ from tasks.model import (
 from tasks.progress import about, working_on
 from tasks.retry import Backoff, settlement_of
 from tasks.services import Services
-from tasks.source import source_of
 from tasks.state.audit.entries import Event
-from tasks.state.directory import DestinationRecord
 from tasks.state.followups.links import Membership
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement, Shown, Submission
 from tasks.state.outages import patiently
-from tasks.state.vault import Vault
 from tasks.subjects import missing, own_subject, subject_of, undecided
 from tasks.suspicion import TEST_S, TURN_S, examine
 
@@ -121,26 +118,9 @@ async def submit(
     Its destination is chosen by what this process has read of destinations before, unless `anew`: where the ledger has others
     by now, or lets the `caller` not in (`state.access`), nothing is stored and `Outdated` is raised.
     """
-    asked, among = command, None
-    try:
-        chosen = await services.directory.recall(command.destination, KIND_OF_COMMAND[command.command], anew=anew)
-        record, among = chosen.record, chosen.among
-        destination, max_age_ms = record.name, int(record.settings.max_age_hours * 3600_000)
-        with contextlib.suppress(*([Refused] if adopt else [])):
-            command = record.settings.placed(command)
-    except Refused:
-        if not adopt:
-            raise
-        destination, max_age_ms = command.destination or undecided(command), 72 * 3600_000
+    asked, (command, destination, max_age_ms, among) = command, await _placed(services, command, adopt=adopt, anew=anew)
+    content = document or issue or await _stored(services, command, adopt=adopt)
     job_id = job_id or str(uuid.uuid4())
-    content: Document | Issue | None = document or issue
-    try:
-        content = content or await services.contents.about(command)
-    except KeyTrouble:
-        if not adopt or isinstance(command, PublishToConfluence):
-            raise  # which page it is depends on the document
-    if content is None and not adopt:
-        raise missing(command)
     family = subject_of(command, destination, content)
     subject = own_subject(command, family, job_id)
     request = b"" if idempotency_key is None else _request(asked, document, issue, callback)
@@ -168,6 +148,37 @@ async def submit(
             chosen=among,
         )
     )
+
+
+async def _placed(
+    services: Services, command: Command, *, adopt: bool, anew: bool
+) -> tuple[Command, str, int, Mapping[str, Any] | None]:
+    """The command with what its destination fills in, that destination's name, the longest age that it allows (ms), and what
+    it was chosen by.
+    """
+    try:
+        chosen = await services.directory.recall(command.destination, KIND_OF_COMMAND[command.command], anew=anew)
+        settings = chosen.record.settings
+        with contextlib.suppress(*([Refused] if adopt else [])):
+            command = settings.placed(command)
+    except Refused:
+        if not adopt:
+            raise
+        return command, command.destination or undecided(command), 72 * 3600_000, None
+    return command, chosen.record.name, int(settings.max_age_hours * 3600_000), chosen.among
+
+
+async def _stored(services: Services, command: Command, *, adopt: bool) -> Document | Issue | None:
+    """The content that was stored before; with `adopt`, None where there is none or it can't be opened."""
+    try:
+        content = await services.contents.about(command)
+    except KeyTrouble:
+        if not adopt or isinstance(command, PublishToConfluence):
+            raise  # which page it is depends on the document
+        return None
+    if content is None and not adopt:
+        raise missing(command)
+    return content
 
 
 def _request(asked: Command, document: Document | None, issue: Issue | None, callback: Callback | None) -> bytes:
@@ -231,7 +242,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
-    wrote = _wrote(services.vault, job, receipt)
+    wrote = wrote_by(services.vault, job, receipt)
     settled = Settlement(
         JobState.DELIVERED,
         Event.DELIVERED,
@@ -254,11 +265,11 @@ async def _deliver(
     job = claimed.job
     await _vouched(services, claimed)
     try:
-        record = trail.record = await _destination_of(services, claimed)
+        record = trail.record = await destination_of(services, claimed)
         destination = destination_for(record.settings)
         trail.needs = destination.needs(job.command)
         authorization = await authorize(services, record, claimed.grant)
-        work, ties = await _load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
+        work, ties = await load(services, claimed, trail, record, lag_ms=int(1000 * destination.write_lag_s))
     except Refused as refused:
         raise Permanent(refused.message, code=refused.code, advice=refused.advice) from None
     except KeyTrouble as trouble:
@@ -302,120 +313,6 @@ async def _vouched(services: Services, claimed: Claimed) -> None:
         raise Transient(doubt.message, code=doubt.code, advice=doubt.advice)
     await services.ledger.note(job, Event.RECORD_REFUSED, {"record": f"job:{job.id}", "reason": doubt.code})
     raise Permanent(doubt.message, code=doubt.code, advice=doubt.advice)
-
-
-async def _destination_of(services: Services, claimed: Claimed) -> DestinationRecord:
-    """The job's destination, which takes such jobs; raises `Refused`."""
-    job, kind = claimed.job, KIND_OF_COMMAND[claimed.job.command.command]
-    if job.destination != undecided(job.command):
-        chosen = await services.directory.choose(job.destination, kind, claimed.destination)
-        placed = chosen.settings.placed(job.command)
-        if subject_of(placed, job.destination, None) != subject_of(job.command, job.destination, None):
-            raise Refused(
-                "The message named no space, project or table, and its destination had none.",
-                code="no_place",
-                advice="Send it again under a new id: it goes to the one that is set now.",
-            )
-        return chosen
-    only = await services.directory.choose(None, kind)
-    raise Refused(
-        "The message named no destination, and there wasn't exactly one that fits.",
-        code="unknown_destination",
-        advice=f"Send it again under a new id: it goes to {only.name} now.",
-    )
-
-
-async def _load(
-    services: Services, claimed: Claimed, trail: Trail, record: DestinationRecord, *, lag_ms: int
-) -> tuple[Work, Ties]:
-    """The job's content and what is known of its subject.
-
-    An object that was delivered a moment ago may not be shown yet: until the lag is over, not finding it says nothing. One
-    that the ledger has lost may be in flight at the moment at which that is noticed; where that was long ago, as an
-    operator's setting says, the doubt is as old as can be.
-    """
-    job, known = claimed.job, claimed.subject
-    trail.doubt.before_ms = known.doubt_until_ms
-    shown_ms = (known.delivered_ms or 0) + lag_ms
-    hidden_ms = shown_ms if shown_ms > services.clock_ms() else 0
-    lost_ms = int(services.look_first)
-    if claimed.look_first_ms is not None:
-        lost_ms = claimed.look_first_ms + int(1000 * record.settings.total_timeout_s) + lag_ms
-    command, document, issue = _content(services, job, claimed.content)
-    ties = await cross_links.ties_of(
-        services.links, job, document, claimed.members, enabled=record.settings.cross_links
-    )
-    issue = issue or await _issue_beside(services, command, document, record.settings)
-    work = Work(
-        job_id=job.id,
-        subject=job.subject,
-        command=command,
-        document=document,
-        issue=issue,
-        previous=known.receipt,
-        doubt_until_ms=max(known.doubt_until_ms or 0, hidden_ms, lost_ms) or None,
-        tried=_opened(services.vault, job.subject, "tried", known.tried),
-        wrote=json.loads(_opened(services.vault, job.subject, "wrote", known.wrote) or "{}"),
-        links=ties.links,
-        released=job.released,
-    )
-    policy = services.policy.of(job.destination)
-    source = source_of(work, record.settings, policy, services.vault)
-    return work.model_copy(update={"source": source}), ties
-
-
-def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Command, Document | None, Issue | None]:
-    """A job's command with its fields, and its content; a job that only brings links up to date needs none."""
-    document, issue = None, None
-    if job.follows:
-        return job.command, None, None
-    try:
-        command = services.ledger.command_of(job)
-        if isinstance(job.command, PublishToConfluence):
-            document = services.contents.opened_document(job.command.doc_id, stored)
-        else:
-            issue = services.contents.opened_issue(job.command.issue_id, stored)
-    except KeyTrouble as trouble:
-        raise _shut(trouble) from None
-    if document is None and issue is None:
-        raise missing(job.command)
-    return command, document, issue
-
-
-async def _issue_beside(
-    services: Services, command: Command, document: Document | None, settings: AnySettings
-) -> Issue | None:
-    """A document's issue, where the destination shows its fields on the page."""
-    try:
-        return await services.contents.issue_beside(document, wanted=settings.names_issue(command))
-    except KeyTrouble as trouble:
-        raise _shut(trouble) from None
-
-
-def _shut(trouble: KeyTrouble) -> AttemptFailed:
-    """This job's trouble and not its destination's; a missing key may come back, a damaged record doesn't mend."""
-    failure = Transient if trouble.code == "key_unavailable" else Permanent
-    return failure(trouble.message, code=trouble.code, advice=trouble.advice)
-
-
-def _opened(vault: Vault, subject: str, purpose: str, sealed: str | None) -> str:
-    """What an earlier write left to look for; a key that is gone makes the look poorer, not the job dead."""
-    try:
-        return vault.open(sealed, purpose=purpose, owner=subject) if sealed else ""
-    except KeyTrouble:
-        return ""
-
-
-def _wrote(vault: Vault, job: Job, receipt: Receipt | None) -> dict[str, str] | None:
-    """What the receipt says of the object's fields, sealed for each subject that the object is known under; None where it
-    says nothing, so that what is known stays.
-    """
-    if receipt is None or receipt.wrote is None:
-        return None
-    page = isinstance(job.command, PublishToConfluence)
-    newest = job.subject if page else subject_of(job.command, job.destination, None)
-    subjects = dict.fromkeys((job.subject, newest))
-    return {subject: vault.seal(json.dumps(receipt.wrote), purpose="wrote", owner=subject) for subject in subjects}
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
@@ -468,7 +365,7 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     )
     doubt = trail.doubt.after_failure(failure, now_ms, lag_ms)
     made = failure.receipt if decided.to is JobState.DEAD else None
-    wrote = _wrote(services.vault, job, made)
+    wrote = wrote_by(services.vault, job, made)
     ended = await _settle(
         services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made, wrote=wrote)
     )

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tasks.callbacks import sign
-from tasks.http.exchange import Request
+from tasks.http.message import Request
 from tasks.retry import Backoff
 from tasks.state.audit.entries import UNREADABLE, AuditEntry, Event
 from tasks.state.receivers.settings import EmailReceiver, Posted, SlackReceiver, TeamsReceiver, Topic, WebhookReceiver

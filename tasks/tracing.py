@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from tasks.http.exchange import Exchange, Recorder, Request
+    from tasks.http.exchange import Exchange, Recorder
+    from tasks.http.message import Request
     from tasks.http.origin import Origin
 
 Fact = str | int | bool | None

@@ -27,7 +27,8 @@ from tasks.model import TERMINAL, Command, CommandName, Job, parse_command
 from tasks.state.audit.entries import Event
 from tasks.tracing import checked_traceparent
 from worker.broker.guard import JOBS
-from worker.runtime import Loop, Services
+from worker.loop import Loop
+from worker.runtime import Services
 
 log = logging.getLogger(__name__)
 

@@ -39,6 +39,7 @@ from worker.answers import in_one_line
 from worker.broker.options import check_options, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
+from worker.loop import Loop
 from worker.processes.warm import keep, warm_up
 from worker.rounds.callbacks import Callbacks
 from worker.rounds.checkpoints import keep_checkpoints
@@ -48,7 +49,6 @@ from worker.rounds.notifier import Notifier
 from worker.rounds.runner import Runner
 from worker.rounds.sweeper import Sweeper
 from worker.rounds.teller import Teller
-from worker.runtime import Loop
 from worker.siblings import Siblings
 
 log = logging.getLogger(__name__)

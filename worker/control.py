@@ -13,7 +13,8 @@ from redis.exceptions import RedisError
 from tasks.errors import AfterwordError
 from worker.attempts import Attempts
 from worker.broker.options import INSTEAD_OF_TIME_LIMITS
-from worker.runtime import Loop, Services
+from worker.loop import Loop
+from worker.runtime import Services
 
 log = logging.getLogger(__name__)
 

@@ -1,22 +1,19 @@
-"""The composition root: settings become services, and each worker process gets one event loop that runs them all."""
+"""The composition root: settings become services."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import random
 import socket
-import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
@@ -24,7 +21,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from config.keys import follow_key_ring, refuse_guessable
 from config.settings import ConfigError, Settings
 from tasks.callback_policy import CallbackPolicy, callback_policy
-from tasks.errors import AttemptFailed, KeyTrouble, Refused, StateUnavailable
+from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
 from tasks.services import Services as Core
 from tasks.state.audit.notary import time_stamp_authority
@@ -43,22 +40,16 @@ from tasks.state.newest import Newest, NewestOnDisk
 from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
-from worker.attempts import Attempts, cancel_all
+from worker.clients import Sessions
 from worker.connections import ANSWER_S, certificate_trouble, open_redis
 from worker.eviction import Eviction
 from worker.policy import screening_policy
 from worker.processes import Processes
-from worker.tracing import open_tracing
+from worker.tracing import ClosableTracing, open_tracing
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from tasks.destinations.contract import Preview
-    from tasks.http.authorization import Authorization
-    from tasks.http.exchange import Http, Recalled, Recorder
-    from tasks.http.origin import Origin
     from tasks.operator.bulk import Progress, Verb
-    from tasks.services import Remote
     from tasks.state.access.keys import Access, Caller
     from tasks.state.dead_list.messages import DeadList
     from tasks.state.directory import Directory
@@ -76,57 +67,9 @@ log = logging.getLogger(__name__)
 
 OLDEST_REDIS = (6, 2)
 FIRST_ANSWER_S = 5.0
-PATIENCE_S = 5.0  # a little more than saying goodbye may take
 REDIS_PAUSE_S = 1.0
 LAST_CHECKPOINT_S = 3.0
 ENDED_KEPT_MS = 24 * 3600 * 1000  # no session of the console is older
-T = TypeVar("T")
-
-
-@dataclass
-class Sessions:
-    """One keep-alive session for each destination's origin, owned by the process and its loop."""
-
-    clock: Clock
-    open: dict[tuple[object, ...], aiohttp.ClientSession] = field(default_factory=dict)
-    recalled: dict[Origin, tuple[bytes, Recalled]] = field(default_factory=dict, repr=False)
-
-    @asynccontextmanager
-    async def http(self, remote: Remote, authorization: Authorization, recorder: Recorder) -> AsyncIterator[Http]:
-        """A client for one attempt over the remote side's shared session. What fails is told without what was sent."""
-        # On use, as all below that a command which shows jobs doesn't need.
-        from tasks.http.certificates import version_of
-        from tasks.http.connector import open_session
-        from tasks.http.exchange import Http, Limits, Recalled
-
-        limits, origin = Limits(total_s=remote.total_timeout_s), remote.origin
-        key = (origin, limits.total_s, *version_of(origin))
-        if (session := self.open.get(key)) is None:
-            session = self.open[key] = open_session(origin, limits)
-        account = hashlib.sha256(repr(sorted(authorization.headers.items())).encode()).digest()
-        known = self.recalled.get(origin)
-        if known is None or known[0] != account:  # another account may see other things
-            known = self.recalled[origin] = account, Recalled()
-        http = Http(
-            session,
-            origin,
-            authorization,
-            limits,
-            recorder,
-            self.clock.now_s,
-            remote.judge,
-            known[1],
-        )
-        try:
-            yield http
-        except AttemptFailed as failure:
-            failure.retell(http.sent.tell)
-            raise
-
-    async def close(self) -> None:
-        """Close every session."""
-        for session in self.open.values():
-            await session.close()
 
 
 @dataclass
@@ -391,6 +334,33 @@ def _grants(journal: Journal, vault: Vault) -> Grants:
     return Grants(journal, vault)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """What stays open as long as the services do."""
+
+    clock: Clock
+    redis: Redis
+    sessions: Sessions
+    processes: Processes
+    tracing: ClosableTracing
+
+
+@asynccontextmanager
+async def _open(settings: Settings, answer_s: float) -> AsyncIterator[_Opened]:
+    redis, clock = open_redis(settings, answer_s), Clock()
+    processes = Processes(
+        settings.document_processes, settings.document_limit_s, settings.document_memory_mb, clock.now_ms
+    )
+    opened = _Opened(clock, redis, Sessions(clock), processes, open_tracing(settings, os.environ))
+    try:
+        yield opened
+    finally:
+        await opened.processes.close()
+        await opened.sessions.close()
+        await opened.redis.aclose()
+        await asyncio.to_thread(opened.tracing.close)
+
+
 @asynccontextmanager
 async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> AsyncIterator[Services]:
     """Services over one Redis pool, bound to the running loop. Whoever asks Redis has an answer, or an error, within
@@ -398,23 +368,15 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
 
     Raises `ConfigError` for bad settings or keys and `StateUnavailable` where Redis is absent or too old.
     """
-    ring = follow_key_ring(settings)
-    policy = callback_policy(settings.callback_origins, settings.callback_private)
+    vault = Vault(follow_key_ring(settings))
+    callbacks = callback_policy(settings.callback_origins, settings.callback_private)
     notary = time_stamp_authority(settings.timestamp_url, settings.timestamp_ca_file, settings.timestamp_proxy_url)
-    redis = open_redis(settings, answer_s)
-    eviction = Eviction(redis)
-    clock = Clock()
-    sessions = Sessions(clock)
-    processes = Processes(
-        settings.document_processes, settings.document_limit_s, settings.document_memory_mb, clock.now_ms
-    )
-    tracing = open_tracing(settings, os.environ)
-    try:
-        vault = Vault(ring)
+    async with _open(settings, answer_s) as opened:
+        redis, clock = opened.redis, opened.clock
         await _check_redis(redis)
         song = await check_keys(redis, vault, settings.prefix)
-        here = f"{settings.instance_name()}/{settings.prefix}"
-        newest = NewestOnDisk(settings.data / "newest.json", here)
+        place = settings.instance_name(), settings.prefix
+        newest = NewestOnDisk(settings.data / "newest.json", "/".join(place))
         worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         memory, replicas = Memory(newest, worker), settings.replicas_wanted()
         journal = Journal(
@@ -428,7 +390,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             links=Links(redis, journal),
             followed=Followed(redis, journal, vault),
             vault=vault,
-            open_http=sessions.http,
+            open_http=opened.sessions.http,
             policy=screening_policy(settings),
             worker=worker,
             open_directory=cache(partial(_directory, redis, journal, vault, newest)),
@@ -436,25 +398,23 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             clock_ms=clock.now_ms,
             chance=random.random,
             alive=pulse.alive,
-            processes=processes,
-            tracing=tracing,
+            processes=opened.processes,
+            tracing=opened.tracing,
             look_first=settings.look_first,
         )
-        instance = f"{settings.instance_name()}-{settings.prefix}"
-        kept = outside(settings.checkpoints, settings.data / "checkpoints", instance)
-        audit = Audit(redis, vault, settings.prefix, kept, journal.own, notary)
+        kept = outside(settings.checkpoints, settings.data / "checkpoints", "-".join(place))
         services = Services(
             settings=settings,
             redis=redis,
             vault=vault,
-            audit=audit,
+            audit=Audit(redis, vault, settings.prefix, kept, journal.own, notary),
             journal=journal,
             newest=newest,
-            ended=NewestOnDisk(settings.data / "ended-sessions.json", here, ENDED_KEPT_MS),
-            callbacks=policy,
+            ended=NewestOnDisk(settings.data / "ended-sessions.json", "/".join(place), ENDED_KEPT_MS),
+            callbacks=callbacks,
             core=core,
             pulse=pulse,
-            eviction=eviction,
+            eviction=Eviction(redis),
         )
         if song in (FORMER, SIGNED):
             song = await services.signing.upgrade(song)
@@ -463,11 +423,6 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
             yield services
         finally:
             await services.keep_last_checkpoint()
-    finally:
-        await processes.close()
-        await sessions.close()
-        await redis.aclose()
-        await asyncio.to_thread(tracing.close)
 
 
 @asynccontextmanager
@@ -515,65 +470,6 @@ async def _check_redis(redis: Redis) -> None:
         raise StateUnavailable(
             f"Redis {version} is too old: 6.2 is the oldest that works.", code="redis_too_old", advice="Upgrade it."
         )
-
-
-class Loop:
-    """The process's one event loop, in a thread of its own; task threads hand coroutines to it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="afterword-loop", daemon=True)
-        self._started = threading.Event()
-        self._trouble: Exception | None = None
-        self.process = os.getpid()
-        self.attempts = Attempts()
-        self.services: Services
-
-    def start(self) -> None:
-        """Open the services; raises what `open_services_patiently` raises."""
-        self._thread.start()
-        self._started.wait()
-        if self._trouble is not None:
-            raise self._trouble
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine run on the loop, from any other thread."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start a coroutine on the loop that lives until the loop stops at the latest."""
-        asyncio.run_coroutine_threadsafe(work, self._loop).add_done_callback(_say)
-
-    def stop(self) -> None:
-        """Cancel what runs, close the services, end the thread."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(timeout=30)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._main())
-        except Exception as error:
-            self._trouble = error
-            self._loop.close()
-        finally:
-            self._started.set()
-
-    async def _main(self) -> None:
-        async with open_services_patiently(self._settings) as services:
-            self.services = services
-            self._started.set()
-            await self._stop.wait()
-            await cancel_all(asyncio.all_tasks() - {asyncio.current_task()}, PATIENCE_S)
-
-
-def _say(ended: Future[None]) -> None:
-    """What nobody waits for must not end unheard."""
-    if not ended.cancelled() and (error := ended.exception()) is not None:
-        log.error("A part of this worker ended: %s", type(error).__name__)
 
 
 def check_services(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from tasks.credentials.grants import Asked
 from tasks.credentials.secret import opened
 from tasks.destinations import AnySettings, destination_for
 from tasks.http.authorization import Fixed
-from tasks.http.exchange import Request
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.http.verdict import Judge
 from tasks.services import Services

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from tasks.destinations.settings import DestinationSettings
 from tasks.errors import DestinationTrouble, Permanent, Unsettled
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.http.verdict import Answer, Verdict
 from tasks.markup.compare import Change

@@ -1,7 +1,7 @@
 """A remote side that repeats what it was sent: its words are kept, and our credential and content in them are not. Pure.
 
-A credential is looked for in whatever a text can carry it in: as it is, escaped for HTML, URLs, JSON or programs,
-percent-encoded once or twice, in base64 at any offset, in base32, in hexadecimal or decimal numbers, in capitals, reversed, with line breaks, blanks or signs put in between.
+A credential is looked for in whatever a text can carry it in: as it is, in any of the encodings that `encodings` undoes, in
+capitals, reversed, with line breaks, blanks or signs put in between.
 Where only a part of it is seen, all that was said is dropped. `Sent` says the same of what we make of an answer: a sentence, an id.
 """
 
@@ -10,15 +10,16 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import html
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote_plus
+
+from tasks.http.encodings import MOST_TOGETHER, forms
 
 RUN = 20  # characters in a row that no answer has in common with a document by chance
 _BLOCK = RUN // 2  # every run of RUN characters holds a whole block of this length
@@ -30,24 +31,6 @@ PART = 8  # characters in a row of a credential that a text has in common with i
 LONG_PART = 13  # the same where our own words stand as well, which a password may hold
 SHORTEST = 4
 MIXED = 6  # letters and digits in a row that no word and no number of ours has
-DEPTH = 4
-MOST_FORMS, MOST_TOGETHER = 200, 600  # of one text, and of several that are looked at together
-_ESCAPE = re.compile(r"\\+(?:u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
-_SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
-_DECIMAL = re.compile(r"(?:\d{2,3}[\s,;]{1,3}){3,}\d{2,3}")
-_BASE32 = re.compile(r"[A-Z2-7]{8,}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
-_IN_BASE64 = re.compile(r"[\s\"',\\|>-]+")
-_NOT_HEX = re.compile(r"0x|\\x|[^0-9a-fA-F]")
-_QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
-_TAG = re.compile(r"<[^<>]*>")
-# What has none of these is no encoding of anything: most of what a wrong guess decodes to.
-_WORTH_UNDOING = re.compile(
-    r"&[#A-Za-z]|<[^<>]*>|%[0-9A-Fa-f]{2}|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
-    r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',:;\\|>-]*[A-Za-z0-9+/_-]){7}"
-)
-_SIGNS = frozenset("&%=\\+")
-_BETWEEN = re.compile(r"[\s\x00]+")
 _WHITE = re.compile(r"\s+")
 _PIECE = re.compile(r"[^\s/?&=()]+")  # of an address
 _RECORD = re.compile(r"\b[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\b")
@@ -57,7 +40,6 @@ ADDRESS = frozenset({
     "edit", "wiki",
 })  # fmt: skip
 _BARE = re.compile(r"[\W_]+")
-_HIGH = re.compile(r"[\x80-\xff\u0152-\u2122]")  # what UTF-8 is where it is read as a charset of one byte
 
 
 class _Needles:
@@ -148,7 +130,7 @@ def without_credential(said: str, credential: Credential, *, ours: bool = False)
     hidden = credential.hidden_in_ours if ours else credential.hidden
     for secret in hidden.whole:
         said = said.replace(secret, "[credential]")
-    if hidden.whole and any(hidden.gives_away(form) for form in _forms(said)):
+    if hidden.whole and any(hidden.gives_away(form) for form in forms(said)):
         return DROPPED
     return said
 
@@ -178,96 +160,6 @@ def _core(text: str) -> str:
     """The letters and digits of a text, small: what is left of it however it was broken up."""
     plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     return plain if plain.isascii() and plain.isalnum() else _BARE.sub("", plain)
-
-
-def _forms(*said: str, most: int = MOST_FORMS) -> Iterator[str]:
-    """The texts, and what they are when escapes and encodings are undone, one after the other; each form once."""
-    seen, decoded, layer = set[str](), set[tuple[object, str]](), list(said)
-    for _ in range(DEPTH):
-        deeper: list[str] = []
-        for form in layer:
-            if form not in seen and len(seen) < most:
-                seen.add(form)
-                yield form
-                deeper += [undone for undone in _undone(form, decoded) if undone not in seen]
-        layer = deeper
-
-
-def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
-    """What the form is when one thing in it is undone; a run that was `decoded` for another form isn't again."""
-    if _HIGH.search(form):
-        try:  # what both charsets have, both read alike
-            read = form.encode("cp1252" if max(form) > "\xff" else "latin-1").decode("utf-8")
-        except UnicodeError:
-            pass
-        else:
-            yield read
-    if not _WORTH_UNDOING.search(form):
-        return
-    if not _SIGNS.isdisjoint(form) and (together := _BETWEEN.sub("", form)) != form:
-        yield together
-    if "&" in form:
-        yield html.unescape(form)
-    if "<" in form:
-        yield _TAG.sub("", form)
-    if "%" in form or "+" in form:
-        yield unquote(form)
-        yield unquote_plus(form)
-    if "=" in form:
-        yield _QUOTED.sub(lambda m: chr(int(m[1], 16)), form.replace("=\r\n", "").replace("=\n", ""))
-    if "\\" in form:
-        yield _ESCAPE.sub(_unescaped, form)
-    together = _IN_BASE64.sub("", form)
-    runs: tuple[tuple[Callable[[str], Iterator[str]], Iterable[str]], ...] = (
-        (_hex, _SPACED_HEX.findall(form)),
-        (_numbers, _DECIMAL.findall(form)),
-        (_base32, _BASE32.findall(form)),
-        (_base64, {*_BASE64.findall(form), *(_BASE64.findall(together) if together != form else ())}),
-    )
-    for decode, found in runs:
-        for run in found:
-            if (decode, run) not in decoded:
-                decoded.add((decode, run))
-                yield from decode(run)
-
-
-def _hex(run: str) -> Iterator[str]:
-    digits = _NOT_HEX.sub("", run)
-    for start in (0, 1):
-        yield bytes.fromhex(digits[start:][: (len(digits) - start) // 2 * 2]).decode("latin-1").replace("\x00", "")
-
-
-def _numbers(run: str) -> Iterator[str]:
-    yield "".join(chr(number) for number in map(int, re.findall(r"\d+", run)) if 0 < number < 256)
-
-
-def _base32(run: str) -> Iterator[str]:
-    yield _decoded(base64.b32decode, run, 8)
-
-
-def _base64(run: str) -> Iterator[str]:
-    run = run.replace("-", "+").replace("_", "/")
-    for start in range(4):
-        yield _decoded(binascii.a2b_base64, run[start:], 4)
-
-
-def _decoded(decode: Callable[[str], bytes], run: str, group: int) -> str:
-    """What the run says, without a rest that says nothing by itself; "" where it says nothing."""
-    whole = len(run) // group * group
-    for rest in (run[whole:].ljust(group, "=") if len(run) > whole + 1 else "", ""):  # one sign is no byte
-        try:
-            return decode(run[:whole] + rest).decode("latin-1").replace("\x00", "")
-        except (binascii.Error, ValueError):
-            continue
-    return ""
-
-
-def _unescaped(found: re.Match[str]) -> str:
-    code = found[1] or found[2] or found[3]
-    if code or found[4]:
-        number = int(code, 16) if code else int(found[4], 8)
-        return chr(number) if number < 0x110000 else ""
-    return {"n": "\n", "r": "\r", "t": "\t"}.get(found[5], found[5])
 
 
 class _Runs:
@@ -320,7 +212,7 @@ def without_echoes(said: str, content: Content) -> str:
     if not content.texts or len(" ".join(said.split())) < RUN:
         return said
     told = content.lines.masked_in(said)
-    for form in _forms(told):
+    for form in forms(told):
         line, core = _WHITE.sub(" ", form), _core(form)
         if line != told and content.lines.masked_in(line) != line:
             return CONTENT_DROPPED
@@ -372,7 +264,7 @@ class Sent:
         hidden = self.credential.hidden_in_ours
         if any(secret in text for secret in hidden.whole for text in said):
             return False
-        for number, form in enumerate(_forms(*said, most=MOST_TOGETHER) if hidden.whole else (), 1):
+        for number, form in enumerate(forms(*said, most=MOST_TOGETHER) if hidden.whole else (), 1):
             if number == MOST_TOGETHER or hidden.gives_away(form):
                 return False
         return not any(map(self._repeats_content, said))

@@ -9,52 +9,44 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from tasks.errors import AfterwordError, AttemptFailed, DestinationTrouble
 from tasks.http.authorization import Authorization
 from tasks.http.certificates import fault_of
-from tasks.http.echoes import RUN, Content, Credential, Sent, credential_of, without_credential, without_echoes
+from tasks.http.echoes import Content, Credential, Sent, credential_of
+from tasks.http.message import Request, Response
 from tasks.http.origin import Origin
 from tasks.http.quota import Guidance, guidance_of
-from tasks.http.reasons import reasons_of
 from tasks.http.refusals import (
     broken,
     error_of,
     no_connection,
-    not_json,
     not_permitted,
-    odd_answer,
     page_instead,
     proxy_refused,
     proxy_wants_login,
     unreachable,
 )
 from tasks.http.sockets import SENDING, Sending, refuse_inside
-from tasks.http.verdict import MOST_BYTES, Answer, Judge, by_status
+from tasks.http.verdict import Answer, Judge, by_status
 from tasks.model import Frozen
 
 if TYPE_CHECKING:
     import aiohttp
 
-EXCERPT_LENGTH = 1000
 # Some words decide whose trouble it is. Atlassian's Cloud speaks the account's own language unless it is told twice.
 ENGLISH = {"Accept-Language": "en", "X-Force-Accept-Language": "true"}
-BEYOND = 4000
 PROXY_WANTS_LOGIN = 407
 REFUSALS = 400  # statuses from here on
-T = TypeVar("T")
 INTERRUPTED = "interrupted"
 INTERRUPTED_S = 2.0
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 
 
 class Limits(Frozen):
@@ -63,71 +55,6 @@ class Limits(Frozen):
     connect_s: float = 10.0
     total_s: float = 30.0
     max_response_bytes: int = 8_000_000
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request. `operation` is what the audit shows: method and path without ids or query. `tries` is kept, sealed,
-    until the write's end is known: what a later look-up needs to find the object by.
-    """
-
-    method: str
-    path: str
-    operation: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: object = None
-    body: bytes | None = field(default=None, repr=False)
-    writes: bool = False
-    tries: str = field(default="", repr=False)
-
-    @cached_property
-    def payload(self) -> bytes:
-        """The bytes of the body, as they are sent."""
-        if self.body is not None:
-            return self.body
-        return b"" if self.json is None else json.dumps(self.json).encode()
-
-
-@dataclass(frozen=True)
-class Response:
-    """A complete answer. It may echo what was `sent`."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    wrote: bool = False
-    sent: Sent = field(default=Sent(), repr=False)
-    source: str = "the remote side"
-
-    def parsed(self, read: Callable[[Any], T]) -> T:
-        """What `read` makes of the body as JSON. Where it can't, the answer is at fault, and that is what is raised."""
-        content = self.json()
-        try:
-            return read(content)
-        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
-            raise odd_answer(self.status, self.source, wrote=self.wrote) from None
-
-    def json(self) -> Any:
-        """The body as JSON (a byte-order mark is fine). Anything else where JSON was due is an error of the exchange."""
-        text = self.body.decode("utf-8-sig", "replace")
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            raise not_json(self.status, self.source, wrote=self.wrote) from None
-
-    def words(self) -> str:
-        """The vendor's own words, short, on one line, and without the credential or content that it might echo."""
-        text = self.body[:20_000].decode("utf-8-sig", "replace")
-        try:
-            told = reasons_of(json.loads(self.body[:MOST_BYTES].decode("utf-8-sig", "replace")))
-            text = " / ".join(told) or text
-        except (ValueError, RecursionError):
-            text = re.sub(r"<[^>]{0,1000}>", " ", text)
-        line = re.sub(r"\s+", " ", _CONTROL.sub(" ", text)).strip()
-        # Far enough for a credential that begins in the excerpt to be seen whole.
-        line = without_credential(line[: EXCERPT_LENGTH + BEYOND], self.sent.credential)
-        return without_echoes(line[: EXCERPT_LENGTH + RUN], self.sent.content)[:EXCERPT_LENGTH]
 
 
 Outcome = Literal["ok", "failed", "unknown"]

@@ -16,7 +16,8 @@ from tasks.authorization.authorize import authorize
 from tasks.destinations import destination_for
 from tasks.destinations.contract import Preview, Work
 from tasks.errors import AttemptFailed, KeyTrouble, Permanent, Refused
-from tasks.http.exchange import Exchange, Request
+from tasks.http.exchange import Exchange
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.model import KIND_OF_COMMAND, Document, PublishToConfluence
 from tasks.services import Services

@@ -22,10 +22,7 @@ INVISIBLE = re.compile(
     "[\u00ad\u0300-\u036f\u0600-\u0605\u061c\u06dd\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\u20d0-\u20f0\u3164\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
-UNSEEN, COMPATIBLE = (
-    b"\x01",
-    b"\x02",
-)  # what stands in a view for an invisible character, and for another form of an ASCII one
+UNSEEN = b"\x01"  # what stands in a view for an invisible character; \x02 stands for another form of an ASCII one
 _ASCII = bytes(byte if byte < 0x80 else 0x20 for byte in range(256))
 _OPTIONS = re2.Options()
 _OPTIONS.encoding = re2.Options.Encoding.LATIN1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tests.conftest import ROOT
 from worker.api.openapi import document_of
 from worker.api.routes import ROUTES

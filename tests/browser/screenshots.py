@@ -106,7 +106,7 @@ def main() -> None:
         jobs = furnish(instance)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SANDBOXED)
-            test_connections(browser, instance)
+            connections_tested(browser, instance)
             for (size, viewport), scheme in itertools.product(SIZES.items(), ("light", "dark")):
                 context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
                 page = log_in(context.new_page(), instance, "Ada")
@@ -126,7 +126,7 @@ def main() -> None:
             browser.close()
 
 
-def test_connections(browser: Browser, instance: Instance) -> None:
+def connections_tested(browser: Browser, instance: Instance) -> None:
     """Test each connection, so that the cards have something to tell."""
     page = log_in(browser.new_page(), instance, "Ada")
     for name in ("azure_devops", "confluence", "servicenow"):

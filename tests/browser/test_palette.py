@@ -58,7 +58,7 @@ def test_a_job_is_reached_by_its_number_and_by_the_beginning_of_its_id(instance,
         page.keyboard.press("Control+k")
         page.keyboard.type(typed)
         page.keyboard.press("Enter")
-        page.wait_for_url(f"**/jobs/{job}")
+        expect(page).to_have_url(f"{instance.url}/jobs/{job}")
 
 
 def test_a_destination_is_paused_and_resumed_by_who_may(instance, open_page):

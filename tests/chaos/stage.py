@@ -175,6 +175,25 @@ def _through(url: str, wire: Wire) -> str:
     return urlunsplit(parts._replace(netloc=f"{account}{mark}127.0.0.1:{wire.near_port}"))
 
 
+def _servers(redis: str, sandbox_port: int) -> dict[str, tuple[str, int]]:
+    """What wires lead to: each kind of destination, and Redis where it has one address."""
+    servers = dict.fromkeys(KINDS, ("127.0.0.1", sandbox_port))
+    if redis.startswith("redis://"):
+        parts = urlsplit(redis)
+        servers[REDIS] = (str(parts.hostname), parts.port or 6379)
+    return servers
+
+
+def _names(workers: int, *, prefork: bool, several: bool, beside: bool) -> Iterator[str]:
+    """What the workers are called: by what runs them, and a number."""
+    for number in range(workers):
+        last = prefork and number == workers - 1
+        first = several and number == 0 < workers - 1
+        yield f"{'prefork' if last else 'several' if first else 'worker'}-{number}"
+        if beside:
+            yield f"beside-{number}"
+
+
 @contextlib.contextmanager
 def staged(
     folder: Path,
@@ -203,11 +222,7 @@ def staged(
         valkey = None if redis_url else closing.enter_context(EmbeddedValkey(folder / "valkey"))
         address = redis_url or (valkey.url if valkey else "")
         port = free_port()
-        servers = dict.fromkeys(KINDS, ("127.0.0.1", port)) if kind == "afterword" else {}
-        if servers and address.startswith("redis://"):
-            parts = urlsplit(address)
-            servers[REDIS] = (str(parts.hostname), parts.port or 6379)
-        wires = closing.enter_context(wired(servers))
+        wires = closing.enter_context(wired(_servers(address, port) if kind == "afterword" else {}))
         near = _through(address, wires[REDIS]) if REDIS in wires else address
         variables = {
             "AFTERWORD_DATA": str(folder),
@@ -233,10 +248,6 @@ def staged(
             bool(faked),
         )
         asyncio.run(stage.ask_sandbox("GET", "state"))
-        for number in range(workers):
-            last = prefork and number == workers - 1
-            first = several and number == 0 < workers - 1
-            stage.start(f"{'prefork' if last else 'several' if first else 'worker'}-{number}")
-            if beside:
-                stage.start(f"beside-{number}")
+        for name in _names(workers, prefork=prefork, several=several, beside=beside is not None):
+            stage.start(name)
         yield stage

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import jsonschema
 
-from tasks.http.exchange import Request
+from tasks.http.message import Request
 from tests.contract.sandbox_support import plain
 
 # Microsoft types a patch document as an object; it is a list of what its own schema calls an operation.

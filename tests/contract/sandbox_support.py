@@ -164,7 +164,7 @@ def _file(*parts: str) -> Path:
     return found
 
 
-def meets(description: dict[str, Any], method: str, path: str, answer: Answer) -> None:
+def must_meet(description: dict[str, Any], method: str, path: str, answer: Answer) -> None:
     """Fail unless the answer's status and body are those of the description's operation."""
     operation = description["paths"][path][method]
     assert str(answer.status) in operation["responses"], f"{answer.status} isn't described for {method} {path}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from tests.contract.sandbox_support import contract, meets, running
+from tests.contract.sandbox_support import contract, must_meet, running
 
 V2, DC = "/wiki/api/v2", "/rest/api"
 
@@ -71,10 +71,10 @@ async def test_a_minor_edit_and_its_message_stay_with_the_version(live):
     version = {"number": 2, "message": "small", "minorEdit": True}
     body = {"type": "page", "title": "RCA", "version": version, "body": {"storage": {"value": "<p>y</p>"}}}
     changed = await live.ask("PUT", f"{DC}/content/{page}", json=body)
-    meets(contract("confluence-v1-swagger-2021-11.json"), "put", "/wiki/rest/api/content/{id}", changed)
+    must_meet(contract("confluence-v1-swagger-2021-11.json"), "put", "/wiki/rest/api/content/{id}", changed)
     assert changed.json["version"]["minorEdit"] is True
     versions = await live.ask("GET", f"{V2}/pages/{page}/versions")
-    meets(contract("confluence-v2-openapi.json"), "get", "/pages/{id}/versions", versions)
+    must_meet(contract("confluence-v2-openapi.json"), "get", "/pages/{id}/versions", versions)
     assert [(row["message"], row["minorEdit"]) for row in versions.json["results"]] == [("small", True), ("", False)]
 
 
@@ -88,7 +88,7 @@ async def test_a_file_put_again_is_its_next_version_and_the_earlier_one_can_be_r
         put = await live.ask("PUT", f"{DC}/content/{page}/child/attachment", data=form, headers=headers)
         assert put.status == 200
     listed = await live.ask("GET", f"{V2}/pages/{page}/attachments")
-    meets(contract("confluence-v2-openapi.json"), "get", "/pages/{id}/attachments", listed)
+    must_meet(contract("confluence-v2-openapi.json"), "get", "/pages/{id}/attachments", listed)
     (row,) = listed.json["results"]
     assert (row["title"], row["version"]["number"], row["comment"]) == ("größe.txt", 2, "sha of second")
     path = f"/download/attachments/{page}/größe.txt"

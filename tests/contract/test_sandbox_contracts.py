@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.contract.sandbox_support import JSON_PATCH, contract, meets, recorded, recorded_body, running, shape
+from tests.contract.sandbox_support import JSON_PATCH, contract, must_meet, recorded, recorded_body, running, shape
 
 
 @pytest.fixture
@@ -18,14 +18,14 @@ async def live():
 async def test_v2_answers_meet_atlassians_description(live):
     spec = contract("confluence-v2-openapi.json")
     made = await live.new_page()
-    meets(spec, "post", "/pages", made)
+    must_meet(spec, "post", "/pages", made)
     page, v2 = made.json["id"], "/wiki/api/v2"
     added = await live.ask("POST", f"{v2}/pages/{page}/properties", json={"key": "k", "value": {"a": 1}})
-    meets(spec, "post", "/pages/{page-id}/properties", added)
+    must_meet(spec, "post", "/pages/{page-id}/properties", added)
     row = added.json["id"]
     change = {"key": "k", "value": 2, "version": {"number": 2}}
     put = await live.ask("PUT", f"{v2}/pages/{page}/properties/{row}", json=change)
-    meets(spec, "put", "/pages/{page-id}/properties/{property-id}", put)
+    must_meet(spec, "put", "/pages/{page-id}/properties/{property-id}", put)
     body = {
         "id": page,
         "status": "current",
@@ -33,7 +33,7 @@ async def test_v2_answers_meet_atlassians_description(live):
         "version": {"number": 2},
         "body": {"storage": {"value": ""}},
     }
-    meets(spec, "put", "/pages/{id}", await live.ask("PUT", f"{v2}/pages/{page}", json=body))
+    must_meet(spec, "put", "/pages/{id}", await live.ask("PUT", f"{v2}/pages/{page}", json=body))
     await live.ask("POST", f"/wiki/rest/api/content/{page}/label", json=[{"name": "rca"}])
     for path, template in {
         f"/pages/{page}?body-format=storage": "/pages/{id}",
@@ -50,7 +50,7 @@ async def test_v2_answers_meet_atlassians_description(live):
         f"/spaces/{live.store.spaces['OPS']}/pages": "/spaces/{id}/pages",
         f"/spaces/{live.store.spaces['OPS']}/operations": "/spaces/{id}/operations",
     }.items():
-        meets(spec, "get", template, await live.ask("GET", v2 + path))
+        must_meet(spec, "get", template, await live.ask("GET", v2 + path))
 
 
 async def test_v1_answers_meet_atlassians_description(live):
@@ -63,12 +63,12 @@ async def test_v1_answers_meet_atlassians_description(live):
         "body": {"storage": {"value": "", "representation": "storage"}},
     }
     made = await live.ask("POST", f"{base}/content", json=body)
-    meets(spec, "post", f"{base}/content", made)
+    must_meet(spec, "post", f"{base}/content", made)
     page = made.json["id"]
     changed = await live.ask("PUT", f"{base}/content/{page}", json=body | {"version": {"number": 2}})
-    meets(spec, "put", f"{base}/content/{{id}}", changed)
+    must_meet(spec, "put", f"{base}/content/{{id}}", changed)
     labels = await live.ask("POST", f"{base}/content/{page}/label", json=[{"prefix": "global", "name": "rca"}])
-    meets(spec, "post", f"{base}/content/{{id}}/label", labels)
+    must_meet(spec, "post", f"{base}/content/{{id}}/label", labels)
     for path in (
         "/content?spaceKey=OPS&title=RCA",
         f"/content/{page}",
@@ -77,7 +77,7 @@ async def test_v1_answers_meet_atlassians_description(live):
         "/user/current",
     ):
         template = path.partition("?")[0].replace(page, "{id}").replace("/space/OPS", "/space/{spaceKey}")
-        meets(spec, "get", base + template, await live.ask("GET", base + path))
+        must_meet(spec, "get", base + template, await live.ask("GET", base + path))
 
 
 @pytest.mark.parametrize("name", ["ado-wit-7.1.json", "ado-wit-7.2.json"])
@@ -85,8 +85,8 @@ async def test_work_item_answers_meet_microsofts_description(live, name):
     spec = contract(name)
     made = await live.new_item(System__Tags="rca; aw-1")
     base = "/{organization}/{project}/_apis/wit"
-    meets(spec, "post", base + "/workitems/${type}", made)
-    meets(spec, "post", base + "/workitems/${type}", await live.new_item(query="&validateOnly=true"))
+    must_meet(spec, "post", base + "/workitems/${type}", made)
+    must_meet(spec, "post", base + "/workitems/${type}", await live.new_item(query="&validateOnly=true"))
     number, here = made.json["id"], "/contoso/Operations/_apis/wit"
     for path, template in {
         f"/workitems/{number}?$expand=all": "/workitems/{id}",
@@ -96,21 +96,21 @@ async def test_work_item_answers_meet_microsofts_description(live, name):
         "/workitemtypes/Bug/states": "/workitemtypes/{type}/states",
         "/fields": "/fields",
     }.items():
-        meets(spec, "get", base + template, await live.ask("GET", here + path))
+        must_meet(spec, "get", base + template, await live.ask("GET", here + path))
     patch = [{"op": "add", "path": "/fields/System.Title", "value": "Up"}]
     changed = await live.ask("PATCH", f"{here}/workitems/{number}?api-version=7.1", json=patch, headers=JSON_PATCH)
-    meets(spec, "patch", base + "/workitems/{id}", changed)
+    must_meet(spec, "patch", base + "/workitems/{id}", changed)
     batch = await live.ask("POST", f"{here}/workitemsbatch?api-version=7.1", json={"ids": [number]})
-    meets(spec, "post", base + "/workitemsbatch", batch)
+    must_meet(spec, "post", base + "/workitemsbatch", batch)
     found = await live.ask("POST", f"{here}/wiql?api-version=7.1", json={"query": "SELECT [System.Id] FROM WorkItems"})
-    meets(spec, "post", "/{organization}/{project}/{team}/_apis/wit/wiql", found)
+    must_meet(spec, "post", "/{organization}/{project}/{team}/_apis/wit/wiql", found)
 
 
 async def test_project_answers_meet_microsofts_description(live):
     spec = contract("ado-core-7.1.json")
-    meets(spec, "get", "/{organization}/_apis/projects", await live.ask("GET", "/contoso/_apis/projects"))
+    must_meet(spec, "get", "/{organization}/_apis/projects", await live.ask("GET", "/contoso/_apis/projects"))
     one = await live.ask("GET", "/contoso/_apis/projects/Operations?includeCapabilities=true")
-    meets(spec, "get", "/{organization}/_apis/projects/{projectId}", one)
+    must_meet(spec, "get", "/{organization}/_apis/projects/{projectId}", one)
 
 
 async def test_a_broken_answer_does_not_meet_the_description(live):
@@ -118,7 +118,7 @@ async def test_a_broken_answer_does_not_meet_the_description(live):
     made = await live.new_page()
     made.body = made.body.replace(b'"spaceId": "', b'"spaceId": 1, "x": "')
     with pytest.raises(AssertionError, match="spaceId"):
-        meets(spec, "post", "/pages", made)
+        must_meet(spec, "post", "/pages", made)
 
 
 async def test_an_incident_has_the_recorded_columns_and_kinds(live):

@@ -29,7 +29,7 @@ async def live():
         yield sandbox
 
 
-def harmless(page: str) -> None:
+def must_be_harmless(page: str) -> None:
     """Nothing but our own style sheet is left that a browser would run or load."""
     rest = page.replace(STYLE, "")
     assert "<script" not in rest.lower()
@@ -47,14 +47,16 @@ async def test_a_page_runs_nothing_of_what_was_delivered(live, storage):
     where = made.json["_links"]
     shown = await live.ask("GET", (where["base"] + where["webui"]).removeprefix(live.url), secret=None)
     assert shown.status == 200
-    harmless(shown.text)
+    must_be_harmless(shown.text)
     assert "&lt;script&gt;alert(1)" in shown.text
 
 
 def test_a_page_that_no_parser_would_take_is_harmless_too():
     for body in ("<![CDATA[<script>]]><script>x", "<p><<img src=x onerror=a()>", "<svg/onload=a()>", "]]><script>"):
         for vendor in ("confluence", "azure_devops", "servicenow"):
-            harmless(detail({"vendor": vendor, "title": EVIL, "version": 1, "body": body, "journal": [], "key": EVIL}))
+            must_be_harmless(
+                detail({"vendor": vendor, "title": EVIL, "version": 1, "body": body, "journal": [], "key": EVIL})
+            )
 
 
 def test_a_work_items_page_shows_where_its_links_lead_and_follows_none_that_is_no_address():
@@ -84,7 +86,7 @@ async def test_every_object_has_the_page_that_its_vendor_links_to(live):
     for link in links:
         shown = await live.ask("GET", link, secret=None)
         assert (shown.status, shown.headers["X-Content-Type-Options"]) == (200, "nosniff")
-        harmless(shown.text)
+        must_be_harmless(shown.text)
     assert (await live.ask("GET", "/wiki/spaces/OPS/pages/9", secret=None)).status == 404
 
 
@@ -93,7 +95,7 @@ async def test_the_overview_links_to_every_object_and_allows_one_style_sheet(liv
     await live.new_incident(short_description=EVIL)
     await live.new_item(System__Title=EVIL)
     overview = await live.ask("GET", "/", secret=None)
-    harmless(overview.text)
+    must_be_harmless(overview.text)
     links = re.findall(r"<td><a href='([^']+)'", overview.text)
     assert len(links) == 3
     for link in links:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.contract.sandbox_support import JSON_PATCH, contract, meets, running
+from tests.contract.sandbox_support import JSON_PATCH, contract, must_meet, running
 from worker.sandbox.setup import read
 
 SETUP = """
@@ -108,7 +108,7 @@ async def test_a_process_of_somebodys_own_has_its_types_beside_those_that_it_inh
         names = {row["name"] for row in found.json["value"]}
         assert names == {"Bug", "Epic", "Feature", "Issue", "Task", "Test Case", "User Story"} | extra
     answer = await live.ask("GET", types.format("Checkout") + "/incident")
-    meets(contract("ado-wit-7.1.json"), "get", "/{organization}/{project}/_apis/wit/workitemtypes/{type}", answer)
+    must_meet(contract("ado-wit-7.1.json"), "get", "/{organization}/{project}/_apis/wit/workitemtypes/{type}", answer)
     assert [row["name"] for row in answer.json["states"]] == ["Reported", "Working", "Done"]
     moves = {old: [row["to"] for row in news] for old, news in answer.json["transitions"].items()}
     assert moves == {"": ["Reported"], "Reported": ["Working"], "Working": ["Reported", "Done"], "Done": []}

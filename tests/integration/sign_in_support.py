@@ -86,7 +86,7 @@ async def audited(services, event: str) -> list[dict]:
     return [entry.data for entry in await services.audit.tail(500) if entry.event == event]
 
 
-async def refused(services, answer, code: str) -> str:
+async def must_be_refused(services, answer, code: str) -> str:
     """The page of a sign-in that was refused with that code, without a session."""
     page = await answer.text()
     assert f"<code>{code}</code>" in page, page

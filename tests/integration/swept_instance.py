@@ -18,7 +18,7 @@ from tasks.destinations import parse_settings
 from tasks.errors import AfterwordError
 from tasks.lifecycle import Ended
 from tasks.model import Callback, Document, Issue, Job, JobState, parse_command
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tasks.state.jobs.asked import Asked
 from tasks.state.receivers.settings import receiver_of
 from tasks.state.views.registry import Person

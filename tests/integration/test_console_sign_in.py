@@ -13,9 +13,9 @@ from tests.integration.sign_in_support import (
     audited,
     browser,
     configured,
+    must_be_refused,
     opened,
     provider,
-    refused,
     sign_in,
 )
 from tests.oidc_provider import CALLBACK, CLIENT_ID, SECRET
@@ -82,7 +82,7 @@ async def test_userinfo_of_somebody_else_gives_no_role(services, provider, brows
     """An access token may be another person's (OpenID Connect Core, 5.3.2)."""
     provider.claims = {}
     provider.userinfo = {"sub": "somebody else", "groups": ["leads"], "name": "Grace"}
-    await refused(services, await sign_in(browser), "userinfo_other")
+    await must_be_refused(services, await sign_in(browser), "userinfo_other")
 
 
 async def test_every_request_to_the_provider_is_audited_and_holds_no_secret(services, browser):

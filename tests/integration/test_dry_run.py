@@ -17,14 +17,6 @@ from tests.integration.test_pages import others_page
 pytestmark = pytest.mark.usefixtures("destinations")
 
 
-@pytest.fixture(params=["cloud", "datacenter"])
-async def bench(request, services, sandbox, destinations):
-    made = Bench(services, sandbox)
-    await made.set("confluence", flavor=request.param)
-    await made.put()
-    return made
-
-
 async def preview(bench, **more):
     return await bench.services.preview(parse_command(PUBLISH | more))
 

@@ -26,12 +26,6 @@ EVERY = [("confluence", PUBLISH), ("servicenow", INCIDENT), ("azure_devops", WOR
 pytestmark = pytest.mark.usefixtures("destinations")
 
 
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
-
-
 async def run(services, job, clock=None) -> Ended:
     """Attempts until the job rests; time between them is passed in."""
     core = services.core

@@ -119,10 +119,11 @@ async def test_a_worker_that_ends_leaves_no_process_behind(services, start_worke
     worker.send_signal(number)
     worker.wait(60)
 
-    async def gone():
+    async def ended():
         return child not in children(worker.pid)
 
-    await until(gone, what="the end of the process")
+    await until(ended, what="the end of the process")
+    assert children(worker.pid) == []
 
 
 @pytest.mark.usefixtures("destinations")

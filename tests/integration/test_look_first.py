@@ -20,7 +20,7 @@ from tasks.state.upkeep.trimming import trim
 from tests.conftest import environment
 from tests.integration import test_going_back as going_back
 from tests.integration.conftest import HTML
-from tests.integration.test_lifecycle import DOCUMENT, EVERY, INCIDENT, ISSUE, run, submit
+from tests.integration.test_lifecycle import EVERY, INCIDENT, run, submit
 from worker.cli import root
 from worker.runtime import open_services
 
@@ -34,12 +34,6 @@ async def another(settings, services):
     """Opens the services of one more worker."""
     async with AsyncExitStack() as opened:
         yield lambda: opened.enter_async_context(open_services(settings))
-
-
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
 
 
 async def beat(worker):

@@ -8,11 +8,10 @@ import uuid
 
 import pytest
 import redis
-from celery import Celery
 
 from tasks.model import JobState, parse_command
 from tests.conftest import until
-from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE
+from tests.integration.test_lifecycle import INCIDENT
 from tests.integration.test_processes import alive
 from worker.broker.guard import FORMER_LIST
 from worker.machine.stack import FAKE_SECRET
@@ -20,20 +19,6 @@ from worker.metrics import render
 
 pytestmark = pytest.mark.usefixtures("destinations")
 PLANTED = "S3cret-" + "planted-77"
-
-
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
-
-
-@pytest.fixture
-def plain(valkey):
-    """A Celery client that knows nothing of our code."""
-    app = Celery("somebody", broker=valkey.url, backend=valkey.url, set_as_current=False)
-    yield app
-    app.close()
 
 
 @pytest.fixture

@@ -13,16 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tasks import lifecycle
 from tasks.model import JobState, parse_command
 from tests.conftest import ROOT, until
-from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
+from tests.integration.test_lifecycle import INCIDENT, PUBLISH
 from worker.broker import queues
 from worker.metrics import BREAKER_STATES, CONTENT_TYPE, DESTINATION_STATES, gather, render
 from worker.runtime import open_services
-
-
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
 
 
 async def samples(services) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:

@@ -10,16 +10,10 @@ from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tasks.state.jobs import signatures
-from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH
+from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, PUBLISH
 from tests.integration.test_processes import settled
 
 pytestmark = pytest.mark.usefixtures("destinations")
-
-
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
 
 
 def key(services, *parts: str) -> str:

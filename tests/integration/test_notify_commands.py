@@ -67,10 +67,13 @@ def test_a_value_that_can_not_be_is_refused_in_words(cli, given, words):
     assert not [word for word in ("pattern", "Tuple", "String", "Input") if word in said]
 
 
-@pytest.mark.parametrize("given", [("--kind", "webhook"), ("--kind", "email", "--smtp-host", "mail.example")])
-def test_a_missing_option_is_wrong_usage(cli, given):
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [(("--kind", "webhook"), "--url"), (("--kind", "email", "--smtp-host", "mail.example"), "--from")],
+)
+def test_a_missing_option_is_wrong_usage(cli, given, missing):
     """As with every other command."""
-    cli("notify", "set", "ops", *given, status=2)
+    assert cli("notify", "set", "ops", *given, status=2).startswith(f"Missing option '{missing}'.")
 
 
 def test_a_name_of_another_form_is_refused_in_words(cli):

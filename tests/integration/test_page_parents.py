@@ -8,20 +8,12 @@ import pytest
 
 from tasks.errors import Refused
 from tasks.model import Document, Issue, JobState, parse_command
-from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench
+from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT
 from tests.integration.test_blame import deny
 from tests.integration.test_pages import others_page
 
 pytestmark = pytest.mark.usefixtures("destinations")
 PATH = "Post-mortems/2026/2026-11"
-
-
-@pytest.fixture(params=["cloud", "datacenter"])
-async def bench(request, services, sandbox, destinations):
-    made = Bench(services, sandbox)
-    await made.set("confluence", flavor=request.param)
-    await made.put()
-    return made
 
 
 async def pages(bench) -> dict[str, dict]:

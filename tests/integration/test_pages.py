@@ -5,18 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tasks.model import JobState, parse_command
-from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, Bench, bodies_read_by_the_loop
+from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT, bodies_read_by_the_loop
 
 pytestmark = pytest.mark.usefixtures("destinations")
 CLOUD_HEADERS = {"Authorization": "Bearer x1"}
-
-
-@pytest.fixture(params=["cloud", "datacenter"])
-async def bench(request, services, sandbox, destinations):
-    made = Bench(services, sandbox)
-    await made.set("confluence", flavor=request.param)
-    await made.put()
-    return made
 
 
 async def others_page(bench, title, body="<p>theirs</p>", space="98300"):

@@ -11,31 +11,16 @@ import uuid
 import aiohttp
 import pytest
 import redis
-from celery import Celery
 from kombu import Connection, Queue
 
 from config.keys import load_key_ring
 from tasks.model import JobState, parse_command
 from tasks.state.vault import seal
 from tests.conftest import READY_S, ROOT, environment, stop, until
-from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
+from tests.integration.test_lifecycle import INCIDENT, PUBLISH, WORK_ITEM
 from worker.broker.settings import QUEUES
 
 pytestmark = pytest.mark.usefixtures("destinations")
-
-
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
-
-
-@pytest.fixture
-def plain(valkey):
-    """A Celery client that knows nothing of our code."""
-    app = Celery("somebody", broker=valkey.url, backend=valkey.url, set_as_current=False)
-    yield app
-    app.close()
 
 
 async def settled(services, job_id):

@@ -275,6 +275,7 @@ async def test_a_worker_that_waits_for_redis_can_be_stopped(own, own_worker, com
     worker = own_worker(*command)
     await waits_for_redis(services)
     stop(worker)
+    assert worker.returncode == 128 + signal.SIGTERM, "it ended by the signal, not by a fault"
     server.start()
 
 
@@ -315,7 +316,9 @@ async def test_a_start_that_cant_work_ends_with_one_line(services, valkey, comma
 async def test_celerys_other_pools_deliver_as_well(services, content, start_worker):
     for pool in ("prefork", "solo"):
         worker = start_worker(*CELERYS_OWN, "--pool", pool, "--concurrency", "2")
-        await all_delivered(services, await submit_many(services, 3))
+        ids = await submit_many(services, 3)
+        await all_delivered(services, ids)
+        assert {job.attempts for job in await services.ledger.overview.jobs(ids)} == {1}
         stop(worker)
 
 

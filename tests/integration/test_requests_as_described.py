@@ -6,7 +6,8 @@ import pytest
 
 from tasks.destinations import parse_settings
 from tasks.following import follow
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.model import Issue, JobState
 from tests.contract.described import faults_of, operation_of, path_of
 from tests.contract.sandbox_support import contract

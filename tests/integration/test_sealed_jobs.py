@@ -26,12 +26,6 @@ def key(services, *parts: str) -> str:
     return ":".join((services.settings.prefix, *parts))
 
 
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
-
-
 async def submit(services, command, **more):
     return await services.submit(parse_command(command), actor="test", **more)
 

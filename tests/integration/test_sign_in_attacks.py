@@ -21,9 +21,9 @@ from tests.integration.sign_in_support import (
     configured,
     consent,
     leave,
+    must_be_refused,
     opened,
     provider,
-    refused,
     sign_in,
 )
 from tests.oidc_provider import CALLBACK, SECRET, new_key
@@ -52,9 +52,9 @@ async def test_an_answer_in_another_browser_opens_nothing(services, browser, con
     """Somebody's own code, slipped to another person, would sign that person in as somebody else."""
     back = await consent(await leave(browser))
     browser.session.cookie_jar.clear()
-    await refused(services, await browser.get(back), "state_wrong")
+    await must_be_refused(services, await browser.get(back), "state_wrong")
     await leave(browser)
-    await refused(services, await browser.get(back), "state_wrong")
+    await must_be_refused(services, await browser.get(back), "state_wrong")
     assert "/token" not in provider.asked
 
 
@@ -62,14 +62,14 @@ async def test_an_answer_in_another_browser_opens_nothing(services, browser, con
 async def test_a_cookie_that_is_not_ours_opens_nothing(services, browser, cookie):
     """Whoever has no key can't make one."""
     answer = await browser.get(f"{CALLBACK}?state=s&code=c", headers={"Cookie": f"{LOCAL}={cookie}"})
-    await refused(services, answer, "state_wrong")
+    await must_be_refused(services, answer, "state_wrong")
 
 
 async def test_a_sign_in_that_takes_too_long_is_begun_again(services, browser, monkeypatch):
     """By the ledger's clock."""
     back = await consent(await leave(browser))
     monkeypatch.setattr("worker.signin.signing_in.PATIENCE_MS", -1)
-    await refused(services, await browser.get(back), "too_late")
+    await must_be_refused(services, await browser.get(back), "too_late")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_the_words_of_the_provider_stay_words(services, provider, browser)
     """A refusal's description is text of whoever made the address."""
     provider.answer = {"error": "access_denied", "error_description": "<script>alert(1)</script> no\u202e"}
     answer = await sign_in(browser)
-    page = await refused(services, answer, "access_denied")
+    page = await must_be_refused(services, answer, "access_denied")
     assert answer.status == 403
     assert "&lt;script&gt;alert(1)&lt;/script&gt; no" in page
     assert "<script>alert" not in page
@@ -106,7 +106,7 @@ async def test_an_answer_of_another_provider_is_refused(services, browser, provi
     back = await consent(await leave(browser))
     path, _, query = back.partition("?")
     given = {name: values[0] for name, values in parse_qs(query).items()} | {"iss": "https://evil.example.com"}
-    await refused(services, await browser.get(f"{path}?{urlencode(given)}"), "issuer_wrong")
+    await must_be_refused(services, await browser.get(f"{path}?{urlencode(given)}"), "issuer_wrong")
     assert "/token" not in provider.asked
 
 
@@ -255,26 +255,26 @@ async def test_what_is_wrong_with_a_token_is_a_page(services, provider, browser,
     provider.claims |= claims
     answer = await sign_in(browser)
     assert answer.status == 403
-    assert words in (await refused(services, answer, code)).replace("&#39;", "'")
+    assert words in (await must_be_refused(services, answer, code)).replace("&#39;", "'")
 
 
 async def test_a_token_that_somebody_else_signed_is_refused(services, provider, browser):
     """Under the provider's own key id."""
     other, _ = new_key("RS256", "first")
     provider.forge = lambda claims, kid: jwt.encode(claims, other, algorithm="RS256", headers={"kid": kid})
-    await refused(services, await sign_in(browser), "token_bad")
+    await must_be_refused(services, await sign_in(browser), "token_bad")
     provider.forge = lambda claims, _: jwt.encode(claims, None, algorithm="none")
-    await refused(services, await sign_in(browser), "token_bad")
+    await must_be_refused(services, await sign_in(browser), "token_bad")
     provider.forge = None
     provider.rotate("unpublished", publish=False)
-    await refused(services, await sign_in(browser), "key_unknown")
+    await must_be_refused(services, await sign_in(browser), "key_unknown")
 
 
 async def test_a_wrong_client_secret_is_the_operators_to_correct(services, configured, provider, caplog):
     """And is shown nowhere."""
     async with opened(configured(oidc_client_secret="planted-wrong-secret"), provider) as client:
         answer = await sign_in(client)
-        page = await refused(services, answer, "client_refused")
+        page = await must_be_refused(services, answer, "client_refused")
     assert answer.status == 502
     assert "AFTERWORD_OIDC_CLIENT_ID" in page
     assert "planted-wrong-secret" not in page + caplog.text
@@ -300,7 +300,7 @@ async def test_a_provider_that_is_away_is_a_page_and_an_api_key_still_works(serv
     if answer.status == 303:
         answer = await browser.get(await consent(answer.headers["Location"]))
     assert answer.status == 502
-    page = await refused(services, answer, "provider_away")
+    page = await must_be_refused(services, answer, "provider_away")
     assert "Log in with an API key" in page
     assert "Traceback" not in caplog.text
 
@@ -308,11 +308,11 @@ async def test_a_provider_that_is_away_is_a_page_and_an_api_key_still_works(serv
 async def test_the_document_of_another_issuer_is_not_used(services, provider, browser):
     """Whoever answers at that address is somebody else."""
     provider.discovery = {"issuer": "https://evil.example.com"}
-    await refused(services, await browser.get("/login/oidc", allow_redirects=False), "issuer_other")
+    await must_be_refused(services, await browser.get("/login/oidc", allow_redirects=False), "issuer_other")
 
 
 async def test_a_provider_in_a_private_network_is_the_operators_to_allow(services, configured, provider):
     """As with callbacks: an address that leads inside is refused unless its network is named."""
     async with opened(configured(oidc_private=""), provider) as client:
-        await refused(services, await client.get("/login/oidc", allow_redirects=False), "provider_away")
+        await must_be_refused(services, await client.get("/login/oidc", allow_redirects=False), "provider_away")
     assert provider.asked == []

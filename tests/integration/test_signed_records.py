@@ -18,10 +18,10 @@ from config.settings import Settings
 from tasks import lifecycle
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import JobState, parse_command
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tasks.state.canary import FORMER
 from tasks.state.newest import NewestOnDisk
-from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE
+from tests.integration.test_lifecycle import INCIDENT
 from worker.console.sessions import IDLE_MS, Sessions
 from worker.machine.stack import FAKE_SECRET
 from worker.runtime import open_services
@@ -31,12 +31,6 @@ NOW_MS = 1_700_000_000_000
 
 def key(services, *parts: str) -> str:
     return ":".join((services.settings.prefix, *parts))
-
-
-@pytest.fixture
-async def content(services):
-    await services.contents.put_document(DOCUMENT, "test")
-    await services.contents.put_issue(ISSUE, "test")
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import pytest
 from tasks.errors import StateUnavailable, Transient
 from tasks.http.authorization import Fixed
 from tasks.http.connector import open_session
-from tasks.http.exchange import Exchange, Http, Limits, Request
+from tasks.http.exchange import Exchange, Http, Limits
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 
 LIMIT_S = 1.5  # of one request; a busy machine answers within that, too

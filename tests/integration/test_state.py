@@ -295,11 +295,12 @@ async def test_a_worker_that_is_gone_leaves_nothing_of_itself(services):
     await services.upkeep.goodbye("leaves")
     about = f"{services.settings.prefix}:workers:about"
 
-    async def forgotten() -> bool:
+    async def left() -> bool:
         await services.ledger.lapsed()
-        return not await services.redis.exists(about)
+        return not await services.redis.hexists(about, "dies")
 
-    await until(forgotten, what="what the workers said of themselves is forgotten")
+    await until(left, what="what the dead worker said of itself is forgotten")
+    assert await services.redis.hgetall(about) == {}
 
 
 async def test_bodies_and_secrets_are_sealed_at_rest(services):

@@ -8,7 +8,7 @@ import pytest
 
 from tasks import lifecycle
 from tasks.audited import AuditedTest
-from tasks.http.exchange import Request
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.model import Issue, JobState, parse_command
 from tasks.state.audit.entries import Event

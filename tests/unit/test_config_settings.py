@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from config.instance import write_instance
 from config.logging import configure_logging
-from config.settings import ConfigError, Settings, settings_for, unknown_variables, write_instance
+from config.settings import ConfigError, Settings, settings_for, unknown_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,7 +28,7 @@ def _bare_environment(monkeypatch, tmp_path):
 
 
 def test_the_variable_wins_over_the_running_instance(tmp_path, monkeypatch):
-    write_instance(Settings(), {"redis_url": "redis://left:1/0", "broker_url": "amqp://left"})
+    write_instance(Settings().data, {"redis_url": "redis://left:1/0", "broker_url": "amqp://left"})
     assert Settings().redis_address() == "redis://left:1/0"
     assert Settings().broker_address() == "amqp://left"
     monkeypatch.setenv("AFTERWORD_REDIS_URL", "redis://given:2/0")
@@ -150,8 +151,8 @@ def test_a_data_folder_given_on_the_command_line_takes_the_variables_place(tmp_p
 
 
 def test_the_instance_file_is_the_owners_alone_and_replaced_as_a_whole(tmp_path):
-    write_instance(Settings(), {"redis_url": "redis://one"})
-    write_instance(Settings(), {"redis_url": "redis://two"})
+    write_instance(Settings().data, {"redis_url": "redis://one"})
+    write_instance(Settings().data, {"redis_url": "redis://two"})
     file = tmp_path / "instance.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text()) == {"redis_url": "redis://two"}
@@ -168,6 +169,15 @@ def test_misspelt_variables_are_found():
     assert unknown_variables({"AFTERWORD_REDIS_URI": "x", "AFTERWORD_DATA": "y", "HOME": "z"}) == [
         "AFTERWORD_REDIS_URI"
     ]
+
+
+def test_what_the_programs_of_the_producers_page_read_is_not_misspelt():
+    """Somebody who tries them has it in his environment, and `doctor` found fault with that."""
+    page = (ROOT / "docs" / "producers.md").read_text()
+    own = {"AFTERWORD_URL": "http://127.0.0.1:8080", "AFTERWORD_KEY": "ak_0.secret", "AFTERWORD_BROKER": "redis://x"}
+    assert set(re.findall(r"AFTERWORD_[A-Z]+", page)) == set(own)
+    assert unknown_variables(own) == []
+    assert unknown_variables(own | {"AFTERWORD_KEY": "not-an-api-key"}) == ["AFTERWORD_KEY"]
 
 
 def test_the_configuration_page_names_every_setting_with_its_default():

@@ -29,7 +29,7 @@ OURS = ("keys", "worker-1", "worker-2", "api")
 OPEN_PATHS = {route.address for route in ROUTES if route.method == "GET"}
 
 
-def resolved(words: list[str]) -> click.Command:
+def must_resolve(words: list[str]) -> click.Command:
     """The command that these words run; fails where the command or one of its options doesn't exist."""
     command: click.Command = root
     rest = list(words)
@@ -54,8 +54,8 @@ def test_the_image_runs_as_a_plain_user_and_checks_its_worker():
     check = json.loads(re.search(r"^HEALTHCHECK .+ CMD (.+)$", DOCKERFILE, re.MULTILINE).group(1))
     assert entry == ["afterword"]
     assert check[0] == "afterword"
-    assert resolved(default).name == "worker"
-    assert resolved(check[1:]).name == "doctor"
+    assert must_resolve(default).name == "worker"
+    assert must_resolve(check[1:]).name == "doctor"
     assert "--require-hashes" in DOCKERFILE
 
 
@@ -88,9 +88,9 @@ def test_every_command_of_compose_exists(name):
     service = COMPOSE[name]
     if name == "keys":
         script = service["entrypoint"][2]
-        resolved(shlex.split(script.split("exec afterword ")[1]))
+        must_resolve(shlex.split(script.split("exec afterword ")[1]))
         return
-    resolved(service["command"])
+    must_resolve(service["command"])
 
 
 def test_the_api_listens_where_compose_publishes_and_checks_it():
@@ -166,7 +166,7 @@ def test_redis_is_durable_and_its_default_user_is_off():
 def test_every_unit_runs_a_command_that_exists_hardened_as_a_plain_user(unit):
     text = unit.read_text()
     (command,) = re.findall(r"^ExecStart=\S+/afterword (.+)$", text, re.MULTILINE)
-    resolved(shlex.split(command))
+    must_resolve(shlex.split(command))
     for line in ("User=afterword", "NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=\n"):
         assert line in text
     assert "LoadCredential=afterword-keys:" in text

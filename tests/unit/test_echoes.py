@@ -29,7 +29,7 @@ from tasks.http.echoes import (
     without_credential,
     without_echoes,
 )
-from tasks.http.exchange import Response
+from tasks.http.message import Response
 
 BODY = "The pool of connections was exhausted\nbecause a deploy raised the time-out to an hour."
 PASSWORD = 'pl4nted-"not&a<secret>/' + "+Zx81"

@@ -7,7 +7,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
+
+from config.settings import OTHERS, PRODUCERS, Settings
+from worker.cli import root
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = (ROOT / "docs" / "architecture.md").read_text()
@@ -52,6 +56,35 @@ PATH = re.compile(r"`((?:tasks|worker|config|tests|bench|deploy|docs)/[^`\s]*)`"
 def test_every_path_that_a_page_names_exists(page):
     named = [path for path in PATH.findall(page.read_text()) if "<" not in path and not path.startswith(MADE)]
     assert [path for path in named if not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+NOT_READ = {"AFTERWORD_RETAIN_", "AFTERWORD_OIDC_"}  # beginnings of several
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_variable_that_a_page_names_is_one(page):
+    named = set(re.findall(r"AFTERWORD_[A-Z0-9_]+", page.read_text())) - NOT_READ
+    known = {f"AFTERWORD_{name.upper()}" for name in Settings.model_fields} | OTHERS | {*PRODUCERS}
+    assert named <= known
+
+
+def typed(page: Path) -> list[list[str]]:
+    """The commands of ours that a page names, in words."""
+    found = re.findall(r"(?:`|^(?:\$ )?|\$\()afterword ([^`\n]*)", page.read_text(), re.MULTILINE)
+    return [line.split("#")[0].split("|")[0].split() for line in found]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_command_and_option_that_a_page_names_exists(page):
+    for words in typed(page):
+        command: click.Command = root
+        rest = list(words)
+        while isinstance(command, click.Group) and rest and rest[0].rstrip(".,:)") in command.commands:
+            command = command.commands[rest.pop(0).rstrip(".,:)")]
+        assert not isinstance(command, click.Group) or not rest or rest[0].startswith("-"), words
+        known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)} | {"--version"}
+        named = {word.split("=")[0].strip("[].,)") for word in rest if word.startswith("--")}
+        assert named <= known | {"--help"}, words
 
 
 def sources() -> list[Path]:

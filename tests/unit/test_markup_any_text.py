@@ -67,7 +67,7 @@ HIDES = re.compile(r"<\?|<!\[|(?:!!!|\?\?\?).*\n(?:.*\n)*?\s+.*(?:~~~|```)")
 EMPTY_TASK = re.compile(r"\[[ x]\]\s*$", re.MULTILINE)
 
 
-def faithful(markdown):
+def must_be_faithful(markdown):
     """Raises where the page is not valid, or lacks a word. HIDES has what GitHub shows as it is, and we read."""
     root = validated(confluence.render(markdown))
     if not parse_document(markdown).fields and not re.search(HIDES, markdown):
@@ -77,7 +77,7 @@ def faithful(markdown):
 @settings(max_examples=500, deadline=None)
 @given(TEXTS)
 def test_any_text_is_valid_storage_format_with_every_word(text):
-    faithful(text)
+    must_be_faithful(text)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -85,7 +85,7 @@ def test_any_mix_of_hard_corners_is_valid_with_every_word(seed):
     chance = random.Random(seed)
     for _ in range(100):
         pieces = [chance.choice(CORNERS) if chance.random() < 0.6 else chance.choice(WORDS) + " " for _ in range(30)]
-        faithful("".join(pieces))
+        must_be_faithful("".join(pieces))
 
 
 # What lines of a document begin with, so that lists, quotes, tables and paragraphs meet in every way.

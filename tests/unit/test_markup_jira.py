@@ -69,7 +69,7 @@ def targets(node):
     return own + [target for child in node.get("content", ()) for target in targets(child)]
 
 
-def faithful(markdown):
+def must_be_faithful(markdown):
     document = jira.render(markdown)
     check(document)
     if not parse_document(markdown).fields and not HIDES.search(markdown):
@@ -80,7 +80,7 @@ def faithful(markdown):
 @given(TEXTS)
 def test_any_text_is_valid_with_every_word(text):
     """Whatever is written."""
-    faithful(text)
+    must_be_faithful(text)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.markup import azure_devops, confluence, jira, servicenow
 from tasks.markup.confluence import PageOptions, render_page
 from tasks.markup.confluence.stored import fingerprint
-from tasks.markup.parser.admonitions import as_containers
+from tasks.markup.parser.admonitions import with_origins
 from tests.markup_tools.storage_format import validated
 
 TARGETS = [confluence.render, azure_devops.render, servicenow.render]
@@ -408,7 +408,7 @@ def test_an_admonition_holds_its_indented_lines_and_no_others(kind, title, lines
     (macro,) = root.iter("{ac}structured-macro")
     assert "".join(macro.itertext()) == title + " ".join(lines)
     assert "".join(root.itertext()).endswith(after)
-    assert as_containers(source.replace("!!!", "!! !")) == source.replace("!!!", "!! !")
+    assert with_origins(source.replace("!!!", "!! !")) == (source.replace("!!!", "!! !"), [])
 
 
 def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from config.settings import ROLES as NAMES
 from config.settings import ConfigError, Settings, settings_for
-from tasks.state.access.keys import ROLES, Scope
+from tasks.state.access.rights import ROLES, Scope
 from tests.oidc_provider import new_key
 from worker.signin.discovery import provider_of
 from worker.signin.identity import LEEWAY_S, Expected, UnknownKey, claims_of, joined, lacks, person_of

@@ -13,7 +13,7 @@ from tasks.destinations.confluence.verdict import verdict as confluence
 from tasks.destinations.jira.verdict import verdict as jira
 from tasks.destinations.servicenow.verdict import verdict as servicenow
 from tasks.errors import DestinationTrouble, Permanent, Transient
-from tasks.http.exchange import Response
+from tasks.http.message import Response
 from tasks.http.reasons import reasons_of
 from tasks.http.refusals import error_of
 from tasks.http.verdict import Answer, Verdict

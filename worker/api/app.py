@@ -16,7 +16,8 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from tasks.errors import Refused
-from tasks.state.access.keys import Admission, ApiKey, Caller, Scope
+from tasks.state.access.keys import Admission, Caller
+from tasks.state.access.rights import ApiKey, Scope
 from tasks.state.jobs.submitting import Outdated
 from worker.api.bodies import read_json
 from worker.api.openapi import document_of

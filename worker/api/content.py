@@ -7,19 +7,10 @@ from typing import cast
 
 from tasks.errors import Refused
 from tasks.model import Document, Issue, JobState, subject_key
-from worker.api.inputs import (
-    DocumentIn,
-    DocumentPath,
-    IncidentIn,
-    IssueIn,
-    IssuePath,
-    JiraIssueIn,
-    JobIn,
-    PublishIn,
-    WorkItemIn,
-)
+from worker.api.inputs import DocumentIn, IncidentIn, IssueIn, JiraIssueIn, JobIn, PublishIn, WorkItemIn
 from worker.api.outputs import Accepted, IssueView, Stored, TicketView
 from worker.api.problems import ProblemError
+from worker.api.queries import DocumentPath, IssuePath
 from worker.api.route import Answer, Call
 
 LONGEST_IDEMPOTENCY_KEY = 255

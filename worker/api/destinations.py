@@ -8,8 +8,9 @@ from typing import cast
 from tasks.authorization.status import status_of
 from tasks.errors import Refused
 from tasks.state.directory import DestinationRecord
-from worker.api.inputs import DestinationIn, DestinationPath
+from worker.api.inputs import DestinationIn
 from worker.api.outputs import ConnectionAnswer, Destinations, DestinationView
+from worker.api.queries import DestinationPath
 from worker.api.route import Answer, Call
 
 

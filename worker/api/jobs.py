@@ -11,9 +11,10 @@ from typing import cast
 
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.jobs.overview import JobFilter
-from worker.api.inputs import JobPath, JobsQuery, Reason, WaitQuery
+from worker.api.inputs import Reason
 from worker.api.outputs import JobPage, JobView, Timeline, TimelineEvent, rfc3339
 from worker.api.problems import ProblemError
+from worker.api.queries import JobPath, JobsQuery, WaitQuery
 from worker.api.route import WAKES, Answer, Call
 from worker.runtime import Services
 

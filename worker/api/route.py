@@ -9,7 +9,8 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel
 
-from tasks.state.access.keys import ApiKey, Caller, Scope
+from tasks.state.access.keys import Caller
+from tasks.state.access.rights import ApiKey, Scope
 from worker.runtime import Services
 from worker.wakes import Wakes
 

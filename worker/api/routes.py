@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tasks.state.audit.verification import AuditReport
 from tasks.state.look_first.flag import LookFirst
 from tasks.state.receivers.settings import ReceiverView
@@ -18,21 +18,7 @@ from worker.api.destinations import (
     resume_destination,
     test_destination,
 )
-from worker.api.inputs import (
-    AuditQuery,
-    DestinationIn,
-    DestinationPath,
-    DocumentIn,
-    DocumentPath,
-    IssueIn,
-    IssuePath,
-    JobIn,
-    JobPath,
-    JobsQuery,
-    Reason,
-    VerifyQuery,
-    WaitQuery,
-)
+from worker.api.inputs import DestinationIn, DocumentIn, IssueIn, JobIn, Reason
 from worker.api.jobs import cancel_job, get_job, job_events, list_jobs, release_job, retry_job
 from worker.api.openapi import document_of
 from worker.api.outputs import (
@@ -52,6 +38,16 @@ from worker.api.outputs import (
     Specification,
     Stored,
     Timeline,
+)
+from worker.api.queries import (
+    AuditQuery,
+    DestinationPath,
+    DocumentPath,
+    IssuePath,
+    JobPath,
+    JobsQuery,
+    VerifyQuery,
+    WaitQuery,
 )
 from worker.api.receivers import (
     ReceiverIn,

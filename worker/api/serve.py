@@ -13,7 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from config.keys import refuse_guessable
 from config.settings import Settings
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from worker.api.app import ANSWER_S, build
 from worker.api.problems import ProblemError
 from worker.attempts import cancel_all

@@ -12,9 +12,10 @@ from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.audit.search import Search, following
 from tasks.state.canary import check_keys
 from tasks.state.outages import unavailable
-from worker.api.inputs import AuditQuery, Reason, VerifyQuery
+from worker.api.inputs import Reason
 from worker.api.outputs import Alive, AuditPage, AuditProgress, Check, Readiness
 from worker.api.problems import ProblemError
+from worker.api.queries import AuditQuery, VerifyQuery
 from worker.api.route import Answer, Call
 from worker.metrics import CONTENT_TYPE, render
 from worker.runtime import Services

@@ -12,7 +12,7 @@ from tasks.errors import Refused
 from worker.terminal.base import Context, actor, common, plain
 
 if TYPE_CHECKING:
-    from tasks.state.access.keys import ApiKey
+    from tasks.state.access.rights import ApiKey
     from worker.runtime import Services
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -41,7 +41,7 @@ def lifetime_ms(text: str) -> int:
 @common
 def new(context: Context, name: str | None, named: str | None, scopes: str, expires: str | None) -> None:
     """Make a key. Its text is shown only once; Afterword stores an HMAC of it."""
-    from tasks.state.access.keys import Scope
+    from tasks.state.access.rights import Scope
 
     wanted = [scope.strip() for scope in scopes.split(",") if scope.strip()]
     if not wanted or set(wanted) - set(Scope):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from tasks.errors import Refused
-from tasks.state.access.keys import ROLES
+from tasks.state.access.rights import ROLES
 from worker.console.visit import Route, Visit
 
 HERE = "/settings/keys"

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from tasks.state.access.keys import Scope
+from tasks.state.access.rights import Scope
 from tasks.state.audit.entries import Event
 from worker.console.guard import cookie_name, is_loopback, on_loopback, over_https
 from worker.console.sessions import FAILURES_WITHIN_S

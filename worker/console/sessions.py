@@ -18,7 +18,8 @@ from redis.asyncio import Redis
 
 from tasks.errors import KeyTrouble
 from tasks.model import Frozen
-from tasks.state.access.keys import Access, ApiKey, Scope
+from tasks.state.access.keys import Access
+from tasks.state.access.rights import ApiKey, Scope
 from tasks.state.newest import Newest
 from tasks.state.signed import number
 from tasks.state.vault import Vault

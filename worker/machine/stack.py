@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from config.instance import INSTANCE_FILE, write_instance
 from config.key_lines import key_lines
 from config.keys import create_key_file, explicit_sources
-from config.settings import ConfigError, Settings, write_instance
+from config.settings import ConfigError, Settings
 from tasks.destinations import parse_settings
 from tasks.errors import Refused
 from worker.api.serve import first_key
@@ -155,8 +156,8 @@ def running_stack(
                 stack.first_key = asyncio.run(_first_key(stack.own_settings))
                 stack.api_port = api_port or free_port()
                 _start_api(stack)
-            write_instance(settings, _facts(stack))
-            closing.callback((settings.data / "instance.json").unlink, missing_ok=True)
+            write_instance(settings.data, _facts(stack))
+            closing.callback((settings.data / INSTANCE_FILE).unlink, missing_ok=True)
             stack.start("worker", "worker")
         yield stack
         closing.enter_context(stop_signals_wait())

@@ -20,7 +20,8 @@ from tasks.audited import exchange_facts
 from tasks.errors import AttemptFailed
 from tasks.http.authorization import Fixed
 from tasks.http.connector import open_session
-from tasks.http.exchange import Exchange, Http, Limits, Request
+from tasks.http.exchange import Exchange, Http, Limits
+from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.notifications import (
     MOST_GROUPS,

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr
 from config.settings import ConfigError, Settings, groups_by_role
 from tasks.http.origin import Origin, checked_url
 from tasks.model import Frozen
-from tasks.state.access.keys import ROLES, Scope, holds
+from tasks.state.access.rights import ROLES, Scope, holds
 from worker.signin.trouble import SignInRefused
 
 HOUR_MS = 3600 * 1000

@@ -22,7 +22,7 @@ from tasks.credentials.grants import Visit, asked_with_code, visit
 from tasks.credentials.kinds import Endpoints, Login
 from tasks.errors import AttemptFailed, KeyTrouble
 from tasks.http.authorization import Fixed
-from tasks.http.exchange import Request, Response
+from tasks.http.message import Request, Response
 from tasks.http.verdict import FINE, Answer, Verdict, by_status
 from tasks.model import Frozen
 from worker.runtime import Services

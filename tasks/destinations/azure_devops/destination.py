@@ -15,7 +15,8 @@ from tasks.destinations.azure_devops.settings import AzureDevOpsSettings
 from tasks.destinations.azure_devops.verdict import DEACTIVATED, VERSION, verdict
 from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, stored
 from tasks.errors import DestinationTrouble, Permanent
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.model import Command, ConnectionStep, CreateAzureDevOpsWorkItem, Receipt
 from tasks.model.remote import Observed
 

@@ -18,7 +18,8 @@ from tasks.destinations.azure_devops.settings import HISTORY
 from tasks.destinations.azure_devops.trees import TREES, paths, shown
 from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import Permanent, Transient
-from tasks.http.exchange import Http, Request, Response
+from tasks.http.exchange import Http
+from tasks.http.message import Request, Response
 from tasks.markup.options import Attachment
 
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}

@@ -10,7 +10,8 @@ from tasks.destinations.azure_devops.settings import ASSIGNED, STATE
 from tasks.destinations.azure_devops.values import FORMS
 from tasks.destinations.contract import rows_of
 from tasks.destinations.tickets.status import Stage
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.model.remote import Observed, RemoteTicket
 
 # The states of Microsoft's own processes; one of another process has a name only.

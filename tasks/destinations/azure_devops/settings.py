@@ -21,8 +21,8 @@ from tasks.credentials.kinds import (
 from tasks.destinations.azure_devops.addresses import organisation_of
 from tasks.destinations.settings import endpoints_of
 from tasks.destinations.tickets.mapping import Keys
+from tasks.destinations.tickets.projects import in_project
 from tasks.destinations.tickets.settings import TicketSettings
-from tasks.errors import Refused
 from tasks.http.origin import checked_url
 from tasks.model import Command, CreateAzureDevOpsWorkItem
 
@@ -92,15 +92,7 @@ class AzureDevOpsSettings(TicketSettings):
 
     def placed(self, command: Command) -> Command:
         """The command with its project."""
-        if not isinstance(command, CreateAzureDevOpsWorkItem) or command.project is not None:
-            return command
-        if self.project is None:
-            raise Refused(
-                "The job names no project, and neither does its destination.",
-                code="no_project",
-                advice="Name one (`--project`, `project`), or set `project` of the destination.",
-            )
-        return command.model_copy(update={"project": self.project})
+        return in_project(command, self.project) if isinstance(command, CreateAzureDevOpsWorkItem) else command
 
     @property
     def address(self) -> str:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import Permanent, Transient
-from tasks.http.exchange import Http, Request, Response
+from tasks.http.exchange import Http
+from tasks.http.message import Request, Response
 from tasks.http.multipart import multipart
 from tasks.model import Frozen
 

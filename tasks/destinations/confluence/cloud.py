@@ -23,7 +23,8 @@ from tasks.destinations.confluence.api import (
 )
 from tasks.destinations.contract import identifier, rows_of
 from tasks.errors import DestinationTrouble, Permanent
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 
 T = TypeVar("T")
 REFUSED = frozenset({400, 404, 409})

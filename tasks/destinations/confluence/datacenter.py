@@ -19,7 +19,8 @@ from tasks.destinations.confluence.api import (
     storage_of,
 )
 from tasks.destinations.contract import identifier, rows_of
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 
 T = TypeVar("T")
 REFUSED = frozenset({400, 404, 409})

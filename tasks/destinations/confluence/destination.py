@@ -41,7 +41,8 @@ from tasks.destinations.contract import (
     stored,
 )
 from tasks.errors import DestinationTrouble, Permanent
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.markup import clean
 from tasks.markup.confluence import Attachment, PageOptions, RenderedPage, render_page
 from tasks.markup.options import Look

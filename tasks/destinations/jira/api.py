@@ -27,7 +27,8 @@ from tasks.destinations.jira.answers import (
 from tasks.destinations.jira.observed import observed
 from tasks.destinations.jira.workflow import Transition, transitions
 from tasks.errors import Permanent
-from tasks.http.exchange import Http, Request, Response
+from tasks.http.exchange import Http
+from tasks.http.message import Request, Response
 from tasks.http.multipart import multipart
 from tasks.markup.options import Attachment
 from tasks.model import Link

@@ -15,7 +15,8 @@ from tasks.destinations.jira.plan import IssuePlan, plan_of, texts_of
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.jira.verdict import verdict
 from tasks.errors import Permanent
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.model import Command, ConnectionStep, CreateJiraIssue, Receipt
 from tasks.model.remote import Observed
 

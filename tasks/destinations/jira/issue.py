@@ -19,7 +19,7 @@ from tasks.destinations.tickets.drift import OnDrift, Standing, mark, note_of, r
 from tasks.destinations.tickets.files import DOCUMENT
 from tasks.destinations.tickets.status import STATUS, Stage, move
 from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
-from tasks.http.exchange import Response
+from tasks.http.message import Response
 from tasks.http.refusals import error_of
 from tasks.http.verdict import Answer
 from tasks.markup import clean, jira

@@ -12,8 +12,8 @@ from tasks.destinations.atlassian import GATEWAY, endpoints
 from tasks.destinations.jira.addresses import site_of
 from tasks.destinations.settings import Account
 from tasks.destinations.tickets.mapping import Keys
+from tasks.destinations.tickets.projects import in_project
 from tasks.destinations.tickets.settings import TicketSettings
-from tasks.errors import Refused
 from tasks.http.origin import checked_url
 from tasks.model import Command, CreateJiraIssue, ProjectKey
 
@@ -109,15 +109,7 @@ class JiraSettings(TicketSettings):
 
     def placed(self, command: Command) -> Command:
         """The command with its project."""
-        if not isinstance(command, CreateJiraIssue) or command.project is not None:
-            return command
-        if self.project is None:
-            raise Refused(
-                "The job names no project, and neither does its destination.",
-                code="no_project",
-                advice="Name one (`--project`, `project`), or set `project` of the destination.",
-            )
-        return command.model_copy(update={"project": self.project})
+        return in_project(command, self.project) if isinstance(command, CreateJiraIssue) else command
 
     @property
     def cloud(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.destinations.contract import identifier
-from tasks.http.exchange import Response
+from tasks.http.message import Response
 
 
 def stored_record(response: Response) -> dict[str, str]:

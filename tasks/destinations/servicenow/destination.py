@@ -16,7 +16,8 @@ from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.destinations.servicenow.table import FILES, counted, path_of
 from tasks.destinations.servicenow.verdict import verdict
 from tasks.errors import AttemptFailed
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.model import INCIDENTS, Command, ConnectionStep, Receipt
 from tasks.model.remote import Observed
 

@@ -13,7 +13,8 @@ from tasks.destinations.servicenow.incident import STAGES, address_of, table_at
 from tasks.destinations.servicenow.table import path_of
 from tasks.destinations.servicenow.values import FORMS
 from tasks.errors import AttemptFailed
-from tasks.http.exchange import Http, Request
+from tasks.http.exchange import Http
+from tasks.http.message import Request
 from tasks.model import INCIDENTS, Receipt
 from tasks.model.remote import Observed, RemoteTicket
 

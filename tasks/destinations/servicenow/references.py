@@ -11,7 +11,8 @@ from typing import Literal
 from tasks.destinations.contract import rows_of
 from tasks.destinations.servicenow.values import SYS_ID
 from tasks.errors import AttemptFailed, Permanent
-from tasks.http.exchange import Http, Request, Response
+from tasks.http.exchange import Http
+from tasks.http.message import Request, Response
 
 HOLDS_S = 600.0
 # The table of each reference field, and the columns that may name a record of it.

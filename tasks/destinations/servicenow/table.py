@@ -16,7 +16,8 @@ from urllib.parse import quote
 from tasks.destinations.contract import rows_of
 from tasks.destinations.servicenow.answers import as_strings, stored_record
 from tasks.errors import AttemptFailed, Permanent
-from tasks.http.exchange import Http, Request, Response
+from tasks.http.exchange import Http
+from tasks.http.message import Request, Response
 from tasks.markup.options import Attachment
 
 JOURNAL = "/api/now/table/sys_journal_field"

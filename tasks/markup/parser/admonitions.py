@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 
-from tasks.markup.parser.tree import FOLDING
 from tasks.markup.words import PANELS
 
 _START = re.compile(r"((?:[ \t]{0,12}>)*[ \t]{0,12})(!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"([^\"]*)\")?[ \t]*\Z")
 _ANY = re.compile(r"^(?:[ \t]{0,12}>)*[ \t]{0,12}(?:!!!|\?\?\?)", re.MULTILINE)
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
 _COLONS = re.compile(r":{3,}")
+_DIRECTIVE = re.compile(r"\s*\{?\s*\.?(?:callout-)?([A-Za-z]+)\b\s*\{?\s*([^{}]*?)\s*\}?\s*\Z")
+_QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
+FOLDING = "fold-"  # before the kind of an admonition that folds
 DEEPEST = 12
 
 
-def as_containers(text: str) -> str:
-    """The text with each admonition of a known kind between colons, more of them than anywhere else in the text."""
-    return with_origins(text)[0]
-
-
 def with_origins(text: str) -> tuple[str, list[int]]:
-    """The same, and of each of its lines the number of the line that it was, from 1; no numbers where all are the same."""
+    """The text with each admonition of a known kind between colons, more of them than anywhere else in the text; and of each
+    of its lines the number of the line that it was, from 1; no numbers where all are the same.
+    """
     if ("!!!" not in text and "???" not in text) or _ANY.search(text) is None:
         return text, []
     longest = max((len(found) for found in _COLONS.findall(text)), default=2)
@@ -73,3 +72,14 @@ def _within(line: str, prefix: str) -> str | None:
     if not line.startswith(prefix) or not rest.startswith(("    ", "\t")):
         return None
     return prefix + (rest[1:] if rest.startswith("\t") else rest[4:])
+
+
+def read_info(info: str) -> tuple[str, str, bool]:
+    """What a container between colons says about itself: its kind, its title, and whether it folds."""
+    folds = info.startswith(FOLDING)
+    found = _DIRECTIVE.match(info.removeprefix(FOLDING))
+    if found is None:
+        return "", "", folds
+    kind, title = found.group(1).lower(), found.group(2)
+    quoted = _QUOTED.match(title)
+    return kind, quoted.group(2) if quoted else title or kind.capitalize(), folds

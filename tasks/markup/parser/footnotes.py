@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from tasks.markup.parser.token import Token
-from tasks.markup.parser.tree import Notes
+
+
+@dataclass
+class Notes:
+    """What is known of footnotes: the number and count of references of each label, and whether any is written."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    written: bool = False
 
 
 def with_notes_last(tokens: list[Token], notes: Notes) -> list[Token]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -13,7 +12,9 @@ import comrak
 from tasks.markup.addresses import encoded
 from tasks.markup.clean import xml_text
 from tasks.markup.parser import dialects
+from tasks.markup.parser.admonitions import read_info
 from tasks.markup.parser.emoji_and_math import emoji, math
+from tasks.markup.parser.footnotes import Notes
 from tasks.markup.parser.losses import END_OF_LIST, let_go, loses_cells, parted
 from tasks.markup.parser.placeholders import Names, is_prefixed
 from tasks.markup.parser.raw_blocks import linked_below, linked_inside, mended, stand_round_blocks
@@ -24,11 +25,8 @@ from tasks.markup.words import PANELS
 _TOC = re.compile(r"\[(?:\[(?:_TOC_|TOC)\]|TOC)\]\s*\Z", re.IGNORECASE)
 _MAY_BE_TOC = re.compile(r"\[_?[Tt][Oo][Cc]_?\]")
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
-_DIRECTIVE = re.compile(r"\s*\{?\s*\.?(?:callout-)?([A-Za-z]+)\b\s*\{?\s*([^{}]*?)\s*\}?\s*\Z")
-_QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
-FOLDING = "fold-"  # before the kind of an admonition that folds
 _TEXT = comrak.Text
 # Tokens that say nothing but what they are: most of a document's, made once.
 SOFT, HARD = Token("softbreak"), Token("hardbreak")
@@ -51,15 +49,6 @@ _ALIGNED = {
 @lru_cache
 def _cell(tag: str, alignment: str) -> tuple[Token, Token]:
     return pair(tag, tag, attrs=_ALIGNED.get(alignment, NOTHING))
-
-
-@dataclass
-class Notes:
-    """What is known of footnotes: the number and count of references of each label, and whether any is written."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    written: bool = False
 
 
 class Tree:
@@ -174,14 +163,9 @@ class Tree:
     def _directive(self, node: Any, value: Any, _tight: bool) -> None:
         """A container between colons: a panel where its kind has one, else its words with what it said about itself."""
         info = xml_text(value.value.info).strip()
-        folds = info.startswith(FOLDING)
-        found = _DIRECTIVE.match(info.removeprefix(FOLDING))
-        kind = found.group(1).lower() if found else ""
-        title = found.group(2) if found else ""
+        kind, title, folds = read_info(info)
         if kind in PANELS or kind == "details":
-            quoted = _QUOTED.match(title)
-            shown = quoted.group(2) if quoted else title or kind.capitalize()
-            self._panel(node, "admonition", kind, shown, folds=folds or kind == "details")
+            self._panel(node, "admonition", kind, title, folds=folds or kind == "details")
             return
         if info:
             self._warn(node.sourcepos.start.line, f"a container of the unknown kind {info[:60]} is shown as text")

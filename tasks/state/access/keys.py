@@ -20,7 +20,6 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pydantic import Field
@@ -28,6 +27,7 @@ from redis.asyncio import Redis
 
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen
+from tasks.state.access.rights import ApiKey, Scope
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.marks import mark_of
@@ -44,52 +44,6 @@ SAYS = (*CLEAR, "revision", FIELD)  # all that a key's record says but when it w
 TOUCH_EVERY_MS = 60_000
 _FORM = re.compile(r"^(ak_[0-9a-f]{16})\.([A-Za-z0-9_-]{43})$", re.ASCII)
 _NAME = re.compile(r"^(?!(?i:oidc|cli):)[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]{1,100}$")
-
-
-class Scope(StrEnum):
-    """What a key may do. `admin` holds every other, `operate` holds `read`."""
-
-    SUBMIT = "submit"
-    READ = "read"
-    OPERATE = "operate"
-    ADMIN = "admin"
-
-
-ROLES: Mapping[str, tuple[Scope, ...]] = {  # what people call a set of scopes, from the least to the most
-    "viewer": (Scope.READ,),
-    "producer": (Scope.SUBMIT, Scope.READ),
-    "operator": (Scope.SUBMIT, Scope.READ, Scope.OPERATE),
-    "admin": tuple(Scope),
-}
-
-
-def holds(scopes: Iterable[Scope], scope: Scope) -> bool:
-    """Whether these scopes hold that one, by itself or through a wider one."""
-    wider = {Scope.ADMIN} | ({Scope.OPERATE} if scope is Scope.READ else set())
-    return bool({scope, *wider} & set(scopes))
-
-
-class ApiKey(Frozen):
-    """A key without its secret. Times are epoch milliseconds; `last_used_ms` is at most a minute old."""
-
-    id: str
-    name: str
-    scopes: tuple[Scope, ...]
-    created_ms: int
-    expires_ms: int | None = None
-    last_used_ms: int | None = None
-    revoked: bool = False
-    changed: bool = False
-
-    def is_over(self, now_ms: int) -> bool:
-        """Whether the key has expired by then (epoch milliseconds)."""
-        return self.expires_ms is not None and self.expires_ms <= now_ms
-
-    def may(self, scope: Scope) -> bool:
-        """Whether the key holds this scope, by itself or through a wider one; one that was changed in Redis holds none."""
-        if self.changed:
-            return False
-        return holds(self.scopes, scope)
 
 
 class Sealed(Frozen):

@@ -113,7 +113,9 @@ UNREADABLE = "audit.unreadable"
 
 
 class AuditEntry(Frozen):
-    """One entry as read back. `at_ms` is the writer's clock, `id` the Redis server's (milliseconds-sequence)."""
+    """One entry as read back. `at_ms` is when its writer made it (`state.clock`), `id` when Redis took it
+    (milliseconds-sequence).
+    """
 
     id: str
     chain: str

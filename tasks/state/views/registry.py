@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from tasks.errors import KeyTrouble, Refused
 from tasks.model import Frozen
-from tasks.state.access.keys import ApiKey, Scope
+from tasks.state.access.rights import ApiKey, Scope
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.asked import Asked, understood
 from tasks.state.journal import Journal

@@ -1,0 +1,124 @@
+"""What a text says once its escapes and encodings are undone. Pure.
+
+Undone are: escapes of HTML, URLs, JSON and programs, percent signs once or twice, quoted-printable, base64 at any offset,
+base32, hexadecimal and decimal numbers, tags, and UTF-8 that was read as a charset of one byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import unquote, unquote_plus
+
+DEPTH = 4
+MOST_FORMS, MOST_TOGETHER = 200, 600  # of one text, and of several that are looked at together
+_ESCAPE = re.compile(r"\\+(?:u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+_SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
+_DECIMAL = re.compile(r"(?:\d{2,3}[\s,;]{1,3}){3,}\d{2,3}")
+_BASE32 = re.compile(r"[A-Z2-7]{8,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+_IN_BASE64 = re.compile(r"[\s\"',\\|>-]+")
+_NOT_HEX = re.compile(r"0x|\\x|[^0-9a-fA-F]")
+_QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
+_TAG = re.compile(r"<[^<>]*>")
+# What has none of these is no encoding of anything: most of what a wrong guess decodes to.
+_WORTH_UNDOING = re.compile(
+    r"&[#A-Za-z]|<[^<>]*>|%[0-9A-Fa-f]{2}|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
+    r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',:;\\|>-]*[A-Za-z0-9+/_-]){7}"
+)
+_SIGNS = frozenset("&%=\\+")
+_BETWEEN = re.compile(r"[\s\x00]+")
+_HIGH = re.compile(r"[\x80-\xff\u0152-\u2122]")  # what UTF-8 is where it is read as a charset of one byte
+
+
+def forms(*said: str, most: int = MOST_FORMS) -> Iterator[str]:
+    """The texts, and what they are when escapes and encodings are undone, one after the other; each form once."""
+    seen, decoded, layer = set[str](), set[tuple[object, str]](), list(said)
+    for _ in range(DEPTH):
+        deeper: list[str] = []
+        for form in layer:
+            if form not in seen and len(seen) < most:
+                seen.add(form)
+                yield form
+                deeper += [undone for undone in _undone(form, decoded) if undone not in seen]
+        layer = deeper
+
+
+def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
+    """What the form is when one thing in it is undone; a run that was `decoded` for another form isn't again."""
+    if _HIGH.search(form):
+        try:  # what both charsets have, both read alike
+            read = form.encode("cp1252" if max(form) > "\xff" else "latin-1").decode("utf-8")
+        except UnicodeError:
+            pass
+        else:
+            yield read
+    if not _WORTH_UNDOING.search(form):
+        return
+    if not _SIGNS.isdisjoint(form) and (together := _BETWEEN.sub("", form)) != form:
+        yield together
+    if "&" in form:
+        yield html.unescape(form)
+    if "<" in form:
+        yield _TAG.sub("", form)
+    if "%" in form or "+" in form:
+        yield unquote(form)
+        yield unquote_plus(form)
+    if "=" in form:
+        yield _QUOTED.sub(lambda m: chr(int(m[1], 16)), form.replace("=\r\n", "").replace("=\n", ""))
+    if "\\" in form:
+        yield _ESCAPE.sub(_unescaped, form)
+    together = _IN_BASE64.sub("", form)
+    runs: tuple[tuple[Callable[[str], Iterator[str]], Iterable[str]], ...] = (
+        (_hex, _SPACED_HEX.findall(form)),
+        (_numbers, _DECIMAL.findall(form)),
+        (_base32, _BASE32.findall(form)),
+        (_base64, {*_BASE64.findall(form), *(_BASE64.findall(together) if together != form else ())}),
+    )
+    for decode, found in runs:
+        for run in found:
+            if (decode, run) not in decoded:
+                decoded.add((decode, run))
+                yield from decode(run)
+
+
+def _hex(run: str) -> Iterator[str]:
+    digits = _NOT_HEX.sub("", run)
+    for start in (0, 1):
+        yield bytes.fromhex(digits[start:][: (len(digits) - start) // 2 * 2]).decode("latin-1").replace("\x00", "")
+
+
+def _numbers(run: str) -> Iterator[str]:
+    yield "".join(chr(number) for number in map(int, re.findall(r"\d+", run)) if 0 < number < 256)
+
+
+def _base32(run: str) -> Iterator[str]:
+    yield _decoded(base64.b32decode, run, 8)
+
+
+def _base64(run: str) -> Iterator[str]:
+    run = run.replace("-", "+").replace("_", "/")
+    for start in range(4):
+        yield _decoded(binascii.a2b_base64, run[start:], 4)
+
+
+def _decoded(decode: Callable[[str], bytes], run: str, group: int) -> str:
+    """What the run says, without a rest that says nothing by itself; "" where it says nothing."""
+    whole = len(run) // group * group
+    for rest in (run[whole:].ljust(group, "=") if len(run) > whole + 1 else "", ""):  # one sign is no byte
+        try:
+            return decode(run[:whole] + rest).decode("latin-1").replace("\x00", "")
+        except (binascii.Error, ValueError):
+            continue
+    return ""
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found[1] or found[2] or found[3]
+    if code or found[4]:
+        number = int(code, 16) if code else int(found[4], 8)
+        return chr(number) if number < 0x110000 else ""
+    return {"n": "\n", "r": "\r", "t": "\t"}.get(found[5], found[5])
