@@ -1,4 +1,4 @@
-"""Logging: one line an event, to stderr, without arguments of messages or bodies of requests.
+"""Logging: one line an event, to stderr or a file, without arguments of messages or bodies of requests.
 
 AFTERWORD_LOG_FORMAT chooses lines for people (`text`) or one JSON object a line (`json`); both name the job, its
 destination and the attempt where the line is about one.
@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
 from typing import Any
 
 from config.settings import Settings
@@ -70,13 +71,14 @@ class JsonLine(OneLine):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure_logging(settings: Settings, facts: Facts = no_facts) -> None:
+def configure_logging(settings: Settings, facts: Facts = no_facts, file: str | None = None) -> None:
     """Set the root logger up; libraries that could print requests stay at WARNING.
 
-    `facts` says what the current work is about.
+    `facts` says what the current work is about. With a `file` lines go there, also after somebody moved it away; raises
+    `OSError` where it can't be written.
     """
     logging.raiseExceptions = False  # a line that can't be formatted would be printed with its arguments
-    handler = logging.StreamHandler()
+    handler = WatchedFileHandler(file, encoding="utf-8") if file else logging.StreamHandler()
     handler.setFormatter(JsonLine(facts) if settings.log_format == "json" else OneLine(facts))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in ("aiohttp", "kombu", "amqp", "redis", "asyncio", "opentelemetry", "urllib3"):

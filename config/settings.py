@@ -222,7 +222,9 @@ class Settings(BaseSettings):
     oidc_proxy_url: str | None = Field(
         default=None, pattern=r"^https?://", description="proxy through which the provider is asked"
     )
-    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged")
+    log_level: str = Field(
+        default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="lowest level logged"
+    )
     log_format: str = Field(
         default="text", pattern=r"^(text|json)$", description="lines for people, or one JSON object a line"
     )

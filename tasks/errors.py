@@ -20,6 +20,7 @@ and every error survives pickling (Celery and multiprocessing move them between 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,12 @@ class AfterwordError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.__dict__.copy())
+
+
+def place_of(fault: BaseException) -> str:
+    """What a fault of ours is and where, for a log line: without its words, which may hold content."""
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} at {frame.filename}:{frame.lineno}"
 
 
 def _rebuild(kind: type[AfterwordError], state: dict[str, Any]) -> AfterwordError:

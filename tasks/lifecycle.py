@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -42,6 +41,7 @@ from tasks.errors import (
     StateAway,
     StateUnavailable,
     Transient,
+    place_of,
 )
 from tasks.exchanges import LOOKS, WRITES, exchanging, names_of, told
 from tasks.loading import destination_of, load, wrote_by
@@ -401,8 +401,7 @@ def _unforeseen(job: Job, fault: Exception) -> AttemptFailed:
     """What an error that isn't one of ours means for the job: trying again may help. Its words may hold content."""
     if isinstance(fault, StateUnavailable | RedisError):
         return StateAway("Redis could not be reached during this attempt.", code="redis_absent", certain=False)
-    frame = traceback.extract_tb(fault.__traceback__)[-1]
-    log.error("job %s: a fault of ours: %s at %s:%s", job.id, type(fault).__name__, frame.filename, frame.lineno)
+    log.error("job %s: a fault of ours: %s", job.id, place_of(fault))
     return Transient(
         f"A fault in Afterword itself ({type(fault).__name__}).",
         code="internal",

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +24,7 @@ from celery import Celery, Task, signals
 from celery.exceptions import Ignore, Reject
 from celery.loaders.app import AppLoader
 from celery.utils.nodenames import default_nodename
+from celery.utils.sysinfo import is_auto_concurrency
 from click.core import ParameterSource
 from redis.exceptions import RedisError
 
@@ -36,7 +37,7 @@ from tasks.model import CommandName
 from worker import control
 from worker.adoption import Reception, adopt, arguments_of, ties_of
 from worker.answers import in_one_line
-from worker.broker.options import check_options, unique_nodename
+from worker.broker.options import check_command, check_options, for_each_process, unique_nodename
 from worker.broker.settings import celery_settings
 from worker.connection_tests import TestRoom, test_by_message
 from worker.loop import Loop
@@ -77,6 +78,8 @@ class Loader(AppLoader):
     def read_configuration(self, env: str = "") -> Mapping[str, Any]:
         """Celery's configuration."""
         with one_line_for_trouble():
+            command = click.get_current_context(silent=True)
+            check_command((command and command.info_name) or "")
             settings = settings_for()
             own = settings.instance().get("flower_url")  # an account that reads none of our records
             if own and not settings.redis_url and "flower" in sys.argv[1:]:
@@ -91,6 +94,7 @@ class Afterword(Celery):
     loop: Loop | None = None
     asked_concurrency: int | None = None
     asked_name: str | None = None
+    passed_on: Sequence[str] = ()  # to each process of this worker
     siblings: Siblings | None = None
     teller: Teller | None = None
     tests = TestRoom(limit=1)
@@ -290,8 +294,9 @@ def test_jira_connection(base_url: str, credentials: object, destination: str | 
 
 
 @signals.setup_logging.connect
-def _set_up_logging(**_: object) -> None:
-    configure_logging(settings_for(), progress.facts)
+def _set_up_logging(logfile: str | None = None, **_: object) -> None:
+    with one_line_for_trouble():
+        configure_logging(settings_for(), progress.facts, logfile)
 
 
 @signals.worker_init.connect
@@ -313,10 +318,18 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
         instance.hostname = unique_nodename()
     else:
         app.asked_name = instance.hostname
-    # Without `-c` the option holds the threads that handle messages, which says nothing of attempts.
+    # What nobody gave says nothing: the pool's size is none of attempts, and Celery has a log level of its own.
     command = click.get_current_context(silent=True)
-    asked = command is not None and command.get_parameter_source("concurrency") is ParameterSource.COMMANDLINE
-    app.asked_concurrency = options.get("concurrency") if asked else None
+    given = {
+        name: value
+        for name, value in (command.params.items() if command else ())
+        if command and command.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    size = given.get("concurrency")
+    app.asked_concurrency = None if is_auto_concurrency(size) else size
+    app.passed_on = for_each_process(given)
+    if "loglevel" in given:
+        os.environ["AFTERWORD_LOG_LEVEL"] = logging.getLevelName(given["loglevel"])
 
 
 @signals.worker_ready.connect
@@ -338,7 +351,7 @@ def _begin(sender: Any, **_: object) -> None:
     teller = app.teller = Teller(services, app, sender.send_events)
     runner = Runner(services, loop.attempts, teller, capacity, None if kinds >= set(KINDS) else kinds)
     sweeper = Sweeper(services, capacity)
-    options = ["--loglevel", services.settings.log_level, "--queues", ",".join(sorted(kinds))]
+    options = ["--loglevel", services.settings.log_level, "--queues", ",".join(sorted(kinds)), *app.passed_on]
     siblings = app.siblings = Siblings(services.settings, capacity, options, app.asked_name)
 
     def share(attempts: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -11,7 +12,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tasks.errors import StateUnavailable
+from tasks.errors import AfterwordError, StateUnavailable, place_of
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 # What a server says that is there and serves nobody, or not us: its word, what it means, what to do.
@@ -87,12 +90,13 @@ def unavailable(error: Exception) -> StateUnavailable:
 
 async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
     """The result of `work`, tried again for as long as Redis is away or takes no writes: whoever has something to store has
-    it as long as he lives. What Redis refuses otherwise is tried for `limit_s` seconds; then its last error is raised.
+    it as long as he lives. What Redis refuses otherwise is tried for `limit_s` seconds, and after a fault of ours it is tried
+    once more; then the last error is raised.
 
     For transitions that may be asked for twice: what a first try brought in, a second one finds.
     """
     deadline = time.monotonic() + limit_s
-    delay_s = 0.1
+    delay_s, faults = 0.1, 0
     while True:
         try:
             return await work()
@@ -100,5 +104,12 @@ async def patiently(work: Callable[[], Awaitable[T]], limit_s: float) -> T:
             trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
             if trouble.code not in OUTAGES and time.monotonic() + delay_s > deadline:
                 raise
-            await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, 1.0)
+        except AfterwordError:
+            raise
+        except Exception as fault:
+            faults += 1
+            if faults > 1:
+                raise
+            log.error("A fault of ours: %s; tried once more", place_of(fault))
+        await asyncio.sleep(delay_s)
+        delay_s = min(2 * delay_s, 1.0)

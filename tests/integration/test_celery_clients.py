@@ -251,6 +251,11 @@ async def test_a_job_that_came_by_another_way_has_a_result_in_celery_too(service
         ("--autoscale", "10"),
         ("-Pthreads", "--autoscale=4,1"),
         ("--max-tasks-per-child", "1"),
+        ("-Pprefork", "-c1", "--max-memory-per-child=1", "--max-tasks-per-child=1", "-Ofair"),
+        ("--disable-prefetch", "--prefetch-multiplier=1"),
+        ("-Psolo", "--disable-prefetch"),
+        ("-E", "-Xjira", "--without-heartbeat", "--without-gossip", "--without-mingle"),
+        ("-c", "auto"),
     ],
     ids=lambda options: options[0].strip("-") + options[1].partition(",")[0],
 )
@@ -280,6 +285,8 @@ def test_a_result_that_is_looked_up_without_an_app_is_ours_as_flower_does_it(set
         (("-Pgevent",), "Use threads"),
         (("-Peventlet",), "Use threads"),
         (("-P", "solo", "--autoscale", "4,1"), "solo can't grow"),
+        (("--purge",), "afterword job cancel"),
+        (("-B",), "no schedule"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused_in_one_line(settings, options, words):

@@ -188,6 +188,40 @@ async def test_a_loss_after_clearing_raises_the_flag_again(services, content, co
     assert second.since_ms > first.since_ms
 
 
+async def restored_in_place(redis, kept):
+    """The same server holds what it held before: no process of it ended."""
+    await redis.flushall()
+    for key, value in kept.items():
+        await redis.restore(key, 0, value)
+
+
+@pytest.mark.parametrize("restart", [True, False], ids=["by a restart", "in place"])
+async def test_a_second_loss_is_one_of_its_own_however_soon_it_comes(services, content, copies, restart):
+    """What ran in the second copy is given back as well, and nobody is told that what the first loss took were back."""
+    copies.take()
+    await services.ledger.record(Event.CONTENT_VIEWED, {})
+    copies.put_back()
+    job = await submit(services, INCIDENT)
+    first = await services.look_first.read()
+    await beat(services)
+    claimed = await services.ledger.claim(job.id, services.core.worker, LEASE_MS)
+    copies.take()
+    kept = {key: await services.redis.dump(key) async for key in services.redis.scan_iter()}
+    await services.ledger.record(Event.CONTENT_VIEWED, {})
+    last_ms = await going_back.newest_entry(services)
+    await beat(services)
+    if restart:
+        copies.put_back()
+    else:
+        await restored_in_place(services.redis, kept)
+    await services.ledger.record(Event.CONTENT_VIEWED, {})
+    second, back = await services.look_first.read(), await services.ledger.require(job.id)
+    assert second.since_ms > last_ms > first.since_ms
+    assert (second.after_ms, second.until_ms >= last_ms) == (first.after_ms, True)
+    assert (claimed.job.attempts, back.state, back.attempts, back.crashes) == (1, JobState.RETRYING, 0, 0)
+    assert back.last_error.code == "ledger_went_back"
+
+
 async def test_redis_that_takes_no_writes_when_the_loss_is_noticed_is_an_error_and_no_endless_try(
     services, content, copies
 ):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
 from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
-from tasks.state.jobs import signatures
+from tasks.state.jobs import ledger, signatures
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, PUBLISH
 from tests.integration.test_processes import settled
 
@@ -119,6 +120,33 @@ async def test_a_job_whose_other_fields_cannot_be_read_is_given_back_uncounted(s
     await (services.redis.hset(*place, held) if held else services.redis.hdel(*place))
     assert (await services.ledger.require(job.id)).last_error.code == "unreadable_record"
     assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
+
+
+async def test_a_record_that_trips_its_reader_is_given_back_as_well(services, content, monkeypatch):
+    job = await services.submit(parse_command(INCIDENT), actor="test")
+    with monkeypatch.context() as broken:
+        broken.setattr(ledger, "subject_of", Mock(side_effect=TypeError))
+        assert (await lifecycle.attempt(services.core, job.id)).reason == "unreadable"
+    given_back = await services.ledger.require(job.id)
+    assert (given_back.state, given_back.attempts) == (JobState.RETRYING, 0)
+
+
+async def test_a_fault_after_a_claim_that_stands_costs_the_job_nothing(services, content, monkeypatch):
+    """Asked again by the same name, the claim is the same: else the job would wait for its lease's end."""
+    job = await services.submit(parse_command(INCIDENT), actor="test")
+    claim, asked = services.ledger.claim, []
+
+    async def tripping(*args):
+        claimed = await claim(*args)
+        asked.append(args)
+        if len(asked) == 1:
+            raise KeyError
+        return claimed
+
+    monkeypatch.setattr(services.ledger, "claim", tripping)
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.DELIVERED
+    assert asked[0] == asked[1]
+    assert (await services.ledger.require(job.id)).attempts == 1
 
 
 async def test_what_producers_and_operators_give_stays_closed_to_unknown_fields(services):

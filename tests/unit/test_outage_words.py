@@ -6,7 +6,8 @@ import pytest
 from redis.exceptions import BusyLoadingError, NoPermissionError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tasks.state.outages import OUTAGES, unavailable
+from tasks.errors import Refused
+from tasks.state.outages import OUTAGES, patiently, unavailable
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,20 @@ def test_a_right_that_is_missing_is_named():
     found = unavailable(NoPermissionError("this user has no permissions to run the 'evalsha' command"))
     assert "evalsha" in found.message
     assert "users.acl" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"), [(KeyError("somebody's words"), 2), (Refused("No."), 1)], ids=["fault", "no"]
+)
+async def test_a_fault_of_ours_is_tried_once_more_and_a_refusal_is_not(caplog, error, tries):
+    tried = []
+
+    async def work():
+        tried.append(error)
+        raise error
+
+    with pytest.raises(type(error)):
+        await patiently(work, 0)
+    assert len(tried) == tries
+    assert len(caplog.records) == tries - 1
+    assert "somebody" not in caplog.text

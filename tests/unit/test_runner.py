@@ -28,3 +28,16 @@ async def test_attempts_begin_a_few_at_a_time(monkeypatch):
     await one._take()
     assert begun == due
     assert begun_before_each_pause == [runner.TOGETHER, 2 * runner.TOGETHER]
+
+
+async def test_a_fault_that_ends_an_attempt_is_one_line_without_its_words(monkeypatch, caplog):
+    """Nobody asks an attempt for its exception: the loop would print it, in many lines, when it is forgotten."""
+    monkeypatch.setattr(runner.lifecycle, "attempt", AsyncMock(side_effect=KeyError("somebody's words")))
+    attempts = runner.Attempts()
+    one = runner.Runner(SimpleNamespace(core=None), attempts, None, capacity=1)
+    one.begin("job-1")
+    await attempts.drain(5.0)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("job job-1: a fault of ours ended its attempt (KeyError at ")
+    assert "somebody" not in caplog.text
+    assert len(attempts) == 0

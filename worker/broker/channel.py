@@ -27,6 +27,7 @@ from kombu.utils.url import sanitize_url
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from tasks.state.clock import steady_s
 from worker.broker.envelope import trouble_of_entry, wrapped
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,12 @@ class GuardedQoS(kombu_redis.QoS):
         super().__init__(*args, **options)
         self.noted: set[str] = set()
         self._acknowledged: list[str] = []
-        self._ahead_s: float | None = None  # the broker's clock, of the monotonic one
+        self._ahead_s: float | None = None  # the broker's clock, of the steady one
 
     def now_s(self) -> float:
-        """The broker's time, asked for once in each connection; kombu's own where the account may not ask."""
+        """The broker's time, asked for once in each connection, and carried on also while the machine sleeps; kombu's own where
+        the account may not ask.
+        """
         if self._ahead_s is None:
             try:
                 with self.channel.conn_or_acquire() as client:
@@ -62,8 +65,8 @@ class GuardedQoS(kombu_redis.QoS):
                 moment_s = seconds + microseconds / 1e6
             except ResponseError:
                 moment_s = kombu_redis.time()  # type: ignore[attr-defined]
-            self._ahead_s = moment_s - time.monotonic()
-        return self._ahead_s + time.monotonic()
+            self._ahead_s = moment_s - steady_s()
+        return self._ahead_s + steady_s()
 
     @property
     def visibility_timeout(self) -> float:
@@ -293,6 +296,15 @@ class NamedConnection(Connection):
             secure = "s" if self.ssl and scheme == "redis" else ""
             address = address.replace(f"{transport.__module__}:{transport.__name__}://", f"{scheme}{secure}://")
         return address
+
+    def info(self) -> dict[str, Any]:
+        """What `inspect stats` and Flower show of it: without how sentinels are asked, which no message can hold, with their
+        password.
+        """
+        found = dict(super().info())
+        hidden = ("sentinel_kwargs",)
+        options = {name: value for name, value in found["transport_options"].items() if name not in hidden}
+        return found | {"transport_options": options}
 
 
 class NamedAmqp(AMQP):

@@ -13,7 +13,7 @@ import time
 from redis.exceptions import RedisError
 
 from tasks import lifecycle
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, place_of
 from tasks.model import Job
 from worker.attempts import Attempts
 from worker.rounds.again import again_and_again
@@ -86,6 +86,12 @@ class Runner:
             ended = await lifecycle.attempt(self._services.core, job_id, started)
         except (AfterwordError, RedisError, OSError) as trouble:
             log.error("job %s: %s", job_id, trouble)
+        except Exception as fault:
+            log.error(
+                "job %s: a fault of ours ended its attempt (%s); it goes on once its lease has ended",
+                job_id,
+                place_of(fault),
+            )
         else:
             if isinstance(ended, lifecycle.Ended):
                 [(job, since)] = began

@@ -59,7 +59,7 @@ class Ledger(Submitting, Operating):
         if reply.data:
             try:
                 claimed = Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
-            except (Refused, ValueError) as unreadable:
+            except Exception as unreadable:
                 await self._leave(job_id, reply.data[0], unreadable)
                 return NotClaimed("unreadable")
             flat = [shown(part) for part in reply.data[0]]

@@ -18,9 +18,9 @@ from tasks.state.memory import arguments
 class LookFirst(Frozen):
     """The last time that the ledger went back, in epoch milliseconds by Redis' clock.
 
-    `since_ms` is when it was noticed, `by` which process or person. Between `after_ms` (the ledger's newest entry then; 0 for
-    an empty one) and `until_ms` (the newest entry that a process had seen) everything may be missing. Attempts look first
-    while `active`: until an operator clears it.
+    `since_ms` is when it was noticed, `by` which process or person. Between `after_ms` (the ledger's newest entry then, or at
+    an earlier loss that nobody had cleared; 0 for an empty one) and `until_ms` (the newest entry that a process had seen)
+    everything may be missing. Attempts look first while `active`: until an operator clears it.
     """
 
     active: bool = False

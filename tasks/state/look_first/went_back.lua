@@ -7,23 +7,30 @@ local function told()
   return {'ok', '', '', int(newest_ms()), is[1], is[2], is[3] or '0'}
 end
 local flag, ledger = key('look_first'), redis.call('HMGET', key('ledger'), 'moved_ms', 'newest_ms')
-local known = redis.call('HMGET', flag, 'since_ms', 'cleared_ms', 'until_ms')
+local known = redis.call('HMGET', flag, 'since_ms', 'cleared_ms', 'after_ms', 'until_ms')
 local since_ms, cleared = tonumber(known[1] or 0), known[2]
 local function newer(moment) return args.until_ms and args.until_ms > moment end
 
--- each process notices by itself: what it saw before the loss was noticed, or right after that, is no second loss
-if args.until_ms and since_ms > 0 and (not newer(since_ms) or (not cleared and now - since_ms < 60000)) then
-  if not cleared and newer(tonumber(known[3] or 0)) then redis.call('HSET', flag, 'until_ms', int(args.until_ms)) end
+-- Each process notices by itself. What it saw before the loss was noticed is that one; what it saw later was lost since then.
+if args.until_ms and since_ms > 0 and not newer(since_ms) then
+  if not cleared and newer(tonumber(known[4] or 0)) then redis.call('HSET', flag, 'until_ms', int(args.until_ms)) end
   audit()
   return told()
 end
 
-local after_ms = newest_ms()
-if not newer(tonumber(ledger[1] or now)) and ledger[2] then after_ms = tonumber(ledger[2]) end
+-- Nobody has looked after an earlier loss yet: what is missing since then still is.
+local after_ms, until_ms = not cleared and known[3], not cleared and known[4]
+if args.until_ms then
+  until_ms = math.max(args.until_ms, tonumber(until_ms or 0))
+  if not after_ms then
+    after_ms = newest_ms()
+    if not newer(tonumber(ledger[1] or now)) and ledger[2] then after_ms = ledger[2] end
+  end
+end
 redis.call('DEL', flag)
 redis.call('HSET', flag, 'since_ms', int(math.max(now, args.until_ms or 0, since_ms + 1)), 'by', args.by)
 if args.reason then redis.call('HSET', flag, 'reason', args.reason) end
-if args.until_ms then redis.call('HSET', flag, 'after_ms', int(after_ms), 'until_ms', int(args.until_ms)) end
+if until_ms then redis.call('HSET', flag, 'after_ms', int(tonumber(after_ms)), 'until_ms', int(tonumber(until_ms))) end
 
 -- What runs was claimed before anybody knew: its tokens are worth nothing any more, and the next attempt looks first.
 for _, id in ipairs(redis.call('ZRANGE', key('state', 'running'), 0, -1)) do
