@@ -45,7 +45,7 @@ def allowed(tokens: list[Token]) -> list[Token]:
     changed = False
     for token in tokens:
         stays = [token]
-        if not _JUDGED.isdisjoint(child.type for child in token.children):
+        if token.children and not _JUDGED.isdisjoint(child.type for child in token.children):
             children = _inline(token.children, tags)
             if children != list(token.children):
                 stays, changed = [token._replace(children=children)], True

@@ -24,7 +24,7 @@ _LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
 
 
 def _aligned(cell: Token) -> str:
-    return f' style="{cell.attrs["style"].replace(":", ": ")};"' if cell.attrs else ""
+    return f' style="{cell.attrs["style"].replace(":", ": ")};"'
 
 
 @dataclass
@@ -215,12 +215,12 @@ class Blocks(Inlines):
             words = words_and_marks(cell.children) if len(cell.children) < 10 else None
             if words is None:
                 return self._part(token, position)
-            written.append(f"<{cell.tag}{_aligned(cell)}>{words}</{cell.tag}>")
+            written.append(f"<{cell.tag}{_aligned(cell) if cell.attrs else ''}>{words}</{cell.tag}>")
         self.out.raw("".join(written) + "</tr>")
         return len(written) + 1
 
     def _cell(self, token: Token, _position: int) -> int:
-        start, end = f"<{token.tag}{_aligned(token)}>", f"</{token.tag}>"
+        start, end = f"<{token.tag}{_aligned(token) if token.attrs else ''}>", f"</{token.tag}>"
         if (words := self._words(token)) is not None:
             self.out.raw(f"{start}{words}{end}")
             return 1

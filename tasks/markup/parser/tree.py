@@ -61,6 +61,8 @@ class Tree:
         self.lines = source.split("\n")
         self.names = names
         self.notes = Notes()
+        self._has_math = "$$" in source
+        self._has_ids = "{#" in source
         self._has_toc = _MAY_BE_TOC.search(source) is not None
         self._signs = dialects.Signs(source)
         # An entity by number alone stands for a character that a document may not hold.
@@ -115,7 +117,7 @@ class Tree:
                 self._out.append(Token("toc"))
                 return
         children = parted(node)
-        if len(children) == 1 and type(children[0].node_value) is comrak.Math:
+        if self._has_math and len(children) == 1 and type(children[0].node_value) is comrak.Math:
             formula = children[0].node_value.value
             if formula.display_math and formula.dollar_math:
                 self._out.append(Token("math_block", content=xml_text(formula.literal).strip("\n")))
@@ -124,12 +126,7 @@ class Tree:
 
     def _heading(self, node: Any, value: Any, _tight: bool) -> None:
         heading = self._block("heading", _HEADINGS[value.value.level], node, parted(node))
-        last = heading.children[-1] if heading.children else heading
-        if last.type == "text" and "{#" in last.content and (named := _HEADING_ID.search(last.content)):
-            kept = last.content[: named.start()]
-            said = [*heading.children[:-1], *([text(kept)] if kept else [])]
-            heading = heading._replace(children=said, meta={"id": named.group(1)})
-        self._out.append(heading)
+        self._out.append(_named(heading) if self._has_ids else heading)
 
     def _quote(self, node: Any, _value: Any, _tight: bool) -> None:
         self._around(node, _QUOTE)
@@ -203,7 +200,12 @@ class Tree:
         out = self._out
         out.append(_ROW[0])
         for node, side in zip(parted(row), aligned, strict=False):
-            out.append(self._block(tag, tag, node, parted(node), line, side))
+            children = node.children
+            if len(children) == 1 and type(value := children[0].node_value) is _TEXT and not self._may_change(said := value.value):
+                children[0].parent = None  # most cells, in two calls less
+                out.append(plain(tag, tag, said, side))
+            else:
+                out.append(self._block(tag, tag, node, parted(node), line, side))
         out.append(_ROW[1])
 
     def _code(self, node: Any, value: Any, _tight: bool) -> None:
@@ -370,6 +372,16 @@ class Tree:
 def _is_toc(line: str, column: int) -> bool:
     """Whether a line says where the table of contents belongs, from the column (in bytes) on."""
     return "toc" in line.lower() and bool(_TOC.match(line.encode()[column - 1 :].decode("utf-8", "replace")))
+
+
+def _named(heading: Token) -> Token:
+    """A heading with the name that is written behind its words."""
+    *before, last = heading.children or (heading,)
+    named = _HEADING_ID.search(last.content) if last.type == "text" else None
+    if named is None:
+        return heading
+    kept = last.content[: named.start()]
+    return heading._replace(children=[*before, *([text(kept)] if kept else [])], meta={"id": named.group(1)})
 
 
 def _link(children: Sequence[Any], link: Any) -> Token:
