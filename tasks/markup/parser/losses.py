@@ -34,7 +34,7 @@ def may_be_beside_tables(text: str) -> bool:
 def loses_cells(line: str, row: Any, columns: int) -> bool:
     """Whether a row has cells beyond the table's columns."""
     # As many bars as a row has that begins and ends with one, in no container.
-    if line[:1] == line[-1:] == "|" and line.count("|") <= columns + 1:
+    if line.count("|") <= columns + 1 and line[:1] == line[-1:] == "|":
         return False
     return _joined(line, row.sourcepos.start.column, columns) is not None
 

@@ -201,7 +201,11 @@ class Tree:
         out.append(_ROW[0])
         for node, side in zip(parted(row), aligned, strict=False):
             children = node.children
-            if len(children) == 1 and type(value := children[0].node_value) is _TEXT and not self._may_change(said := value.value):
+            if (
+                len(children) == 1
+                and type(value := children[0].node_value) is _TEXT
+                and not self._may_change(said := value.value)
+            ):
                 children[0].parent = None  # most cells, in two calls less
                 out.append(plain(tag, tag, said, side))
             else:
