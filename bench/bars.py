@@ -42,4 +42,6 @@ BARS: Mapping[str, Bar] = {
     "rss_backlog_mb": Bar(most=20),
     "many_destinations": Bar(most=1.5),
     "backlog_first_s": Bar(most=15),
+    "constructs_s": Bar(most=6),
+    "constructs_mb": Bar(most=300),
 }

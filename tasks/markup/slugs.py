@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from tasks.markup.clean import plain_title
-from tasks.markup.parser.token import Token
+from tasks.markup.parser.token import BREAKS, Token
 from tasks.markup.tags import PIECE, attributes_of
 
 _NOT_IN_SLUG = re.compile(r"[^a-z0-9\-_ ]+")
 
 
 def heading_text(token: Token) -> str:
-    """The words of an inline token, without its images and tags."""
+    """The words of a block, without its images and tags."""
     shown = (c for c in token.children if c.type not in ("image", "html_inline"))
-    return "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in shown)
+    return "".join(c.content or (" " if c.type in BREAKS else "") for c in shown)
 
 
 def _named(token: Token) -> str:
@@ -34,14 +34,13 @@ def slug(text: str) -> str:
 
 
 def slugs_of(tokens: Iterable[Token]) -> dict[int, str]:
-    """The anchor of each heading, by the index of its opening token."""
+    """The anchor of each heading, by the index of its token."""
     found: dict[int, str] = {}
     used: dict[str, int] = {}
-    listed = list(tokens)
-    for index, token in enumerate(listed):
-        if token.type != "heading_open":
+    for index, token in enumerate(tokens):
+        if token.type != "heading":
             continue
-        base = name = slug(_named(listed[index + 1]))
+        base = name = slug(_named(token))
         while name in used:
             used[base] += 1
             name = f"{base}-{used[base]}"
@@ -76,7 +75,7 @@ def _targets_of(markup: str) -> Iterator[str]:
 
 def without_title(tokens: list[Token], title: str) -> list[Token]:
     """The tokens without a first heading that says the same as the title."""
-    if not title or len(tokens) < 3 or tokens[0].type != "heading_open":
+    if not title or not tokens or tokens[0].type != "heading":
         return tokens
-    said, wanted = (plain_title(text, 4000).casefold() for text in (heading_text(tokens[1]), title))
-    return tokens[3:] if said == wanted else tokens
+    said, wanted = (plain_title(text, 4000).casefold() for text in (heading_text(tokens[0]), title))
+    return tokens[1:] if said == wanted else tokens

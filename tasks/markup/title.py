@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from tasks.markup.clean import plain_title
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.slugs import heading_text
@@ -17,7 +15,7 @@ def title_of(markdown: str, default: str = "") -> str:
     given = document.fields.get("title")
     if isinstance(given, str) and (title := plain_title(given)):
         return title
-    for opening, inline in pairwise(document.tokens):
-        if opening.type == "heading_open" and (title := plain_title(heading_text(inline))):
+    for token in document.tokens:
+        if token.type == "heading" and (title := plain_title(heading_text(token))):
             return title
     return default

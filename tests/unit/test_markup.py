@@ -233,8 +233,8 @@ def structure(tokens) -> dict[str, list[int]]:
     count = [token.type for token in tokens].count
     return {
         "depths": depths,
-        "cells": [count("td_open") + count("th_open")],
-        "headings": [count("heading_open")],
+        "cells": [count("td") + count("th")],
+        "headings": [count("heading")],
         "code": [count("fence") + count("code_block")],
         "quotes": [count("blockquote_open")],
     }

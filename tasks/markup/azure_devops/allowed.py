@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.azure_devops.elements import RawTags, named
 from tasks.markup.clean import escape
-from tasks.markup.parser.token import Token, as_code, inline, pair, text
+from tasks.markup.parser.token import Token, as_code, paragraph, text
 from tasks.markup.tags import attributes_of, without_comments
 
 # Their content is no prose.
@@ -45,7 +45,7 @@ def allowed(tokens: list[Token]) -> list[Token]:
     changed = False
     for token in tokens:
         stays = [token]
-        if token.type == "inline" and not _JUDGED.isdisjoint(child.type for child in token.children):
+        if token.children and not _JUDGED.isdisjoint(child.type for child in token.children):
             children = _inline(token.children, tags)
             if children != list(token.children):
                 stays, changed = [token._replace(children=children)], True
@@ -66,9 +66,10 @@ def _block(token: Token, tags: RawTags) -> list[Token]:
     shown = tags.shown(source).lstrip("\n")
     if _STARTS_A_BLOCK.match(shown):
         return [token._replace(content=shown)]
-    start, end = pair("paragraph", "p")
-    lines = [line for line in html.unescape(re.sub(r"</?[A-Za-z][^<>]*>", "", shown)).split("\n") if line.strip()]
-    return [part for line in lines for part in (start, inline([text(line.strip())], token.line), end)]
+    lines = [
+        line.strip() for line in html.unescape(re.sub(r"</?[A-Za-z][^<>]*>", "", shown)).split("\n") if line.strip()
+    ]
+    return [paragraph(line, token.line) for line in lines]
 
 
 def _inline(children: Sequence[Token], tags: RawTags) -> list[Token]:

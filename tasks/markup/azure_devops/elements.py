@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.clean import escape, quoted
 from tasks.markup.parser.token import Token
-from tasks.markup.slugs import heading_text, slugs_of
+from tasks.markup.slugs import slugs_of
 from tasks.markup.tags import DEEPEST_RAW, PIECE, TAGS, attributes_of, without_comments
 
 TABLE = '<table border="1" cellpadding="4" cellspacing="0" style="border-collapse:collapse">'
@@ -19,9 +19,10 @@ CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code>'
 QUOTE = '<blockquote style="border-left:3px solid #c1c7d0;padding:0 8px;margin:8px 0">'
 _STARTS = {"table_open": TABLE, "blockquote_open": QUOTE, "alert_open": QUOTE, "admonition_open": QUOTE}
 _WRITTEN_OTHERWISE = frozenset((
-    "heading_open", "fence", "code_block", "math_block", "html_block", "hr", "toc", "footnote_block_open", "footnote_block_close",
+    "fence", "code_block", "math_block", "html_block", "hr", "toc", "footnote_block_open", "footnote_block_close",
     "footnote_open", "footnote_close", "stray_note_open", "stray_note_close", "footnote_anchor",
 ))  # fmt: skip
+_WORDS = frozenset({"paragraph", "heading", "th", "td"})
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
 _CLOSED_BY_OTHERS = frozenset((
@@ -43,10 +44,8 @@ class Elements:
         box = ""  # of a task, before the words of its item
         for index in range(start, len(self.tokens)):
             token = self.tokens[index]
-            if token.type == "inline":
-                titled = self.tokens[index - 1].type.endswith("_title_open")
-                words = f"<strong>{escape(heading_text(token))}</strong>" if titled else self.inline(token.children)
-                yield box + words, False
+            if token.type in _WORDS:
+                yield self._words(token, index, box), not token.hidden
                 box = ""
                 continue
             if token.type == "list_item_open":
@@ -54,22 +53,27 @@ class Elements:
             written = self._block(token, index)
             if token.type == "list_item_close" and box:
                 written, box = box.strip() + written, ""
-            yield written, token.nesting <= 0 and not token.hidden
+            yield written, token.nesting <= 0
+
+    def _words(self, token: Token, index: int, box: str) -> str:
+        """A block of words; one that is hidden has no element."""
+        words = box + self.inline(token.children)
+        if token.hidden:
+            return words if self.tokens[index + 1].nesting < 0 else f"{words}\n"
+        if token.type == "heading":
+            return f'<{token.tag} id="{escape(token.meta.get("id") or self.slugs[index])}">{words}</{token.tag}>\n'
+        return f"<{token.tag}{_attributes(token)}>{words}</{token.tag}>\n"
 
     def _block(self, token: Token, index: int) -> str:
-        if token.hidden:
-            return "\n" if token.nesting < 0 and self.tokens[index + 1].nesting >= 0 else ""
         kind = token.type
         if kind not in _WRITTEN_OTHERWISE:
             if token.nesting < 0:
                 return f"</{token.tag}>\n"
-            below = self.tokens[index + 1]
-            line_feed = "" if below.type == "inline" or below.hidden else "\n"
-            attributes = "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items())
-            return (_STARTS.get(kind) or f"<{token.tag}{attributes}>") + line_feed
+            start = _STARTS.get(kind) or f"<{token.tag}{_attributes(token)}>"
+            if title := token.meta.get("title"):
+                return f"{start}\n<p><strong>{escape(title)}</strong></p>\n"
+            return start if self.tokens[index + 1].hidden else f"{start}\n"
         match kind:
-            case "heading_open":
-                return f'<{token.tag} id="{escape(token.meta.get("id") or self.slugs[index])}">'
             case "fence" | "code_block":
                 return f"{CODE}{escape(token.content)}</code></pre>\n"
             case "math_block":
@@ -130,6 +134,10 @@ class Elements:
                 case _:
                     parts.append(escape(child.content))
         return "".join(parts)
+
+
+def _attributes(token: Token) -> str:
+    return "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items())
 
 
 def _link(token: Token) -> tuple[str, str]:

@@ -18,7 +18,8 @@ from tasks.markup.plain_html import target_beside, text_of
 _SIGNS = re.compile(
     r"[\\`*\[\]<>~$|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#?[A-Za-z0-9]+;)|:(?=[A-Za-z0-9_+-]+:)|!(?=\[|\Z)"
 )
-_ANY_SIGN = re.compile(r"[\\`*\[\]<>~$|_&:!]")  # a tenth of the time of the pattern above
+# What the pattern above may find, in a tenth of its time. A colon alone, which most texts have, is none.
+_ANY_SIGN = re.compile(r"\\|`|\*|\[|\]|<|>|~|\$|\||_|&|!|:[A-Za-z0-9_+-]+:")
 # An address with a sign behind it, which would be read as a link to both.
 _ENDS_IN_A_SIGN = re.compile(r"(?i)\b(?:https?|ftp)(?=://\S*\\)|\bwww(?=\.\S*\\)")
 _AT_START = re.compile(r"([ \t]*)(?:(\d{1,9})([.)])(?=\s|\Z)|([#+=>-]|:::|!!!|\?\?\?|:(?=\s)))")
@@ -40,7 +41,9 @@ def plainly(tokens: Sequence[Token]) -> str:
     blocks: list[str] = []
     for token in tokens:
         match token.type:
-            case "inline":
+            case "alert_open" | "admonition_open" if token.meta["title"]:
+                blocks.append(_at_line_starts(_escaped(token.meta["title"])))
+            case "paragraph" | "heading" | "th" | "td":
                 words = _ENDS_IN_A_SIGN.sub(r"\g<0>\\", _escaped(_said(token.children)))
                 blocks.append(_at_line_starts(words))
             case "fence" | "code_block" | "math_block":
@@ -129,12 +132,10 @@ class _Writer:
 
     def _block(self, token: Token, last: str) -> list[str] | None:
         match token.type:
-            case "heading_open":
+            case "heading":
                 return self._heading(token)
-            case "paragraph_open":
-                words = _inline(self._tokens[self._at].children)
-                self._at += 2
-                return _at_line_starts(words).split("\n")
+            case "paragraph":
+                return _at_line_starts(_inline(token.children)).split("\n")
             case "bullet_list_open" | "ordered_list_open":
                 return self._list(token, other=last.count("*") % 2 == 0 and last.startswith(token.type))
             case "blockquote_open":
@@ -163,8 +164,7 @@ class _Writer:
                 return None
 
     def _heading(self, token: Token) -> list[str]:
-        words = _inline(self._tokens[self._at].children) + (f" {{#{token.meta['id']}}}" if "id" in token.meta else "")
-        self._at += 2
+        words = _inline(token.children) + (f" {{#{token.meta['id']}}}" if "id" in token.meta else "")
         if "\n" in words and token.tag in ("h1", "h2"):
             return [*_at_line_starts(words).split("\n"), "===" if token.tag == "h1" else "---"]
         return [f"{'#' * int(token.tag[1])} {re.sub(r'#+$', lambda signs: chr(92) + signs[0], words)}".rstrip()]
@@ -195,7 +195,7 @@ class _Writer:
         """Whether the list whose first item begins here is tight: what a paragraph of any of its items says."""
         depth = 0
         for token in islice(self._tokens, self._at, None):
-            if depth == 1 and token.type == "paragraph_open":
+            if depth == 1 and token.type == "paragraph":
                 return token.hidden
             depth += token.nesting
             if depth < 0:
@@ -203,23 +203,15 @@ class _Writer:
         return False
 
     def _alert(self, token: Token) -> list[str]:
-        title = self._title("alert")
-        kind = str(token.meta["kind"])
+        kind, title = str(token.meta["kind"]), str(token.meta["title"])
         shown = "" if title.casefold() == kind else f" {title}"
         return _behind("> ", [f"[!{kind.upper()}]{shown}", *self._until("alert_close")])
 
     def _container(self, token: Token) -> list[str]:
-        title = self._title("admonition")
         folds = "fold-" if token.meta["folds"] and token.meta["kind"] != "details" else ""
         inner = self._until("admonition_close")
         colons = ":" * max(3, *(len(run) + 1 for run in re.findall(r"(?m)^\W*(:{3,})", "\n".join(inner))), 3)
-        return [f'{colons}{folds}{token.meta["kind"]} "{title}"', *inner, colons]
-
-    def _title(self, name: str) -> str:
-        if self._at < len(self._tokens) and self._tokens[self._at].type == f"{name}_title_open":
-            self._at += 3
-            return self._tokens[self._at - 2].children[0].content
-        return ""
+        return [f'{colons}{folds}{token.meta["kind"]} "{token.meta["title"]}"', *inner, colons]
 
     def _table(self) -> list[str]:
         rows: list[list[str]] = []
@@ -228,10 +220,10 @@ class _Writer:
             self._at += 1
             if token.type == "tr_open":
                 rows.append([])
-            elif token.type == "inline":
+            elif token.type in ("th", "td"):
                 rows[-1].append(_inline(token.children, cell=True))
-            elif token.type == "th_open":
-                sides.append(_SIDES.get(str(token.attrs.get("style", "")), "---"))
+                if token.type == "th":
+                    sides.append(_SIDES.get(str(token.attrs.get("style", "")), "---"))
         self._at += 1
         lines = ["| " + " | ".join(cells) + " |" for cells in rows]
         return [lines[0], "| " + " | ".join(sides) + " |", *lines[1:]]

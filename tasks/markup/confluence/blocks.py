@@ -17,7 +17,6 @@ from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
 from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
-from tasks.markup.slugs import heading_text
 from tasks.markup.words import PANELS
 
 _TITLE = re.compile(r"""\b(?:title|filename|caption)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'},]+))""")
@@ -25,7 +24,7 @@ _LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
 
 
 def _aligned(cell: Token) -> str:
-    return f' style="{cell.attrs["style"].replace(":", ": ")};"' if cell.attrs else ""
+    return f' style="{cell.attrs["style"].replace(":", ": ")};"'
 
 
 @dataclass
@@ -89,44 +88,43 @@ class Blocks(Inlines):
         elif token.content:
             self._block(f"<p>{escape(token.content)}</p>")
 
-    def _words(self, position: int) -> str | None:
+    def _words(self, token: Token) -> str | None:
         """The words and marks of most items, cells and paragraphs; None where more stands in them, or a mark may be too deep."""
-        children = self.tokens[position].children
-        if self.tokens[position + 1].nesting >= 0 or self.out.depth + len(children) > DEEPEST - 10:
-            return None
-        return words_and_marks(children)
+        return None if self.out.depth + len(token.children) > DEEPEST - 10 else words_and_marks(token.children)
 
-    def _inline(self, token: Token, _position: int) -> int:
+    def _write_words(self, token: Token, index: int) -> int:
+        """Write a block's words, and close what is open above the outermost `index` elements."""
         self.line = token.line or self.line
         self.write_inline(token.children)
+        self.out.end(index)
         return 1
 
     def _paragraph(self, token: Token, position: int) -> int:
         """A paragraph; in a tight item and at a task's start it has no element."""
+        out = self.out
         before = self.tokens[position - 1] if position else token
         bare = token.hidden or (before.type == "list_item_open" and "checked" in before.meta)
-        if not bare or self.out.kind != Kind.CELL:
-            self.out.place_block()
-        if not bare and (words := self._words(position + 1)) is not None:
-            self.out.raw(f"<p>{words}</p>")
-            return 3
-        self._open.append(len(self.out.stack))
+        if not bare or out.kind != Kind.CELL:
+            out.place_block()
+        if not bare and (words := self._words(token)) is not None:
+            out.raw(f"<p>{words}</p>")
+            return 1
+        index = len(out.stack)
         if not bare:
-            self.out.open("p", "<p>", "</p>", Kind.PHRASE)
-        return 1
+            out.open("p", "<p>", "</p>", Kind.PHRASE)
+        return self._write_words(token, index)
 
     def _heading(self, token: Token, position: int) -> int:
         tag = self.heading(token.tag)
         slug = self.slugs.get(position)
-        if slug not in self.wanted and "id" not in token.meta and (words := self._words(position + 1)) is not None:
-            self._block(f"<{tag}>{words}</{tag}>")
-            return 3
+        if slug not in self.wanted and not token.meta and (words := self._words(token)) is not None:
+            return self._block(f"<{tag}>{words}</{tag}>")
         self._begin(f"<{tag}>", f"</{tag}>", Kind.PHRASE)
         if slug in self.wanted:
             self.out.raw(storage.anchor(str(slug)))
         if "id" in token.meta:
             self.place(token.meta["id"])
-        return 1
+        return self._write_words(token, self._open.pop())
 
     def _quote(self, _token: Token, _position: int) -> int:
         self._begin("<blockquote>", "</blockquote>", Kind.FLOW)
@@ -171,29 +169,25 @@ class Blocks(Inlines):
             start, end = storage.task(self._tasks, done=token.meta["checked"])
         if (words := self._short_item(position, task=kind == "task")) is not None:
             self.out.raw(f"{start}{words}{end}")
-            return 5
+            return 3
         self._open.append(len(self.out.stack))
         self.out.open("#item", start, end, Kind.CELL, firm=True)
         return 1
 
     def _short_item(self, position: int, *, task: bool) -> str | None:
         """The words of an item that holds nothing but a paragraph without an element; None where there is more to it."""
-        tokens = self.tokens
-        paragraph = tokens[position + 1]
-        if paragraph.type != "paragraph_open" or tokens[position + 4].type != "list_item_close":
+        paragraph = self.tokens[position + 1]
+        if paragraph.type != "paragraph" or self.tokens[position + 2].type != "list_item_close":
             return None
-        return self._words(position + 2) if paragraph.hidden or task else None
+        return self._words(paragraph) if paragraph.hidden or task else None
 
     # -- panels
 
-    def _alert(self, token: Token, position: int) -> int:
+    def _alert(self, token: Token, _position: int) -> int:
         """A GitHub alert or an admonition, as a panel; one that folds, as an expand macro."""
-        kind = token.meta["kind"]
-        titled = self.tokens[position + 1].type in ("alert_title_open", "admonition_title_open")
-        title = heading_text(self.tokens[position + 2]) if titled else ""
-        name = "expand" if token.meta["folds"] else PANELS.get(kind, "info")
-        self._begin(*storage.rich_macro(name, title), Kind.FLOW)
-        return 4 if titled else 1
+        name = "expand" if token.meta["folds"] else PANELS.get(token.meta["kind"], "info")
+        self._begin(*storage.rich_macro(name, token.meta["title"]), Kind.FLOW)
+        return 1
 
     # -- tables
 
@@ -214,30 +208,25 @@ class Blocks(Inlines):
 
     def _row(self, token: Token, position: int) -> int:
         """A row; one of nothing but words and marks is written at once."""
-        tokens = self.tokens
+        if self.out.depth > DEEPEST - 20:
+            return self._part(token, position)
         written = ["<tr>"]
-        at = position + 1
-        if self.out.depth <= DEEPEST - 20:
-            while (cell := tokens[at]).type != "tr_close":
-                children = tokens[at + 1].children
-                words = words_and_marks(children) if len(children) < 10 else None
-                if words is None:
-                    return self._part(token, position)
-                written.append(f"<{cell.tag}{_aligned(cell)}>{words}</{cell.tag}>")
-                at += 3
-            written.append("</tr>")
-            self.out.raw("".join(written))
-            return at + 1 - position
-        return self._part(token, position)
+        while (cell := self.tokens[position + len(written)]).type != "tr_close":
+            words = words_and_marks(cell.children) if len(cell.children) < 10 else None
+            if words is None:
+                return self._part(token, position)
+            written.append(f"<{cell.tag}{_aligned(cell) if cell.attrs else ''}>{words}</{cell.tag}>")
+        self.out.raw("".join(written) + "</tr>")
+        return len(written) + 1
 
-    def _cell(self, token: Token, position: int) -> int:
-        aligned = _aligned(token)
-        if (words := self._words(position + 1)) is not None:
-            self.out.raw(f"<{token.tag}{aligned}>{words}</{token.tag}>")
-            return 3
-        self._open.append(len(self.out.stack))
-        self.out.open("#", f"<{token.tag}{aligned}>", f"</{token.tag}>", Kind.CELL, firm=True)
-        return 1
+    def _cell(self, token: Token, _position: int) -> int:
+        start, end = f"<{token.tag}{_aligned(token) if token.attrs else ''}>", f"</{token.tag}>"
+        if (words := self._words(token)) is not None:
+            self.out.raw(f"{start}{words}{end}")
+            return 1
+        index = len(self.out.stack)
+        self.out.open("#", start, end, Kind.CELL, firm=True)
+        return self._write_words(token, index)
 
     # -- code, math, rules, HTML
 
@@ -314,9 +303,8 @@ class Blocks(Inlines):
         return 1
 
     _WRITERS: ClassVar[Mapping[str, Callable[[Blocks, Token, int], int]]] = {
-        "inline": _inline,
-        "paragraph_open": _paragraph,
-        "heading_open": _heading,
+        "paragraph": _paragraph,
+        "heading": _heading,
         "blockquote_open": _quote,
         "bullet_list_open": _list,
         "ordered_list_open": _list,
@@ -329,8 +317,8 @@ class Blocks(Inlines):
         "thead_open": _part,
         "tbody_open": _part,
         "tr_open": _row,
-        "th_open": _cell,
-        "td_open": _cell,
+        "th": _cell,
+        "td": _cell,
         "fence": _fence,
         "code_block": _fence,
         "math_block": _math,
@@ -341,8 +329,6 @@ class Blocks(Inlines):
         "footnote_open": _note,
         "stray_note_open": _stray_note,
         "footnote_anchor": _back,
-        "paragraph_close": _finish,
-        "heading_close": _finish,
         "blockquote_close": _finish,
         "list_item_close": _finish,
         "alert_close": _finish,
@@ -351,8 +337,6 @@ class Blocks(Inlines):
         "thead_close": _part_end,
         "tbody_close": _part_end,
         "tr_close": _part_end,
-        "th_close": _finish,
-        "td_close": _finish,
         "footnote_block_close": _finish,
         "footnote_close": _finish,
         "stray_note_close": _finish,

@@ -216,7 +216,7 @@ def _places(tokens: list[Token], wanted: frozenset[str]) -> frozenset[str]:
         return frozenset()
     pieces = [t.content for t in tokens if t.type == "html_block"]
     pieces += [c.content for t in tokens for c in t.children if c.type == "html_inline"]
-    found = {t.meta["id"].lower() for t in tokens if "id" in t.meta and t.type == "heading_open"}
+    found = {t.meta["id"].lower() for t in tokens if "id" in t.meta and t.type == "heading"}
     for piece in pieces:
         for tag in PIECE.finditer(piece):
             attributes = attributes_of(tag.group("rest"))

@@ -70,17 +70,14 @@ def _on_top(page: Blocks, options: PageOptions) -> None:
 def _title(tokens: list[Token], given: object) -> str | None:
     if isinstance(given, str) and given.strip():
         return given.strip()
-    return next(
-        (heading_text(tokens[i + 1]) for i, t in enumerate(tokens) if t.type == "heading_open" and t.tag == "h1"), None
-    )
+    return next((heading_text(token) for token in tokens if token.type == "heading" and token.tag == "h1"), None)
 
 
 def _title_heading(tokens: list[Token], title: str | None) -> int:
-    """How many tokens to leave out on top: those of a first h1 that says the same as the title."""
-    if title is None or len(tokens) < 3 or tokens[0].type != "heading_open" or tokens[0].tag != "h1":
+    """How many tokens to leave out on top: a first h1 that says the same as the title."""
+    if title is None or not tokens or tokens[0].type != "heading" or tokens[0].tag != "h1":
         return 0
-    same = clean.plain_title(heading_text(tokens[1]), 4000).casefold() == clean.plain_title(title, 4000).casefold()
-    return 3 if same else 0
+    return int(clean.plain_title(heading_text(tokens[0]), 4000).casefold() == clean.plain_title(title, 4000).casefold())
 
 
 def _appearance(options: PageOptions) -> dict[str, str]:

@@ -22,7 +22,7 @@ def macro(name: str, parameters: Mapping[str, str] | None = None, body: str = ""
 
 def parameter(name: str, value: str) -> str:
     """A macro's parameter."""
-    return f'<ac:parameter ac:name="{escape(name)}">{escape(value)}</ac:parameter>'
+    return f'<ac:parameter ac:name="{name}">{escape(value)}</ac:parameter>'
 
 
 def rich_macro(name: str, title: str = "") -> tuple[str, str]:

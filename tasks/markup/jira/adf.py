@@ -52,7 +52,7 @@ DONE, OPEN = "\u2611 ", "\u2610 "
 # The ends of what is a container here as well.
 _CLOSES = frozenset((
     "blockquote_close", "alert_close", "admonition_close", "bullet_list_close", "ordered_list_close", "list_item_close",
-    "footnote_close", "stray_note_close", "table_close", "tr_close", "th_close", "td_close",
+    "footnote_close", "stray_note_close", "table_close", "tr_close",
 ))  # fmt: skip
 
 
@@ -107,8 +107,6 @@ class _Page:
     """The containers that are open, the outermost first, and the row of the table that is written."""
 
     blocks: list[_Block] = field(default_factory=lambda: [_Block("doc")])
-    heading: int = 0
-    title: bool = False
 
     def put(self, *nodes: Node) -> None:
         """Add blocks to the innermost container."""
@@ -117,22 +115,19 @@ class _Page:
     def one(self, token: Token) -> None:
         """Write one token."""
         match token.type:
-            case "inline":
-                self.inline(token)
-            case "heading_open":
-                self.heading = int(token.tag[1])
-            case "heading_close":
-                self.heading = 0
+            case "paragraph":
+                self.put(_paragraph(inline(token.children)))
+            case "heading":
+                self.put({"type": "heading", "attrs": {"level": int(token.tag[1])}, "content": inline(token.children)})
+            case "th" | "td":
+                kind = "tableHeader" if token.type == "th" else "tableCell"
+                self.put({"type": kind, "attrs": {}, "content": [_paragraph(inline(token.children))]})
             case "fence" | "code_block" | "math_block":
                 self.put(_code(token.content, token.info))
             case "hr":
                 self.put({"type": "rule"})
             case "html_block":
                 self.put(*map(_line, filter(str.strip, text_of(token.content).split("\n"))))
-            case "alert_title_open" | "admonition_title_open":
-                self.title = True
-            case "alert_title_close" | "admonition_title_close":
-                self.title = False
             case _ if token.nesting == 1:
                 self.open(token)
             case _ if token.nesting == -1:
@@ -144,11 +139,13 @@ class _Page:
             case "blockquote_open":
                 self.blocks.append(_Block("blockquote"))
             case "alert_open" | "admonition_open":
-                kind = str(token.meta.get("kind", "note"))
-                panel = {"panelType": PANELS.get(kind, "info")}
-                self.blocks.append(
-                    _Block("expand", attrs={"title": ""}) if token.meta.get("folds") else _Block("panel", attrs=panel)
-                )
+                title = str(token.meta["title"])
+                if token.meta["folds"]:
+                    self.blocks.append(_Block("expand", attrs={"title": title}))
+                    return
+                self.blocks.append(_Block("panel", attrs={"panelType": PANELS.get(str(token.meta["kind"]), "info")}))
+                if title:
+                    self.put(_paragraph([_text(title, [{"type": "strong"}])]))
             case "bullet_list_open":
                 self.blocks.append(_Block("bulletList"))
             case "ordered_list_open":
@@ -166,8 +163,6 @@ class _Page:
                 self.blocks.append(_Block("table"))
             case "tr_open":
                 self.blocks.append(_Block("tableRow"))
-            case "th_open" | "td_open":
-                self.blocks.append(_Block("tableHeader" if token.tag == "th" else "tableCell"))
 
     def close(self, token: Token) -> None:
         """End a container, and put what it became into the one around it."""
@@ -176,19 +171,6 @@ class _Page:
             if block.prefix:
                 _prefixed(block.content, block.prefix)
             self.put(*_built(block, depth=sum(outer.kind in _LISTS for outer in self.blocks)))
-
-    def inline(self, token: Token) -> None:
-        """The words of a block."""
-        if self.title and self.blocks[-1].kind == "expand":
-            self.blocks[-1].attrs["title"] = "".join(child.content for child in token.children)
-            return
-        words = inline(token.children)
-        if self.title:
-            self.put(_paragraph(_marked(words, {"type": "strong"})))
-        elif self.heading:
-            self.put({"type": "heading", "attrs": {"level": self.heading}, "content": words})
-        else:
-            self.put(_paragraph(words))
 
 
 def _built(block: _Block, depth: int) -> Iterable[Node]:
@@ -214,8 +196,6 @@ def _built(block: _Block, depth: int) -> Iterable[Node]:
             return [{"type": "panel", "attrs": attrs, "content": _fitting(content, _IN_PANEL) or [_paragraph([])]}]
         case "expand":
             return [{"type": "expand", "attrs": attrs, "content": _fitting(content, _IN_EXPAND) or [_paragraph([])]}]
-        case "tableHeader" | "tableCell":
-            return [{"type": block.kind, "attrs": {}, "content": content or [_paragraph([])]}]
         case "tableRow":
             return [{"type": "tableRow", "content": content}]
         case _:

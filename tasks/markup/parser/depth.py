@@ -15,7 +15,8 @@ _DEEP_LINE = rf"(?:[ \t]{{{DEEPEST_INDENT}}}|(?:[ \t]{{0,8}}(?:[>*+-]|\d{{1,9}}[
 # A line feed is looked for several times as fast as the start of a line, and most lines begin with none of these.
 _DEEP, _DEEP_FURTHER_DOWN = re.compile(_DEEP_LINE), re.compile(r"\n(?=[ \t>*+\-\d\[])" + _DEEP_LINE)
 # Most lines have no such beginning, and this looks at each of them for a seventh of the time; a footnote's label may be any signs.
-_MAY_BE_DEEP = re.compile(r"\n[ \t>*+\-\d][ \t>*+\-\d.)]{28}|\n[ \t>*+\-\d.)]{0,200}\[\^")
+_MAY_BE_DEEP = re.compile(r"\n[ \t>*+\-\d][ \t>*+\-\d.)]{28}")
+_MAY_BE_DEEP_BY_NOTES = re.compile(r"\n[ \t>*+\-\d.)]{0,200}\[\^")
 _CONTAINER = re.compile(r"^(?P<before>[^\n:]{0,200})(?P<colons>:{3,})(?P<info>[^\n]*)$", re.MULTILINE)
 _SIGN = re.compile(r"[*_~!\[\]`:]")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -34,7 +35,8 @@ def limited(text: str, xml_of: Callable[[str], str]) -> str:
     """
     if ":::" in text and text.count(":::") > DEEPEST_MARKERS:
         text = _few_containers(text)
-    deep = bool(_DEEP.match(text) or (_MAY_BE_DEEP.search(text) and _DEEP_FURTHER_DOWN.search(text)))
+    may_be_deep = _MAY_BE_DEEP.search(text) or ("^" in text and _MAY_BE_DEEP_BY_NOTES.search(text))
+    deep = bool(_DEEP.match(text) or (may_be_deep and _DEEP_FURTHER_DOWN.search(text)))
     if deep:
         text = "\n".join(_shallow(text.split("\n")))
     if not deep and not _is_dense(text):

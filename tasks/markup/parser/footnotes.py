@@ -62,7 +62,13 @@ def _set_apart(tokens: list[Token]) -> tuple[list[Token], list[tuple[str, bool, 
 def _note(number: int, count: int, content: list[Token]) -> list[Token]:
     """A footnote with the ways back at the end of its last paragraph."""
     back = [Token("footnote_anchor", meta={"id": number, "subId": index}) for index in range(count)]
-    ends_in_words = bool(content) and content[-1].type == "paragraph_close"
-    inner = [*content[:-1], *back, content[-1]] if ends_in_words else [*content, *back]
+    if content and content[-1].type == "paragraph":
+        last = content.pop()
+        back = [last._replace(children=[*last.children, *back])]
     meta = {"id": number}
-    return [Token("footnote_open", nesting=1, meta=meta), *inner, Token("footnote_close", nesting=-1, meta=meta)]
+    return [
+        Token("footnote_open", nesting=1, meta=meta),
+        *content,
+        *back,
+        Token("footnote_close", nesting=-1, meta=meta),
+    ]

@@ -43,7 +43,7 @@ def linked_below(tokens: list[Token], links: Mapping[int, tuple[bool, str]]) -> 
             link = ""
         if opened:
             link, words = opened, []
-        if link and token.type == "inline" and not any(map(_is_link, token.children)):
+        if link and token.children and not any(map(_is_link, token.children)):
             words.append(place)
     return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, ClassVar
 
 import comrak
@@ -18,7 +17,7 @@ from tasks.markup.parser.footnotes import Notes
 from tasks.markup.parser.losses import END_OF_LIST, let_go, loses_cells, parted
 from tasks.markup.parser.placeholders import Names, is_prefixed
 from tasks.markup.parser.raw_blocks import linked_below, linked_inside, mended, stand_round_blocks
-from tasks.markup.parser.token import NOTHING, Token, code, inline, link_open, pair, text, words
+from tasks.markup.parser.token import BREAKS, NOTHING, Token, block, code, link_open, pair, paragraph, plain, text
 from tasks.markup.tags import PIECE
 from tasks.markup.words import PANELS
 
@@ -27,14 +26,12 @@ _MAY_BE_TOC = re.compile(r"\[_?[Tt][Oo][Cc]_?\]")
 _HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
-_TEXT = comrak.Text
+_TEXT, _CODE = comrak.Text, comrak.Code
 # Tokens that say nothing but what they are: most of a document's, made once.
-SOFT, HARD = Token("softbreak"), Token("hardbreak")
+_BREAKS = {comrak.SoftBreak: Token("softbreak"), comrak.LineBreak: Token("hardbreak")}
 _OPENS = {comrak.Emph: pair("em", "em"), comrak.Strong: pair("strong", "strong"), comrak.Strikethrough: pair("s", "s")}  # fmt: skip
-_NO_WORDS = inline(())
 _LINK_END = Token("link_close", "a", -1)
-_PARAGRAPH = {hidden: (Token("paragraph_open", "p", 1, hidden=hidden), Token("paragraph_close", "p", -1, hidden=hidden)) for hidden in (True, False)}  # fmt: skip
-_HEADINGS = {level: pair("heading", f"h{level}") for level in range(1, 7)}
+_HEADINGS = {level: f"h{level}" for level in range(1, 7)}
 _QUOTE = pair("blockquote", "blockquote")
 _BULLETS = pair("bullet_list", "ul")
 _ITEM = pair("list_item", "li")
@@ -46,11 +43,6 @@ _ALIGNED = {
 }
 
 
-@lru_cache
-def _cell(tag: str, alignment: str) -> tuple[Token, Token]:
-    return pair(tag, tag, attrs=_ALIGNED.get(alignment, NOTHING))
-
-
 class Tree:
     """One document on its way from nodes to tokens."""
 
@@ -58,10 +50,13 @@ class Tree:
         self.lines = source.split("\n")
         self.names = names
         self.notes = Notes()
+        self._has_math = "$$" in source
+        self._has_ids = "{#" in source
         self._has_toc = _MAY_BE_TOC.search(source) is not None
         self._signs = dialects.Signs(source)
         # An entity by number alone stands for a character that a document may not hold.
         self._has_numbers = "&#" in source
+        self._may_change: Callable[[str], bool] = bool if self._has_numbers else self._signs.may_be_in
         self.warnings: dict[tuple[int, str], None] = {}
         self.may_lead_within = self.loses_cells = self._has_tags = False
         self._origin = origin
@@ -98,7 +93,7 @@ class Tree:
         self._push(node)
         said = getattr(value, "value", None)
         if isinstance(said, str):
-            self._out.append(words(xml_text(said)))
+            self._out.append(paragraph(xml_text(said)))
 
     # -- blocks
 
@@ -111,28 +106,16 @@ class Tree:
                 self._out.append(Token("toc"))
                 return
         children = parted(node)
-        if len(children) == 1 and type(children[0].node_value) is comrak.Math:
+        if self._has_math and len(children) == 1 and type(children[0].node_value) is comrak.Math:
             formula = children[0].node_value.value
             if formula.display_math and formula.dollar_math:
                 self._out.append(Token("math_block", content=xml_text(formula.literal).strip("\n")))
                 return
-        start, end = _PARAGRAPH[tight]
-        self._out += (start, self._inline(node, children), end)
+        self._out.append(self._block("paragraph", "p", node, children, hidden=tight))
 
     def _heading(self, node: Any, value: Any, _tight: bool) -> None:
-        start, end = _HEADINGS[value.value.level]
-        said = self._inline(node, parted(node))
-        last = said.children[-1] if said.children else None
-        if (
-            last is not None
-            and last.type == "text"
-            and "{#" in last.content
-            and (named := _HEADING_ID.search(last.content))
-        ):
-            start = start._replace(meta={"id": named.group(1)})
-            kept = last.content[: named.start()]
-            said = said._replace(children=[*said.children[:-1], *([text(kept)] if kept else [])])
-        self._out += (start, said, end)
+        heading = self._block("heading", _HEADINGS[value.value.level], node, parted(node))
+        self._out.append(_named(heading) if self._has_ids else heading)
 
     def _quote(self, node: Any, _value: Any, _tight: bool) -> None:
         self._around(node, _QUOTE)
@@ -169,50 +152,48 @@ class Tree:
             return
         if info:
             self._warn(node.sourcepos.start.line, f"a container of the unknown kind {info[:60]} is shown as text")
-            start, end = _PARAGRAPH[False]
-            self._out += (start, words(f"::: {info}"), end)
+            self._out.append(paragraph(f"::: {info}"))
         self._push(node)
 
     def _panel(self, node: Any, name: str, kind: str, title: str, *, folds: bool = False) -> None:
-        self._out.append(Token(f"{name}_open", "blockquote", 1, meta={"kind": kind, "folds": folds}))
-        if title:
-            start, end = pair(f"{name}_title", "p")
-            self._out += (start, words(xml_text(title)), end)
-        self._stack.append((Token(f"{name}_close", "blockquote", -1), False))
-        self._push(node)
+        meta = {"kind": kind, "folds": folds, "title": xml_text(title)}
+        self._around(node, pair(name, "blockquote", meta=meta))
 
     def _table(self, node: Any, value: Any, _tight: bool) -> None:
         out = self._out
-        aligned = [repr(alignment) for alignment in value.value.alignments]
+        aligned = [_ALIGNED.get(repr(alignment), NOTHING) for alignment in value.value.alignments]
         header, *rows = parted(node)
         out += (_TABLE[0], _HEAD[0])
         line = node.sourcepos.start.line
         lines, count = self.lines, len(aligned)
         loses = loses_cells(lines[line - 1], header, count)
-        self._row(header, [_cell("th", side) for side in aligned], line)
+        self._row(header, "th", aligned, line)
         out.append(_HEAD[1])
         if rows:
             out.append(_BODY[0])
-            columns = [_cell("td", side) for side in aligned]
             line += 1  # each row has a line, and so have the signs between
             for row in rows:
                 line += 1
                 loses = loses or loses_cells(lines[line - 1], row, count)
-                self._row(row, columns, line)
+                self._row(row, "td", aligned, line)
             out.append(_BODY[1])
         self.loses_cells = self.loses_cells or loses
         out.append(_TABLE[1])
 
-    def _row(self, row: Any, columns: Sequence[tuple[Token, Token]], line: int) -> None:
+    def _row(self, row: Any, tag: str, aligned: Sequence[Mapping[str, str]], line: int) -> None:
         out = self._out
         out.append(_ROW[0])
-        for cell, (start, end) in zip(parted(row), columns, strict=False):
-            children = cell.children
-            if len(children) == 1 and type(value := children[0].node_value) is _TEXT:
+        for node, side in zip(parted(row), aligned, strict=False):
+            children = node.children
+            if (
+                len(children) == 1
+                and type(value := children[0].node_value) is _TEXT
+                and not self._may_change(said := value.value)
+            ):
                 children[0].parent = None  # most cells, in two calls less
-                out += (start, words(self._said(value.value, line, starts_line=True)), end)
+                out.append(plain(tag, tag, said, side))
             else:
-                out += (start, self._inline(cell, parted(cell), line) if children else _NO_WORDS, end)
+                out.append(self._block(tag, tag, node, parted(node), line, side))
         out.append(_ROW[1])
 
     def _code(self, node: Any, value: Any, _tight: bool) -> None:
@@ -259,15 +240,15 @@ class Tree:
         meta = {"label": label, "stray": not value.value.total_references}
         self._around(node, pair("footnote_reference", "", meta=meta))
 
-    def _inline(self, node: Any, children: Sequence[Any], line: int = 0) -> Token:
-        """The words of a block, which begins in that line or where the node does."""
-        if len(children) == 1:
-            value = children[0].node_value
-            if type(value) is _TEXT:
-                said = value.value
-                if self._has_numbers or self._signs.may_be_in(said, starts_line=True):
-                    said = self._said(said, line or node.sourcepos.start.line, starts_line=True)
-                return words(said)
+    def _block(self, kind: str, tag: str, node: Any, children: list[Any], line: int = 0, attrs: Mapping[str, str] = NOTHING, *, hidden: bool = False) -> Token:  # fmt: skip
+        """A block of words, which begins in that line or where the node does."""
+        if len(children) == 1 and type(value := children[0].node_value) is _TEXT:
+            said = value.value
+            if self._may_change(said):
+                said = self._said(said, line or node.sourcepos.start.line, starts_line=True)
+            return plain(kind, tag, said, attrs, hidden=hidden)
+        if not children:
+            return block(kind, tag, (), 0, attrs)
         line = line or node.sourcepos.start.line
         pieces = self._pieces(children, line)
         if self._has_tags and (shown := self.names.as_words(pieces)) is not pieces:
@@ -275,18 +256,19 @@ class Tree:
             pieces = shown
         if self._has_tags and stand_round_blocks(pieces):
             pieces = linked_inside(pieces)
-        return inline(pieces, self._origin(line))
+        return block(kind, tag, pieces, self._origin(line), attrs, hidden=hidden)
 
     def _warn_of_tags(self, pieces: Sequence[Token], shown: Sequence[Token], line: int) -> None:
         """Warn of tags that became words although they were meant as tags: they have an end or attributes."""
         for piece, word in zip(pieces, shown, strict=True):
-            line += piece.type in ("softbreak", "hardbreak")
+            line += piece.type in BREAKS
             if piece.type != word.type and (name := self.names.meant(piece.content)):
                 self._warn(line, f"the tag <{name[:40]}> has no place here and is shown as typed")
 
-    def _pieces(self, nodes: Sequence[Any], line: int) -> list[Token]:
+    def _pieces(self, nodes: list[Any], line: int) -> list[Token]:
         out: list[Token] = []
-        stack: list[Any] = list(reversed(nodes))
+        may_change = self._may_change
+        stack: list[Any] = nodes[::-1]
         while stack:
             node = stack.pop()
             if type(node) is Token:
@@ -295,21 +277,20 @@ class Tree:
             value = node.node_value
             kind = type(value)
             if kind is _TEXT:
-                starts_line = not out or out[-1] is SOFT or out[-1] is HARD
-                out.append(text(self._said(value.value, line, starts_line=starts_line)))
+                said = value.value
+                if may_change(said):
+                    said = self._said(said, line, starts_line=not out or out[-1].type in BREAKS)
+                out.append(text(said))
             elif mark := _OPENS.get(kind):
                 start, end = mark
                 out.append(start)
                 stack.append(end)
-                stack += reversed(parted(node))
-            elif kind is comrak.SoftBreak:
-                out.append(SOFT)
-                line += 1
-            elif kind is comrak.LineBreak:
-                out.append(HARD)
-                line += 1
-            elif kind is comrak.Code:
+                stack += parted(node)[::-1]
+            elif kind is _CODE:
                 out.append(code(value.value.literal))
+            elif sign := _BREAKS.get(kind):
+                out.append(sign)
+                line += 1
             elif kind is comrak.HtmlInline:
                 out.append(Token("html_inline", content=value.value))
                 self._has_tags = self.may_lead_within = True
@@ -322,7 +303,7 @@ class Tree:
                 self.may_lead_within = self.may_lead_within or start.attrs["href"].startswith("#")
                 out.append(start)
                 stack.append(_LINK_END)
-                stack += reversed(children)
+                stack += children[::-1]
             elif kind is comrak.Image:
                 out.append(self._image(node, value.value, line))
             elif kind is comrak.ShortCode:
@@ -332,15 +313,13 @@ class Tree:
             elif kind is comrak.FootnoteReference:
                 out.append(self._reference(value.value))
             else:
-                stack += reversed(parted(node))
+                stack += parted(node)[::-1]
         return out
 
     def _said(self, run: str, line: int, *, starts_line: bool) -> str:
-        """A run of words as they are shown."""
+        """A run of words that may hold more than words, as they are shown."""
         if self._has_numbers:
             run = xml_text(run)
-        elif not self._signs.may_be_in(run, starts_line=starts_line):
-            return run
         run, found = dialects.read(run, self._signs, starts_line=starts_line)
         for construct in found:
             self._warn(line, construct)
@@ -349,7 +328,7 @@ class Tree:
     def _image(self, node: Any, image: Any, line: int) -> Token:
         children = self.names.as_words(self._pieces(parted(node), line))
         attrs = {"src": encoded(xml_text(image.url))} | ({"title": xml_text(image.title)} if image.title else {})
-        said = "".join(c.content or (" " if c.type in ("softbreak", "hardbreak") else "") for c in children if c.type != "html_inline")  # fmt: skip
+        said = "".join(c.content or (" " if c.type in BREAKS else "") for c in children if c.type != "html_inline")  # fmt: skip
         return Token("image", "img", attrs=attrs, children=children, content=said if said.strip() else "")
 
     def _reference(self, reference: Any) -> Token:
@@ -381,6 +360,16 @@ class Tree:
 def _is_toc(line: str, column: int) -> bool:
     """Whether a line says where the table of contents belongs, from the column (in bytes) on."""
     return "toc" in line.lower() and bool(_TOC.match(line.encode()[column - 1 :].decode("utf-8", "replace")))
+
+
+def _named(heading: Token) -> Token:
+    """A heading with the name that is written behind its words."""
+    *before, last = heading.children or (heading,)
+    named = _HEADING_ID.search(last.content) if last.type == "text" else None
+    if named is None:
+        return heading
+    kept = last.content[: named.start()]
+    return heading._replace(children=[*before, *([text(kept)] if kept else [])], meta={"id": named.group(1)})
 
 
 def _link(children: Sequence[Any], link: Any) -> Token:

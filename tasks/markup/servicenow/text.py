@@ -77,9 +77,7 @@ class _Text:
     lines: list[str] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     numbers: list[int | None] = field(default_factory=list)
-    row: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
-    in_cell: bool = False
 
     def write(self, tokens: list[Token]) -> None:
         """Write a document's tokens."""
@@ -104,19 +102,15 @@ class _Text:
             self.table(token)
             return
         match token.type:
-            case "inline":
-                text = inline_text(token.children)
-                if self.in_cell:
-                    self.row.append(" ".join(text.split()))
-                else:
-                    self.put(text)
-            case "heading_open":
+            case "paragraph":
+                self.put(inline_text(token.children))
+                if not token.hidden:
+                    self.gap()
+            case "heading":
                 self.gap()
-            case "heading_close":
+                self.put(inline_text(token.children))
                 if underline := _UNDERLINES.get(token.tag):
                     self.put(underline * min(width(self.lines[-1].lstrip("> ")), LONGEST_UNDERLINE))
-                self.gap()
-            case "paragraph_close" if not token.hidden:
                 self.gap()
             case "bullet_list_open" | "ordered_list_open":
                 start = token.attrs.get("start", 1)
@@ -130,6 +124,8 @@ class _Text:
             case "blockquote_open" | "alert_open" | "admonition_open":
                 self.gap()
                 self.prefixes.append("> ")
+                if title := token.meta.get("title"):
+                    self.put(title)
             case "footnote_open":
                 self.prefixes.append(f"[{int(token.meta['id']) + 1}] ")
             case "stray_note_open":
@@ -179,13 +175,10 @@ class _Text:
     def table(self, token: Token) -> None:
         """Tables are kept until their end, when the columns' widths are known."""
         match token.type:
-            case "th_open" | "td_open":
-                self.in_cell = True
-            case "th_close" | "td_close":
-                self.in_cell = False
-            case "tr_close":
-                self.rows.append(self.row)
-                self.row = []
+            case "tr_open":
+                self.rows.append([])
+            case "th" | "td":
+                self.rows[-1].append(" ".join(inline_text(token.children).split()))
             case "table_close":
                 self.gap()
                 self.put(laid_out(self.rows))
