@@ -13,6 +13,7 @@ from typing import Any
 from tasks.destinations.contract import Destination, Needs
 from tasks.errors import AttemptFailed, DestinationTrouble, KeyTrouble, Permanent
 from tasks.http.exchange import Http
+from tasks.http.verdict import REFUSED, TOO_LARGE
 from tasks.model import ConnectionReport, ConnectionStep
 
 REACHED, PROXY, TLS, VENDOR, CREDENTIAL, PERMISSIONS = "reached", "proxy", "TLS", "vendor", "credential", "permissions"
@@ -25,6 +26,11 @@ STEP_OF_CODE = {
     "no_such_table": TABLE,
 }
 
+JOB_AGAIN, TEST_AGAIN = "`afterword job retry`", "run `afterword destination test`"
+NOT_TAKEN = (
+    "Correct what it names in the settings of the destination (`afterword destination set`), "
+    "then run `afterword destination test`."
+)
 AGAIN = "Test again in a while: until then its jobs wait, and then they go on by themselves."
 
 
@@ -66,7 +72,7 @@ async def reach(destination: Destination[Any], http: Http) -> Look:
     try:
         found = told(await destination.reach(http), http)
     except AttemptFailed as failure:
-        failure.retell(http.sent.tell)
+        _retold(failure, http)
         step = step_of(destination, failure)
         advice = "" if failure.advice else AGAIN
         failed = ConnectionStep(name=step, ok=False, detail=f"{failure} {advice}".strip())
@@ -80,13 +86,24 @@ async def rights(destination: Destination[Any], http: Http, needs: Needs) -> tup
     try:
         return told(await destination.rights(http, needs), http)
     except AttemptFailed as failure:
-        failure.retell(http.sent.tell)
+        _retold(failure, http)
         return (ConnectionStep(name=PERMISSIONS, ok=False, detail=str(failure)),)
 
 
 def told(steps: Sequence[ConnectionStep], http: Http) -> tuple[ConnectionStep, ...]:
     """The steps, which may name what the vendor says, such as whose the account is, without the credential."""
-    return tuple(step.model_copy(update={"detail": http.sent.tell(step.detail)}) for step in steps)
+    return tuple(step.model_copy(update={"detail": http.sent.tell(_of_a_test(step.detail))}) for step in steps)
+
+
+def _retold(failure: AttemptFailed, http: Http) -> None:
+    """Tell what stopped a test without the credential, and with what can be done where no job was under way."""
+    refused = isinstance(failure, Permanent) and failure.code in (REFUSED.code, TOO_LARGE.code)
+    failure.advice = NOT_TAKEN if refused else _of_a_test(failure.advice)
+    failure.retell(http.sent.tell)
+
+
+def _of_a_test(words: str) -> str:
+    return words.replace(JOB_AGAIN, TEST_AGAIN)
 
 
 def step_of(destination: Destination[Any], failure: AttemptFailed) -> str:

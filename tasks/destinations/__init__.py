@@ -47,7 +47,7 @@ def parse_settings(data: Mapping[str, object], *, stored: bool = False) -> AnySe
     """
     present = {key: value for key, value in data.items() if value is not None}
     try:
-        return SETTINGS.validate_python(present, extra="ignore" if stored else None)
+        return SETTINGS.validate_python(present, extra="ignore" if stored else None, context={"stored": stored})
     except ValidationError as error:
         raise Refused(
             f"These destination settings are not valid: {explain(error)}.",

@@ -52,6 +52,11 @@ class DestinationRecord(Frozen):
     stored: Mapping[str, str] = Field(default_factory=dict, repr=False, exclude=True)
     doubt: Doubt | None = Field(default=None, exclude=True)
 
+    @property
+    def closed(self) -> str:
+        """That no job goes out, and who said so: suspended, or paused by somebody; empty where jobs go out."""
+        return "" if self.state == "ready" else (self.reason or self.state) if self.state == "paused" else self.state
+
 
 class Secrets(NamedTuple):
     """What is sealed with a destination: its credential, and the password at its proxy."""

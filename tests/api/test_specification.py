@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tasks.state.access.rights import Scope
 from tests.conftest import ROOT
 from worker.api.openapi import document_of
 from worker.api.routes import ROUTES
+from worker.console.reference import operations as shown_by
 
 EXAMPLES = "3"
 LIMIT_S = 500
@@ -67,6 +69,15 @@ def test_every_operation_stands_in_a_group_that_the_reference_page_shows():
     described = {group["name"] for group in document["tags"]}
     used = {name for path in document["paths"].values() for operation in path.values() for name in operation["tags"]}
     assert used == described
+
+
+def test_headings_of_the_reference_page_are_words():
+    """Those of its groups, and of the forms that a body may have: no name of the code is among them."""
+    document = document_of(ROUTES)
+    heads = [group["x-displayName"] for group in document["tags"]]
+    heads += [name for _, operation in shown_by(document) for name, _ in operation.bodies if name]
+    assert {"Look first", "command is publish_to_confluence", "kind is jira"} <= set(heads)
+    assert all(re.fullmatch(r"[A-Z][a-z]+( [a-z]+)?|[a-z]+ is [a-z_]+", head) for head in heads), heads
 
 
 def test_every_schema_of_the_document_is_one():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import get_args
 
 import aiohttp
 import pytest
@@ -13,7 +14,10 @@ from tests.conftest import ROOT
 from tests.contract.sandbox_support import running
 from worker.sandbox.faults.spec import NAMES
 from worker.sandbox.serve import serve
-from worker.sandbox.setup import read
+from worker.sandbox.servicenow.incident import COLUMNS, OWN, insert, update
+from worker.sandbox.servicenow.setup import OwnColumn, OwnTable
+from worker.sandbox.servicenow.tables import Kind
+from worker.sandbox.setup import Setup, read
 
 SETUP = """
 spaces = ["SRE2"]
@@ -183,6 +187,19 @@ async def test_a_sandbox_begins_with_missing_rights_and_faults(ask):
     assert (await ask(path, "POST", data=json.dumps(patch), headers=headers))[0] == 403
 
 
+@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("name", [name for name in COLUMNS if name not in OWN])
+def test_a_column_of_the_instance_may_be_of_another_type(kind, name):
+    """No write of any value, and no reading of it, is a fault of the sandbox; that it holds it is its type's matter."""
+    more = {"choice": {"values": ["low", "high"]}, "reference": {"reference": "sys_user"}}.get(kind, {})
+    column = OwnColumn(name=name, type=kind, **more)
+    store = Setup(table=(OwnTable(name="incident", column=(column,)),)).store()
+    for value in ("high", "", "7", "Abel Tuter", "2026-11-30"):
+        row = insert(store, "incident", {name: value})
+        update(store, row, {name: value})
+        assert row["priority"]
+
+
 def test_the_examples_of_the_documentation_are_taken():
     page = (ROOT / "docs" / "producers.md").read_text("utf-8")
     whole, workflow = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
@@ -205,6 +222,11 @@ def test_the_examples_of_the_documentation_are_taken():
             r"^jira_project\.0\.required: there is no field cause$",
         ),
         ('[[account]]\nuser_name = "a:b"', [], "account.0.user_name"),
+        (
+            '[[table]]\nname = "incident"\ncolumn = [{ name = "sys_class_name" }]',
+            [],
+            r"^table\.0\.column\.0\.name: sys_class_name is the instance's own$",
+        ),
         ('[[account]]\nuser_name = "a"\nroles = ["admin"]', [], "account.0.roles.0"),
         ("", ["thunder"], "^fault: must be 'commit_then_drop'"),
         ("", ['{"fault": "status", "status": "x"}'], "^status: must be a whole number$"),

@@ -373,6 +373,20 @@ def test_ctrl_c_ends_the_wait_and_says_that_the_job_goes_on(with_content, monkey
     assert f"afterword job watch {job}" in said
 
 
+def test_a_job_of_a_paused_destination_says_who_paused_it_and_no_time(with_content, monkeypatch):
+    """It will not be tried at the time that its record has: nothing happens before somebody resumes the destination."""
+    cli = with_content
+    job = cli.json("incident", "inc-1")["job_id"]
+    assert "next at" in cli("job", "show", job).stdout
+    cli("destination", "pause", "snow")
+    monkeypatch.setenv("COLUMNS", "200")
+    for said in (cli("job", "show", job).stdout, cli("job", "list").stdout):
+        assert "snow is paused by cli:" in said
+        assert "next at" not in said
+    cli("destination", "resume", "snow")
+    assert "next at" in cli("job", "list").stdout
+
+
 def test_the_tail_of_one_job_reaches_back_to_it(with_content):
     """However much was written since; it used to look for the job among the newest few only."""
     cli = with_content

@@ -62,6 +62,12 @@ async def test_all_that_match_are_cancelled_with_one_reason(services, client, lo
     assert {(entry["actor"], entry["reason"]) for entry in entries} == {("operator", "A drill")}
 
 
+async def test_a_job_of_a_paused_destination_says_who_paused_it(client, log_in, queued):
+    await log_in("viewer")
+    for address in ("/jobs", f"/jobs/{queued[0]}"):
+        assert "servicenow is paused by test" in await (await client.get(address)).text()
+
+
 async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, log_in, queued, monkeypatch):
     token = await log_in("operator")
     monkeypatch.setattr("worker.console.bulk.secrets.token_hex", lambda _: "known")

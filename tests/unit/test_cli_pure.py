@@ -191,6 +191,16 @@ def test_a_secret_given_as_the_name_of_a_secret_file_is_not_repeated(run):
     assert PLANTED not in shown.output
 
 
+@pytest.mark.parametrize(
+    ("option", "given"), [("--setup", ()), ("--setup", ("--fault", "drop")), ("--fault", ("--fault", "thunder"))]
+)
+def test_a_sandbox_that_cant_begin_so_names_the_option_at_fault(run, tmp_path, option, given):
+    (tmp_path / "setup.toml").write_text('places = ["A"]' if option == "--setup" else "")
+    shown = run("sandbox", "--setup", tmp_path / "setup.toml", *given)
+    assert shown.exit_code == 2
+    assert f"Invalid value for {option}: " in shown.stderr
+
+
 def test_two_ways_to_give_a_secret_at_once_are_refused(run, tmp_path):
     (tmp_path / "s").write_text("x")
     assert run("key", "seal", "--secret-file", tmp_path / "s", "--secret-stdin", stdin="y").exit_code == 2

@@ -13,6 +13,8 @@ from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import Count
 from worker.console.audit import Search
 from worker.console.content import Screened
+from worker.console.credential_forms import FIELDS
+from worker.console.destination_forms import KINDS, NETWORK
 from worker.console.job import attempts_of
 from worker.console.jobs import possible, tabs
 from worker.console.publish import slug
@@ -117,6 +119,16 @@ def test_marked_words_are_escaped_like_all_others():
         "<a> secret <b>", [(4, 10, "X")], lambda words, label: Markup("<mark>{}{}</mark>").format(label, words)
     )
     assert html == "&lt;a&gt; <mark>Xsecret</mark> &lt;b&gt;"
+
+
+def test_labels_of_forms_are_in_sentence_case():
+    """One style for all of them; what is written in capitals is an abbreviation."""
+    labels = [field.label for kind in KINDS.values() for field in kind.fields] + [
+        kind.secret for kind in KINDS.values()
+    ]
+    labels += [field.label for field in NETWORK] + [field.label for way in FIELDS.values() for field in way]
+    assert len(labels) > 20
+    assert [label for label in labels if any(word.istitle() for word in label.split()[1:])] == []
 
 
 def test_an_address_holds_what_has_a_value():

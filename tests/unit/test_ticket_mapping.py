@@ -153,6 +153,16 @@ def test_a_work_item_is_routed_by_area_and_type_and_its_markup_is_safe():
         ('[[rule]]\ncaller = "x"\n[[rule]]\nnope = "x"', 4, "not known here"),
         ("caller = ", 1, "not TOML"),
         ("caller = []\n[x]\n", 2, "not known"),
+        *(
+            (f'caller = "x"\n[[rule]]\nwhen = {{ severity = {wrong} }}', 3, "is no severity; write P1 to P5")
+            for wrong in ('"P9"', '"urgent"', '">=P2"', '"P1-P3"', '"P1, P2"', '["P1", "P6"]', "0", '"P?"', '"x*"')
+        ),
+        ('caller = "x"\nseverity = "urgent"', 2, "'urgent' is no severity"),
+        ("severity = 9", 1, "'9' is no severity"),
+        *(
+            (f"[[rule]]\nwhen = {{ tag = {wrong} }}", 2, "the condition tag takes a text or a list of texts")
+            for wrong in ("[]", "[true]", '["a", ["b"]]', "{ a = 1 }", "1.5", "2026-01-01", "false")
+        ),
     ],
 )
 def test_a_mapping_that_can_not_be_read_is_refused_with_its_line(mapping, line, words):
@@ -160,6 +170,41 @@ def test_a_mapping_that_can_not_be_read_is_refused_with_its_line(mapping, line, 
         incident(mapping)
     assert words in str(refused.value)
     assert f"line {line}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ('severity = "critical"', True),
+        ("severity = 1", True),
+        ('severity = ["sev2", "P1 - Critical"]', True),
+        ('severity = "P*"', True),
+        ('severity = ["major", 3]', False),
+        ('severity = ""', False),
+        ('tag = "[prod]*"', True),
+        ('tag = "*[PROD]"', False),
+        ('tag = "[p]"', False),
+        ('tag = "p?"', False),
+        ('tag = ""', False),
+        ('source = "spl*nk", category = "X"', True),
+        ('source = "spl*nk", service = "y"', False),
+        ('status = ["open", "*"]', True),
+    ],
+)
+def test_a_condition_holds_for_each_word_that_means_the_same(condition, holds):
+    """A severity in any of its words; `*` alone stands for others, all else in a tag for itself."""
+    issue = ISSUE.model_copy(update={"tags": ("[prod] payments", "p")})
+    fields = incident(f'[[rule]]\nwhen = {{ {condition} }}\nassignment_group = "Yes"', issue)
+    assert ("assignment_group" in fields) is holds
+
+
+def test_a_mapping_that_was_stored_before_such_conditions_were_refused_stops_nothing():
+    """What can never hold never did; the destination's jobs go on, and who sets it again hears of it."""
+    given = SNOW | {"mapping": '[[rule]]\nwhen = { severity = "urgent" }\ncaller = "x"'}
+    settings = parse_settings(given, stored=True)
+    assert settings.rules.chosen(ISSUE).values == {}
+    with pytest.raises(Refused, match="is no severity"):
+        parse_settings(given)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ TAGS = {
     "lookfirst": "Whether each attempt looks at the remote side first, after Redis lost something.",
     "service": "Health, metrics and this document.",
 }
+HEADINGS = {"lookfirst": "Look first"}  # of tags that aren't a word: generators name modules by the tag itself
 
 
 def document_of(routes: Sequence[Route]) -> dict[str, Any]:
@@ -47,7 +48,10 @@ def document_of(routes: Sequence[Route]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Afterword", "version": "1", "description": DESCRIPTION},
-        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "tags": [
+            {"name": name, "x-displayName": HEADINGS.get(name, name.capitalize()), "description": text}
+            for name, text in TAGS.items()
+        ],
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),

@@ -13,7 +13,7 @@ from tasks.model import KIND_OF_COMMAND, Job, JobState, content_id
 from worker.cli.health import duration
 from worker.terminal.base import Context, actor, common, plain
 from worker.terminal.moments import MOMENT, Moment
-from worker.terminal.watching import describe, finish, happened, sentence, wait_for, warned
+from worker.terminal.watching import closed_for, describe, finish, happened, sentence, wait_for, warned
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +56,7 @@ def list_(
 
     narrowed = any((state, since, until, *given.values()))
 
-    async def look(services: Services) -> tuple[list[Job], dict[str, str], int]:
+    async def look(services: Services) -> tuple[list[Job], dict[str, str], dict[str, str], int]:
         now_ms = services.core.clock_ms()
         chosen = JobFilter(
             state=JobState(state) if state else None,
@@ -67,21 +67,22 @@ def list_(
         await check_filter(services.core, chosen)
         jobs, _ = await services.ledger.list(chosen, None, limit)
         if context.as_json:
-            return jobs, {}, now_ms
+            return jobs, {}, {}, now_ms
         from worker.titles import titles_of
 
-        return jobs, await titles_of(services, jobs), now_ms
+        closed = {record.name: record.closed for record in await services.destinations.list()}
+        return jobs, await titles_of(services, jobs), closed, now_ms
 
-    jobs, titles, now_ms = context.run(look)
+    jobs, titles, closed, now_ms = context.run(look)
     if context.as_json:
         context.show([describe(row) for row in jobs])
     elif jobs:
-        context.show(None, _table(jobs, titles, now_ms))
+        context.show(None, _table(jobs, titles, closed, now_ms))
     else:
         context.show(None, NONE_MATCHES if narrowed else NONE_YET)
 
 
-def _table(jobs: Sequence[Job], titles: Mapping[str, str], now_ms: int) -> Table:
+def _table(jobs: Sequence[Job], titles: Mapping[str, str], closed: Mapping[str, str], now_ms: int) -> Table:
     from rich.table import Table
 
     size = shortest([row.id for row in jobs])
@@ -89,7 +90,8 @@ def _table(jobs: Sequence[Job], titles: Mapping[str, str], now_ms: int) -> Table
     for row in jobs:
         about = titles.get(row.id) or content_id(row.command)
         age = duration(now_ms - row.created_ms)
-        cells = (row.id[:size], about, age, row.state.value, row.destination, row.attempts, happened(row))
+        said = happened(row, closed.get(row.destination, ""))
+        cells = (row.id[:size], about, age, row.state.value, row.destination, row.attempts, said)
         table.add_row(*map(plain, cells))
     return table
 
@@ -100,12 +102,13 @@ def _table(jobs: Sequence[Job], titles: Mapping[str, str], now_ms: int) -> Table
 def show(context: Context, job_id: str) -> None:
     """Show one job with its timeline."""
 
-    async def look(services: Services) -> tuple[Job, Sequence[dict[str, Any]]]:
+    async def look(services: Services) -> tuple[Job, Sequence[dict[str, Any]], str]:
         found = await services.ledger.find(job_id)
-        return found, await services.ledger.events(found.id)
+        return found, await services.ledger.events(found.id), await closed_for(services, found)
 
-    found, events = context.run(look)
-    lines = [f"Job {found.id}: {found.command.command.value} to {found.destination}", sentence(found), *warned(found)]
+    found, events, closed = context.run(look)
+    head = f"Job {found.id}: {found.command.command.value} to {found.destination}"
+    lines = [head, sentence(found, closed), *warned(found)]
     if found.crashes:
         lines.append(f"Attempts lost with their worker: {found.crashes}")
     for event in events:

@@ -36,10 +36,11 @@ def sandbox(context: Context, host: str, port: int, setup_file: str | None, faul
     from worker.sandbox.serve import serve_until_stopped
     from worker.sandbox.setup import read
 
-    try:
-        setup = read(read_text(setup_file) if setup_file else "", faults)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--setup or --fault") from None
+    for option, text in (("--fault", ""), ("--setup", read_text(setup_file) if setup_file else "")):
+        try:
+            setup = read(text, faults)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=option) from None
 
     def tell(actual: int) -> None:
         context.show({"url": f"http://{host}:{actual}"}, f"Sandbox on http://{host}:{actual}")

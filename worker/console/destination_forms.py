@@ -14,7 +14,7 @@ WAY = ("reached", "TLS", "vendor", "credential")  # the steps of every test
 
 
 class Field(Frozen):
-    """One field: its setting's name, the label that upstream uses, an example, and what to know."""
+    """One field: its setting's name, its label, an example, and what to know."""
 
     name: str
     label: str
@@ -42,7 +42,7 @@ FLAVORS = (("cloud", "Cloud"), ("datacenter", "Data Center"))
 CONFLUENCE = Kind(
     name="confluence",
     purpose="Publishes RCA and post-mortem documents as pages of a space.",
-    secret="API Token",
+    secret="API token",
     secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, or the password of the user named above.",
     fields=(
         Field(name="base_url", label="Base URL", example="https://example.atlassian.net", type="url"),
@@ -55,7 +55,7 @@ CONFLUENCE = Kind(
         ),
         Field(
             name="space",
-            label="Space Key",
+            label="Space key",
             example="OPS",
             hint="The connection test checks this space.",
             required=False,
@@ -63,12 +63,12 @@ CONFLUENCE = Kind(
         Field(name="flavor", label="Edition", choices=FLAVORS),
         Field(
             name="parent",
-            label="Parent Page",
+            label="Parent page",
             example="Post-mortems/{document.year}",
             hint="In that space, for jobs that name none: a page's number, or a path of titles. Missing pages are created.",
             required=False,
         ),
-        Field(name="title_pattern", label="Title Pattern", example="{document.title} ({issue.id})", required=False),
+        Field(name="title_pattern", label="Title pattern", example="{document.title} ({issue.id})", required=False),
         Field(name="header", label="Header", hint="Markdown above each document.", type="lines", required=False),
         Field(name="footer", label="Footer", hint="Markdown below each document.", type="lines", required=False),
         Field(
@@ -94,7 +94,7 @@ CONFLUENCE = Kind(
             required=False,
         ),
         Field(name="owner", label="Owner", hint="A person, for Cloud.", required=False),
-        Field(name="page_status", label="Page Status", example="Ready for review", hint="For Cloud.", required=False),
+        Field(name="page_status", label="Page status", example="Ready for review", hint="For Cloud.", required=False),
     ),
     steps=(*WAY, "space", "right to create pages"),
 )
@@ -128,12 +128,12 @@ SERVICENOW = Kind(
 AZURE_DEVOPS = Kind(
     name="azure_devops",
     purpose="Creates work items of a project from issues.",
-    secret="Personal Access Token",
+    secret="Personal access token",
     secret_hint="With the scope Work Items (read and write).",
     fields=(
         Field(name="org_url", label="Organization URL", example="https://dev.azure.com/example", type="url"),
         Field(name="project", label="Project", example="Operations", required=False),
-        Field(name="work_item_type", label="Work Item Type", example="Bug"),
+        Field(name="work_item_type", label="Work item type", example="Bug"),
         MAPPING,
     ),
     steps=(*WAY, "project", "work item type", "right to create work items"),
@@ -141,7 +141,7 @@ AZURE_DEVOPS = Kind(
 JIRA = Kind(
     name="jira",
     purpose="Creates issues of a project from issues. Severity is mapped to priority.",
-    secret="API Token",
+    secret="API token",
     secret_hint="Cloud: made at id.atlassian.com. Data Center: a personal access token, or the password of the user named above.",
     fields=(
         Field(name="base_url", label="Base URL", example="https://example.atlassian.net", type="url"),
@@ -152,10 +152,10 @@ JIRA = Kind(
             hint="Data Center: a user name, for a password.",
             required=False,
         ),
-        Field(name="project", label="Project Key", example="OPS", required=False),
+        Field(name="project", label="Project key", example="OPS", required=False),
         Field(
             name="issue_type",
-            label="Issue Type",
+            label="Issue type",
             example="Bug",
             hint="Where it is left out: Bug, else Task.",
             required=False,

@@ -110,7 +110,6 @@ async def show(visit: Visit) -> web.StreamResponse:
         content_id=content_id(job.command),
         trouble=trouble,
         record=record,
-        health=await visit.services.destinations.health(job.destination) if record else None,
         screened=await screened(visit, content) if content else None,
         attempts=attempts_of(events),
         released_by=next((e.get("actor") for e in reversed(events) if e["event"] == "job.released"), None),

@@ -65,6 +65,7 @@ async def jobs(visit: Visit) -> web.StreamResponse:
         views=views,
         beside=_beside(views, asked),
         view=next((view for view in views if view.asked == asked), None),
+        closed={record.name: record.closed for record in records},
         kinds={record.settings.kind: KIND_WORDS[record.settings.kind] for record in records},
         searched=searched,
         tabs=tabs(statistics, chosen.destination),

@@ -41,7 +41,12 @@ async def reference(visit: Visit) -> web.StreamResponse:
     """The page."""
     specification = visit.console.specification
     groups = [
-        (tag["name"], tag["description"], [each for name, each in operations(specification) if name == tag["name"]])
+        (
+            tag["name"],
+            tag["x-displayName"],
+            tag["description"],
+            [each for name, each in operations(specification) if name == tag["name"]],
+        )
         for tag in specification["tags"]
     ]
     return await visit.page("reference.html", about=specification["info"]["description"], groups=groups)
@@ -88,7 +93,7 @@ def _answer(status: str, answer: Mapping[str, Any], schemas: Mapping[str, Any]) 
 
 
 def _shapes(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[tuple[str, tuple[Field, ...]], ...]:
-    """Each form that a body may have, by its name, with its fields."""
+    """Each form that a body may have, by the value that tells it from the others, with its fields."""
     choices = schema.get("oneOf") or schema.get("anyOf") or [schema]
     found: list[tuple[str, tuple[Field, ...]]] = []
     for choice in choices:
@@ -102,7 +107,8 @@ def _shapes(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> tuple[tupl
             Field(name=key, type=_type(facts, schemas), required=key in required, text=facts.get("description", ""))
             for key, facts in whole.get("properties", {}).items()
         )
-        found.append((name or str(whole.get("title", "")), fields))
+        told = (f"{key} is {facts['const']}" for key, facts in whole.get("properties", {}).items() if "const" in facts)
+        found.append((next(told, ""), fields))
     return tuple(found)
 
 

@@ -83,7 +83,7 @@ async def _watch(context: Context, services: Services, ids: list[str]) -> list[J
     live = Live(table(), console=context.err, refresh_per_second=8, transient=True)
     with live if context.err.is_terminal else contextlib.nullcontext():
 
-        def tell(job: Job) -> None:
+        def tell(job: Job, _: str) -> None:
             latest[job.id] = job
             if context.err.is_terminal:
                 live.update(table())

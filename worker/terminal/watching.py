@@ -14,6 +14,7 @@ from worker.terminal.root import Failure
 if TYPE_CHECKING:
     from worker.runtime import Services
 
+WAITING = (JobState.QUEUED, JobState.RETRYING)
 RESTING = TERMINAL | {JobState.HELD}
 LOOK_EVERY_S = 0.1
 
@@ -25,55 +26,67 @@ def describe(job: Job) -> dict[str, Any]:
     return {"job_id": job.id, **shown.model_dump(mode="json", exclude=hidden, exclude_none=True)}
 
 
-def sentence(job: Job) -> str:
-    """A job's state in one line; a job that only brings links up to date says so."""
-    return (f"links of job {job.follows[:8]}: " if job.follows else "") + _state(job)
+def sentence(job: Job, closed: str = "") -> str:
+    """A job's state in one line; a job that only brings links up to date says so. `closed`: see `DestinationRecord`."""
+    return (f"links of job {job.follows[:8]}: " if job.follows else "") + _state(job, closed)
 
 
-def _state(job: Job) -> str:
+def _state(job: Job, closed: str) -> str:
     if job.state is JobState.DELIVERED and job.receipt:
         number = f" {job.receipt.ticket_number}" if job.receipt.ticket_number else ""
         return f"{job.state.value}:{number} {job.receipt.url} ({job.receipt.change}, attempt {job.attempts})"
-    waits = ""
-    if job.due_ms and job.state in (JobState.RETRYING, JobState.QUEUED):
-        waits = f", next at {_time(job.due_ms)}"
-    return f"{job.state.value}{waits}" + (f": {job.last_error}" if job.last_error else "")
+    waits = ", ".join(filter(None, (job.state.value, _waits(job, closed))))
+    return waits + (f": {job.last_error}" if job.last_error else "")
 
 
-def happened(job: Job) -> str:
+def happened(job: Job, closed: str = "") -> str:
     """What there is to say of a job beside its state: what it made, or when it goes on and what went wrong."""
     about = f"links of job {job.follows[:8]}" if job.follows else ""
     made = f"{job.receipt.ticket_number or ''} {job.receipt.url}".strip() if job.receipt else ""
     if job.state is JobState.DELIVERED:
         return ": ".join(filter(None, (about, made)))
-    waits = f"next at {_time(job.due_ms)}" if job.due_ms and job.state in (JobState.RETRYING, JobState.QUEUED) else ""
-    return ": ".join(filter(None, (about, waits, str(job.last_error or ""))))
+    return ": ".join(filter(None, (about, _waits(job, closed), str(job.last_error or ""))))
+
+
+def _waits(job: Job, closed: str) -> str:
+    """What a waiting job waits for: its destination, where that lets nothing out, else its time."""
+    if job.state not in WAITING:
+        return ""
+    if closed:
+        return f"{job.destination} is {closed}"
+    return f"next at {_time(job.due_ms)}" if job.due_ms else ""
 
 
 def _time(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S} UTC"
 
 
-async def follow(services: Services, job_id: str, tell: Callable[[Job], None]) -> Job:
-    """The job once it rests; `tell` hears of every change."""
+async def follow(services: Services, job_id: str, tell: Callable[[Job, str], None]) -> Job:
+    """The job once it rests; `tell` hears of every change, and whether its destination is closed."""
     before: tuple[object, ...] = ()
     while True:
         job = await services.ledger.require(job_id)
         now = (job.state, job.attempts, job.last_error)
         if now != before:
-            tell(job)
+            tell(job, await closed_for(services, job))
             before = now
         if job.state in RESTING:
             return job
         await asyncio.sleep(LOOK_EVERY_S)
 
 
+async def closed_for(services: Services, job: Job) -> str:
+    """Whether the destination of a waiting job lets nothing out, as it says itself; empty where it does."""
+    record = await services.destinations.get(job.destination) if job.state in WAITING else None
+    return record.closed if record else ""
+
+
 def wait_for(context: Context, job_id: str) -> Job:
     """Follow a job until it rests, and tell of each change before that on stderr. Ctrl-C ends the waiting alone."""
 
-    def tell(job: Job) -> None:
+    def tell(job: Job, closed: str) -> None:
         if job.state not in RESTING:  # the caller shows how it ended
-            context.tell(f"{job.id}  {sentence(job)}")
+            context.tell(f"{job.id}  {sentence(job, closed)}")
 
     try:
         return context.run(lambda services: follow(services, job_id, tell))

@@ -24,7 +24,9 @@ from tasks.destinations import placeholders
 from tasks.model import Issue, Link, parse_severity
 
 LONGEST = 50_000  # characters of a mapping
-CONDITIONS = frozenset({"severity", "category", "service", "tag", "source", "status"})
+SEVERITY = "severity"
+LEVELS = ("", *(f"P{level}" for level in range(1, 6)))  # of an issue; empty where it has none
+CONDITIONS = frozenset({SEVERITY, "category", "service", "tag", "source", "status"})
 PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in placeholders.ISSUE), "document.title", "document.url"})
 
 
@@ -101,8 +103,10 @@ class Rules:
         return Chosen(*({n: filled(text) for n, text in part.items()} for part in (values, fields, transition)))
 
 
-def read(text: str, keys: Keys) -> Rules:
-    """The rules in a mapping's text; raises `BadMapping` naming the line and what is wrong there."""
+def read(text: str, keys: Keys, *, stored: bool = False) -> Rules:
+    """The rules in a mapping's text; raises `BadMapping` naming the line and what is wrong there. A `stored` one may say what can
+    never hold: it was taken once, and is for that no reason to stop a destination.
+    """
     if len(text) > LONGEST:
         raise BadMapping(f"the mapping is longer than {LONGEST} characters")
     try:
@@ -115,16 +119,22 @@ def read(text: str, keys: Keys) -> Rules:
     if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
         raise BadMapping(_at(text, "rule", 0, "rules are written as [[rule]]"))
     heads = [match.start() for match in re.finditer(r"(?m)^\s*\[\[\s*rule\s*\]\]", text)]
-    parts = [_part(found, text, 0, keys)]
+    parts = [_part(found, text, 0, keys, stored=stored)]
     for number, rule in enumerate(rules):
         start = heads[number] if number < len(heads) else 0
         when = rule.pop("when", {})
-        parts.append(_part(rule, text, start, keys, _when(when, text, start)))
+        parts.append(_part(rule, text, start, keys, _when(when, text, start, stored=stored), stored=stored))
     return Rules(tuple(parts))
 
 
 def _part(
-    found: dict[str, Any], text: str, start: int, keys: Keys, when: Mapping[str, tuple[str, ...]] | None = None
+    found: dict[str, Any],
+    text: str,
+    start: int,
+    keys: Keys,
+    when: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    stored: bool,
 ) -> Part:
     tables = {name: found.pop(name, {}) for name in keys.tables}
     for name, table in tables.items():
@@ -138,19 +148,40 @@ def _part(
         if reason := keys.refusal(name):
             raise BadMapping(_at(text, name, start, f"{name!r:.60} {reason}"))
     parts = (found, tables["fields"], tables.get("transition", {}))
-    return Part(when or {}, *({n: _text(n, v, text, start) for n, v in given.items()} for given in parts))
+    values, *more = ({n: _text(n, v, text, start) for n, v in given.items()} for given in parts)
+    level = values.get(SEVERITY, "")
+    if level and not stored and "{" not in level and not isinstance(parse_severity(level), int):
+        raise BadMapping(_at(text, SEVERITY, start, _no_severity(level)))
+    return Part(when or {}, values, *more)
 
 
-def _when(given: object, text: str, start: int) -> dict[str, tuple[str, ...]]:
+def _when(given: object, text: str, start: int, *, stored: bool) -> dict[str, tuple[str, ...]]:
     if not isinstance(given, dict):
         raise BadMapping(_at(text, "when", start, 'when is written as a table, such as { severity = "P1" }'))
     for name, value in given.items():
         if name not in CONDITIONS:
             known = ", ".join(sorted(CONDITIONS))
             raise BadMapping(_at(text, name, start, f"{name!r:.60} is no condition; known are: {known}"))
-        if not isinstance(value, str | int | list) or isinstance(value, bool) or value == []:
+        several = value if isinstance(value, list) else [value]
+        if not several or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in several):
             raise BadMapping(_at(text, name, start, f"the condition {name} takes a text or a list of texts"))
-    return {name: tuple(map(str, v)) if isinstance(v, list) else (str(v),) for name, v in given.items()}
+    wanted = {name: tuple(map(str, v if isinstance(v, list) else [v])) for name, v in given.items()}
+    if SEVERITY not in wanted:
+        return wanted
+    levels = tuple(map(_level, wanted[SEVERITY]))
+    if not stored and (never := next((each for each in levels if not any(_fits(n, each) for n in LEVELS)), None)):
+        raise BadMapping(_at(text, SEVERITY, start, f"{_no_severity(never)}, several as a list"))
+    return wanted | {SEVERITY: levels}
+
+
+def _level(wanted: str) -> str:
+    """A severity as rules compare it: P1 for each word that an issue may have it in. What names several is none."""
+    level = parse_severity(wanted) if len(re.findall(r"\d", wanted)) < 2 else None
+    return f"P{level}" if isinstance(level, int) else wanted
+
+
+def _no_severity(given: str) -> str:
+    return f"{given!r:.60} is no severity; write P1 to P5, or a word such as critical"
 
 
 def _text(name: str, value: object, text: str, start: int) -> str:
@@ -187,9 +218,13 @@ def _holds(when: Mapping[str, tuple[str, ...]], issue: Issue) -> bool:
         "status": (issue.status,),
     }
     return all(
-        any(fnmatchcase(value.casefold(), wanted.casefold()) for value in held[name] for wanted in several)
-        for name, several in when.items()
+        any(_fits(value, wanted) for value in held[name] for wanted in several) for name, several in when.items()
     )
+
+
+def _fits(value: str, wanted: str) -> bool:
+    """Whether a value is as a condition wants it, in any case: `*` stands for any characters, all else for itself."""
+    return fnmatchcase(value.casefold(), re.sub(r"[\[?]", r"[\g<0>]", wanted.casefold()))
 
 
 def _facts(issue: Issue, links: tuple[Link, ...]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.destinations.settings import DestinationSettings
 from tasks.destinations.tickets.drift import OnDrift
@@ -39,11 +39,11 @@ class TicketSettings(DestinationSettings):
     @cached_property
     def rules(self) -> Rules:
         """The mapping, read once."""
-        return read(self.mapping, self.keys)
+        return read(self.mapping, self.keys, stored=True)
 
     @field_validator("mapping")
     @classmethod
-    def _mapping_is_read(cls, value: str) -> str:
+    def _mapping_is_read(cls, value: str, info: ValidationInfo) -> str:
         """A mapping that can't be read is refused when it is set, and not by the first job."""
-        read(value, cls.keys)
+        read(value, cls.keys, stored=bool(info.context and info.context["stored"]))
         return value

@@ -64,6 +64,7 @@ JOURNALS = ("work_notes", "comments")
 EMPTY = (None, "")
 ENTRY = ("sys_id", "name", "element_id", "element", "value", "sys_created_on")
 _SYS_ID = re.compile(r"^[0-9a-f]{32}$")
+_RATING = re.compile(r"[1-9]")
 _WHOLE = re.compile(r"-?\d{1,10}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 LABELS = {
@@ -87,6 +88,7 @@ DEFAULTS = {
     "impact": "3",
     "urgency": "3",
     "severity": "3",
+    "priority": "4",
     "active": "true",
     "notify": "1",
     "sys_class_name": "incident",
@@ -100,7 +102,7 @@ DEFAULTS = {
 OTHERS = (  # noqa: SIM905
     "activity_due additional_assignee_list approval_history approval_set business_duration business_stc "
     "calendar_duration calendar_stc closed_at comments_and_work_notes delivery_plan delivery_task follow_up group_list "
-    "number opened_at order origin_id origin_table priority reopened_time resolved_at route_reason sla_due "
+    "number opened_at order origin_id origin_table reopened_time resolved_at route_reason sla_due "
     "sys_created_on sys_id sys_tags sys_updated_on task_effective_number time_worked universal_request user_input"
 ).split()
 SETTABLE: Mapping[str, Column] = {
@@ -110,6 +112,7 @@ SETTABLE: Mapping[str, Column] = {
     **{name: Column("journal") for name in JOURNALS},
 }
 COLUMNS = tuple(dict.fromkeys((*SETTABLE, *DEFAULTS, *OTHERS)))
+OWN = frozenset(name for name in COLUMNS if name == "number" or (name.startswith("sys_") and name not in SETTABLE))
 NAMES = {"close_code": "Resolution code", "close_notes": "Resolution notes"}
 
 
@@ -169,7 +172,8 @@ def _take(store: Store, row: dict[str, str], given: dict[str, Any], *, new: bool
     if "incident_state" in row:
         row["incident_state"] = row["state"]
     row["active"] = "false" if row["state"] in table.ended else "true"
-    row["priority"] = str(int(row["impact"]) + int(row["urgency"]) - 1)
+    if all(_RATING.fullmatch(row[name]) for name in ("impact", "urgency")):
+        row["priority"] = str(int(row["impact"]) + int(row["urgency"]) - 1)
 
 
 def _held(store: Store, column: Column, text: str, before: str) -> str:

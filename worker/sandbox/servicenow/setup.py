@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from worker.sandbox.servicenow.incident import columns_of
+from worker.sandbox.servicenow.incident import OWN, columns_of
 from worker.sandbox.servicenow.tables import TABLES, Column, Kind, Table, of_somebody
 
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
@@ -77,7 +77,10 @@ class OwnTable(BaseModel):
         )
 
     def unknown(self) -> Iterator[str]:
-        """The columns and states that are named and not there, each with the key that names it."""
+        """The columns and states that are named and not there, and columns that nobody can make, each with the key that names it."""
+        yield from (
+            f"column.{n}.name: {own.name} is the instance's own" for n, own in enumerate(self.column) if own.name in OWN
+        )
         table = self.added_to(TABLES.get(self.name))
         columns = columns_of(table)
         named = {"mandatory": self.mandatory, "read_only": self.read_only}
