@@ -1,20 +1,30 @@
-"""Values given to a name that says they are secret: `DB_PASSWORD=…`, `"password": "…"`, options, and columns of tables."""
+"""Values given to a name that says they are secret: `DB_PASSWORD=…`, `"password": "…"`, and options."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from tasks.screening.finding import Finding
 from tasks.screening.names import Kind, is_innocent, kind_of
-from tasks.screening.values import is_chance, is_dotted, is_mixed, is_password, is_random, is_small_chance, is_token
+from tasks.screening.values import (
+    has_three_kinds,
+    is_chance,
+    is_dotted,
+    is_mixed,
+    is_password,
+    is_random,
+    is_small_chance,
+    is_token,
+)
 from tasks.screening.view import Triggers, compiled
 
 Judge = Callable[[Kind, str, str, bool], bool]  # kind, value, operator, in quotes
 Place = tuple[int, int]
 WORDS = (
-    "pass|pwd|psw|pw|secret|token|key|cred|auth|kennwort|contrase|wachtwoord|senha|haslo|lozinka|salasana|access|salt|pepper|hmac|"
+    "pass|pwd|psw|pw|secret|token|key|cred|auth|kennwort|contrase|wachtwoord|senha|haslo|lozinka|salasana|heslo|sifre|"
+    "parola|parool|jelsz|l[o\xf6]senord|adgangskode|kodeord|slaptaz|clave|chave|chiave|schl(?:\xfc|u)|sleutel|klucz|access|salt|pepper|hmac|"
     "cookie|session|\\bpat\\b|_pat|sas\\b|dsn|connection_?string|license|webhook|unlock|\\bpin\\b|master|bearer|psk|totp"
 )
 _NAME = r"(?P<n>[A-Za-z0-9_.$-]*(?:" + WORDS + r")[A-Za-z0-9_.\xc0-\xff-]*)"
@@ -24,7 +34,7 @@ _TYPED = r"(?:[ \t]*:[ \t]*[A-Za-z_][\w.\[\]<>]*[ \t]*=|[ \t]+(?:string|String|s
 _OPERATOR = r"(?P<o>" + _TYPED + r"|[ \t]*(?:\?\?=|[:?+|.!]?={1,3}>?|:{1,3}=?|\||->)|=3[Dd])"
 _OPENING = _TAGS + r"[*_(\[]*[ \t]*" + _TAGS + r"[*_]*"
 _VALUE = (
-    r"(?:\\\"(?P<e>[^\"\\\n]+)\\\"|[rbfu@$]?\"(?P<d>(?:[^\"\\\n]|\\.)+)\"|[rbfu@$]?'(?P<s>(?:[^'\\\n]|\\.)+)'|`+(?P<b>[^`\n]+)`|"
+    r"(?:\\\"(?P<e>[^\"\\\n]+)\\\"|[rbfuN@$]?\"(?P<d>(?:[^\"\\\n]|\\.)+)\"|[rbfuN@$]?'(?P<s>(?:[^'\\\n]|\\.)+)'|`+(?P<b>[^`\n]+)`|"
     r"(?P<u>[^\s\"'`|<>][^\s\"'`|<>]+))"
 )
 ASSIGNED = r"(?i)" + _NAME + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
@@ -47,7 +57,7 @@ SPACED = (
     + _VALUE
 )
 DIRECTIVE = (
-    r"(?im)^[ \t]*(?P<n>requirepass|masterauth|masteruser_password|bindpw|rootpw|rootbindpw|rpcpassword|storepass|keypass)(?P<o>[ \t]+)"
+    r"(?im)^[ \t]*(?P<n>requirepass|masterauth|masteruser_password|auth_pass|rocommunity|rwcommunity|bindpw|rootpw|rootbindpw|rpcpassword|storepass|keypass)(?P<o>[ \t]+)"
     + _VALUE
 )
 # `setPassword("…")`, `define('DB_PASSWORD', '…')`, `("password", "…")`.
@@ -62,21 +72,28 @@ BELOW = (
     + r"[\"'`*]*(?P<o>:)[\"'`*]*[ \t]*(?:[>|][+-]?\d?)?\r?\n[ \t]*(?:```[a-z]*\r?\n)?[\"'`*]*(?P<u>[^\s\"'`*|<>]+)"
 )
 SENTENCE = (
-    r"(?i)\b(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|secret|token|api key|key|mot de passe|contrase[n\xf1]a)"
-    r"[\"'`*]*(?P<o>[ \t]+(?:is|was|ist|war|of|set to|changed to|to|est|es|=|-+)[ \t]*(?:now[ \t]+|set to[ \t]+|still[ \t]+)?:?)[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
+    r"(?i)\b(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|secret|token|api key|key|mot de passe|contrase[n\xf1]a|senha|clave(?: de acceso)?|has[l\xff]o|heslo|wachtwoord)"
+    r"[\"'`*]*(?P<o>[ \t]+(?:is|was|ist|war|lautet|hei(?:\xdf|ss)t|of|set to|changed to|to|est|es|\xe9|\xe8|jest|=|-+)[ \t]*(?:now[ \t]+|set to[ \t]+|still[ \t]+|jetzt[ \t]+|nun[ \t]+)?:?)[\"'`* \t]*(?P<u>[^\s\"'`*<>]+)"
 )
 # `root pw on the bastion is …`, `the new API key for the status page: …`.
 SENTENCE_ABOUT = (
-    r"(?i)\b(?P<n>password|passphrase|passwort|kennwort|passcode|pwd|pw|psk|secret|token|(?:api|access|secret|license)[ -]key|(?:otp|totp|2fa|mfa)[ -](?:seed|secret))"
-    r"(?P<o>[ \t]+(?:for|of|on|to|at|in|f\xfcr|von|auf)(?:[ \t]+[\w.'-]+){1,5}?(?::|[ \t]+(?:is|was|ist|war|=|->|-)[ \t]*(?:now[ \t]+|still[ \t]+)?:?))"
+    r"(?i)\b(?P<n>password|passphrase|passwort|kennwort|passcode|pwd|pw|passw\xff*|psk|secret|token|(?:api|access|secret|license)[ -]key|(?:otp|totp|2fa|mfa)[ -](?:seed|secret)|(?:wi-?fi|wlan|wpa2?|network)[ -]key)"
+    r"(?P<o>[ \t]+(?:for|of|on|to|at|in|f\xfcr|von|auf|\xff{1,4})(?:[ \t]+[\w\xc0-\xff.'-]+){1,5}?(?::|[ \t]+(?:is|was|has been|ist|war|lautet|=|->|-)[ \t]*(?:now[ \t]+|still[ \t]+)?(?:(?:re)?set[ \t]+to\b|changed[ \t]+to\b)?:?))"
     r"[ \t]*[\"'`*]*(?P<u>[^\s\"'`*<>]+)"
 )
 SPACED_WORDS = (
-    r"(?i)\b(?P<n>(?:mot de passe|(?:api|access|secret|private|encryption|signing|auth|client|bearer|master|service|account|shared)[ \t]+"
+    r"(?i)\b(?P<n>(?:mot de passe|palavra[- ]passe|kata sandi|cl[e\xe9][ \t]+(?:d['-])?(?:api|acc\xe8s|secr\xe8te|priv\xe9e)|(?:clave|chave|llave|chiave)[ \t]+(?:d[eia][ \t]+)?[a-z]{3,8}|"
+    r"(?:recovery|backup|rescue|scratch|emergency|one-time|2fa|mfa|otp)[ \t]codes?|(?:api|access|secret|private|encryption|signing|auth|client|bearer|master|service|account|shared)[ \t]+"
     r"(?:key|secret|token|password|pass)(?:[ \t]id)?)s?)" + _CLOSING + _OPERATOR + r"[ \t]*" + _OPENING + _VALUE
 )
 # `using token 3f9a…`, and a line of values with commas between them.
 TOLD = r"(?i)\b(?P<n>api[ _-]?key|token|secret|password|passphrase)(?P<o>[ \t]+)[\"'`*]*(?P<u>[A-Za-z0-9_+/=.~-]{20,})"
+# `with user root and password …`, and settings with a blank between name and value.
+BESIDE = r"(?i)(?:[\w.-]*\b|_)(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|pw)(?P<o>[ \t]+)[\"'`*]*(?P<u>[^\s\"'`*<>|]{8,64})"
+WITH = (
+    r"(?i)\b(?:and|with|using|und|mit|et|avec|con)[ \t]+(?:the[ \t]+)?(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|pw)"
+    r"(?P<o>[ \t]+)[\"'`*]*(?P<u>[^\s\"'`*<>|]{8,64})"
+)
 LISTED = r"(?i)" + _NAME + r"(?P<o>,)(?P<u>[A-Za-z0-9_+/=.~-]{14,})(?:[,;\s]|$)"
 
 # A name that says nothing, and a value that only chance can have made: `mailgun = '…'`, `mailgun '…'`, `sheet("…")`.
@@ -88,7 +105,7 @@ UNNAMED = (
 _CUT = re.compile(
     r"(?:\]\(|;(?=\s*$|[A-Za-z_ ]+=)|&(?=[A-Za-z_.-]+=)|,(?=[A-Za-z_\"'.-]+[=:])|\\[nrt]|(?<=.{8})@(?=[\w.-]+[:/]))"
 )
-_TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?|[A-Z]{2,3}[a-z]{3,}\d?")
+TYPE_NAME = re.compile(r"(?:[A-Z][a-z]{2,}){2,}(?:V?\d{1,2})?|[A-Z]{2,3}[a-z]{3,}\d?")
 _REDACTED = frozenset(
     {
         "ApiKey",
@@ -102,6 +119,7 @@ _REDACTED = frozenset(
         "Webhook",
     }
 )
+_RESOURCES = ("arn:aws:", "arn:aws-cn:", "arn:aws-us-gov:")
 _NO_LETTER = re.compile(r"[\W_]")
 _PAIR = re.compile(rb"[\w.-]{2,40}[ \t]*[=:][ \t]*\\?[\"']")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
@@ -175,6 +193,8 @@ def _judged(
     kind = kind_of(text[first:last])
     if kind is None or (text[first:last] in _REDACTED and text[max(first - 1, 0) : first] == "["):
         return  # it stands for a value that was redacted
+    if text.endswith(_RESOURCES, 0, first):
+        return  # a service's name, in the name of a resource
     start, end = value_at
     value = text[start:end]
     if not quoted:
@@ -209,7 +229,7 @@ def _bare(value: str) -> str:
 def _assigned(kind: Kind, value: str, operator: str, quoted: bool) -> bool:
     if kind == "password":
         clear = quoted or operator not in (":", "|", "->")
-        if not clear and _TYPE_NAME.fullmatch(value):
+        if not clear and TYPE_NAME.fullmatch(value):
             return False
         may_be = is_password(value) or (quoted and is_dotted(value))
         return may_be and (is_mixed(value) or (clear and len(value) >= 6 and value.islower())) and _no_prose(value)
@@ -225,6 +245,14 @@ def _by_form(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
 def _told(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
     """Where nothing says that a value follows: only what chance made, and no name such as `rotation-2026-11-29T10`."""
     return is_random(value) and not _WORD_APART.search(value)
+
+
+def _beside(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    return has_three_kinds(value) and is_token(value)
+
+
+def _with(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    return has_three_kinds(value)
 
 
 def _listed(_kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
@@ -245,6 +273,8 @@ def _strict(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
 
 
 def _argument(kind: Kind, value: str, _operator: str, _quoted: bool) -> bool:
+    if value.startswith("--"):
+        return False  # the next option
     if kind == "password":
         return is_password(value) and is_mixed(value) and len(value) >= 5 and _no_prose(value)
     return (is_token(value) if kind == "secret" else is_random(value)) and _no_prose(value)
@@ -257,71 +287,70 @@ def _no_prose(value: str) -> bool:
 
 _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
     (ASSIGNED, _assigned, ()),
-    (SPACED_WORDS, _assigned, (" key", " secret", " token", " pass", " de ")),
+    (
+        SPACED_WORDS,
+        _assigned,
+        (
+            " key",
+            " secret",
+            " token",
+            " pass",
+            " de ",
+            " sandi",
+            " d'",
+            "cl\xe9",
+            "clave",
+            "chave",
+            "llave",
+            "chiave",
+            " code",
+        ),
+    ),
     (PAIRED, _assigned, ("value", "val", "default", "content")),
     (BLOCK, _assigned, ("variable",)),
     (SPACED, _argument, ()),
     (
         DIRECTIVE,
         _argument,
-        ("requirepass", "masterauth", "masteruser", "bindpw", "rootpw", "rpcpassword", "storepass", "keypass"),
+        (
+            "requirepass",
+            "masterauth",
+            "masteruser",
+            "auth_pass",
+            "community",
+            "bindpw",
+            "rootpw",
+            "rpcpassword",
+            "storepass",
+            "keypass",
+        ),
     ),
     (CALLED, _argument, ("('", '("', "',", '",', "( ", "' ,", '" ,')),
     (ELEMENT, _assigned, ("</",)),
     (BRACED, _assigned, ("}</",)),
     (ENTRY, _assigned, ("</",)),
     (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
-    (SENTENCE, _strict, ("pass", "pwd", "kennwort", "secret", "token", "key", "contrase")),
+    (
+        SENTENCE,
+        _strict,
+        (
+            "pass",
+            "pwd",
+            "kennwort",
+            "secret",
+            "token",
+            "key",
+            "contrase",
+            "senha",
+            "clave",
+            "has",
+            "heslo",
+            "wachtwoord",
+        ),
+    ),
     (SENTENCE_ABOUT, _strict, ("pass", "pw", "psk", "kennwort", "secret", "token", "key", "seed")),
     (TOLD, _told, ("token ", "key ", "secret ", "password ", "passphrase ")),
+    (BESIDE, _beside, ("password ", "passphrase ", "passwd ", "wort ", "passcode ", "pwd ", "pw ")),
+    (WITH, _with, ("password ", "passphrase ", "passwd ", "wort ", "passcode ", "pwd ", "pw ")),
     (LISTED, _listed, ("token,", "key,", "secret,", "pass,", "password,")),
 )
-
-_SECRET_HEADING = re.compile(r"^[\s*_`]*([\w .-]{2,40}?)[\s*_`]*$")
-_DELIMITER_ROW = r"(?m)^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-*:?[ \t]*)+\r?$"
-_CELL = re.compile(r"(?:\\.|[^|\\\n])+")
-
-
-def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
-    """Values in pipe tables below a heading that says that they are secret."""
-    rules = list(compiled(_DELIMITER_ROW).finditer(raw)) if b"|" in raw else []
-    kinds, end = dict[int, Kind](), 0
-    for rule, following in zip(rules, [*rules[1:], None], strict=False):
-        heading = text[text.rfind("\n", 0, max(rule.start() - 1, 0)) + 1 : max(rule.start() - 1, 0)]
-        if end < rule.start():  # else it only parts the rows of one table
-            kinds = {}
-        kinds.update((n, kind) for n, cell in enumerate(_cells(heading)) if (kind := _heading_kind(cell.group())))
-        if kinds:
-            end = yield from _below(text, rule.end() + 1, following.start() if following else len(text), kinds)
-
-
-def _heading_kind(cell: str) -> Kind | None:
-    found = _SECRET_HEADING.match(cell)
-    return kind_of(found.group(1).replace(" ", "_")) if found else None
-
-
-def _below(text: str, offset: int, end: int, kinds: Mapping[int, Kind]) -> Generator[Finding, None, int]:
-    """The values in the rows from there to the end of the table, or that place; gives where it stopped."""
-    while offset < end:
-        stop = text.find("\n", offset)
-        line = text[offset : stop if stop >= 0 else len(text)]
-        if "|" not in line:
-            break
-        for number, cell in enumerate(_cells(line)):
-            value = cell.group().strip(" \t*_`")
-            if (
-                number in kinds
-                and " " not in value
-                and not _TYPE_NAME.fullmatch(value)
-                and is_password(value)
-                and (is_token(value) or (kinds[number] == "password" and is_mixed(value)))
-            ):
-                start = offset + cell.start() + cell.group().index(value)
-                yield Finding("Password" if kinds[number] == "password" else "ApiKey", start, start + len(value))
-        offset = stop + 1 if stop >= 0 else len(text)
-    return offset
-
-
-def _cells(line: str) -> list[re.Match[str]]:
-    bare = line.rstrip("\r\n \t").removesuffix("|")
-    return [cell for cell in _CELL.finditer(bare) if cell.group().strip() or cell.start() > 0]

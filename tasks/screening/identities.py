@@ -123,11 +123,12 @@ _CONTEXT = (
     r"tckn|t\.?c\.? ?kimlik|kimlik|vkn|steuer-?(?:id|nummer|identifikationsnummer)|steuerliche|idnr|idnummer|ausweis\w*|personalausweis|nhs|nino|national insurance|utr|"
     r"insee|s[\xe9e]cu|assurance sociale|ni (?:number|no)|nir|num[\xe9e]ro de s[\xe9e]curit[\xe9e]|s[\xe9e]curit[\xe9e] sociale|spi|num[\xe9e]ro fiscal|codice fiscale|d\.?n\.?i|n\.?i\.?[ef]|rrn|resident registration|pesel|nip|cuit|cuil|c[\xe9e]dula|"
     r"nit|sin|social insurance|bsn|burgerservicenummer|rijksregister\w*|personnummer|f\xf8dselsnummer|fodselsnummer|cpr|hetu|henkil\xf6tunnus|cnp|tfn|tax file|nric|rut|mst|"
+    r"avs|oib|egn|jmbg|emso|amka|ppsn?|kennitala|isikukood|asmens kodas|rodn[e\xe9] [c\xff][i\xed]slo|"
     r"cccd|cmnd|rntrc|itin|atin|ptin|tin|ssn|ahv|sozialversicherungs\w*|tax ?(?:payer)?(?:[ -]?(?:id|identification|number|no))|"
     r"(?:national|identity|identification|citizen|personal|resident|id)[ -]?(?:identity|identification|id|insurance|tax|code|card|registration)?[ -]?(?:id|card|number|no|nr|code)\b|"
     r"national[ -]id\w*|identity|passport|id[ -]?(?:card|number|no)|citizenship|ric|personal id|government id|"
     r"(?:african|american|argentine|brazilian|british|canadian|chinese|colombian|dutch|egyptian|french|german|indian|indonesian|italian|japanese|korean|mexican|"
-    r"pakistani|polish|russian|spanish|thai|turkish|ukrainian|vietnamese|sa|za) id)\b|[\xff]{2,}|m\xe3 s\xff thu\xff)"
+    r"pakistani|polish|russian|spanish|thai|turkish|ukrainian|vietnamese|sa|za) id)\b|[\xff]{2,}|m\xe3 so thue)"
 )
 _WITHIN = 40  # characters between what names a number and the number
 # A date, or a section's number such as `4.2.2.13`.
@@ -150,7 +151,7 @@ def is_identity(value: str) -> bool:
 _MENTIONED = (
     r"(?i)(?:\bid\b|identi|national|aadha|voter|epic|\bpan\b|cpf|curp|rfc|\bnik\b|ktp|npwp|cnic|\binn\b|number|kimlik|tckn|vkn|steuer|idn|ausweis|nhs|nino|insur|assurance|\bni n|s[\xe9e]cu|m\xe3 s|utr|insee|"
     r"\bnir\b|s[\xe9e]curit|fiscal|dni|\bd\.n\.i|\bn\.?i\.?[ef]\b|rrn|resident|pesel|\bnip\b|cui[tl]|dula|\bnit\b|\bsin\b|bsn|burger|rijks|nummer|cpr|hetu|cnp|tfn|tax|nric|\brut\b|\bmst\b|"
-    r"cccd|cmnd|rntrc|itin|\btin\b|passport|citizen|tunnus|\xff{2,})"
+    r"cccd|cmnd|rntrc|itin|\btin\b|passport|citizen|tunnus|\bahv|\bavs\b|sozialvers|snils|nicop|uidai|\boib\b|\begn\b|jmbg|emso|amka|\bppsn?\b|kennitala|isikukood|kodas|rodn|\xff{2,})"
 )
 # Words that mean other things as well, a store of files and "compare", with the one form that they name.
 NAMED_FORM = (

@@ -8,10 +8,13 @@ import re
 from functools import lru_cache
 from typing import Literal
 
+from tasks.screening.view import view
+
 Kind = Literal["password", "secret", "key"]
 
 _PASSWORDS = (
-    "password|passwd|passphrase|passwrd|passcode|passwort|kennwort|wachtwoord|contrasena|contrase\xf1a|motdepasse|senha|lozinka|haslo|salasana|"
+    "passw|passphrase|passcode|kennwort|wachtwoord|contrasen|contrase\xf1a|motdepasse|senha|palavrapasse|lozinka|haslo|salasana|"
+    "heslo|sifre|parola|parool|jelsz[o\xf3]|l[o\xf6]senord|passord|adgangskode|kodeord|slaptaz|katasandi|"
     "userpass|dbpass|rootpass|adminpass|mysqlpass|pgpass|smtppass|mailpass|ftppass|sshpass|ldappass|redispass|dbpwd|"
     "userpwd|adminpwd|rootpwd|pswd|requirepass|masterauth|rpcpassword|bindpw|rootpw|dbpw|storepass|keypass|unlockkey"
 )
@@ -21,7 +24,7 @@ _SECRETS = (
     "signingkey|signaturekey|webhookurl|connectionstring|connection_string|authorization|sessionid|session_id|otpseed|faseed"
 )
 # Words that mean a secret only as a whole word of the name.
-_SHORT = {
+_SHORT: dict[str, Kind] = {
     "pass": "password",
     "pwd": "password",
     "pw": "password",
@@ -405,7 +408,14 @@ _OPEN_KEYS = frozenset(
 _OPEN_TOKENS = frozenset(
     ["public", "publishable", "csrf", "xsrf", "authenticity", "page", "next", "continuation", "pagination", "cursor"]
 )
-_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\xdf-\xff]+|\d+|[A-Z]+")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z\xdf-\xfe]+|\d+|[A-Z]+")
+# What a key is called elsewhere, and which of them open something.
+_OTHER_KEYS = re.compile(r"cl[e\xe9]|clave|chave|llave|chiave|\w*schl(?:\xfc|ue?)ssel|\w*sleutel|klucz")
+_OTHER_SECRET_KEYS = re.compile(
+    r"^(?:geheim|zugang|zugriff|privat|api)|acc?(?:es|eso|esso|\xe8s)o?$|^(?:se[cg]r|priv)[e\xe8]?[a-z\xe9]*$|^api$"
+)
+# Codes that let somebody in once.
+_CODES = frozenset({"recovery", "backup", "rescue", "scratch", "emergency", "time", "fa", "mfa", "otp"})
 _PASSWORD = re.compile(_PASSWORDS)
 _SECRET = re.compile(_SECRETS)
 _PLURALS = frozenset({"tokens", "passwords", "keys"})
@@ -414,6 +424,8 @@ _PLURALS = frozenset({"tokens", "passwords", "keys"})
 @lru_cache(maxsize=8192)
 def kind_of(name: str) -> Kind | None:
     """What kind of secret the name says its value is, or None where it says no such thing."""
+    if not name.isascii():
+        name = view(name).decode("latin-1")
     words = [word.lower() for word in _PARTS.findall(name) if not word.isdigit()]
     if not words:
         return None
@@ -440,10 +452,14 @@ def kind_of(name: str) -> Kind | None:
         return None
     if _PASSWORD.search(joined) or (len(words) > 1 and words[-2:] == ["de", "passe"]):
         return "password"
+    if any(map(_OTHER_KEYS.fullmatch, words)):
+        return "secret" if any(map(_OTHER_SECRET_KEYS.search, words)) else "key"
+    if last.rstrip("s") == "code" and words[-2:-1] and words[-2] in _CODES:
+        return "secret"
     if last.rstrip("s") == "key" or words[-2:-1] == ["key"]:
         return _key(words)
     if last in _PLURALS or (last in _SHORT and last not in {"access", "auth", "cookie"}):
-        return _SHORT.get(last, "password" if last == "passwords" else "secret")  # type: ignore[return-value]
+        return _SHORT.get(last, "password" if last == "passwords" else "secret")
     if _SECRET.search(joined):
         return "secret"
     if any(word in _SHORT and _SHORT[word] == "password" for word in words):

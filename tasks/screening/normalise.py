@@ -31,16 +31,17 @@ _TAG = r"</?(?:abbr|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|s
 _TAG_IN_VIEW = _TAG.replace("{0,300}", "*")
 _BREAK = r"[\\=]\r?\n|<br\s?/?>\r?\n?"
 _ENTITY = r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});"
+_ESCAPE = r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}"
 _MARK = r"\*{1,3}|__|`{1,2}|~~|==|\^|\+\+"
 _PIECE = re.compile(
-    rf"{_ENTITY}|{_BREAK}|<!--[^>]{{0,300}}-->|{_TAG}|\\[!-/:-@\[-`{{-~]|(?:%[0-9A-Fa-f]{{2}})+|{_MARK}"
+    rf"{_ENTITY}|{_BREAK}|<!--[^>]{{0,300}}-->|{_TAG}|{_ESCAPE}|\\[!-/:-@\[-`{{-~]|(?:%[0-9A-Fa-f]{{2}})+|{_MARK}"
     r"|\[(?=[^\[\]\n]{0,200}\]\([^()\s]{0,300}\))|\]\([^()\s]{0,300}\)"
     r"|[^\x00-\x7f]+",
     re.IGNORECASE,
 )
 # Where, in a view, something stands inside a word and not just around it.
 _INSIDE = (
-    rf"(?i)[\w/+-](?:{_MARK}|<!--[^>]*-->|{_TAG_IN_VIEW}|\\?\r?\n?\\\r?\n|<br ?/?>\r?\n?)+[\w/+-]|{_ENTITY}|%[0-9A-F][0-9A-F]"
+    rf"(?i)[\w/+-](?:{_MARK}|<!--[^>]*-->|{_TAG_IN_VIEW}|\\?\r?\n?\\\r?\n|<br ?/?>\r?\n?)+[\w/+-]|{_ENTITY}|%[0-9A-F][0-9A-F]|{_ESCAPE}"
     r"|\w\\[!-/:-@\[-`{-~]\w|\w\[[^\[\]\n]+\]\([^()\s]*\)|\]\([^()\s]*\)\w|[!-~]\x01+[!-~]|\x02"
     r"|(?m:^[^\n]{60,74}[\w/+-]=\r?\n[\w/+-])"  # a line that a mail program broke
 )
@@ -191,7 +192,8 @@ def _plain(piece: str) -> str:
         plain = html.unescape(piece)
         return "" if INVISIBLE.fullmatch(plain) else plain
     if piece[0] == "\\":
-        return piece[1:]
+        plain = html.unescape(f"&#x{piece[2:]};") if len(piece) > 2 else piece[1:]
+        return "" if INVISIBLE.fullmatch(plain) else plain
     return unquote(piece, errors="replace")
 
 

@@ -14,6 +14,15 @@ from tasks.screening.view import any_stands_in, compiled
 
 _LETTERS = r"a-zA-Z\xc0-\xff"
 EMAIL = rf"[{_LETTERS}0-9][{_LETTERS}0-9._%+'-]*@(?:[{_LETTERS}0-9][{_LETTERS}0-9-]*\.)+[{_LETTERS}]{{2,24}}"
+# Written so that machines don't find it: `ada [at] corp [dot] com`, `ada at corp dot com`.
+_DOT = r"[ \t]*[\[({<][ \t]*(?:dot|punkt|point)[ \t]*[\])}>][ \t]*|\."
+_DOMAIN = r"(?:com|net|org|io|dev|cloud|app|info|biz|edu|gov|eu|us|uk|de|at|ch|fr|be|nl|it|es|pt|pl|cz|se|no|dk|fi|ie|in|jp|cn|kr|br|mx|ca|au|nz|za)\b"
+_PART = rf"[{_LETTERS}0-9][{_LETTERS}0-9-]*"
+SPELLED_EMAIL = (
+    rf"(?i)[{_LETTERS}0-9][{_LETTERS}0-9._%+'-]*(?:[ \t]*[\[({{<][ \t]*(?:at|\xe4t|arroba|@)[ \t]*[\])}}>][ \t]*(?:{_PART}(?:{_DOT}|[ \t]+dot[ \t]+))+"
+    rf"|(?:[._-]{_PART}|\d)[ \t]+at[ \t]+(?:{_PART}[ \t]+dot[ \t]+)+|@(?:{_PART}[ \t]*[\[({{<][ \t]*dot[ \t]*[\])}}>][ \t]*)+){_DOMAIN}"
+)
+_PICTURE = re.compile(r"@\d+x\.[a-z]+$")
 RESERVED_DOMAINS = re.compile(
     r"(?:^|[.@])(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|localhost))$|\.(?:example|test|invalid|localhost)$",
     re.IGNORECASE,
@@ -69,8 +78,7 @@ _PERSONAL: Category = "personal"
 
 def personal(raw: bytes, text: str) -> Iterator[Finding]:
     """Personal data in a view of the text, and host names and private addresses."""
-    if b"@" in raw:
-        yield from _emails(raw, text)
+    yield from _emails(raw, text)
     if any_stands_in(raw, IPV4, IPV6, MAC, NUMBER, IBAN, identities.NAMED_FORM):
         yield from _addresses(raw)
         yield from _numbers(raw)
@@ -84,9 +92,14 @@ def personal(raw: bytes, text: str) -> Iterator[Finding]:
 
 
 def _emails(raw: bytes, text: str) -> Iterator[Finding]:
-    for found in compiled(EMAIL).finditer(raw):
+    for found in compiled(SPELLED_EMAIL).finditer(raw):
+        start, end = found.span()
+        yield Finding("Email", start, end, "medium", _PERSONAL)
+    for found in compiled(EMAIL).finditer(raw) if b"@" in raw else ():
         start, end = found.span()
         value = text[start:end]
+        if _PICTURE.search(value):
+            continue
         if not RESERVED_DOMAINS.search(value) and not value.lower().startswith(_MAILERS):
             yield Finding("Email", start, end, "medium", _PERSONAL)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tasks.screening.assignments import assignments, in_tables
+from tasks.screening.assignments import assignments
 from tasks.screening.engine import by_providers
 from tasks.screening.finding import Finding, merged
 from tasks.screening.manifests import in_manifests
 from tasks.screening.normalise import readings
 from tasks.screening.personal import personal
 from tasks.screening.shapes import by_shape
+from tasks.screening.tables import in_tables
 from tasks.screening.view import view
 
 _SURROGATES = re.compile("[\ud800-\udfff]")

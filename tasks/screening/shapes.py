@@ -19,6 +19,7 @@ from tasks.screening.values import (
     is_mixed,
     is_password,
     is_placeholder,
+    is_random,
     is_token,
 )
 from tasks.screening.view import Triggers, compiled
@@ -76,6 +77,12 @@ def _encoded_account(value: str) -> bool:
     return user.isprintable() and password.isprintable() and is_password(password)
 
 
+# The rest of a command, which may go on behind a line's end: in a shell, PowerShell, or Windows' own.
+_REST = r"(?:[^\n]|[\\`^]\r?\n)*?"
+# What speaks of a secret before a file that is written on the spot.
+_ASKS = r"(?i)(?:pass|pwd|secret|token|key|cred|auth|login|defaults|sudo|kinit|cryptsetup|-fd|-stdin)"
+# What `echo` or `printf` writes, the last word of it.
+_WRITTEN = r"(?:echo|printf)[ \t]+(?:-\w+[ \t]+)*(?:[\"'][^\"'\n]*%[sb][^\"'\n]*[\"'][ \t]+)?(?:[\w.-]+[ \t]+)?[\"']?(?P<v>[^\s\"'|$<>]+)"
 _USER_NEEDS = (" -u", "--user", "-user", " -U")
 _USER = r"(?:\bcurl\b[^\n]*?|[ \t])(?:-u|--user|--proxy-user|-U)[ \t=]*"
 SHAPES = (
@@ -177,13 +184,13 @@ SHAPES = (
     Shape(
         "Password",
         ("mysql", "mariadb", "mongo", "cqlsh"),
-        r"\b(?:mysql|mariadb|mongo|cqlsh)\w*\b[^\n]*?[ \t]-p[ \t]?[\"']?(?P<v>[^\s\"'=]+)",
+        r"\b(?:mysql|mariadb|mongo|cqlsh)\w*\b" + _REST + r"[ \t]-p[ \t]?[\"']?(?P<v>[^\s\"'=]+)",
         _option,
     ),
     Shape(
         "Password",
         ("redis-cli", "valkey-cli"),
-        r"\b(?:redis|valkey)-cli\b[^\n]*?[ \t](?:-a|--pass)[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        r"\b(?:redis|valkey)-cli\b" + _REST + r"[ \t](?:-a|--pass)[ \t]*[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
     Shape(
@@ -196,45 +203,60 @@ SHAPES = (
             "skopeo login",
             "oras login",
             "cf login",
+            "nerdctl login",
+            "buildah login",
             "oc login",
+            "helm repo add",
+            "twine upload",
+            "nuget add source",
+            "nuget update source",
+            "conan user",
         ),
-        r"\b(?:docker|podman|az|registry|skopeo|oras|cf|oc)[ \t]+login\b[^\n]*?[ \t]-p[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        r"\b(?:(?:docker|podman|nerdctl|buildah|az|registry|skopeo|oras|cf|oc)[ \t]+login|helm[ \t]+repo[ \t]+add|twine[ \t]+upload|nuget[ \t]+(?:add|update)[ \t]+source|conan[ \t]+user)\b"
+        + _REST
+        + r"[ \t]-p[ \t]*[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
     Shape(
         "Password",
         ("sqlcmd", "isql", "bcp "),
-        r"\b(?:sqlcmd|isql|bcp)\b[^\n]*?[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)",
+        r"\b(?:sqlcmd|isql|bcp)\b" + _REST + r"[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
-    Shape("Password", ("ldap",), r"\bldap\w+\b[^\n]*?[ \t]-w[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape("Password", ("ldap",), r"\bldap\w+\b" + _REST + r"[ \t]-w[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password", ("htpasswd",), r"\bhtpasswd[ \t]+-\w*b\w*[ \t]+\S+[ \t]+\S+[ \t]+[\"']?(?P<v>[^\s\"']+)", _option
     ),
     Shape("Password", ("-pass",), r"-pass(?:in|out)?[ \t]+[\"']?pass:(?P<v>[^\s\"']+)", _option),
-    Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?\\\\\S+[ \t]+(?P<v>[^\s/]+)[ \t]+/user", _option),
-    Shape("Password", ("net use",), r"(?i)\bnet use\b[^\n]*?/user:\S+[ \t]+(?P<v>[^\s/]\S*)", _option),
+    Shape(
+        "Password", ("net use",), r"(?i)\bnet[ \t]+use\b" + _REST + r"\\\\\S+[ \t]+(?P<v>[^\s/]+)[ \t]+/user", _option
+    ),
+    Shape("Password", ("net use",), r"(?i)\bnet[ \t]+use\b" + _REST + r"/user:\S+[ \t]+(?P<v>[^\s/]\S*)", _option),
     Shape(
         "Password",
         ("--auth", " -a"),
-        r"\bhttps?[ \t][^\n]*?(?:--auth|-a)[ \t=]+[\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)",
+        r"\bhttps?[ \t]" + _REST + r"(?:--auth|-a)[ \t=]+[\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)",
         _account,
     ),
-    Shape("Password", ("zip ",), r"\b(?:un)?zip\b[^\n]*?[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape("Password", ("zip ",), r"\b(?:un)?zip\b" + _REST + r"[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
         ("7z", "rar "),
-        r"\b(?:7z[ar]?|(?:un)?rar)[ \t][^\n]*?[ \t]-h?p[\"']?(?P<v>[^\s\"']+)",
+        r"\b(?:7z[ar]?|(?:un)?rar)[ \t]" + _REST + r"[ \t]-h?p[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
-    Shape("Password", ("mysqladmin",), r"\bmysqladmin\b[^\n]*?[ \t]password[ \t]+[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password", ("mysqladmin",), r"\bmysqladmin\b" + _REST + r"[ \t]password[ \t]+[\"']?(?P<v>[^\s\"']+)", _option
+    ),
     Shape(
         "Password",
         ("sqlplus", "impdp", "expdp", "sqlldr"),
         r"\b(?:sqlplus|impdp|expdp|sqlldr)[ \t]+(?:-\S+[ \t]+)*[\"']?[\w$]+/(?P<v>[^\s@\"'/]+)",
         _option,
     ),
-    Shape("Password", ("db2 ",), r"\bdb2\b[^\n]*?\buser[ \t]+\S+[ \t]+using[ \t]+[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape(
+        "Password", ("db2 ",), r"\bdb2\b" + _REST + r"\buser[ \t]+\S+[ \t]+using[ \t]+[\"']?(?P<v>[^\s\"']+)", _option
+    ),
     Shape("ApiKey", ("cargo login",), r"\bcargo[ \t]+login[ \t]+(?P<v>[A-Za-z0-9_-]{20,})", is_token),
     Shape("Password", ("sha}", "sha256}", "sha512}"), r"\{S?SHA(?:256|512)?\}(?P<v>[A-Za-z0-9+/]{24,}={0,2})", _drawn),
     # Routers and switches: `enable secret 5 …`, `username admin password 0 …`.
@@ -249,7 +271,7 @@ SHAPES = (
         "Password",
         (" / ",),
         r"(?i)\b(?:root|admin|administrator|sa|postgres|oracle|"
-        r"(?:logins?|creds?|credentials|accounts?|user|username|wi-?fi|ssid)\b[^\n/:=]{0,40}?(?:[:=]|[ \t](?:is|are|was))[ \t]+[\w.@-]+)"
+        r"(?:logins?|creds?|credentials|accounts?|user|username|wi-?fi|ssid)\b[^\n/:=]{0,40}?(?:[:=]|[ \t](?:is|are|was|with|as|using|via|mit))[ \t]+[\w.@-]+)"
         r"[ \t]+/[ \t]+[\"'`*]*(?P<v>[^\s\"'`*]+)",
         has_three_kinds,
     ),
@@ -264,8 +286,8 @@ SHAPES = (
     ),
     Shape(
         "Password",
-        ("identified by", "identified with", "password '"),
-        r"(?i)\b(?:identified[ \t]+(?:with[ \t]+\S+[ \t]+)?by|password)[ \t]+(?:password[ \t]+)?'(?P<v>[^'\n]+)'",
+        ("identified by", "identified with", "password '", 'password "'),
+        r"(?i)\b(?:identified[ \t]+(?:with[ \t]+\S+[ \t]+)?by|password)[ \t]+(?:password[ \t]+)?(?:'(?P<v>[^'\n]+)'|\"(?P<w>[^\"\n]+)\")",
         is_password,
     ),
     Shape(
@@ -274,18 +296,75 @@ SHAPES = (
         r"(?m)^[ \t]*[\w.*-]+:(?:\d{2,5}|\*):[\w*.-]+:[\w*.-]+:(?P<v>[^\s:]+)[ \t]*$",
         is_password,
     ),
-    Shape("Password", ("smbclient", "username=", "-U "), r"[ \t]-U[ \t]*[\"']?[\w.\\@-]+%(?P<v>[^\s\"']+)", _option),
+    Shape("Password", ("smbclient", "username=", "-U "), r"[ \t]-U[ \t]*[\"']?[\w.\\/@-]+%(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
         ("chpasswd",),
         r"\becho[ \t]+[\"']?[\w.-]+:(?P<v>[^\s\"'|]+)[\"']?[ \t]*\|[ \t]*(?:sudo[ \t]+)?chpasswd",
         is_password,
     ),
+    # The same on any port, with the name of a database and a user: the place in a log has numbers there.
     Shape(
         "Password",
-        ("sudo -S", "--stdin", "-stdin"),
-        r"\becho[ \t]+(?:-n[ \t]+)?[\"']?(?P<v>[^\s\"'|$]+)[\"']?[ \t]*\|[^\n]*(?:sudo[ \t]+-S|--?[a-z-]*stdin)",
+        (),
+        r"(?m)^[ \t]*[\w.*-]+:\d{4,5}:(?:\*|[A-Za-z_][\w.-]*):(?:\*|[A-Za-z_][\w.-]*):(?P<v>[^\s:]+)[ \t]*$",
+        _numbered,
+    ),
+    # `echo … | docker login --password-stdin`, `… <<< …`, `--passphrase-file <(echo …)`.
+    Shape(
+        "Password",
+        ("|",),
+        r"\b"
+        + _WRITTEN
+        + r"[\"']?[ \t]*\|[^\n]*(?:\bsudo[ \t]+-S|--?[a-z-]*stdin|-fd[ =]0|\b(?:kinit|cryptsetup|passwd|sshpass)\b)",
         _option,
+    ),
+    Shape("Password", ("<<<",), _ASKS + r"[^\n<]*<<<[ \t]*[\"']?(?P<v>[^\s\"'|$<>]+)", _option),
+    Shape("Password", ("<(",), _ASKS + r"[^\n<]{0,60}<\([ \t]*" + _WRITTEN + r"[\"']?[ \t]*\)", _option),
+    # HAProxy, Redis, SNMP, GitHub's own command.
+    Shape("Password", ("stats auth",), r"\bstats[ \t]+auth[ \t]+(?P<v>[^\s:]+:\S+)", _account),
+    Shape(
+        "Password",
+        (" on >", " >"),
+        r"(?m)^[^\n]*\b(?:user|setuser)[ \t]+\S+[ \t][^\n]*?[ \t]>(?P<v>[^\s\"']{4,})",
+        _option,
+    ),
+    Shape(
+        "Password",
+        ("snmp-server community", "snmp-server host"),
+        r"\bsnmp-server[ \t]+(?:community|host[ \t]+\S+(?:[ \t]+(?:traps|informs|version|2c|1))*)[ \t]+(?P<v>\S+)",
+        _numbered,
+    ),
+    Shape(
+        "Password",
+        ("secret set",),
+        r"\b(?:secret|variable)[ \t]+set\b" + _REST + r"[ \t](?:-b|--body)[ \t=]*[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    # The signature makes the address a key.
+    Shape(
+        "ApiKey", ("signature=",), r"(?i)[?&;](?:x-(?:amz|goog)-)?signature=(?P<v>[A-Za-z0-9%+/_~-]{24,})", is_random
+    ),
+    # Composer, Poetry, Bundler.
+    Shape(
+        "Password",
+        ("http-basic.",),
+        r"\bhttp-basic\.[\w.-]+[\"']?[ \t]+[\"']?[^\s\"']+[\"']?[ \t]+[\"']?(?P<v>[^\s\"']+)",
+        _option,
+    ),
+    Shape(
+        "ApiKey",
+        ("oauth.", "token.", "bearer."),
+        r"\bconfig\b"
+        + _REST
+        + r"\b(?:github-oauth|gitlab-oauth|bitbucket-oauth|gitlab-token|pypi-token|bearer)\.[\w.-]+[ \t]+(?:\S+[ \t]+)?[\"']?(?P<v>[^\s\"']+)",
+        is_token,
+    ),
+    Shape(
+        "Password",
+        ("bundle config",),
+        r"\bbundle[ \t]+config\b" + _REST + r"[ \t][\"']?(?P<v>[^\s:\"'/$<{\[]+:[^\s\"'`]+)",
+        _account,
     ),
     Shape(
         "UrlCredentials",
@@ -307,8 +386,8 @@ SHAPES = (
         r"(?i)(?:^|[\s\"'{,:/_])auth[\"']?[ \t]*[:=][ \t]*[\"']?(?P<v>[A-Za-z0-9+/]{8,}={0,2})",
         _encoded_account,
     ),
-    Shape("Password", ("net user",), r"(?i)\bnet user[ \t]+\S+[ \t]+(?P<v>[^\s/]\S*)[ \t]+/add", _option),
-    Shape("Password", ("snmp",), r"\bsnmp\w+\b[^\n]*?[ \t]-c[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
+    Shape("Password", ("net user",), r"(?i)\bnet[ \t]+user[ \t]+\S+[ \t]+(?P<v>[^\s/]\S*)[ \t]+/add", _option),
+    Shape("Password", ("snmp",), r"\bsnmp\w+\b" + _REST + r"[ \t]-c[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
         ("rabbitmqctl",),
@@ -346,7 +425,7 @@ def by_shape(raw: bytes, text: str) -> Iterator[Finding]:
     for number in _triggers().of(raw):
         shape = SHAPES[number]
         for found in compiled(shape.pattern).finditer(raw):
-            start, end = found.span(1)
+            start, end = found.span(found.lastindex)
             value = text[start:end].rstrip(".,;:)*_`]" if shape.type != "PrivateKey" else "")
             if shape.accept(value):
                 yield Finding(shape.type, start, start + len(value))

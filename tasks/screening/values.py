@@ -11,7 +11,7 @@ from functools import lru_cache
 from tasks.screening.view import compiled, view
 
 PLACEHOLDER = re.compile(
-    r"""(?:<.*>?|\[.*\]?|\{.*|\$.*|%.*%|\#\{.*|@[\w.]+@|!(?:Ref|Sub|GetAtt|vault|ImportValue|Join)\b.*|x+|X+|\*+.*|[*•.]+|-+|_+|=+|\?+|
+    r"""(?:<.*>?|\[.*\]?|\(.*\)|\{.*|\$.*|%.*%|\#\{.*|@[\w.]+@|!(?:Ref|Sub|GetAtt|vault|ImportValue|Join)\b.*|x+|X+|\*+.*|[*•.]+|-+|_+|=+|\?+|
     (?:your|insert|enter|put|replace|paste|provide)[-_ ].*|your[a-z]*(?:key|token|password|secret)?|(?:the|some|an?|see|use|add)[ ].*|
     (?:my|the|some|an?)[-_ ](?:super[-_ ]?)?(?:secret|password|passwd|token|api|key|pass|value|string)\w*|
     [a-z][a-z0-9+.-]*://.*|
@@ -140,6 +140,8 @@ def _is_code(value: str) -> bool:
 def is_mixed(value: str) -> bool:
     """True for what isn't a plain word, a number or a date: prose after `password:` is rarely the password."""
     word = value.strip(_EDGES)
+    if word.isalpha() and word > "\u024f" and not any(map(str.isascii, word)):
+        return False  # words of another script
     return not re.fullmatch(r"[a-z]+(?:['-][a-z]+)*|[A-Z][a-z]+|[A-Z]{2,}", word) and not DATE.fullmatch(word)
 
 
@@ -172,6 +174,8 @@ def is_random(value: str) -> bool:
 def _wordy(value: str) -> bool:
     """True where most of the value is words, as in `my-app-secret-v2`, `UserServiceToken1` or `sha256-checksum`."""
     runs = list(re.findall(r"[A-Z]?[a-z]+|[A-Z]+", value))
+    if len(value) >= 20 and sum(map(len, runs)) < 3 * len(runs):
+        return False  # letters that change their case without end
     in_words = sum(len(run) for run in runs if len(run) >= 3 and _VOWELS.search(run) and not _clumsy(run))
     return in_words * 2 > len(value) and _switches(value) <= 3 and not re.search(r"[!@#$%^&*+=]", value)
 

@@ -16,7 +16,33 @@ _SAME = str.maketrans(
     "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u2013\u2014\u2212\uff1a\uff1d\u2192",
     "''''\"\"\"\"'\"---:=>",
 )
-_PLAIN = bytes(range(256)).translate(bytes.maketrans(b"\x00\x01\x02\x80\x85\xa0\xad", b"   \x02\n \x01"))
+_PLAIN = bytes(range(256)).translate(bytes.maketrans(b"\x00\x01\x02\x80\x85\xa0\xab\xad\xbb", b'   \x02\n "\x01"'))
+# What a password is called in other scripts, and a word of ours that is as long.
+_CALLED = {
+    "\u043f\u0430\u0440\u043e\u043b": "passw",  # Russian, Ukrainian, Bulgarian
+    "\u043b\u043e\u0437\u0438\u043d\u043a\u0430": "_passwd",  # Serbian, Macedonian
+    "\u0442\u043e\u043a\u0435\u043d": "token",
+    "\u043a\u043b\u044e\u0447": "_key",
+    "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2": "_passwd",  # Greek
+    "\u0643\u0644\u0645\u0629 \u0627\u0644\u0645\u0631\u0648\u0631": "___password",  # Arabic
+    "\u05e1\u05d9\u05e1\u05de\u05d4": "passw",  # Hebrew
+    "\u092a\u093e\u0938\u0935\u0930\u094d\u0921": "_passwd",  # Hindi
+    "\u0e23\u0e2b\u0e31\u0e2a\u0e1c\u0e48\u0e32\u0e19": "password",  # Thai
+    "m\u1eadt kh\u1ea9u": "password",  # Vietnamese
+    "\ube44\ubc00\ubc88\ud638": "_pwd",  # Korean
+    "\uc554\ud638": "pw",
+    "\u5bc6\u7801": "pw",  # Chinese
+    "\u5bc6\u78bc": "pw",
+    "\u53e3\u4ee4": "pw",
+    "\u5bc6\u94a5": "pw",
+    "\u4ee4\u724c": "pw",
+    "\u30d1\u30b9\u30ef\u30fc\u30c9": "passw",  # Japanese
+    "\u30c8\u30fc\u30af\u30f3": "_pat",
+}
+_SPELLED = tuple((spelled, same) for word, same in _CALLED.items() for spelled in {word, word.title(), word.upper()})
+_OTHER_SCRIPT = re.compile("[\u0370-\u1eff\u3000-\ud7ff]")
+# Letters that are no letter with a mark.
+_FOLDED_LETTERS = {"\u0142": "l", "\u0141": "L", "\u0111": "d", "\u0110": "D", "\u0131": "i"}
 # Default ignorable and format characters (Unicode 16, DerivedCoreProperties), and marks that combine with a letter.
 INVISIBLE = re.compile(
     "[\u00ad\u0300-\u036f\u0600-\u0605\u061c\u06dd\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
@@ -24,6 +50,7 @@ INVISIBLE = re.compile(
 )
 UNSEEN = b"\x01"  # what stands in a view for an invisible character; \x02 stands for another form of an ASCII one
 _ASCII = bytes(byte if byte < 0x80 else 0x20 for byte in range(256))
+_BLANK = re.compile(rb"\\ ")  # as `re.escape` writes it
 _OPTIONS = re2.Options()
 _OPTIONS.encoding = re2.Options.Encoding.LATIN1
 _OPTIONS.log_errors = False
@@ -44,8 +71,11 @@ def _standing_in(char: str) -> str:
         return same
     if char.isspace():
         return "\n" if char in "\u2028\u2029" else " "
-    if (other := unicodedata.normalize("NFKC", char)).isascii() and other.isalnum():
+    other = unicodedata.normalize("NFKC", char)
+    if other.isascii() and (other.isalnum() or other in "@._-"):
         return "\x80"
+    if (letter := _FOLDED_LETTERS.get(char) or unicodedata.normalize("NFD", char)[0]).isascii() and letter.isalpha():
+        return letter
     return "\xff" if char.isalpha() else "9" if unicodedata.category(char) == "Nd" else "\xa4"
 
 
@@ -75,10 +105,16 @@ def _stand_ins() -> _StandIns:
 
 
 def view(text: str) -> bytes:
-    """The text in Latin-1, with typographic quotes and dashes as plain ones and a stand-in for every other character."""
-    # One call for each run beyond Latin-1 is the fastest way for a few of them, and the slowest for many.
-    if not text.isascii() and len(text.encode("utf-8", "replace")) > len(text) * 5 // 4:
-        text = text.translate(_stand_ins())
+    """The text in Latin-1, with typographic quotes and dashes as plain ones, letters of Latin script without what Latin-1 has
+    no mark for, and a stand-in for every other character.
+    """
+    if not text.isascii():
+        if _OTHER_SCRIPT.search(text):
+            for word, same in _SPELLED:
+                text = text.replace(word, same)
+        # One call for each run beyond Latin-1 is the fastest way for a few of them, and the slowest for many.
+        if len(text.encode("utf-8", "replace")) > len(text) * 5 // 4:
+            text = text.translate(_stand_ins())
     return text.encode("latin-1", _ERRORS).translate(_PLAIN)
 
 
@@ -99,7 +135,10 @@ def any_stands_in(raw: bytes, *patterns: str) -> bool:
 
 
 class Triggers:
-    """Tells in one pass which of many rules may find something: each needs one of its literals, in any case."""
+    """Tells in one pass which of many rules may find something: each needs one of its literals, in any case.
+
+    A blank of a literal stands for as many as somebody typed.
+    """
 
     def __init__(self, needs: Sequence[tuple[str, ...]]) -> None:
         self._set = re2.Set.SearchSet(_FOLDED)
@@ -107,7 +146,7 @@ class Triggers:
         self._owner: list[int] = []
         for number, literals in enumerate(needs):
             for literal in literals:
-                self._set.Add(re.escape(literal.encode()))
+                self._set.Add(_BLANK.sub(rb"[ \t]+", re.escape(literal.encode())))
                 self._owner.append(number)
         self._set.Compile()
 

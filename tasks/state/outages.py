@@ -79,6 +79,12 @@ def unavailable(error: Exception) -> StateUnavailable:
             code="redis_absent",
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
         )
+    if "WRONGTYPE" in text:
+        return StateUnavailable(
+            "A record in Redis isn't of the type that Afterword gave it, so somebody else wrote there; `afterword doctor` says where.",
+            code="redis_wrong_type",
+            advice="Put Redis back from a copy, or store anew what that record held.",
+        )
     if isinstance(error, NoPermissionError) or "no permissions" in text:
         return StateUnavailable(
             f"Redis refused the write: {text[:200].rstrip('.')}.",

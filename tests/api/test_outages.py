@@ -139,3 +139,24 @@ async def test_nothing_is_accepted_while_redis_may_delete_records(behind, caplog
         assert (await api.get("/v1/jobs")).status == 200
     assert (await api.with_key(None).get("/readyz")).json["checks"][1]["ok"] is True
     assert sum("may delete records" in line.getMessage() for line in caplog.records if line.levelname == "ERROR") <= 3
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "path"),
+    [
+        ("destination:confluence", "GET", "/v1/destinations/confluence"),
+        ("destinations", "GET", "/v1/destinations"),
+        ("jobs", "GET", "/v1/jobs"),
+        ("audit", "GET", "/v1/audit"),
+        ("ids", "POST", "/v1/jobs"),
+    ],
+)
+@pytest.mark.usefixtures("destinations")
+async def test_a_record_of_another_type_is_told_as_such(api, services, key, method, path):
+    await api.call("PUT", "/v1/documents/doc-1", PUBLISH["document"])
+    record = f"{services.settings.prefix}:{key}"
+    await services.redis.delete(record)
+    await services.redis.set(record, "somebody's")
+    answer = await api.call(method, path, PUBLISH if method == "POST" else None)
+    assert (answer.status, answer.json["code"]) == (503, "redis_wrong_type")
+    assert "doctor" in answer.json["detail"] + answer.json["advice"]

@@ -170,6 +170,15 @@ def _phones(people: People) -> Iterator[tuple[str, str, str]]:
 def _addresses(people: People) -> Iterator[tuple[str, str, str]]:
     for first in ("ada", "grace.hopper", "j_doe", "o'neil", "x+tag"):
         yield "Email", f"{first}@corp-mail.com wrote", f"{first}@corp-mail.com"
+    for spelled in (
+        "ada.l [at] corp-mail [dot] com",
+        "ada(at)corp-mail.com",
+        "ada.l at corp-mail dot com",
+        "ada@corp-mail (dot) com",
+        "ada\\u0040corp-mail.com",
+        "ada\uff20corp-mail.com",
+    ):
+        yield "Email", f"{spelled} wrote", spelled
     v4 = ".".join(str(people.between(low, high)) for low, high in ((11, 99), (1, 254), (1, 254), (1, 254)))
     yield "IPv4", f"from {v4} at noon", v4
     v6 = "2a01:" + ":".join(f"{people.between(4096, 65535):x}" for _ in range(7))
@@ -230,4 +239,9 @@ HARMLESS = [
     "a0 8b 28 3f 01 00 00 00 50 32",
     "RFC 7540 8.1.2.4 and section 4.2.2.13",
     "joined 224.0.0.114",
+    "meet at noon dot 5 rooms",
+    "we looked at google dot com",
+    "foo@2x.png and bar@3x.png",
+    "called f (at) line 12",
+    "range[at] corp.py",
 ]

@@ -158,7 +158,52 @@ wpa_psk=%s
 unrar l -p%s dump.rar
 http POST build.corp-host.com/api -a deploy:%s
 helm registry login -u ops -p %s hub.corp-host.com
-username admin secret %s"""
+username admin secret %s
+docker  login  -u ops  -p  %s  hub.corp-host.com
+docker login -u ops \\\n  -p %s \\\n  hub.corp-host.com
+net  use  Z: \\files\share /user:CORP\svc  %s
+db.corp-host.com:6543:orders:app:%s
+db-7:15432:*:app:%s
+composer config http-basic.repo.corp-host.com ops %s
+poetry config http-basic.inside ops %s
+bundle config set --global gems.corp-host.com ops:%s
+twine upload -u ops -p %s dist/shop.whl
+sshpass -f <(echo %s) ssh ops@10.1.2.3
+mysql --defaults-extra-file=<(printf 'password=%%b' '%s') orders
+gpg --batch --passphrase-file <(printf '%%b' %s) -d dump.gpg
+docker login --password-stdin <<< "%s"
+printf '%%b' '%s' | docker login -u ops --password-stdin
+echo %s | kinit ops@CORP-HOST.COM
+gh secret set DEPLOY_PASS --body '%s'
+smbclient //files/share -U 'CORP/svc%%%s'
+stats auth ops:%s
+user app on >%s ~* +@all
+snmp-server community %s RO
+    auth_pass %s
+CREATE LOGIN app WITH PASSWORD = N'%s';
+GRANT ALL ON *.* TO 'app'@'%%' IDENTIFIED BY "%s";
+hibernate.connection.password %s
+we used user root and password %s on the replica
+> login with deploy / X%s until it is mended
+Temporary password for the bastion was set to `X-%s`.
+Das Passwort lautet %s
+Le mot de passe est « %s »
+La clave de acceso es XX%s
+hasło: %s
+şifre: %s
+пароль: %s
+Пароль от базы: %s
+パスワード: %s
+数据库密码：%s
+비밀번호: %s
+user,password,role\napp,%s,admin
+user;password\napp;%s
+host      user   password\ndb-1      app    %s
+ user | password \n------+----------\n app  | %s
++------+----------+\n| user | password |\n+------+----------+\n| app  | %s |\n+------+----------+
+<table><tr><th>User</th><th>Passwort</th></tr><tr><td>app</td><td>%s</td></tr></table>
+<tr><td><b>Password</b></td><td><code>%s</code></td></tr>
+{"msg": "pass\\u0077ord=%s"}"""
 
 # %s is a token of chance.
 TOKENS = r"""ENCRYPTION_KEY=%s
@@ -243,7 +288,12 @@ abbysale_key := "%s"
 zonka_secret: %s
 Cookie: session_id=%s
 BOT_TOKEN="%s"
-storage_key = %s"""
+storage_key = %s
+clé d'API : %s
+clave de API: %s
+Geheimschlüssel=%s
+composer config github-oauth.github.com %s
+https://files.corp-host.com/dump?X-Amz-Signature=%s"""
 
 # Nothing in these is a secret.
 HARMLESS = r"""password=<your password>
@@ -433,7 +483,26 @@ username jane requested password reset2
 7z x dump.7z -o/tmp/Out2 -y
 net use Z: \\files\share /user:CORP\backup /persistent:no
 password = module.db.this_db_instance_password[0]
-totp: enabled (30s window, 6 digits)"""
+totp: enabled (30s window, 6 digits)
+arn:aws:secretsmanager:eu-central-1:111122223333:secret:shop/db-AbC1dE
+gh secret set DEPLOY_PASS --body "$PASS"
+app.log:212:17:error:TimeoutError2
+10.2.0.4:6379:0:ready:connected
+sshpass -f <(pass show bastion) ssh ops@10.1.2.3
+diff <(sort keys-a.txt) <(sort keys-b.txt)
+docker login --password-stdin <<< "$TOKEN"
+echo "$PW" | docker login -u ops --password-stdin
+composer config repositories.inside composer https://repo.corp-host.com
+FATAL: password authentication failed for user2
+we changed the user, password, and token\nand host-7, Portal-2x, rack-12a were next
+key,count,seen\ncache-7f9c2b,12,2024-03-14T10:00Z
+user,password\napp,<hidden>
+host      user   password\ndb-1      app    (vault)
+La clave primaria es order_id_2
+clé étrangère : order_2024
+пароль: ********
+密码：请参阅保险库
+<tr><th>Password</th><th>Rotated</th></tr><tr><td>none</td><td>2024-03-14</td></tr>"""
 
 
 def kinds() -> Iterator[tuple[str, str]]:
@@ -509,6 +578,7 @@ def _of_tools(d: Draw) -> Iterator[tuple[str, str]]:
         'ConvertTo-SecureString "%s" -AsPlainText -Force',
     ):
         yield form.replace("%s", password), password
+    yield f"user\tpassword\r\napp\t{password}\r\n", password
     yield f'psk="{token}"', token
     yield f"nats://{token}@queue:4222", token
     yield f"cookie: theme=dark; sid={token}", token
@@ -520,6 +590,10 @@ def _of_tools(d: Draw) -> Iterator[tuple[str, str]]:
     yield f'"auths": {{"corp-host.com": {{"auth": "{account}"}}}}', account
     said = base64.b64encode(f"<samlp:Response>{d.of(ALNUM, 90)}</samlp:Response>".encode()).decode()
     yield f"SAMLResponse={said}", said
+    code = "-".join(d.of(LOWER + DIGITS, 4) for _ in range(4))
+    yield f"recovery code: {code}", code
+    cased = "plXyaenVcGoPAmr79xYjodGIcAtiOHIGJKRcrAtz"  # two digits, and letters that could be words
+    yield f'{{"token": "{cased}"}}', cased
 
 
 def everyday() -> Iterator[tuple[str, str]]:

@@ -460,3 +460,14 @@ def test_doctor_says_what_is_missing(cli):
     wrong = [row["check"] for row in report["checks"] if not row["ok"]]
     assert "workers" in wrong
     assert {"keys", "redis", "durability", "memory", "clock"} <= {row["check"] for row in report["checks"] if row["ok"]}
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_doctor_names_the_parts_whose_record_is_of_another_type_and_goes_on(cli, services):
+    prefix = services.settings.prefix
+    await services.redis.delete(f"{prefix}:destination:servicenow")
+    await services.redis.rpush(f"{prefix}:destination:servicenow", "somebody's")
+    checks = {row["check"]: row for row in (await asyncio.to_thread(cli.json, "doctor", status=1))["checks"]}
+    wrong = {name for name, row in checks.items() if "isn't of the type" in row["detail"]}
+    assert wrong == {"destination servicenow", "records"}
+    assert {"destination confluence", "checkpoints", "ledger", "workers"} <= checks.keys()

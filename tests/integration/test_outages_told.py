@@ -151,7 +151,8 @@ async def test_a_worker_begins_nothing_once_redis_may_delete_records_and_says_so
         (RedisTimeoutError("Timeout reading from socket"), "redis_absent", "doesn't answer"),
         (RedisConnectionError("Error 111"), "redis_absent", "can't be reached"),
         (ConnectionResetError(), "redis_absent", "can't be reached"),
-        (ResponseError("WRONGTYPE"), "redis_refused", "WRONGTYPE"),
+        (ResponseError("WRONGTYPE Operation against a key"), "redis_wrong_type", "`afterword doctor` says where"),
+        (ResponseError("ERR what nobody foresaw"), "redis_refused", "foresaw"),
     ],
 )
 def test_each_of_redis_errors_has_its_code_and_words(error, code, words):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from config.keys import load_key_ring
 from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
-from tasks.errors import AfterwordError, StateUnavailable
+from tasks.errors import AfterwordError, KeyTrouble, StateUnavailable
 from tasks.model import JobState
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
 from tasks.state.outages import unavailable
@@ -94,23 +94,54 @@ async def _examine(found: Found, services: Services) -> None:
     found("replicas", *_replicas(services, int(facts.get("connected_slaves", 0))))
     evicts = await services.eviction.trouble()
     found("memory", *_memory(facts, evicts))
-    await _broker(found, services)
-    await _messages(found, services)
-    await _records(found, services)
-    await _ledger(found, services)
-    await _clocks(found, services)
-    found("checkpoints", *await _checkpoints(services))
-    await _stamps(found, services)
+    may = "none can do anything until Redis is well: see above" if refused or evicts else ""
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        "broker": partial(_broker, found, services),
+        "messages": partial(_messages, found, services),
+        "records": partial(_records, found, services),
+        "ledger": partial(_ledger, found, services),
+        "clock": partial(_clocks, found, services),
+        "checkpoints": partial(_checkpoints, found, services),
+        "time stamps": partial(_stamps, found, services),
+        "workers": partial(_workers, found, services, may, good=not evicts),
+        "destinations": partial(_destinations, found, services),
+        "receivers": partial(_receivers, found, services),
+        "sign-in": partial(_sign_in, found, services),
+    }
+    for name, part in parts.items():
+        await _apart(found, name, part)
+
+
+async def _apart(found: Found, name: str, part: Callable[[], Awaitable[None]]) -> None:
+    """One part, whose record of a wrong type keeps nobody from hearing of the others."""
+    try:
+        await part()
+    except (StateUnavailable, RedisError) as error:
+        trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
+        if trouble.code != "redis_wrong_type":
+            raise
+        found(name, False, trouble.message.partition(";")[0])
+
+
+async def _workers(found: Found, services: Services, may: str, *, good: bool) -> None:
     alive = len(await _alive(services.redis, services.settings.prefix))
     said = f"{alive} alive" if alive else "none is alive; start `afterword worker`"
-    if refused or evicts:
-        said = f"{alive} alive; none can do anything until Redis is well: see above"
-    found("workers", alive > 0 and not evicts, said)
-    for record in await services.destinations.list():
+    found("workers", alive > 0 and good, f"{alive} alive; {may}" if may else said)
+
+
+async def _destinations(found: Found, services: Services) -> None:
+    for name in await services.destinations.names():
+        await _apart(found, f"destination {name}", partial(_destination, found, services, name))
+
+
+async def _destination(found: Found, services: Services, name: str) -> None:
+    try:
+        record = await services.destinations.get(name)
+    except KeyTrouble:  # told of among the records
+        return
+    if record:
         await _credential(found, services, record)
         await _standing(found, services, record)
-    await _receivers(found, services)
-    await _sign_in(found, services)
 
 
 async def _standing(found: Found, services: Services, record: DestinationRecord) -> None:
@@ -241,7 +272,11 @@ async def _durability(services: Services, *, aof: bool) -> tuple[bool, str]:
     )
 
 
-async def _checkpoints(services: Services) -> tuple[bool, str]:
+async def _checkpoints(found: Found, services: Services) -> None:
+    found("checkpoints", *await _kept(services))
+
+
+async def _kept(services: Services) -> tuple[bool, str]:
     """Whether evidence of the audit is kept outside Redis, as far as this account and machine see."""
     place = services.audit.outside
     if place is None:

@@ -16,6 +16,7 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
+from tasks.state.outages import unavailable
 from worker.console.sessions import Session
 from worker.console.visit import Console, Form, Route, Visit
 
@@ -198,7 +199,7 @@ def _words(error: Exception) -> tuple[int, str, str]:
         case KeyTrouble():
             return 503, "An encryption key is missing", str(error)
         case RedisError() | OSError():
-            return 503, "Redis is not available", "Redis can't be reached. Nothing was lost; reload once it is back."
+            return 503, "Redis is not available", f"{unavailable(error)} Nothing was lost."
     return (
         500,
         "Internal error",
