@@ -312,6 +312,7 @@ def _check_options(instance: Any, options: Mapping[str, Any], **_: object) -> No
     """Name this worker, and refuse options that would do nothing, or harm."""
     if instance.app is not app:
         return
+    sys.argv[:] = sys.orig_argv[1:]  # at a SIGHUP Celery starts this command anew, which may have been `python -m …`
     with one_line_for_trouble():
         check_options(options)
     if instance.hostname == default_nodename(None):

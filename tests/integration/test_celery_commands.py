@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import ROOT, environment
+from tests.conftest import ROOT, environment, until
 from tests.integration.celery_support import result_of
 from tests.integration.test_processes import alive, content  # noqa: F401 - a fixture
 from worker.broker.options import for_each_process
@@ -64,6 +65,24 @@ async def test_workers_that_celery_starts_together_log_to_their_file_at_the_leve
         stopped = await celery("multi", "stopwait", name, *options)
     assert stopped.returncode == 0
     assert not (settings.data / f"{name}.pid").exists()
+
+
+async def test_a_worker_that_is_told_to_restart_goes_on_however_it_was_started(start_worker, services, somebody):
+    worker = start_worker(sys.executable, "-m", "worker", "worker")
+    await alive(services)
+
+    async def workers():
+        return set(await services.redis.zrange(f"{services.settings.prefix}:workers", 0, -1))
+
+    before = await until(workers, what="the worker")
+    worker.send_signal(signal.SIGHUP)
+
+    async def another():
+        return await workers() - before
+
+    await until(another, what="the worker that took its place")
+    assert (await result_of(somebody.incident().apply_async()))["ticket_number"]
+    assert worker.poll() is None
 
 
 async def test_a_log_file_that_cant_be_written_is_a_line(services, settings, celery):
