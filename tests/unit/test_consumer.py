@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import deque
 from threading import Thread, get_ident
 from unittest.mock import MagicMock, call
 
@@ -100,7 +101,7 @@ def test_events_of_a_short_while_go_out_together_and_none_is_forgotten(monkeypat
     published, hub = [], Hub()
     monkeypatch.setattr("worker.broker.guard.EVENTS_S", 0.2)
     consumer = object.__new__(GuardedConsumer)
-    consumer.hub = hub
+    consumer.hub, consumer._then = hub, deque()
     consumer.event_dispatcher = MagicMock(flush=lambda: published.append("flush"))
     consumer._flush_events()
     assert published == ["flush"], "the first goes out at once"
@@ -117,6 +118,7 @@ def test_events_that_wait_go_out_before_a_worker_ends():
     done = []
     consumer = object.__new__(GuardedConsumer)
     consumer.hub, consumer.connection_errors, consumer.channel_errors = Hub(), (OSError,), ()
+    consumer._then = deque()
     consumer.app = MagicMock(finish=lambda: done.append("attempts"))
     consumer.event_dispatcher = MagicMock(flush=lambda: done.append("events"))
     consumer.blueprint = MagicMock(shutdown=lambda _: done.append("end"))
@@ -147,3 +149,18 @@ def test_events_are_published_by_the_consumer_alone_however_many_others_hand_ove
         assert published == []
         hub.run_once()
     assert published == [(get_ident(), 100)]
+
+
+def test_whoever_hands_events_over_hears_once_they_are_sent_also_after_a_connection_broke():
+    heard = []
+    consumer = object.__new__(GuardedConsumer)
+    consumer._then, consumer.event_dispatcher = deque(), MagicMock()
+    consumer.send_events([("task-retried", {"uuid": "job-1"})], lambda: heard.append("sent"))
+    consumer.event_dispatcher.flush.side_effect = OSError
+    with pytest.raises(OSError):
+        consumer._flush()
+    assert heard == []
+    consumer.event_dispatcher.flush.side_effect = None
+    consumer._flush()
+    consumer._flush()
+    assert heard == ["sent"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock
 
 import pytest
+from celery.events.state import State
 from redis.exceptions import ConnectionError as Unreachable
 
 from tasks.lifecycle import Ended
@@ -19,24 +21,55 @@ def test_a_redis_that_fails_while_a_wait_is_stored_takes_no_event_along():
     sent = []
     backend = MagicMock()
     backend.client.transaction.side_effect = Unreachable
-    teller = Teller(MagicMock(), SimpleNamespace(backend=backend), sent.extend)
+    teller = Teller(MagicMock(), SimpleNamespace(backend=backend), into(sent))
     job = SimpleNamespace(id="job-1", attempts=1, origin=None, command=SimpleNamespace(command=CommandName.INCIDENT))
     teller.started(job)
     teller.ended(job, Ended(JobState.RETRYING, due_ms=1_764_338_400_000), 0.1)
     with pytest.raises(Unreachable):
-        teller._tell_all(teller._notes, [])
+        teller._tell_all(teller._notes, [], [], print)
     assert [event for event, _ in sent] == ["task-received", "task-started", "task-retried"]
 
 
 async def test_a_wait_is_no_news_any_more_once_the_job_has_ended_elsewhere():
     """Flower keeps the last word of a wait, also where the word of an end came before."""
     sent = []
-    teller = Teller(MagicMock(), SimpleNamespace(backend=MagicMock()), sent.extend)
+    teller = Teller(MagicMock(), SimpleNamespace(backend=MagicMock()), into(sent))
     for name in ("ended", "waits"):
         teller.ended(job_of(name, JobState.RETRYING), Ended(JobState.RETRYING, due_ms=1_764_338_400_000), 0.1)
     teller._services = services_with([job_of("ended", JobState.DELIVERED), job_of("waits", JobState.RETRYING)])
     await teller.tell()
     assert [(event, fields["uuid"]) for event, fields in sent] == [("task-retried", "waits")]
+
+
+async def test_an_end_that_came_before_the_word_of_a_wait_was_sent_is_told_once_more():
+    """That word waits for the thread that sends it, for seconds on a busy machine; meanwhile somebody revokes the job."""
+    sent, after = [], []
+    services = services_with([job_of("job-1", JobState.RETRYING)])
+    teller = Teller(services, SimpleNamespace(backend=MagicMock()), into(sent, after))
+    teller.ended(job_of("job-1", JobState.RETRYING), Ended(JobState.RETRYING, due_ms=1_764_338_400_000), 0.1)
+    await teller.tell()
+    services.ledger.overview.jobs.return_value = [job_of("job-1", JobState.CANCELLED)]
+    await teller.tell()
+    assert [event for event, _ in sent] == ["task-retried"], "it isn't sent yet, and the other worker tells the end"
+    for then in after:
+        then()
+    await asyncio.sleep(0)
+    await teller.tell()
+    await teller.tell()
+    assert [event for event, _ in sent] == ["task-retried", "task-revoked"]
+
+
+async def test_flower_shows_a_dead_job_that_was_cancelled_as_revoked():
+    """To it a failure is the later word of the two, whichever came last."""
+    sent, seen = [], State()
+    services = services_with([job_of("job-1", JobState.CANCELLED)], to_tell=["job-1"])
+    services.ledger.origin_of.return_value = {}
+    backend = MagicMock(get_state=lambda _: "FAILURE")
+    await Teller(services, SimpleNamespace(backend=backend), into(sent)).tell()
+    for clock, (event, fields) in enumerate([("task-failed", {"uuid": "job-1"}), *sent]):
+        facts = {"hostname": "w", "timestamp": 1.0 + clock, "local_received": 1.0 + clock, "clock": clock}
+        seen.event({"type": event, **facts, **fields})
+    assert seen.tasks["job-1"].state == "REVOKED"
 
 
 async def test_an_end_that_another_worker_brought_about_has_no_time_that_it_took():
@@ -45,10 +78,21 @@ async def test_an_end_that_another_worker_brought_about_has_no_time_that_it_took
     mine, other = (job_of(name, JobState.DELIVERED) for name in ("mine", "other"))
     services = services_with([mine, other], to_tell=["mine", "other"])
     services.ledger.origin_of.return_value = {}
-    teller = Teller(services, SimpleNamespace(backend=MagicMock()), sent.extend)
+    teller = Teller(services, SimpleNamespace(backend=MagicMock()), into(sent))
     teller.ended(mine, Ended(JobState.DELIVERED), 0.25)
     await teller.tell()
     assert {fields["uuid"]: fields.get("runtime") for _, fields in sent} == {"mine": 0.25, "other": None}
+
+
+def into(sent: list, after: list | None = None):
+    """Keeps the events that are sent, and what is to be called then."""
+
+    def send(events, then=None):
+        sent.extend(events)
+        if then is not None and after is not None:
+            after.append(then)
+
+    return send
 
 
 def job_of(job_id: str, state: JobState):

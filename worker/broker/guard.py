@@ -15,6 +15,7 @@ import lzma
 import sys
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -100,6 +101,7 @@ class GuardedConsumer(Consumer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         bound_compression()
+        self._then: deque[Callable[[], object]] = deque()
         super().__init__(*args, **options)
         self.on_task_request = self.app.reception(self).take
 
@@ -108,8 +110,10 @@ class GuardedConsumer(Consumer):
         super().on_connection_error_before_connected(exc)
         time.sleep(REFUSED_PAUSE_S)
 
-    def send_events(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Send events by name and fields, from any thread; none while Celery connects anew.
+    def send_events(
+        self, events: Sequence[tuple[str, Mapping[str, Any]]], then: Callable[[], object] | None = None
+    ) -> None:
+        """Send events by name and fields, from any thread; none while Celery connects anew. `then` is called once they are sent.
 
         Where the consumer's own thread reads broker heartbeats from the connection of events, it alone may write to it: the
         confirmation that another thread waited for would be read there. So events are only handed over, in any number.
@@ -119,6 +123,8 @@ class GuardedConsumer(Consumer):
         dispatcher.buffer_limit = sys.maxsize
         for event, fields in events:
             dispatcher.send(event, **fields)
+        if then is not None:
+            self._then.append(then)
 
     def _flush_events(self) -> None:
         """As in Celery, in the consumer's own thread; what comes shortly after goes out together, once that time is over."""
@@ -134,7 +140,11 @@ class GuardedConsumer(Consumer):
 
     def _flush(self) -> None:
         self._flushed_at = time.monotonic()
+        waiting = list(self._then)
         super()._flush_events()
+        for then in waiting:
+            self._then.popleft()
+            then()
 
     def shutdown(self) -> None:
         """As in Celery, once attempts have ended and the events of their ends are sent: no timer runs any more."""

@@ -18,7 +18,7 @@ from celery import Celery
 from celery.app.task import Context
 from celery.canvas import signature
 from celery.exceptions import Retry, TaskRevokedError
-from celery.states import REVOKED
+from celery.states import FAILURE, REVOKED
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 PACE_S, BUSY_PACE_S = 0.02, 0.1  # what happens meanwhile is told together: after a pause, and round after round
 MOST_KEPT = 10_000  # run times of ends that other workers may tell of
 Happened = tuple[str, Mapping[str, Any]]  # an event of Celery's by its name, and its fields
-Send = Callable[[Sequence[Happened]], None]
+Then = Callable[[], object] | None  # what is called once events are on their way, in any thread
+Send = Callable[[Sequence[Happened], Then], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Teller:
         self._send = send
         self._notes: list[Note] = []
         self._events: list[Happened] = []
+        self._waits_sent: set[str] = set()  # ids of jobs
         self._took_s: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._telling = asyncio.Lock()
@@ -96,14 +98,23 @@ class Teller:
         upkeep, worker = self._services.upkeep, self._services.core.worker
         job_ids = await upkeep.to_tell(worker)
         wait = {note.job.id for note in self._notes if note.waits is not None} - set(job_ids)
-        found = await self._services.ledger.overview.jobs([*job_ids, *wait]) if job_ids or wait else []
-        # On a busy machine another worker may have ended the job meanwhile, and Flower keeps the last word of a wait.
+        looked = set(self._waits_sent)
+        sent = looked - wait - set(job_ids)
+        asked = [*job_ids, *wait, *sent]
+        found = await self._services.ledger.overview.jobs(asked) if asked else []
+        self._waits_sent -= looked
+        # On a busy machine another worker may have ended the job meanwhile, and Flower keeps the last word of a wait. So no
+        # such word goes out after that, and an end that came before it was on its way is told once more.
         over = {job.id for job in found if job.state in TERMINAL}
         notes, self._notes = self._notes, []
         notes = [note for note in notes if note.waits is None or note.job.id not in over]
-        jobs = [job for job in found if job.id not in wait]
-        if notes or job_ids:
-            untold = await asyncio.to_thread(self._tell_all, notes, jobs)
+        jobs = [job for job in found if job.id not in wait | sent]
+        again = [job for job in found if job.id in sent & over]
+        if notes or job_ids or again:
+            loop = asyncio.get_running_loop()
+            untold = await asyncio.to_thread(
+                self._tell_all, notes, jobs, again, lambda ids: loop.call_soon_threadsafe(self._look_again, ids)
+            )
             told = {job.id: job.updated_ms for job in jobs if job.id not in untold}
             gone = dict.fromkeys(set(job_ids) - {job.id for job in jobs}, 0)
             await upkeep.told(worker, gone | told, sorted(untold))
@@ -112,13 +123,25 @@ class Teller:
         self._notes.append(note)
         self._woken.set()
 
-    def _tell_all(self, notes: list[Note], jobs: list[Job]) -> set[str]:
-        """In a thread, because Celery's own calls block. Returns the ids of the jobs whose end has to be told again."""
+    def _look_again(self, job_ids: set[str]) -> None:
+        """That these jobs wait is on its way to whoever looks on."""
+        self._waits_sent |= job_ids
+        self._woken.set()
+
+    def _tell_all(
+        self, notes: list[Note], jobs: list[Job], again: Sequence[Job], later: Callable[[set[str]], object]
+    ) -> set[str]:
+        """In a thread, because Celery's own calls block. Returns the ids of the jobs whose end has to be told again. Of ends in
+        `again` there is an event only; `later` hears of jobs that wait, once that is on its way.
+        """
         results = Results(self._app.backend)
         try:
             for note in notes:
                 self._event(note.event, note.job, **note.fields)
-            self._pass_on()  # before another worker can tell what came next
+            for job in again:
+                self._event_of_end(job)
+            waits = {note.job.id for note in notes if note.waits is not None}
+            self._pass_on(partial(later, waits) if waits else None)  # before another worker can tell what came next
             for note in notes:
                 if note.waits is not None:
                     mark_as_retry(self._app.backend, note.job.id, note.waits)
@@ -129,10 +152,10 @@ class Teller:
         finally:
             self._pass_on()
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, then: Then = None) -> None:
         events, self._events = self._events, []
         if events:
-            self._send(events)
+            self._send(events, then)
 
     def _end(self, job: Job, results: Results) -> None:
         """Tell a job's end; where nothing hangs on a success, its result is kept in `results`."""
@@ -146,17 +169,23 @@ class Teller:
                 backend.mark_as_done(job.id, result, request)
             else:
                 results.succeeded(job.id, result, request)
-            runtime = {} if took_s is None else {"runtime": took_s}
-            self._event("task-succeeded", job, result=repr(result), **runtime)
         elif job.state is JobState.CANCELLED:
             # Celery's own `mark_as_revoked` leaves error callbacks and the rest of a chain waiting for ever.
+            if backend.get_state(job.id) == FAILURE:  # it was dead: only the word of a wait takes that back in Flower
+                self._event("task-retried", job, exception="", traceback="")
             revoked = TaskRevokedError(f"The job is {job.state.value}.")
             backend.mark_as_failure(job.id, revoked, request=request, state=REVOKED)
+        else:
+            backend.mark_as_failure(job.id, failure_of(job), request=request)
+        self._event_of_end(job, {} if took_s is None else {"runtime": took_s})
+
+    def _event_of_end(self, job: Job, runtime: Mapping[str, float] | None = None) -> None:
+        if job.state is JobState.DELIVERED and job.receipt is not None:
+            self._event("task-succeeded", job, result=repr(job.receipt.result()), **(runtime or {}))
+        elif job.state is JobState.CANCELLED:
             self._event("task-revoked", job, terminated=False, signum=None, expired=False)
         else:
-            failure = failure_of(job)
-            backend.mark_as_failure(job.id, failure, request=request)
-            self._event("task-failed", job, exception=repr(str(failure)), traceback="")
+            self._event("task-failed", job, exception=repr(str(failure_of(job))), traceback="")
 
     def _event(self, event: str, job: Job, **fields: Any) -> None:
         """One event, sent at the end of the round; each names its task, for whoever began to look on after the first."""
