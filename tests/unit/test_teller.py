@@ -15,6 +15,8 @@ from tasks.model import CommandName, JobState, LastError
 from worker.answers import failure_of
 from worker.rounds.teller import Teller
 
+SENT_MS = 1000
+
 
 def test_a_redis_that_fails_while_a_wait_is_stored_takes_no_event_along():
     """Whoever looks on in Flower would otherwise see an attempt that goes on for ever."""
@@ -41,14 +43,17 @@ async def test_a_wait_is_no_news_any_more_once_the_job_has_ended_elsewhere():
     assert [(event, fields["uuid"]) for event, fields in sent] == [("task-retried", "waits")]
 
 
-async def test_an_end_that_came_before_the_word_of_a_wait_was_sent_is_told_once_more():
+@pytest.mark.parametrize(
+    ("ended_ms", "told"), [(SENT_MS, ["task-revoked"]), (SENT_MS + 1, [])], ids=["before", "after"]
+)
+async def test_an_end_that_came_before_the_word_of_a_wait_was_sent_is_told_once_more(ended_ms, told):
     """That word waits for the thread that sends it, for seconds on a busy machine; meanwhile somebody revokes the job."""
     sent, after = [], []
     services = services_with([job_of("job-1", JobState.RETRYING)])
     teller = Teller(services, SimpleNamespace(backend=MagicMock()), into(sent, after))
     teller.ended(job_of("job-1", JobState.RETRYING), Ended(JobState.RETRYING, due_ms=1_764_338_400_000), 0.1)
     await teller.tell()
-    services.ledger.overview.jobs.return_value = [job_of("job-1", JobState.CANCELLED)]
+    services.ledger.overview.jobs.return_value = [job_of("job-1", JobState.CANCELLED, ended_ms)]
     await teller.tell()
     assert [event for event, _ in sent] == ["task-retried"], "it isn't sent yet, and the other worker tells the end"
     for then in after:
@@ -56,7 +61,7 @@ async def test_an_end_that_came_before_the_word_of_a_wait_was_sent_is_told_once_
     await asyncio.sleep(0)
     await teller.tell()
     await teller.tell()
-    assert [event for event, _ in sent] == ["task-retried", "task-revoked"]
+    assert [event for event, _ in sent] == ["task-retried", *told]
 
 
 async def test_flower_shows_a_dead_job_that_was_cancelled_as_revoked():
@@ -95,11 +100,11 @@ def into(sent: list, after: list | None = None):
     return send
 
 
-def job_of(job_id: str, state: JobState):
+def job_of(job_id: str, state: JobState, updated_ms: int = 1):
     receipt = SimpleNamespace(result=lambda: {"id": "1", "url": "https://example.org/1"})
     command = SimpleNamespace(command=CommandName.INCIDENT)
     return SimpleNamespace(
-        id=job_id, attempts=2, origin=None, command=command, state=state, updated_ms=1, receipt=receipt
+        id=job_id, attempts=2, origin=None, command=command, state=state, updated_ms=updated_ms, receipt=receipt
     )
 
 
@@ -109,6 +114,7 @@ def services_with(jobs: list, to_tell: list[str] = ()):
     services.upkeep.to_tell = AsyncMock(return_value=list(to_tell))
     services.upkeep.told = AsyncMock()
     services.ledger.overview.jobs = AsyncMock(return_value=jobs)
+    services.core.clock_ms = lambda: SENT_MS
     services.settings.sweep_interval_s = 1.0
     return services
 

@@ -58,7 +58,7 @@ class Teller:
         self._send = send
         self._notes: list[Note] = []
         self._events: list[Happened] = []
-        self._waits_sent: set[str] = set()  # ids of jobs
+        self._waits_sent: dict[str, int] = {}  # ids of jobs, and until when it may have been (epoch milliseconds)
         self._took_s: dict[str, float] = {}
         self._woken = asyncio.Event()
         self._telling = asyncio.Lock()
@@ -98,18 +98,17 @@ class Teller:
         upkeep, worker = self._services.upkeep, self._services.core.worker
         job_ids = await upkeep.to_tell(worker)
         wait = {note.job.id for note in self._notes if note.waits is not None} - set(job_ids)
-        looked = set(self._waits_sent)
-        sent = looked - wait - set(job_ids)
+        looked, self._waits_sent = self._waits_sent, {}
+        sent = {job_id: at_ms for job_id, at_ms in looked.items() if job_id not in wait.union(job_ids)}
         asked = [*job_ids, *wait, *sent]
         found = await self._services.ledger.overview.jobs(asked) if asked else []
-        self._waits_sent -= looked
         # On a busy machine another worker may have ended the job meanwhile, and Flower keeps the last word of a wait. So no
         # such word goes out after that, and an end that came before it was on its way is told once more.
         over = {job.id for job in found if job.state in TERMINAL}
         notes, self._notes = self._notes, []
         notes = [note for note in notes if note.waits is None or note.job.id not in over]
-        jobs = [job for job in found if job.id not in wait | sent]
-        again = [job for job in found if job.id in sent & over]
+        jobs = [job for job in found if job.id not in wait | sent.keys()]
+        again = [job for job in found if job.id in over and job.updated_ms <= sent.get(job.id, 0)]
         if notes or job_ids or again:
             loop = asyncio.get_running_loop()
             untold = await asyncio.to_thread(
@@ -125,7 +124,7 @@ class Teller:
 
     def _look_again(self, job_ids: set[str]) -> None:
         """That these jobs wait is on its way to whoever looks on."""
-        self._waits_sent |= job_ids
+        self._waits_sent |= dict.fromkeys(job_ids, self._services.core.clock_ms())
         self._woken.set()
 
     def _tell_all(
