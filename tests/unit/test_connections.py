@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from celery import Celery
+from celery.worker.consumer.connection import Connection as ConnectionStep
+from kombu.utils.json import dumps
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config.redis_address import RedisAddress, parse
@@ -109,3 +112,15 @@ def test_a_channel_of_a_closed_connection_raises_what_celery_reconnects_after(ch
     closed.connection = connection
     with pytest.raises(RedisConnectionError):
         closed._connparams()
+
+
+def test_what_celery_shows_of_a_broker_behind_sentinels_can_be_sent_and_holds_none_of_their_passwords():
+    """`inspect stats` and Flower's page of a worker ask for it."""
+    address = "sentinel://user:of-redis@127.0.0.1:1,127.0.0.1:2/mymaster/0"
+    app = Celery("shown", set_as_current=False, amqp="worker.broker.channel:NamedAmqp")
+    app.conf.update(celery_settings(Settings(redis_url=address, sentinel_password="of-sentinels")))
+    consumer = SimpleNamespace(connection=app.connection_for_read())
+    shown = dumps(ConnectionStep.info(None, consumer))
+    assert "mymaster" in shown
+    assert "of-sentinels" not in shown
+    assert "of-redis" not in shown
