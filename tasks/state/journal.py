@@ -20,7 +20,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import StateUnavailable
@@ -173,7 +173,7 @@ class Journal:
         runs = runs_of(group)
         shas = await self._prepare({load_transitions(run[0].runs_with) for run in runs})
         telling = group[0].event is Event.WENT_BACK  # what comes behind it needn't say it again
-        pipeline = self._redis.pipeline(transaction=False)
+        scripts: list[tuple[str, str]] = []
         head, seq, mac = self._chain.head, self._chain.seq, self._chain.mac
         seen = None if seq else await standing(self._redis, self.prefix)
         for run in runs:
@@ -189,17 +189,30 @@ class Journal:
                 entry |= {"prev": head} if telling else {"prev": head, "seen": self.memory.seen}
                 head = f"{seq}:{mac}"
                 transitions.append({"script": pending.script, "entry": entry, "args": pending.args})
-            sha = shas[load_transitions(run[0].runs_with)]
-            pipeline.evalsha(sha, 0, self.prefix, json.dumps(transitions))
-        self._ask_replicas(pipeline)
+            scripts.append((shas[load_transitions(run[0].runs_with)], json.dumps(transitions)))
         try:
-            replies = await pipeline.execute(raise_on_error=False)
+            replies = await self._run(scripts)
         except (RedisConnectionError, RedisTimeoutError, OSError):
             return await self._reconcile(group)
         trouble = self._too_few(replies)
         if any(isinstance(reply, NoScriptError) for reply in replies):
             self._shas.clear()
         return await self._take(group, answers_of(runs, replies), trouble)
+
+    async def _run(self, scripts: list[tuple[str, str]]) -> list[Any]:
+        """What each answers, and then the replicas. One by itself is spared what redis-py spends on a pipeline."""
+        if len(scripts) == 1 and not self._replicas:
+            ((sha, transitions),) = scripts
+            try:
+                return [await self._redis.evalsha(sha, 0, self.prefix, transitions)]  # type: ignore[misc]
+            except ResponseError as refused:
+                return [refused]
+        pipeline = self._redis.pipeline(transaction=False)
+        for sha, transitions in scripts:
+            pipeline.evalsha(sha, 0, self.prefix, transitions)
+        self._ask_replicas(pipeline)
+        replies: list[Any] = await pipeline.execute(raise_on_error=False)
+        return replies
 
     async def _take(
         self, group: list[Pending], replies: list[Any], trouble: StateUnavailable | None = None
