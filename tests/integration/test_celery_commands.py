@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, environment
 from tests.integration.celery_support import result_of
-from tests.integration.test_processes import alive, content  # noqa: F401 - a fixture
+from tests.integration.test_processes import alive
 from worker.broker.options import for_each_process
 
 pytestmark = pytest.mark.usefixtures("destinations", "content")
