@@ -26,7 +26,12 @@ STEP_OF_CODE = {
     "no_such_table": TABLE,
 }
 
-JOB_AGAIN, TEST_AGAIN = "`afterword job retry`", "run `afterword destination test`"
+# Advice to who reads a job's error, and to who has just run a test.
+OF_A_TEST = (
+    ("`afterword job retry`", "run `afterword destination test`"),
+    (" with `afterword destination test`", ""),
+    (" `afterword destination test` says when it answers as itself.", " Then run `afterword destination test`."),
+)
 NOT_TAKEN = (
     "Correct what it names in the settings of the destination (`afterword destination set`), "
     "then run `afterword destination test`."
@@ -103,7 +108,9 @@ def _retold(failure: AttemptFailed, http: Http) -> None:
 
 
 def _of_a_test(words: str) -> str:
-    return words.replace(JOB_AGAIN, TEST_AGAIN)
+    for of_a_job, of_a_test in OF_A_TEST:
+        words = words.replace(of_a_job, of_a_test)
+    return words
 
 
 def step_of(destination: Destination[Any], failure: AttemptFailed) -> str:

@@ -33,6 +33,7 @@ from tasks.http.refusals import (
     proxy_refused,
     proxy_wants_login,
     unreachable,
+    unreadable,
 )
 from tasks.http.sockets import SENDING, Sending, refuse_inside
 from tasks.http.verdict import Answer, Judge, by_status
@@ -115,6 +116,10 @@ class Recalled:
         self.kept[question] = (until_s, response)
         while len(self.kept) > self.most:
             del self.kept[next(iter(self.kept))]
+
+
+class Unreadable(Exception):
+    """What came can't be taken as an answer; says why."""
 
 
 class Http:
@@ -304,7 +309,10 @@ class Http:
             if isinstance(error.__cause__, ssl.SSLError) and "CERTIFICATE" in str(error.__cause__.reason):
                 raise fault_of(error.__cause__, at.netloc) from None
             raise broken(at.netloc, certain=not (request.writes and sending.started)) from None
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
+        except (Unreadable, aiohttp.ClientResponseError) as error:
+            why = str(error) if isinstance(error, Unreadable) else "is not HTTP"
+            raise unreadable(at.netloc, why, certain=not (request.writes and sending.started)) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             certain = not (request.writes and sending.started)
             late, unshown = isinstance(error, TimeoutError), bool(sending.tls) and not at.client_cert_file
             raise broken(at.netloc, certain=certain, late=late, unshown=unshown) from None
@@ -323,9 +331,12 @@ class Http:
         body = bytearray()
         cap = self._limits.max_response_bytes
         async for chunk in answer.content.iter_chunked(65536):
-            body += inflate.decompress(chunk, cap - len(body) + 1) if inflate else chunk
+            try:
+                body += inflate.decompress(chunk, cap - len(body) + 1) if inflate else chunk
+            except zlib.error:
+                raise Unreadable("is not compressed as it says") from None
             if len(body) > cap:
-                raise ValueError("the answer is too long")
+                raise Unreadable(f"is longer than {cap // 1_000_000} MB")
         return bytes(body)
 
     def _judge(self, request: Request, response: Response, accept: frozenset[int]) -> None:
@@ -336,7 +347,8 @@ class Http:
         kind = response.headers.get("Content-Type", "").lower()
         page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")  # as no JSON does
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
-            raise page_instead(status, response.words(), certain=not request.writes)
+            leads_to = response.headers.get("Location", "")
+            raise page_instead(status, response.words(), leads_to, certain=not request.writes)
         verdict = self._judge_answer(Answer(status, response.headers, response.body, request.operation))
         if verdict.whose == "nobody" or (
             status in accept and (verdict.whose != "destination" or verdict.passing == "job")

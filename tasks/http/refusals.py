@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +40,16 @@ def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *,
     return DestinationTrouble(message, passing=verdict.passing, answered=True, certain=not unsure, **facts)
 
 
-def page_instead(status: int, words: str, *, certain: bool) -> DestinationTrouble:
-    """The error of a web page where an answer of the API was due."""
+def page_instead(status: int, words: str, leads_to: str = "", *, certain: bool) -> DestinationTrouble:
+    """The error of a web page, or of a redirection, where an answer of the API was due. Of an address that it leads to no more
+    is told than its host.
+    """
     asleep = "hibernat" in words.lower()
+    leads = f" It leads to {place}." if (place := _place(leads_to)) else ""
     return DestinationTrouble(
         "The instance is hibernating."
         if asleep
-        else f"A sign-in or other web page came instead of an answer ({status}).",
+        else f"A sign-in or other web page came instead of an answer ({status}).{leads}",
         code="hibernating" if asleep else "sign_in_page",
         advice="Wake the instance, then run `afterword destination test`."
         if asleep
@@ -54,6 +58,12 @@ def page_instead(status: int, words: str, *, certain: bool) -> DestinationTroubl
         answered=True,
         certain=certain,
     )
+
+
+def _place(address: str) -> str:
+    """Scheme and host of an address; empty for one on the same host, and for what is none."""
+    found = re.match(r"(https?://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?)(?:[/?#]|$)", address.strip())
+    return found[1] if found else ""
 
 
 def odd_answer(status: int, source: str, *, wrote: bool) -> AttemptFailed:
@@ -89,6 +99,12 @@ def broken(host: str, *, certain: bool, late: bool = False, unshown: bool = Fals
     advice = "If it stays like this, ask whether it wants a client certificate (`client_cert_file`)."
     code = "timeout" if late else "connection_lost"
     return Transient(said, code=code, advice=advice if unshown and not late else "", certain=certain)
+
+
+def unreadable(host: str, why: str, *, certain: bool) -> Transient:
+    """The error of an answer that can't be read at all; it is one of a connection that broke, whose end nobody knows."""
+    advice = "If it stays like this, check the address and its port, and what stands between here and there."
+    return Transient(f"The answer of {host} {why}.", code="connection_lost", advice=advice, certain=certain)
 
 
 def unreachable(host: str) -> Transient:

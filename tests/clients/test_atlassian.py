@@ -70,6 +70,11 @@ async def test_jira_makes_finds_discusses_links_and_resolves_an_issue(live, prin
         "links": ["PAY-2"],
         "remote": ["https://wiki.example/rca"],
         "found": ["PAY-1"],
+        "property": 1,
+        "link": "Blocks",
+        "people": ["Abel Tuter"],
+        "several": ["PAY-1", "PAY-2"],
+        "priority_by_id": "Highest",
         "me": True,
         "refused": "Specify a valid issue type",
     }

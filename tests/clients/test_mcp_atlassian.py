@@ -30,6 +30,9 @@ async def test_atlassian_python_api_4_writes_labels_attaches_and_finds_a_page(li
         "files": ["trace.txt"],
         "comments": 1,
         "found": ["RCA"],
+        "either": ["Post-mortems", "RCA"],
+        "by_me": ["RCA"],
+        "first": 1,
         "history": 4,
         "ancestors": "Post-mortems",
     }

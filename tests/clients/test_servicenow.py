@@ -21,6 +21,8 @@ async def test_pysnow_makes_finds_changes_attaches_to_and_deletes_an_incident(li
         "title": "Up",
         "files": ["trace.txt"],
         "found": ["INC0010001"],
+        "walked": [],
+        "ranged": ["INC0010001"],
         "deleted": "record deleted",
         "left": 1,
         "refused": True,

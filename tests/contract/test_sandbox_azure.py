@@ -188,3 +188,55 @@ async def test_missing_items_of_a_batch_are_an_error_unless_omitted(live):
     kept = await live.ask("POST", path, json={"ids": [number, 999], "errorPolicy": "omit", "fields": ["System.Id"]})
     assert kept.json["value"][0]["fields"] == {"System.Id": number}
     assert kept.json["value"][1] is None
+
+
+async def test_a_comment_can_be_changed_and_deleted_and_its_history_stays(live):
+    number = (await live.new_item()).json["id"]
+    path, version = f"/contoso/Operations/_apis/wit/workItems/{number}/comments", {"api-version": "7.1-preview.3"}
+    for text in ("one", "two"):
+        made = await live.ask("POST", path, json={"text": text}, params=version)
+    assert (await live.ask("GET", f"{path}/2")).json == made.json
+    changed = await live.ask("PATCH", f"{path}/2", json={"text": "three"}, params=version)
+    assert (changed.json["text"], changed.json["version"]) == ("three", 2)
+    assert (await live.ask("DELETE", f"{path}/2", params=version)).status == 204
+    assert (await live.ask("GET", f"{path}/2")).status == 404
+    assert [row["text"] for row in (await live.ask("GET", path)).json["comments"]] == ["one"]
+    assert (await live.ask("PATCH", f"{path}/1", json={}, params=version)).status == 400
+
+
+async def test_past_revisions_single_updates_and_what_was_thrown_away_can_be_read(live):
+    number = (await live.new_item()).json["id"]
+    item, bin_ = f"/contoso/_apis/wit/workItems/{number}", f"/contoso/_apis/wit/recyclebin/{number}"
+    patch = json.dumps([{"op": "add", "path": "/fields/System.Title", "value": "Up"}])
+    await live.ask("PATCH", item, data=patch, headers=JSON_PATCH, params={"api-version": "7.1"})
+    past = (await live.ask("GET", f"{item}/revisions")).json["value"]
+    assert [row["rev"] for row in past] == [1, 2]
+    assert past[1]["fields"]["System.Title"] == "Up" != past[0]["fields"]["System.Title"]
+    assert (await live.ask("GET", f"{item}/revisions/1")).json == past[0]
+    assert (await live.ask("GET", f"{item}/updates/2")).json["rev"] == 2
+    assert (await live.ask("GET", f"{item}/updates/9")).status == 404
+    version = {"api-version": "7.1"}
+    assert (await live.ask("DELETE", item, params=version)).status == 200
+    assert (await live.ask("PATCH", bin_, json={"isDeleted": True}, params=version)).status == 400
+    assert (await live.ask("PATCH", bin_, json={"isDeleted": False}, params=version)).json["id"] == number
+    assert (await live.ask("GET", item)).status == 200
+    assert (await live.ask("DELETE", item, params=version)).status == 200
+    assert (await live.ask("DELETE", bin_, params=version)).status == 204
+    assert (await live.ask("GET", bin_)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("[System.CreatedDate] >= @today - 7", True),
+        ("[System.CreatedDate] >= @Today-7", True),
+        ("[System.CreatedDate] < @today", False),
+        ("[System.CreatedDate] < @today + 1", True),
+        ("[System.Title] CONTAINS WORDS 'no such words'", False),
+    ],
+)
+async def test_wiql_knows_days(live, condition, found):
+    number = (await live.new_item()).json["id"]
+    query = {"query": f"SELECT [System.Id] FROM WorkItems WHERE {condition}"}
+    answer = await live.ask("POST", "/contoso/Operations/_apis/wit/wiql", json=query, params={"api-version": "7.1"})
+    assert [row["id"] for row in answer.json["workItems"]] == [number] * found

@@ -242,17 +242,46 @@ async def test_data_centers_client_credentials_give_a_token(live):
         ('type in (page, blogpost) AND text ~ "exhausted" order by lastmodified desc', True),
         ('title = "Pool exhausted" and space not in ("OPS", SRE)', False),
         ("title = Other", False),
+        ('title = Other or (title = "Pool exhausted" and type = page)', True),
+        ('title = "Pool exhausted" and not space = OPS', False),
+        ('title = "Pool exhausted" and lastmodified >= now("-1d") and created <= now()', True),
+        ('title = "Pool exhausted" and created < "2001-01-01"', False),
+        ("ancestor = 101 and creator = currentUser()", True),
+        ("ancestor = 102", False),
+        ('title !~ "Home" and space in (OPS)', True),
     ],
 )
 async def test_pages_are_found_by_cql(live, query, found):
-    await live.new_page("Pool exhausted")
+    await live.new_page("Pool exhausted", parentId="101")
     answer = await live.ask("GET", f"{V1}/search", params={"cql": query})
     assert [row["title"] for row in answer.json["results"]] == ["Pool exhausted"] * found
 
 
 @pytest.mark.parametrize(
-    "query", ["", "label in (" + 60 * "a", "label in (a b)", "title", "nope = 1", "space = OPS or x"]
+    "query",
+    [
+        "",
+        "label in (" + 60 * "a",
+        "label in (a b)",
+        "title",
+        "nope = 1",
+        "space = OPS or x",
+        "created > soon",
+        "title > a",
+        "(" * 3000,
+    ],
 )
 async def test_a_query_that_cant_be_read_is_refused_at_once(live, query):
     """A list without its end must not be tried in each way in which it can be cut: there are 2 to the power of 60."""
     assert (await live.ask("GET", f"{V1}/content/search", params={"cql": query})).status == 400
+
+
+async def test_a_data_center_tells_of_each_version_of_a_page(live):
+    number = (await live.new_page()).json["id"]
+    body = {"type": "page", "title": "RCA", "version": {"number": 2, "message": "again"}}
+    body |= {"body": {"storage": {"value": "<p>y</p>", "representation": "storage"}}}
+    assert (await live.ask("PUT", f"{DC}/content/{number}", json=body)).status == 200
+    shown = (await live.ask("GET", f"{DC}/content/{number}/version")).json["results"]
+    assert [(row["number"], row["message"]) for row in shown] == [(2, "again"), (1, "")]
+    assert (await live.ask("GET", f"{DC}/content/{number}/version/2")).json == shown[0]
+    assert (await live.ask("GET", f"{DC}/content/{number}/version/9")).status == 404

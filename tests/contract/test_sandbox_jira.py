@@ -137,6 +137,17 @@ async def test_the_cloud_has_the_new_search_only_and_a_data_center_the_old_one_o
         ("project != OPS", ["PAY-1"]),
         ('summary ~ "dow" and key = OPS-2', ["OPS-2"]),
         ("labels = aw", []),
+        ("labels = aw-2 OR project = PAY order by key asc", ["OPS-2", "PAY-1"]),
+        ("project = OPS and (labels = aw-2 or summary ~ nothing)", ["OPS-2"]),
+        ("project = OPS and not labels = aw-2", ["OPS-1"]),
+        ("labels = aw-1 and resolution is EMPTY order by created asc", ["OPS-1", "PAY-1"]),
+        ("labels is not empty and resolution is not EMPTY", []),
+        ('project = PAY and statusCategory = "To Do"', ["PAY-1"]),
+        ("project = PAY and created >= -1d and updated <= -0m", ["PAY-1"]),
+        ("project = PAY and created < 2001-01-01", []),
+        ("project = PAY and assignee = currentUser()", []),
+        ('text ~ "dow" and project = PAY', ["PAY-1"]),
+        ("summary !~ dow", []),
     ],
 )
 async def test_jql_finds_what_it_says(live, query, found):
@@ -147,7 +158,7 @@ async def test_jql_finds_what_it_says(live, query, found):
     assert await live.jql(query) == found
 
 
-@pytest.mark.parametrize(("query", "words"), [("", "Unbounded"), ("order by key", "Unbounded"), ("colour = red", "colour"), ("labels", "Expecting"), ("labels = a b", "Expecting")])  # fmt: skip
+@pytest.mark.parametrize(("query", "words"), [("", "Unbounded"), ("order by key", "Unbounded"), ("colour = red", "colour"), ("labels", "Expecting"), ("labels = a b", "Expecting"), ("(labels = a", "Expecting"), ("labels > a", "not supported"), ("created > then", "invalid"), ("(" * 5000, "nested")])  # fmt: skip
 async def test_a_query_that_jira_refuses_is_a_400(live, query, words):
     """A query without a condition, with an unknown field, or that isn't JQL."""
     answer = await live.ask("POST", "/rest/api/3/search/jql", json={"jql": query})
@@ -226,3 +237,39 @@ async def test_a_workflow_gives_the_transitions_of_the_present_status_and_takes_
     assert (await live.ask("POST", path, json=taken)).status == 204
     after = (await live.ask("GET", f"/rest/api/3/issue/{key}")).json["fields"]
     assert (after["status"]["name"], after["resolution"]["name"]) == ("Resolved", "Fixed")
+
+
+async def test_no_number_of_an_issue_is_given_twice(live):
+    """Also where the issue that had it was deleted."""
+    first, second = [(await live.new_issue()).json["key"] for _ in range(2)]
+    for key in (first, second):
+        assert (await live.ask("DELETE", f"/rest/api/3/issue/{key}")).status == 204
+    assert (await live.new_issue()).json["key"] not in (first, second)
+
+
+async def test_what_is_listed_can_be_read_alone_and_deleted(live):
+    """Comments, properties, links of both kinds, and the rows of a catalogue."""
+    one, other = [(await live.new_issue()).json["key"] for _ in range(2)]
+    issue = f"/rest/api/2/issue/{one}"
+    comment = (await live.ask("POST", f"{issue}/comment", json={"body": "Seen."})).json["id"]
+    await live.ask("PUT", f"{issue}/properties/p", json={"a": 1})
+    ends = {"type": {"name": "Relates"}, "inwardIssue": {"key": one}, "outwardIssue": {"key": other}}
+    await live.ask("POST", "/rest/api/2/issueLink", json=ends)
+    (link,) = (await live.ask("GET", issue)).json["fields"]["issuelinks"]
+    shown = {"url": "https://x.example", "title": "X"}
+    remote = (await live.ask("POST", f"{issue}/remotelink", json={"object": shown})).json["id"]
+    again = {"object": shown | {"title": "Y"}}
+    assert (await live.ask("PUT", f"{issue}/remotelink/{remote}", json=again)).status == 204
+    assert (await live.ask("GET", f"{issue}/remotelink/{remote}")).json["object"]["title"] == "Y"
+    found = (await live.ask("GET", f"/rest/api/2/issueLink/{link['id']}")).json
+    assert (found["inwardIssue"]["key"], found["outwardIssue"]["key"]) == (one, other)
+    for path in (f"{issue}/comment/{comment}", f"{issue}/properties/p", f"{issue}/remotelink/{remote}"):
+        assert (await live.ask("GET", path)).status == 200, path
+        assert (await live.ask("DELETE", path)).status == 204, path
+        assert (await live.ask("GET", path)).status == 404, path
+    for name in ("issuetype", "status", "priority", "resolution"):
+        (row, *_) = (await live.ask("GET", f"/rest/api/2/{name}")).json
+        assert (await live.ask("GET", f"/rest/api/2/{name}/{row['id']}")).json == row
+        assert (await live.ask("GET", f"/rest/api/2/{name}/none")).status == 404
+    count = await live.ask("POST", "/rest/api/3/search/approximate-count", json={"jql": "project = OPS"})
+    assert count.json == {"count": 2}

@@ -194,3 +194,38 @@ async def test_a_journal_is_read_from_its_own_table(live):
         "GET", f"/api/now/table/sys_journal_field?sysparm_query=element_id={number}^element=work_notes"
     )
     assert [row["value"] for row in found.json["result"]] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("caller_id.name=Abel Tuter", ["one"]),
+        ("caller_id.email=abel.tuter@example.com^short_description=one", ["one"]),
+        ("caller_id.name=Nobody", []),
+        ("caller_id.nothing=x", ["one", "two"]),
+        ("impactBETWEEN1@2", ["one"]),
+        ("sys_created_onONToday@javascript:gs.beginningOfToday()@javascript:gs.endOfToday()", ["one", "two"]),
+        ("sys_created_onONYesterday@javascript:gs.daysAgoStart(1)@javascript:gs.daysAgoEnd(1)", []),
+        ("sys_created_on>=javascript:gs.hoursAgo(1)", ["one", "two"]),
+        ("sys_created_on<javascript:gs.minutesAgo(1)", []),
+        ("impactANYTHING^caller_id.nameISEMPTY", ["two"]),
+    ],
+)
+async def test_a_query_follows_references_and_knows_days(live, query, found):
+    """As on an instance: only what it can't read is ignored."""
+    await live.new_incident(short_description="one", impact="1", caller_id="Abel Tuter")
+    await live.new_incident(short_description="two", impact="3")
+    params = {"sysparm_query": f"{query}^ORDERBYshort_description", "sysparm_fields": "short_description"}
+    answer = await live.ask("GET", "/api/now/table/incident", params=params)
+    assert [row["short_description"] for row in answer.json["result"]] == found
+
+
+async def test_a_column_as_a_parameter_and_a_column_of_a_reference(live):
+    await live.new_incident(short_description="one", caller_id="Abel Tuter")
+    await live.new_incident(short_description="two")
+    params = {"short_description": "one", "sysparm_fields": "short_description,caller_id.name,caller_id.nope,nope.x"}
+    answer = await live.ask("GET", "/api/now/table/incident", params=params | {"sysparm_no_count": "true"})
+    assert answer.json["result"] == [{"short_description": "one", "caller_id.name": "Abel Tuter", "caller_id.nope": ""}]
+    assert "X-Total-Count" not in answer.headers
+    quiet = {"sysparm_limit": "1", "sysparm_suppress_pagination_header": "true"}
+    assert "Link" not in (await live.ask("GET", "/api/now/table/incident", params=quiet)).headers

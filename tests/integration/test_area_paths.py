@@ -8,9 +8,8 @@ from tasks.destinations.azure_devops.trees import path_of, paths, shown
 from tasks.errors import Permanent
 from tasks.model import JobState
 from tests.integration.test_following import configured
-from tests.integration.test_lifecycle import WORK_ITEM, content, run, submit
+from tests.integration.test_lifecycle import WORK_ITEM, run, submit
 
-__all__ = ["content"]  # the fixture
 integration = pytest.mark.usefixtures("destinations", "content")
 
 

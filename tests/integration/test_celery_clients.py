@@ -15,7 +15,7 @@ from tasks.model import JobState, parse_command
 from tests.conftest import ROOT, environment, stop, until
 from tests.integration.celery_support import KWARGS, any_of, result_of
 from tests.integration.test_lifecycle import INCIDENT, PUBLISH, WORK_ITEM
-from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
+from tests.integration.test_processes import alive, settled
 from worker.rounds.results import mark_as_retry
 
 pytestmark = pytest.mark.usefixtures("destinations", "content")

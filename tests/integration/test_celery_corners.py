@@ -12,7 +12,7 @@ from tasks.model import JobState, parse_command
 from tests.conftest import stop, until
 from tests.integration.celery_support import KWARGS, any_of, result_of
 from tests.integration.test_lifecycle import PUBLISH
-from tests.integration.test_processes import alive, content, settled  # noqa: F401 - a fixture
+from tests.integration.test_processes import alive, settled
 
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 

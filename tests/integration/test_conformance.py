@@ -7,10 +7,9 @@ import pytest
 from tasks import lifecycle
 from tasks.model import JobState
 from tests.integration.test_blame import deny, heal
-from tests.integration.test_lifecycle import EVERY, content, run, submit
+from tests.integration.test_lifecycle import EVERY, run, submit
 from tests.integration.test_limits import let_the_pause_end
 
-__all__ = ["content"]  # the fixture
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 # What a right to create is given for.
 PLACES = {"confluence": "OPS", "servicenow": "incident", "azure_devops": "Operations", "jira": "OPS"}

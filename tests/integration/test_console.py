@@ -251,6 +251,18 @@ async def test_a_preview_shows_no_secret_wherever_a_ticket_holds_it(services, cl
         assert ("[ApiKey]" if config is None else "[withheld]") in shown
 
 
+async def test_a_preview_has_no_row_for_what_a_document_has_none_of(services, client, log_in, destinations):
+    """Labels and a parent are shown where there are any."""
+    await log_in("viewer")
+    for number, more in enumerate(({}, {"parent_page_id": "Post-mortems/2026"})):
+        document = Document(id=f"d{number}", title="Broken", content_md="See the log.")
+        command = {"command": "publish_to_confluence", "doc_id": document.id, "space_key": "OPS"} | more
+        job = await services.submit(parse_command(command), actor="test", document=document)
+        shown = await (await client.get(f"/jobs/{job.id}/paper")).text()
+        assert "See the log." in shown
+        assert ("<dt>labels</dt>" in shown, "<dt>parent</dt>" in shown) == (False, "parent_page_id" in more)
+
+
 async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(services, client, log_in, destinations):
     await log_in("operator")
     files = ({"name": "App.log", "media_type": "text/plain", "content": f"started\nkey {TOKEN}\n".encode()},)

@@ -24,14 +24,12 @@ from tests.integration.test_lifecycle import (
     JIRA_ISSUE,
     PUBLISH,
     WORK_ITEM,
-    content,
     run,
     submit,
 )
 from tests.integration.test_renewing import tokens
 from worker.cli.callback import Callback
 
-__all__ = ["content"]  # a fixture
 PARTS = {"client_secret": "planted-client-77", "password": "planted-pass-77", "refresh_token": "planted-refresh-77"}
 
 

@@ -13,10 +13,10 @@ from tasks.following import follow
 from tasks.model import Callback, JobState, parse_command, subject_key
 from tests.conftest import until
 from tests.integration.test_credential_commands import cli
-from tests.integration.test_lifecycle import INCIDENT, ISSUE, JIRA_ISSUE, PUBLISH, WORK_ITEM, content, run, submit
+from tests.integration.test_lifecycle import INCIDENT, ISSUE, JIRA_ISSUE, PUBLISH, WORK_ITEM, run, submit
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
-__all__ = ["cli", "content"]  # the fixtures
+__all__ = ["cli"]  # the fixture
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
 # For each kind: the job, the state that a person moves it to, what that means, and who is assigned as it is stored there.

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tasks.model import JobState
-from tests.integration.test_lifecycle import DOCUMENT, EVERY, INCIDENT, ISSUE, WORK_ITEM, content, run, submit
+from tests.integration.test_lifecycle import DOCUMENT, EVERY, INCIDENT, ISSUE, WORK_ITEM, run, submit
 
-__all__ = ["content"]  # the fixture
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
 

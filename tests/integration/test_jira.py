@@ -9,10 +9,9 @@ import pytest
 from tasks import lifecycle
 from tasks.destinations import parse_settings
 from tasks.model import JobState
-from tests.integration.test_lifecycle import ISSUE, JIRA_ISSUE, PUBLISH, content, run, submit
+from tests.integration.test_lifecycle import ISSUE, JIRA_ISSUE, PUBLISH, run, submit
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
-__all__ = ["content"]  # the fixture
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
 

@@ -7,9 +7,8 @@ import pytest
 from tasks import lifecycle
 from tasks.model import JobState
 from tests.integration.test_jira import configured, deny, rewritten
-from tests.integration.test_lifecycle import JIRA_ISSUE, content, run, submit
+from tests.integration.test_lifecycle import JIRA_ISSUE, run, submit
 
-__all__ = ["content"]  # the fixture
 pytestmark = pytest.mark.usefixtures("destinations", "content")
 
 

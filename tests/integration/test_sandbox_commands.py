@@ -8,10 +8,10 @@ import json
 import pytest
 
 from tests.integration.test_cli_commands import cli
-from tests.integration.test_lifecycle import INCIDENT, content, run, submit
+from tests.integration.test_lifecycle import INCIDENT, run, submit
 from worker.sandbox.faults.spec import NAMES
 
-__all__ = ["cli", "content"]  # the fixtures
+__all__ = ["cli"]  # the fixture
 
 
 @pytest.fixture

@@ -80,6 +80,15 @@ def test_a_filter_takes_known_states_only_and_a_verb_only_what_it_applies_to():
     assert not possible("cancel", None)
 
 
+def test_a_search_without_a_word_is_named():
+    """Marks and single letters are in no index."""
+    for text in ("%", "a", "- _ -", "…"):
+        (trouble,) = understood(asked_of({"q": text})).troubles
+        assert trouble.startswith(f"{text!r} has no word to search for")
+    for text in ("7", "ab", "INC0010002", "%20 a", "検索"):
+        assert understood(asked_of({"q": text})).troubles == ()
+
+
 def test_a_day_of_the_filter_counts_from_midnight_to_midnight_and_anything_else_is_left_out():
     """The last day counts as a whole; what a person may type into an address breaks nothing."""
     chosen = understood(asked_of({"since": "2026-11-28", "until": "2026-11-28"})).chosen

@@ -138,7 +138,7 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
         return Preview(trouble=str(error))
     body = "".join(as_html(settings.kind, text) for name, text in texts.items() if name in BODIES)
     title = next((text for name, text in texts.items() if name in TITLES), "")
-    facts = tuple((name, text) for name, text in texts.items() if name not in (*TITLES, *BODIES))
+    facts = tuple((name, text) for name, text in texts.items() if text and name not in (*TITLES, *BODIES))
     return Preview(title=title, body=body, facts=facts)
 
 

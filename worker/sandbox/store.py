@@ -169,6 +169,7 @@ class Store:
     items: dict[int, dict[str, Any]] = field(default_factory=dict)
     recycled: dict[int, dict[str, Any]] = field(default_factory=dict)
     issues: dict[str, dict[str, Any]] = field(default_factory=dict)
+    issue_numbers: dict[str, int] = field(default_factory=dict)  # the last one of each project: none is given twice
     issue_links: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     blind_until: float = 0.0
@@ -207,6 +208,7 @@ class Store:
             self.items,
             self.recycled,
             self.issues,
+            self.issue_numbers,
             self.issue_links,
         ):
             held.clear()
@@ -243,6 +245,15 @@ class Store:
     def next_id(self) -> str:
         """An id that nothing here has."""
         return str(next(self.ids))
+
+    def above(self, page: Page) -> list[str]:
+        """The ids of the pages above a page, the nearest last. It ends at a folder."""
+        found: list[str] = []
+        parent = page.parent
+        while parent and parent in self.pages:
+            found.insert(0, parent)
+            parent = self.pages[parent].parent
+        return found
 
     def homepage(self, space: str) -> str:
         """The id of the space's first page."""

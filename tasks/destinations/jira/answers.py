@@ -116,8 +116,9 @@ def permission(answer: dict[str, Any], name: str) -> bool:
 
 
 def signed_in(answer: dict[str, Any]) -> str:
-    """Who is signed in."""
-    return str(answer.get("displayName") or answer.get("emailAddress") or answer.get("name") or answer["accountId"])
+    """Who is signed in; raises `LookupError` where the answer has no account's id or key, as another product's has not."""
+    known = answer.get("accountId") or answer["key"]
+    return str(answer.get("displayName") or answer.get("emailAddress") or answer.get("name") or known)
 
 
 def remote_links(answer: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:

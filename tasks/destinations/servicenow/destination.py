@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tasks.credentials.kinds import ApiKey, Basic, Password, Token
-from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, rows_of, stored
+from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, identifier, rows_of, stored
 from tasks.destinations.servicenow.incident import Keeper, link_incident
 from tasks.destinations.servicenow.observed import records
 from tasks.destinations.servicenow.plan import RecordPlan, plan_of, table_of, texts_of
@@ -95,7 +96,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         params = {"sysparm_limit": "20", "sysparm_fields": "sys_id,correlation_id"}
         params["sysparm_query"] = "ORDERBYDESCsys_created_on"
         response = await http.send(Request("GET", path_of(table), f"GET /table/{table}", params=params))
-        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        rows = response.parsed(_records)
         name = f"read access to {table}"
         if not rows and counted(response):
             return await self._read_own(http, table, name)
@@ -140,3 +141,11 @@ class ServiceNow(Destination[ServiceNowSettings]):
         except AttemptFailed:
             return ""
         return str(rows[0].get("user_name", "")) if len(rows) == 1 else ""
+
+
+def _records(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The records in an answer, each of which has its id: rows of another product have not."""
+    rows = rows_of(answer, "result")
+    for row in rows:
+        identifier(row["sys_id"])
+    return rows

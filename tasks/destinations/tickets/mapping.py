@@ -204,7 +204,7 @@ def _at(text: str, name: str, start: int, words: str) -> str:
     key = re.compile(rf"(?m)(?:^|[\s,{{\[.])(?:{re.escape(name)}|\"{re.escape(name)}\"|'{re.escape(name)}')\s*[=\].]")
     found = key.search(text, start) or key.search(text)
     at = found.start() + (found.group()[:1] == "\n") if found else start
-    return f"mapping, line {text.count(chr(10), 0, at) + 1}: {words}"
+    return f"line {text.count(chr(10), 0, at) + 1}: {words}"
 
 
 def _holds(when: Mapping[str, tuple[str, ...]], issue: Issue) -> bool:

@@ -12,6 +12,7 @@ from pydantic import StringConstraints
 from tasks.destinations import KINDS
 from tasks.model import Frozen, JobState
 from tasks.state.jobs.overview import JobFilter
+from tasks.state.jobs.search import words_of
 
 TROUBLED = (JobState.RETRYING, JobState.HELD, JobState.DEAD)
 DAY_MS = 86_400_000
@@ -58,6 +59,8 @@ def understood(asked: Asked) -> Understood:
         troubles.append(f"There is no kind of destination {asked.kind!r}.")
     if asked.cause and state not in TROUBLED:
         troubles.append("A cause goes with the state retrying, held or dead.")
+    if asked.q and not words_of([asked.q]):
+        troubles.append(f"{asked.q!r} has no word to search for: a word has two letters or more, or is a number.")
     days = {"since": _day_ms(asked.since), "until": _day_ms(asked.until)}
     for name, day_ms in days.items():
         if day_ms is None and (text := getattr(asked, name)):

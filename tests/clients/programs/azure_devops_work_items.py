@@ -8,10 +8,12 @@ from azure.devops.connection import Connection
 from azure.devops.exceptions import AzureDevOpsServiceError
 from azure.devops.v7_1.work_item_tracking.models import (
     CommentCreate,
+    CommentUpdate,
     JsonPatchOperation,
     TeamContext,
     Wiql,
     WorkItemBatchGetRequest,
+    WorkItemDeleteUpdate,
 )
 from msrest.authentication import BasicAuthentication
 
@@ -53,8 +55,12 @@ try:
     refused = ""
 except AzureDevOpsServiceError as error:
     refused = error.type_key
+second = wit.add_comment(CommentCreate(text="Twice."), "Operations", made.id)
+wit.update_comment(CommentUpdate(text="Changed."), "Operations", made.id, second.id)
+changed_text = wit.get_comment("Operations", made.id, second.id).text
+wit.delete_comment("Operations", made.id, second.id)
+recent = "SELECT [System.Id] FROM WorkItems WHERE [System.CreatedDate] >= @today - 7 AND [System.Tags] CONTAINS 'aw-1f'"
 updates = wit.get_updates(made.id)
-wit.delete_work_item(made.id)
 print(
     json.dumps(
         {
@@ -71,13 +77,19 @@ print(
             "content": b"".join(wit.get_attachment_content(file.id)).decode(),
             "comments": [row.text for row in wit.get_comments("Operations", parent.id).comments],
             "comment": comment.text,
+            "changed_text": changed_text,
+            "left": [row.text for row in wit.get_comments("Operations", made.id).comments],
+            "revisions": [row.fields["System.Title"] for row in wit.get_revisions(made.id)][:2],
+            "recent": [row.id for row in wit.query_by_wiql(Wiql(query=recent)).work_items] == [made.id],
             "rev": changed.rev,
             "found": [row.id for row in found.work_items] == [made.id],
             "batch": [row.fields["System.Title"] for row in batch],
             "updates": [
                 row.fields["System.Title"].new_value for row in updates if "System.Title" in (row.fields or {})
             ],
+            "thrown": wit.delete_work_item(made.id).id == made.id,
             "deleted": [row.id for row in wit.get_deleted_work_items([made.id])] == [made.id],
+            "back": wit.restore_work_item(WorkItemDeleteUpdate(is_deleted=False), made.id).id == made.id,
             "refused": refused,
         }
     )

@@ -38,6 +38,14 @@ print(
             "files": [row["title"] for row in wiki.get_attachments_from_content(page["id"])["results"]],
             "comments": len(wiki.get_page_comments(page["id"])["results"]),
             "found": [row["content"]["title"] for row in wiki.cql('space = OPS and title = "RCA"')["results"]],
+            "either": sorted(
+                row["content"]["title"] for row in wiki.cql('title = RCA or title = "Post-mortems"')["results"]
+            ),
+            "by_me": [
+                row["content"]["title"]
+                for row in wiki.cql(f"ancestor = {parent['id']} and creator = currentUser()")["results"]
+            ],
+            "first": wiki.get_content_history_by_version_number(page["id"], 1)["number"],
             "history": wiki.history(page["id"])["lastUpdated"]["number"],
             "ancestors": [row["title"] for row in wiki.get_page_ancestors(page["id"])][-1],
         }

@@ -28,6 +28,8 @@ made = jira.create_issue(
 other = jira.create_issue(project="PAY", issuetype={"name": "Task"}, summary="Restore", description=text("two"))
 made.update(summary="Up", priority={"name": "High"})
 jira.add_comment(made, text("Seen."))
+jira.add_comment(made, text("Twice.")).delete()
+jira.add_issue_property(made, "p", {"a": 1})
 jira.add_attachment(issue=made, attachment=io.BytesIO(b"one line\n"), filename="trace.txt")
 jira.create_issue_link("Blocks", made, other)
 jira.add_simple_link(made, {"url": "https://wiki.example/rca", "title": "RCA"})
@@ -55,6 +57,15 @@ print(
             "links": [row.outwardIssue.key for row in read.fields.issuelinks],
             "remote": [row.object.url for row in jira.remote_links(made)],
             "found": [row.key for row in jira.search_issues("project = PAY AND labels = aw-1f")],
+            "property": jira.issue_property(made, "p").value.a,
+            "link": jira.issue_link(read.fields.issuelinks[0].id).type.name,
+            "people": [
+                row.displayName for row in (jira.search_users(query="abel") if cloud else jira.search_users("abel"))
+            ],
+            "several": sorted(
+                row.key for row in jira.search_issues("project = PAY and (summary ~ Up or not status = Resolved)")
+            ),
+            "priority_by_id": jira.priority(jira.priorities()[0].id).name,
             "me": bool(jira.myself()["displayName"]),
             "refused": refused,
         }

@@ -18,6 +18,8 @@ changed = table.update(query={"sys_id": row["sys_id"]}, payload={"short_descript
 table.attachments.upload(sys_id=row["sys_id"], file_path="trace.txt")
 query = pysnow.QueryBuilder().field("priority").equals("2").AND().field("short_description").contains("p")
 other = table.create({"short_description": "Another"}).one()
+walked = table.get(query="caller_id.name=Nobody^ORassignment_group.name=Nobody", fields=["number"]).all()
+ranged = table.get(query=pysnow.QueryBuilder().field("impact").between(1, 2), fields=["number"]).all()
 deleted = table.delete(query={"number": other["number"]})
 try:
     client.resource(api_path="/table/no_such_table").get(query={}).all()
@@ -33,6 +35,8 @@ print(
             "title": changed["short_description"],
             "files": [file["file_name"] for file in table.attachments.get(sys_id=row["sys_id"])],
             "found": [found["number"] for found in table.get(query=query, fields=["number"]).all()],
+            "walked": list(walked),
+            "ranged": [found["number"] for found in ranged],
             "deleted": deleted["status"],
             "left": len(list(table.get(query={}, limit=10).all())),
             "refused": bool(refused),

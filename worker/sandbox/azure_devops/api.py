@@ -44,12 +44,20 @@ class AzureDevOps:
             ("PATCH", r"wit/workitems/\$(?P<type>[^/]+)", self.create),
             ("GET", r"wit/workitems/(?P<id>\d+)", self.item),
             ("GET", r"wit/workitems/(?P<id>\d+)/updates", self.updates),
+            ("GET", r"wit/workitems/(?P<id>\d+)/updates/(?P<number>\d+)", self.update),
+            ("GET", r"wit/workitems/(?P<id>\d+)/revisions", self.revisions),
+            ("GET", r"wit/workitems/(?P<id>\d+)/revisions/(?P<number>\d+)", self.revision),
+            ("GET", r"wit/workitems/(?P<id>\d+)/comments/(?P<number>\d+)", self.one_comment),
+            ("PATCH", r"wit/workitems/(?P<id>\d+)/comments/(?P<number>\d+)", self.change_comment),
+            ("DELETE", r"wit/workitems/(?P<id>\d+)/comments/(?P<number>\d+)", self.drop_comment),
             ("GET", r"wit/workitems/(?P<id>\d+)/comments", self.comments),
             ("POST", r"wit/workitems/(?P<id>\d+)/comments", self.comment),
             ("GET", r"wit/recyclebin", self.bin),
             ("PATCH", r"wit/workitems/(?P<id>\d+)", self.change),
             ("DELETE", r"wit/workitems/(?P<id>\d+)", self.delete),
             ("GET", r"wit/recyclebin/(?P<id>\d+)", self.recycled),
+            ("PATCH", r"wit/recyclebin/(?P<id>\d+)", self.restore),
+            ("DELETE", r"wit/recyclebin/(?P<id>\d+)", self.destroy),
             ("GET", r"wit/workitems", self.items),
             ("POST", r"wit/workitemsbatch", self.batch),
             ("POST", r"wit/wiql", self.wiql),
@@ -136,6 +144,44 @@ class AzureDevOps:
         skip, top = call.number("$skip", 0), call.number("$top", 200)
         return rows(discussion.updates(self._item(call), call.base)[skip : skip + top])
 
+    async def update(self, call: Call) -> Any:
+        """One update."""
+        return _numbered(discussion.updates(self._item(call), call.base), call)
+
+    async def revisions(self, call: Call) -> Any:
+        """The item as it was after each revision."""
+        skip, top = call.number("$skip", 0), call.number("$top", 200)
+        return rows(discussion.revisions(self._item(call), call.base)[skip : skip + top])
+
+    async def revision(self, call: Call) -> Any:
+        """The item as it was after one revision."""
+        return _numbered(discussion.revisions(self._item(call), call.base), call)
+
+    def _said(self, call: Call) -> tuple[dict[str, Any], int]:
+        """The item, and the number of the comment that the path names."""
+        item, number = self._item(call), int(call.part["number"])
+        if not discussion.spoken(item, number):
+            text = f"Comment {number} does not exist on work item {item['id']}."
+            raise Refused(404, "WorkItemCommentNotFoundException", text)
+        return item, number
+
+    async def one_comment(self, call: Call) -> Any:
+        """One comment."""
+        item, number = self._said(call)
+        return next(row for row in discussion.comments(item, call.base) if row["id"] == number)
+
+    async def change_comment(self, call: Call) -> Any:
+        """Another text of a comment."""
+        item, number = self._said(call)
+        self.store.items[item["id"]] = discussion.edited(item, number, await call.json() or {})
+        return await self.one_comment(call)
+
+    async def drop_comment(self, call: Call) -> Any:
+        """Delete a comment: 204."""
+        item, number = self._said(call)
+        self.store.items[item["id"]] = discussion.edited(item, number, None)
+        return web.Response(status=204)
+
     async def comments(self, call: Call) -> Any:
         """The item's discussion, the newest comment first unless told otherwise."""
         rows = discussion.comments(self._item(call), call.base)
@@ -151,11 +197,26 @@ class AzureDevOps:
         return discussion.comments(done, call.base)[-1]
 
     async def delete(self, call: Call) -> Any:
-        """To the recycle bin: gone for GET and WIQL."""
+        """To the recycle bin, or for good: gone for GET and WIQL."""
         item = self._item(call)
         del self.store.items[item["id"]]
-        self.store.recycled[item["id"]] = item
+        if call.request.query.get("destroy", "").lower() != "true":
+            self.store.recycled[item["id"]] = item
         return self._deleted(item, call)
+
+    async def restore(self, call: Call) -> Any:
+        """Back from the recycle bin."""
+        item, given = self._thrown(call), await call.json()
+        if not isinstance(given, dict) or given.get("isDeleted", given.get("IsDeleted")) is not False:
+            raise Refused(400, "VssPropertyValidationException", "isDeleted must be false to restore a work item.")
+        shown = self._deleted(item, call)
+        self.store.items[item["id"]] = self.store.recycled.pop(item["id"])
+        return shown
+
+    async def destroy(self, call: Call) -> Any:
+        """Out of the recycle bin for good: 204."""
+        del self.store.recycled[self._thrown(call)["id"]]
+        return web.Response(status=204)
 
     async def bin(self, call: Call) -> Any:
         """The deleted work items of these ids."""
@@ -166,10 +227,13 @@ class AzureDevOps:
 
     async def recycled(self, call: Call) -> Any:
         """One deleted work item."""
-        item = self.store.recycled.get(int(call.part["id"]))
+        return self._deleted(self._thrown(call), call)
+
+    def _thrown(self, call: Call) -> dict[str, Any]:
+        item: dict[str, Any] | None = self.store.recycled.get(int(call.part["id"]))
         if item is None:
             raise _no_item(int(call.part["id"]))
-        return self._deleted(item, call)
+        return item
 
     def _deleted(self, item: dict[str, Any], call: Call) -> dict[str, Any]:
         shown, fields = shapes.work_item(item, call.base, expand="none", only=[], single=False), item["fields"]
@@ -209,7 +273,9 @@ class AzureDevOps:
     async def wiql(self, call: Call) -> Any:
         """A query over an index that lags on request: blind for a while (`wiql_blind`), or to new items (`wiql_lag`)."""
         given = await call.json()
-        columns, test, order = parse(str(given.get("query", "")), call.project, fields_of(self.store))
+        columns, test, order = parse(
+            str(given.get("query", "")), call.project, fields_of(self.store), self.store.clock()
+        )
         blind = self.store.clock() < self.store.blind_until
         newest = iso(self.store.clock() - self.store.index_lag_s)
         indexed = [i for i in self.store.items.values() if not blind and i["fields"]["System.CreatedDate"] <= newest]
@@ -225,6 +291,16 @@ class AzureDevOps:
             "columns": [shapes.column(name, call.base) for name in columns],
             "workItems": [{"id": i["id"], "url": f"{call.base}/_apis/wit/workItems/{i['id']}"} for i in found],
         }
+
+
+def _numbered(found: list[dict[str, Any]], call: Call) -> dict[str, Any]:
+    """The row of a list that a path names, from 1 on."""
+    number = int(call.part["number"])
+    if not 0 < number <= len(found):
+        raise Refused(
+            404, "VssResourceNotFoundException", f"There is no number {number} of work item {call.part['id']}."
+        )
+    return found[number - 1]
 
 
 def _expansion(given: object) -> str:

@@ -37,6 +37,7 @@ LOCATIONS = (
         4,
     ),
     ("6570bf97-d02c-4a91-8d93-3abe9895b1a9", "wit", "updates", f"{ITEMS}/{{id}}/{{resource}}/{{updateNumber}}", 4),
+    ("a00c85a5-80fa-4565-99c3-bcd2181434bb", "wit", "revisions", f"{ITEMS}/{{id}}/{{resource}}/{{revisionNumber}}", 3),
     ("b70d8d39-926c-465e-b927-b1bf0e5ca0e0", "wit", "recyclebin", f"{WIT}/{{id}}", 2),
 )
 

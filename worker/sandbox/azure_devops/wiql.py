@@ -8,7 +8,9 @@ from typing import Any
 
 from worker.sandbox.azure_devops.patch import Refused
 from worker.sandbox.azure_devops.process import Field, known
-from worker.sandbox.store import tags_of
+from worker.sandbox.store import iso, tags_of
+
+DAY_S = 86400
 
 Item = dict[str, Any]
 Test = Callable[[Item], bool]
@@ -18,16 +20,18 @@ _SHAPE = re.compile(r"^\s*select\s+(?P<columns>.+?)\s+from\s+workitems\b(?P<rest
 
 
 def parse(
-    query: str, project: str | None, fields: Mapping[str, Field]
+    query: str, project: str | None, fields: Mapping[str, Field], now: float
 ) -> tuple[list[str], Test, list[tuple[str, bool]]]:
-    """Columns, the condition, and the order as (field, descending). `project` is what `@project` stands for; `fields` can be named."""
+    """Columns, the condition, and the order as (field, descending). `project` is what `@project` stands for; `fields` can be named, and `now` is what
+    `@today` goes by.
+    """
     shape = _SHAPE.match(query)
     if shape is None:
         raise _wrong("Expecting SELECT … FROM WorkItems")
     columns = [_field(part.strip(), fields) for part in shape["columns"].split(",")]
     condition, _, order = _split_order(shape["rest"])
     where = re.sub(r"^\s*where\b", "", condition, flags=re.IGNORECASE)
-    parser = _Parser(_tokens(where), project, fields)
+    parser = _Parser(_tokens(where), project, fields, now)
     test = parser.any() if parser.tokens else (lambda _: True)
     if parser.tokens:
         raise _wrong(f"{parser.tokens[0]} was not expected")
@@ -79,7 +83,8 @@ def _tokens(text: str) -> list[str]:
 class _Parser:
     """Recursive descent over the tokens."""
 
-    def __init__(self, tokens: list[str], project: str | None, fields: Mapping[str, Field]) -> None:
+    def __init__(self, tokens: list[str], project: str | None, fields: Mapping[str, Field], now: float) -> None:
+        self.now = now
         self.tokens = tokens
         self.project = project
         self.fields = fields
@@ -125,6 +130,8 @@ class _Parser:
         if operator == "in":
             wanted = self.list()
             return lambda item: _text(value_of(item, field)) in wanted
+        if operator == "contains":
+            self.word("words")
         value = _text(self.value())
         if operator == "contains":
             # The real index compares whole tags in some versions and parts in others: the looser one is shown.
@@ -161,7 +168,18 @@ class _Parser:
             if self.project is None:
                 raise _wrong("@project needs a project in the address")
             return self.project
+        if today := re.fullmatch(r"@today([+-]\d{1,5})?", token, re.IGNORECASE):
+            return self.day(today[1] or "")
         return token
+
+    def day(self, days: str) -> str:
+        """A day from today on: `@today - 7`, with or without blanks."""
+        if not days and self.tokens and re.fullmatch(r"[+-]\d{0,5}", self.tokens[0]):
+            sign = self.next()
+            days = sign if sign[1:] else sign + self.next()
+        if not re.fullmatch(r"([+-]\d{1,5})?", days):
+            raise _wrong(f"{days} is no number of days")
+        return iso(self.now - self.now % DAY_S + int(days or 0) * DAY_S)
 
 
 def _contains(item: Item, field: str, value: str) -> bool:

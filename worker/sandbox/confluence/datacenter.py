@@ -29,6 +29,7 @@ class ConfluenceContent:
         found: list[web.RouteDef] = []
         for base in (CLOUD, DATA_CENTER):
             one, rows = f"{base}/content/{{id}}", f"{base}/content/{{id}}/property"
+            past = one.replace("/api/", "/experimental/")  # where clients of older Data Centers ask for versions
             found += [
                 web.get(f"{base}/user/current", self.me),
                 web.get(f"{base}/space", self.spaces),
@@ -51,6 +52,8 @@ class ConfluenceContent:
                 web.put(f"{rows}/{{property}}", self.put_property),
                 web.delete(f"{rows}/{{property}}", self.drop_property),
                 web.get(f"{one}/history", self.history),
+                *(web.get(f"{place}/version", self.versions) for place in (one, past)),
+                *(web.get(f"{place}/version/{{number}}", self.version) for place in (one, past)),
                 web.route("*", f"{base}/{{tail:.*}}", self.nothing),
             ]
         return [web.route(r.method, r.path, guarded_v1(r.handler)) for r in found]
@@ -126,6 +129,21 @@ class ConfluenceContent:
         newest = version_v1(page.version, page.message, page.changed, page.minor)
         shown = {"latest": True, "createdBy": by, "createdDate": iso(page.created), "lastUpdated": newest}
         return web.json_response(shown | {"_expandable": {}, "_links": {}})
+
+    def _versions(self, request: web.Request) -> list[dict[str, Any]]:
+        return [version_v1(*version) for version in self.rules.get(request.match_info["id"]).versions]
+
+    async def versions(self, request: web.Request) -> web.Response:
+        """The page's versions, the newest first."""
+        return paged_v1(request, self._versions(request)[::-1])
+
+    async def version(self, request: web.Request) -> web.Response:
+        """One version of the page, by its number."""
+        number = request.match_info["number"]
+        found = next((row for row in self._versions(request) if str(row["number"]) == number), None)
+        if found is None:
+            raise Refusal("missing", f"No version with number : {number}")
+        return web.json_response(found)
 
     async def update(self, request: web.Request) -> web.Response:
         """The next version; any other number is a conflict."""
@@ -219,11 +237,7 @@ class ConfluenceContent:
         cloud = request.path.startswith("/wiki")
         base = f"{request.scheme}://{request.host}" + ("/wiki" if cloud else "")
         webui = f"/spaces/{page.space}/pages/{page.id}" if cloud else f"/pages/viewpage.action?pageId={page.id}"
-        above: list[str] = []
-        parent = page.parent
-        while parent and parent in self.store.pages:  # a folder isn't shown here
-            above.insert(0, parent)
-            parent = self.store.pages[parent].parent
+        above = self.store.above(page)
         return {
             "id": page.id,
             "type": "page",

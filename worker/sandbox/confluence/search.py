@@ -1,4 +1,4 @@
-"""Search of the simulated Confluence by CQL, as much of it as programs send: comparisons joined with AND, and an order.
+"""Search of the simulated Confluence by CQL, as much of it as programs send: comparisons with AND, OR, NOT and brackets, and an order.
 
 Source: Atlassian's pages on CQL. What can't be read is refused; an order is taken and not kept.
 """
@@ -8,21 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from worker.sandbox.conditions import ORDERING, SECONDS, BadQuery, bare, read
 from worker.sandbox.confluence.datacenter import CLOUD, DATA_CENTER, ConfluenceContent, guarded_v1, paged_v1
 from worker.sandbox.confluence.rules import Refusal
 from worker.sandbox.store import Folder, Page, Store, iso
 
-_VALUE = r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[^\s"\'(),]+'
-_CLAUSE = re.compile(
-    rf"\s*(?P<field>[\w.]+)\s*(?P<operator>!=|=|~|\bnot\s+in\b|\bin\b)\s*"
-    rf"(?P<value>\(\s*(?:{_VALUE})(?:\s*,\s*(?:{_VALUE}))*\s*\)|{_VALUE})\s*(?:\band\b|$)",
-    re.IGNORECASE,
-)
 _ORDER = re.compile(r"\border\s+by\s+[\w.]+(\s+(asc|desc))?(\s*,\s*[\w.]+(\s+(asc|desc))?)*\s*$", re.IGNORECASE)
+ME = "currentuser()"  # one account makes all pages
 _TAG = re.compile(r"<[^>]*>")
 
 
@@ -55,35 +53,63 @@ _FIELDS: dict[str, Callable[[Hit], list[str]]] = {
     "title": lambda hit: [hit.held.title],
     "label": lambda hit: hit.page.labels if hit.page else [],
     "text": lambda hit: [hit.words],
+    "creator": lambda _: [ME],
+    "contributor": lambda _: [ME],
     "sitesearch": lambda hit: [hit.words],
 }
 
 
-def parsed(query: str) -> Test:
+_MOMENTS: dict[str, Callable[[Hit], float]] = {
+    "created": lambda hit: hit.held.created,
+    "lastmodified": lambda hit: hit.page.changed if hit.page else hit.held.created,
+}
+
+
+def parsed(query: str, store: Store, now: float) -> Test:
     """The condition of a query. Raises `Refusal`."""
-    text, place, tests = _ORDER.sub("", query).strip(), 0, []
-    while place < len(text):
-        clause = _CLAUSE.match(text, place)
-        values_of = _FIELDS.get(clause["field"].lower()) if clause else None
-        if clause is None or values_of is None:
-            raise Refusal("parameter", f"Could not parse cql : {query}")
-        tests.append(_test(values_of, clause["operator"].lower(), clause["value"]))
-        place = clause.end()
-    if not tests:
-        raise Refusal("parameter", f"Could not parse cql : {query}")
-    return lambda hit: all(test(hit) for test in tests)
+    try:
+        return read(_ORDER.sub("", query), partial(_compared, store, now))
+    except BadQuery:
+        raise Refusal("parameter", f"Could not parse cql : {query}") from None
 
 
-def _test(values_of: Callable[[Hit], list[str]], operator: str, value: str) -> Test:
-    wanted = [_bare(part).casefold() for part in re.findall(_VALUE, value.strip("()"))]
-    if operator == "~":
-        return lambda hit: all(word.strip("*") in " ".join(values_of(hit)).casefold() for word in wanted[0].split())
-    negative = operator == "!=" or operator.startswith("not")
+def _compared(store: Store, now: float, field: str, operator: str, values: list[str]) -> Test:
+    name = field.lower()
+    if name in _MOMENTS:
+        return _dated(_MOMENTS[name], operator, values[0], now)
+    values_of = _FIELDS.get(name)
+    if name == "ancestor":
+        values_of = lambda hit: store.above(hit.page) if hit.page else []  # noqa: E731
+    if values_of is None or operator in (*ORDERING, "is", "is not"):
+        raise BadQuery(field)
+    wanted = [bare(value).casefold() for value in values]
+    negative = operator.startswith(("!", "not"))
+    if "~" in operator:
+        words = [word.strip("*") for word in wanted[0].split()] if wanted else []
+        return lambda hit: all(word in " ".join(values_of(hit)).casefold() for word in words) != negative
     return lambda hit: any(text.casefold() in wanted for text in values_of(hit)) != negative
 
 
-def _bare(value: str) -> str:
-    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] in ("'", '"') else value
+def _dated(moment_of: Callable[[Hit], float], operator: str, value: str, now: float) -> Test:
+    moment = _moment(value, now)
+    by: dict[str, Test] = {
+        ">=": lambda hit: moment_of(hit) >= moment,
+        "<=": lambda hit: moment_of(hit) <= moment,
+        ">": lambda hit: moment_of(hit) > moment,
+        "<": lambda hit: moment_of(hit) < moment,
+    }
+    if operator not in by:
+        raise BadQuery(operator)
+    return by[operator]
+
+
+def _moment(value: str, now: float) -> float:
+    if ago := re.fullmatch(r"""now\(\s*(?:["']?-(\d{1,5})([wdhm])["']?)?\s*\)""", value, re.IGNORECASE):
+        return now - (int(ago[1]) * SECONDS[ago[2].lower()] if ago[1] else 0)
+    try:
+        return datetime.fromisoformat(bare(value).replace("/", "-")).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise BadQuery(value) from None
 
 
 class ConfluenceSearch:
@@ -104,7 +130,7 @@ class ConfluenceSearch:
         return found
 
     def _found(self, request: web.Request) -> list[Hit]:
-        test = parsed(request.query.get("cql", ""))
+        test = parsed(request.query.get("cql", ""), self.store, self.store.clock())
         hits = [Hit("page", page) for page in self.content.rules.find()]
         hits += [Hit("folder", folder) for folder in self.store.folders.values()]
         return [hit for hit in hits if test(hit)]

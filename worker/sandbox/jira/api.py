@@ -16,10 +16,10 @@ from worker.sandbox.jira.answers import No, address_of, is_cloud, issue_of, refu
 from worker.sandbox.jira.attached import JiraAttached, hung_on
 from worker.sandbox.jira.catalog import JiraCatalog, shown_project, shown_type
 from worker.sandbox.jira.comments import JiraComments
-from worker.sandbox.jira.jql import BadQuery, parse
-from worker.sandbox.jira.people import names_of, shown_person, shown_value
+from worker.sandbox.jira.jql import BadQuery, World, parse
+from worker.sandbox.jira.people import account_id, names_of, shown_person, shown_value
 from worker.sandbox.jira.project import PROJECTS, Project, faults_of, project_of, type_of
-from worker.sandbox.jira.workflow import JiraWorkflow, shown_field, shown_status
+from worker.sandbox.jira.workflow import CATEGORIES, JiraWorkflow, shown_field, shown_status, statuses
 from worker.sandbox.store import Store, iso
 
 GONE = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
@@ -54,6 +54,8 @@ class Jira:
                 web.get(f"{base}/myself", self.myself),
                 web.get(f"{base}/mypermissions", self.permissions),
                 web.get(f"{base}/project/{{project}}", self.project),
+                web.get(f"{base}/project/{{project}}/components", self.none),
+                web.get(f"{base}/project/{{project}}/versions", self.none),
                 web.get(types, self.types),
                 web.get(f"{types}/{{type}}", self.fields),
                 web.post(f"{base}/issue", self.create),
@@ -64,15 +66,18 @@ class Jira:
                 web.get(f"{issue}/properties", self.properties),
                 web.get(f"{issue}/properties/{{key}}", self.property),
                 web.put(f"{issue}/properties/{{key}}", self.set_property),
+                web.delete(f"{issue}/properties/{{key}}", self.drop_property),
                 web.get(f"{issue}/transitions", workflow.listed),
                 web.post(f"{issue}/transitions", workflow.take),
                 web.get(f"{issue}/comment", comments.listed),
                 web.post(f"{issue}/comment", comments.add),
                 web.get(f"{issue}/comment/{{comment}}", comments.one),
                 web.put(f"{issue}/comment/{{comment}}", comments.change),
+                web.delete(f"{issue}/comment/{{comment}}", comments.drop),
                 web.get(f"{base}/user/assignable/search", self.assignable),
                 web.route("*", f"{base}/search", self.search),
                 web.route("*", f"{base}/search/jql", self.search_jql),
+                web.post(f"{base}/search/approximate-count", self.count),
                 web.route("*", f"{base}/{{tail:.*}}", self.nothing),
             ]
         return [web.route(route.method, route.path, _guarded(route.handler)) for route in found]
@@ -92,7 +97,7 @@ class Jira:
 
     async def myself(self, request: web.Request) -> web.Response:
         """Whose the credential is."""
-        return web.json_response(shown_person(self.store.me, cloud=is_cloud(request)))
+        return web.json_response(shown_person(self.store.me, site_of(request), cloud=is_cloud(request)))
 
     async def permissions(self, request: web.Request) -> web.Response:
         """Whether the account may do something in a project."""
@@ -135,6 +140,11 @@ class Jira:
         types = [shown_type(name, request) for name in found.types]
         return web.json_response(shown_project(found, request) | {"issueTypes": types, "style": "classic"})
 
+    async def none(self, request: web.Request) -> web.Response:
+        """Components and versions: the projects have none."""
+        self._project(request)
+        return web.json_response([])
+
     async def types(self, request: web.Request) -> web.Response:
         """What can be created in a project."""
         found = self._project(request)
@@ -155,7 +165,9 @@ class Jira:
         key = request.query.get("project", "")
         if key and project_of(self.store.jira_projects, {"key": key}) is None:
             raise No(404, f"No project could be found with key '{key}'.")
-        return web.json_response([shown_person(row, cloud=cloud) for row in self.store.users if words in names_of(row)])
+        return web.json_response(
+            [shown_person(row, site_of(request), cloud=cloud) for row in self.store.users if words in names_of(row)]
+        )
 
     async def create(self, request: web.Request) -> web.Response:
         """Create: 201, only numbers; every field that is refused is named, and nothing is kept then."""
@@ -172,7 +184,8 @@ class Jira:
         if faults:
             raise No(400, **faults)
         number, now = self.store.next_id(), self.store.clock()
-        key = f"{project.key}-{sum(row['project'] == project.key for row in self.store.issues.values()) + 1}"
+        last = self.store.issue_numbers[project.key] = self.store.issue_numbers.get(project.key, 0) + 1
+        key = f"{project.key}-{last}"
         usual: dict[str, Any] = {"description": None, "labels": []}
         usual |= {"priority": {"name": "Medium"}} if any(f.id == "priority" for f in project.fields) else {}
         row: dict[str, Any] = {"id": number, "key": key, "project": project.key, "type": kind, "status": project.first}
@@ -232,6 +245,13 @@ class Jira:
         where = f"{address_of(request, row['id'])}/properties"
         return web.json_response({"keys": [{"key": key, "self": f"{where}/{key}"} for key in row["properties"]]})
 
+    async def drop_property(self, request: web.Request) -> web.Response:
+        """Delete a property: 204."""
+        held = issue_of(self.store, request)["properties"]
+        if held.pop(request.match_info["key"], self) is self:
+            raise No(404, "The property with the given key does not exist.")
+        return web.Response(status=204)
+
     async def set_property(self, request: web.Request) -> web.Response:
         """Set a property: 201 for a new one, 200 for one that was there."""
         held, key = issue_of(self.store, request)["properties"], request.match_info["key"]
@@ -280,13 +300,20 @@ class Jira:
         more = {"isLast": end >= len(rows)} | ({"nextPageToken": str(end)} if end < len(rows) else {})
         return web.json_response({"issues": shown} | more)
 
+    async def count(self, request: web.Request) -> web.Response:
+        """How many issues a query finds; a Data Center has none of the kind."""
+        if not is_cloud(request):
+            return await self.nothing(request)
+        _, rows = await self._found(request, bounded=True)
+        return web.json_response({"count": len(rows)})
+
     async def _found(self, request: web.Request, *, bounded: bool) -> tuple[dict[str, Any], list[Any]]:
         """What was asked, and what the index knows and the account may see. The index lags on request: it is blind for a
         while, or to new issues.
         """
         given: dict[str, Any] = dict(request.query) if request.method == "GET" else await sent(request)
         try:
-            test, down = parse(str(given.get("jql", "")), bounded=bounded)
+            test, down = parse(str(given.get("jql", "")), self._world(), bounded=bounded)
         except BadQuery as bad:
             raise No(400, str(bad)) from None
         store, now = self.store, self.store.clock()
@@ -294,6 +321,12 @@ class Jira:
         indexed = [r for r in store.issues.values() if not blind and r["created"] <= now - store.jql_lag_s]
         rows = [row for row in indexed if not store.denies("jira", row["project"], "read") and test(row)]
         return given, sorted(rows, key=lambda row: int(row["id"]), reverse=down)
+
+    def _world(self) -> World:
+        me, projects = self.store.me, self.store.jira_projects
+        shown = [shown_status(name, projects) for name in statuses(projects)]
+        categories = {row["name"]: CATEGORIES[row["statusCategory"]["key"]] for row in shown}
+        return World((account_id(me), me["user_name"]), self.store.clock(), categories)
 
     def _rows(self, rows: list[Any], given: dict[str, Any], request: web.Request, *, usual: list[str]) -> list[Any]:
         fields = given.get("fields") or usual
@@ -366,8 +399,7 @@ def _shown(
     row: dict[str, Any], wanted: list[str], properties: str, request: web.Request, store: Store
 ) -> dict[str, Any]:
     project = store.jira_projects[row["project"]]
-    cloud = is_cloud(request)
-    held = {name: shown_value(value, store.users, cloud=cloud) for name, value in row["fields"].items()}
+    held = {name: shown_value(value, store.users, site_of(request)) for name, value in row["fields"].items()}
     fields = held | {
         "project": shown_project(project, request),
         "issuetype": shown_type(row["type"], request),

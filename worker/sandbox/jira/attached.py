@@ -32,10 +32,14 @@ class JiraAttached:
             web.delete(f"{base}/attachment/{{file}}", self.drop),
             web.get(f"{base}/issueLinkType", self.link_types),
             web.post(f"{base}/issueLink", self.link),
+            web.get(f"{base}/issueLink/{{link}}", self.one_link),
             web.delete(f"{base}/issueLink/{{link}}", self.unlink),
             web.get(f"{base}/issue/{{issue}}/remotelink", self.links),
             web.post(f"{base}/issue/{{issue}}/remotelink", self.add_link),
             web.delete(f"{base}/issue/{{issue}}/remotelink", self.drop_link),
+            web.get(f"{base}/issue/{{issue}}/remotelink/{{link}}", self.remote_link),
+            web.put(f"{base}/issue/{{issue}}/remotelink/{{link}}", self.change_remote_link),
+            web.delete(f"{base}/issue/{{issue}}/remotelink/{{link}}", self.drop_remote_link),
         ]
 
     async def attach(self, request: web.Request) -> web.Response:
@@ -100,6 +104,14 @@ class JiraAttached:
             raise No(404, NO_ISSUE)
         return found
 
+    async def one_link(self, request: web.Request) -> web.Response:
+        """One link with both its ends."""
+        number = request.match_info["link"]
+        if (link := self.store.issue_links.get(number)) is None:
+            raise No(404, f"No issue link with id '{number}' exists.")
+        ends = {end: linked(link[end], self.store) for end in ("inwardIssue", "outwardIssue")}
+        return web.json_response({"id": number, "type": link["type"]} | ends)
+
     async def unlink(self, request: web.Request) -> web.Response:
         """Take a link away."""
         if self.store.issue_links.pop(request.match_info["link"], None) is None:
@@ -113,9 +125,7 @@ class JiraAttached:
     async def add_link(self, request: web.Request) -> web.Response:
         """Set a link by its global id: 201 for a new one, 200 for one that was there."""
         row, given = issue_of(self.store, request), await sent(request)
-        shown = given.get("object")
-        if not isinstance(shown, dict) or not shown.get("url") or not shown.get("title"):
-            raise No(400, url="'url' is required.", title="'title' is required.")
+        shown = _object(given)
         name = str(given.get("globalId") or self.store.next_id())
         before = row["links"].get(name)
         number = before["id"] if before else int(self.store.next_id())
@@ -123,12 +133,44 @@ class JiraAttached:
         row["links"][name] = {"id": number, "self": where, "globalId": name, "object": shown}
         return web.json_response({"id": number, "self": where}, status=200 if before else 201)
 
+    def _remote(self, request: web.Request) -> tuple[dict[str, Any], str]:
+        """The links to elsewhere of an issue, and the global id of the one that a path names."""
+        links, number = issue_of(self.store, request)["links"], request.match_info["link"]
+        found = next((name for name, link in links.items() if str(link["id"]) == number), None)
+        if found is None:
+            raise No(404, "The remote issue link was not found.")
+        return links, found
+
+    async def remote_link(self, request: web.Request) -> web.Response:
+        """One link to elsewhere, by its number."""
+        links, name = self._remote(request)
+        return web.json_response(links[name])
+
+    async def change_remote_link(self, request: web.Request) -> web.Response:
+        """Another object of a link to elsewhere: 204."""
+        links, name = self._remote(request)
+        links[name] = links[name] | {"object": _object(await sent(request))}
+        return web.Response(status=204)
+
+    async def drop_remote_link(self, request: web.Request) -> web.Response:
+        """Drop a link by its number: 204."""
+        links, name = self._remote(request)
+        del links[name]
+        return web.Response(status=204)
+
     async def drop_link(self, request: web.Request) -> web.Response:
         """Drop a link by its global id."""
         row, name = issue_of(self.store, request), request.query.get("globalId", "")
         if row["links"].pop(name, None) is None:
             raise No(404, "The remote issue link was not found.")
         return web.Response(status=204)
+
+
+def _object(given: dict[str, Any]) -> dict[str, Any]:
+    shown = given.get("object")
+    if not isinstance(shown, dict) or not shown.get("url") or not shown.get("title"):
+        raise No(400, url="'url' is required.", title="'title' is required.")
+    return shown
 
 
 def _part(given: dict[str, Any], name: str) -> dict[str, Any]:
@@ -146,6 +188,14 @@ def shown_file(file: Attachment, request: web.Request) -> dict[str, Any]:
     return {"id": file.id, "filename": file.name} | size | where
 
 
+def linked(number: str, store: Store) -> dict[str, Any]:
+    """An issue as a link names it; nothing but its id where it was deleted."""
+    there = store.issues.get(number)
+    if there is None:
+        return {"id": number}
+    return {"id": number, "key": there["key"], "fields": {"summary": there["fields"]["summary"]}}
+
+
 def hung_on(row: dict[str, Any], store: Store, request: web.Request) -> dict[str, Any]:
     """The fields of an issue that show its files and its links to other issues."""
     files = [shown_file(file, request) for file in store.files.values() if file.owner == row["id"]]
@@ -156,7 +206,5 @@ def hung_on(row: dict[str, Any], store: Store, request: web.Request) -> dict[str
         # The issue that a link was made with as its inner end shows the outer one, and the other way round.
         for own, other in (("inwardIssue", "outwardIssue"), ("outwardIssue", "inwardIssue")):
             if link[own] == row["id"] and link[other] in store.issues:
-                there = store.issues[link[other]]
-                shown = {"id": there["id"], "key": there["key"], "fields": {"summary": there["fields"]["summary"]}}
-                links.append({"id": number, "type": link["type"], other: shown})
+                links.append({"id": number, "type": link["type"], other: linked(link[other], store)})
     return {"attachment": files, "issuelinks": links}

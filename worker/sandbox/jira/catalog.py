@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -12,6 +14,8 @@ from worker.sandbox.jira.project import PRIORITIES, RESOLUTION, Project, type_id
 from worker.sandbox.jira.workflow import shown_field, shown_status, statuses
 from worker.sandbox.store import Store
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
 
 class JiraCatalog:
     """Handlers over the store."""
@@ -20,7 +24,9 @@ class JiraCatalog:
         self.store = store
 
     def routes(self, base: str) -> list[web.RouteDef]:
-        """The lists below the API's address."""
+        """The lists below the API's address, and what is in some of them by its number or name."""
+        single = {"issuetype": self.types, "status": self.statuses, "priority": self.priorities}
+        single["resolution"] = self.resolutions
         return [
             web.get(f"{base}/project", self.projects),
             web.get(f"{base}/project/search", self.search_projects),
@@ -29,6 +35,7 @@ class JiraCatalog:
             web.get(f"{base}/status", self.statuses),
             web.get(f"{base}/priority", self.priorities),
             web.get(f"{base}/resolution", self.resolutions),
+            *(web.get(f"{base}/{name}/{{row}}", _one_of(rows)) for name, rows in single.items()),
             web.get(f"{base}/user", self.user),
             web.get(f"{base}/user/search", self.users),
         ]
@@ -96,13 +103,29 @@ class JiraCatalog:
         found = next((row for row in self.store.users if name(row) == wanted), None)
         if found is None:
             raise No(404, "Specified user does not exist or you do not have required permissions")
-        return web.json_response(shown_person(found, cloud=cloud))
+        return web.json_response(shown_person(found, site_of(request), cloud=cloud))
 
     async def users(self, request: web.Request) -> web.Response:
         """Accounts by a part of their names."""
         cloud = is_cloud(request)
         words = request.query.get("query" if cloud else "username", "").casefold()
-        return web.json_response([shown_person(row, cloud=cloud) for row in self.store.users if words in names_of(row)])
+        return web.json_response(
+            [shown_person(row, site_of(request), cloud=cloud) for row in self.store.users if words in names_of(row)]
+        )
+
+
+def _one_of(rows: Handler) -> Handler:
+    """The row of a list that a path names by its id or name."""
+
+    async def one(request: web.Request) -> web.Response:
+        found: list[dict[str, Any]] = json.loads((await rows(request)).text or "[]")
+        wanted = request.match_info["row"]
+        row = next((row for row in found if wanted in (row["id"], row["name"])), None)
+        if row is None:
+            raise No(404, f"The id or name '{wanted}' is unknown.")
+        return web.json_response(row)
+
+    return one
 
 
 def shown_project(project: Project, request: web.Request) -> dict[str, Any]:

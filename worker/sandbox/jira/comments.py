@@ -55,6 +55,11 @@ class JiraComments:
         found |= {"body": await _body(request), "updated": iso(self.store.clock())}
         return web.json_response(found)
 
+    async def drop(self, request: web.Request) -> web.Response:
+        """Delete a comment: 204."""
+        issue_of(self.store, request)["comments"].remove(self._comment(request))
+        return web.Response(status=204)
+
 
 async def _body(request: web.Request) -> Any:
     """The text of a comment: a document in the Cloud, a text in a Data Center."""

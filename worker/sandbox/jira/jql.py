@@ -1,32 +1,49 @@
-"""JQL, as much of it as programs send: conditions joined with AND, and an order."""
+"""JQL, as much of it as programs send: conditions with AND, OR, NOT and brackets, and an order."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+
+from worker.sandbox.conditions import ORDERING, SECONDS, bare, read
+from worker.sandbox.conditions import BadQuery as Unread
 
 Row = dict[str, Any]
 Test = Callable[[Row], bool]
 
-_VALUE = r'"(?:[^"\\]|\\.)*"|[^\s",()]+'
-_CLAUSE = re.compile(
-    rf"\s*(?P<field>\w+)\s*(?P<operator>!=|=|~|\bnot\s+in\b|\bin\b)\s*(?P<value>\((?:\s*(?:{_VALUE})\s*,?)+\)|{_VALUE})\s*",
-    re.IGNORECASE,
-)
 _ORDER = re.compile(r"^\s*(\w+)(?:\s+(asc|desc))?\s*$", re.IGNORECASE)
+_AGO = re.compile(r"-(\d{1,5})([wdhm])")
+
+
+def _person(row: Row, name: str) -> list[str]:
+    held = row["fields"].get(name) or {}
+    return [str(held[key]) for key in ("accountId", "name") if held.get(key)]
+
+
 _FIELDS: dict[str, Callable[[Row], list[str]]] = {
     "labels": lambda row: row["fields"].get("labels") or [],
     "project": lambda row: [row["key"].rpartition("-")[0]],
     "key": lambda row: [row["key"]],
     "issuekey": lambda row: [row["key"]],
+    "issue": lambda row: [row["key"]],
     "id": lambda row: [row["id"], row["key"]],
     "issuetype": lambda row: [row["type"]],
     "type": lambda row: [row["type"]],
     "priority": lambda row: [(row["fields"].get("priority") or {}).get("name", "")],
     "status": lambda row: [row["status"]],
     "summary": lambda row: [row["fields"]["summary"]],
+    "description": lambda row: [json.dumps(row["fields"].get("description") or "", ensure_ascii=False)],
+    "text": lambda row: [row["fields"]["summary"], *_FIELDS["description"](row), *(map(str, row["comments"]))],
+    "resolution": lambda row: [name] if (name := (row["fields"].get("resolution") or {}).get("name")) else [],
+    "assignee": lambda row: _person(row, "assignee"),
+    "reporter": lambda row: _person(row, "reporter"),
 }
+_MOMENTS = {"created", "updated"}
 _ORDERS = {"created", "updated", "key", "id", "issuekey"}
 
 
@@ -34,26 +51,34 @@ class BadQuery(Exception):
     """A query that Jira refuses, in its words."""
 
 
-def parse(query: str, *, bounded: bool) -> tuple[Test, bool]:
+@dataclass(frozen=True)
+class World:
+    """What a query may ask beside the issues: who asks (each of the account's names), the time, and a status' category by its name."""
+
+    me: tuple[str, ...]
+    now: float
+    categories: Mapping[str, str]
+
+
+def parse(query: str, world: World, *, bounded: bool) -> tuple[Test, bool]:
     """The condition, and whether the newest come first; `bounded` refuses a query without any condition."""
     condition, _, order = _split(query)
-    tests: list[Test] = []
-    place = 0
-    while condition.strip() and place < len(condition):
-        clause = _CLAUSE.match(condition, place)
-        if clause is None:
-            raise BadQuery(
-                f"Error in the JQL Query: Expecting operator near '{condition[place : place + 20].strip()}'."
-            )
-        tests.append(_test(clause["field"], clause["operator"].lower(), clause["value"]))
-        place = clause.end()
-        joint = re.compile(r"and\b", re.IGNORECASE).match(condition, place)
-        if joint is None and place < len(condition):
-            raise BadQuery("Error in the JQL Query: Expecting either 'OR' or 'AND'.")
-        place = joint.end() if joint else place
-    if bounded and not tests:
+    if condition.strip():
+        try:
+            return read(condition, partial(_compared, world)), _newest_first(order)
+        except Unread as wrong:
+            raise BadQuery(f"Error in the JQL Query: {wrong}.") from None
+    if bounded:
         raise BadQuery("Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
-    return (lambda row: all(test(row) for test in tests)), _newest_first(order)
+    return (lambda _: True), _newest_first(order)
+
+
+def _compared(world: World, field: str, operator: str, values: list[str]) -> Test:
+    if field.lower() in _MOMENTS and operator in ORDERING:
+        return _dated(field.lower(), operator, values[0], world)
+    if operator in ORDERING:
+        raise BadQuery(f"The operator '{operator}' is not supported by the '{field}' field.")
+    return _test(field, operator, values, world)
 
 
 def _split(query: str) -> tuple[str, str, str]:
@@ -71,16 +96,36 @@ def _newest_first(order: str) -> bool:
     return (found[2] or "desc").lower() == "desc"
 
 
-def _test(field: str, operator: str, value: str) -> Test:
-    values_of = _FIELDS.get(field.lower())
-    if values_of is None:
+def _dated(field: str, operator: str, value: str, world: World) -> Test:
+    moment = _moment(bare(value), world.now)
+    by = {">=": lambda at: at >= moment, "<=": lambda at: at <= moment, ">": lambda at: at > moment}
+    test = by.get(operator, lambda at: at < moment)
+    return lambda row: test(row[field])
+
+
+def _moment(value: str, now: float) -> float:
+    if ago := _AGO.fullmatch(value):
+        return now - int(ago[1]) * SECONDS[ago[2]]
+    for shape in ("%Y-%m-%d", "%Y/%m/%d", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M"):
+        try:
+            return datetime.strptime(value, shape).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+    raise BadQuery(f"Date value '{value}' is invalid. Valid formats include: 'yyyy/MM/dd', 'yyyy-MM-dd', '-5d'.")
+
+
+def _test(field: str, operator: str, values: list[str], world: World) -> Test:
+    known = _FIELDS.get(field.lower())
+    if field.lower() == "statuscategory":
+        known = lambda row: [world.categories.get(row["status"], "")]  # noqa: E731
+    if known is None:
         raise BadQuery(f"Field '{field}' does not exist or you do not have permission to view it.")
-    wanted = [_bare(part).lower() for part in re.findall(_VALUE, value.strip("()"))]
-    if operator == "~":
-        return lambda row: any(word in text.lower() for text in values_of(row) for word in wanted)
-    negative = operator == "!=" or operator.startswith("not")
-    return lambda row: any(text.lower() in wanted for text in values_of(row)) != negative
-
-
-def _bare(value: str) -> str:
-    return re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+    values_of = known
+    negative = operator.startswith(("!", "not", "is not"))
+    if any(value.lower() in ("empty", "null") for value in values):
+        return lambda row: any(values_of(row)) == negative
+    wanted = [name for value in values for name in (world.me if value.lower() == "currentuser()" else [bare(value)])]
+    small = [name.lower() for name in wanted]
+    if "~" in operator:
+        return lambda row: any(word in text.lower() for text in values_of(row) for word in small) != negative
+    return lambda row: any(text.lower() in small for text in values_of(row)) != negative

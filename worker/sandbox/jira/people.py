@@ -30,18 +30,20 @@ def account_of(value: object, users: Users, *, cloud: bool) -> dict[str, str] | 
     return next((row for row in users if row["user_name"] == named.get("name")), None)
 
 
-def shown_person(row: dict[str, str], *, cloud: bool) -> dict[str, Any]:
-    """A person as an answer shows one."""
-    shown: dict[str, Any] = {"displayName": row["name"], "active": True, "timeZone": "Etc/UTC"}
+def shown_person(row: dict[str, str], site: str, *, cloud: bool) -> dict[str, Any]:
+    """A person as an answer of the site shows one."""
+    about = f"3/user?accountId={account_id(row)}" if cloud else f"2/user?username={row['user_name']}"
+    shown: dict[str, Any] = {"self": f"{site}/rest/api/{about}", "displayName": row["name"], "active": True}
+    shown["timeZone"] = "Etc/UTC"
     if not cloud:
         return shown | {"key": row["user_name"], "name": row["user_name"], "emailAddress": row["email"]}
     address = {} if row["user_name"] == HIDING else {"emailAddress": row["email"]}
     return shown | address | {"accountId": account_id(row), "accountType": "atlassian"}
 
 
-def shown_value(value: Any, users: Users, *, cloud: bool) -> Any:
+def shown_value(value: Any, users: Users, site: str) -> Any:
     """A field's value as an answer shows it: people in full."""
     if not isinstance(value, dict) or not ({"accountId", "name"} & value.keys()):
         return value
     found = account_of(value, users, cloud="accountId" in value)
-    return value if found is None else shown_person(found, cloud=cloud)
+    return value if found is None else shown_person(found, site, cloud="accountId" in value)

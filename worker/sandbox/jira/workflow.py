@@ -73,6 +73,9 @@ def _shown(way: Way, store: Store, *, fields: bool) -> dict[str, Any]:
     return shown | ({"fields": {rule.id: shown_field(rule) for rule in way.fields}} if fields else {})
 
 
+CATEGORIES = {"new": "To Do", "indeterminate": "In Progress", "done": "Done"}
+
+
 def shown_status(name: str, projects: Mapping[str, Project]) -> dict[str, Any]:
     """A status with the category that its workflow puts it in."""
     own = next((found.categories[name] for found in projects.values() if name in found.categories), None)
@@ -81,7 +84,8 @@ def shown_status(name: str, projects: Mapping[str, Project]) -> dict[str, Any]:
         "id": str(1 + KNOWN.index(name) if name in KNOWN else 10000 + zlib.crc32(name.encode()) % 10000),
         "name": name,
     }
-    return shown | {"statusCategory": {"key": own or category.get(name.lower(), "indeterminate")}}
+    key = own or category.get(name.lower(), "indeterminate")
+    return shown | {"statusCategory": {"key": key, "name": CATEGORIES[key]}}
 
 
 def shown_field(rule: FieldRule) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -30,8 +30,9 @@ from worker.sandbox.servicenow.incident import (
     unfinished,
     update,
 )
-from worker.sandbox.servicenow.query import select
-from worker.sandbox.servicenow.tables import TABLES
+from worker.sandbox.servicenow.query import Reach, select
+from worker.sandbox.servicenow.scripts import run
+from worker.sandbox.servicenow.tables import TABLES, Column
 from worker.sandbox.store import Attachment, Store
 
 TABLE = "/api/now/table/{table}"
@@ -90,14 +91,33 @@ class ServiceNow:
             offset = int(request.query.get("sysparm_offset", "0"))
         except ValueError:
             limit, offset = 10000, 0
-        query = "" if request.get(QUERY_IGNORED) else request.query.get("sysparm_query", "")
         held, columns = self._table(request)
-        rows = select(held, query.replace("javascript:gs.getUserName()", self.store.me["user_name"]), columns)
-        headers = {"X-Total-Count": str(len(rows))} | _next(request, offset, limit, len(rows))
+        known = frozenset(columns)
+        # What a parameter that is a column wants is one more condition.
+        more = [f"{name}={value}" for name, value in request.query.items() if name in known]
+        query = "" if request.get(QUERY_IGNORED) else "^".join((request.query.get("sysparm_query", ""), *more))
+        rows = select(held, run(query, self.store.me, self.store.clock()), known, self._reach(request))
+        counted = {} if request.query.get("sysparm_no_count") == "true" else {"X-Total-Count": str(len(rows))}
+        quiet = request.query.get("sysparm_suppress_pagination_header") == "true"
+        headers = counted | ({} if quiet else _next(request, offset, limit, len(rows)))
         page = () if request.get(READ_ACL) else rows[offset : offset + limit]
         return web.json_response(
             {"result": [_shown(row, request, self.store) for row in page if self._sees(row)]}, headers=headers
         )
+
+    def _reach(self, request: web.Request) -> Reach:
+        """How a query follows the references of a table; where it can't, the condition is ignored like any other."""
+        table = self.store.tables.get(request.match_info["table"])
+
+        def reach(reference: str, column: str) -> Callable[[Row], str] | None:
+            found = settable(table).get(reference) if table else None
+            rows = self.store.people.get(found.table, []) if found else []
+            if not rows or column not in rows[0]:
+                return None
+            values = {row["sys_id"]: row.get(column, "") for row in rows}
+            return lambda row: values.get(row.get(reference, ""), "")
+
+        return reach
 
     def _sees(self, row: Row) -> bool:
         """Whether the account may read the record: without the role `itil`, of the tickets only those that it made itself."""
@@ -256,13 +276,16 @@ def _shown(row: Row, request: web.Request, store: Store) -> dict[str, Any]:
     """The wanted columns. References carry a link unless told not to; `sysparm_display_value` gives labels."""
     query = request.query
     wanted = query.get("sysparm_fields")
-    names = [name for name in wanted.split(",") if name in row] if wanted else list(row)
+    names = [name for name in wanted.split(",") if name in row or "." in name] if wanted else list(row)
     display, bare = query.get("sysparm_display_value", "false"), query.get("sysparm_exclude_reference_link") == "true"
     site = f"{request.scheme}://{request.host}/api/now/table"
     shown: dict[str, Any] = {}
     table = table_of(store, row) if "sys_class_name" in row else None
     columns = settable(table) if table else {}
     for name in names:
+        if name not in row:
+            shown |= _dotted(name, row, columns, store, display)
+            continue
         labels = table.states if name == "state" and table else LABELS.get(name, {})
         target = columns[name].table if name in columns else ""
         value, label = row[name], labels.get(row[name], _label(target, row[name], store))
@@ -274,6 +297,16 @@ def _shown(row: Row, request: web.Request, store: Store) -> dict[str, Any]:
         else:
             shown[name] = label if display == "true" else value
     return shown
+
+
+def _dotted(name: str, row: Row, columns: Mapping[str, Column], store: Store, display: str) -> dict[str, Any]:
+    """A column of the record that a reference leads to; empty where there is none, and left out where it can't be one."""
+    reference, _, column = name.partition(".")
+    if reference not in columns or columns[reference].kind != "reference":
+        return {}
+    rows = store.people.get(columns[reference].table, ())
+    value = next((there.get(column, "") for there in rows if there["sys_id"] == row.get(reference)), "")
+    return {name: {"display_value": value, "value": value} if display == "all" else value}
 
 
 def _label(table: str, value: str, store: Store) -> str:

@@ -11,21 +11,27 @@ from collections.abc import Callable, Iterable
 
 Row = dict[str, str]
 Test = Callable[[Row], bool]
+Reach = Callable[[str, str], Callable[[Row], str] | None]
+
+
+def _nowhere(_: str, __: str) -> None:
+    """No reference leads anywhere."""
+
 
 _CONDITION = re.compile(
     r"^(?P<field>[a-z][a-z0-9_.]*)"
-    r"(?P<operator>ISNOTEMPTY|ISEMPTY|STARTSWITH|ENDSWITH|NOT LIKE|NOTLIKE|LIKE|NOT IN|IN|>=|<=|!=|=|>|<)"
+    r"(?P<operator>ISNOTEMPTY|ISEMPTY|ANYTHING|BETWEEN|ON|STARTSWITH|ENDSWITH|NOT LIKE|NOTLIKE|LIKE|NOT IN|IN|>=|<=|!=|=|>|<)"
     r"(?P<value>.*)$",
     re.DOTALL,
 )
 _ORDER = re.compile(r"^ORDERBY(?P<down>DESC)?(?P<field>[a-z][a-z0-9_]*)$")
 
 
-def select(rows: Iterable[Row], query: str, columns: Iterable[str]) -> list[Row]:
-    """The rows that meet the query, in its order."""
+def select(rows: Iterable[Row], query: str, columns: Iterable[str], reach: Reach = _nowhere) -> list[Row]:
+    """The rows that meet the query, in its order. `reach` follows a reference to a column of its record (`caller_id.name`)."""
     known = frozenset(columns)
     orders = [found for part in re.split(r"\^(?:NQ)?", query) if (found := _ORDER.match(part))]
-    groups = [_conditions(group, known) for group in query.split("^NQ")]
+    groups = [_conditions(group, known, reach) for group in query.split("^NQ")]
     chosen = [row for row in rows if any(all(any(t(row) for t in tests) for tests in group) for group in groups)]
     for order in reversed(orders):
         if order["field"] in known:
@@ -33,15 +39,16 @@ def select(rows: Iterable[Row], query: str, columns: Iterable[str]) -> list[Row]
     return chosen
 
 
-def _conditions(group: str, known: frozenset[str]) -> list[list[Test]]:
+def _conditions(group: str, known: frozenset[str], reach: Reach) -> list[list[Test]]:
     """Alternatives that must each be met; what can't be read is in none of them."""
     found: list[list[Test]] = []
     for part in group.split("^"):
         alternative = part.startswith("OR") and not part.startswith("ORDERBY")
         match = _CONDITION.match(part.removeprefix("OR") if alternative else part)
-        if match is None or match["field"] not in known:
+        value_of = _value_of(match["field"], known, reach) if match else None
+        if match is None or value_of is None:
             continue
-        test = _test(match["field"], match["operator"], match["value"])
+        test = _test(value_of, match["operator"], match["value"])
         if alternative and found:
             found[-1].append(test)
         else:
@@ -49,7 +56,22 @@ def _conditions(group: str, known: frozenset[str]) -> list[list[Test]]:
     return found
 
 
-def _test(field: str, operator: str, value: str) -> Test:
+def _value_of(field: str, known: frozenset[str], reach: Reach) -> Callable[[Row], str] | None:
+    """How a row's value is read; None for a column that there isn't."""
+    if field in known:
+        return lambda row: row.get(field, "")
+    reference, _, column = field.partition(".")
+    return reach(reference, column) if reference in known and column else None
+
+
+def _between(value: str) -> tuple[str, str]:
+    """The two ends of a range; before them may be what people call it (`Today@…@…`)."""
+    first, last = (["", *value.split("@")])[-2:]
+    return first, last
+
+
+def _test(value_of: Callable[[Row], str], operator: str, value: str) -> Test:
+    first, last = _between(value.lower())
     wanted, several = value.lower(), value.lower().split(",")
     tests: dict[str, Callable[[str], bool]] = {
         "=": lambda held: held == wanted,
@@ -66,6 +88,9 @@ def _test(field: str, operator: str, value: str) -> Test:
         "<": lambda held: held < wanted,
         ">=": lambda held: held >= wanted,
         "<=": lambda held: held <= wanted,
+        "BETWEEN": lambda held: first <= held <= last,
+        "ON": lambda held: first <= held <= last,
+        "ANYTHING": lambda _: True,
     }
     meets = tests[operator.replace(" ", "")]
-    return lambda row: meets(row.get(field, "").lower())
+    return lambda row: meets(value_of(row).lower())
