@@ -52,6 +52,9 @@ async def test_by_message(
     services: Services, kind: str, address: str, credentials: object, destination: str | None
 ) -> ConnectionReport:
     """Test `address` with what `credentials` names or seals; raises `Refused`, never showing what was given."""
+    for given, what in ((address or "", "address"), (credentials, "credential"), (destination, "destination")):
+        if not _is_text(given):
+            raise Refused(f"The message's {what} is no text.", code="bad_message", advice=HOW_TO_SEAL)
     sealed = _sealed(credentials)
     if sealed is None:
         name = credentials if isinstance(credentials, str) else destination
@@ -70,6 +73,13 @@ async def test_by_message(
     return await operations.test_connection(
         services.core, destination_for(parse_settings(settings)), secret, None, "celery"
     )
+
+
+def _is_text(given: object) -> bool:
+    """Whether it is, or may be left out; a credential may be several texts. What can't be encoded would be told of with its words."""
+    if isinstance(given, Mapping):
+        return all(map(_is_text, given.values()))
+    return given is None or (isinstance(given, str) and not any("\ud800" <= char <= "\udfff" for char in given))
 
 
 def _sealed(credentials: object) -> str | None:

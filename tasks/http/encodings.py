@@ -16,8 +16,11 @@ from urllib.parse import unquote, unquote_plus
 DEPTH = 4
 MOST_FORMS, MOST_TOGETHER = 200, 600  # of one text, and of several that are looked at together
 _ESCAPE = re.compile(r"\\+(?:u(?:\{([0-9a-fA-F]{1,6})\}|([0-9a-fA-F]{4}))|x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+_OCTAL = re.compile(r"\\([0-7]{1,3})")
 _SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
-_DECIMAL = re.compile(r"(?:\d{2,3}[\s,;]{1,3}){3,}\d{2,3}")
+_NUMBERS = re.compile(r"(?:\d{2,3}\D{1,10}){3,}\d{2,3}")  # also as arguments of `chr` and its like
+_NOT_OCTAL = re.compile(r"[89]")
+_COLOUR = re.compile(r"\x1b?\[[0-9;]{0,8}m")  # of a terminal
 _BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
 _IN_BASE64 = re.compile(r"[\s\"',\\|>-]+")
@@ -26,7 +29,7 @@ _QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
 _TAG = re.compile(r"<[^<>]*>")
 # What has none of these is no encoding of anything: most of what a wrong guess decodes to.
 _WORTH_UNDOING = re.compile(
-    r"&[#A-Za-z]|<[^<>]*>|%[0-9A-Fa-f]{2}|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
+    r"&[#A-Za-z]|<[^<>]*>|%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"
     r"|(?:[0-9A-Fa-f]{2}[:,;-]{0,2}){4}|[A-Za-z0-9+/_-](?:[\"',:;\\|>-]*[A-Za-z0-9+/_-]){7}"
 )
 _SIGNS = frozenset("&%=\\+")
@@ -64,6 +67,10 @@ def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
         yield html.unescape(form)
     if "<" in form:
         yield _TAG.sub("", form)
+    if "%u" in form:
+        yield form.replace("%u", "\\u")
+    if _COLOUR.search(form):
+        yield _COLOUR.sub("", form)
     if "%" in form or "+" in form:
         yield unquote(form)
         yield unquote_plus(form)
@@ -71,10 +78,11 @@ def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
         yield _QUOTED.sub(lambda m: chr(int(m[1], 16)), form.replace("=\r\n", "").replace("=\n", ""))
     if "\\" in form:
         yield _ESCAPE.sub(_unescaped, form)
+        yield _OCTAL.sub(lambda m: chr(int(m[1], 8)), form)
     together = _IN_BASE64.sub("", form)
     runs: tuple[tuple[Callable[[str], Iterator[str]], Iterable[str]], ...] = (
         (_hex, _SPACED_HEX.findall(form)),
-        (_numbers, _DECIMAL.findall(form)),
+        (_numbers, _NUMBERS.findall(form)),
         (_base32, _BASE32.findall(form)),
         (_base64, {*_BASE64.findall(form), *(_BASE64.findall(together) if together != form else ())}),
     )
@@ -92,7 +100,10 @@ def _hex(run: str) -> Iterator[str]:
 
 
 def _numbers(run: str) -> Iterator[str]:
-    yield "".join(chr(number) for number in map(int, re.findall(r"\d+", run)) if 0 < number < 256)
+    numbers = re.findall(r"\d+", run)
+    yield "".join(chr(number) for number in map(int, numbers) if 0 < number < 256)
+    if not any(_NOT_OCTAL.search(number) for number in numbers):
+        yield "".join(chr(number) for number in (int(octal, 8) for octal in numbers) if 0 < number < 256)
 
 
 def _base32(run: str) -> Iterator[str]:

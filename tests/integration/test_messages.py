@@ -9,11 +9,13 @@ import uuid
 import pytest
 import redis
 
+from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tests.conftest import until
 from tests.integration.test_lifecycle import INCIDENT
 from tests.integration.test_processes import alive
 from worker.broker.guard import FORMER_LIST
+from worker.connection_tests import test_by_message as by_message
 from worker.machine.stack import FAKE_SECRET
 from worker.metrics import render
 
@@ -281,3 +283,12 @@ async def test_the_ledger_takes_no_second_content_for_an_id_and_the_same_one_is_
     await adopt(services, job.id, {"nothing": "that fits"})
     assert await services.dead_list.counts() == {"conflict": 2}
     assert (await services.ledger.require(job.id)).command == job.command
+
+
+@pytest.mark.parametrize("odd", [5, 1.5, True, ["x"], {"base_url": 5}, f"{PLANTED}\ud800", b"x"])
+@pytest.mark.parametrize("place", ["address", "credentials", "destination"])
+async def test_a_connection_test_with_what_is_no_text_is_refused_and_none_of_it_told(services, odd, place):
+    given = {"address": "https://corp-host.com", "credentials": "servicenow", "destination": None} | {place: odd}
+    with pytest.raises(Refused) as refused:
+        await by_message(services, "servicenow", **given)
+    assert PLANTED not in str(refused.value)
