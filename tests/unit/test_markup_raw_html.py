@@ -26,6 +26,33 @@ def test_definitions_below_an_opening_without_an_end_are_words_unless_they_are_u
     assert f"[o]: f {opening}" in read(render, code)
 
 
+@pytest.mark.parametrize("render", TARGETS)
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("<?*>\n\n[o\np]: /u\n\nc", "[o p]: /u"),
+        ("> <?x\n>\n> [o\n> p]: /u\n>\n> c", "[o p]: /u"),
+        ("- <!--\n\n  [o\n  p\n  q]:\n  /u\n", "[o p q]: /u"),
+        ("<?[foo]()>\n\n[foo]:r", "[foo]:r"),
+    ],
+)
+def test_so_are_those_whose_label_stands_over_lines_or_only_beside_an_address(render, source, shown):
+    assert shown in " ".join(read(render, source).replace(">", " ").split())
+
+
+def test_a_label_over_lines_that_something_refers_to_stays_a_definition():
+    body = confluence.render("<?x\n\n[a\nb]: https://e.com\n\n[A  b]")
+    assert '<a href="https://e.com">A  b</a>' in body
+
+
+@pytest.mark.parametrize("render", [azure_devops.render, azure_devops.render_markdown])
+@pytest.mark.parametrize("number", ["&#x1f;", "&#31;", "&#xffff;"])
+def test_numbers_of_characters_that_none_may_hold_leave_nothing_in_a_work_item(render, number):
+    for source in (f"<div>a{number} b</div>", f"<b>a{number} b</b>"):
+        shown = re.sub(r"<[^>]*>", "", render(source))
+        assert shown == "a b"
+
+
 @pytest.mark.parametrize(
     ("source", "linked"),
     [

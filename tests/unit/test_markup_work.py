@@ -9,9 +9,12 @@ from xml.etree import ElementTree as ET
 
 import comrak
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.markup import azure_devops, confluence, jira, servicenow
-from tasks.markup.parser.parse import parse_document
+from tasks.markup.parser import density
+from tasks.markup.parser.parse import options, parse_document
 
 ROOT = Path(__file__).parents[2]
 SMALL, LARGE = 4_000, 16_000
@@ -206,6 +209,59 @@ def test_a_long_document_that_people_could_write_is_read():
     rows = "".join(f"| {number} | {number % 9} | `a_b` | [x](https://e.com/{number}) |\n" for number in range(18_000))
     items = "".join(f"- [ ] {number}\n" for number in range(50_000))
     logs = "```\n" + "*_[^1]: a | b <c>\n" * 60_000 + "```\n"
+    in_items = "1. Run\n\n   ```\n   x\n   ```\n\n<!-- a -->\n<!-- b\nc -->\n\n" + logs
     assert not any(
-        parse_document(text).as_typed for text in (rows, "| a | b | c | d |\n|-|-|-|-|\n" + rows, items, logs)
+        parse_document(text).as_typed for text in (rows, "| a | b | c | d |\n|-|-|-|-|\n" + rows, items, logs, in_items)
     )
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "```\n    ```\n```\n",
+        "a\n    ```\n",
+        "- a\n  ```\n",
+        "- ```\n  x\n  ```\n",
+        "> ```\n> x\n> ```\n~~~\n~~~\n- a\n  ~~~\n",
+        "[^1]: ```\n      x\n    ```\n",
+        "<center>\n```\n\n",
+        "<!--\n\n```\n-->\n",
+        "<pre>\n\n```\n</pre>\n",
+        "- a\n  <div>\n",
+        "- <div>\n<!X\n\n<div>\n",
+        ":::note\n```\n:::\n",
+        "```\n```\u00a0\n```\n",
+        "<div>\n\x0c\n```\n\n",
+    ],
+)
+def test_marks_are_counted_below_what_is_no_fence_there(above):
+    """A megabyte of them took 414 MB."""
+    assert density.is_too_dense(above + "*a* *a* *a*\n" * 84_000)
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            *("```", "~~~", "  ```", "   ```", "    ```", "```py", "- ```", "> ```", "\t```", "````", "``` a`b", "```\u00a0", "\x0c"),
+            *("", "", "a", "*a*", "  *a*", "    *a*", "- a", "  - a", "1. a", "10. a", "* * *", "| a |", "|-|", "# h", "[a]: /u", "$$"),
+            *("<div>", "  <div>", "<div", "</div>", "<b>", "<center>", "<p", "- <div>", "<!--", "-->", "<!-- x -->", "<pre>", "> <pre>"),
+            *("</pre>", "<?x", "?>", "<script>", "</script>", "<![CDATA[", "]]>", "<!X", ">", "[^1]: a", "[^1]: ```"),
+        ]
+    ),
+    max_size=9,
+)  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None)
+@given(LINES)
+def test_lines_that_are_not_counted_are_code_or_raw_html(lines):
+    """As the parser reads them, which would take the memory that the count is there to save."""
+    document = comrak.parse_document("\n".join(lines), *options())
+    hidden = set(range(len(lines))) - {place for place, _ in density.seen(lines)}
+    waiting = [document]
+    while waiting:
+        node = waiting.pop()
+        if type(node.node_value) in (comrak.CodeBlock, comrak.HtmlBlock):
+            hidden -= set(range(node.sourcepos.start.line - 1, node.sourcepos.end.line))
+        waiting += node.children
+    assert not any(lines[place].strip() for place in hidden)

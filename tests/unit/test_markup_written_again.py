@@ -125,6 +125,15 @@ def test_nearly_all_examples_of_commonmark_are_written_again():
         ("---\ntitle: T\n---\n# T\n\nx", "x"),
         ("~~~\nx\n~~~", "```\nx\n```"),
         ("a|b\n-|:-:\n1|2", "| a | b |\n| --- | :-: |\n| 1 | 2 |"),
+        (":::caution\nx\n:::", "> [!CAUTION]\n> x"),
+        ('!!! danger "Stop"\n    - a\n      - b', "> [!CAUTION] Stop\n> - a\n>   - b"),
+        (":::hint Read\n```\nx\n```\n:::", "> [!TIP] Read\n> ```\n> x\n> ```"),
+        ('!!! note ""\n    a', "> a"),
+        ('??? note "A & b"\n    a\n\nb', "<details><summary>A &amp; b</summary>\n\na\n\n</details>\n\nb"),
+        (
+            "- :::details More\n  !!! bug\n      *x*\n  :::",
+            "- <details><summary>More</summary>\n\n  > [!CAUTION] Bug\n  > *x*\n\n  </details>",
+        ),
     ],
 )
 def test_the_form(source, form):

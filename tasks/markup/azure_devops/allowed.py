@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.azure_devops.elements import RawTags, named
 from tasks.markup.clean import escape
-from tasks.markup.parser.token import Token, as_code, paragraph, text
+from tasks.markup.parser.token import Token, as_code, pair, paragraph, text
 from tasks.markup.tags import attributes_of, without_comments
+from tasks.markup.words import PANELS
 
 # Their content is no prose.
 _PROGRAM = re.compile(r"\s*<(?:script|style|textarea|xmp|[?!](?!--))", re.IGNORECASE)
 _STARTS_A_BLOCK = re.compile(r" {0,3}<(?:/?[A-Za-z]|!--)")
 _KEPT = ("href", "src", "alt", "title", "width", "height", "align", "colspan", "rowspan", "start", "id", "name")
 _OPEN = re.compile(r"\sopen(?=[\s/]|\Z)", re.IGNORECASE)
+_ALERTS = frozenset({"note", "tip", "important", "warning", "caution"})
+_ALERT_OF_PANEL = {"info": "note", "tip": "tip", "note": "important", "warning": "caution"}
 _JUDGED = frozenset({"link_open", "image", "html_inline"})
 
 
@@ -42,6 +45,7 @@ def allowed(tokens: list[Token]) -> list[Token]:
     """The tokens with words for what a field may not hold; the same list where nothing has to change."""
     tags = _Tags()
     out: list[Token] = []
+    ends: list[Token] = []  # of the panels that are open
     changed = False
     for token in tokens:
         stays = [token]
@@ -52,8 +56,26 @@ def allowed(tokens: list[Token]) -> list[Token]:
         elif token.type == "html_block":
             stays = _block(token, tags)
             changed = changed or stays != [token]
+        elif token.type == "admonition_open":
+            start, end = _panel(token)
+            ends.append(end)
+            stays, changed = [start], True
+        elif token.type == "admonition_close":
+            stays = [ends.pop()]
         out += stays
     return out if changed else tokens
+
+
+def _panel(token: Token) -> tuple[Token, Token]:
+    """The start and end of what a panel of another dialect is here: one of GitHub's alerts, or what folds in HTML."""
+    kind, title = token.meta["kind"], token.meta["title"]
+    if token.meta["folds"]:
+        summary = f"<details><summary>{escape(title)}</summary>"
+        return Token("html_block", content=summary), Token("html_block", content="</details>")
+    if not title:
+        return pair("blockquote", "blockquote")
+    alert = kind if kind in _ALERTS else _ALERT_OF_PANEL[PANELS[kind]]
+    return pair("alert", "blockquote", meta={"kind": alert, "folds": False, "title": title})
 
 
 def _block(token: Token, tags: RawTags) -> list[Token]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
-from tasks.markup.clean import escape, quoted
+from tasks.markup.clean import escape, quoted, xml_text
 from tasks.markup.parser.token import Token
 from tasks.markup.slugs import slugs_of
 from tasks.markup.tags import DEEPEST_RAW, PIECE, TAGS, attributes_of, without_comments
@@ -22,6 +22,7 @@ _WRITTEN_OTHERWISE = frozenset((
     "fence", "code_block", "math_block", "html_block", "hr", "toc", "footnote_block_open", "footnote_block_close",
     "footnote_open", "footnote_close", "stray_note_open", "stray_note_close", "footnote_anchor",
 ))  # fmt: skip
+_NUMBER = re.compile(r"&#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?")
 _WORDS = frozenset({"paragraph", "heading", "th", "td"})
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
@@ -177,7 +178,12 @@ def _back(token: Token) -> str:
 
 
 def _words(source: str) -> str:
-    """What stands between raw tags. A browser hides what follows a sign that could begin another one."""
+    """What stands between raw tags, without the numbers of characters that none may hold.
+
+    A browser hides what follows a sign that could begin another tag.
+    """
+    if "&#" in source:
+        source = _NUMBER.sub(lambda found: found[0] if xml_text(html.unescape(found[0])) else "", source)
     return source.replace("<", "&lt;")
 
 

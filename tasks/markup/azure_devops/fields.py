@@ -148,4 +148,4 @@ def _sanitised(written: str) -> str:
     """The HTML with nothing but what a form may show; what it leaves open is closed."""
     quick = _LONG_TEXT.sub(lambda text: _AMPERSAND.sub(_STAND_IN, text.group()), written)
     kept = _cleaner().clean(quick)
-    return kept.replace(_STAND_IN, "" if quick == written else "&amp;").strip()
+    return xml_text(kept.replace(_STAND_IN, "" if quick == written else "&amp;")).strip()

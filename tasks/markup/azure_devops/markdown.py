@@ -142,8 +142,6 @@ class _Writer:
                 return _behind("> ", self._until("blockquote_close"))
             case "alert_open":
                 return self._alert(token)
-            case "admonition_open":
-                return self._container(token)
             case "fence":
                 return _fence(token)
             case "code_block":
@@ -206,12 +204,6 @@ class _Writer:
         kind, title = str(token.meta["kind"]), str(token.meta["title"])
         shown = "" if title.casefold() == kind else f" {title}"
         return _behind("> ", [f"[!{kind.upper()}]{shown}", *self._until("alert_close")])
-
-    def _container(self, token: Token) -> list[str]:
-        folds = "fold-" if token.meta["folds"] and token.meta["kind"] != "details" else ""
-        inner = self._until("admonition_close")
-        colons = ":" * max(3, *(len(run) + 1 for run in re.findall(r"(?m)^\W*(:{3,})", "\n".join(inner))), 3)
-        return [f'{colons}{folds}{token.meta["kind"]} "{token.meta["title"]}"', *inner, colons]
 
     def _table(self) -> list[str]:
         rows: list[list[str]] = []

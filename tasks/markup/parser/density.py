@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 SIZE = 1_000_000  # characters; a shorter text may have as many marks as one of that length
 MOST_BYTES = (
@@ -33,7 +34,22 @@ _BYTES = {
 _HTML = re.compile(
     r" {0,3}</?(?:table|thead|tbody|tr|t[hd]|[uod]l|li|div|p|details|section|article)[ >]", re.IGNORECASE
 )
-_FENCE = re.compile(r"[ \t]{0,40}(?:(`{3,})[^`]*|(~{3,}).*)\Z")
+_MARKERS = r"(?P<markers>[ \t>*+\-\d.)]{0,200})"
+_FENCE = re.compile(_MARKERS + r"(?P<signs>`{3,}(?=[^`]*\Z)|~{3,})")
+# Raw HTML, in which a fence is none, and what ends it: by the kinds of the specification, the last of which end with an empty line.
+_RAW = re.compile(
+    _MARKERS + r"<(?:(?P<comment>!--)|(?P<instruction>\?)|(?P<data>!\[)|(?P<declaration>!)"
+    r"|(?P<program>script|pre|style|textarea)\b|(?P<tag>[/a-z]))",
+    re.IGNORECASE,
+)
+_ENDS = {
+    "comment": re.compile("-->"),
+    "instruction": re.compile(r"\?>"),
+    "data": re.compile("]]>"),
+    "declaration": re.compile(">"),
+    "program": re.compile("</(?:script|pre|style|textarea)>", re.IGNORECASE),
+    "tag": re.compile(r"\A[ \t]*\Z"),
+}
 
 
 def is_too_dense(text: str) -> bool:
@@ -50,18 +66,48 @@ def _bytes(text: str) -> int:
 
 def _read_inside(text: str) -> str:
     """The lines in which the parser looks for marks."""
-    kept: list[str] = []
-    fence, in_html = "", False
-    for line in text.split("\n"):
-        in_html = bool(line.strip()) and not fence and (in_html or _HTML.match(line) is not None)
-        if in_html:
+    return "\n".join(line for _, line in seen(text.split("\n")))
+
+
+def seen(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """The lines outside of fenced code and of raw HTML, with their places; all from where only the parser could tell these."""
+    hidden = ""  # what hides lines: the signs of a fence, or `<` for raw HTML
+    indent = 0  # in front of it; it may stand in an item, which a line with less ends
+    ends: re.Pattern[str] | None = None  # what ends raw HTML that isn't hidden
+    contained = False
+    for place, line in enumerate(lines):
+        said, before = line.strip(" \t"), len(line) - len(line.lstrip(" "))
+        is_left = bool(said) and (before < indent or (contained and said.startswith(":::")))
+        fence = _FENCE.match(line)
+        if hidden == "<":
+            hidden = "<" if said and not is_left else ""
+            ends = _ENDS["tag"] if is_left else None
+        elif hidden:
+            closes = said.startswith(hidden) and not said.strip(hidden[0])
+            if is_left or (closes and (before > 3 or line[before] == "\t")):
+                break
+            hidden = "" if closes else hidden
             continue
-        found = _FENCE.match(line)
-        mark = (found[1] or found[2]) if found else ""
+        elif ends is None and _HTML.match(line):
+            hidden, indent = "<", before
+        if hidden:
+            continue
+        if fence and (ends is not None or before > 3 or fence["markers"].strip(" ")):
+            break
         if fence:
-            fence = "" if mark.startswith(fence) and line.strip() == mark else fence
-        elif mark:
-            fence = mark
-        else:
-            kept.append(line)
-    return "\n".join(kept)
+            hidden, indent = fence["signs"], before
+            continue
+        raw = _RAW.match(line) if ends in (None, _ENDS["tag"]) else None
+        if raw is None:
+            ends = None if ends is None or ends.search(line) else ends
+        elif raw["tag"]:
+            ends = _ENDS["tag"]
+        elif not _ENDS[str(raw.lastgroup)].search(line, raw.end()):
+            if raw["markers"] or contained or ends is not None:
+                break  # what is around it may end it, or hide it
+            ends = _ENDS[str(raw.lastgroup)]
+        contained = contained or ":::" in line
+        yield place, line
+    else:
+        return
+    yield from enumerate(lines[place:], place)

@@ -18,11 +18,15 @@ END_OF_LIST = "<!-- end of list -->"
 # What may begin below an opening without an end, behind the markers of containers.
 _AT_START = re.compile(
     r"(?P<markers>(?:(?! {4}|\t)[ >*+\-\d.)]){0,200})"
-    r"(?P<rest>(?:(?P<fence>`{3,}|~{3,})|<[?!]|\[(?!\^)(?P<label>[^\[\]]{1,999})\]:).*)"
+    r"(?P<rest>(?:(?P<fence>`{3,}|~{3,})|<[?!]|\[(?!\^)).*)"
 )
+# A label may stand over two lines, behind the markers of containers on each.
+_DEFINITION = re.compile(r"\[([^\[\]]{1,999})\]:")
 # A pattern finds two signs in a third of the time that `in` takes.
 _MAY_LOSE = re.compile("<[!?]"), re.compile(":::")
-_LABEL = re.compile(r"\[([^\[\]\n]{1,999})\]")
+_LABEL = re.compile(r"\[([^\[\]]{1,999})\](?!\()")
+_BETWEEN_WORDS = re.compile(r"[\s>]+")
+LONGEST_LABEL = 8  # lines
 _CONTAINERS = (comrak.BlockQuote, comrak.List, comrak.Item, comrak.TaskItem, comrak.Alert, comrak.BlockDirective, comrak.FootnoteDefinition)  # fmt: skip
 
 
@@ -90,10 +94,20 @@ def _words_below(lines: list[str], numbers: range, opening: str, source: str) ->
             fence = "" if fence and sign.startswith(fence) else fence or sign
         if sign or fence:
             continue
-        if label := found["label"]:
-            used = used or Counter(named.casefold() for named in _LABEL.findall(source))
-        if used[label.casefold()] == 1 if label and used else found["rest"].startswith(opening):
-            lines[number] = f"{found['markers']}\\{found['rest']}"
+        rest = found["rest"]
+        if rest[0] == "[":
+            defined = _DEFINITION.match("\n".join([rest, *lines[number + 1 : number + LONGEST_LABEL]]))
+            used = used or Counter(map(_as_read, _LABEL.findall(source)))
+            is_lost = defined is not None and used[_as_read(defined[1])] == 1
+        else:
+            is_lost = rest.startswith(opening)
+        if is_lost:
+            lines[number] = f"{found['markers']}\\{rest}"
+
+
+def _as_read(label: str) -> str:
+    """A label as the grammar compares it with others."""
+    return _BETWEEN_WORDS.sub(" ", label).strip().casefold()
 
 
 def _joined(line: str, column: int, columns: int) -> str | None:

@@ -95,7 +95,8 @@ class _Source:
 
 
 @lru_cache(maxsize=1)
-def _options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions]:
+def options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions]:
+    """What the parser reads beside CommonMark."""
     extensions = comrak.ExtensionOptions(
         strikethrough=True,
         table=True,
@@ -114,15 +115,15 @@ def _options() -> tuple[comrak.ExtensionOptions, comrak.ParseOptions]:
 def _tree(text: str) -> Any:
     """The parser's tree; where the parser gives up, one of the words alone."""
     try:
-        return comrak.parse_document(text, *_options())
+        return comrak.parse_document(text, *options())
     except BaseException as panic:
         # What Rust gives up with is no `Exception`, and its class has no name that could be imported.
         if type(panic).__name__ != "PanicException":
             raise
         if "MemoryError" in str(panic):  # nothing is wrong with the text
             raise MemoryError from None
-        return comrak.parse_document(depth.as_words(text), *_options())
+        return comrak.parse_document(depth.as_words(text), *options())
 
 
 def _xml(text: str) -> str:
-    return comrak.markdown_to_xml(text, *_options())
+    return comrak.markdown_to_xml(text, *options())
