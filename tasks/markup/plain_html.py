@@ -58,7 +58,7 @@ def text_of(source: str) -> str:
             parts.append(_tag(name, found))
     parts.append(html.unescape(source[position:]))
     while tables:
-        tables.pop().end(parts)
+        _end(tables, parts)
     return "".join(parts)
 
 
@@ -95,11 +95,20 @@ class _Table:
             self.spans[len(row)] -= 1
             row.append("")
 
-    def end(self, parts: list[str]) -> None:
-        """Put the table in place of its pieces."""
+    def end(self, parts: list[str], *, in_cell: bool) -> None:
+        """Put the table in place of its pieces; one in a cell has no columns to be laid out in."""
         self.end_cell(parts)
-        rows = laid_out(self.rows) if any(map(any, self.rows)) else ""
+        said = [row for row in self.rows if any(row)]
+        rows = (
+            "; ".join(", ".join(filter(None, row)) for row in said) if in_cell else laid_out(self.rows) if said else ""
+        )
         parts.append("\n".join(["", *self.above, rows, ""]))
+
+
+def _end(tables: list[_Table], parts: list[str]) -> None:
+    """End the innermost table."""
+    table = tables.pop()
+    table.end(parts, in_cell=bool(tables))
 
 
 def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) -> None:
@@ -110,7 +119,7 @@ def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) ->
             if len(tables) < DEEPEST_TABLES:
                 tables.append(_Table(len(parts)))
         else:
-            tables.pop().end(parts)
+            _end(tables, parts)
         return
     table = tables[-1]
     table.end_cell(parts)

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+_LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
+
+
+def language_of(info: str) -> tuple[str, str]:
+    """The language that stands behind a fence, in small letters, and the file named with it: `yaml:a.yml`, `{.bash #id}`."""
+    found = _LANGUAGE.match(info)
+    return (found[1].lower(), found[2] or "") if found else ("", "")
+
+
 # What a fence says → what Cloud and Data Center both know.
 LANGUAGES = {
     "bash": "bash",

@@ -125,7 +125,16 @@ def test_front_matter_gives_labels_properties_and_title():
 
 
 @pytest.mark.parametrize(
-    "text", ["---\nwords\n---\n", "---\n[a\n---\n", "---\n\n# x", "+++\nwords\n+++\n", "---\n- a\n---\n"]
+    "text",
+    [
+        "---\nwords\n---\n",
+        "---\n[a\n---\n",
+        "---\n\n# x",
+        "+++\nwords\n+++\n",
+        "---\n- a\n---\n",
+        "---\nNote: words\nand more\n---\n",
+        "---\ntitle: x\n\nwords\n---\n",
+    ],
 )
 def test_what_is_no_front_matter_stays_in_the_document(text):
     front = front_matter.split(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.markup import azure_devops, servicenow
+from tasks.markup import azure_devops, jira, servicenow
 
 
 def test_work_item_html_has_borders_and_no_script():
@@ -137,3 +137,20 @@ def test_raw_tags_nested_without_end_are_shown_as_text_beyond_what_anybody_reads
 
 def test_raw_tags_that_need_no_end_are_never_too_many():
     assert "&lt;" not in azure_devops.render("<p>a<br>b<b>c</b>\n\n" * 200)
+
+
+def test_a_table_in_a_cell_is_words_of_it():
+    source = (
+        "<table><tr><td>a<table><tr><td>b</td><td>c</td></tr><tr><td>d</td></tr></table></td><td>e</td></tr></table>"
+    )
+    assert servicenow.render(source).split("\n") == ["a b, c; d  e", "---------  -"]
+
+
+def test_an_empty_line_of_a_quote_in_an_item_stands_below_it():
+    assert servicenow.render("1. > a\n   >\n   > b") == "1. > a\n   >\n   > b"
+
+
+@pytest.mark.parametrize(("info", "language"), [("{.Bash #id}", "bash"), ("yaml:a.yml", "yaml"), ("py title=x", "py")])
+def test_the_language_of_code_is_its_name_alone_in_jira(info, language):
+    (code,) = jira.render(f"```{info}\nx\n```")["content"]
+    assert code["attrs"] == {"language": language}

@@ -81,6 +81,7 @@ def test_what_a_browser_would_hide_to_the_end_is_text_and_the_rest_is_read(rende
         ("\n\n---\ntitle: T\n---\n", {"title": "T"}),
         ('---\ntitle: t: u\nkey with spaces: v\n"quoted": w\n---\n', {"title": "t: u"}),
         ("---\n\ttitle: t\n---\n", {"title": "t"}),
+        ('---\ntitle: "open\nmore words\n---\n', {"title": '"open more words'}),
     ],
 )
 def test_front_matter_is_read_leniently_and_never_published(front, fields):
@@ -448,6 +449,11 @@ def test_code_and_html_of_a_list_at_the_end_of_a_container_are_kept(render, cont
         ("*[HTML]: language", "line 1: an abbreviation is shown as typed"),
         ("term\n: what it is", "line 2: a definition list is shown as typed"),
         ("words {: .class}", "line 1: a list of attributes is shown as typed"),
+        ("![a](https://e.com/a.png){width=50%}", "line 1: a list of attributes is shown as typed"),
+        ("![a](https://e.com/a.png =100x20)", "line 1: the size of an image is shown as typed"),
+        ("x^2^ y", "line 1: a superscript between carets is shown as typed"),
+        ("{{< a >}} and {% b %}", "line 1: a tag of Liquid or Jinja is shown as typed"),
+        (": what ==it== is", "line 1: a highlight between equals signs is shown as typed"),
         ("a\n\n<Widget>words</Widget>", "line 3: the tag <Widget> has no place here and is shown as typed"),
         ("a\n\n<iframe src=x>\nw</iframe>", "line 3: the tag <iframe> has no place here and is shown as typed"),
         ("a\n\n<style>p</style>", "line 3: a program, style or text area in HTML is shown as typed"),

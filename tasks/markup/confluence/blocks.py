@@ -17,10 +17,9 @@ from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
 from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
-from tasks.markup.words import PANELS
+from tasks.markup.words import PANELS, language_of
 
 _TITLE = re.compile(r"""\b(?:title|filename|caption)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'},]+))""")
-_LANGUAGE = re.compile(r"[\s{}]*\.?([^\s{},:=]+)(?::([^\s{}]+))?(?![^\s]*=)")
 
 
 def _aligned(cell: Token) -> str:
@@ -234,11 +233,10 @@ class Blocks(Inlines):
         """A code block with its language and title; a diagram as the options say."""
         self.line = token.line or self.line
         info = token.info.strip()
-        found = _LANGUAGE.match(info)
-        language = found.group(1).lower() if found else ""
+        language, file = language_of(info)
         titled = _TITLE.search(info)
         title = next((part for part in titled.groups() if part), "") if titled else ""
-        title = title or (found.group(2) or "" if found else "")
+        title = title or file
         text = token.content.removesuffix("\n")
         return self._block(self._diagram(language, text) or storage.code_macro(text, language, title))
 

@@ -21,6 +21,7 @@ from tasks.markup.relative import absolute
 from tasks.markup.slugs import without_title
 from tasks.markup.tags import MARKS, PIECE, attributes_of
 from tasks.markup.text_tables import laid_out
+from tasks.markup.words import language_of
 
 Node = dict[str, Any]
 
@@ -365,6 +366,6 @@ def _line(text: str) -> Node:
 
 
 def _code(text: str, info: str) -> Node:
-    language = info.split(maxsplit=1)[0] if info.split() else ""
+    language, _ = language_of(info)
     attrs = {"attrs": {"language": language}} if language else {}
     return {"type": "codeBlock", **attrs, "content": _joined([_text(text.rstrip("\n"))])}

@@ -11,7 +11,12 @@ _ANYWHERE = {
     "template": ("a tag of Liquid or Jinja", r"\{%.{1,200}?%\}|\{\{(?![<%]).{1,200}?\}\}"),
     "highlight": ("a highlight between equals signs", r"(?<![=\w])==[^\s=](?:[^=]{0,200}[^\s=])?==(?![=\w])"),
     "note": ("a reference to a footnote that is missing", r"\[\^[^\]\s]{1,60}\]"),
-    "attributes": ("a list of attributes", r"\{(?!#[A-Za-z][\w:.-]*\}\s*\Z)[:#.][^}]{1,200}\}\s*\Z"),
+    "attributes": (
+        "a list of attributes",
+        r"\{(?!#[A-Za-z][\w:.-]*\}\s*\Z)(?:[:#.]|(?:width|height|style|class|id)=)[^}]{1,200}\}\s*\Z",
+    ),
+    "size": ("the size of an image", r"\s=(?:\d{1,5}%?x\d{0,5}|x\d{1,5})%?\)"),
+    "superscript": ("a superscript between carets", r"(?<=[^\s^])\^[^\s^\[\]]{1,40}\^(?!\w)"),
     "inline_note": ("a footnote in a line", r"\^\[[^\]]{1,300}\]"),
     "insertion": ("an insertion between plus signs", r"(?<![+\w])\+\+[^\s+](?:[^+]{0,200}[^\s+])?\+\+(?![+\w])"),
 }
@@ -64,9 +69,8 @@ def read(run: str, signs: Signs, *, starts_line: bool) -> tuple[str, list[str]]:
     if links and "[[" in run and any(found[0] in links for found in _WIKI_LINK.finditer(run)):
         told.append("a link of a wiki has no place here; its words are shown")
         run = _WIKI_LINK.sub(lambda m: f"{m[2]} ({m[1]})" if m[2] and m[0] in links else m[0], run)
-    found = _FOUND_AT_LINE_START.match(run) if starts_line else None
-    if not found and ("{" in run or "==" in run or "++" in run or "[^" in run or "^[" in run):
-        found = _FOUND_ANYWHERE.search(run)
-    if found:
-        told.append(f"{_CALLED[found.lastgroup or '']} is shown as typed")
+    found = [at_start] if starts_line and (at_start := _FOUND_AT_LINE_START.match(run)) else []
+    if any(sign in run for sign in ("{", "=", "++", "^")):
+        found += _FOUND_ANYWHERE.finditer(run)
+    told += dict.fromkeys(f"{_CALLED[one.lastgroup or '']} is shown as typed" for one in found)
     return run, told

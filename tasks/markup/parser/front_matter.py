@@ -22,6 +22,7 @@ _TOML = re.compile(r"\A\n*\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL 
 # Lines of which fields are made; a block of nothing else is front matter, whatever YAML says of it.
 _FIELD = re.compile(r"([A-Za-z_\"'][\w .-]{0,60}?[\"']?)[ \t]*:(?:[ \t]+(.*))?\Z")
 _TOML_FIELD = re.compile(r"([A-Za-z_][\w.-]{0,60})[ \t]*=[ \t]*(.*)\Z")
+_NAMED = re.compile(r"[a-z][\w-]*[ \t]*[:=]")  # as fields are, and sentences aren't
 _CONTINUED = re.compile(r"[ \t]+\S|-(?:[ \t]|\Z)|#|\[|\Z|[\]}]")
 # What Confluence refuses in a label.
 _NOT_IN_LABEL = re.compile(r"[\s!#&()*,.:;<>?@\[\]^/\\|\"'`=+{}~%$]+")
@@ -79,13 +80,17 @@ def _by_lines(block: str, pattern: re.Pattern[str]) -> dict[str, Any] | None:
     """Fields line by line, their values as text; None where a line can be none of a mapping's."""
     fields: dict[str, Any] = {}
     last = ""
+    is_sure = "\n\n" not in block and _NAMED.match(block.lstrip()) is not None
     for line in block.split("\n"):
         if found := pattern.match(line if fields else line.strip()):
             last, value = _bare(found.group(1)), (found.group(2) or "").strip()
             listed = value.startswith("[") and value.endswith("]")
             fields[last] = [_bare(part) for part in value[1:-1].split(",")] if listed else _bare(value)
         elif not _CONTINUED.match(line):
-            return None
+            if not is_sure:
+                return None
+            if isinstance(fields[last], str):
+                fields[last] = f"{fields[last]} {line.strip()}"
         elif last and line.strip().startswith("- "):
             held = fields[last] if isinstance(fields[last], list) else [fields[last]] if fields[last] else []
             fields[last] = [*held, _bare(line.strip()[2:])]

@@ -94,7 +94,8 @@ class _Text:
     def gap(self) -> None:
         """An empty line between blocks."""
         if self.lines and self.lines[-1].strip("> "):
-            self.lines.append("".join(prefix if prefix == "> " else "" for prefix in self.prefixes).rstrip())
+            inside = (prefix if prefix == "> " else " " * len(prefix) for prefix in self.prefixes)
+            self.lines.append("".join(inside).rstrip())
 
     def one(self, token: Token) -> None:
         """Write one block token."""
