@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -265,3 +266,20 @@ def test_lines_that_are_not_counted_are_code_or_raw_html(lines):
             hidden -= set(range(node.sourcepos.start.line - 1, node.sourcepos.end.line))
         waiting += node.children
     assert not any(lines[place].strip() for place in hidden)
+
+
+@pytest.mark.parametrize("piece", ["- a\n\nb\n\n", "- a\n+ b\n", "> - a\n\n"])
+def test_lists_are_written_again_in_time_that_grows_with_the_text(piece):
+    """Steps within one call of C's aren't counted above: this read all that stood before each list."""
+    small, large = (seconds(piece * count) for count in (2_000, 16_000))
+    assert large < 24 * small
+
+
+def seconds(text: str) -> float:
+    """The least of three runs' processor time."""
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        azure_devops.render_markdown(text)
+        taken.append(time.process_time() - start)
+    return min(taken)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
 
 from tasks.markup.addresses import SCHEME
 from tasks.markup.azure_devops.allowed import allowed
@@ -115,29 +114,30 @@ class _Writer:
     def _until(self, end: str, *, tight: bool = False) -> list[str]:
         """The blocks up to the token that ends their container, a blank line between them."""
         lines: list[str] = []
-        last = ""
+        last, other = "", False
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
             self._at += 1
             if token.type == end:
                 break
-            block = self._block(token, last)
+            is_other = token.type == last and not other
+            block = self._block(token, other=is_other)
             if block is None:
                 continue
             if lines and not (tight and token.type != "html_block"):
                 lines.append("")
             lines += block
-            last = f"{last}*" if token.type == last.rstrip("*") else token.type
+            last, other = token.type, is_other
         return lines
 
-    def _block(self, token: Token, last: str) -> list[str] | None:
+    def _block(self, token: Token, *, other: bool) -> list[str] | None:
         match token.type:
             case "heading":
                 return self._heading(token)
             case "paragraph":
                 return _at_line_starts(_inline(token.children)).split("\n")
             case "bullet_list_open" | "ordered_list_open":
-                return self._list(token, other=last.count("*") % 2 == 0 and last.startswith(token.type))
+                return self._list(token, other=other)
             case "blockquote_open":
                 return _behind("> ", self._until("blockquote_close"))
             case "alert_open":
@@ -192,7 +192,8 @@ class _Writer:
     def _is_tight(self) -> bool:
         """Whether the list whose first item begins here is tight: what a paragraph of any of its items says."""
         depth = 0
-        for token in islice(self._tokens, self._at, None):
+        for place in range(self._at, len(self._tokens)):
+            token = self._tokens[place]
             if depth == 1 and token.type == "paragraph":
                 return token.hidden
             depth += token.nesting
