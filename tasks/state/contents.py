@@ -29,7 +29,7 @@ class Contents:
         """
         records = {}
         if document:
-            if not document.content_md.strip():
+            if not document.content_md.replace("\ufeff", "").strip():
                 raise Refused(
                     f"Document {document.id} holds no text; the page would be replaced by nothing.",
                     code="empty_document",

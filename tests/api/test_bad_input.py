@@ -253,3 +253,21 @@ async def test_the_audit_is_read_page_by_page_and_verified(api, destinations):
     assert len(ids) == len(set(ids)) >= 4
     assert (await api.get(f"/v1/audit?after={second['next']}")).json["next"] == second["next"]
     assert (await api.get("/v1/audit/verify")).json["ok"] is True
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"content_md": text} for text in ("", " \n\t\r\n", "\ufeff", None)),
+        *({name: "words"} for name in ("body", "content", "markdown", "text")),
+    ],
+    ids=str,
+)
+async def test_a_document_without_a_text_is_refused_by_every_way_in(api, given):
+    """Also one with its text under a name that there isn't: the answer says where it belongs."""
+    document = {name: value for name, value in DOCUMENT.items() if name != "content_md"} | given
+    stored = await api.put("/v1/documents/doc-1", document)
+    submitted = await api.post("/v1/jobs", PUBLISH | {"document": document})
+    assert (stored.status, submitted.status) == (422, 422)
+    assert "content_md" in json.dumps(stored.json)
+    assert "content_md" in json.dumps(submitted.json)

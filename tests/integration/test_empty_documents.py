@@ -17,7 +17,7 @@ def document(text: str) -> Document:
     return Document(id="d1", title="RCA", content_md=text)
 
 
-@pytest.mark.parametrize("text", ["", " \n\t"])
+@pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "\ufeff\n \r\n"])
 async def test_a_document_without_a_text_is_not_taken(services, sandbox, text):
     """Neither by itself nor with its job."""
     settings = parse_settings(sandbox_destinations(sandbox.url)["confluence"])
@@ -30,7 +30,15 @@ async def test_a_document_without_a_text_is_not_taken(services, sandbox, text):
     assert await services.contents.document("d1") is None
 
 
-@pytest.mark.parametrize("text", ["<!-- to be written -->", "---\ntitle: RCA\n---\n", "[link]: https://e.com"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- to be written -->",
+        "---\ntitle: RCA\n---\n",
+        "[link]: https://e.com",
+        "\ufeff---\na: b\n---\n<!-- a -->\n\n<!-- b\n\nc -->\n",
+    ],
+)
 async def test_a_document_that_shows_nothing_ends_its_job_and_leaves_the_page(services, sandbox, text):
     """Front matter, comments and addresses of links show nothing by themselves."""
     settings = parse_settings(sandbox_destinations(sandbox.url)["confluence"] | {"toc": "true"})

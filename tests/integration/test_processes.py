@@ -301,6 +301,8 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
     (tmp_path / "bad.json").write_text("{")
     (tmp_path / "latin.md").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "loose").write_text("x")
+    (tmp_path / "bom.md").write_bytes(b"\xef\xbb\xbf\n")
+    (tmp_path / "body.json").write_text('{"id": "d", "title": "T", "markdown": "words"}')
     for arguments, status, words in [
         (("publish", "never", "--space", "OPS"), 1, "not stored"),
         (("incident", "never", "--to", "nowhere"), 1, "no destination"),
@@ -315,6 +317,9 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
         (("issue", "put", str(tmp_path / "bad.json")), 1, "not JSON"),
         (("document", "put", str(tmp_path / "latin.md")), 1, "UTF-8"),
         (("document", "put", str(tmp_path / "absent.md")), 1, "can't be read"),
+        (("document", "put", "-"), 1, "holds no text"),
+        (("document", "put", str(tmp_path / "bom.md")), 1, "holds no text"),
+        (("document", "put", str(tmp_path / "body.json")), 1, "`content_md`"),
         (("publish",), 2, "Missing argument"),
     ]:
         done = cli(settings, *arguments)

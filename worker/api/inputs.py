@@ -77,7 +77,7 @@ class DocumentIn(Document):
     model_config = LENIENT
 
     id: IdentifierOrNone | None = None  # type: ignore[assignment]
-    content_md: Annotated[str, StringConstraints(pattern=r"\S")]
+    content_md: Annotated[str, StringConstraints(pattern=r"[^\s\uFEFF]")]
     issue_id: IdentifierOrNone | None = None
     doc_type: Literal["rca", "postmortem", ""] | None = "rca"  # type: ignore[assignment]
     created_at: ApiMoment = None  # type: ignore[assignment]
