@@ -14,7 +14,7 @@ from worker.console.wording import worded
 ROOT = Path(tasks.__file__).parent
 # What there is no page for: it is done on a server.
 ON_A_SERVER = re.compile(
-    r"`afterword (key|apikey|message|up|lookfirst|audit (export|checkpoint)|destination login|NAME NAME)\b"
+    r"`afterword (key|apikey|message|up|doctor|lookfirst|audit (export|checkpoint)|destination login|NAME NAME)\b"
 )
 
 
