@@ -105,6 +105,8 @@ async def test_wiql_filters(live, where, found):
         "SELECT [System.Id] FROM WorkItems WHERE [Nope.X] = 1",
         "SELECT [System.Id] FROM WorkItems WHERE [System.Id] = 1 extra",
         "SELECT [System.Id] FROM WorkItems WHERE ([System.Id] = 1",
+        f"SELECT [System.Id] FROM WorkItems WHERE {5000 * '('}[System.Id] = 1",
+        f"SELECT [System.Id] FROM WorkItems WHERE {5000 * 'NOT '}[System.Id] = 1",
     ],
 )
 async def test_a_query_that_can_not_be_read_is_a_400(live, query):

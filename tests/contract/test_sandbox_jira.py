@@ -158,7 +158,7 @@ async def test_jql_finds_what_it_says(live, query, found):
     assert await live.jql(query) == found
 
 
-@pytest.mark.parametrize(("query", "words"), [("", "Unbounded"), ("order by key", "Unbounded"), ("colour = red", "colour"), ("labels", "Expecting"), ("labels = a b", "Expecting"), ("(labels = a", "Expecting"), ("labels > a", "not supported"), ("created > then", "invalid"), ("(" * 5000, "nested")])  # fmt: skip
+@pytest.mark.parametrize(("query", "words"), [("", "Unbounded"), ("order by key", "Unbounded"), ("colour = red", "colour"), ("labels", "Expecting"), ("labels = a b", "Expecting"), ("(labels = a", "Expecting"), ("labels > a", "not supported"), ("created > then", "invalid"), ("(" * 5000, "nested"), (f"{200 * '('}labels = x{200 * ')'}", "nested")])  # fmt: skip
 async def test_a_query_that_jira_refuses_is_a_400(live, query, words):
     """A query without a condition, with an unknown field, or that isn't JQL."""
     answer = await live.ask("POST", "/rest/api/3/search/jql", json={"jql": query})

@@ -1,9 +1,11 @@
-"""Conditions as Atlassian's products write them, in JQL and CQL: comparisons with AND, OR, NOT and brackets."""
+"""Conditions: comparisons with AND, OR, NOT and brackets, in any language (`Reading`) and as JQL and CQL write them (`read`)."""
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Test = Callable[[Any], bool]
@@ -13,8 +15,15 @@ _TEXT = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'"
 _TOKEN = re.compile(
     rf'\s*(?:(?P<text>{_TEXT})|(?P<mark>!=|!~|>=|<=|[=~<>(),])|(?P<word>[^\s"=~!<>(),]+(?:\(\s*(?:{_TEXT})?\s*\))?))'
 )
-SECONDS = {"w": 7 * 86400, "d": 86400, "h": 3600, "m": 60}
-ORDERING = (">=", "<=", ">", "<")
+DAY_S = 86400
+SECONDS = {"w": 7 * DAY_S, "d": DAY_S, "h": 3600, "m": 60}
+ORDERING: Mapping[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+DEEPEST = 100  # brackets and NOTs within one another: reading and testing take several calls for each
 
 
 class BadQuery(Exception):
@@ -26,11 +35,8 @@ def read(condition: str, compare: Compare) -> Test:
     operator is in small letters: `in`, `not in`, `is`, `is not`, `!~` and the like.
     """
     reading = _Reading(condition, compare)
-    try:
-        test = reading.either()
-    except RecursionError:
-        raise BadQuery("it is nested too deeply") from None
-    if reading.next():
+    test = reading.either()
+    if reading.rest():
         raise BadQuery("Expecting either 'OR' or 'AND'")
     return test
 
@@ -40,50 +46,74 @@ def bare(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] in ("'", '"') else value
 
 
-class _Reading:
-    """A condition, read from left to right."""
+class Reading(ABC):
+    """A condition, read from left to right; a language says what its words and its comparisons are."""
 
-    def __init__(self, condition: str, compare: Compare) -> None:
-        self.condition, self.compare, self.place = condition, compare, 0
+    depth = 0
 
-    def next(self) -> str:
-        """The next word or mark, without taking it; empty at the end."""
-        found = _TOKEN.match(self.condition, self.place)
-        return found.group().strip() if found else self.condition[self.place :].strip()
+    @abstractmethod
+    def rest(self) -> str:
+        """What wasn't taken yet, or its next word or mark; empty at the end."""
 
+    @abstractmethod
     def take(self, *wanted: str) -> str:
         """The next word or mark, where it is one of those (any, without them); else nothing is taken."""
-        found = _TOKEN.match(self.condition, self.place)
-        if found is None or (wanted and found.group().strip().lower() not in wanted):
-            return ""
-        self.place = found.end()
-        return found.group().strip()
+
+    @abstractmethod
+    def clause(self) -> Test:
+        """One comparison."""
 
     def either(self) -> Test:
+        """What AND and OR join."""
         tests = [self.both()]
         while self.take("or"):
             tests.append(self.both())
         return lambda row: any(test(row) for test in tests)
 
     def both(self) -> Test:
+        """What AND joins."""
         tests = [self.one()]
         while self.take("and"):
             tests.append(self.one())
         return lambda row: all(test(row) for test in tests)
 
     def one(self) -> Test:
+        """A comparison, or what stands in brackets or behind a NOT."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise BadQuery("it is nested too deeply")
         if self.take("not"):
-            test = self.one()
-            return lambda row: not test(row)
-        if self.take("("):
+            inner = self.one()
+            test: Test = lambda row: not inner(row)  # noqa: E731
+        elif self.take("("):
             test = self.either()
             self.need(")")
-            return test
-        return self.clause()
+        else:
+            test = self.clause()
+        self.depth -= 1
+        return test
 
     def need(self, mark: str) -> None:
+        """Take that mark; raises `BadQuery` where another one stands."""
         if not self.take(mark):
-            raise BadQuery(f"Expecting '{mark}' near '{self.next()[:20]}'")
+            raise BadQuery(f"Expecting '{mark}' near '{self.rest()[:20]}'")
+
+
+class _Reading(Reading):
+    """A condition as Atlassian's products write it."""
+
+    def __init__(self, condition: str, compare: Compare) -> None:
+        self.condition, self.compare, self.place = condition, compare, 0
+
+    def rest(self) -> str:
+        return self.condition[self.place :].strip()
+
+    def take(self, *wanted: str) -> str:
+        found = _TOKEN.match(self.condition, self.place)
+        if found is None or (wanted and found.group().strip().lower() not in wanted):
+            return ""
+        self.place = found.end()
+        return found.group().strip()
 
     def clause(self) -> Test:
         begun, field = self.place, self.take()
@@ -116,6 +146,6 @@ class _Reading:
     def value(self) -> str:
         found = _TOKEN.match(self.condition, self.place)
         if found is None or found["mark"]:
-            raise BadQuery(f"Expecting a value near '{self.next()[:20]}'")
+            raise BadQuery(f"Expecting a value near '{self.rest()[:20]}'")
         self.place = found.end()
         return found.group().strip()

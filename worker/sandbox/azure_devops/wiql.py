@@ -8,9 +8,8 @@ from typing import Any
 
 from worker.sandbox.azure_devops.patch import Refused
 from worker.sandbox.azure_devops.process import Field, known
+from worker.sandbox.conditions import DAY_S, ORDERING, BadQuery, Reading
 from worker.sandbox.store import iso, tags_of
-
-DAY_S = 86400
 
 Item = dict[str, Any]
 Test = Callable[[Item], bool]
@@ -22,8 +21,8 @@ _SHAPE = re.compile(r"^\s*select\s+(?P<columns>.+?)\s+from\s+workitems\b(?P<rest
 def parse(
     query: str, project: str | None, fields: Mapping[str, Field], now: float
 ) -> tuple[list[str], Test, list[tuple[str, bool]]]:
-    """Columns, the condition, and the order as (field, descending). `project` is what `@project` stands for; `fields` can be named, and `now` is what
-    `@today` goes by.
+    """Columns, the condition, and the order as (field, descending). `project` is what `@project` stands for, `fields` can be
+    named, and `@today` is the day of `now`.
     """
     shape = _SHAPE.match(query)
     if shape is None:
@@ -32,7 +31,10 @@ def parse(
     condition, _, order = _split_order(shape["rest"])
     where = re.sub(r"^\s*where\b", "", condition, flags=re.IGNORECASE)
     parser = _Parser(_tokens(where), project, fields, now)
-    test = parser.any() if parser.tokens else (lambda _: True)
+    try:
+        test = parser.either() if parser.tokens else (lambda _: True)
+    except BadQuery as wrong:
+        raise _wrong(str(wrong)) from None
     if parser.tokens:
         raise _wrong(f"{parser.tokens[0]} was not expected")
     sort = [
@@ -80,8 +82,8 @@ def _tokens(text: str) -> list[str]:
     return found
 
 
-class _Parser:
-    """Recursive descent over the tokens."""
+class _Parser(Reading):
+    """A condition, from its tokens."""
 
     def __init__(self, tokens: list[str], project: str | None, fields: Mapping[str, Field], now: float) -> None:
         self.now = now
@@ -89,40 +91,20 @@ class _Parser:
         self.project = project
         self.fields = fields
 
+    def rest(self) -> str:
+        return self.tokens[0] if self.tokens else ""
+
+    def take(self, *wanted: str) -> str:
+        return self.tokens.pop(0) if self.tokens and (not wanted or self.tokens[0].lower() in wanted) else ""
+
     def next(self) -> str:
         if not self.tokens:
             raise _wrong("It ends too early")
-        return self.tokens.pop(0)
+        return self.take()
 
-    def word(self, word: str) -> bool:
-        if self.tokens and self.tokens[0].lower() == word:
-            self.tokens.pop(0)
-            return True
-        return False
-
-    def any(self) -> Test:
-        tests = [self.every()]
-        while self.word("or"):
-            tests.append(self.every())
-        return lambda item: any(test(item) for test in tests)
-
-    def every(self) -> Test:
-        tests = [self.one()]
-        while self.word("and"):
-            tests.append(self.one())
-        return lambda item: all(test(item) for test in tests)
-
-    def one(self) -> Test:
-        if self.word("not"):
-            inner = self.one()
-            return lambda item: not inner(item)
-        if self.word("("):
-            inner = self.any()
-            if not self.word(")"):
-                raise _wrong("A bracket is missing")
-            return inner
+    def clause(self) -> Test:
         field = _field(self.next(), self.fields)
-        negated = self.word("not")
+        negated = self.take("not")
         test = self.comparison(field, self.next().lower())
         return (lambda item: not test(item)) if negated else test
 
@@ -131,33 +113,30 @@ class _Parser:
             wanted = self.list()
             return lambda item: _text(value_of(item, field)) in wanted
         if operator == "contains":
-            self.word("words")
+            self.take("words")
         value = _text(self.value())
         if operator == "contains":
             # The real index compares whole tags in some versions and parts in others: the looser one is shown.
             return lambda item: _contains(item, field, value)
         if operator == "under":
             return lambda item: (_text(value_of(item, field)) + "\\").startswith(value + "\\")
+        if operator in ORDERING:
+            return lambda item: ORDERING[operator](_order(value_of(item, field)), _order(value))
         tests: dict[str, Test] = {
             "=": lambda item: _text(value_of(item, field)) == value,
             "<>": lambda item: _text(value_of(item, field)) != value,
-            ">": lambda item: _order(value_of(item, field)) > _order(value),
-            "<": lambda item: _order(value_of(item, field)) < _order(value),
-            ">=": lambda item: _order(value_of(item, field)) >= _order(value),
-            "<=": lambda item: _order(value_of(item, field)) <= _order(value),
         }
         if operator not in tests:
             raise _wrong(f"{operator} is no operator")
         return tests[operator]
 
     def list(self) -> set[str]:
-        if not self.word("("):
+        if not self.take("("):
             raise _wrong("IN needs a list")
         values = {_text(self.value())}
-        while self.word(","):
+        while self.take(","):
             values.add(_text(self.value()))
-        if not self.word(")"):
-            raise _wrong("A bracket is missing")
+        self.need(")")
         return values
 
     def value(self) -> str:

@@ -85,22 +85,16 @@ def _compared(store: Store, now: float, field: str, operator: str, values: list[
     wanted = [bare(value).casefold() for value in values]
     negative = operator.startswith(("!", "not"))
     if "~" in operator:
-        words = [word.strip("*") for word in wanted[0].split()] if wanted else []
+        words = [word.strip("*") for word in wanted[0].split()]
         return lambda hit: all(word in " ".join(values_of(hit)).casefold() for word in words) != negative
     return lambda hit: any(text.casefold() in wanted for text in values_of(hit)) != negative
 
 
 def _dated(moment_of: Callable[[Hit], float], operator: str, value: str, now: float) -> Test:
     moment = _moment(value, now)
-    by: dict[str, Test] = {
-        ">=": lambda hit: moment_of(hit) >= moment,
-        "<=": lambda hit: moment_of(hit) <= moment,
-        ">": lambda hit: moment_of(hit) > moment,
-        "<": lambda hit: moment_of(hit) < moment,
-    }
-    if operator not in by:
+    if operator not in ORDERING:
         raise BadQuery(operator)
-    return by[operator]
+    return lambda hit: ORDERING[operator](moment_of(hit), moment)
 
 
 def _moment(value: str, now: float) -> float:

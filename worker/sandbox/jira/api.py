@@ -19,7 +19,7 @@ from worker.sandbox.jira.comments import JiraComments
 from worker.sandbox.jira.jql import BadQuery, World, parse
 from worker.sandbox.jira.people import account_id, names_of, shown_person, shown_value
 from worker.sandbox.jira.project import PROJECTS, Project, faults_of, project_of, type_of
-from worker.sandbox.jira.workflow import CATEGORIES, JiraWorkflow, shown_field, shown_status, statuses
+from worker.sandbox.jira.workflow import JiraWorkflow, shown_field, shown_status, statuses
 from worker.sandbox.store import Store, iso
 
 GONE = "The requested API has been removed. Please migrate to the /rest/api/3/search/jql API."
@@ -325,7 +325,7 @@ class Jira:
     def _world(self) -> World:
         me, projects = self.store.me, self.store.jira_projects
         shown = [shown_status(name, projects) for name in statuses(projects)]
-        categories = {row["name"]: CATEGORIES[row["statusCategory"]["key"]] for row in shown}
+        categories = {row["name"]: row["statusCategory"]["name"] for row in shown}
         return World((account_id(me), me["user_name"]), self.store.clock(), categories)
 
     def _rows(self, rows: list[Any], given: dict[str, Any], request: web.Request, *, usual: list[str]) -> list[Any]:

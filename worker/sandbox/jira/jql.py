@@ -98,9 +98,7 @@ def _newest_first(order: str) -> bool:
 
 def _dated(field: str, operator: str, value: str, world: World) -> Test:
     moment = _moment(bare(value), world.now)
-    by = {">=": lambda at: at >= moment, "<=": lambda at: at <= moment, ">": lambda at: at > moment}
-    test = by.get(operator, lambda at: at < moment)
-    return lambda row: test(row[field])
+    return lambda row: ORDERING[operator](row[field], moment)
 
 
 def _moment(value: str, now: float) -> float:
