@@ -208,6 +208,8 @@ async def test_a_journal_is_read_from_its_own_table(live):
         ("sys_created_onONYesterday@javascript:gs.daysAgoStart(1)@javascript:gs.daysAgoEnd(1)", []),
         ("sys_created_on>=javascript:gs.hoursAgo(1)", ["one", "two"]),
         ("sys_created_on<javascript:gs.minutesAgo(1)", []),
+        ("sys_created_on>javascript:gs.daysAgo(999999)", ["one", "two"]),
+        ("short_description!=javascript:gs.daysAgo(-)", ["one", "two"]),
         ("impactANYTHING^caller_id.nameISEMPTY", ["two"]),
     ],
 )
@@ -227,5 +229,8 @@ async def test_a_column_as_a_parameter_and_a_column_of_a_reference(live):
     answer = await live.ask("GET", "/api/now/table/incident", params=params | {"sysparm_no_count": "true"})
     assert answer.json["result"] == [{"short_description": "one", "caller_id.name": "Abel Tuter", "caller_id.nope": ""}]
     assert "X-Total-Count" not in answer.headers
+    either = {"sysparm_query": "short_description=one^NQshort_description=two", "short_description": "two"}
+    (row,) = (await live.ask("GET", "/api/now/table/incident", params=either)).json["result"]
+    assert row["short_description"] == "two"
     quiet = {"sysparm_limit": "1", "sysparm_suppress_pagination_header": "true"}
     assert "Link" not in (await live.ask("GET", "/api/now/table/incident", params=quiet)).headers

@@ -92,11 +92,11 @@ class ServiceNow:
         except ValueError:
             limit, offset = 10000, 0
         held, columns = self._table(request)
-        known = frozenset(columns)
-        # What a parameter that is a column wants is one more condition.
+        rows, known = list(held), frozenset(columns)
+        # What a parameter that is a column wants has to be met as well.
         more = [f"{name}={value}" for name, value in request.query.items() if name in known]
-        query = "" if request.get(QUERY_IGNORED) else "^".join((request.query.get("sysparm_query", ""), *more))
-        rows = select(held, run(query, self.store.me, self.store.clock()), known, self._reach(request))
+        for query in () if request.get(QUERY_IGNORED) else (request.query.get("sysparm_query", ""), *more):
+            rows = select(rows, run(query, self.store.me, self.store.clock()), known, self._reach(request))
         counted = {} if request.query.get("sysparm_no_count") == "true" else {"X-Total-Count": str(len(rows))}
         quiet = request.query.get("sysparm_suppress_pagination_header") == "true"
         headers = counted | ({} if quiet else _next(request, offset, limit, len(rows)))

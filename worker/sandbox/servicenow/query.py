@@ -64,15 +64,9 @@ def _value_of(field: str, known: frozenset[str], reach: Reach) -> Callable[[Row]
     return reach(reference, column) if reference in known and column else None
 
 
-def _between(value: str) -> tuple[str, str]:
-    """The two ends of a range; before them may be what people call it (`Today@…@…`)."""
-    first, last = (["", *value.split("@")])[-2:]
-    return first, last
-
-
 def _test(value_of: Callable[[Row], str], operator: str, value: str) -> Test:
-    first, last = _between(value.lower())
     wanted, several = value.lower(), value.lower().split(",")
+    first, last = ["", *wanted.split("@")][-2:]  # of a range; before them may be what people call it (`Today@…@…`)
     tests: dict[str, Callable[[str], bool]] = {
         "=": lambda held: held == wanted,
         "!=": lambda held: held != wanted,

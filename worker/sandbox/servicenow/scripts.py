@@ -5,39 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from worker.sandbox.conditions import DAY_S
 from worker.sandbox.servicenow.incident import stamp
 
-_CALL = re.compile(r"javascript:gs\.(\w+)\((-?\d{0,6})\)")
-DAY_S = 86400
+_CALL = re.compile(r"javascript:gs\.(\w+)\((-?\d{1,6})?\)")
 
 
 def run(query: str, me: Mapping[str, str], now: float) -> str:
-    """The query with what its calls give; those that aren't known stay as they are."""
+    """The query with what its calls give, no moment before the epoch; calls that aren't known stay as they are."""
     today = now - now % DAY_S
 
     def given(call: re.Match[str]) -> str:
         count = int(call[2] or 0)
-        match call[1]:
-            case "getUserName":
-                return me["user_name"]
-            case "getUserID":
-                return me["sys_id"]
-            case "now" | "nowDateTime":
-                return stamp(now)
-            case "beginningOfToday":
-                return stamp(today)
-            case "endOfToday":
-                return stamp(today + DAY_S - 1)
-            case "daysAgo":
-                return stamp(now - count * DAY_S)
-            case "daysAgoStart":
-                return stamp(today - count * DAY_S)
-            case "daysAgoEnd":
-                return stamp(today - count * DAY_S + DAY_S - 1)
-            case "hoursAgo" | "hoursAgoStart":
-                return stamp(now - count * 3600)
-            case "minutesAgo" | "minutesAgoStart":
-                return stamp(now - count * 60)
-        return call[0]
+        moments = {
+            "now": now,
+            "nowDateTime": now,
+            "beginningOfToday": today,
+            "endOfToday": today + DAY_S - 1,
+            "daysAgo": now - count * DAY_S,
+            "daysAgoStart": today - count * DAY_S,
+            "daysAgoEnd": today - count * DAY_S + DAY_S - 1,
+            "hoursAgo": now - count * 3600,
+            "hoursAgoStart": now - count * 3600,
+            "minutesAgo": now - count * 60,
+            "minutesAgoStart": now - count * 60,
+        }
+        if call[1] in moments:
+            return stamp(max(moments[call[1]], 0))
+        return {"getUserName": me["user_name"], "getUserID": me["sys_id"]}.get(call[1], call[0])
 
     return _CALL.sub(given, query)
