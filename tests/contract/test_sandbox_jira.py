@@ -148,6 +148,10 @@ async def test_the_cloud_has_the_new_search_only_and_a_data_center_the_old_one_o
         ("project = PAY and assignee = currentUser()", []),
         ('text ~ "dow" and project = PAY', ["PAY-1"]),
         ("summary !~ dow", []),
+        ("summary ~ Dow* and project = PAY", ["PAY-1"]),
+        ('text ~ "dow nothing" and project = PAY', []),
+        ("resolution = Unresolved and project = PAY", ["PAY-1"]),
+        ('resolution != "unresolved"', []),
     ],
 )
 async def test_jql_finds_what_it_says(live, query, found):

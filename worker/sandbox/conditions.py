@@ -46,6 +46,12 @@ def bare(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value[1:-1]) if value[:1] in ("'", '"') else value
 
 
+def says(texts: list[str], wanted: str) -> bool:
+    """Whether texts have each word that `~` asks for; a `*` stands for the rest of one."""
+    held = " ".join(texts).casefold()
+    return all(word.strip('*"') in held for word in wanted.casefold().split())
+
+
 class Reading(ABC):
     """A condition, read from left to right; a language says what its words and its comparisons are."""
 

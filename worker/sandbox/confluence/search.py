@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from worker.sandbox.conditions import ORDERING, SECONDS, BadQuery, bare, read
+from worker.sandbox.conditions import ORDERING, SECONDS, BadQuery, bare, read, says
 from worker.sandbox.confluence.datacenter import CLOUD, DATA_CENTER, ConfluenceContent, guarded_v1, paged_v1
 from worker.sandbox.confluence.rules import Refusal
 from worker.sandbox.store import Folder, Page, Store, iso
@@ -85,8 +85,7 @@ def _compared(store: Store, now: float, field: str, operator: str, values: list[
     wanted = [bare(value).casefold() for value in values]
     negative = operator.startswith(("!", "not"))
     if "~" in operator:
-        words = [word.strip("*") for word in wanted[0].split()]
-        return lambda hit: all(word in " ".join(values_of(hit)).casefold() for word in words) != negative
+        return lambda hit: says(values_of(hit), wanted[0]) != negative
     return lambda hit: any(text.casefold() in wanted for text in values_of(hit)) != negative
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from worker.sandbox.conditions import ORDERING, SECONDS, bare, read
+from worker.sandbox.conditions import ORDERING, SECONDS, bare, read, says
 from worker.sandbox.conditions import BadQuery as Unread
 
 Row = dict[str, Any]
@@ -120,10 +120,11 @@ def _test(field: str, operator: str, values: list[str], world: World) -> Test:
         raise BadQuery(f"Field '{field}' does not exist or you do not have permission to view it.")
     values_of = known
     negative = operator.startswith(("!", "not", "is not"))
-    if any(value.lower() in ("empty", "null") for value in values):
+    nothing = {"empty", "null"} | ({"unresolved", '"unresolved"'} if field.lower() == "resolution" else set())
+    if any(value.lower() in nothing for value in values):
         return lambda row: any(values_of(row)) == negative
     wanted = [name for value in values for name in (world.me if value.lower() == "currentuser()" else [bare(value)])]
     small = [name.lower() for name in wanted]
     if "~" in operator:
-        return lambda row: any(word in text.lower() for text in values_of(row) for word in small) != negative
+        return lambda row: says(values_of(row), small[0]) != negative
     return lambda row: any(text.lower() in small for text in values_of(row)) != negative
