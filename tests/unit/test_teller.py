@@ -64,6 +64,26 @@ async def test_an_end_that_came_before_the_word_of_a_wait_was_sent_is_told_once_
     assert [event for event, _ in sent] == ["task-retried", *told]
 
 
+async def test_an_end_is_told_once_more_also_where_the_next_wait_or_a_redis_that_is_away_came_between():
+    """The end that another worker told is the one that both of the job's waits came after."""
+    sent, after = [], []
+    services = services_with([job_of("job-1", JobState.RETRYING)])
+    teller = Teller(services, SimpleNamespace(backend=MagicMock()), into(sent, after))
+    waits = Ended(JobState.RETRYING, due_ms=1_764_338_400_000)
+    teller.ended(job_of("job-1", JobState.RETRYING), waits, 0.1)
+    await teller.tell()
+    after.pop()()
+    teller.ended(job_of("job-1", JobState.RETRYING), waits, 0.1)
+    await asyncio.sleep(0)
+    services.ledger.overview.jobs.side_effect = Unreachable
+    with pytest.raises(Unreachable):
+        await teller.tell()
+    services.ledger.overview.jobs = AsyncMock(return_value=[job_of("job-1", JobState.CANCELLED)])
+    await teller.tell()
+    await teller.tell()
+    assert [event for event, _ in sent] == ["task-retried", "task-revoked"]
+
+
 async def test_flower_shows_a_dead_job_that_was_cancelled_as_revoked():
     """To it a failure is the later word of the two, whichever came last."""
     sent, seen = [], State()

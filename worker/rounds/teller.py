@@ -97,18 +97,19 @@ class Teller:
     async def _tell(self) -> None:
         upkeep, worker = self._services.upkeep, self._services.core.worker
         job_ids = await upkeep.to_tell(worker)
-        wait = {note.job.id for note in self._notes if note.waits is not None} - set(job_ids)
-        looked, self._waits_sent = self._waits_sent, {}
-        sent = {job_id: at_ms for job_id, at_ms in looked.items() if job_id not in wait.union(job_ids)}
-        asked = [*job_ids, *wait, *sent]
+        wait = {note.job.id for note in self._notes if note.waits is not None}
+        sent = dict(self._waits_sent)
+        others = (wait | sent.keys()) - set(job_ids)
+        asked = [*job_ids, *others]
         found = await self._services.ledger.overview.jobs(asked) if asked else []
         # On a busy machine another worker may have ended the job meanwhile, and Flower keeps the last word of a wait. So no
         # such word goes out after that, and an end that came before it was on its way is told once more.
         over = {job.id for job in found if job.state in TERMINAL}
         notes, self._notes = self._notes, []
         notes = [note for note in notes if note.waits is None or note.job.id not in over]
-        jobs = [job for job in found if job.id not in wait | sent.keys()]
-        again = [job for job in found if job.id in over and job.updated_ms <= sent.get(job.id, 0)]
+        self._waits_sent = dict(self._waits_sent.items() - sent.items())
+        jobs = [job for job in found if job.id not in others]
+        again = [job for job in found if job.id in others & over and job.updated_ms <= sent.get(job.id, 0)]
         if notes or job_ids or again:
             loop = asyncio.get_running_loop()
             untold = await asyncio.to_thread(
@@ -176,11 +177,11 @@ class Teller:
             backend.mark_as_failure(job.id, revoked, request=request, state=REVOKED)
         else:
             backend.mark_as_failure(job.id, failure_of(job), request=request)
-        self._event_of_end(job, {} if took_s is None else {"runtime": took_s})
+        self._event_of_end(job, **({} if took_s is None else {"runtime": took_s}))
 
-    def _event_of_end(self, job: Job, runtime: Mapping[str, float] | None = None) -> None:
+    def _event_of_end(self, job: Job, **runtime: float) -> None:
         if job.state is JobState.DELIVERED and job.receipt is not None:
-            self._event("task-succeeded", job, result=repr(job.receipt.result()), **(runtime or {}))
+            self._event("task-succeeded", job, result=repr(job.receipt.result()), **runtime)
         elif job.state is JobState.CANCELLED:
             self._event("task-revoked", job, terminated=False, signum=None, expired=False)
         else:
