@@ -151,10 +151,23 @@ def test_events_are_published_by_the_consumer_alone_however_many_others_hand_ove
     assert published == [(get_ident(), 100)]
 
 
+def test_whoever_hands_events_over_hears_of_it_also_where_they_were_sent_while_they_were_handed_over():
+    """Else it would hear with the next events, of which there may be none for hours."""
+    heard, hub = [], Hub()
+    consumer = object.__new__(GuardedConsumer)
+    consumer.hub, consumer._then, consumer._flush_events_promise = hub, deque(), consumer._flush_events
+    consumer.event_dispatcher = MagicMock(send=lambda *_, **__: consumer._flush())
+    consumer.send_events([("task-retried", {"uuid": "job-1"})], lambda: heard.append("sent"))
+    assert heard == []
+    consumer._flushed_at = float("-inf")  # the while in which events are held back is over
+    hub.run_once()
+    assert heard == ["sent"]
+
+
 def test_whoever_hands_events_over_hears_once_they_are_sent_also_after_a_connection_broke():
     heard = []
     consumer = object.__new__(GuardedConsumer)
-    consumer._then, consumer.event_dispatcher = deque(), MagicMock()
+    consumer._then, consumer.event_dispatcher, consumer.hub = deque(), MagicMock(), None
     consumer.send_events([("task-retried", {"uuid": "job-1"})], lambda: heard.append("sent"))
     consumer.event_dispatcher.flush.side_effect = OSError
     with pytest.raises(OSError):

@@ -125,6 +125,7 @@ class GuardedConsumer(Consumer):
             dispatcher.send(event, **fields)
         if then is not None:
             self._then.append(then)
+            self.on_send_event_buffered()  # the events may have been sent before that stood there
 
     def _flush_events(self) -> None:
         """As in Celery, in the consumer's own thread; what comes shortly after goes out together, once that time is over."""
