@@ -206,6 +206,26 @@ async def test_a_comment_can_be_changed_and_deleted_and_its_history_stays(live):
     assert (await live.ask("PATCH", f"{path}/1", json={}, params=version)).status == 400
 
 
+@pytest.mark.parametrize(("method", "end"), [("POST", "/comments"), ("PATCH", "/comments/1"), ("PATCH", "")])
+async def test_what_is_said_while_a_slow_body_arrives_is_not_lost(live, method, end):
+    """A body may come in parts, and others change the item in between."""
+    number = (await live.new_item()).json["id"]
+    item = f"/contoso/Operations/_apis/wit/workItems/{number}"
+    version = {"api-version": "7.1-preview.3"}
+    assert (await live.ask("POST", f"{item}/comments", json={"text": "one"}, params=version)).status == 200
+
+    async def body():
+        patch = [{"op": "add", "path": "/fields/System.Title", "value": "Up"}]
+        text = json.dumps({"text": "slow"} if end else patch).encode()
+        yield text[:5]
+        assert (await live.ask("POST", f"{item}/comments", json={"text": "two"}, params=version)).status == 200
+        yield text[5:]
+
+    done = await live.ask(method, item + end, data=body(), headers=JSON_PATCH, params=version)
+    assert done.status == 200
+    assert "two" in [row["text"] for row in (await live.ask("GET", f"{item}/comments")).json["comments"]]
+
+
 async def test_past_revisions_single_updates_and_what_was_thrown_away_can_be_read(live):
     number = (await live.new_item()).json["id"]
     item, bin_ = f"/contoso/_apis/wit/workItems/{number}", f"/contoso/_apis/wit/recyclebin/{number}"

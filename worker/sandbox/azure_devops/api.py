@@ -131,10 +131,11 @@ class AzureDevOps:
 
     async def change(self, call: Call) -> Any:
         """Change fields and links; a `test` of the revision that fails is 412."""
-        item = self._item(call)
+        self._item(call)
         _is_patch(call.request)
+        patch, item = await call.json(), self._item(call)
         process = process_of(self.store, item["fields"]["System.TeamProject"])
-        done = discussion.noted(item, patched(item, await call.json(), process, self.store.users), self.store.clock())
+        done = discussion.noted(item, patched(item, patch, process, self.store.users), self.store.clock())
         if call.request.query.get("validateOnly", "").lower() != "true":
             self.store.items[item["id"]] = done
         return shapes.work_item(done, call.base, expand="relations", only=[], single=True)
@@ -172,8 +173,9 @@ class AzureDevOps:
 
     async def change_comment(self, call: Call) -> Any:
         """Another text of a comment."""
+        given = await call.json()
         item, number = self._said(call)
-        self.store.items[item["id"]] = discussion.edited(item, number, await call.json() or {})
+        self.store.items[item["id"]] = discussion.edited(item, number, given or {})
         return await self.one_comment(call)
 
     async def drop_comment(self, call: Call) -> Any:
@@ -191,8 +193,8 @@ class AzureDevOps:
 
     async def comment(self, call: Call) -> Any:
         """Add a comment, which is a revision of its own."""
-        item = self._item(call)
-        done = discussion.commented(item, await call.json(), self.store.clock())
+        given, item = await call.json(), self._item(call)
+        done = discussion.commented(item, given, self.store.clock())
         self.store.items[item["id"]] = done
         return discussion.comments(done, call.base)[-1]
 
@@ -206,7 +208,7 @@ class AzureDevOps:
 
     async def restore(self, call: Call) -> Any:
         """Back from the recycle bin."""
-        item, given = self._thrown(call), await call.json()
+        given, item = await call.json(), self._thrown(call)
         if not isinstance(given, dict) or given.get("isDeleted", given.get("IsDeleted")) is not False:
             raise Refused(400, "VssPropertyValidationException", "isDeleted must be false to restore a work item.")
         shown = self._deleted(item, call)
