@@ -12,6 +12,7 @@ from tasks.model import ConnectionReport
 from tasks.operator import operations
 from tasks.state.directory import DestinationRecord
 from tasks.state.vault import PREFIX, unseal
+from worker.broker.envelope import HALVES
 from worker.runtime import Services
 
 ADDRESS_FIELD = {"confluence": "base_url", "servicenow": "instance_url", "azure_devops": "org_url", "jira": "base_url"}
@@ -79,7 +80,7 @@ def _is_text(given: object) -> bool:
     """Whether it is, or may be left out; a credential may be several texts. What can't be encoded would be told of with its words."""
     if isinstance(given, Mapping):
         return all(map(_is_text, given.values()))
-    return given is None or (isinstance(given, str) and not any("\ud800" <= char <= "\udfff" for char in given))
+    return given is None or (isinstance(given, str) and not HALVES.search(given))
 
 
 def _sealed(credentials: object) -> str | None:
