@@ -13,6 +13,8 @@ import sys
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import click
 import pytest
@@ -21,12 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from config.keys import parse_keys
+from tasks.errors import KeyTrouble
 from tasks.markup.title import title_of
 from tasks.model import Job, JobState, Receipt, parse_command
 from worker.cli import root
 from worker.terminal.base import fitting, plain
 from worker.terminal.root import given_nothing
-from worker.terminal.watching import warned
+from worker.terminal.watching import closed_for, warned
 
 PLANTED = "S3cret-" + "planted-77"
 
@@ -627,3 +630,10 @@ def test_what_a_receipt_warns_of_is_a_line_each():
         "  Warning: it is closed",
         "  Warning: u_x is no field",
     ]
+
+
+async def test_a_job_is_shown_also_where_its_destination_cant_be_read():
+    """Whether that lets nothing out is only a word beside the job's state."""
+    directory = SimpleNamespace(get=AsyncMock(side_effect=KeyTrouble("The record of ops doesn't open here.")))
+    job = SimpleNamespace(state=JobState.QUEUED, destination="ops")
+    assert await closed_for(SimpleNamespace(destinations=directory), job) == ""

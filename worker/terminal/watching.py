@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tasks.errors import KeyTrouble
 from tasks.model import TERMINAL, Job, JobState
 from worker.terminal.base import Context, exit_code
 from worker.terminal.root import Failure
@@ -76,8 +77,11 @@ async def follow(services: Services, job_id: str, tell: Callable[[Job, str], Non
 
 
 async def closed_for(services: Services, job: Job) -> str:
-    """Whether the destination of a waiting job lets nothing out, as it says itself; empty where it does."""
-    record = await services.destinations.get(job.destination) if job.state in WAITING else None
+    """Whether the destination of a waiting job lets nothing out, as it says itself; empty where it does, or can't be read."""
+    try:
+        record = await services.destinations.get(job.destination) if job.state in WAITING else None
+    except KeyTrouble:  # `doctor` tells of it
+        return ""
     return record.closed if record else ""
 
 
