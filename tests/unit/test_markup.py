@@ -134,6 +134,9 @@ def test_front_matter_gives_labels_properties_and_title():
         "---\n- a\n---\n",
         "---\nNote: words\nand more\n---\n",
         "---\ntitle: x\n\nwords\n---\n",
+        "---\na:b\nc: d\n---\n",
+        "---\na=b\nc: d\n---\n",
+        "+++\na: b\nc = \n+++\n",
     ],
 )
 def test_what_is_no_front_matter_stays_in_the_document(text):

@@ -87,7 +87,7 @@ def _by_lines(block: str, pattern: re.Pattern[str]) -> dict[str, Any] | None:
             listed = value.startswith("[") and value.endswith("]")
             fields[last] = [_bare(part) for part in value[1:-1].split(",")] if listed else _bare(value)
         elif not _CONTINUED.match(line):
-            if not is_sure:
+            if not (is_sure and last):
                 return None
             if isinstance(fields[last], str):
                 fields[last] = f"{fields[last]} {line.strip()}"
