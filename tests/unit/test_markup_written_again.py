@@ -134,6 +134,7 @@ def test_nearly_all_examples_of_commonmark_are_written_again():
             "- :::details More\n  !!! bug\n      *x*\n  :::",
             "- <details><summary>More</summary>\n\n  > [!CAUTION] Bug\n  > *x*\n\n  </details>",
         ),
+        ("!!! note\n    a\n\n[^x]: *n*\n\n    m\n\nb", "> [!NOTE]\n> a\n\nb\n\n[^x]: *n*\n\n    m"),
     ],
 )
 def test_the_form(source, form):

@@ -158,6 +158,8 @@ class _Writer:
                 return ["[[_TOC_]]"]
             case "footnote_block_open":
                 return self._notes()
+            case "stray_note_open":
+                return self._note(token.meta["label"], "stray_note_close")
             case _:
                 return None
 
@@ -226,11 +228,13 @@ class _Writer:
         while (token := self._tokens[self._at]).type != "footnote_block_close":
             self._at += 1
             if token.type == "footnote_open":
-                inner = self._until("footnote_close")
-                head = f"[^{int(token.meta['id']) + 1}]: {inner[0] if inner else ''}".rstrip()
-                lines += [*([""] if lines else []), head, *_behind("    ", inner[1:])]
+                lines += [*([""] if lines else []), *self._note(str(int(token.meta["id"]) + 1), "footnote_close")]
         self._at += 1
         return lines
+
+    def _note(self, label: str, end: str) -> list[str]:
+        inner = self._until(end)
+        return [f"[^{label}]: {inner[0] if inner else ''}".rstrip(), *_behind("    ", inner[1:])]
 
 
 def _fence(token: Token) -> list[str]:
