@@ -22,6 +22,7 @@ from tests.markup_tools.specification import Example, examples
 
 BASE = "https://example.org/"
 Outline = list[str]
+_ODD_HOST = re.compile(r"xn--|\.\.|[^A-Za-z0-9.:-]|:(?!\d+\Z)|[.:-]\Z")
 
 
 def _page(markdown: str) -> Outline:
@@ -172,10 +173,20 @@ def _embedded(case: Case) -> bool:
 
 
 def _no_host(case: Case) -> bool:
-    links = r"‹/?a\b.*›"
-    hosts = [found[1] for piece in case.github if (found := re.match(r"‹a https?://([^/?#]*)", piece))]
-    odd = any(re.search(r"xn--|\.\.|[^A-Za-z0-9.:-]|:(?!\d+\Z)|[.:-]\Z", host) for host in hosts)
-    return odd and _without(links, case.ours) == _without(links, case.github)
+    """Its words stay, with the address beside them where they don't say it."""
+    addressed = [re.match(r"‹(?:a|img) (https?://([^/?#\s›]*)[^\s›]*)", piece) for piece in case.github]
+    odd = [found[1] for found in addressed if found and _ODD_HOST.search(found[2])]
+    ours, github = (_words_for(odd, pieces) for pieces in (case.ours, case.github))
+    return bool(odd) and ours == github
+
+
+def _words_for(addresses: Sequence[str], pieces: Sequence[str]) -> str:
+    """The outline with nothing but words for links, and for images at one of the addresses."""
+    shown = (re.sub(r"‹img (\S*) ?(.*)›", lambda m: (m[2] or m[1]) if m[1] in addresses else m[0], p) for p in pieces)
+    said = outline.plain("".join(outline.joined(_without(r"‹/?a\b.*›", list(shown)))))
+    for address in addresses:
+        said = said.replace(f"_({outline.plain(address)})", "")
+    return said
 
 
 def _tag_in_image(case: Case) -> bool:

@@ -73,6 +73,32 @@ def test_a_text_of_many_ampersands_keeps_each():
     assert azure_devops.render("&copy" * 12_000) == "<p>" + "&amp;copy" * 12_000 + "</p>"
 
 
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("[w](http://host:PORT/x)", "w (http://host:PORT/x)"),
+        ("http://host:PORT/x", "http://host:PORT/x"),
+        ("![w](http://host:PORT/i.png)", "w"),
+        ("![](http://[)", "http://["),
+        ('a <a href="http://host:PORT/x">w</a>', "a w (http://host:PORT/x)"),
+        ('a <img src="http://host:PORT/x" alt="w">', "a w"),
+        ("[w](https://192.168.0.256/)", "w (https://192.168.0.256/)"),
+        ("[w](http://xn--/)", "w (http://xn--/)"),
+        ("[w](//])", "w (//])"),
+    ],
+)
+def test_a_host_that_cant_be_one_is_shown_in_a_form(source, form):
+    """Its sanitiser would take the address away."""
+    assert azure_devops.render(source, link_base="https://e.com/") == f"<p>{form}</p>"
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1]:80/x", "https://192.168.0.1/", "http://e.com:8080?a=b", "mailto:a@e.com"]
+)
+def test_usual_and_unusual_hosts_are_linked_in_a_form(address):
+    assert azure_devops.render(f"[w]({address})") == f'<p><a href="{address}">w</a></p>'
+
+
 def test_plain_text_lays_tables_out_and_keeps_links_and_boxes():
     text = servicenow.render(
         "|a|bb|\n|-|-|\n|ccc|d|\n\n- [x] done [site](https://e.com)\n- [ ] open <a href='http://x.y'>raw</a>"

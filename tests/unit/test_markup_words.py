@@ -253,6 +253,7 @@ def test_a_link_that_leads_nowhere_is_words_with_its_address_beside():
     for source in ("[w](x.md)", '<a href="x.md">w</a>', '<div>\n<a href="x.md">w</a>\n</div>'):
         assert read(azure_devops.render, source) == "w (x.md)"
     assert confluence.render("[w]()") == "<p>w</p>"
+    assert render_page("[w](//])", PageOptions(link_base="https://e.com/")).body == "<p>w (//])</p>"
 
 
 def test_words_of_an_image_within_an_image_are_kept():

@@ -6,7 +6,10 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
+
+import nh3
 
 from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
 from tasks.markup.clean import escape, quoted, xml_text
@@ -23,6 +26,8 @@ _WRITTEN_OTHERWISE = frozenset((
     "footnote_open", "footnote_close", "stray_note_open", "stray_note_close", "footnote_anchor",
 ))  # fmt: skip
 _NUMBER = re.compile(r"&#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});?")
+# Hosts of which the sanitiser need not be asked.
+_USUAL = re.compile(r"mailto:|https?://(?!\S*xn--)[a-z0-9.-]*[a-z](?::\d{1,4})?(?:[/?#]|\Z)", re.IGNORECASE)
 _WORDS = frozenset({"paragraph", "heading", "th", "td"})
 _SHOWN = {"details": "div", "summary": "p"}
 # Tags that have no end, or whose end nobody has to write.
@@ -148,16 +153,28 @@ def _link(token: Token) -> tuple[str, str]:
 
 def linked(href: str, *, reads_so: bool = False) -> tuple[str, str]:
     """The start and end of a link there, or of its words where a form can't link; `reads_so`: they are the address."""
-    if may_be_linked(href) or href.startswith("#"):
+    if _stays(href) or href.startswith("#"):
         return f'<a href="{escape(href)}">', "</a>"
     return "", "" if not href or reads_so or is_program(href) else f" ({escape(href)})"
+
+
+def _stays(address: str) -> bool:
+    """Whether the sanitiser leaves a normal address where it is: not one whose host can't be one, as in `http://host:PORT/`."""
+    if not may_be_linked(address):
+        return False
+    return bool(_USUAL.match(address)) or "href" in _links().clean(f'<a href="{escape(address)}">')
+
+
+@lru_cache(maxsize=1)
+def _links() -> nh3.Cleaner:
+    return nh3.Cleaner(tags={"a"}, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"}, link_rel=None)
 
 
 def _image(token: Token) -> str:
     """An image from the web; of any other its words, else its name."""
     source = normal(str(token.attrs["src"]))
     alt = token.content
-    if may_be_linked(source):
+    if _stays(source):
         return f'<img src="{escape(source)}" alt="{escape(alt)}">'
     return escape(alt or named(source))
 
@@ -215,7 +232,7 @@ class RawTags:
         if name == "img":
             attributes = attributes_of(found.group("rest"))
             source = normal(attributes.get("src", ""))
-            if not may_be_linked(source):
+            if not _stays(source):
                 return escape(attributes.get("alt") or named(source))
         if name not in _CLOSED_BY_OTHERS:
             if not found.group("close"):

@@ -164,6 +164,8 @@ class Inlines:
             return storage.file_link(file)
         if self.options.link_base:
             href = joined(self.options.link_base, href)
+            if not may_be_linked(href):  # nobody can join it
+                return "", f" ({escape(href)})"
         elif not href.startswith("//"):
             self.warn(f"the link to {href[:80]} is relative; set a base for links, or hand the file over")
         return f'<a href="{escape(href)}">', "</a>"
