@@ -97,7 +97,7 @@ def _words_below(lines: list[str], numbers: range, opening: str, source: str) ->
         rest = found["rest"]
         if rest[0] == "[":
             defined = _DEFINITION.match("\n".join([rest, *lines[number + 1 : number + LONGEST_LABEL]]))
-            used = used or Counter(map(_as_read, _LABEL.findall(source)))
+            used = Counter(map(_as_read, _LABEL.findall(source))) if used is None else used
             is_lost = defined is not None and used[_as_read(defined[1])] == 1
         else:
             is_lost = rest.startswith(opening)
