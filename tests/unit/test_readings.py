@@ -6,7 +6,7 @@ import base64
 import gzip
 
 from tasks.screening import Policy, screen
-from tasks.screening.normalise import UNPACKED, readings
+from tasks.screening.normalise import UNPACKED, Reading, readings
 
 SECRET = "password=" + "Tr0ub4dor" + "&3x"
 
@@ -21,4 +21,4 @@ def test_a_secret_that_is_packed_twice_is_found():
 
 def test_what_was_packed_again_and_again_unpacks_to_no_more_than_what_was_packed_once():
     text = packed(packed("a line of words\n" * 1_000_000))
-    assert sum(len(reading.text) for reading in readings(text)) < 2 * UNPACKED * len(text)
+    assert sum(len(reading.text) for reading in readings(Reading(text))) < 2 * UNPACKED * len(text)
