@@ -172,7 +172,7 @@ def in_named_forms(raw: bytes, text: str) -> Iterator[Finding]:
 
 def in_context(raw: bytes, text: str) -> Iterator[Finding]:
     """National identity numbers that are named as such within the forty characters before them."""
-    last = -1
+    last = digit = -1
     left = CHECKED
     names = _Names(raw)
     for mention in compiled(_MENTIONED).finditer(raw):
@@ -181,7 +181,12 @@ def in_context(raw: bytes, text: str) -> Iterator[Finding]:
             continue
         line = raw.find(b"\n", behind, behind + 100)
         stop = line if line >= 0 else min(behind + 100, len(raw))
-        if not _DIGIT.search(raw, behind, stop):
+        if digit < behind:
+            following = _DIGIT.search(raw, behind)
+            if following is None:
+                return
+            digit = following.start()
+        if digit >= stop:
             continue
         for found in compiled(_CANDIDATE).finditer(raw, max(behind, last), stop):
             start, end = found.span()

@@ -15,10 +15,9 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import unquote
 
-from tasks.screening.view import INVISIBLE, compiled, view
+from tasks.screening.view import INVISIBLE, MANY, compiled, view
 
 DEPTH = 3
 AROUND = 200  # characters on each side of an undone place that are read again, and on to the next blank
@@ -159,11 +158,17 @@ def _surroundings(text: str, raw: bytes) -> Iterator[tuple[int, int]]:
     for found in compiled(_INSIDE).finditer(raw):
         if found.end() <= end - AROUND // 2:
             continue
-        left = max(text.rfind("\n", 0, found.start()) + 1, found.start() - AROUND)
+        left = max(found.start() - AROUND, 0)
+        left = max(text.rfind("\n", left, found.start()) + 1, left)
         while left > 0 and not text[left - 1].isspace():
-            left = max(text.rfind(" ", 0, left), text.rfind("\n", 0, left)) + 1
-        line = text.find("\n", found.end())
-        right = min(line if line >= 0 else len(text), found.end() + AROUND)
+            blank_at = text.rfind(" ", max(end, 0), left)
+            left = max(text.rfind("\n", max(blank_at, end, 0), left), blank_at) + 1
+            if left == 0 and end > 0:
+                left = end  # one stretch with the last one
+                break
+        right = min(found.end() + AROUND, len(text))
+        line = text.find("\n", found.end(), right)
+        right = line if line >= 0 else right
         if right < len(text) and not text[right].isspace():
             blank = _BLANK.search(text, right)
             right = blank.start() if blank else len(text)
@@ -182,17 +187,35 @@ def _compose(writer: _Writer, run: str, start: int) -> None:
     if len(run) == 1:
         writer.put(_composed(run), start, start + 1)
         return
-    plain = list(map(_composed, run))
-    if all(len(one) == 1 for one in plain):
-        writer.replace("".join(plain), start)
+    plain = run.translate(_COMPOSED)
+    if len(plain) == len(run) and not INVISIBLE.search(run):
+        writer.replace(plain, start)
         return
-    for offset, one in enumerate(plain, start):
-        writer.put(one, offset, offset + 1)
+    position = start
+    for offset, char in enumerate(run, start):
+        if (one := _composed(char)) != char:
+            writer.keep(position, offset)
+            writer.put(one, offset, offset + 1)
+            position = offset + 1
+    writer.keep(position, start + len(run))
 
 
-@lru_cache(maxsize=4096)
+class _Composed(dict[int, str]):
+    """Every character in NFKC, and none for an invisible one; worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        same = "" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char)
+        if len(self) < MANY:
+            self[code] = same
+        return same
+
+
+_COMPOSED = _Composed()
+
+
 def _composed(char: str) -> str:
-    return "" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char)
+    return _COMPOSED[ord(char)]
 
 
 def _plain(piece: str) -> str:

@@ -50,6 +50,7 @@ INVISIBLE = re.compile(
 )
 UNSEEN = b"\x01"  # what stands in a view for an invisible character; \x02 stands for another form of an ASCII one
 _ASCII = bytes(byte if byte < 0x80 else 0x20 for byte in range(256))
+MANY = 0x11000  # characters that are remembered: the first plane, and some beyond it
 _NO_CHARACTER = frozenset({"Cn", "Co"})  # not assigned, or for private use
 _BLANK = re.compile(rb"\\ ")  # as `re.escape` writes it
 _OPTIONS = re2.Options()
@@ -110,7 +111,7 @@ class _StandIns(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         same = chr(code) if code < 0x100 else _standing_in(chr(code))
-        if len(self) < 0x11000:
+        if len(self) < MANY:
             self[code] = same
         return same
 
