@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from tasks.screening.finding import ScreeningFailed
 from tasks.screening.view import INVISIBLE, MANY, compiled, view
 
 DEPTH = 3
@@ -24,6 +25,7 @@ AROUND = 200  # characters on each side of an undone place that are read again, 
 _PLAIN_TEXT = bytes([9, 10, 13, *range(32, 127)])
 _TEXT = _PLAIN_TEXT + bytes(range(0xA0, 0x100))
 UNPACKED = 20  # times its size is read of what gzip packed, and times a text's size of all in it, however often packed
+MOST_UNPACKED = 6_000_000  # bytes in one text, as much as a text may have; one that holds more is held, or it would take too long
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BREAKS = str.maketrans("", "", "\r\n\t")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -118,12 +120,16 @@ class _Writer:
 
 
 def readings(source: Reading) -> Iterator[Reading]:
-    """What was broken up or escaped, put right, and what stands encoded in the text or in that."""
+    """What was broken up or escaped, put right, and what stands encoded in the text or in that. Raises `ScreeningFailed` where
+    more is packed than is unpacked.
+    """
     layer, known, left = [source], {source.text}, UNPACKED * len(source.text)
     for _ in range(DEPTH):
         deeper: list[Reading] = []
         for reading in layer:
             decoded, left = _decoded_runs(reading, left)
+            if UNPACKED * len(source.text) - left > MOST_UNPACKED:
+                raise ScreeningFailed(f"What the text holds packed is more than {MOST_UNPACKED // 1_000_000} MB.")
             for found in (_folded(reading), decoded):
                 if found.text and found.text not in known:
                     known.add(found.text)

@@ -37,7 +37,8 @@ def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
         yield from _in_pipes(raw, text, judge)
     if b"<tr" in raw or b"<TR" in raw:
         yield from _in_html(raw, text, judge)
-    yield from _in_columns(raw, text, judge)
+    if b"  " in raw or b"\t" in raw or b"," in raw or b";" in raw:
+        yield from _in_columns(raw, text, judge)
 
 
 class _Judge:

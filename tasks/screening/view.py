@@ -70,6 +70,8 @@ def _standing_in(char: str) -> str:
         return "\xad"
     if "\u4e00" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3":
         return "\xff"
+    if char >= "\U000f0000":  # for private use
+        return "\xa4"
     if (category := unicodedata.category(char)) in _NO_CHARACTER:
         return "\xa4"
     same = char.translate(_SAME)
@@ -93,6 +95,7 @@ def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _replaced_in_latin(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - views are only encoded
     if _OTHER_SCRIPT.search(error.object, error.start, error.end):
         raise _OtherScript
     return _replaced(error)
@@ -145,11 +148,6 @@ def ascii_only(raw: bytes) -> bytes:
 def compiled(pattern: str) -> Any:
     """The pattern for views, compiled by RE2: linear in the text, whatever the text."""
     return re2.compile(pattern.encode("latin-1"), _OPTIONS)
-
-
-def any_stands_in(raw: bytes, *patterns: str) -> bool:
-    """Whether a view holds what any of these patterns finds: of rare things one pass tells that none is there."""
-    return compiled("|".join(f"(?:{pattern})" for pattern in patterns)).search(raw) is not None
 
 
 class Triggers:
