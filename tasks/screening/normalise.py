@@ -25,7 +25,7 @@ AROUND = 200  # characters on each side of an undone place that are read again, 
 _PLAIN_TEXT = bytes([9, 10, 13, *range(32, 127)])
 _TEXT = _PLAIN_TEXT + bytes(range(0xA0, 0x100))
 UNPACKED = 20  # times its size is read of what gzip packed, and times a text's size of all in it, however often packed
-MOST_UNPACKED = 6_000_000  # bytes in one text, as much as a text may have; one that holds more is held, or it would take too long
+MOST_UNPACKED = 3_000_000  # bytes in one text; one that holds more is held, or it would take too long
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _BREAKS = str.maketrans("", "", "\r\n\t")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -39,8 +39,8 @@ _MARK = r"\*{1,3}|__|`{1,2}|~~|==|\^|\+\+"
 _PIECE = re.compile(
     rf"{_ENTITY}|{_BREAK}|<!--[^>]{{0,300}}-->|{_TAG}|{_ESCAPE}|\\[!-/:-@\[-`{{-~]|(?:%[0-9A-Fa-f]{{2}})+|{_MARK}"
     r"|\[(?=[^\[\]\n]{0,200}\]\([^()\s]{0,300}\))|\]\([^()\s]{0,300}\)"
-    # What NFKC changes of Latin-1, and all behind it.
-    r"|[\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0100-\U0010ffff]+",
+    # What NFKC changes of Latin-1, and what is behind it without the large blocks of which it changes nothing.
+    r"|[\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0100-\u33ff\ua000-\uabff\ud7a4-\udfff\uf900-\U0001ffff\U0002f800-\U0002ffff\U000e0000-\U000e0fff]+",
     re.IGNORECASE,
 )
 # Where, in a view, something stands inside a word and not just around it.

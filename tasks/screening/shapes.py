@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tasks.screening.assignments import MOST_JUDGED
 from tasks.screening.finding import Finding
 from tasks.screening.values import (
     entropy,
@@ -83,11 +84,7 @@ _REST = r"(?:[^\n]|[\\`^]\r?\n)*?"
 _ASKS = r"(?i)(?:pass|pwd|secret|token|key|cred|auth|login|defaults|sudo|kinit|cryptsetup|-fd|-stdin)"
 # What `echo` or `printf` writes, the last word of it.
 _WRITTEN = r"(?:echo|printf)[ \t]+(?:-\w+[ \t]+)*(?:[\"'][^\"'\n]*%[sb][^\"'\n]*[\"'][ \t]+)?(?:[\w.-]+[ \t]+)?[\"']?(?P<v>[^\s\"'|$<>]+)"
-_USER_NEEDS = (
-    r"re:[ \t]-u[ \t=]*[^\s:]*:",
-    r"re:-user[ \t=]*[^\s:]*:",
-    r"re:\bcurl\b[^\n]*[ \t]-[a-z]+u[ \t=]*[^\s:]*:",
-)
+_USER_NEEDS = (r"re:[ \t\"']-u[ \t=]*[^\s:]*:", r"re:-user[ \t=]*[^\s:]*:")
 _USER = r"(?:\bcurl\b[^\n]*?|[ \t])(?:-u|--user|--proxy-user|-U)[ \t=]*"
 SHAPES = (
     Shape("PrivateKey", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d:(?P<v>[^\x00]*?Private-MAC: *[0-9a-f]{8,})"),
@@ -450,11 +447,12 @@ def by_shape(raw: bytes, text: str) -> Iterator[Finding]:
     yield from _armoured(text)
     ids: list[int] = []
     for number in _triggers().of(raw):
-        shape = SHAPES[number]
+        shape, accepted = SHAPES[number], 0
         for found in compiled(shape.pattern).finditer(raw):
             start, end = found.span(found.lastindex)
             value = text[start:end].rstrip(".,;:)*_`]" if shape.type != "PrivateKey" else "")
-            if shape.accept(value):
+            if accepted >= MOST_JUDGED or shape.accept(value):
+                accepted += 1
                 yield Finding(shape.type, start, start + len(value))
                 if shape.type == "AwsAccessKey":
                     ids.append(start)

@@ -70,8 +70,10 @@ def _standing_in(char: str) -> str:
         return "\xad"
     if "\u4e00" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3":
         return "\xff"
-    if char >= "\U000f0000":  # for private use
+    if char >= "\U000e1000":  # for private use
         return "\xa4"
+    if "\U00020000" <= char < "\U000e0000":
+        return "\xff" if char.isalpha() else "\xa4"
     if (category := unicodedata.category(char)) in _NO_CHARACTER:
         return "\xa4"
     same = char.translate(_SAME)

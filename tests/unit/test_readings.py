@@ -29,7 +29,7 @@ def test_what_was_packed_again_and_again_unpacks_to_no_more_than_what_was_packed
 def test_a_text_that_holds_megabytes_packed_is_held_with_the_reason():
     run = packed("password=abc " * 3000)
     text = f"{run}\n" * (MOST_UNPACKED // (UNPACKED * len(run)) * 2)
-    with pytest.raises(ScreeningFailed, match="holds packed is more than 6 MB"):
+    with pytest.raises(ScreeningFailed, match="holds packed is more than 3 MB"):
         screen(text, Policy())
     half = text[: MOST_UNPACKED // UNPACKED // 2]
     assert screen(half, Policy()).action == "pass"

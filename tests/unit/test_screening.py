@@ -231,6 +231,12 @@ def test_a_quick_look_misses_nothing_that_its_rule_would_find():
     assert len(tried) > len(rules) * 3 // 4
 
 
+@pytest.mark.parametrize("between", ["", "A word. " * 40, "word" * 90, "\u6570\u636e" * 300, "9 of 9, " * 50], ids=len)
+def test_an_identity_number_is_found_behind_whatever_was_named_and_had_none(between):
+    text = f"The national number {between} CPF 529.982.247-25"
+    assert [text[f.start :] for f in scan(text) if f.type == "NationalId"] == ["529.982.247-25"]
+
+
 def test_what_only_looks_like_a_secret_is_none():
     assert [text for text in secrets.harmless() if any(f.category == "secret" for f in scan(text))] == []
 
