@@ -6,13 +6,12 @@ note. A scanner that fails stops the job as well: nothing leaves unscreened.
 
 from __future__ import annotations
 
-from tasks.screening.finding import Category, Finding
+from tasks.screening.finding import Category, Finding, ScreeningFailed
 from tasks.screening.policy import (
     DEFAULTS,
     STRICTNESS,
     Action,
     Policy,
-    ScreeningFailed,
     Verdict,
     policy_in,
     screen,

@@ -29,6 +29,8 @@ WORDS = (
 )
 _NAME = r"(?P<n>[A-Za-z0-9_.$-]*(?:" + WORDS + r")[A-Za-z0-9_.\xc0-\xff-]*)"
 _TAGS = r"(?:</?[a-z][a-z0-9]*>)?"
+_ANY_NAME = r"[A-Za-z0-9_.$-]*(?:" + WORDS + r")"
+_MORE = r"[A-Za-z0-9_.\xc0-\xff-]*"
 _CLOSING = r"[\"'`*_\\\])]*" + _TAGS + r"[*_]*"
 _TYPED = r"(?:[ \t]*:[ \t]*[A-Za-z_][\w.\[\]<>]*[ \t]*=|[ \t]+(?:string|String|str)[ \t]*=|[ \t]*\{[ \t]*get;[^}\n]*\}[ \t]*=)"
 _OPERATOR = r"(?P<o>" + _TYPED + r"|[ \t]*(?:\?\?=|[:?+|.!]?={1,3}>?|:{1,3}=?|\||->)|=3[Dd])"
@@ -74,6 +76,11 @@ BELOW = (
 SENTENCE = (
     r"(?i)\b(?P<n>password|passphrase|passwd|passwort|kennwort|passcode|pwd|secret|token|api key|key|mot de passe|contrase[n\xf1]a|senha|clave(?: de acceso)?|has[l\xff]o|heslo|wachtwoord)"
     r"[\"'`*]*(?P<o>[ \t]+(?:is|was|ist|war|lautet|hei(?:\xdf|ss)t|of|set to|changed to|to|est|es|\xe9|\xe8|jest|=|-+)[ \t]*(?:now[ \t]+|set to[ \t]+|still[ \t]+|jetzt[ \t]+|nun[ \t]+)?:?)[\"'`* \t]*(?P<u>[^\s\"'`*<>]+)"
+)
+# The beginning of the same.
+_SAYING = (
+    r"re:(?:pass(?:word|phrase|wd|wort|code|e)|pwd|kennwort|secret|token|key|contrase[n\xf1]a|senha|clave(?: de acceso)?|has[l\xff]o|heslo|wachtwoord)"
+    r"[\"'`*]*[ \t]+(?:is|was|ist|war|lautet|hei|of|set to|changed to|to|est?|\xe9|\xe8|jest|=|-)"
 )
 # `root pw on the bastion is …`, `the new API key for the status page: …`.
 SENTENCE_ABOUT = (
@@ -291,24 +298,27 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
         SPACED_WORDS,
         _assigned,
         (
-            " key",
-            " secret",
-            " token",
-            " pass",
-            " de ",
-            " sandi",
-            " d'",
-            "cl\xe9",
+            r"re:[ \t](?:key|secret|token|pass(?:word)?|codes?)s?(?:[ \t]id)?s?[\"'`*_\\\])]*(?:<[^<>]*>)?[*_]*[ \t]*(?:[:=|{]|\?\?=|[?+.!]=|->|str)",
+            r"re:cl[e\xe9][ \t]+(?:d['-])?(?:api|acc|secr|priv)",
+            "mot de passe",
+            r"re:palavra[ -]passe",
+            "kata sandi",
             "clave",
             "chave",
             "llave",
             "chiave",
-            " code",
         ),
     ),
-    (PAIRED, _assigned, ("value", "val", "default", "content")),
-    (BLOCK, _assigned, ("variable",)),
-    (SPACED, _argument, ()),
+    (PAIRED, _assigned, (r"re:(?:val(?:ue)?|default|content)[\"']?[ \t]*[:=]",)),
+    (BLOCK, _assigned, (r"re:variable[ \t]+\"",)),
+    (
+        SPACED,
+        _argument,
+        (
+            r"re:(?:env|arg|setx?|setenv|config|set-variable)[ \t]+" + _ANY_NAME,
+            r"re:(?:^|[\s'\"`(\[])--?" + _ANY_NAME,
+        ),
+    ),
     (
         DIRECTIVE,
         _argument,
@@ -317,7 +327,8 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
             "masterauth",
             "masteruser",
             "auth_pass",
-            "community",
+            "rocommunity",
+            "rwcommunity",
             "bindpw",
             "rootpw",
             "rpcpassword",
@@ -325,32 +336,25 @@ _FORMS: tuple[tuple[str, Judge, tuple[str, ...]], ...] = (
             "keypass",
         ),
     ),
-    (CALLED, _argument, ("('", '("', "',", '",', "( ", "' ,", '" ,')),
+    (CALLED, _argument, (r"re:(?:" + WORDS + r")" + _MORE + r"(?:\([ \t]*|[\"'][ \t]*,[ \t]*)[rbfu@$]?[\"']",)),
     (ELEMENT, _assigned, ("</",)),
     (BRACED, _assigned, ("}</",)),
-    (ENTRY, _assigned, ("</",)),
-    (BELOW, _strict, (":\n", ":\r", ":*", ": ", ":`")),
+    (ENTRY, _assigned, (r"re:(?:name|key)=[\"']",)),
+    (BELOW, _strict, (r"re:(?:" + WORDS + r")" + _MORE + r"[\"'`*]*:[\"'`*]*[ \t]*(?:[>|][+-]?\d?)?\r?\n",)),
     (
         SENTENCE,
         _strict,
+        (_SAYING,),
+    ),
+    (
+        SENTENCE_ABOUT,
+        _strict,
         (
-            "pass",
-            "pwd",
-            "kennwort",
-            "secret",
-            "token",
-            "key",
-            "contrase",
-            "senha",
-            "clave",
-            "has",
-            "heslo",
-            "wachtwoord",
+            r"re:(?:pass(?:word|phrase|wort|code|w\xff*)|kennwort|pwd?|psk|secret|token|key|seed)[ \t]+(?:for|of|on|to|at|in|f\xfcr|von|auf|\xff{1,4})[ \t]",
         ),
     ),
-    (SENTENCE_ABOUT, _strict, ("pass", "pw", "psk", "kennwort", "secret", "token", "key", "seed")),
-    (TOLD, _told, ("token ", "key ", "secret ", "password ", "passphrase ")),
+    (TOLD, _told, (r"re:(?:key|token|secret|password|passphrase)[ \t]+[\"'`*]*[A-Za-z0-9_+/=.~-]{20}",)),
     (BESIDE, _beside, ("password ", "passphrase ", "passwd ", "wort ", "passcode ", "pwd ", "pw ")),
     (WITH, _with, ("password ", "passphrase ", "passwd ", "wort ", "passcode ", "pwd ", "pw ")),
-    (LISTED, _listed, ("token,", "key,", "secret,", "pass,", "password,")),
+    (LISTED, _listed, (r"re:(?:token|key|secret|pass|password),[A-Za-z0-9_+/=.~-]{14}",)),
 )

@@ -10,6 +10,10 @@ Severity = Literal["low", "medium", "high", "critical"]
 _RANK = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 
+class ScreeningFailed(Exception):
+    """The text could not be screened, and therefore may not leave. Never quotes the text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding. `start` and `end` are character offsets in the text that was scanned."""

@@ -35,7 +35,7 @@ _SSN_CONTEXT = re.compile(
     r"\b(?:ssn|ssns|social[ -]security|social[ -]sec|sozialversicherung|tax[ -]?id|taxpayer)\b", re.IGNORECASE
 )
 _IN_URL = re.compile(r"(?:://|www\.)[^\s?]*$")
-_DIGIT = re.compile(rb"\d")
+_NUMBER = re.compile(rb"[0-9](?:[ ./-]?[0-9A-Za-z]){4}")  # the shortest
 _NO_DIGIT = re.compile(r"\D")
 _WITHOUT_GAPS = str.maketrans("", "", " -")
 _AS_DIGITS = {ord("A") + number: str(10 + number) for number in range(26)}
@@ -130,6 +130,7 @@ _CONTEXT = (
     r"(?:african|american|argentine|brazilian|british|canadian|chinese|colombian|dutch|egyptian|french|german|indian|indonesian|italian|japanese|korean|mexican|"
     r"pakistani|polish|russian|spanish|thai|turkish|ukrainian|vietnamese|sa|za) id)\b|[\xff]{2,}|m\xe3 so thue)"
 )
+_REACH = 100  # characters behind a mention that are looked at for a number
 _WITHIN = 40  # characters between what names a number and the number
 # A date, or a section's number such as `4.2.2.13`.
 _NO_IDENTITY = re.compile(r"^(?:19|20)\d\d-\d\d-\d\d(?:\D|$)|\.\d\.")
@@ -172,16 +173,21 @@ def in_named_forms(raw: bytes, text: str) -> Iterator[Finding]:
 
 def in_context(raw: bytes, text: str) -> Iterator[Finding]:
     """National identity numbers that are named as such within the forty characters before them."""
-    last = -1
+    last = number = at = -1
     left = CHECKED
     names = _Names(raw)
-    for mention in compiled(_MENTIONED).finditer(raw):
-        behind = mention.end()
+    while mention := compiled(_MENTIONED).search(raw, at):
+        at = behind = mention.end()
         if behind <= last:
             continue
-        line = raw.find(b"\n", behind, behind + 100)
-        stop = line if line >= 0 else min(behind + 100, len(raw))
-        if not _DIGIT.search(raw, behind, stop):
+        line = raw.find(b"\n", behind, behind + _REACH)
+        stop = line if line >= 0 else min(behind + _REACH, len(raw))
+        if number < behind:
+            if (following := _NUMBER.search(raw, behind)) is None:
+                return
+            number = following.start()
+        if number >= stop:
+            at = max(raw.rfind(b" ", behind, max(number - 2 * _REACH, behind)) + 1, behind)
             continue
         for found in compiled(_CANDIDATE).finditer(raw, max(behind, last), stop):
             start, end = found.span()

@@ -7,7 +7,6 @@ twice, or encoded and then escaped, is found as well.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import html
 import re
@@ -16,16 +15,20 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from urllib.parse import unquote
 
-from tasks.screening.view import INVISIBLE, compiled, view
+from tasks.screening.finding import ScreeningFailed
+from tasks.screening.view import INVISIBLE, MANY, compiled, view
 
 DEPTH = 3
 AROUND = 200  # characters on each side of an undone place that are read again, and on to the next blank
 _PLAIN_TEXT = bytes([9, 10, 13, *range(32, 127)])
 _TEXT = _PLAIN_TEXT + bytes(range(0xA0, 0x100))
 UNPACKED = 20  # times its size is read of what gzip packed, and times a text's size of all in it, however often packed
+MOST_UNPACKED = 3_000_000  # bytes in one text; one that holds more is held, or it would take too long
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BREAKS = str.maketrans("", "", "\r\n\t")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _GZIP = b"\x1f\x8b"
 _TAG = r"</?(?:abbr|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|samp|small|span|strike|strong|sub|sup|s|tt|u|var|wbr)(?:\s[^<>]{0,300})?/?>"
 _TAG_IN_VIEW = _TAG.replace("{0,300}", "*")
@@ -36,7 +39,8 @@ _MARK = r"\*{1,3}|__|`{1,2}|~~|==|\^|\+\+"
 _PIECE = re.compile(
     rf"{_ENTITY}|{_BREAK}|<!--[^>]{{0,300}}-->|{_TAG}|{_ESCAPE}|\\[!-/:-@\[-`{{-~]|(?:%[0-9A-Fa-f]{{2}})+|{_MARK}"
     r"|\[(?=[^\[\]\n]{0,200}\]\([^()\s]{0,300}\))|\]\([^()\s]{0,300}\)"
-    r"|[^\x00-\x7f]+",
+    # What NFKC changes of Latin-1, and what is behind it without the large blocks of which it changes nothing.
+    r"|[\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe\u0100-\u33ff\ua000-\uabff\ud7a4-\udfff\uf900-\U0001ffff\U0002f800-\U0002ffff\U000e0000-\U000e0fff]+",
     re.IGNORECASE,
 )
 # Where, in a view, something stands inside a word and not just around it.
@@ -57,9 +61,17 @@ class Reading:
 
     text: str
     before: Reading | None = None
+    _raw: bytes | None = None
     # Of each piece: its start here; start and end of what it stands for; whether character stands for character.
     starts: list[int] = field(default_factory=list)
     spans: list[tuple[int, int, bool]] = field(default_factory=list)
+
+    @property
+    def raw(self) -> bytes:
+        """Its view, made once."""
+        if self._raw is None:
+            self._raw = view(self.text)
+        return self._raw
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The place in the source of the characters from `start` to `end` of this reading."""
@@ -80,13 +92,12 @@ class _Writer:
     """Puts a reading of `before` together, piece by piece."""
 
     def __init__(self, before: Reading) -> None:
-        self._reading, self._parts, self._length = Reading("", before), list[str](), 0
+        self._reading, self._text, self._parts, self._length = Reading("", before), before.text, list[str](), 0
 
     def keep(self, start: int, end: int) -> None:
         """The characters of `before` as they are."""
         if end > start:
-            assert self._reading.before is not None  # noqa: S101 - a writer's reading has one
-            self._add(self._reading.before.text[start:end], (start, end, True))
+            self._add(self._text[start:end], (start, end, True))
 
     def replace(self, plain: str, start: int) -> None:
         """`plain` in the place of as many characters from `start` on, each for its own."""
@@ -108,13 +119,17 @@ class _Writer:
         return self._reading
 
 
-def readings(text: str) -> Iterator[Reading]:
-    """What was broken up or escaped, put right, and what stands encoded in the text or in that."""
-    layer, known, left = [Reading(text)], {text}, UNPACKED * len(text)
+def readings(source: Reading) -> Iterator[Reading]:
+    """What was broken up or escaped, put right, and what stands encoded in the text or in that. Raises `ScreeningFailed` where
+    more is packed than is unpacked.
+    """
+    layer, known, left = [source], {source.text}, UNPACKED * len(source.text)
     for _ in range(DEPTH):
         deeper: list[Reading] = []
         for reading in layer:
             decoded, left = _decoded_runs(reading, left)
+            if UNPACKED * len(source.text) - left > MOST_UNPACKED:
+                raise ScreeningFailed(f"What the text holds packed is more than {MOST_UNPACKED // 1_000_000} MB.")
             for found in (_folded(reading), decoded):
                 if found.text and found.text not in known:
                     known.add(found.text)
@@ -129,7 +144,7 @@ def _folded(reading: Reading) -> Reading:
     """
     writer = _Writer(reading)
     text = reading.text
-    for start, stop in _surroundings(text, view(text)):
+    for start, stop in _surroundings(text, reading.raw):
         position = start
         for found in _PIECE.finditer(text, start, stop):
             writer.keep(position, found.start())
@@ -149,11 +164,17 @@ def _surroundings(text: str, raw: bytes) -> Iterator[tuple[int, int]]:
     for found in compiled(_INSIDE).finditer(raw):
         if found.end() <= end - AROUND // 2:
             continue
-        left = max(text.rfind("\n", 0, found.start()) + 1, found.start() - AROUND)
+        left = max(found.start() - AROUND, 0)
+        left = max(text.rfind("\n", left, found.start()) + 1, left)
         while left > 0 and not text[left - 1].isspace():
-            left = max(text.rfind(" ", 0, left), text.rfind("\n", 0, left)) + 1
-        line = text.find("\n", found.end())
-        right = min(line if line >= 0 else len(text), found.end() + AROUND)
+            blank_at = text.rfind(" ", max(end, 0), left)
+            left = max(text.rfind("\n", max(blank_at, end, 0), left), blank_at) + 1
+            if left == 0 and end > 0:
+                left = end  # one stretch with the last one
+                break
+        right = min(found.end() + AROUND, len(text))
+        line = text.find("\n", found.end(), right)
+        right = line if line >= 0 else right
         if right < len(text) and not text[right].isspace():
             blank = _BLANK.search(text, right)
             right = blank.start() if blank else len(text)
@@ -172,17 +193,35 @@ def _compose(writer: _Writer, run: str, start: int) -> None:
     if len(run) == 1:
         writer.put(_composed(run), start, start + 1)
         return
-    plain = list(map(_composed, run))
-    if all(len(one) == 1 for one in plain):
-        writer.replace("".join(plain), start)
+    plain = run.translate(_COMPOSED)
+    if len(plain) == len(run) and not INVISIBLE.search(run):
+        writer.replace(plain, start)
         return
-    for offset, one in enumerate(plain, start):
-        writer.put(one, offset, offset + 1)
+    position = start
+    for offset, char in enumerate(run, start):
+        if (one := _composed(char)) != char:
+            writer.keep(position, offset)
+            writer.put(one, offset, offset + 1)
+            position = offset + 1
+    writer.keep(position, start + len(run))
 
 
-@lru_cache(maxsize=4096)
+class _Composed(dict[int, str]):
+    """Every character in NFKC, and none for an invisible one; worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        same = "" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char)
+        if len(self) < MANY:
+            self[code] = same
+        return same
+
+
+_COMPOSED = _Composed()
+
+
 def _composed(char: str) -> str:
-    return "" if INVISIBLE.fullmatch(char) else unicodedata.normalize("NFKC", char)
+    return _COMPOSED[ord(char)]
 
 
 def _plain(piece: str) -> str:
@@ -203,26 +242,30 @@ def _decoded_runs(reading: Reading, left: int) -> tuple[Reading, int]:
 
     Part of an encoded secret gives it away as well, so each run stands as a whole for its text.
     """
-    writer, raw = _Writer(reading), view(reading.text)
-    if not compiled(_BASE64).search(raw):  # the other runs are of its characters, and longer
-        return writer.done(), left
-    for pattern, decode in ((_BASE64, _base64), (_WRAPPED_BASE64, _base64), (_HEX, bytes.fromhex)):
+    writer, raw, longest = _Writer(reading), reading.raw, 0
+    for pattern, least, decode in (
+        (_BASE64, 0, _base64),
+        (_WRAPPED_BASE64, 60, _base64),
+        (_HEX, 24, binascii.unhexlify),
+    ):
+        if longest < least:  # what these find is of the first one's characters
+            continue
         for found in compiled(pattern).finditer(raw):
-            said = decode(found.group().decode("ascii"))
+            start, end = found.span()
+            longest = max(longest, end - start)
+            said = decode(raw[start:end])
             if said.startswith(_GZIP) and left > 0:
                 said = _unpacked(said, min(left, UNPACKED * len(said)))
                 left -= len(said)
             if plain := _readable(said):
-                writer.put(plain + "\n", *found.span())
+                writer.put(plain + "\n", start, end)
     return writer.done(), left
 
 
-def _base64(run: str) -> bytes:
-    packed = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
+def _base64(run: bytes) -> bytes:
+    packed = run.translate(_URL_SAFE, b"= \t\r\n")
+    over = len(packed) % 4
+    return b"" if over == 1 else binascii.a2b_base64(packed + b"=" * (-over % 4))
 
 
 def _unpacked(raw: bytes, most: int) -> bytes:
@@ -235,18 +278,14 @@ def _unpacked(raw: bytes, most: int) -> bytes:
 
 def _readable(raw: bytes) -> str:
     """The bytes as text, if they are some: UTF-8, or UTF-16 as Windows writes it."""
-    for encoding in ("utf-8", "utf-16-le"):
-        try:
-            text = raw.decode(encoding)
-        except ValueError:
-            if encoding == "utf-8" and b"\x00" not in raw:
-                return raw.decode("latin-1") if _is_nearly_ascii(raw) else ""
-            continue
-        if text and all(char.isprintable() or char in "\r\n\t" for char in text):
-            return text
-        if encoding == "utf-8" and b"\x00" not in raw:
-            return ""
-    return ""
+    wide = b"\x00" in raw
+    if not wide and _CONTROL.search(raw):
+        return ""
+    try:
+        text = raw.decode("utf-16-le" if wide else "utf-8")
+    except ValueError:
+        return raw.decode("latin-1") if not wide and _is_nearly_ascii(raw) else ""
+    return text if text.translate(_BREAKS).isprintable() else ""
 
 
 def _is_nearly_ascii(raw: bytes) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 from tasks.screening import identities
 from tasks.screening.addresses import ipv4_kind, ipv6_kind, is_mac
 from tasks.screening.finding import Category, Finding
 from tasks.screening.machines import is_machines
 from tasks.screening.phones import Phones
-from tasks.screening.view import any_stands_in, compiled
+from tasks.screening.view import Triggers, compiled
 
 _LETTERS = r"a-zA-Z\xc0-\xff"
 EMAIL = rf"[{_LETTERS}0-9][{_LETTERS}0-9._%+'-]*@(?:[{_LETTERS}0-9][{_LETTERS}0-9-]*\.)+[{_LETTERS}]{{2,24}}"
@@ -74,14 +75,44 @@ _OTHER = re.compile(rf"(?:(?:{_MOMENT}|{_SMALL}){_SEPARATORS}){{1,200}}")
 _GROUP = re.compile(rf"[+(]*\d+{_SEPARATORS}")
 _GAP = re.compile(_SEPARATORS)
 _PERSONAL: Category = "personal"
+# What is rare, each with what a text needs for it: one pass tells which is worth one of its own.
+_LOOKS = (
+    (IPV4, (r"re:\d\.\d{1,3}\.\d{1,3}\.\d",)),
+    (IPV6, ("::", r"re:(?::[0-9a-f]{1,4}){7}")),  # an address has all its parts, or two colons for some
+    (MAC, (f"re:{MAC}",)),
+    (NUMBER, (r"re:\d(?:[ ().\-/]{0,3}\d){7}",)),
+    (IBAN, (r"re:\b[A-Z]{2}\d{2}[ -]?[A-Z0-9](?:[ -]?[A-Z0-9]){9}",)),
+    (identities.NAMED_FORM, (r"re:\bnas\b", r"re:\bc\.?f\b[.:]")),
+    (
+        SPELLED_EMAIL,
+        (
+            r"re:[\[({<][ \t]*(?:at|\xe4t|arroba|@|dot)[ \t]*[\])}>]",
+            r"re:[ \t]at[ \t]+[^\s]+[ \t]+dot[ \t]",
+        ),
+    ),
+)
+
+
+@lru_cache(maxsize=1)
+def _looks() -> Triggers:
+    return Triggers([needs for _, needs in _LOOKS])
 
 
 def personal(raw: bytes, text: str) -> Iterator[Finding]:
     """Personal data in a view of the text, and host names and private addresses."""
-    yield from _emails(raw, text)
-    if any_stands_in(raw, IPV4, IPV6, MAC, NUMBER, IBAN, identities.NAMED_FORM):
-        yield from _addresses(raw)
+    seen = {_LOOKS[number][0] for number in _looks().of(raw)}
+    if SPELLED_EMAIL in seen:
+        for found in compiled(SPELLED_EMAIL).finditer(raw):
+            start, end = found.span()
+            yield Finding("Email", start, end, "medium", _PERSONAL)
+    if b"@" in raw:
+        yield from _emails(raw, text)
+    yield from _addresses(raw, seen)
+    if NUMBER in seen:
         yield from _numbers(raw)
+    if IBAN in seen:
+        yield from _accounts(raw)
+    if identities.NAMED_FORM in seen:
         yield from identities.in_named_forms(raw, text)
     yield from identities.in_context(raw, text)
     if b"." in raw:
@@ -92,10 +123,7 @@ def personal(raw: bytes, text: str) -> Iterator[Finding]:
 
 
 def _emails(raw: bytes, text: str) -> Iterator[Finding]:
-    for found in compiled(SPELLED_EMAIL).finditer(raw):
-        start, end = found.span()
-        yield Finding("Email", start, end, "medium", _PERSONAL)
-    for found in compiled(EMAIL).finditer(raw) if b"@" in raw else ():
+    for found in compiled(EMAIL).finditer(raw):
         start, end = found.span()
         value = text[start:end]
         if _PICTURE.search(value):
@@ -104,8 +132,8 @@ def _emails(raw: bytes, text: str) -> Iterator[Finding]:
             yield Finding("Email", start, end, "medium", _PERSONAL)
 
 
-def _addresses(raw: bytes) -> Iterator[Finding]:
-    for found in compiled(IPV4).finditer(raw):
+def _addresses(raw: bytes, seen: Collection[str]) -> Iterator[Finding]:
+    for found in compiled(IPV4).finditer(raw) if IPV4 in seen else ():
         start, end = found.span()
         kind = ipv4_kind(found.group())
         before = raw[start - 1 : start]
@@ -117,7 +145,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and not _is_version(raw[max(start - 60, 0) : start].rpartition(b"\n")[2])
         ):
             yield _address(kind, "IPv4", raw, start, end)
-    for found in compiled(IPV6).finditer(raw):
+    for found in compiled(IPV6).finditer(raw) if IPV6 in seen else ():
         start, end = found.span()
         around = raw[start - 1 : start] + raw[end : end + 1]
         if (
@@ -126,7 +154,7 @@ def _addresses(raw: bytes) -> Iterator[Finding]:
             and (kind := ipv6_kind(found.group()))
         ):
             yield _address(kind, "IPv6", raw, start, end)
-    for found in compiled(MAC).finditer(raw):
+    for found in compiled(MAC).finditer(raw) if MAC in seen else ():
         start, end = found.span()
         if (
             is_mac(found.group())
@@ -153,10 +181,14 @@ def _address(kind: str, name: str, raw: bytes, start: int, end: int) -> Finding:
 
 
 def _numbers(raw: bytes) -> Iterator[Finding]:
-    """Cards, phones and social security numbers among the runs of digits; account numbers among letters and digits."""
+    """Cards, phones and social security numbers among the runs of digits."""
     runs = _Runs(raw)
     for found in compiled(NUMBER).finditer(raw):
         yield from runs.numbers(*found.span())
+
+
+def _accounts(raw: bytes) -> Iterator[Finding]:
+    """Account numbers among letters and digits."""
     for found in compiled(IBAN).finditer(raw):
         start = found.start()
         if length := identities.iban_length(found.group().decode("latin-1")):

@@ -14,16 +14,12 @@ import re2
 from pydantic import Field, ValidationError, field_validator
 
 from tasks.model import DestinationName, Frozen, explain
-from tasks.screening.finding import Category, Finding, merged
+from tasks.screening.finding import Category, Finding, ScreeningFailed, merged
 
 Action = Literal["allow", "redact", "hold", "block"]
 DEFAULTS: Mapping[Category, Action] = {"secret": "block", "personal": "redact", "infrastructure": "allow"}
 STRICTNESS: Mapping[str, int] = {"allow": 0, "redact": 1, "hold": 2, "block": 3}
 _BETWEEN = "\n\n\n\n"  # what no finding crosses
-
-
-class ScreeningFailed(Exception):
-    """The text could not be screened, and therefore may not leave. Never quotes the text."""
 
 
 class Exceptions(Frozen):
@@ -129,6 +125,8 @@ def screen_all(
     whole = _BETWEEN.join(texts.values())
     try:
         found = merged([*scan(whole), *_listed(whole, policy)])
+    except ScreeningFailed:
+        raise
     except Exception as error:
         raise ScreeningFailed(f"The scanner failed ({type(error).__name__}).") from None
     verdicts, start, at = {}, 0, 0

@@ -9,11 +9,10 @@ from tasks.screening.assignments import assignments
 from tasks.screening.engine import by_providers
 from tasks.screening.finding import Finding, merged
 from tasks.screening.manifests import in_manifests
-from tasks.screening.normalise import readings
+from tasks.screening.normalise import Reading, readings
 from tasks.screening.personal import personal
 from tasks.screening.shapes import by_shape
 from tasks.screening.tables import in_tables
-from tasks.screening.view import view
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -21,16 +20,17 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def scan(text: str) -> list[Finding]:
     """All findings, in order and without overlap, as character offsets in `text`."""
     source = text if text.isascii() else _SURROGATES.sub("\ufffd", text)
-    found = list(_in_one(source))
-    for reading in readings(source):
-        for finding in _in_one(reading.text):
+    first = Reading(source)
+    found = list(_in_one(first))
+    for reading in readings(first):
+        for finding in _in_one(reading):
             start, end = reading.span(finding.start, finding.end)
             found.append(Finding(finding.type, start, end, finding.severity, finding.category))
     return merged(found)
 
 
-def _in_one(text: str) -> Iterator[Finding]:
-    raw = view(text)
+def _in_one(reading: Reading) -> Iterator[Finding]:
+    raw, text = reading.raw, reading.text
     shaped = list(by_shape(raw, text))
     yield from shaped
     yield from assignments(raw, text)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from tasks.screening.assignments import MOST_JUDGED
 from tasks.screening.finding import Finding
 from tasks.screening.values import (
     entropy,
@@ -83,14 +84,14 @@ _REST = r"(?:[^\n]|[\\`^]\r?\n)*?"
 _ASKS = r"(?i)(?:pass|pwd|secret|token|key|cred|auth|login|defaults|sudo|kinit|cryptsetup|-fd|-stdin)"
 # What `echo` or `printf` writes, the last word of it.
 _WRITTEN = r"(?:echo|printf)[ \t]+(?:-\w+[ \t]+)*(?:[\"'][^\"'\n]*%[sb][^\"'\n]*[\"'][ \t]+)?(?:[\w.-]+[ \t]+)?[\"']?(?P<v>[^\s\"'|$<>]+)"
-_USER_NEEDS = (" -u", "--user", "-user", " -U")
+_USER_NEEDS = (r"re:[ \t\"']-u[ \t=]*[^\s:]*:", r"re:-user[ \t=]*[^\s:]*:")
 _USER = r"(?:\bcurl\b[^\n]*?|[ \t])(?:-u|--user|--proxy-user|-U)[ \t=]*"
 SHAPES = (
     Shape("PrivateKey", ("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d:(?P<v>[^\x00]*?Private-MAC: *[0-9a-f]{8,})"),
     Shape("PrivateKey", ("AGE-SECRET-KEY-",), r"\b(?P<v>AGE-SECRET-KEY-1[0-9A-Z]{50,70})\b", _fixed),
     Shape(
         "UrlCredentials",
-        ("@",),
+        (r"re:://[^\s/]*@",),
         r"\b(?:[A-Za-z][A-Za-z0-9+.-]*)://[^\s:/@<>\"'`]*:(?P<v>[^\s/<>\"'`]+)@[A-Za-z0-9\[{$%_-]",
         lambda v: (
             not is_placeholder(v)
@@ -102,7 +103,7 @@ SHAPES = (
     Shape("Bearer", ("bearer",), r"(?i)\bbearer[ \t:=]+[\"'`*]*(?P<v>[A-Za-z0-9._~+/=-]{8,})", is_bearer),
     Shape(
         "Bearer",
-        ("authorization",),
+        (r"re:authorization[\"']?[ \t]*[:=]",),
         r"(?i)authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:(?:api-?)?token|(?:api|genie|sso)-?key)[ \t]+(?P<v>[A-Za-z0-9._~+/=-]{8,})",
         is_bearer,
     ),
@@ -114,13 +115,13 @@ SHAPES = (
     ),
     Shape(
         "ApiKey",
-        ("authorization",),
+        (r"re:authorization[\"']?[ \t]*[:=]",),
         r"(?i)\bauthorization[\"']?[ \t]*[:=][ \t]*[\"']?(?P<v>[A-Za-z0-9._~+/=:-]{16,})",
         is_token,
     ),
     Shape(
         "ApiKey",
-        ("-H", "header"),
+        (r"re:(?:-H|--header)[ =]*[\"']",),
         r"(?i)(?:-H|--header)[ =]*[\"'](?:[a-z]+-)*(?:key|token|secret|auth|password)[a-z-]*:[ \t]*(?P<v>[^\s\"']+)",
         is_token,
     ),
@@ -130,7 +131,19 @@ SHAPES = (
     Shape(
         "ApiKey",
         (
-            *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "sk_", "rk_", "npm_", "pypi-"),
+            *(
+                "ghp_",
+                "gho_",
+                "ghu_",
+                "ghs_",
+                "ghr_",
+                "github_pat_",
+                "glpat-",
+                r"re:\bsk[_-]",
+                r"re:\brk_",
+                "npm_",
+                "pypi-",
+            ),
             *("ATATT3", "SG.", "hvs.", "dop_v1_", "NRAK-"),
         ),
         r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}|glpat-[A-Za-z0-9_.-]{20,}|sk-(?:proj-|ant-)?[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}|ATATT3[A-Za-z0-9_=-]{50,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hvs\.[A-Za-z0-9_-]{20,}|dop_v1_[a-f0-9]{64}|NRAK-[A-Z0-9]{27})",
@@ -142,7 +155,12 @@ SHAPES = (
         r"(?:^|[^A-Za-z0-9_~.-])(?P<v>[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~-]|$)",
         _drawn,
     ),
-    Shape("ApiKey", ("s.",), r"(?:^|[^A-Za-z0-9_.])(?P<v>s\.[A-Za-z0-9]{24})(?:[^A-Za-z0-9_(=]|$)", _drawn),
+    Shape(
+        "ApiKey",
+        (r"re:\bs\.[A-Za-z0-9]{8}",),
+        r"(?:^|[^A-Za-z0-9_.])(?P<v>s\.[A-Za-z0-9]{24})(?:[^A-Za-z0-9_(=]|$)",
+        _drawn,
+    ),
     Shape("ApiKey", (":A",), r"\b(?P<v>\d{5,16}:A[A-Za-z0-9_-]{34})(?:[^A-Za-z0-9_-]|$)", _drawn),
     # Private keys without armour: DER in base64, of RSA, of PKCS 8, and of an elliptic curve.
     Shape(
@@ -241,7 +259,7 @@ SHAPES = (
     Shape("Password", ("zip ",), r"\b(?:un)?zip\b" + _REST + r"[ \t]-P[ \t]*[\"']?(?P<v>[^\s\"']+)", _option),
     Shape(
         "Password",
-        ("7z", "rar "),
+        (r"re:\b7z[ar]?[ \t]", r"re:\b(?:un)?rar[ \t]"),
         r"\b(?:7z[ar]?|(?:un)?rar)[ \t]" + _REST + r"[ \t]-h?p[\"']?(?P<v>[^\s\"']+)",
         _option,
     ),
@@ -262,14 +280,17 @@ SHAPES = (
     # Routers and switches: `enable secret 5 …`, `username admin password 0 …`.
     Shape(
         "Password",
-        ("enable secret", "enable password", "username ", "neighbor "),
+        ("enable secret", "enable password", r"re:(?:username|neighbor)[ \t]+\S+[ \t]+(?:privilege|password|secret)"),
         r"\b(?:enable|(?:username|neighbor)[ \t]+\S+(?:[ \t]+privilege[ \t]+\d+)?)[ \t]+(?:password|secret)[ \t]+(?:\d[ \t]+)?(?P<v>\S+)",
         _numbered,
     ),
     # Two words as people tell one another an account: `login is admin / …`, `creds are ops:…`.
     Shape(
         "Password",
-        (" / ",),
+        (
+            r"re:\b(?:root|admin|administrator|sa|postgres|oracle)[ \t]+/[ \t]",
+            r"re:(?:[:=]|[ \t](?:is|are|was|with|as|using|via|mit))[ \t]+[\w.@-]+[ \t]+/[ \t]",
+        ),
         r"(?i)\b(?:root|admin|administrator|sa|postgres|oracle|"
         r"(?:logins?|creds?|credentials|accounts?|user|username|wi-?fi|ssid)\b[^\n/:=]{0,40}?(?:[:=]|[ \t](?:is|are|was|with|as|using|via|mit))[ \t]+[\w.@-]+)"
         r"[ \t]+/[ \t]+[\"'`*]*(?P<v>[^\s\"'`*]+)",
@@ -277,12 +298,15 @@ SHAPES = (
     ),
     Shape(
         "Password",
-        ("cred", "login"),
+        (r"re:\b(?:cred|login)[^\n]*[ \t][\"'`*]*[A-Za-z][\w.@-]*:[^\s\"'`*/]",),
         r"(?i)\b(?:creds?|credentials|logins?)\b[^\n:]{0,30}?:?[ \t]+[\"'`*]*[A-Za-z][\w.@-]*:(?P<v>[^\s\"'`*/]+)",
         has_three_kinds,
     ),
     Shape(
-        "Password", ("login ", "machine "), r"\blogin[ \t\r\n]+\S+[ \t\r\n]+password[ \t\r\n]+(?P<v>\S+)", is_password
+        "Password",
+        (r"re:\blogin[ \t\r\n]+\S+[ \t\r\n]+password",),
+        r"\blogin[ \t\r\n]+\S+[ \t\r\n]+password[ \t\r\n]+(?P<v>\S+)",
+        is_password,
     ),
     Shape(
         "Password",
@@ -306,14 +330,14 @@ SHAPES = (
     # The same on any port, with the name of a database and a user: the place in a log has numbers there.
     Shape(
         "Password",
-        (),
+        (r"re::\d{4,5}:[*A-Za-z_]",),
         r"(?m)^[ \t]*[\w.*-]+:\d{4,5}:(?:\*|[A-Za-z_][\w.-]*):(?:\*|[A-Za-z_][\w.-]*):(?P<v>[^\s:]+)[ \t]*$",
         _numbered,
     ),
     # `echo … | docker login --password-stdin`, `… <<< …`, `--passphrase-file <(echo …)`.
     Shape(
         "Password",
-        ("|",),
+        (r"re:\b(?:echo|printf)[ \t][^\n]*\|",),
         r"\b"
         + _WRITTEN
         + r"[\"']?[ \t]*\|[^\n]*(?:\bsudo[ \t]+-S|--?[a-z-]*stdin|-fd[ =]0|\b(?:kinit|cryptsetup|passwd|sshpass)\b)",
@@ -325,7 +349,7 @@ SHAPES = (
     Shape("Password", ("stats auth",), r"\bstats[ \t]+auth[ \t]+(?P<v>[^\s:]+:\S+)", _account),
     Shape(
         "Password",
-        (" on >", " >"),
+        (r"re:user[ \t][^\n]*[ \t]>[^\s\"']{4}",),
         r"(?m)^[^\n]*\b(?:user|setuser)[ \t]+\S+[ \t][^\n]*?[ \t]>(?P<v>[^\s\"']{4,})",
         _option,
     ),
@@ -354,7 +378,7 @@ SHAPES = (
     ),
     Shape(
         "ApiKey",
-        ("oauth.", "token.", "bearer."),
+        (r"re:(?:oauth|token|bearer)\.[\w.-]+[ \t]",),
         r"\bconfig\b"
         + _REST
         + r"\b(?:github-oauth|gitlab-oauth|bitbucket-oauth|gitlab-token|pypi-token|bearer)\.[\w.-]+[ \t]+(?:\S+[ \t]+)?[\"']?(?P<v>[^\s\"']+)",
@@ -368,7 +392,7 @@ SHAPES = (
     ),
     Shape(
         "UrlCredentials",
-        ("@",),
+        (r"re:://[^\s/]*@",),
         r"\b[A-Za-z][A-Za-z0-9+.-]*://(?P<v>[A-Za-z0-9_.~-]{16,})@[A-Za-z0-9\[]",
         is_token,
     ),
@@ -382,7 +406,7 @@ SHAPES = (
     ),
     Shape(
         "BasicAuth",
-        ("auth",),
+        (r"re:auth[\"']?[ \t]*[:=]",),
         r"(?i)(?:^|[\s\"'{,:/_])auth[\"']?[ \t]*[:=][ \t]*[\"']?(?P<v>[A-Za-z0-9+/]{8,}={0,2})",
         _encoded_account,
     ),
@@ -423,11 +447,12 @@ def by_shape(raw: bytes, text: str) -> Iterator[Finding]:
     yield from _armoured(text)
     ids: list[int] = []
     for number in _triggers().of(raw):
-        shape = SHAPES[number]
+        shape, accepted = SHAPES[number], 0
         for found in compiled(shape.pattern).finditer(raw):
             start, end = found.span(found.lastindex)
             value = text[start:end].rstrip(".,;:)*_`]" if shape.type != "PrivateKey" else "")
-            if shape.accept(value):
+            if accepted >= MOST_JUDGED or shape.accept(value):
+                accepted += 1
                 yield Finding(shape.type, start, start + len(value))
                 if shape.type == "AwsAccessKey":
                     ids.append(start)

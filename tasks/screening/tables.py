@@ -19,11 +19,9 @@ _DELIMITER_ROW = r"(?m)^ {0,3}[|+]?[ \t]*:?-+:?[ \t]*(?:[|+][ \t]*:?-*:?[ \t]*)+
 _PIPED = re.compile(r"(?:\\.|[^|\\\n])+")
 _AROUND = " \t\r*_`\"'"
 # A line of short cells, one of which may say so; what parts them is tried in this order.
-_HEADING = (
-    r"(?im)^(?:[^\n]*(?:[\t,;]|  ))?[ \"'`*]*[\w .-]{0,24}(?:"
-    + WORDS
-    + r")[\w .-]{0,16}[\"'`*]*(?:[ \r]*|(?:[\t,;]|  )[^\n]*)$"
-)
+_APART = r"(?:[\t,;]|  )"
+_SAYS = r"[ \"'`*]*[\w .-]{0,24}(?:" + WORDS + r")[\w .-]{0,16}[\"'`*]*"
+_HEADING = rf"(?im)^(?:[^\n]*{_APART}{_SAYS}(?:[ \r]*|{_APART}[^\n]*)|{_SAYS}{_APART}[^\n]*)$"
 _PARTED = tuple(re.compile(cell) for cell in (r"[^\t\n]+", r"[^;\n]+", r"[^,\n]+", r"\S+(?: \S+)*"))
 _LONGEST_HEADING = 400
 _HTML_HEADING = r"(?i)<t[hd]\b[^>]*>\s*(?:<[a-z]+>\s*)*[\w .-]{0,24}(?:" + WORDS + r")[\w .-]{0,16}\s*<"
@@ -39,7 +37,8 @@ def in_tables(raw: bytes, text: str) -> Iterator[Finding]:
         yield from _in_pipes(raw, text, judge)
     if b"<tr" in raw or b"<TR" in raw:
         yield from _in_html(raw, text, judge)
-    yield from _in_columns(raw, text, judge)
+    if b"  " in raw or b"\t" in raw or b"," in raw or b";" in raw:
+        yield from _in_columns(raw, text, judge)
 
 
 class _Judge:

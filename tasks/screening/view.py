@@ -11,7 +11,7 @@ from typing import Any
 
 import re2
 
-_ERRORS = "afterword-view"
+_ERRORS, _LATIN_ERRORS = "afterword-view", "afterword-latin-view"
 _SAME = str.maketrans(
     "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2032\u2033\u2013\u2014\u2212\uff1a\uff1d\u2192",
     "''''\"\"\"\"'\"---:=>",
@@ -50,6 +50,8 @@ INVISIBLE = re.compile(
 )
 UNSEEN = b"\x01"  # what stands in a view for an invisible character; \x02 stands for another form of an ASCII one
 _ASCII = bytes(byte if byte < 0x80 else 0x20 for byte in range(256))
+MANY = 0x11000  # characters that are remembered: the first plane, and some beyond it
+_NO_CHARACTER = frozenset({"Cn", "Co"})  # not assigned, or for private use
 _BLANK = re.compile(rb"\\ ")  # as `re.escape` writes it
 _OPTIONS = re2.Options()
 _OPTIONS.encoding = re2.Options.Encoding.LATIN1
@@ -66,6 +68,14 @@ def _standing_in(char: str) -> str:
     """What stands for a character beyond Latin-1: a letter for a letter, a blank for a blank."""
     if INVISIBLE.fullmatch(char):
         return "\xad"
+    if "\u4e00" <= char <= "\u9fff" or "\uac00" <= char <= "\ud7a3":
+        return "\xff"
+    if char >= "\U000e1000":  # for private use
+        return "\xa4"
+    if "\U00020000" <= char < "\U000e0000":
+        return "\xff" if char.isalpha() else "\xa4"
+    if (category := unicodedata.category(char)) in _NO_CHARACTER:
+        return "\xa4"
     same = char.translate(_SAME)
     if same != char:
         return same
@@ -76,7 +86,7 @@ def _standing_in(char: str) -> str:
         return "\x80"
     if (letter := _FOLDED_LETTERS.get(char) or unicodedata.normalize("NFD", char)[0]).isascii() and letter.isalpha():
         return letter
-    return "\xff" if char.isalpha() else "9" if unicodedata.category(char) == "Nd" else "\xa4"
+    return "\xff" if char.isalpha() else "9" if category == "Nd" else "\xa4"
 
 
 def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -86,7 +96,19 @@ def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
     return "".join(map(_standing_in, run)).encode("latin-1"), error.end
 
 
+def _replaced_in_latin(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - views are only encoded
+    if _OTHER_SCRIPT.search(error.object, error.start, error.end):
+        raise _OtherScript
+    return _replaced(error)
+
+
+class _OtherScript(Exception):
+    """The text has letters that a word of `_CALLED` may be of."""
+
+
 codecs.register_error(_ERRORS, _replaced)
+codecs.register_error(_LATIN_ERRORS, _replaced_in_latin)
 
 
 class _StandIns(dict[int, str]):
@@ -94,7 +116,7 @@ class _StandIns(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         same = chr(code) if code < 0x100 else _standing_in(chr(code))
-        if len(self) < 20_000:
+        if len(self) < MANY:
             self[code] = same
         return same
 
@@ -108,13 +130,14 @@ def view(text: str) -> bytes:
     """The text in Latin-1, with typographic quotes and dashes as plain ones, letters of Latin script without what Latin-1 has
     no mark for, and a stand-in for every other character.
     """
-    if not text.isascii():
-        if _OTHER_SCRIPT.search(text):
-            for word, same in _SPELLED:
-                text = text.replace(word, same)
-        # One call for each run beyond Latin-1 is the fastest way for a few of them, and the slowest for many.
-        if len(text.encode("utf-8", "replace")) > len(text) * 5 // 4:
-            text = text.translate(_stand_ins())
+    try:
+        return text.encode("latin-1", _LATIN_ERRORS).translate(_PLAIN)
+    except _OtherScript:
+        for word, same in _SPELLED:
+            text = text.replace(word, same)
+    # One call for each run beyond Latin-1 is the fastest way for a few of them, and the slowest for many.
+    if len(text.encode("utf-8", "replace")) > len(text) * 5 // 4:
+        text = text.translate(_stand_ins())
     return text.encode("latin-1", _ERRORS).translate(_PLAIN)
 
 
@@ -129,15 +152,11 @@ def compiled(pattern: str) -> Any:
     return re2.compile(pattern.encode("latin-1"), _OPTIONS)
 
 
-def any_stands_in(raw: bytes, *patterns: str) -> bool:
-    """Whether a view holds what any of these patterns finds: of rare things one pass tells that none is there."""
-    return compiled("|".join(f"(?:{pattern})" for pattern in patterns)).search(raw) is not None
-
-
 class Triggers:
     """Tells in one pass which of many rules may find something: each needs one of its literals, in any case.
 
-    A blank of a literal stands for as many as somebody typed.
+    A blank of a literal stands for as many as somebody typed. One that begins with `re:` is a pattern: the part
+    of the rule's own that no ordinary text has. It counts little, or the pass gets slow.
     """
 
     def __init__(self, needs: Sequence[tuple[str, ...]]) -> None:
@@ -146,7 +165,9 @@ class Triggers:
         self._owner: list[int] = []
         for number, literals in enumerate(needs):
             for literal in literals:
-                self._set.Add(_BLANK.sub(rb"[ \t]+", re.escape(literal.encode())))
+                said = literal.encode("latin-1")
+                pattern = said[3:] if said.startswith(b"re:") else _BLANK.sub(rb"[ \t]+", re.escape(said))
+                self._set.Add(pattern)
                 self._owner.append(number)
         self._set.Compile()
 

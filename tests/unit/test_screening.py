@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.screening import Policy, ScreeningFailed, engine, policy_in, scan, screen
+from tasks.screening import Policy, ScreeningFailed, assignments, engine, policy_in, scan, screen
 from tasks.screening.before import Before
-from tasks.screening.shapes import by_shape
-from tasks.screening.view import view
+from tasks.screening.normalise import Reading, readings
+from tasks.screening.shapes import SHAPES, by_shape
+from tasks.screening.view import Triggers, compiled, view
 from tests.corpus import people, secrets
 
 P = "hunter" + "2-Xy99"
@@ -212,6 +213,28 @@ def found_whole(made, category="secret"):
 @pytest.mark.parametrize("corpus", [secrets.everyday, secrets.tokens, secrets.providers, secrets.kinds])
 def test_secrets_are_found_whole_where_people_leave_them(corpus):
     assert list(found_whole(corpus())) == []
+
+
+def test_a_quick_look_misses_nothing_that_its_rule_would_find():
+    texts = [
+        text for corpus in (secrets.everyday, secrets.tokens, secrets.providers, secrets.kinds) for text, _ in corpus()
+    ]
+    rules = [(shape.pattern, shape.needs) for shape in SHAPES] + [(form[0], form[2]) for form in assignments._FORMS]
+    rules = [(pattern, needs) for pattern, needs in rules if any(need.startswith("re:") for need in needs)]
+    looks, tried = Triggers([needs for _, needs in rules]), set()
+    for text in [*texts, *ELSEWHERE.values(), *secrets.harmless()]:
+        for read in (text, *(reading.text for reading in readings(Reading(text)))):
+            raw = view(read)
+            finding = {number for number, (pattern, _) in enumerate(rules) if compiled(pattern).search(raw)}
+            assert finding <= set(looks.of(raw)), (read, [rules[number] for number in finding - set(looks.of(raw))])
+            tried |= finding
+    assert len(tried) > len(rules) * 3 // 4
+
+
+@pytest.mark.parametrize("between", ["", "A word. " * 40, "word" * 90, "\u6570\u636e" * 300, "9 of 9, " * 50], ids=len)
+def test_an_identity_number_is_found_behind_whatever_was_named_and_had_none(between):
+    text = f"The national number {between} CPF 529.982.247-25"
+    assert [text[f.start :] for f in scan(text) if f.type == "NationalId"] == ["529.982.247-25"]
 
 
 def test_what_only_looks_like_a_secret_is_none():
