@@ -79,8 +79,7 @@ def _answer(request: urllib.request.Request) -> Any:
 
 async def judge_beside(beside: Beside, attempts: Counter[str]) -> list[str]:
     """What is wrong between the versions: one that did no attempt, or a trail that the other doesn't verify."""
-    ours = attempts["worker"] + attempts["several"] + attempts["prefork"]
-    made = {"this version": ours, "the other version": attempts["beside"]}
+    made = {"this version": attempts.total() - attempts["beside"], "the other version": attempts["beside"]}
     idle = [f"no attempt was made by {version}" for version, count in made.items() if not count]
     said = await asyncio.to_thread(beside.verified)
     return [*idle, *([f"the other version's `audit verify` says: {said}"] if said else [])]

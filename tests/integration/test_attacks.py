@@ -125,7 +125,7 @@ async def test_mutated_contents_receivers_and_views_are_what_was_stored_or_a_ref
         await services.contents.put_issue(ISSUE.model_copy(update={"id": name, "title": name}), "test")
         hook = {"kind": "webhook", "url": f"https://{name}.example.com/hook", "secret": "whsec_" + "A" * 43 + "="}
         await services.receivers.set(name, receiver_of(name, hook), "test")
-    views = {name: await services.views.save(OLGA, name, Asked(q=name), shared=True) for name in ("a", "b")}
+    views = {name: await services.views.save(OLGA, name, Asked(q=f"pool {name}"), shared=True) for name in ("a", "b")}
     readers = {
         "document": services.contents.document,
         "issue": services.contents.issue,
