@@ -62,7 +62,9 @@ class Up:
     def ready(self) -> dict:
         line = self.process.stdout.readline()
         assert line, self.process.stderr.read()
-        return json.loads(line)
+        facts = json.loads(line)
+        assert "error" not in facts, facts
+        return facts
 
     def child(self, words: str) -> int | None:
         """The pid of the child whose command line has these words."""
@@ -84,8 +86,12 @@ class Up:
 
     def json(self, *arguments, stdin=""):
         done = self.run("--json", *arguments, stdin=stdin)
-        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr, self.last_words())
         return json.loads(done.stdout)
+
+    def last_words(self) -> str:
+        """What `up` said, where it ended by itself."""
+        return self.process.stdout.read() + self.process.stderr.read() if self.process.poll() is not None else ""
 
     def stop(self, number=signal.SIGTERM) -> int:
         for words in ("valkey-server", "worker worker", "worker api", "worker sandbox"):

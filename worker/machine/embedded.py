@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,8 @@ START_LIMIT_S = 30.0
 STOP_LIMIT_S = 15.0
 PORTS = range(20_000, 32_000)
 PORT_TRIES = 1000
+
+_reserved: list[socket.socket] = []  # bound, and never listening
 
 
 def server_binary() -> Path:
@@ -45,14 +47,25 @@ def _unavailable() -> ConfigError:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on, below those that Linux gives outgoing connections: one of them could take it
-    before the server for which it is meant has started.
+    """A loopback port for a server that is to be started, below those that Linux gives outgoing connections.
+
+    On Linux it stays reserved while this process lives, so that nobody takes it before the server has started, or while it is
+    started again: a server that sets SO_REUSEADDR can listen there, and all of ours do.
     """
     for _ in range(PORT_TRIES):
         port = secrets.choice(PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        holder = socket.socket()
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            holder.close()
+            continue
+        if sys.platform == "linux":
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _reserved.append(holder)
+        else:
+            holder.close()
+        return port
     raise ConfigError(
         f"No free port was found from {PORTS.start} to {PORTS.stop - 1}; see what listens on this machine."
     )
