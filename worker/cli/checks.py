@@ -355,7 +355,7 @@ async def _records(found: Found, services: Services) -> None:
 
 async def _ledger(found: Found, services: Services) -> None:
     """Whether Redis lost what some process had seen, and nobody has cleared that yet."""
-    from tasks.state.traffic.standing import moment
+    from tasks.state.clock import moment
 
     flag = await services.look_first.read()
     if not flag.active:

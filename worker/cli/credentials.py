@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.credentials.kinds import TYPES, WORDS
-from tasks.state.traffic.standing import moment
+from tasks.state.clock import moment
 from worker.cli.health import duration
 
 if TYPE_CHECKING:
