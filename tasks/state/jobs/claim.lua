@@ -1,4 +1,4 @@
--- claim(args: id, worker, claim, lease_ms?, lease, silent_ms, commands): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
+-- claim(args: id, worker, claim, lease, silent_ms, commands): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
 -- with traffic/decisions
 -- with look_first/server
 local id = args.id
@@ -90,7 +90,7 @@ redis.call('HSET', job_key(id), 'token', int(math.max(tonumber(get(id, 'token') 
 local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
 if not redis.call('ZSCORE', key('workers'), args.worker) then redis.call('ZADD', key('workers'), int(now + args.silent_ms), args.worker) end
-redis.call('ZADD', key('leases'), int(now + (args.lease_ms or lease_of(destination))), id)
+redis.call('ZADD', key('leases'), int(now + lease_of(destination)), id)
 redis.call('ZADD', key('running', destination), int(now), id)
 redis.call('SADD', key('worker', args.worker, 'jobs'), id)
 note(id, 'attempt.started', {attempt = attempt, worker = args.worker})
