@@ -19,10 +19,11 @@ from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
 from tasks.state.jobs.operating import Operating
 from tasks.state.jobs.reading import subject_of
-from tasks.state.jobs.records import about, job_of, opened, shown, text
+from tasks.state.jobs.records import about, job_of, opened
 from tasks.state.jobs.submitting import Submitting
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement
 from tasks.state.journal import Journal
+from tasks.state.stored import text, texts
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Ledger(Submitting, Operating):
             except Exception as unreadable:
                 await self._leave(job_id, reply.data[0], unreadable)
                 return NotClaimed("unreadable")
-            record = {shown(name): shown(value) for name, value in _pairs(reply.data[0]).items()}
+            record = texts(_pairs(reply.data[0]))
             beside = self._journal.clock.now_ms() < self.unsigned_until_ms
             return signatures.checked(claimed, job_id, record, self._journal.vault, unsigned=beside)
         if reply.reason == "stale":

@@ -11,7 +11,7 @@ from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.jobs.reading import Reading, is_timeline
-from tasks.state.jobs.records import text
+from tasks.state.stored import texts
 
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
@@ -44,7 +44,7 @@ class Operating(Reading):
     async def _signed_anew(self, job_id: str, subject: str) -> str | None:
         """The signature of a job that moves to another subject; None where it isn't as it was submitted."""
         raw = await self._redis.hgetall(self._key("job", job_id))
-        record = {text(name): text(value) for name, value in raw.items()}
+        record = texts(raw)
         if signatures.doubt_of(self._journal.vault, job_id, record):
             return None
         return signatures.signature(self._journal.vault, job_id, record | {"subject": subject})
