@@ -99,6 +99,15 @@ async def test_a_held_job_waits_for_people_as_long_as_it_takes(services, sandbox
     assert (await services.ledger.require(job.id)).state is JobState.HELD
 
 
+async def test_a_job_that_is_released_may_wait_as_long_as_its_destination_lets_it(services, sandbox):
+    await configure(services, sandbox, max_age_hours=200)
+    document = Document(id="secret", title="x", content_md="password: hunter" + "2-Xy99")
+    job = await services.submit(parse_command(PUBLISH | {"doc_id": "secret"}), actor="test", document=document)
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.HELD
+    released = await services.ledger.release(job.id, "ann")
+    assert 199 < (released.expires_ms - services.core.clock_ms()) / 3600_000 <= 200
+
+
 async def test_a_job_that_expired_makes_room_for_a_new_one_and_can_be_retried(services, sandbox):
     await configure(services, sandbox, max_age_hours=SHORT)
     (job,) = await pages(services, 1)

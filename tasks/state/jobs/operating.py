@@ -19,15 +19,7 @@ RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 class Operating(Reading):
     """Jobs as operators act on them."""
 
-    async def retry(
-        self,
-        job_id: str,
-        actor: str,
-        reason: str = "",
-        *,
-        subject: str | None = None,
-        max_age_ms: int = 72 * 3600_000,
-    ) -> Job:
+    async def retry(self, job_id: str, actor: str, reason: str = "", *, subject: str | None = None) -> Job:
         """Queue a dead job again, with its attempts and age reset; as another `subject` where its content changed that."""
         return await self._operate(
             job_id,
@@ -38,7 +30,6 @@ class Operating(Reading):
             reason=reason,
             subject=subject,
             signed=await self._signed_anew(job_id, subject) if subject else None,
-            max_age_ms=max_age_ms,
         )
 
     async def _signed_anew(self, job_id: str, subject: str) -> str | None:
@@ -61,7 +52,7 @@ class Operating(Reading):
             superseded_by=superseded_by,
         )
 
-    async def release(self, job_id: str, actor: str, reason: str = "", *, max_age_ms: int = 72 * 3600_000) -> Job:
+    async def release(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Let a held job go on: what was held passes, what policy blocks goes out redacted."""
         return await self._operate(
             job_id,
@@ -72,7 +63,6 @@ class Operating(Reading):
             reason=reason,
             released=True,
             release_seal=signatures.release(self._journal.vault, job_id),
-            max_age_ms=max_age_ms,
         )
 
     async def _operate(
