@@ -30,9 +30,6 @@ GONE = 410
 BACKOFF = Backoff(base_s=5.0, cap_s=3600.0)
 
 
-# -- one post --------------------------------------------------------------------------------------------------------
-
-
 def request_of(outcome: Outcome, secret: str, now_ms: int) -> Request:
     """The signed request; only the time, and with it the signature, differ from one attempt to the next."""
     body = payload(outcome)
