@@ -10,7 +10,6 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from tasks.errors import Refused
 from tasks.state.outages import patiently, unavailable
 
-
 SAID = BaseParser.parse_error  # what redis-py makes of an answer: of what it knows, it takes the first word off
 
 
@@ -31,7 +30,7 @@ SAID = BaseParser.parse_error  # what redis-py makes of an answer: of what it kn
         (RedisConnectionError("Error 111"), "redis_absent", "can't be reached"),
         (ConnectionResetError(), "redis_absent", "can't be reached"),
         (SAID("WRONGTYPE Operation against a key"), "redis_wrong_type", "`afterword doctor` says where"),
-        (SAID("NOPERM this user has no permissions to run the 'evalsha' command"), "redis_refused", "evalsha"),
+        (SAID("NOPERM this user has no permissions to run the 'evalsha' command"), "redis_refused", "users.acl"),
         (SAID("ERR what nobody foresaw"), "redis_refused", "foresaw"),
     ],
     ids=lambda given: str(given)[:20],
