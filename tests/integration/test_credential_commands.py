@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
+import threading
+import urllib.request
 
 import aiohttp
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -173,8 +176,6 @@ async def test_each_kind_of_credential_delivers_and_tells_of_its_end_and_of_a_re
 
 async def test_a_workload_needs_no_secret_but_its_platforms_token_file(cli, sandbox, tmp_path):
     """Kubernetes or a pipeline keeps the token; each renewal reads it again."""
-    import jwt
-
     file = tmp_path / "token"
     how = ["--auth", "workload-identity", "--client-id", "afterword", "--tenant", "contoso", "--token-file", file]
     await asyncio.to_thread(cli, "destination", "set", "d", *options(sandbox, "azure_devops"), *how)
@@ -214,9 +215,6 @@ async def test_a_login_in_a_browser_comes_back_and_goes_on_by_its_refresh_token(
 
 def log_in(cli, sandbox):
     """Run the command, and open the printed address as a browser does: following where it is sent."""
-    import threading
-    import urllib.request
-
     from worker.terminal.base import Context
 
     opened: list[threading.Thread] = []
