@@ -33,6 +33,7 @@ from tests.integration.test_lifecycle import (
 from tests.integration.test_renewing import tokens
 from worker.cli.callback import Callback
 
+SET = ["destination", "set", "d", "--kind", "servicenow", "--instance-url", "https://acme.example", "--username", "u"]
 PARTS = {"client_secret": "planted-client-77", "password": "planted-pass-77", "refresh_token": "planted-refresh-77"}
 
 
@@ -269,39 +270,17 @@ async def test_an_answer_without_the_state_is_not_the_one_that_is_awaited():
 )
 def test_a_credential_that_can_t_work_is_refused_at_once_and_not_repeated(cli, how, secret, said, status):
     """What is wrong is told by name, and never with the secret."""
-    base = [
-        "destination",
-        "set",
-        "d",
-        "--kind",
-        "servicenow",
-        "--instance-url",
-        "https://acme.example",
-        "--username",
-        "u",
-    ]
-    failed = cli(*base, *how, stdin=secret, status=status)
+    failed = cli(*SET, *how, stdin=secret, status=status)
     assert said in failed.output
     assert "planted" not in failed.output
 
 
 def test_another_way_to_log_in_asks_for_the_secret_again(cli):
     """A stored secret goes nowhere but where it was given for."""
-    base = [
-        "destination",
-        "set",
-        "d",
-        "--kind",
-        "servicenow",
-        "--instance-url",
-        "https://acme.example",
-        "--username",
-        "u",
-    ]
-    cli(*base, stdin="planted")
-    failed = cli(*base, "--auth", "client-credentials", "--client-id", "c", stdin="", status=1)
+    cli(*SET, stdin="planted")
+    failed = cli(*SET, "--auth", "client-credentials", "--client-id", "c", stdin="", status=1)
     assert "Give the secret again" in failed.output
-    cli(*base, "--auth", "client-credentials", "--client-id", "c", stdin="planted-2")
+    cli(*SET, "--auth", "client-credentials", "--client-id", "c", stdin="planted-2")
     moved = ("--token-url", "https://evil.example/token")
-    failed = cli(*base, "--auth", "client-credentials", "--client-id", "c", *moved, stdin="", status=1)
+    failed = cli(*SET, "--auth", "client-credentials", "--client-id", "c", *moved, stdin="", status=1)
     assert "Give the secret again" in failed.output
