@@ -28,7 +28,7 @@ _NUMBERS = ("max_connections", "health_check_interval", "ssl_min_version")
 _SECONDS = ("socket_timeout", "socket_connect_timeout", "timeout")
 _SWITCHES = ("socket_keepalive", "retry_on_timeout", "ssl_check_hostname")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-_ENCODE = (
+ENCODE = (
     "can't be taken apart into account, host and port. "
     "Write each of / ? # @ : [ ] in a password as %2F %3F %23 %40 %3A %5B %5D"
 )
@@ -70,7 +70,7 @@ def parse(url: str) -> RedisAddress:
         raise ValueError(f"starts with {scheme[:12]!r}; use redis://, rediss://, unix:// or sentinel://")
     rest, _, query = rest.partition("?")
     if scheme != "unix" and "@" in query:
-        raise ValueError(_ENCODE)
+        raise ValueError(ENCODE)
     account, at, place = rest.rpartition("@") if scheme == "unix" else _account(rest)
     username, _, password = account.partition(":") if at else ("", "", "")
     options = dict(_option(name, value) for name, value in parse_qsl(query, keep_blank_values=True))
@@ -95,10 +95,10 @@ def _account(rest: str) -> tuple[str, str, str]:
     """What stands before the hosts. An @ after the first / belongs to a password that wasn't encoded."""
     place, slash, path = rest.partition("/")
     if "@" in path or "#" in rest:
-        raise ValueError(_ENCODE)
+        raise ValueError(ENCODE)
     account, at, hosts = place.rpartition("@")
     if "@" in account:
-        raise ValueError(_ENCODE)
+        raise ValueError(ENCODE)
     return account, at, hosts + slash + path
 
 
@@ -122,7 +122,7 @@ def _host(text: str, port: int) -> tuple[str, int]:
     if not found or not 0 < given <= 65535:
         if port == SENTINEL_PORT:
             raise ValueError("must list sentinels as HOST:PORT, with commas between them")
-        raise ValueError(_ENCODE)
+        raise ValueError(ENCODE)
     return unquote(found.group(1).strip("[]")), given
 
 

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.accepted import has_host, is_taken_apart, problems
 from config.instance import read_instance
-from config.redis_address import SCHEMES, is_redis, is_sentinel, parse
+from config.redis_address import ENCODE, is_redis, is_sentinel, parse
 
 _SEVERAL = re.compile(r";(?=[a-z+]+://)")  # Celery takes several brokers, to be tried in turn
 ROLES = ("viewer", "producer", "operator", "admin")  # from the least to the most
@@ -313,17 +313,11 @@ class Settings(BaseSettings):
                 f"No Redis: AFTERWORD_REDIS_URL is not set and nothing runs in {self.data}. "
                 "Start `afterword up`, or set AFTERWORD_REDIS_URL."
             )
-        scheme = str(address).split("://")[0]
-        if scheme not in SCHEMES:
-            raise ConfigError(
-                f"AFTERWORD_REDIS_URL starts with {scheme[:12]!r}; use redis://, rediss://, unix:// or sentinel://."
-            )
-        _check_address("AFTERWORD_REDIS_URL", str(address))
-        return str(address)
+        return _redis_address("AFTERWORD_REDIS_URL", str(address))
 
     def instance_name(self) -> str:
-        """Which Redis this is, by its address without any account: what one of this machine's own is, is told apart by the
-        data folder.
+        """Which Redis this is, by its address without any account; each of this machine is `local`, for the data folder
+        tells them apart.
         """
         address = self.redis_address()
         if address.startswith("unix:"):
@@ -340,8 +334,7 @@ class Settings(BaseSettings):
         """Celery's broker URL: AFTERWORD_BROKER_URL, else the ledger's Redis, else the running instance's."""
         left = self.redis_url or self.instance().get("broker_url")
         address = str(self.broker_url or left or self.redis_address())
-        _check_address("AFTERWORD_BROKER_URL", address)
-        return address
+        return _broker_address("AFTERWORD_BROKER_URL", address)
 
     def replicas_wanted(self) -> int:
         """How many replicas must hold a transition before it counts.
@@ -353,24 +346,27 @@ class Settings(BaseSettings):
         return 1 if is_sentinel(self.redis_address()) else 0
 
 
-def _check_address(name: str, address: str) -> None:
-    """Refuse an address that can't be taken apart. Those who would, later, quote the password that breaks it."""
+def _redis_address(name: str, address: str) -> str:
+    """The address, unless it can't be taken apart. Those who would, later, quote the password that breaks it."""
+    try:
+        parse(address)
+    except ValueError as error:
+        raise ConfigError(f"{name} {error}.") from None
+    return address
+
+
+def _broker_address(name: str, address: str) -> str:
+    """The same of what may be another broker's, or several."""
     if is_redis(address) and not _SEVERAL.search(address):
-        try:
-            parse(address)
-        except ValueError as error:
-            raise ConfigError(f"{name} {error}.") from None
-        return
+        return _redis_address(name, address)
     try:
         each = [urlsplit(one) for one in _SEVERAL.split(address)]
         broken = any(parts.port is None and "@" in parts.path + parts.query + parts.fragment for parts in each)
     except ValueError:
         broken = True
     if broken:
-        raise ConfigError(
-            f"{name} can't be taken apart into account, host and port. "
-            "Write each of / ? # @ : [ ] in a password as %2F %3F %23 %40 %3A %5B %5D."
-        )
+        raise ConfigError(f"{name} {ENCODE}.")
+    return address
 
 
 def groups_by_role(text: str) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ class Doubt:
             return "keep"
         if failure.certain and self.writes == 1 and not self.landed:
             return "clear" if self.before_ms is None else self.before_ms
-        answered = self.landed == self.writes or getattr(failure, "answered", False)
+        answered = self.landed == self.writes or failure.answered
         return max(now_ms + lag_ms if answered else self.until_ms or 0, self.before_ms or 0)
 
 

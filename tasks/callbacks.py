@@ -12,7 +12,6 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from tasks.audited import exchange_facts
@@ -21,6 +20,7 @@ from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.retry import Backoff
 from tasks.state.audit.entries import Event
+from tasks.state.clock import rfc3339
 from tasks.state.followups.outbox import Outbox, Outcome
 
 GIVE_UP_AFTER_MS = 72 * 3600_000
@@ -28,9 +28,6 @@ POST_LIMIT_S = 10.0
 LEASE_MS = 40_000
 GONE = 410
 BACKOFF = Backoff(base_s=5.0, cap_s=3600.0)
-
-
-# -- one post --------------------------------------------------------------------------------------------------------
 
 
 def request_of(outcome: Outcome, secret: str, now_ms: int) -> Request:
@@ -58,11 +55,10 @@ def payload(outcome: Outcome) -> bytes:
         "error": {"code": error.code, "message": error.message, "advice": error.advice} if error else None,
         "superseded_by": outcome.superseded_by,
     }
-    at = datetime.fromtimestamp(outcome.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     kind = f"job.{outcome.state.value}"
     if outcome.ticket is not None:
         kind, data = "ticket.changed", data | {"ticket": outcome.ticket}
-    return json.dumps({"type": kind, "timestamp": at, "data": data}).encode()
+    return json.dumps({"type": kind, "timestamp": rfc3339(outcome.at_ms), "data": data}).encode()
 
 
 def sign(secret: str, message: str, timestamp: str, body: bytes) -> str:

@@ -73,9 +73,9 @@ class Fenced(AfterwordError):
 class AttemptFailed(AfterwordError):
     """An attempt that ended without a delivery.
 
-    `status` is the HTTP status where there was one. `certain` is True when the remote side can't have
-    carried out the write; otherwise the next attempt looks before it writes. `receipt` names an object that was made or
-    changed before this happened.
+    `status` is the HTTP status where there was one; `answered` says that a complete answer came back. `certain` is True
+    when the remote side can't have carried out the write; otherwise the next attempt looks before it writes. `receipt`
+    names an object that was made or changed before this happened.
     """
 
     def __init__(
@@ -85,11 +85,13 @@ class AttemptFailed(AfterwordError):
         code: str = "failed",
         advice: str = "",
         status: int | None = None,
+        answered: bool = False,
         certain: bool = True,
         excerpt: str = "",
     ) -> None:
         super().__init__(message, code=code, advice=advice)
         self.status = status
+        self.answered = answered
         self.certain = certain
         self.excerpt = excerpt
         self.receipt: Any = None
@@ -102,22 +104,15 @@ class AttemptFailed(AfterwordError):
 
 class Transient(AttemptFailed):
     """Trying again may help. `retry_after` (seconds) is the remote side's own floor; `throttled` says it asks
-    everybody to slow down, not just this job. `answered` says a complete answer came back.
+    everybody to slow down, not just this job.
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: float | None = None,
-        throttled: bool = False,
-        answered: bool = False,
-        **facts: Any,
+        self, message: str, *, retry_after: float | None = None, throttled: bool = False, **facts: Any
     ) -> None:
         super().__init__(message, **facts)
         self.retry_after = retry_after
         self.throttled = throttled
-        self.answered = answered
 
 
 class StateAway(Transient):
@@ -133,13 +128,12 @@ class DestinationTrouble(AttemptFailed):
     by one.
 
     `passing` says what it was where that test passes: the `job`'s own trouble, one that the job has to `wait` out, or a
-    destination that is `shut` for writes. `answered` says that a complete answer came back.
+    destination that is `shut` for writes.
     """
 
-    def __init__(self, message: str, *, passing: str = "wait", answered: bool = False, **facts: Any) -> None:
+    def __init__(self, message: str, *, passing: str = "wait", **facts: Any) -> None:
         super().__init__(message, **facts)
         self.passing = passing
-        self.answered = answered
 
 
 class Unsettled(AttemptFailed):

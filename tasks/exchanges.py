@@ -34,13 +34,13 @@ async def exchanging(
     record: DestinationRecord,
     destination: Destination[Any],
     authorization: Authorization,
-    most: float | None = None,
+    most: int = WRITES,
 ) -> AsyncIterator[Http]:
     """The client for `most` requests, by default for those of a delivery; raises `Transient` where they take longer than their time-outs together."""
     budget_s = record.settings.total_timeout_s
     doubt_s = budget_s + destination.write_lag_s
     try:
-        async with asyncio.timeout(budget_s * (WRITES if most is None else most)) as limit:
+        async with asyncio.timeout(budget_s * most) as limit:
             audited = AuditedRequests(
                 services.ledger,
                 services.vault,

@@ -44,7 +44,7 @@ from tasks.errors import (
     place_of,
 )
 from tasks.exchanges import LOOKS, WRITES, exchanging, names_of, told
-from tasks.loading import destination_of, load, wrote_by
+from tasks.loading import destination_of, load, unopened, wrote_by
 from tasks.model import (
     KIND_OF_COMMAND,
     TERMINAL,
@@ -207,8 +207,7 @@ async def attempt(services: Services, job_id: str, started: Callable[[Job], None
     except asyncio.CancelledError as cancelled:
         # The claim may stand already: a job must not be left running with nobody at work.
         if not isinstance(claimed := await claiming, NotClaimed):
-            revoked = cancelled.args == (REVOKED,)
-            return await asyncio.shield(_give_back(services, claimed.job, Trail(), revoked=revoked))
+            return await asyncio.shield(_give_back(services, claimed.job, Trail(), cancelled))
         raise
     if isinstance(claimed, NotClaimed):
         return claimed
@@ -238,8 +237,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     except AttemptFailed as failure:
         return await _settle_failure(services, job, trail, failure)
     except asyncio.CancelledError as cancelled:
-        revoked = cancelled.args == (REVOKED,)
-        return await asyncio.shield(_give_back(services, job, trail, revoked=revoked))
+        return await asyncio.shield(_give_back(services, job, trail, cancelled))
     except Exception as fault:
         return await _settle_failure(services, job, trail, _unforeseen(job, fault))
     wrote = wrote_by(services.vault, job, receipt)
@@ -309,10 +307,10 @@ async def _vouched(services: Services, claimed: Claimed) -> None:
         await services.ledger.note(job, Event.RECORD_REFUSED, facts)
     if doubt is None:
         return
-    if doubt.code == "key_unavailable":  # it may come back
-        raise Transient(doubt.message, code=doubt.code, advice=doubt.advice)
-    await services.ledger.note(job, Event.RECORD_REFUSED, {"record": f"job:{job.id}", "reason": doubt.code})
-    raise Permanent(doubt.message, code=doubt.code, advice=doubt.advice)
+    failure = unopened(doubt)
+    if isinstance(failure, Permanent):
+        await services.ledger.note(job, Event.RECORD_REFUSED, {"record": f"job:{job.id}", "reason": doubt.code})
+    raise failure
 
 
 # -- screening -------------------------------------------------------------------------------------------------------
@@ -376,21 +374,21 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     return replace(ended, error=failure)
 
 
-async def _give_back(services: Services, job: Job, trail: Trail, *, revoked: bool) -> Ended | NotClaimed:
+async def _give_back(
+    services: Services, job: Job, trail: Trail, cancelled: asyncio.CancelledError
+) -> Ended | NotClaimed:
     """Settle an attempt that was cut short: because this worker stops, so that another one takes the job now, or because
     the job was revoked. What it may have written stays in doubt.
     """
-    certain = trail.doubt.writes == 0
-    failure = Transient("The worker was stopped during this attempt.", code="worker_stopped", certain=certain)
-    if revoked:
-        failure = Transient("The job was revoked during this attempt.", code="revoked", certain=certain)
-    error = LastError(code=failure.code, message=failure.message)
+    revoked = cancelled.args == (REVOKED,)
+    words, code = ("The job was revoked", "revoked") if revoked else ("The worker was stopped", "worker_stopped")
+    failure = Transient(f"{words} during this attempt.", code=code, certain=trail.doubt.writes == 0)
     settlement = Settlement(
         JobState.CANCELLED if revoked else JobState.RETRYING,
         Event.CANCELLED if revoked else Event.GIVEN_BACK,
         due_ms=None if revoked else services.clock_ms(),
         counted=False,
-        error=error,
+        error=LastError(code=failure.code, message=failure.message),
         doubt=trail.doubt.after_failure(failure, services.clock_ms(), 0),
     )
     ended = await _settle(services, job, settlement)

@@ -91,7 +91,7 @@ def _content(services: Services, job: Job, stored: bytes | None) -> tuple[Comman
         else:
             issue = services.contents.opened_issue(job.command.issue_id, stored)
     except KeyTrouble as trouble:
-        raise _shut(trouble) from None
+        raise unopened(trouble) from None
     if document is None and issue is None:
         raise missing(job.command)
     return command, document, issue
@@ -104,10 +104,10 @@ async def _issue_beside(
     try:
         return await services.contents.issue_beside(document, wanted=settings.names_issue(command))
     except KeyTrouble as trouble:
-        raise _shut(trouble) from None
+        raise unopened(trouble) from None
 
 
-def _shut(trouble: KeyTrouble) -> AttemptFailed:
+def unopened(trouble: KeyTrouble) -> AttemptFailed:
     """This job's trouble and not its destination's; a missing key may come back, a damaged record doesn't mend."""
     failure = Transient if trouble.code == "key_unavailable" else Permanent
     return failure(trouble.message, code=trouble.code, advice=trouble.advice)

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +18,7 @@ from tasks.callbacks import sign
 from tasks.http.message import Request
 from tasks.retry import Backoff
 from tasks.state.audit.entries import UNREADABLE, AuditEntry, Event
+from tasks.state.clock import rfc3339
 from tasks.state.receivers.settings import EmailReceiver, Posted, SlackReceiver, TeamsReceiver, Topic, WebhookReceiver
 
 MOST_GROUPS = 20
@@ -172,8 +172,8 @@ def payload_of(groups: tuple[Group, ...], console: str | None, now_ms: int) -> d
             "cause": group.cause or None,
             "count": group.count,
             "jobs": list(group.jobs),
-            "first_at": _rfc3339(group.first_ms),
-            "last_at": _rfc3339(group.last_ms),
+            "first_at": rfc3339(group.first_ms),
+            "last_at": rfc3339(group.last_ms),
             "summary": group.line,
             "advice": ADVICE[group.topic],
             "url": group.link(console),
@@ -181,7 +181,7 @@ def payload_of(groups: tuple[Group, ...], console: str | None, now_ms: int) -> d
         for group in groups
     ]
     kind = "afterword.notification" if groups else "afterword.test"
-    return {"type": kind, "timestamp": _rfc3339(now_ms), "data": {"events": events}}
+    return {"type": kind, "timestamp": rfc3339(now_ms), "data": {"events": events}}
 
 
 def request_of(receiver: Posted, groups: tuple[Group, ...], message: str, now_ms: int) -> Request:
@@ -236,7 +236,3 @@ def email_of(receiver: EmailReceiver, groups: tuple[Group, ...], message: str) -
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence answers it
     mail.set_content(text_of(groups, receiver.console))
     return mail
-
-
-def _rfc3339(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

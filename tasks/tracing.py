@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -83,10 +83,8 @@ class TracedRequests:
     recorder: Recorder
     tracing: Tracing
     facts: Mapping[str, Fact]
-    _open: dict[int, tuple[AbstractContextManager[Span], Span]] = field(default_factory=dict)
-    _count: int = 0
 
-    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> tuple[int, object]:
+    async def before(self, request: Request, origin: Origin, begin: Callable[[], None]) -> object:
         """Begin the span; where the request isn't permitted it ends at once."""
         facts = {**self.facts, "operation": request.operation, "method": request.method, "host": origin.netloc}
         opened = self.tracing.span("request", facts, outgoing=True)
@@ -97,14 +95,11 @@ class TracedRequests:
             span.fail(getattr(error, "code", type(error).__name__))
             opened.__exit__(None, None, None)
             raise
-        self._count += 1
-        self._open[self._count] = opened, span
-        return self._count, mark
+        return opened, span, mark
 
     async def after(self, mark: Any, exchange: Exchange) -> None:
         """End the span, then record the outcome."""
-        number, inner = mark
-        opened, span = self._open.pop(number)
+        opened, span, inner = mark
         span.note({"status": exchange.status, "outcome": exchange.outcome})
         if exchange.outcome != "ok":
             span.fail(exchange.detail or exchange.outcome)

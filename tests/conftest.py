@@ -14,11 +14,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import redis
 
 from config.keys import create_key_file
 from config.settings import Settings
 from tasks.destinations import parse_settings
 from tests.conformance import pytest_collection_modifyitems, pytest_terminal_summary
+from worker.broker.settings import QUEUES
 from worker.machine.embedded import EmbeddedValkey
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
@@ -155,10 +157,8 @@ def _keys_are_followed_at_once(monkeypatch):
 @pytest.fixture(autouse=True)
 def _empty_queues(valkey):
     """No test finds another one's messages."""
-    import redis
-
     client = redis.Redis.from_url(valkey.url)
-    for queue in ("celery", "confluence", "servicenow", "azure_devops", "jira", "unacked", "unacked_index"):
+    for queue in (*QUEUES, "unacked", "unacked_index"):
         client.delete(queue)
     client.close()
 

@@ -14,20 +14,24 @@ from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnecti
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry as SyncRetry
 
 from config.redis_address import RedisAddress, is_redis, is_sentinel, parse
-from config.settings import Settings
+from config.settings import ConfigError, Settings
 from tasks.errors import StateUnavailable
+from tasks.state.outages import unavailable
 
 SENTINEL_TIMEOUT_S = 2.0
 CONNECTIONS = 64
 RETRIES = 4
 SILENCE_S = 5.0  # longer than replicas are waited for; what was cut off in silence is connected anew after this
 CONNECT_S = 3.0
+FIRST_ANSWER_S = 5.0
 ANSWER_S = 20.0
+OLDEST = (6, 2)
 UNPROVEN = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name for a certificate that doesn't hold
 
 
@@ -153,6 +157,31 @@ def shown_address(url: str) -> str:
     """The address for people: without user and password."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+async def check_redis(redis: Redis) -> None:
+    """Raise `ConfigError` or `StateUnavailable` where this Redis can't be used, saying why and what to do."""
+    try:
+        async with asyncio.timeout(FIRST_ANSWER_S):
+            facts = await redis.info("server")
+    except TypeError as error:  # redis-py meets an unknown option when it connects
+        raise ConfigError(f"AFTERWORD_REDIS_URL can't be used: {error}.") from None
+    except (RedisError, OSError) as error:
+        if isinstance(error, AuthenticationError | NoPermissionError):
+            raise StateUnavailable(
+                f"Redis refused the account: {str(error).rstrip('.')}.",
+                code="redis_login",
+                advice="Correct the user and the password in AFTERWORD_REDIS_URL.",
+            ) from None
+        if trouble := certificate_trouble(error):
+            raise trouble from None
+        raise unavailable(error) from None
+    version = str(facts.get("redis_version", "0"))
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if found < OLDEST:
+        raise StateUnavailable(
+            f"Redis {version} is too old: 6.2 is the oldest that works.", code="redis_too_old", advice="Upgrade it."
+        )
 
 
 def certificate_trouble(error: BaseException) -> StateUnavailable | None:

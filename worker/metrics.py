@@ -83,15 +83,15 @@ class Ready(Collector):
 
 def gauge(name: str, text: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
     """A gauge with one sample for each row of label values and value."""
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
+    return _filled(GaugeMetricFamily(name, text, labels=labels), rows)
 
 
 def counter(name: str, text: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
     """A counter with one sample for each row."""
-    family = CounterMetricFamily(name, text, labels=labels)
+    return _filled(CounterMetricFamily(name, text, labels=labels), rows)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, rows: Iterable[Row]) -> Metric:
     for values, value in rows:
         family.add_metric(values, value)
     return family

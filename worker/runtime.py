@@ -16,10 +16,10 @@ from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
 from config.keys import follow_key_ring, refuse_guessable
-from config.settings import ConfigError, Settings
+from config.settings import Settings
 from tasks.callback_policy import CallbackPolicy, callback_policy
 from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.model import Callback, Command, ConnectionReport, Document, Issue, Job, PublishToConfluence
@@ -37,14 +37,14 @@ from tasks.state.jobs.submitting import Outdated
 from tasks.state.journal import Journal
 from tasks.state.memory import Memory
 from tasks.state.newest import Newest, NewestOnDisk
-from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
 from tasks.tracing import checked_traceparent
 from worker.clients import Sessions
-from worker.connections import ANSWER_S, certificate_trouble, open_redis
+from worker.connections import ANSWER_S, check_redis, open_redis
 from worker.eviction import Eviction
 from worker.policy import screening_policy
 from worker.processes import Processes
+from worker.pulse import Pulse
 from worker.tracing import ClosableTracing, open_tracing
 
 if TYPE_CHECKING:
@@ -65,36 +65,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OLDEST_REDIS = (6, 2)
-FIRST_ANSWER_S = 5.0
 REDIS_PAUSE_S = 1.0
 LAST_CHECKPOINT_S = 3.0
 ENDED_KEPT_MS = 24 * 3600 * 1000  # no session of the console is older
-
-
-@dataclass
-class Pulse:
-    """Whether others can see that this worker lives: its last heartbeat is younger than the time they wait."""
-
-    ttl_s: float
-    last: float | None = None
-    tried: float | None = None
-    stalled: bool = False
-
-    def tries(self, at: float) -> None:
-        """A heartbeat is sent at that moment (monotonic clock, seconds). A process that doesn't even try for so long that others
-        take it for dead has stalled: that isn't Redis' doing.
-        """
-        self.stalled = self.stalled or (self.tried is not None and at - self.tried >= self.ttl_s)
-        self.tried = at
-
-    def beat(self, at: float) -> None:
-        """A heartbeat that was sent at that moment has arrived."""
-        self.last, self.stalled = at, False
-
-    def alive(self) -> bool:
-        """True also before the first heartbeat: who never says that he lives isn't missed."""
-        return self.last is None or time.monotonic() - self.last < self.ttl_s
 
 
 @dataclass(frozen=True)
@@ -309,10 +282,6 @@ class Services:
         except (RedisError, KeyTrouble) as trouble:
             log.warning("no checkpoint of the audit was kept: %s", trouble)
 
-    def callback(self, url: str, apikey: str) -> Callback:
-        """The callback to that address, signed for that API key; raises `Refused` where its origin isn't allowed."""
-        return self.callbacks.callback(url, apikey)
-
     async def test_destination(self, name: str, actor: str) -> ConnectionReport:
         """Test a configured destination; a pass lets it go on where it was suspended."""
         from tasks.destinations import destination_for
@@ -373,7 +342,7 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
     notary = time_stamp_authority(settings.timestamp_url, settings.timestamp_ca_file, settings.timestamp_proxy_url)
     async with _open(settings, answer_s) as opened:
         redis, clock = opened.redis, opened.clock
-        await _check_redis(redis)
+        await check_redis(redis)
         song = await check_keys(redis, vault, settings.prefix)
         place = settings.instance_name(), settings.prefix
         newest = NewestOnDisk(settings.data / "newest.json", "/".join(place))
@@ -446,30 +415,6 @@ async def open_services_patiently(settings: Settings) -> AsyncIterator[Services]
                 log.warning("start: %s; trying again", trouble)
             await asyncio.sleep(REDIS_PAUSE_S)
         yield services
-
-
-async def _check_redis(redis: Redis) -> None:
-    try:
-        async with asyncio.timeout(FIRST_ANSWER_S):
-            facts = await redis.info("server")
-    except TypeError as error:  # redis-py meets an unknown option when it connects
-        raise ConfigError(f"AFTERWORD_REDIS_URL can't be used: {error}.") from None
-    except (RedisError, OSError) as error:
-        if isinstance(error, AuthenticationError | NoPermissionError):
-            raise StateUnavailable(
-                f"Redis refused the account: {str(error).rstrip('.')}.",
-                code="redis_login",
-                advice="Correct the user and the password in AFTERWORD_REDIS_URL.",
-            ) from None
-        if trouble := certificate_trouble(error):
-            raise trouble from None
-        raise unavailable(error) from None
-    version = str(facts.get("redis_version", "0"))
-    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if found < OLDEST_REDIS:
-        raise StateUnavailable(
-            f"Redis {version} is too old: 6.2 is the oldest that works.", code="redis_too_old", advice="Upgrade it."
-        )
 
 
 def check_services(settings: Settings) -> None:

@@ -93,17 +93,6 @@ class Login(Grant):
 
 Renewable = ClientCredentials | Password | JwtBearer | Certificate | WorkloadIdentity | Login
 AnyAuth = Basic | Token | ApiKey | Renewable
-TYPES: tuple[str, ...] = (
-    "basic",
-    "token",
-    "api-key",
-    "client-credentials",
-    "password",
-    "jwt",
-    "certificate",
-    "workload-identity",
-    "login",
-)
 WORDS = {
     "basic": "account and password or token",
     "token": "token",

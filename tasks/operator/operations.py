@@ -30,9 +30,7 @@ async def retry(services: Services, job_id: str, actor: str, reason: str = "") -
     page = isinstance(job.command, PublishToConfluence)
     family = subject_of(job.command, job.destination, await services.contents.about(job.command) if page else None)
     subject = own_subject(job.command, family, job_id)
-    record = await services.directory.get(job.destination)
-    max_age_ms = int(record.settings.max_age_hours * 3600_000) if record else 72 * 3600_000
-    return await services.ledger.retry(job_id, actor, reason, subject=subject, max_age_ms=max_age_ms)
+    return await services.ledger.retry(job_id, actor, reason, subject=subject)
 
 
 async def act_on_all(

@@ -18,7 +18,7 @@ from tasks.screening.finding import Category, Finding, ScreeningFailed, merged
 
 Action = Literal["allow", "redact", "hold", "block"]
 DEFAULTS: Mapping[Category, Action] = {"secret": "block", "personal": "redact", "infrastructure": "allow"}
-STRICTNESS: Mapping[str, int] = {"allow": 0, "redact": 1, "hold": 2, "block": 3}
+STRICTNESS: Mapping[str, int] = {"allow": 0, "pass": 0, "redact": 1, "hold": 2, "block": 3}  # of actions and verdicts
 _BETWEEN = "\n\n\n\n"  # what no finding crosses
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 STALE_S = 1.0
 SKEW_LIMIT_S = 2.0  # from here on people are told
@@ -70,3 +71,13 @@ class Clock:
 def in_words(skew_s: float) -> str:
     """A skew for people: how far, and which way."""
     return f"{abs(skew_s):.1f} s {'ahead of' if skew_s > 0 else 'behind'} the Redis server's"
+
+
+def moment(ms: float) -> str:
+    """A moment as people read it, in UTC."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def rfc3339(ms: int) -> str:
+    """A moment as programs read it (RFC 3339), in UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,7 +10,7 @@ from tasks.credentials.kinds import Renewable
 from tasks.credentials.secret import parts_for
 from tasks.destinations import AnySettings, parse_settings
 from tasks.errors import Refused
-from tasks.state.signed import number
+from tasks.state.stored import number
 
 
 def check_same_place(name: str, before: AnySettings, settings: AnySettings) -> None:
@@ -37,11 +37,6 @@ def _logging_in(settings: AnySettings) -> object:
     return auth.type, auth.client_id, settings.endpoints.token_url
 
 
-def text_of(stored: Mapping[bytes, bytes]) -> dict[str, str]:
-    """A hash of Redis as text."""
-    return {plain(name): plain(value) for name, value in stored.items()}
-
-
 def state_of(raw: Mapping[str, str]) -> dict[str, Any]:
     """What the scripts keep of a destination. It isn't signed: whoever writes it can stop the work, and no more."""
     state = raw.get("state", "ready")
@@ -51,11 +46,6 @@ def state_of(raw: Mapping[str, str]) -> dict[str, Any]:
         "not_before_ms": number(raw.get("not_before_ms")),
         "last_success_ms": number(raw.get("last_success_ms")) or None,
     }
-
-
-def plain(stored: bytes) -> str:
-    """One value of Redis as text, whatever it holds."""
-    return stored.decode("utf-8", "replace")
 
 
 def parsed(text: str) -> AnySettings:

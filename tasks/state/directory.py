@@ -16,11 +16,12 @@ from tasks.errors import KeyTrouble, Refused
 from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.choosing import Choosing
-from tasks.state.destination_record import check_same_place, parsed, plain, state_of, text_of
+from tasks.state.destination_record import check_same_place, parsed, state_of
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
 from tasks.state.pauses import PAUSE_CHANGED, Pauses, paused_of
-from tasks.state.signed import FIELD, Doubt, Signer, number
+from tasks.state.signed import FIELD, Doubt, Signer
+from tasks.state.stored import number, text, texts
 from tasks.state.traffic.limiter import Health, Limiter
 from tasks.state.vault import Vault
 
@@ -202,13 +203,13 @@ class Directory(Choosing[DestinationRecord]):
         return self.record_of(name, await self._redis.hgetall(self._key(name)))
 
     async def _raw(self, name: str) -> dict[str, str]:
-        return text_of(await self._redis.hgetall(self._key(name)))
+        return texts(await self._redis.hgetall(self._key(name)))
 
     def record_of(self, name: str, stored: Mapping[bytes, bytes]) -> DestinationRecord | None:
         """The destination of that name from its record as stored; None where that is empty. Where the record is in doubt the
         settings are those that were signed, as far as they are known. Raises `KeyTrouble` where nothing in it can be read.
         """
-        raw = text_of(stored)
+        raw = texts(stored)
         if "settings" not in raw and FIELD not in raw:
             return None
         known, doubt = self._signer.read(name, raw, {"settings": raw.get("settings", "")})
@@ -253,7 +254,7 @@ class Directory(Choosing[DestinationRecord]):
 
     async def names(self) -> list[str]:
         """The names of all destinations, sorted."""
-        return sorted(plain(name) for name in await self._redis.smembers(f"{self._prefix}:destinations"))
+        return sorted(text(name) for name in await self._redis.smembers(f"{self._prefix}:destinations"))
 
     async def list(self) -> list[DestinationRecord]:
         """All destinations, by name."""
@@ -277,7 +278,7 @@ class Directory(Choosing[DestinationRecord]):
             pipeline.hgetall(self._key(name))
         names, *records = await pipeline.execute()
         read = dict(zip(expected, records, strict=True))
-        known = self._known = [plain(name) for name in names]
+        known = self._known = [text(name) for name in names]
         return {name: read[name] if name in read else await self._redis.hgetall(self._key(name)) for name in known}
 
     async def doubts(self) -> Mapping[str, Doubt]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from tasks.model import JobState, LastError
+from tasks.state.clock import moment
 from tasks.state.newest import Newest
 
 log = logging.getLogger(__name__)
@@ -72,14 +72,10 @@ def arguments(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _words(until_ms: int, after_ms: int) -> str:
     """What happened and what to do, in one line."""
-    since = f"between {_moment(after_ms)} and {_moment(until_ms)}" if after_ms else f"until {_moment(until_ms)}"
+    since = f"between {moment(after_ms)} and {moment(until_ms)}" if after_ms else f"until {moment(until_ms)}"
     return (
         f"THE LEDGER WENT BACK IN TIME: Redis was restored, flushed or failed over with loss. What it stored {since} is "
         "missing, submissions included. From now on every attempt looks at the remote side before it writes, so that "
         "nothing is made twice. Let producers submit again what is missing, then run `afterword lookfirst clear`; see "
         "docs/recovery.md"
     )
-
-
-def _moment(ms: int) -> str:
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

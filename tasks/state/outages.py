@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, RedisError
+from redis.exceptions import NoPermissionError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.errors import AfterwordError, StateUnavailable, place_of
@@ -17,21 +17,77 @@ from tasks.errors import AfterwordError, StateUnavailable, place_of
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# What a server says that is there and serves nobody, or not us: its word, what it means, what to do.
-PASSING = (
-    ("LOADING", "Redis reads its data from disk after a start.", "Wait until it has."),
-    (
-        "max number of clients",
-        "Redis takes no more connections: its maxclients is reached.",
-        "Raise it, or end clients.",
+
+
+class Said(NamedTuple):
+    """What a server says, by words of it, and what that means: a code for programs, what it is, and what to do."""
+
+    words: tuple[str, ...]
+    code: str
+    message: str
+    advice: str
+
+
+SAYS = (
+    Said(
+        ("OOM",),
+        "redis_full",
+        "Redis is full and refuses writes: all of its maxmemory is used.",
+        "Raise maxmemory, and leave maxmemory-policy at noeviction; the jobs go on by themselves then.",
     ),
-    ("BUSY ", "Redis is busy with somebody's script.", "Wait, or end the script (`SCRIPT KILL`)."),
-    ("MASTERDOWN", "Redis is a replica that has lost its primary.", "Point AFTERWORD_REDIS_URL at the primary."),
-    ("WRONGPASS", "Redis refuses the account.", "Correct the user and the password in AFTERWORD_REDIS_URL."),
-    (
-        "invalid username-password",
+    Said(
+        ("NOREPLICAS",),
+        "redis_not_replicated",
+        "Redis takes no writes: too few replicas follow its primary.",
+        "Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
+    ),
+    Said(
+        ("MISCONF",),
+        "redis_read_only",
+        "Redis takes no writes: it can't save them to its disk.",
+        "Free or repair its disk; its log names the file. All goes on by itself then.",
+    ),
+    Said(
+        ("READONLY",),
+        "redis_read_only",
+        "Redis is read-only: it is a replica.",
+        "Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
+    ),
+    Said(
+        ("LOADING",),
+        "redis_absent",
+        "Redis reads its data from disk after a start.",
+        "Wait until it has. All goes on by itself then.",
+    ),
+    Said(
+        ("max number of clients",),
+        "redis_absent",
+        "Redis takes no more connections: its maxclients is reached.",
+        "Raise it, or end clients. All goes on by itself then.",
+    ),
+    Said(
+        ("BUSY ",),
+        "redis_absent",
+        "Redis is busy with somebody's script.",
+        "Wait, or end the script (`SCRIPT KILL`). All goes on by itself then.",
+    ),
+    Said(
+        ("MASTERDOWN",),
+        "redis_absent",
+        "Redis is a replica that has lost its primary.",
+        "Point AFTERWORD_REDIS_URL at the primary. All goes on by itself then.",
+    ),
+    Said(
+        ("WRONGPASS", "NOAUTH", "invalid username-password"),
+        "redis_absent",
         "Redis refuses the account.",
-        "Correct the user and the password in AFTERWORD_REDIS_URL.",
+        "Correct the user and the password in AFTERWORD_REDIS_URL. All goes on by itself then.",
+    ),
+    Said(
+        ("WRONGTYPE",),
+        "redis_wrong_type",
+        "A record in Redis isn't of the type that Afterword gave it, so somebody else wrote there; `afterword doctor` says where.",
+        "Put Redis back from a copy, or store anew what that record held.",
     ),
 )
 OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not_replicated"})  # they end by themselves
@@ -40,33 +96,10 @@ OUTAGES = frozenset({"redis_absent", "redis_full", "redis_read_only", "redis_not
 def unavailable(error: Exception) -> StateUnavailable:
     """What an error of Redis means for whoever wanted to write, and what to do about it."""
     text = str(error)
-    if isinstance(error, OutOfMemoryError) or "OOM" in text:
-        return StateUnavailable(
-            "Redis is full and refuses writes: all of its maxmemory is used.",
-            code="redis_full",
-            advice="Raise maxmemory, and leave maxmemory-policy at noeviction; the jobs go on by themselves then.",
-        )
-    if "NOREPLICAS" in text:
-        return StateUnavailable(
-            "Redis takes no writes: too few replicas follow its primary.",
-            code="redis_not_replicated",
-            advice="Start the replicas (`min-replicas-to-write` says how many); all goes on by itself then.",
-        )
-    if "MISCONF" in text:
-        return StateUnavailable(
-            "Redis takes no writes: it can't save them to its disk.",
-            code="redis_read_only",
-            advice="Free or repair its disk; its log names the file. All goes on by itself then.",
-        )
-    if isinstance(error, ReadOnlyError) or "READONLY" in text:
-        return StateUnavailable(
-            "Redis is read-only: it is a replica.",
-            code="redis_read_only",
-            advice="Point AFTERWORD_REDIS_URL at the primary, or make this one the primary.",
-        )
-    for word, message, advice in PASSING:
-        if word in text:
-            return StateUnavailable(message, code="redis_absent", advice=f"{advice} All goes on by itself then.")
+    said = f"{getattr(error, 'status_code', None) or ''} {text}"  # redis-py takes the first word off where it knows it
+    for words, code, message, advice in SAYS:
+        if any(word in said for word in words):
+            return StateUnavailable(message, code=code, advice=advice)
     if isinstance(error, RedisTimeoutError | TimeoutError):
         return StateUnavailable(
             "Redis doesn't answer.",
@@ -78,12 +111,6 @@ def unavailable(error: Exception) -> StateUnavailable:
             "Redis can't be reached.",
             code="redis_absent",
             advice="Start it (`afterword up`) or correct AFTERWORD_REDIS_URL.",
-        )
-    if "WRONGTYPE" in text:
-        return StateUnavailable(
-            "A record in Redis isn't of the type that Afterword gave it, so somebody else wrote there; `afterword doctor` says where.",
-            code="redis_wrong_type",
-            advice="Put Redis back from a copy, or store anew what that record held.",
         )
     if isinstance(error, NoPermissionError) or "no permissions" in text:
         return StateUnavailable(

@@ -15,6 +15,7 @@ from pydantic import Field
 from tasks.errors import KeyTrouble
 from tasks.model import Frozen
 from tasks.state.newest import Newest
+from tasks.state.stored import number
 from tasks.state.vault import Vault
 
 FIELD = "whole"
@@ -23,7 +24,6 @@ WORDS: Mapping[Kind, str] = {"destination": "Destination", "apikey": "API key"}
 
 
 CHANGED = "was changed in Redis by somebody who has no key"
-LONGEST_NUMBER = 16
 
 
 class Signed(NamedTuple):
@@ -154,8 +154,3 @@ class Signer:
 
     def _name(self, owner: str) -> str:
         return f"{self._kind}:{owner}"
-
-
-def number(text: str | None) -> int:
-    """A whole number as Redis holds it; 0 for anything else."""
-    return int(text) if text and text.isdecimal() and text.isascii() and len(text) < LONGEST_NUMBER else 0

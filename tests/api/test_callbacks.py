@@ -17,6 +17,7 @@ from tasks.state.audit.entries import Event
 from tasks.state.followups.outbox import Outcome
 from tests.api.conftest import DOCUMENT, PUBLISH
 from tests.conftest import until
+from tests.listening import listening
 from worker.rounds.callbacks import Callbacks
 
 OUTCOME = Outcome(
@@ -51,14 +52,8 @@ class Receiver:
 @pytest.fixture
 async def receiver():
     made = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", made.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with listening(made.take) as made.url:
+        yield made
 
 
 @pytest.fixture

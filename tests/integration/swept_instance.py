@@ -22,6 +22,7 @@ from tasks.state.access.rights import Scope
 from tasks.state.jobs.asked import Asked
 from tasks.state.receivers.settings import receiver_of
 from tasks.state.views.registry import Person
+from tests.listening import listening
 from worker.console.sessions import Sessions
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import Services
@@ -61,17 +62,10 @@ class Listening:
 
 
 @contextlib.asynccontextmanager
-async def listening() -> AsyncIterator[Listening]:
-    made, app = Listening(), web.Application()
-    app.router.add_route("*", "/{path:.*}", made.note)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+async def hearing() -> AsyncIterator[Listening]:
+    made = Listening()
+    async with listening(made.note) as made.url:
         yield made
-    finally:
-        await runner.cleanup()
 
 
 class Vendors:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -17,23 +16,10 @@ from tasks.state.jobs.asked import Asked
 from tasks.state.receivers.settings import receiver_of
 from tasks.state.views.registry import Person
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE
+from tests.listening import listening
 from worker.machine.stack import FAKE_SECRET
 
 RETIRED = "0badc0de"
-
-
-@asynccontextmanager
-async def server(answer):
-    """A server on loopback that answers everything in one way: its port."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
 
 
 async def pointed_at(services, address: str, **more) -> None:
@@ -72,14 +58,14 @@ async def test_a_redirect_is_not_followed_and_takes_no_credential_along(services
         heard.append(request.path)
         return web.json_response({"result": []})
 
-    async with server(note) as elsewhere:
-        for there in (f"http://127.0.0.1:{elsewhere}/latest/meta-data", "http://169.254.169.254/latest/meta-data"):
+    async with listening(note) as elsewhere:
+        for there in (f"{elsewhere}/latest/meta-data", "http://169.254.169.254/latest/meta-data"):
 
             async def lead(_: web.Request, there: str = there) -> web.Response:
                 return web.Response(status=status, headers={"Location": there})
 
-            async with server(lead) as vendor:
-                await pointed_at(services, f"http://127.0.0.1:{vendor}", allow_private=("127.0.0.0/8",))
+            async with listening(lead) as vendor:
+                await pointed_at(services, vendor, allow_private=("127.0.0.0/8",))
                 _, ended = await attempted(services)
                 assert ended.state is not JobState.DELIVERED
     assert heard == []
@@ -103,13 +89,14 @@ async def test_a_name_that_leads_inside_when_it_is_connected_to_is_refused_at_th
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", rebound)
-    async with server(note) as inside:
-        await pointed_at(services, f"http://rebound.example:{inside}")
+    async with listening(note) as inside:
+        address = inside.replace("127.0.0.1", "rebound.example")
+        await pointed_at(services, address)
         _, ended = await attempted(services)
         assert asked, "the name was looked up"
         assert ended.state is not JobState.DELIVERED
         assert heard == []
-        await pointed_at(services, f"http://rebound.example:{inside}", allow_private=("127.0.0.0/8",))
+        await pointed_at(services, address, allow_private=("127.0.0.0/8",))
         await attempted(services)
         assert heard, "where the operator permits the network, it is reached"
 

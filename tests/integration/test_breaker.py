@@ -11,7 +11,7 @@ import pytest
 from tasks import lifecycle
 from tasks.model import Job, JobState
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.transitions import Settlement
+from tasks.state.jobs.transitions import Lease, Settlement
 from tests.integration.test_limits import (
     DOWN,
     UP,
@@ -116,7 +116,7 @@ async def test_a_probe_whose_worker_died_doesnt_keep_the_breaker_open(services, 
     jobs = await pages(services, 6)
     await fail(services, jobs[:3])
     await let_the_pause_end(services)
-    await services.ledger.claim(jobs[3].id, "worker-dead", 0)
+    await services.ledger.claim(jobs[3].id, "worker-dead", Lease(0, 0))
     assert (await claim(services, jobs[4])).reason == "breaker"
     await services.ledger.take_over(jobs[3].id)
     assert isinstance(await claim(services, jobs[4]), Job)

@@ -10,7 +10,7 @@ from tasks.errors import Refused
 from tasks.model import Issue, JobState, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.overview import JobFilter
-from tasks.state.jobs.transitions import Settlement
+from tasks.state.jobs.transitions import Lease, Settlement
 
 pytestmark = pytest.mark.usefixtures("destinations")
 
@@ -29,7 +29,7 @@ async def submit_many(services, count, destination="servicenow"):
 
 async def kill(services, job_ids):
     for job_id in job_ids:
-        job = (await services.ledger.claim(job_id, "w", 60_000)).job
+        job = (await services.ledger.claim(job_id, "w", Lease(0, 60_000))).job
         await services.ledger.settle(job, Settlement(JobState.DEAD, Event.DEAD))
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
+import threading
+import urllib.request
 
 import aiohttp
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -30,6 +33,7 @@ from tests.integration.test_lifecycle import (
 from tests.integration.test_renewing import tokens
 from worker.cli.callback import Callback
 
+SET = ["destination", "set", "d", "--kind", "servicenow", "--instance-url", "https://acme.example", "--username", "u"]
 PARTS = {"client_secret": "planted-client-77", "password": "planted-pass-77", "refresh_token": "planted-refresh-77"}
 
 
@@ -173,8 +177,6 @@ async def test_each_kind_of_credential_delivers_and_tells_of_its_end_and_of_a_re
 
 async def test_a_workload_needs_no_secret_but_its_platforms_token_file(cli, sandbox, tmp_path):
     """Kubernetes or a pipeline keeps the token; each renewal reads it again."""
-    import jwt
-
     file = tmp_path / "token"
     how = ["--auth", "workload-identity", "--client-id", "afterword", "--tenant", "contoso", "--token-file", file]
     await asyncio.to_thread(cli, "destination", "set", "d", *options(sandbox, "azure_devops"), *how)
@@ -214,9 +216,6 @@ async def test_a_login_in_a_browser_comes_back_and_goes_on_by_its_refresh_token(
 
 def log_in(cli, sandbox):
     """Run the command, and open the printed address as a browser does: following where it is sent."""
-    import threading
-    import urllib.request
-
     from worker.terminal.base import Context
 
     opened: list[threading.Thread] = []
@@ -271,39 +270,17 @@ async def test_an_answer_without_the_state_is_not_the_one_that_is_awaited():
 )
 def test_a_credential_that_can_t_work_is_refused_at_once_and_not_repeated(cli, how, secret, said, status):
     """What is wrong is told by name, and never with the secret."""
-    base = [
-        "destination",
-        "set",
-        "d",
-        "--kind",
-        "servicenow",
-        "--instance-url",
-        "https://acme.example",
-        "--username",
-        "u",
-    ]
-    failed = cli(*base, *how, stdin=secret, status=status)
+    failed = cli(*SET, *how, stdin=secret, status=status)
     assert said in failed.output
     assert "planted" not in failed.output
 
 
 def test_another_way_to_log_in_asks_for_the_secret_again(cli):
     """A stored secret goes nowhere but where it was given for."""
-    base = [
-        "destination",
-        "set",
-        "d",
-        "--kind",
-        "servicenow",
-        "--instance-url",
-        "https://acme.example",
-        "--username",
-        "u",
-    ]
-    cli(*base, stdin="planted")
-    failed = cli(*base, "--auth", "client-credentials", "--client-id", "c", stdin="", status=1)
+    cli(*SET, stdin="planted")
+    failed = cli(*SET, "--auth", "client-credentials", "--client-id", "c", stdin="", status=1)
     assert "Give the secret again" in failed.output
-    cli(*base, "--auth", "client-credentials", "--client-id", "c", stdin="planted-2")
+    cli(*SET, "--auth", "client-credentials", "--client-id", "c", stdin="planted-2")
     moved = ("--token-url", "https://evil.example/token")
-    failed = cli(*base, "--auth", "client-credentials", "--client-id", "c", *moved, stdin="", status=1)
+    failed = cli(*SET, "--auth", "client-credentials", "--client-id", "c", *moved, stdin="", status=1)
     assert "Give the secret again" in failed.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -155,8 +156,6 @@ def afterword(settings, monkeypatch):
 
 
 async def _elsewhere(function, *arguments):
-    import asyncio
-
     return await asyncio.to_thread(function, *arguments)
 
 

@@ -13,6 +13,7 @@ from tasks.destinations import parse_settings
 from tasks.model import JobState
 from tests.integration.repeating_vendor import Case, RepeatingVendor, serving
 from tests.integration.test_lifecycle import DOCUMENT, EVERY, ISSUE, submit
+from tests.listening import listening
 
 CONTENT = "the planted sentence that only the document holds"
 PLANTED = "planted-" + "not-a-secret"
@@ -46,14 +47,8 @@ async def echo():
         body = {"message": words, "errors": [{"title": words}], "error": {"message": words, "detail": "ACL"}}
         return web.json_response(body, status=statuses[-1])
 
-    app = web.Application()
-    app.router.add_route("*", "/{rest:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield statuses.append, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with listening(answer) as url:
+        yield statuses.append, url
 
 
 @pytest.mark.parametrize(("kind", "command"), EVERY)

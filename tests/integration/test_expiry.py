@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from tasks import expiry, lifecycle
@@ -27,6 +25,15 @@ async def expire(services, jobs):
         return found if all(job.state is JobState.DEAD for job in found) else None
 
     return await until(all_ended, 10, "the jobs' end")
+
+
+async def over(services, job):
+    """Wait until the job's time is over."""
+
+    async def passed():
+        return services.core.clock_ms() > job.expires_ms
+
+    await until(passed, what="the end of its time")
 
 
 async def suspend(services):
@@ -94,9 +101,18 @@ async def test_a_held_job_waits_for_people_as_long_as_it_takes(services, sandbox
     document = Document(id="secret", title="x", content_md=planted)
     job = await services.submit(parse_command(PUBLISH | {"doc_id": "secret"}), actor="test", document=document)
     assert (await lifecycle.attempt(services.core, job.id)).state is JobState.HELD
-    await asyncio.sleep(0.4)
+    await over(services, job)
     assert await expire_overdue(services.core) == []
     assert (await services.ledger.require(job.id)).state is JobState.HELD
+
+
+async def test_a_job_that_is_released_may_wait_as_long_as_its_destination_lets_it(services, sandbox):
+    await configure(services, sandbox, max_age_hours=200)
+    document = Document(id="secret", title="x", content_md="password: hunter" + "2-Xy99")
+    job = await services.submit(parse_command(PUBLISH | {"doc_id": "secret"}), actor="test", document=document)
+    assert (await lifecycle.attempt(services.core, job.id)).state is JobState.HELD
+    released = await services.ledger.release(job.id, "ann")
+    assert 199 < (released.expires_ms - services.core.clock_ms()) / 3600_000 <= 200
 
 
 async def test_a_job_that_expired_makes_room_for_a_new_one_and_can_be_retried(services, sandbox):
@@ -141,7 +157,7 @@ async def test_all_of_a_long_queue_are_found_in_turn(services, sandbox, monkeypa
 async def test_a_job_that_was_given_more_time_is_left_alone(services, sandbox):
     await configure(services, sandbox, max_age_hours=SHORT)
     (job,) = await pages(services, 1)
-    await asyncio.sleep(0.3)
+    await over(services, job)
     await services.redis.hset(key(services, "job", job.id), "expires_ms", services.core.clock_ms() + 60_000)
     assert not await services.ledger.expire(job, expiry.expired(job, ""))
     assert (await services.ledger.require(job.id)).state is JobState.QUEUED

@@ -11,7 +11,7 @@ from tasks.destinations import parse_settings
 from tasks.http.quota import Guidance
 from tasks.model import Document, Job, JobState, parse_command
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.transitions import Claimed, NotClaimed, Settlement
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement
 from tests.integration.test_lifecycle import DOCUMENT, INCIDENT, ISSUE, PUBLISH, WORK_ITEM
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.runtime import open_services
@@ -47,7 +47,7 @@ async def tickets(services, count, arguments=INCIDENT) -> list[Job]:
 
 
 async def claim(services, job) -> Job | NotClaimed:
-    found = await services.ledger.claim(job.id, "worker-1", 60_000)
+    found = await services.ledger.claim(job.id, "worker-1", Lease(0, 60_000))
     return found.job if isinstance(found, Claimed) else found
 
 

@@ -14,7 +14,7 @@ from tasks import lifecycle
 from tasks.errors import Fenced
 from tasks.model import JobState
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.transitions import NotClaimed
+from tasks.state.jobs.transitions import Lease, NotClaimed
 from tasks.state.newest import NewestOnDisk
 from tasks.state.upkeep.trimming import trim
 from tests.conftest import environment
@@ -89,11 +89,11 @@ async def test_an_attempt_from_before_the_loss_can_neither_write_nor_settle(serv
     job = await submit(services, INCIDENT)
     copies.take()
     stale = await another()
-    lost = [(await services.ledger.claim(job.id, "w", LEASE_MS)).job]
+    lost = [(await services.ledger.claim(job.id, "w", Lease(0, LEASE_MS))).job]
     await services.redis.hset(f"{services.settings.prefix}:job:{job.id}", "state", "queued")
-    lost.append((await stale.ledger.claim(job.id, "w", LEASE_MS)).job)
+    lost.append((await stale.ledger.claim(job.id, "w", Lease(0, LEASE_MS))).job)
     copies.put_back()
-    again = (await stale.ledger.claim(job.id, stale.core.worker, LEASE_MS)).job
+    again = (await stale.ledger.claim(job.id, stale.core.worker, Lease(0, LEASE_MS))).job
     assert again.token > max(earlier.token for earlier in lost)
     for earlier in lost:
         with pytest.raises(Fenced):
@@ -106,7 +106,7 @@ async def test_an_attempt_from_before_the_loss_can_neither_write_nor_settle(serv
 async def test_what_runs_in_the_copy_is_given_back_at_once_and_counts_as_nothing(services, sandbox, content, copies):
     """No lease has to run out, and no worker is blamed for a crash."""
     job = await submit(services, INCIDENT)
-    claimed = await services.ledger.claim(job.id, services.core.worker, LEASE_MS)
+    claimed = await services.ledger.claim(job.id, services.core.worker, Lease(0, LEASE_MS))
     copies.take()
     await services.ledger.note(job, Event.SCREENED, {})
     copies.put_back()
@@ -204,7 +204,7 @@ async def test_a_second_loss_is_one_of_its_own_however_soon_it_comes(services, c
     job = await submit(services, INCIDENT)
     first = await services.look_first.read()
     await beat(services)
-    claimed = await services.ledger.claim(job.id, services.core.worker, LEASE_MS)
+    claimed = await services.ledger.claim(job.id, services.core.worker, Lease(0, LEASE_MS))
     copies.take()
     kept = {key: await services.redis.dump(key) async for key in services.redis.scan_iter()}
     await services.ledger.record(Event.CONTENT_VIEWED, {})

@@ -15,6 +15,7 @@ from tasks.errors import StateUnavailable
 from tasks.model import Issue, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.batch import TOGETHER
+from tasks.state.jobs.transitions import Lease
 
 MERGED = (resources.files("tasks.state") / "lua" / "merged.lua").read_text("utf-8")
 PLAIN = "local function write_all() end"
@@ -144,10 +145,10 @@ async def test_jobs_that_are_claimed_at_once_cost_fewer_commands_and_each_has_it
     """Sixteen claims share a script; the audit has one entry of each, in one chain."""
     jobs = await _submitted(services, TOGETHER)
     before = await _commands(services)
-    await services.ledger.claim(jobs[0].id, "w", 60_000)
+    await services.ledger.claim(jobs[0].id, "w", Lease(0, 60_000))
     alone = await _commands(services) - before
     before = await _commands(services)
-    claimed = await asyncio.gather(*(services.ledger.claim(job.id, "w", 60_000) for job in jobs[1:]))
+    claimed = await asyncio.gather(*(services.ledger.claim(job.id, "w", Lease(0, 60_000)) for job in jobs[1:]))
     assert {each.job.id for each in claimed} == {job.id for job in jobs[1:]}
     assert await _commands(services) - before < alone * (TOGETHER - 1) / 2
     stream = await services.redis.xrange(f"{services.settings.prefix}:audit")
@@ -161,9 +162,9 @@ async def test_a_transition_that_fails_takes_none_of_its_neighbours_along(servic
     jobs = await _submitted(services, 3)
     broken = services.journal.commit("jobs/claim", {"id": jobs[1].id, "claim": "c"}, Event.CLAIMED, job=jobs[1].id)
     first, fault, last = await asyncio.gather(
-        services.ledger.claim(jobs[0].id, "w", 60_000),
+        services.ledger.claim(jobs[0].id, "w", Lease(0, 60_000)),
         broken,
-        services.ledger.claim(jobs[2].id, "w", 60_000),
+        services.ledger.claim(jobs[2].id, "w", Lease(0, 60_000)),
         return_exceptions=True,
     )
     assert isinstance(fault, StateUnavailable)

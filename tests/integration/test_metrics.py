@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import redis
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -87,8 +88,6 @@ async def test_waiting_jobs_show_their_lag_and_a_paused_destination_its_state(se
 async def test_messages_in_the_brokers_queues_are_counted_and_a_broker_that_is_away_says_so(
     services, settings, valkey, unused_tcp_port
 ):
-    import redis
-
     with redis.Redis.from_url(valkey.url) as client:
         client.lpush("confluence", "a", "b")
     lengths = queues.queue_lengths(settings)

@@ -15,6 +15,7 @@ from tasks.model import Document, parse_command
 from tasks.state.audit.entries import AuditEntry, Event
 from tasks.state.receivers.settings import Topic, receiver_of
 from tests.conftest import until
+from tests.listening import listening
 from worker.rounds.notifier import Notifier
 from worker.rounds.notifier import test as send_test
 from worker.runtime import open_services
@@ -43,14 +44,8 @@ class Receiver:
 @pytest.fixture
 async def receiver():
     made = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", made.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with listening(made.take) as made.url:
+        yield made
 
 
 def webhook(receiver, **more):

@@ -13,6 +13,7 @@ from tasks import lifecycle
 from tasks.destinations import parse_settings
 from tasks.model import JobState
 from tests.integration.test_lifecycle import DOCUMENT, EVERY, ISSUE, run, submit
+from tests.listening import listening
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 
 WORDS = "application/json"
@@ -99,14 +100,8 @@ class Twisted:
 @pytest.fixture
 async def twisted(sandbox):
     made = Twisted(sandbox.url, sandbox.session)
-    app = web.Application(client_max_size=10_000_000)
-    app.router.add_route("*", "/{any:.*}", made.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, auto_decompress=False)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    async with listening(made.answer, auto_decompress=False) as made.url:
+        yield made
 
 
 numbers = itertools.count()

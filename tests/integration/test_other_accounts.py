@@ -6,6 +6,7 @@ import json
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tasks.destinations import parse_settings
 from tasks.model import Issue, JobState, parse_command
@@ -13,6 +14,7 @@ from tests.conftest import Sandbox
 from tests.integration.page_support import DOCUMENT, INCIDENT, ISSUE, Bench
 from tests.integration.test_blame import deny
 from tests.integration.test_pages import others_page
+from tests.listening import listening
 from worker.machine.stack import FAKE_SECRET, sandbox_destinations
 from worker.sandbox.serve import serve
 from worker.sandbox.setup import read
@@ -168,21 +170,13 @@ async def test_a_table_that_isnt_there_is_known_in_any_language(services, sandbo
 
 async def test_the_vendors_are_asked_to_speak_english(services, sandbox, destinations):
     """Some of their words decide what a refusal means."""
-    from aiohttp import web
-
     heard = []
 
     async def hear(request):
         heard.append(dict(request.headers))
         return web.json_response({}, status=404)
 
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", hear)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await services.destinations.set("jira", parse_settings(sandbox_destinations(url)["jira"]), FAKE_SECRET, "test")
-    assert not (await services.test_destination("jira", "test")).success
+    async with listening(hear) as url:
+        await services.destinations.set("jira", parse_settings(sandbox_destinations(url)["jira"]), FAKE_SECRET, "test")
+        assert not (await services.test_destination("jira", "test")).success
     assert {"Accept-Language": "en", "X-Force-Accept-Language": "true"}.items() <= heard[0].items()
-    await runner.cleanup()

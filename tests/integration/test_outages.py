@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from tasks import lifecycle
 from tasks.model import JobState
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.transitions import Claimed, Settlement
+from tasks.state.jobs.transitions import Claimed, Lease, Settlement
 from tests.conftest import until
 from tests.integration.redis_doors import SilentDoor
 from tests.integration.test_processes import alive
@@ -137,7 +137,7 @@ async def beat(services, worker, **said):
 async def running(services, worker, count=1) -> list[str]:
     ids = await submit_many(services, count)
     for job_id in ids:
-        assert isinstance(await services.ledger.claim(job_id, worker, 60_000), Claimed)
+        assert isinstance(await services.ledger.claim(job_id, worker, Lease(0, 60_000)), Claimed)
     return ids
 
 
@@ -186,7 +186,7 @@ async def test_time_in_which_a_worker_could_not_be_heard_is_none_of_its_attempts
     """A lease that ran out meanwhile is renewed with the first heartbeat."""
     await beat(services, "first")
     (job_id,) = await submit_many(services, 1)
-    await services.ledger.claim(job_id, "first", TTL_MS)
+    await services.ledger.claim(job_id, "first", Lease(0, TTL_MS))
     await silent(services, "first")
     await beat(services, "first")
     leases = f"{services.settings.prefix}:leases"
@@ -199,7 +199,7 @@ async def taken_from(services, worker, times=1) -> str:
     (job_id,) = await running(services, worker)
     for turn in range(times):
         if turn:
-            assert isinstance(await services.ledger.claim(job_id, worker, 60_000), Claimed)
+            assert isinstance(await services.ledger.claim(job_id, worker, Lease(0, 60_000)), Claimed)
         await services.redis.zadd(f"{services.settings.prefix}:workers", {worker: 1})
         await beat(services, "other")
         assert await services.ledger.take_over(job_id) is not None

@@ -10,12 +10,8 @@ import sys
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tasks.model import JobState
-from tasks.state.outages import unavailable
 from tests.api.test_outages import evicting
 from tests.conftest import READY_S, ROOT, environment, until
 from tests.integration.test_outages import full, named, read_only, stopped, without_replicas
@@ -139,24 +135,3 @@ async def test_a_worker_begins_nothing_once_redis_may_delete_records_and_says_so
     assert (await settled(services, job_id)).state is JobState.DELIVERED
     assert log.read_text().count("may delete records") == 1
     await told("keeps its records again")
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "words"),
-    [
-        (ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), "redis_read_only", "disk"),
-        (ResponseError("READONLY You can't write against a read only replica."), "redis_read_only", "replica"),
-        (ResponseError("NOREPLICAS Not enough good replicas to write."), "redis_not_replicated", "replicas"),
-        (ResponseError("OOM command not allowed when used memory > 'maxmemory'."), "redis_full", "maxmemory"),
-        (RedisTimeoutError("Timeout reading from socket"), "redis_absent", "doesn't answer"),
-        (RedisConnectionError("Error 111"), "redis_absent", "can't be reached"),
-        (ConnectionResetError(), "redis_absent", "can't be reached"),
-        (ResponseError("WRONGTYPE Operation against a key"), "redis_wrong_type", "`afterword doctor` says where"),
-        (ResponseError("ERR what nobody foresaw"), "redis_refused", "foresaw"),
-    ],
-)
-def test_each_of_redis_errors_has_its_code_and_words(error, code, words):
-    """Programs read the code, people the words."""
-    found = unavailable(error)
-    assert found.code == code
-    assert words in str(found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 
 from tasks.model import JobState, parse_command
@@ -357,8 +360,6 @@ async def _when_about_to_write(bench, act):
     def counting(open_http, kill_after):
         made = opened(open_http, kill_after)
 
-        import contextlib
-
         @contextlib.asynccontextmanager
         async def with_rival(*given):
             async with made(*given) as http:
@@ -389,8 +390,6 @@ async def test_a_new_page_that_cant_be_seen_for_a_while_is_waited_for(bench):
     await bench.sandbox.fault(fault="page_404", seconds=1.5)
     ended = None
     job = await bench.submit()
-    import asyncio
-
     for _ in range(40):
         ended = await bench.attempt(job, later_ms=10_000)
         if ended.state is JobState.DELIVERED:

@@ -9,7 +9,7 @@ from tasks.model import Issue, JobState, LastError, Receipt, parse_command
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.jobs.search import words_of
-from tasks.state.jobs.transitions import Settlement
+from tasks.state.jobs.transitions import Lease, Settlement
 
 pytestmark = pytest.mark.usefixtures("destinations")
 SECRET_WORD = "Zanzibar"
@@ -23,7 +23,7 @@ async def submit(services, number, title, command="create_servicenow_incident"):
 
 
 async def settle(services, job_id, to=JobState.DEAD, **more):
-    job = (await services.ledger.claim(job_id, "w", 60_000)).job
+    job = (await services.ledger.claim(job_id, "w", Lease(0, 60_000))).job
     events = {JobState.DEAD: Event.DEAD, JobState.HELD: Event.HELD, JobState.DELIVERED: Event.DELIVERED}
     await services.ledger.settle(job, Settlement(to, events.get(to, Event.RETRYING), **more))
 

@@ -22,6 +22,7 @@ from tasks.state.access.rights import Scope
 from tasks.state.canary import FORMER
 from tasks.state.newest import NewestOnDisk
 from tests.integration.test_lifecycle import INCIDENT
+from tests.listening import listening
 from worker.console.sessions import IDLE_MS, Sessions
 from worker.machine.stack import FAKE_SECRET
 from worker.runtime import open_services
@@ -42,14 +43,8 @@ async def thief():
         heard.append(f"{request.headers.get('Authorization')} {await request.text()}")
         return web.json_response({"result": []})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", note)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}", heard
-    await runner.cleanup()
+    async with listening(note) as url:
+        yield url, heard
 
 
 async def audited(services, event: str) -> list[dict]:

@@ -11,7 +11,7 @@ from tasks.expiry import expire_overdue
 from tasks.model import Document, Issue, Job, JobState, Receipt, parse_command
 from tasks.state import journal
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.transitions import Claimed, NotClaimed, Settlement
+from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement
 from tests.conftest import until
 from tests.integration.test_lifecycle import DOCUMENT, PUBLISH
 from worker.runtime import open_services
@@ -29,7 +29,7 @@ async def submit(services, command=PUBLISH, **more) -> Job:
 
 
 async def claim(services, job) -> Job | NotClaimed:
-    found = await services.ledger.claim(job.id, "worker-1", 60_000)
+    found = await services.ledger.claim(job.id, "worker-1", Lease(0, 60_000))
     return found.job if isinstance(found, Claimed) else found
 
 
@@ -137,7 +137,7 @@ async def test_a_dead_job_is_not_retried_over_a_newer_delivery(services):
 
 
 async def test_a_late_writer_changes_nothing(services):
-    job = (await services.ledger.claim((await submit(services)).id, "worker-1", 0)).job
+    job = (await services.ledger.claim((await submit(services)).id, "worker-1", Lease(0, 0))).job
     assert await services.ledger.lapsed() == [job.id]
     assert await services.ledger.take_over(job.id) is JobState.RETRYING
     with pytest.raises(Fenced):
@@ -149,7 +149,7 @@ async def test_a_late_writer_changes_nothing(services):
 async def test_a_job_that_ends_three_workers_is_quarantined(services):
     job = await submit(services)
     for _ in range(3):
-        await services.ledger.claim(job.id, "worker-1", 0)
+        await services.ledger.claim(job.id, "worker-1", Lease(0, 0))
         await services.ledger.take_over(job.id)
     stored = await services.ledger.require(job.id)
     assert stored.state is JobState.DEAD
@@ -160,7 +160,7 @@ async def test_jobs_that_die_in_company_share_the_blame(services):
     ids = [(await submit(services, PUBLISH | {"space_key": space})).id for space in ("OPS", "ENG", "SRE", "KB")]
     for number in range(3):
         for job_id in ids:
-            assert isinstance(await services.ledger.claim(job_id, f"worker-{number}", 60_000), Claimed)
+            assert isinstance(await services.ledger.claim(job_id, f"worker-{number}", Lease(0, 60_000)), Claimed)
         await services.redis.zadd(f"{services.settings.prefix}:workers", {f"worker-{number}": 1})
         assert sorted(await services.ledger.lapsed()) == sorted(ids)
         assert [await services.ledger.take_over(job_id) for job_id in ids] == 4 * [JobState.RETRYING]
@@ -171,7 +171,7 @@ async def test_jobs_that_die_in_company_share_the_blame(services):
 async def test_an_attempt_that_ends_by_itself_clears_the_job_of_blame(services):
     job = await submit(services)
     for number in range(5):
-        await services.ledger.claim(job.id, f"worker-{number}", 0)
+        await services.ledger.claim(job.id, f"worker-{number}", Lease(0, 0))
         if number % 2:
             again = Settlement(JobState.RETRYING, Event.RETRYING, due_ms=0)
             await services.ledger.settle(await services.ledger.require(job.id), again)

@@ -27,7 +27,7 @@ from tasks.state.audit.entries import Event
 from tasks.state.audit.trail import Audit
 from tasks.state.jobs.ledger import Ledger
 from tasks.state.jobs.records import job_of
-from tasks.state.jobs.transitions import Claimed, Settlement, Submission
+from tasks.state.jobs.transitions import Claimed, Lease, Settlement, Submission
 from tasks.state.journal import Journal
 from tasks.state.upkeep.housekeeping import Upkeep
 from tasks.state.vault import Vault
@@ -107,9 +107,9 @@ class LedgerMachine(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(sorted(self.jobs)))
         self.do(self.ledger.heartbeat(worker, 10**6, 8))
         claim = f"claim-{len(self.claims)}"
-        found = self.do(self.ledger.claim(job_id, worker, lease_ms, claim))
+        found = self.do(self.ledger.claim(job_id, worker, Lease(0, lease_ms), claim))
         if isinstance(found, Claimed):
-            assert self.do(self.ledger.claim(job_id, worker, lease_ms, claim)) == found
+            assert self.do(self.ledger.claim(job_id, worker, Lease(0, lease_ms), claim)) == found
             self.claims.append(found.job)
 
     @rule(data=st.data(), how=st.sampled_from(sorted(SETTLEMENTS)))

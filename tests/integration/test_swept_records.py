@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from tasks import lifecycle
-from tests.integration.swept_instance import Instance, listening, vendors
+from tests.integration.swept_instance import Instance, hearing, vendors
 from worker.machine.embedded import EmbeddedValkey
 
 # Records of a kind on which each command is tried, and fields of a record that are set. Three of each found nothing that one doesn't.
@@ -37,7 +37,7 @@ def valkey(tmp_path_factory):
 async def instance(services, monkeypatch):
     # A record that a script can't read looks like an outage, which is waited for.
     monkeypatch.setattr(lifecycle, "PATIENCE_S", 0.05)
-    async with vendors() as sandbox, listening() as elsewhere, listening() as resting:
+    async with vendors() as sandbox, hearing() as elsewhere, hearing() as resting:
         yield Instance(services, sandbox, elsewhere, resting)
 
 

@@ -12,7 +12,7 @@ from tasks.http.message import Request
 from tasks.http.origin import Origin
 from tasks.model import Issue, JobState, parse_command
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.transitions import Settlement
+from tasks.state.jobs.transitions import Lease, Settlement
 from tests.conftest import until
 from tests.integration.test_lifecycle import INCIDENT, ISSUE, run, submit
 
@@ -36,7 +36,7 @@ async def keys(services) -> set[str]:
 
 async def test_an_intent_whose_outcome_was_never_written_is_closed_as_unknown(services):
     job = await submit(services, INCIDENT)
-    claimed = (await services.ledger.claim(job.id, "w", 60_000)).job
+    claimed = (await services.ledger.claim(job.id, "w", Lease(0, 60_000))).job
     intents = [
         await services.ledger.intend(claimed, Event.LOOKUP_INTENT, writes=False, doubt_until_ms=0, facts={}),
         await services.ledger.intend(claimed, Event.DELIVERY_INTENT, writes=True, doubt_until_ms=0, facts={}),
@@ -49,7 +49,7 @@ async def test_an_intent_whose_outcome_was_never_written_is_closed_as_unknown(se
 
 async def test_a_late_outcome_does_not_make_a_second_one(services):
     job = await submit(services, INCIDENT)
-    claimed = (await services.ledger.claim(job.id, "w", 0)).job
+    claimed = (await services.ledger.claim(job.id, "w", Lease(0, 0))).job
     intent = await services.ledger.intend(claimed, Event.DELIVERY_INTENT, writes=True, doubt_until_ms=0, facts={})
     await services.ledger.take_over(job.id)
     await services.upkeep.close_orphans()
@@ -99,7 +99,7 @@ async def test_forgetting_a_job_leaves_the_idempotency_key_that_a_newer_job_was_
 
 
 async def test_dead_jobs_have_an_age_of_their_own(services):
-    job = (await services.ledger.claim((await submit(services, INCIDENT)).id, "w", 60_000)).job
+    job = (await services.ledger.claim((await submit(services, INCIDENT)).id, "w", Lease(0, 60_000))).job
     await services.ledger.settle(job, Settlement(JobState.DEAD, Event.DEAD))
     assert await services.upkeep.forget("finished:done", LATER_MS) == 0
     assert await services.upkeep.forget("finished:dead", LATER_MS) == 1
@@ -110,7 +110,7 @@ async def test_dead_jobs_have_an_age_of_their_own(services):
 async def test_what_an_unfinished_job_needs_stays_however_old_it_is(services, state):
     job = await submit(services, INCIDENT)
     if state is JobState.HELD:
-        claimed = (await services.ledger.claim(job.id, "w", 60_000)).job
+        claimed = (await services.ledger.claim(job.id, "w", Lease(0, 60_000))).job
         await services.ledger.settle(claimed, Settlement(JobState.HELD, Event.HELD))
     await services.contents.put_issue(Issue(id="unused", title="x"), "test")
     upkeep = services.upkeep

@@ -88,6 +88,13 @@ def test_several_brokers_may_be_named(monkeypatch):
     assert Settings().broker_address() == "amqp://u:p@one//;amqp://u:p@two//"
 
 
+def test_there_is_one_redis_only(monkeypatch):
+    monkeypatch.setenv("AFTERWORD_REDIS_URL", "redis://:hunter2@one:6379/0;redis://:hunter2@two:6379/0")
+    with pytest.raises(ConfigError, match="AFTERWORD_REDIS_URL") as refusal:
+        Settings().redis_address()
+    assert "hunter2" not in str(refusal.value)
+
+
 def test_bad_values_are_named_by_their_variables_without_the_values(monkeypatch):
     monkeypatch.setenv("AFTERWORD_CONCURRENCY", "planted-value")
     monkeypatch.setenv("AFTERWORD_PREFIX", "Not Good")

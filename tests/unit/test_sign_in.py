@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from base64 import urlsafe_b64encode
 
@@ -100,8 +101,6 @@ def test_no_signature_and_one_made_with_a_public_key_are_none(rsa_key):
     """`none`, and HS256 with the provider's public key as its secret (RFC 8725, 2.1)."""
     public = rsa_key[0].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     parts = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "HS256"}, GOOD)]
-    import hmac
-
     mac = urlsafe_b64encode(hmac.digest(public, ".".join(parts).encode(), "sha256")).decode().rstrip("=")
     unsigned = jwt.encode(GOOD, None, algorithm="none")
     for token in (unsigned, ".".join([*parts, mac]), "", "a.b.c", "ü", "." * 5):

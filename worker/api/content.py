@@ -49,7 +49,9 @@ async def submit_job(call: Call) -> Answer:
     """Accept a job: from here on it ends in exactly one terminal state. The same Idempotency-Key, the same answer."""
     given = cast(JobIn, call.body).root
     document, issue = _content(given)
-    callback = call.services.callback(given.callback_url, call.key.id) if given.callback_url and call.key else None
+    callback = (
+        call.services.callbacks.callback(given.callback_url, call.key.id) if given.callback_url and call.key else None
+    )
     try:
         job = await call.services.submit(
             given.command_of(),

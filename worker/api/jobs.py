@@ -11,7 +11,6 @@ from typing import cast
 
 from tasks.model import TERMINAL, Job, JobState
 from tasks.state.jobs.overview import JobFilter
-from worker.api.inputs import Reason
 from worker.api.outputs import JobPage, JobView, Timeline, TimelineEvent, rfc3339
 from worker.api.problems import ProblemError
 from worker.api.queries import JobPath, JobsQuery, WaitQuery
@@ -81,17 +80,17 @@ def _plain(event: dict[str, object]) -> dict[str, object]:
 
 async def retry_job(call: Call) -> Answer:
     """Queue a dead job again, with its attempts and age reset."""
-    return _changed(await call.services.retry(await _id(call), call.actor, _reason(call)))
+    return _changed(await call.services.retry(await _id(call), call.actor, call.reason))
 
 
 async def cancel_job(call: Call) -> Answer:
     """End a job that isn't running."""
-    return _changed(await call.services.ledger.cancel(await _id(call), call.actor, _reason(call)))
+    return _changed(await call.services.ledger.cancel(await _id(call), call.actor, call.reason))
 
 
 async def release_job(call: Call) -> Answer:
     """Let a held job go on; secrets are sent redacted."""
-    return _changed(await call.services.ledger.release(await _id(call), call.actor, _reason(call)))
+    return _changed(await call.services.ledger.release(await _id(call), call.actor, call.reason))
 
 
 async def _found(call: Call) -> Job:
@@ -102,10 +101,6 @@ async def _found(call: Call) -> Job:
 async def _id(call: Call) -> str:
     """The same job's whole id."""
     return (await _found(call)).id
-
-
-def _reason(call: Call) -> str:
-    return cast(Reason, call.body).reason if call.body else ""
 
 
 def _changed(job: Job) -> Answer:

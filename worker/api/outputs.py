@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field
 from tasks.authorization.status import CredentialStatus
 from tasks.destinations import AnySettings
 from tasks.model import Command, ConnectionStep, Frozen, Job, JobState, LastError, Receipt
+from tasks.state import clock
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.directory import DestinationRecord
 from tasks.state.jobs.followed import Delivered
@@ -134,9 +134,7 @@ class JobView(Frozen):
 
 def rfc3339(at_ms: int | None) -> str | None:
     """A moment as RFC 3339 in UTC, with milliseconds."""
-    if at_ms is None:
-        return None
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+    return None if at_ms is None else clock.rfc3339(at_ms)
 
 
 class JobPage(Frozen):

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
-from tasks.model import CommandName, Frozen, known_tags, tag_name
+from tasks.model import KIND_OF_COMMAND, Frozen, known_tags, tag_name
 from tasks.state.outages import unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -21,6 +21,8 @@ CERTAIN = frozenset({"redis_full", "redis_read_only", "redis_evicts"})
 NOTHING = "Nothing was stored. Send it again in a moment."
 PERHAPS = "It may be stored later. Send it again with the same Idempotency-Key: that makes no second job."
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "afterword"}
+# What pydantic puts into a location for a kind of command, destination or receiver.
+_TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values(), "webhook", "slack", "teams", "email"}
 _PLAIN = re.compile(r"^[A-Za-z0-9_.-]{1,40}$", re.ASCII)
 _STATUS = {
     "unknown_job": 404,
@@ -151,20 +153,11 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     """What pydantic refused, with JSON Pointers (RFC 6901)."""
     found = []
     for row in error.errors(include_url=False, include_input=False)[:20]:
-        parts = [_segment(part) for part in row["loc"] if not _is_tag(part)]
+        parts = [_segment(part) for part in row["loc"] if part not in _TAGS]
         if row["type"].startswith("union_tag"):
             parts.append(tag_name(row))
         found.append(FieldError(pointer="/" + "/".join(parts) if parts else "", detail=_words(row)))
     return found
-
-
-def _is_tag(part: object) -> bool:
-    """Discriminators that pydantic puts into a location."""
-    destinations, receivers = (
-        {"confluence", "servicenow", "azure_devops", "jira"},
-        {"webhook", "slack", "teams", "email"},
-    )
-    return part in {name.value for name in CommandName} | destinations | receivers
 
 
 def _segment(part: object) -> str:

@@ -37,6 +37,11 @@ class Call:
         """Who calls, for the audit: the key's id, which is the same for ever, and its name, which people look for."""
         return f"apikey:{self.key.id} {self.key.name}" if self.key else "api"
 
+    @property
+    def reason(self) -> str:
+        """Why, for the audit, where the body says so."""
+        return getattr(self.body, "reason", "")
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -12,7 +12,6 @@ from tasks.errors import AfterwordError, StateUnavailable
 from tasks.state.audit.search import Search, following
 from tasks.state.canary import check_keys
 from tasks.state.outages import unavailable
-from worker.api.inputs import Reason
 from worker.api.outputs import Alive, AuditPage, AuditProgress, Check, Readiness
 from worker.api.problems import ProblemError
 from worker.api.queries import AuditQuery, VerifyQuery
@@ -80,16 +79,12 @@ async def get_look_first(call: Call) -> Answer:
 
 async def set_look_first(call: Call) -> Answer:
     """Have every attempt look first, for a loss of Redis' data that no process could notice."""
-    return Answer(await call.services.look_first.raise_by_hand(call.actor, _reason(call)))
+    return Answer(await call.services.look_first.raise_by_hand(call.actor, call.reason))
 
 
 async def clear_look_first(call: Call) -> Answer:
     """Let first attempts write straight away again, once nothing is missing any more."""
-    return Answer(await call.services.look_first.clear(call.actor, _reason(call)))
-
-
-def _reason(call: Call) -> str:
-    return cast(Reason, call.body).reason if call.body else ""
+    return Answer(await call.services.look_first.clear(call.actor, call.reason))
 
 
 async def healthz(_: Call) -> Answer:

@@ -10,10 +10,11 @@ from kombu.entity import Queue
 
 from config.redis_address import is_redis, is_sentinel
 from config.settings import Settings
+from tasks.model import KIND_OF_COMMAND
 from worker.broker.options import asked_pool, check_pool
 from worker.connections import backend_settings, broker_options, celery_address, tls_options, transport_options
 
-QUEUES = ("celery", "confluence", "servicenow", "azure_devops", "jira")
+QUEUES = ("celery", *KIND_OF_COMMAND.values())
 VISIBILITY_TIMEOUT_S = 300
 MESSAGE_THREADS = 8  # for connection tests, and for messages that can't be adopted
 THREADS = "worker.broker.pool:ThreadPool"

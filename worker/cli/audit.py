@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tasks.errors import Refused
+from tasks.state.clock import moment
 from worker.terminal.base import Context, actor, common
 from worker.terminal.root import FAILED, UNKNOWN, Failure
 
@@ -182,7 +183,7 @@ def _stamped(found: Stamped | None) -> list[str]:
 
 
 def _moment(at_ms: int | None) -> str:
-    return f"{datetime.fromtimestamp((at_ms or 0) / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return moment(at_ms or 0)
 
 
 @audit.command()

@@ -16,7 +16,7 @@ from config.redis_address import is_sentinel
 from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, KeyTrouble, StateUnavailable
 from tasks.model import JobState
-from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words
+from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words, moment
 from tasks.state.outages import unavailable
 from tasks.state.workers import workers
 from worker.connections import open_redis, shown_address
@@ -355,8 +355,6 @@ async def _records(found: Found, services: Services) -> None:
 
 async def _ledger(found: Found, services: Services) -> None:
     """Whether Redis lost what some process had seen, and nobody has cleared that yet."""
-    from tasks.state.traffic.standing import moment
-
     flag = await services.look_first.read()
     if not flag.active:
         found("ledger", True, "didn't go back in time" + (", or that is cleared" if flag.since_ms else ""))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.credentials.kinds import TYPES, WORDS
-from tasks.state.traffic.standing import moment
+from tasks.credentials.kinds import WORDS
+from tasks.state.clock import moment
 from worker.cli.health import duration
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def auth_options(function: F) -> F:
         click.option(
             "--auth",
             "auth_type",
-            type=click.Choice(TYPES),
+            type=click.Choice(tuple(WORDS)),
             help="How to log in; without it the secret is a password, API token, PAT or bearer token, as the kind takes it.",
         ),
         click.option("--client-id", help="OAuth: the client's id"),

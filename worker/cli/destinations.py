@@ -10,6 +10,7 @@ import click
 
 from tasks.credentials.kinds import Login
 from tasks.errors import Refused
+from tasks.model import KIND_OF_COMMAND
 from worker.cli.credentials import auth_options, credential_lines, take_auth, told
 from worker.cli.health import lines
 from worker.cli.login import login
@@ -38,7 +39,7 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 
 @destination.command("set")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(["confluence", "servicenow", "azure_devops", "jira"]), required=True)
+@click.option("--kind", type=click.Choice(tuple(KIND_OF_COMMAND.values())), required=True)
 @click.option("--base-url", help="Confluence, Jira: the site, https://example.atlassian.net")
 @click.option(
     "--email",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.state.traffic.standing import moment
+from tasks.state.clock import moment
 
 if TYPE_CHECKING:
     from tasks.state.traffic.limiter import Health

@@ -1,4 +1,4 @@
-"""`afterword job` and `afterword audit`: what became of it."""
+"""`afterword job`: what became of jobs, and what a person decides of them."""
 
 from __future__ import annotations
 

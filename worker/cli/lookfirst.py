@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tasks.state.traffic.standing import moment
+from tasks.state.clock import moment
 from worker.terminal.base import Context, actor, common, plain
 
 if TYPE_CHECKING:

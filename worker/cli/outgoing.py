@@ -80,7 +80,7 @@ def screened(context: Context, content: bytes) -> dict[str, Any]:
         # Nothing can be redacted inside a file.
         itself = bool(said.charset) and part == 1
         own = "hold" if verdict.action == "redact" and not itself else verdict.action
-        action = max(action, own, key=lambda one: STRICTNESS.get(one, 0))
+        action = max(action, own, key=STRICTNESS.__getitem__)
         for finding in verdict.findings:
             line = text.count("\n", 0, finding.start) + 1
             row = {**asdict(finding), "line": line, "action": policy.action(finding)}

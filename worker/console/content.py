@@ -14,7 +14,7 @@ from tasks.destinations.contract import Work
 from tasks.errors import AfterwordError, AttemptFailed
 from tasks.model import Command, Document, Frozen, Issue, PublishToConfluence, subject_key
 from tasks.redaction import readable_files, size_of
-from tasks.screening import Action, Finding, Policy, ScreeningFailed, screen
+from tasks.screening import STRICTNESS, Action, Finding, Policy, ScreeningFailed, screen
 from worker.console.rendering import marked
 from worker.console.visit import Visit
 from worker.display import as_html
@@ -86,13 +86,12 @@ def _screened(content: Document | Issue, policy: Policy) -> Screened:
     texts = texts_of(content)
     found: list[Found] = []
     strictest = "pass"
-    order = ("pass", "redact", "hold", "block")
     for field, text in texts.items():
         try:
             verdict = screen(text, policy)
         except ScreeningFailed as failed:
             return Screened(action="hold", trouble=str(failed))
-        strictest = max(strictest, verdict.action, key=order.index)
+        strictest = max(strictest, verdict.action, key=STRICTNESS.__getitem__)
         found += [_place(field, text, finding, policy) for finding in verdict.findings]
     return Screened(action=strictest, found=tuple(found[:MOST_SHOWN]), more=max(0, len(found) - MOST_SHOWN))
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
-import traceback
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 from redis.exceptions import RedisError
 
-from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
+from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable, place_of
 from tasks.state.outages import unavailable
 from worker.console.sessions import Session
 from worker.console.visit import Console, Form, Route, Visit
@@ -165,10 +164,9 @@ async def _trouble(visit: Visit, error: Exception) -> web.StreamResponse:
     """The page for what went wrong, without a word of what only we should know."""
     status, title, text = _words(error)
     if status >= 500:
-        frame = traceback.extract_tb(error.__traceback__)[-1]  # where, and no value that the text might hold
         resource = visit.request.match_info.route.resource  # the address as sent may hold what is secret
         place = resource.canonical if resource else "(unknown)"
-        log.error("%s: %s at %s:%s", place, type(error).__name__, frame.filename, frame.lineno)
+        log.error("%s: %s", place, place_of(error))
     try:
         return await visit.page("error.html", status=status, title=title, text=text, code=status)
     except (RedisError, AfterwordError, OSError):  # the frame needs Redis; the plain page needs nothing

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks.state.clock import moment
 from worker.console.wording import worded
 
 ASSETS = {
@@ -74,7 +75,7 @@ def environment() -> Environment:
         finalize=visible,
     )
     pages.filters |= {
-        "moment": moment,
+        "moment": _moment,
         "iso": iso,
         "ago": ago,
         "span": span,
@@ -102,9 +103,8 @@ def visible(value: Any) -> Any:
     return _INVISIBLE.sub("", value) if type(value) is str else "" if value is None else value
 
 
-def moment(at_ms: float | None) -> str:
-    """A time in full, in UTC."""
-    return "" if at_ms is None else f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _moment(at_ms: float | None) -> str:
+    return "" if at_ms is None else moment(at_ms)
 
 
 def iso(at_ms: float) -> str:

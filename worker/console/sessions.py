@@ -21,7 +21,7 @@ from tasks.model import Frozen
 from tasks.state.access.keys import Access
 from tasks.state.access.rights import ApiKey, Scope
 from tasks.state.newest import Newest
-from tasks.state.signed import number
+from tasks.state.stored import number
 from tasks.state.vault import Vault
 from worker.console.addresses import bucket
 from worker.signin.policy import Person, Policy

@@ -17,12 +17,11 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tasks.errors import AfterwordError
+from tasks.errors import AfterwordError, place_of
 from worker.processes.frames import Answer, framed, read
 from worker.processes.warm import warm_up
 
@@ -52,8 +51,7 @@ def _answer(step: Callable[..., Any], given: tuple[Any, ...], named: dict[str, A
     except MemoryError:
         os._exit(1)  # as where a library has no memory left
     except Exception as fault:  # its words may hold content
-        frame = traceback.extract_tb(fault.__traceback__)[-1]
-        return Answer(fault=f"{type(fault).__name__} at {frame.filename}:{frame.lineno}")
+        return Answer(fault=place_of(fault))
 
 
 def _taken_kb() -> int:

@@ -32,7 +32,8 @@ from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.marks import mark_of
 from tasks.state.newest import Newest
-from tasks.state.signed import FIELD, Doubt, Known, Signer, number
+from tasks.state.signed import FIELD, Doubt, Known, Signer
+from tasks.state.stored import number, texts
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ class Access:
         """The same, and the key's record as it stands."""
         args = {"id": key_id, "per_minute": per_minute, "touch_ms": TOUCH_EVERY_MS}
         status, number, flat = await self._journal.query("access/admit", args)
-        raw = _texts(dict(zip(flat[::2], flat[1::2], strict=True)))
+        raw = texts(dict(zip(flat[::2], flat[1::2], strict=True)))
         if status == b"ok":
             return Admission(left=int(number)), raw
         return Admission(retry_after_s=max(1, math.ceil(int(number) / 1000))), raw
@@ -311,7 +312,7 @@ class Access:
         return Sealed.model_validate_json(self._signer.whole(key_id, raw).secret or "{}")
 
     async def _raw(self, key_id: str) -> dict[str, str]:
-        return _texts(await self._redis.hgetall(self._redis_key(key_id)))
+        return texts(await self._redis.hgetall(self._redis_key(key_id)))
 
     def _redis_key(self, key_id: str) -> str:
         return f"{self._prefix}:apikey:{key_id}"
@@ -334,10 +335,6 @@ def _checked_scopes(scopes: Iterable[str]) -> tuple[Scope, ...]:
         choice = ", ".join(Scope)
         raise Refused(f"Scopes are {choice}.", code="bad_scope", advice="Name at least one of them.")
     return known
-
-
-def _texts(stored: Mapping[bytes, bytes]) -> dict[str, str]:
-    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in stored.items()}
 
 
 def _digest(text: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hmac
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import ValidationError
 
@@ -20,7 +21,29 @@ from tasks.state.audit.heads import HeadSum, Total, packed
 from tasks.state.vault import Vault
 
 
-class Checkpoint(Frozen):
+class Statement(Frozen, ABC):
+    """Something said of the trail, with its MAC under a key of the ring."""
+
+    key: str
+    mac: str = ""
+
+    def signed(self, vault: Vault) -> Self:
+        """The same statement with its MAC."""
+        return self.model_copy(update={"mac": self._made(vault)})
+
+    def genuine(self, vault: Vault) -> bool:
+        """Whether this was signed with a key of the ring and not changed since; raises `KeyTrouble` where it is gone."""
+        return hmac.compare_digest(self._made(vault), self.mac)
+
+    def _made(self, vault: Vault) -> str:
+        return vault.mac("checkpoint", self._message(), self.key).hex()
+
+    @abstractmethod
+    def _message(self) -> bytes:
+        """What is signed of it."""
+
+
+class Checkpoint(Statement):
     """The head (`number:MAC`) of every chain at one moment (epoch milliseconds by the server's clock).
 
     `last_id` is the newest entry then; for a base it is the first entry that is kept. `total` stands for all heads, those of
@@ -32,16 +55,6 @@ class Checkpoint(Frozen):
     last_id: str
     heads: Mapping[str, str]
     total: Total | None = None
-    key: str
-    mac: str = ""
-
-    def signed(self, vault: Vault) -> Checkpoint:
-        """The same statement with its MAC."""
-        return self.model_copy(update={"mac": vault.mac("checkpoint", self._message(), self.key).hex()})
-
-    def genuine(self, vault: Vault) -> bool:
-        """Whether this was signed with a key of the ring and not changed since; raises `KeyTrouble` where it is gone."""
-        return hmac.compare_digest(vault.mac("checkpoint", self._message(), self.key).hex(), self.mac)
 
     def line(self) -> str:
         """As JSON on one line; without a total it is what older versions read."""
@@ -54,7 +67,7 @@ class Checkpoint(Frozen):
         return packed(self.kind, str(self.at_ms), self.last_id, self.key, *heads, *total)
 
 
-class Gone(Frozen):
+class Gone(Statement):
     """What the trimmed part held that the base doesn't name: the sum over the chains that went as a whole, and how many
     jobs were submitted. It belongs to one base, by its MAC.
     """
@@ -64,16 +77,6 @@ class Gone(Frozen):
     chains: int = 0
     value: str = "0"
     submitted: int = 0
-    key: str
-    mac: str = ""
-
-    def signed(self, vault: Vault) -> Gone:
-        """The same statement with its MAC."""
-        return self.model_copy(update={"mac": vault.mac("checkpoint", self._message(), self.key).hex()})
-
-    def genuine(self, vault: Vault) -> bool:
-        """Whether this was signed with a key of the ring and not changed since; raises `KeyTrouble` where it is gone."""
-        return hmac.compare_digest(vault.mac("checkpoint", self._message(), self.key).hex(), self.mac)
 
     def sum(self) -> HeadSum:
         """The sum over the chains that went."""

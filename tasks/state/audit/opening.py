@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from tasks.state.audit.checkpoint import Checkpoint, Gone
 from tasks.state.audit.heads import HeadSum, Total
+from tasks.state.stored import texts
 
 SEEN, AFTER = "trail_seen", "trail_after"
 
@@ -55,7 +56,7 @@ async def standing(redis: Redis, prefix: str) -> Standing:
     return Standing(
         at_ms=clock[0] * 1000 + clock[1] // 1000,
         last_id=newest[0][0].decode() if newest else "0-0",
-        heads={chain.decode("utf-8", "replace"): head.decode("utf-8", "replace") for chain, head in heads.items()},
+        heads=texts(heads),
         trimmed=_trimmed(base),
         gone=gone_of(base, gone),
     )

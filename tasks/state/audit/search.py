@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.model import Frozen
 from tasks.state.audit.entries import AuditEntry, entry_of
+from tasks.state.audit.heads import order
 from tasks.state.audit.trail import Audit
 
 GROUP = 1000
@@ -109,7 +110,7 @@ async def oldest(
     """Every entry that fits, as stored, oldest first, after the entry of id `after`."""
     if search.since_ms is not None:
         since = f"{max(search.since_ms, 1) - 1}-{NEWEST}"
-        after = since if after == "-" else max(after, since, key=_place)
+        after = since if after == "-" else max(after, since, key=order)
     before_ms = None if search.until_ms is None else search.until_ms + 1
     group: list[tuple[str, dict[str, str]]] = []
     async for row in audit.rows(after, before_ms):
@@ -131,9 +132,4 @@ async def _fitting_rows(
 
 
 def _at_ms(entry: AuditEntry) -> int:
-    return _place(entry.id)[0]
-
-
-def _place(identifier: str) -> tuple[int, int]:
-    first, _, rest = identifier.partition("-")
-    return int(first), int(rest or 0)
+    return order(entry.id)[0]

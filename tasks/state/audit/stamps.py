@@ -13,6 +13,7 @@ from tasks.state.audit.checkpoint import Checkpoint
 from tasks.state.audit.notary import Notary, NotStamped
 from tasks.state.audit.outside import Outside
 from tasks.state.audit.verification import Stamped
+from tasks.state.stored import texts
 
 LENT_S = 30  # less than a round, so that each round tries again
 
@@ -64,7 +65,7 @@ async def stamp_health(redis: Redis, prefix: str) -> StampHealth:
     """How the last tries went, whichever process made them."""
     store: Any = redis
     raw = await store.hgetall(f"{prefix}:audit:stamps")
-    return StampHealth.model_validate({name.decode(): value.decode() for name, value in raw.items()})
+    return StampHealth.model_validate(texts(raw))
 
 
 def checked(stamps: Iterable[tuple[Checkpoint, bytes, bytes]], notary: Notary | None) -> tuple[Stamped, list[str]]:

@@ -16,6 +16,7 @@ from tasks.state.audit.opening import Standing, gone_of, standing
 from tasks.state.audit.outside import Outside
 from tasks.state.audit.stamps import checked
 from tasks.state.audit.verification import AuditReport, Own, Verification
+from tasks.state.stored import text, texts
 from tasks.state.vault import Vault
 
 PAGE = 1000
@@ -53,20 +54,18 @@ class Audit:
     async def tail(self, count: int = 50) -> list[AuditEntry]:
         """The newest `count` entries, oldest first."""
         rows = await self._redis.xrevrange(self._stream, count=count)
-        return [entry_of(_text(identifier), _fields(raw)) for identifier, raw in reversed(rows)]
+        return [entry_of(text(identifier), texts(raw)) for identifier, raw in reversed(rows)]
 
     async def before(self, position: str | None = None, count: int = 500) -> list[AuditEntry]:
         """Entries before the entry of id `position` (None for the end), newest first."""
         end = "+" if position is None else f"({position}"
         rows = await self._redis.xrevrange(self._stream, end, "-", count=count)
-        return [entry_of(_text(identifier), _fields(raw)) for identifier, raw in rows]
+        return [entry_of(text(identifier), texts(raw)) for identifier, raw in rows]
 
     async def after(self, position: str = "-", count: int = 500) -> list[AuditEntry]:
         """Entries after the entry of id `position` (`-` for the first), oldest first."""
         start = position if position == "-" else f"({position}"
-        return [
-            entry_of(_text(i), _fields(raw)) for i, raw in await self._redis.xrange(self._stream, start, count=count)
-        ]
+        return [entry_of(text(i), texts(raw)) for i, raw in await self._redis.xrange(self._stream, start, count=count)]
 
     async def verify(self, checkpoints: Iterable[Checkpoint] = (), tell: Tell = lambda _done, _of: None) -> AuditReport:
         """Check every MAC, every chain's order and every head, and that nothing is gone that is known outside Redis: by the
@@ -86,7 +85,7 @@ class Audit:
                 for identifier, fields in rows[start : start + BETWEEN]:
                     walk.take(identifier, fields)
                 await asyncio.sleep(0)
-            position = f"({_text(rows[-1][0])}"
+            position = f"({text(rows[-1][0])}"
             tell(walk.entries, max(count, walk.entries))
         walk.heads(before, await self._known_heads())
         walk.counted(submitted)
@@ -124,21 +123,13 @@ class Audit:
         end = "+" if before_ms is None else f"({before_ms}-0"
         while rows := await self._redis.xrange(self._stream, position, end, count=PAGE):
             for identifier, raw in rows:
-                yield _text(identifier), _fields(raw)
-            position = f"({_text(rows[-1][0])}"
+                yield text(identifier), texts(raw)
+            position = f"({text(rows[-1][0])}"
 
     async def _known_heads(self) -> dict[str, str]:
-        return _fields(await self._redis.hgetall(self._heads))
+        return texts(await self._redis.hgetall(self._heads))
 
     async def _counted(self) -> int:
         """How many jobs the ledger counted as submitted."""
         counters = await self._redis.hgetall(f"{self._prefix}:metrics")
         return sum(int(count) for name, count in counters.items() if name.split(b" ")[1:] == [b"submitted"])
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def _fields(raw: dict[Any, Any]) -> dict[str, str]:
-    return {_text(k): _text(v) for k, v in raw.items()}

@@ -20,6 +20,7 @@ from tasks.state.audit.checkpoint import Checkpoint, Gone, problems_of
 from tasks.state.audit.entries import SIGNED, Event
 from tasks.state.audit.heads import HeadSum, Total, order, packed, position
 from tasks.state.audit.opening import Opening, opening_of
+from tasks.state.stored import text
 from tasks.state.vault import Vault
 
 CLOCK_TOLERANCE_MS = 10 * 60 * 1000
@@ -160,10 +161,10 @@ class Verification:
             genuine = hmac.compare_digest(made, mac)
             late = abs(place[0] - int(fields[b"at"])) > CLOCK_TOLERANCE_MS
         except KeyTrouble as trouble:
-            self.problems.append(f"entry {_text(identifier)}: {trouble.message}")
+            self.problems.append(f"entry {text(identifier)}: {trouble.message}")
             return
         except (KeyError, ValueError):
-            self.problems.append(f"entry {_text(identifier)}: not an audit entry")
+            self.problems.append(f"entry {text(identifier)}: not an audit entry")
             return
         while self._next is not None and place > self._next:
             self._pass_anchor()
@@ -171,18 +172,18 @@ class Verification:
         self._changed.add(chain)
         self._undone.append((place, chain, before))
         if self._missing:
-            self._missing.pop((_text(chain), f"{seq}:{_text(mac)}"), None)
+            self._missing.pop((text(chain), f"{seq}:{text(mac)}"), None)
         self.submitted += fields[b"event"] == SUBMITTED
         if seq != before[0] + 1:
-            self._say(identifier, f"number {seq} of chain {_text(chain)} follows number {before[0]}")
+            self._say(identifier, f"number {seq} of chain {text(chain)} follows number {before[0]}")
         elif not genuine:
-            self._say(identifier, f"number {seq} of chain {_text(chain)} was changed")
+            self._say(identifier, f"number {seq} of chain {text(chain)} was changed")
         elif late:
             self._say(identifier, "its time differs from the server's by more than ten minutes")
         elif fields[b"event"] == ACCEPTED:
             self._accept(place, fields[b"data"])
         elif seq == 1 and (opening := opening_of(fields[b"data"])):
-            self._open(_text(chain), place, opening)
+            self._open(text(chain), place, opening)
 
     def _accept(self, place: Place, data: bytes) -> None:
         """An operator knew what was wrong up to here and wrote that he takes the trail as it was: it counts from here on."""
@@ -196,7 +197,7 @@ class Verification:
         self._uncounted = int(json.loads(data).get(UNCOUNTED, 0))
 
     def _say(self, identifier: bytes, what: str) -> None:
-        self.problems.append(f"entry {_text(identifier)}: {what}")
+        self.problems.append(f"entry {text(identifier)}: {what}")
 
     def _key(self, key_id: bytes) -> bytes:
         known = self._keys.get(key_id)
@@ -249,8 +250,8 @@ class Verification:
     def _at(self, place: Place) -> tuple[dict[bytes, tuple[int, bytes]], Total] | None:
         """How the chains stood right after the entry at `place`; None where that is too long ago."""
         for chain in self._changed:
-            self._sum.drop(_text(chain), self._head(self._summed.get(chain, FIRST)))
-            self._sum.add(_text(chain), self._head(self.last[chain]))
+            self._sum.drop(text(chain), self._head(self._summed.get(chain, FIRST)))
+            self._sum.add(text(chain), self._head(self.last[chain]))
             self._summed[chain] = self.last[chain]
         self._changed.clear()
         undone: dict[bytes, tuple[int, bytes]] = {}
@@ -265,22 +266,22 @@ class Verification:
         if undone:
             state, summed = {**self.last, **undone}, self._sum.copy()
             for chain, before in undone.items():
-                summed.drop(_text(chain), self._head(self.last[chain])).add(_text(chain), self._head(before))
+                summed.drop(text(chain), self._head(self.last[chain])).add(text(chain), self._head(before))
         return state, summed.total()
 
     @staticmethod
     def _head(state: tuple[int, bytes]) -> str:
-        return f"{state[0]}:{_text(state[1])}" if state[0] else ""
+        return f"{state[0]}:{text(state[1])}" if state[0] else ""
 
     def heads(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         """Hold the chains against the heads as they were before the walk and are after it."""
         for chain, head in before.items():
             seq, _, mac = head.partition(":")
             at, last_mac = self.last.get(chain.encode(), FIRST)
-            if at < position(head) or (at == position(head) and _text(last_mac) != mac):
+            if at < position(head) or (at == position(head) and text(last_mac) != mac):
                 self.problems.append(f"chain {chain}: its head says entry {seq}, which is missing")
         for raw, state in self.last.items():
-            chain = _text(raw)
+            chain = text(raw)
             if chain not in after:
                 if self._trimmed.get(chain) != self._head(state):
                     self.problems.append(f"chain {chain}: its head is missing")
@@ -299,7 +300,7 @@ class Verification:
             self.problems.append("the checkpoint at the end of the export is missing")
             return
         self.problems += problems_of(checkpoint, self.vault)
-        found = {_text(chain): self._head(state) for chain, state in self.last.items()}
+        found = {text(chain): self._head(state) for chain, state in self.last.items()}
         for chain in sorted(found.keys() | checkpoint.heads.keys()):
             if found.get(chain) != checkpoint.heads.get(chain):
                 self.problems.append(f"chain {chain}: the export ends elsewhere than its checkpoint says")
@@ -378,7 +379,3 @@ class Verification:
     def _in_trimmed_part(self, at_ms: int) -> bool:
         """Whether an entry of that moment, by its writer's clock, may have gone with the trimmed part."""
         return self.base is not None and at_ms < self._cut[0] + CLOCK_TOLERANCE_MS
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")

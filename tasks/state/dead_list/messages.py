@@ -17,6 +17,7 @@ from tasks.errors import Refused
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
+from tasks.state.stored import texts
 from tasks.state.vault import Vault
 
 MOST = 1000
@@ -97,8 +98,7 @@ class DeadList:
         return {name.removeprefix("kind "): count for name, count in sorted(pairs) if name.startswith("kind ")}
 
     async def _raw(self, identifier: str) -> dict[str, str]:
-        raw = await self._redis.hgetall(f"{self._prefix}:aside:{identifier}")
-        return {name.decode(): value.decode() for name, value in raw.items()}
+        return texts(await self._redis.hgetall(f"{self._prefix}:aside:{identifier}"))
 
 
 def describe(raw: bytes) -> str:

@@ -64,15 +64,8 @@ class Outbox:
 
     async def announce(self, outcome: Outcome, facts: Mapping[str, Any]) -> str:
         """Make the intent of a post durable; returns its reference."""
-        facts = {
-            "job": outcome.job,
-            "destination": outcome.destination,
-            "message": outcome.message,
-            "attempt": outcome.attempts,
-            **facts,
-        }
         args = {"id": "", "stage": "callback"}
-        reply = await self._journal.commit("lua/intent", args, Event.CALLBACK_INTENT, **facts)
+        reply = await self._journal.commit("lua/intent", args, Event.CALLBACK_INTENT, **_about(outcome), **facts)
         return reply.intent
 
     async def settle(
@@ -91,15 +84,17 @@ class Outbox:
         }
         args |= {} if due_ms is None else {"due_ms": due_ms}
         args |= {} if intent is None else {"intent": intent}
-        told = {
-            "job": outcome.job,
-            "destination": outcome.destination,
-            "message": outcome.message,
-            "attempt": outcome.attempts,
-            "intent": intent,
-            **facts,
-        }
-        await self._journal.commit("followups/settle_callback", args, event, **told)
+        await self._journal.commit("followups/settle_callback", args, event, **_about(outcome), intent=intent, **facts)
+
+
+def _about(outcome: Outcome) -> dict[str, str | int]:
+    """What the audit says of a post."""
+    return {
+        "job": outcome.job,
+        "destination": outcome.destination,
+        "message": outcome.message,
+        "attempt": outcome.attempts,
+    }
 
 
 def _outcome(message: bytes, fields: list[bytes]) -> Outcome:

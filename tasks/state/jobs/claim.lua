@@ -1,5 +1,6 @@
--- claim(args: id, worker, claim, lease_ms?, lease, silent_ms, commands): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
+-- claim(args: id, worker, claim, lease, silent_ms, commands): take the job for one attempt, if it is its turn, with everything that the attempt needs; again with the same `claim` is the same
 -- with traffic/decisions
+-- with traffic/setting
 -- with look_first/server
 local id = args.id
 local state = get(id, 'state')
@@ -67,13 +68,6 @@ local all = threads(false)
 local lane = all.lanes[destination] or all.lane(destination, gate.concurrency, gate.state)
 if lane.used >= gate.concurrency or not may_take(lane, all) then return later('full', now + 500) end
 
--- an attempt may make so many requests, each as long as the destination's settings let it, before others take it for lost
-local function lease_of(name)
-  local readable, settings = pcall(cjson.decode, redis.call('HGET', key('destination', name), 'settings') or '{}')
-  local total_s = number(readable and type(settings) == 'table' and settings.total_timeout_s or nil, args.lease.total_s)
-  return math.ceil(1000 * total_s * args.lease.requests + args.lease.margin_ms)
-end
-
 if gate.interval > 0 then redis.call('ZADD', key('starting', destination), int(now + 10000), id) end
 local probe = gate.breaker.until_ms > 0
 if probe then redis.call('HSET', key('traffic', destination), 'probe', id, 'probe_ms', int(now)) end
@@ -90,7 +84,9 @@ redis.call('HSET', job_key(id), 'token', int(math.max(tonumber(get(id, 'token') 
 local attempt = redis.call('HINCRBY', job_key(id), 'attempts', 1)
 redis.call('HSET', job_key(id), 'worker', args.worker, 'claim', args.claim)
 if not redis.call('ZSCORE', key('workers'), args.worker) then redis.call('ZADD', key('workers'), int(now + args.silent_ms), args.worker) end
-redis.call('ZADD', key('leases'), int(now + (args.lease_ms or lease_of(destination))), id)
+-- an attempt may make so many requests, each as long as the destination's settings let it, before others take it for lost
+local request_ms = 1000 * setting(destination, 'total_timeout_s', args.lease.total_s)
+redis.call('ZADD', key('leases'), int(now + math.ceil(request_ms * args.lease.requests + args.lease.margin_ms)), id)
 redis.call('ZADD', key('running', destination), int(now), id)
 redis.call('SADD', key('worker', args.worker, 'jobs'), id)
 note(id, 'attempt.started', {attempt = attempt, worker = args.worker})

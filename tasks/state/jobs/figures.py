@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.model import Frozen
-from tasks.state.jobs.records import text
 from tasks.state.journal import Journal
+from tasks.state.stored import text
 
 ATTEMPT_BOUNDS_MS = (100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 180_000)  # as in prelude.lua
 

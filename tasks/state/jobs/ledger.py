@@ -19,10 +19,11 @@ from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
 from tasks.state.jobs.operating import Operating
 from tasks.state.jobs.reading import subject_of
-from tasks.state.jobs.records import about, job_of, opened, shown, text
+from tasks.state.jobs.records import about, job_of, opened
 from tasks.state.jobs.submitting import Submitting
 from tasks.state.jobs.transitions import Claimed, Lease, NotClaimed, Settlement
 from tasks.state.journal import Journal
+from tasks.state.stored import text, texts
 from tasks.state.traffic.limiter import Turn, lesson, tell_of_breaker
 
 log = logging.getLogger(__name__)
@@ -41,29 +42,25 @@ class Ledger(Submitting, Operating):
         self._crash_limit = crash_limit
         self.unsigned_until_ms = 0  # until when jobs of the version before come without a signature
 
-    async def claim(
-        self, job_id: str, worker: str, lease: Lease | int, claim: str | None = None
-    ) -> Claimed | NotClaimed:
+    async def claim(self, job_id: str, worker: str, lease: Lease, claim: str | None = None) -> Claimed | NotClaimed:
         """Take a job for one attempt, with a new fencing token and everything that the attempt needs, or say why not.
 
-        A lease may be given in milliseconds. The same `claim` (a name for this one try) again is the same claim: what a
-        broken connection left in doubt can be asked again.
+        The same `claim` (a name for this one try) again is the same claim: what a broken connection left in doubt can be
+        asked again.
         """
         claim = claim or uuid.uuid4().hex
         args: dict[str, Any] = {"id": job_id, "worker": worker, "claim": claim, "silent_ms": SILENT_MS}
-        args["commands"] = list(CommandName)
-        args |= {"lease_ms": lease} if isinstance(lease, int) else {"lease": asdict(lease)}
+        args |= {"commands": list(CommandName), "lease": asdict(lease)}
         reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.ok and not reply.data:  # the connection broke before the answer: ask again for what it said
             reply = await self._journal.commit("jobs/claim", args, Event.CLAIMED, job=job_id, worker=worker)
         if reply.data:
             try:
-                claimed = Claimed.of(reply.data, job_of, subject_of, probe=reply.reason == "probe")
+                claimed = _claimed(reply)
             except Exception as unreadable:
                 await self._leave(job_id, reply.data[0], unreadable)
                 return NotClaimed("unreadable")
-            flat = [shown(part) for part in reply.data[0]]
-            record = dict(zip(flat[::2], flat[1::2], strict=True))
+            record = texts(_pairs(reply.data[0]))
             beside = self._journal.clock.now_ms() < self.unsigned_until_ms
             return signatures.checked(claimed, job_id, record, self._journal.vault, unsigned=beside)
         if reply.reason == "stale":
@@ -72,7 +69,7 @@ class Ledger(Submitting, Operating):
 
     async def _leave(self, job_id: str, record: Sequence[bytes], unreadable: Exception) -> None:
         """Give back, uncounted and for a while, what was claimed before it was seen that this version can't read it."""
-        raw = dict(zip(record[::2], record[1::2], strict=True))
+        raw = _pairs(record)
         why = str(unreadable) if isinstance(unreadable, Refused) else f"({type(unreadable).__name__})"
         log.error("job %s: its record can't be read here, and is left as it is: %s", job_id, why)
         error = LastError(
@@ -314,6 +311,25 @@ class Ledger(Submitting, Operating):
         if job and job.state is JobState.DEAD and job.last_error and job.last_error.code == "quarantined":
             with suppress(Refused):  # a newer job of its subject is under way
                 await self.retry(job_id, f"worker:{worker}", "the worker lived: no crash")
+
+
+def _claimed(reply: Reply) -> Claimed:
+    """The claim that the script answered."""
+    record, destination, known, content, members, since_ms, grant = reply.data
+    return Claimed(
+        job=job_of(_pairs(record)),
+        subject=subject_of(known),
+        destination=_pairs(destination),
+        content=content,
+        members=_pairs(members),
+        grant=grant,
+        probe=reply.reason == "probe",
+        look_first_ms=int(since_ms) if since_ms else None,
+    )
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _said_of(settlement: Settlement) -> list[str]:

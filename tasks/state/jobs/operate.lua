@@ -1,4 +1,5 @@
--- operate(args: id, from, to, actor?, reason?, released?, release_seal?, subject?, signed?, max_age_ms?, superseded_by?): an operator's or the ledger's own decision about a resting job
+-- operate(args: id, from, to, actor?, reason?, released?, release_seal?, subject?, signed?, superseded_by?): an operator's or the ledger's own decision about a resting job
+-- with traffic/setting
 local id = args.id
 local state = get(id, 'state')
 if not state then return {'refused', 'unknown'} end
@@ -26,7 +27,8 @@ if args.to == 'queued' then
     forget_facts()
   end
   if not aside then redis.call('HSET', subject, 'waiting', id) end
-  redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'suspicions', 0, 'expires_ms', int(math.max(now, moment) + args.max_age_ms))
+  local max_age_ms = math.floor(3600000 * setting(get(id, 'destination'), 'max_age_hours', 72))
+  redis.call('HSET', job_key(id), 'attempts', 0, 'crashes', 0, 'blame', 0, 'suspicions', 0, 'expires_ms', int(math.max(now, moment) + max_age_ms))
   if args.released then redis.call('HSET', job_key(id), 'released', '1', 'release_seal', args.release_seal) end
   redis.call('ZREM', key('finished', 'dead'), id)
   need(id)

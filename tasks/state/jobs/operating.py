@@ -11,7 +11,7 @@ from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
 from tasks.state.jobs.overview import JobFilter
 from tasks.state.jobs.reading import Reading, is_timeline
-from tasks.state.jobs.records import text
+from tasks.state.stored import texts
 
 RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 
@@ -19,15 +19,7 @@ RESTING = (JobState.QUEUED, JobState.RETRYING, JobState.HELD, JobState.DEAD)
 class Operating(Reading):
     """Jobs as operators act on them."""
 
-    async def retry(
-        self,
-        job_id: str,
-        actor: str,
-        reason: str = "",
-        *,
-        subject: str | None = None,
-        max_age_ms: int = 72 * 3600_000,
-    ) -> Job:
+    async def retry(self, job_id: str, actor: str, reason: str = "", *, subject: str | None = None) -> Job:
         """Queue a dead job again, with its attempts and age reset; as another `subject` where its content changed that."""
         return await self._operate(
             job_id,
@@ -38,13 +30,12 @@ class Operating(Reading):
             reason=reason,
             subject=subject,
             signed=await self._signed_anew(job_id, subject) if subject else None,
-            max_age_ms=max_age_ms,
         )
 
     async def _signed_anew(self, job_id: str, subject: str) -> str | None:
         """The signature of a job that moves to another subject; None where it isn't as it was submitted."""
         raw = await self._redis.hgetall(self._key("job", job_id))
-        record = {text(name): text(value) for name, value in raw.items()}
+        record = texts(raw)
         if signatures.doubt_of(self._journal.vault, job_id, record):
             return None
         return signatures.signature(self._journal.vault, job_id, record | {"subject": subject})
@@ -61,7 +52,7 @@ class Operating(Reading):
             superseded_by=superseded_by,
         )
 
-    async def release(self, job_id: str, actor: str, reason: str = "", *, max_age_ms: int = 72 * 3600_000) -> Job:
+    async def release(self, job_id: str, actor: str, reason: str = "") -> Job:
         """Let a held job go on: what was held passes, what policy blocks goes out redacted."""
         return await self._operate(
             job_id,
@@ -72,7 +63,6 @@ class Operating(Reading):
             reason=reason,
             released=True,
             release_seal=signatures.release(self._journal.vault, job_id),
-            max_age_ms=max_age_ms,
         )
 
     async def _operate(

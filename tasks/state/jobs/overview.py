@@ -13,9 +13,10 @@ from redis.asyncio import Redis
 
 from tasks.errors import Refused
 from tasks.model import Frozen, Job, JobState
-from tasks.state.jobs.records import readable, text
+from tasks.state.jobs.records import readable
 from tasks.state.jobs.search import Search
 from tasks.state.journal import Journal
+from tasks.state.stored import text
 
 SLOT_MS = 300_000  # as the scripts count
 HISTORY_MS = 8 * 86_400_000  # for which the scripts keep them

@@ -13,9 +13,10 @@ from redis.asyncio import Redis
 from tasks.errors import Refused
 from tasks.model import Job, JobState, Receipt
 from tasks.state.jobs.overview import Count, JobFilter, Overview
-from tasks.state.jobs.records import job_of, text
+from tasks.state.jobs.records import job_of
 from tasks.state.jobs.transitions import Shown, Subject
 from tasks.state.journal import Journal
+from tasks.state.stored import text
 
 SUBJECT_FIELDS = ["receipt", "doubt_until_ms", "delivered_ms", "tried", "shown", "wrote", "receipt_seal"]
 SHORTEST_BEGINNING = 4

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from tasks.errors import Refused
 from tasks.model import Command, Job, LastError, PublishToConfluence, Receipt, field_names, parse_command, with_fields
+from tasks.state.stored import texts
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def job_of(stored: Mapping[Any, Any]) -> Job:
 
     Raises `Refused` for a record that needs more than that, such as an unknown state.
     """
-    raw = {shown(k): shown(v) for k, v in stored.items()}
+    raw = texts(stored)
     known: dict[str, Any] = {k: v for k, v in raw.items() if k in Job.model_fields}
     try:
         for name, model in (("last_error", LastError), ("receipt", Receipt)):
@@ -90,16 +91,6 @@ def readable(stored: Mapping[Any, Any]) -> Job | None:
     except Refused as unreadable:
         log.warning("%s", unreadable)
         return None
-
-
-def shown(value: object) -> str:
-    """The same of what somebody else may have written there: bytes that are no text are shown as such."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def text(value: object) -> str:
-    """A reply of Redis as text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def about(job: Job) -> dict[str, str]:

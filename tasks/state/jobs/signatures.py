@@ -19,9 +19,9 @@ from redis.asyncio import Redis
 from tasks.errors import KeyTrouble
 from tasks.model import JobState
 from tasks.state.audit.entries import Event
-from tasks.state.jobs.records import text
 from tasks.state.jobs.transitions import Claimed, Shown, Subject
 from tasks.state.journal import Journal
+from tasks.state.stored import text
 from tasks.state.vault import Vault
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,10 @@ from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
 from tasks.state.jobs.overview import kind_word
 from tasks.state.jobs.reading import TIMELINE, Reading, is_timeline
-from tasks.state.jobs.records import command_fields, content_name, opened_origin, sealed_origin, text
+from tasks.state.jobs.records import command_fields, content_name, opened_origin, sealed_origin
 from tasks.state.jobs.transitions import Submission
 from tasks.state.journal import Journal
+from tasks.state.stored import text
 
 REMEMBER_KEYS_MS = 7 * 24 * 3600 * 1000
 

@@ -122,32 +122,6 @@ class Claimed:
     doubt: KeyTrouble | None = None
     forged: bool = False
 
-    @classmethod
-    def of(
-        cls,
-        data: tuple[Any, ...],
-        job: Callable[[Mapping[bytes, bytes]], Job],
-        subject: Callable[[Any], Subject],
-        *,
-        probe: bool = False,
-    ) -> Claimed:
-        """From the script's answer."""
-        record, destination, known, content, members, since_ms, grant = data
-        return cls(
-            job=job(_pairs(record)),
-            subject=subject(known),
-            destination=_pairs(destination),
-            content=content,
-            members=_pairs(members),
-            grant=grant,
-            probe=probe,
-            look_first_ms=int(since_ms) if since_ms else None,
-        )
-
-
-def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
 
 @dataclass(frozen=True)
 class NotClaimed:

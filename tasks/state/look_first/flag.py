@@ -13,6 +13,7 @@ from tasks.model import Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import WENT_BACK, Journal
 from tasks.state.memory import arguments
+from tasks.state.stored import texts
 
 
 class LookFirst(Frozen):
@@ -44,7 +45,7 @@ class LookFirstFlag:
         """What is known of the last time; not active where there was none."""
         client: Any = self._redis
         raw = await client.hgetall(f"{self._journal.prefix}:look_first")
-        found = {name.decode(): value.decode("utf-8", "replace") for name, value in raw.items()}
+        found = texts(raw)
         known = {name: value for name, value in found.items() if name in LookFirst.model_fields}
         return LookFirst.model_validate(known | {"active": bool(found) and "cleared_ms" not in found})
 

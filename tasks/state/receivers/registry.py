@@ -20,7 +20,7 @@ from tasks.state.journal import Journal
 from tasks.state.newest import Newest
 from tasks.state.outages import unavailable
 from tasks.state.receivers.settings import RECEIVER, AnyReceiver, ReceiverView, checked, view_of
-from tasks.state.signed import number
+from tasks.state.stored import number
 from tasks.state.vault import Vault
 
 PURPOSE = "receiver"

@@ -6,10 +6,10 @@ credential make a destination untested again: what was known was known of the ol
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from tasks.model import ConnectionStep, Frozen
+from tasks.state.clock import moment
 
 StandingName = Literal["untested", "healthy", "failing", "throttled", "suspended", "paused"]
 STANDINGS: tuple[StandingName, ...] = get_args(StandingName)
@@ -94,11 +94,6 @@ def standing_of(known: Evidence) -> Standing:
     if known.proved == "healthy":
         return _standing("healthy", known.proved_ms or None)
     return _standing("untested")
-
-
-def moment(ms: int) -> str:
-    """A moment as people read it, in UTC."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _standing(name: StandingName, at_ms: int | None = None, step: str = "", reason: str = "") -> Standing:

@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from tasks.model import Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.jobs.reading import Reading
-from tasks.state.jobs.records import text
 from tasks.state.journal import Journal
+from tasks.state.stored import text
 
 BATCH = 200
 LONGEST_TEST_MS = 15 * 60 * 1000
