@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.destinations.contract import Needs
-from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, Throttled, Transient
+from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, StateUnavailable, Throttled, Transient
 from tasks.http.exchange import Exchange
 from tasks.http.message import Request
 from tasks.http.origin import Origin
@@ -63,7 +63,8 @@ class Doubt:
 @dataclass
 class Trail:
     """What an attempt leaves for its settlement: doubt, the destination as it was read, how often it answered, what the job
-    needs there, what a test found where the destination was suspected, and whether it is a `probe` of one that failed.
+    needs there, what a test found where the destination was suspected, whether it is a `probe` of one that failed, and the
+    last answer's outcome on its way to the audit (`closing`), which may be `delayed`.
     """
 
     doubt: Doubt = field(default_factory=Doubt)
@@ -72,6 +73,15 @@ class Trail:
     needs: Needs = field(default_factory=Needs)
     finding: Finding | None = None
     probe: bool = False
+    closing: asyncio.Future[None] | None = None
+    delayed: bool = False
+
+    async def in_order(self) -> None:
+        """Return once what is stored next comes behind the last answer's outcome. The journal keeps its order, so that is at once,
+        and both take one trip, unless Redis didn't take the outcome at first.
+        """
+        if self.closing and self.delayed:
+            await asyncio.wait({self.closing})
 
     def sign(self, failure: AttemptFailed | None) -> Sign | None:
         """What the attempt shows of the destination as a whole; None where it was never asked."""
@@ -116,22 +126,28 @@ class AuditedRequests:
         facts = request_facts(self.vault, self.record, request, origin) | {"request": self.ordinal}
         patience_s, paid = PATIENCE_S, False
         while True:
+            await self._not_counting(self.trail.in_order())
             if not self.alive():
                 raise StateAway("This worker could not say for too long that it lives.", code="silent")
             if self.limit.expired():
                 raise overdue()
             begin()
             until_ms = self.clock_ms() + int(1000 * self.doubt_s)
-            turn = await self.ledger.intend(
-                self.job,
-                Event(f"{stage}.intent"),
-                writes=request.writes,
-                doubt_until_ms=until_ms,
-                facts=facts,
-                tried=self._sealed(request.tries),
-                paid=paid,
-                patience_ms=int(1000 * patience_s),
-            )
+            try:
+                turn = await self.ledger.intend(
+                    self.job,
+                    Event(f"{stage}.intent"),
+                    writes=request.writes,
+                    doubt_until_ms=until_ms,
+                    facts=facts,
+                    tried=self._sealed(request.tries),
+                    paid=paid,
+                    patience_ms=int(1000 * patience_s),
+                )
+            except StateUnavailable:
+                if self.trail.closing is None or self.trail.closing.done():
+                    raise
+                continue  # the outcome before it waits for Redis as well
             if not isinstance(turn, Turn):
                 break
             if turn.until_ms is not None:
@@ -148,23 +164,34 @@ class AuditedRequests:
         return self.vault.seal(tries, purpose="tried", owner=self.job.subject) if tries else None
 
     async def after(self, mark: tuple[str, str, str], exchange: Exchange) -> None:
-        """Close the intent; what the answer said about limits holds for every worker from then on."""
+        """Close the intent; what the answer said about limits holds for every worker from then on. A good outcome isn't waited for:
+        it is stored with what the attempt stores next, and always before it.
+        """
         intent, stage, operation = mark
         self.trail.answered += exchange.status is not None
         self.trail.doubt.landed += stage == "delivery" and exchange.outcome == "ok"
         event = Event(f"{stage}.{exchange.outcome}")
         facts = exchange_facts(operation, exchange)
         name, guidance = self.record.name, exchange.guidance
-        await self._not_counting(
-            patiently(
-                lambda: self.ledger.conclude(
-                    self.job.id, intent, event, facts, job=self.job, destination=name, guidance=guidance
-                ),
-                OUTCOME_S,
-            )
-        )
 
-    async def _not_counting(self, waiting: Coroutine[Any, Any, None]) -> None:
+        async def conclude() -> None:
+            try:
+                await self.ledger.conclude(
+                    self.job.id, intent, event, facts, job=self.job, destination=name, guidance=guidance
+                )
+            except Exception:
+                self.trail.delayed = True
+                raise
+
+        self.trail.closing, self.trail.delayed = asyncio.ensure_future(patiently(conclude, OUTCOME_S)), False
+        # An error that nobody asks for would be printed with its words.
+        self.trail.closing.add_done_callback(lambda end: end.cancelled() or end.exception())
+        if exchange.outcome == "ok":
+            await asyncio.sleep(0)  # from here on it is in the journal's queue
+        else:
+            await self._not_counting(self.trail.closing)
+
+    async def _not_counting(self, waiting: Awaitable[None]) -> None:
         """Wait for Redis: that time is none of the attempt's, whose answer must not be lost by it."""
         began, end = asyncio.get_running_loop().time(), self.limit.when()
         with suppress(RuntimeError):  # an attempt that is cut short has no limit any more

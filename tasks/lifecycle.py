@@ -251,7 +251,7 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
         sign="up",
         link=link,
     )
-    ended = await _settle(services, job, settled)
+    ended = await _settle(services, job, trail, settled)
     if isinstance(ended, Ended):
         log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
     return ended
@@ -331,9 +331,17 @@ async def _screened(services: Services, job: Job, work: Work, settings: AnySetti
 # -- settle ----------------------------------------------------------------------------------------------------------
 
 
-async def _settle(services: Services, job: Job, settlement: Settlement) -> Ended | NotClaimed:
+async def _settle(services: Services, job: Job, trail: Trail, settlement: Settlement) -> Ended | NotClaimed:
     """What was decided is stored, however long Redis takes no writes. A worker that stops tries until it is told a second time."""
-    settling = asyncio.ensure_future(patiently(lambda: services.ledger.settle(job, settlement), PATIENCE_S))
+
+    async def store() -> JobState:
+        await trail.in_order()
+        try:
+            return await services.ledger.settle(job, settlement)
+        finally:
+            await trail.in_order()
+
+    settling = asyncio.ensure_future(patiently(store, PATIENCE_S))
     try:
         try:
             state = await asyncio.shield(settling)
@@ -365,7 +373,7 @@ async def _settle_failure(services: Services, job: Job, trail: Trail, failure: A
     made = failure.receipt if decided.to is JobState.DEAD else None
     wrote = wrote_by(services.vault, job, made)
     ended = await _settle(
-        services, job, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made, wrote=wrote)
+        services, job, trail, replace(decided, doubt=doubt, sign=trail.sign(failure), receipt=made, wrote=wrote)
     )
     if isinstance(ended, NotClaimed):
         return ended
@@ -391,7 +399,7 @@ async def _give_back(
         error=LastError(code=failure.code, message=failure.message),
         doubt=trail.doubt.after_failure(failure, services.clock_ms(), 0),
     )
-    ended = await _settle(services, job, settlement)
+    ended = await _settle(services, job, trail, settlement)
     return replace(ended, error=failure) if isinstance(ended, Ended) else ended
 
 
