@@ -103,7 +103,7 @@ def work(jobs: int) -> None:
     loop = Loop(settings)
     loop.start()
     services = loop.services
-    teller = Counting(services, app, lambda _: None)
+    teller = Counting(services, app, lambda *_: None)
 
     async def run() -> None:
         teller.begin(jobs)

@@ -309,6 +309,7 @@ class _Opened:
 
     clock: Clock
     redis: Redis
+    line: Redis
     sessions: Sessions
     processes: Processes
     tracing: ClosableTracing
@@ -320,12 +321,13 @@ async def _open(settings: Settings, answer_s: float) -> AsyncIterator[_Opened]:
     processes = Processes(
         settings.document_processes, settings.document_limit_s, settings.document_memory_mb, clock.now_ms
     )
-    opened = _Opened(clock, redis, Sessions(clock), processes, open_tracing(settings, os.environ))
+    opened = _Opened(clock, redis, redis.client(), Sessions(clock), processes, open_tracing(settings, os.environ))
     try:
         yield opened
     finally:
         await opened.processes.close()
         await opened.sessions.close()
+        await opened.line.aclose()
         await opened.redis.aclose()
         await asyncio.to_thread(opened.tracing.close)
 
@@ -349,7 +351,14 @@ async def open_services(settings: Settings, answer_s: float = ANSWER_S) -> Async
         worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         memory, replicas = Memory(newest, worker), settings.replicas_wanted()
         journal = Journal(
-            redis, vault, settings.prefix, replicas=replicas, clock=clock, memory=memory, answer_s=answer_s
+            redis,
+            vault,
+            settings.prefix,
+            replicas=replicas,
+            clock=clock,
+            memory=memory,
+            answer_s=answer_s,
+            line=opened.line,
         )
         await journal.server_ms()
         pulse = Pulse(settings.heartbeat_ttl_s)

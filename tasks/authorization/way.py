@@ -41,7 +41,8 @@ class SiteOrGateway:
 
     async def look(self, read: Sequence[bytes] | None = None) -> None:
         """Take the way that is known (as it was `read`, where it was); the gateway where the operator says so."""
-        self.held = (await self.asking.grants.look(self.asking.name, self.asking.bound, read)).held
+        if read is None or read[0]:  # where nothing is held, to whom it would belong needn't be worked out
+            self.held = (await self.asking.grants.look(self.asking.name, self.asking.bound, read)).held
         if self._always and not self.held.gateway:
             await self._find()
 

@@ -11,6 +11,7 @@ import base64
 import binascii
 import codecs
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +31,7 @@ LEFT_OUT = "[left out: it repeats what was sent]"
 PART = 8  # characters in a row of a credential that a text has in common with it only by repeating it
 LONG_PART = 13  # the same where our own words stand as well, which a password may hold
 SHORTEST = 4
+GROWS = 18  # signs that NFKC makes of one at most; of one of Latin-1 it leaves two letters or digits (Unicode 16)
 MIXED = 6  # letters and digits in a row that no word and no number of ours has
 _WHITE = re.compile(r"\s+")
 _PIECE = re.compile(r"[^\s/?&=()]+")  # of an address
@@ -50,14 +52,18 @@ class _Needles:
         self._part = part
         self._parts = {needle for needle in found if len(needle) == part}
         self._others = found - self._parts
-        self._shortest = min(map(len, found), default=0)
+        self.shortest = min(map(len, found), default=sys.maxsize)
 
     def stand_in(self, bare: str) -> bool:
         """Whether letters and digits hold any of them."""
-        if len(bare) < self._shortest:  # as most of what a wrong guess decodes to
+        if len(bare) < self.shortest:  # as most of what a wrong guess decodes to
             return False
-        parts = (bare[at : at + self._part] for at in range(len(bare) - self._part + 1))
-        return not self._parts.isdisjoint(parts) or any(needle in bare for needle in self._others)
+        windows = range(len(bare) - self._part + 1)
+        if len(self._parts) > len(windows):
+            found = not self._parts.isdisjoint(bare[at : at + self._part] for at in windows)
+        else:
+            found = any(map(bare.__contains__, self._parts))
+        return found or any(map(bare.__contains__, self._others))
 
 
 class _Hidden(NamedTuple):
@@ -66,17 +72,23 @@ class _Hidden(NamedTuple):
     whole: tuple[str, ...]
     packed: tuple[str, ...]
     needles: _Needles
+    shortest: int  # of those in `packed`
 
     def gives_away(self, form: str) -> bool:
         """Whether a form of a text has any of it, or a part."""
+        most = len(form) * (1 if form.isascii() else 2 if max(form) <= "\xff" else GROWS)
+        if most >= self.needles.shortest and self.needles.stand_in(_core(form)):
+            return True
+        if most < self.shortest:
+            return False
         packed = _WHITE.sub("", form).casefold()
-        return self.needles.stand_in(_core(form)) or any(secret in packed for secret in self.packed)
+        return any(map(packed.__contains__, self.packed))
 
 
 def _hidden(texts: Iterable[str], needles: _Needles) -> _Hidden:
     whole = tuple(sorted(set(texts), key=len, reverse=True))
     packed = tuple(_WHITE.sub("", way).casefold() for text in whole for way in (text, text[::-1]))
-    return _Hidden(whole, packed, needles)
+    return _Hidden(whole, packed, needles, min(map(len, packed), default=sys.maxsize))
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Journal:
     """Commits transitions with their audit entries, in order, many to a round trip; no caller waits for longer than
     `answer_s` seconds.
 
+    Its trips go one after the other over `line`, a client with a connection of its own: a pool spends a third of such a trip.
     Bound to the event loop it is first used on. Raises `StateUnavailable` where Redis can't take the write.
     """
 
@@ -60,11 +61,13 @@ class Journal:
         clock: Clock | None = None,
         memory: Memory | None = None,
         answer_s: float | None = None,
+        line: Redis | None = None,
     ) -> None:
         self._replicas = replicas
         self._answer_s = answer_s
         self.memory = memory or Memory(Newest(), "")
         self._redis = redis
+        self._line = line or redis
         self.reads = Together(redis)
         self.vault = vault
         self.prefix = prefix
@@ -204,7 +207,7 @@ class Journal:
         if len(scripts) == 1 and not self._replicas:
             ((sha, transitions),) = scripts
             try:
-                return [await self._redis.evalsha(sha, 0, self.prefix, transitions)]  # type: ignore[misc]
+                return [await self._line.evalsha(sha, 0, self.prefix, transitions)]  # type: ignore[misc]
             except ResponseError as refused:
                 return [refused]
         pipeline = self._redis.pipeline(transaction=False)

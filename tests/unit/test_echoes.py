@@ -8,6 +8,8 @@ import html
 import json
 import os
 import quopri
+import sys
+import unicodedata
 from urllib.parse import quote
 
 import aiohttp
@@ -18,12 +20,14 @@ from hypothesis import strategies as st
 from tasks.http.echoes import (
     CONTENT_DROPPED,
     DROPPED,
+    GROWS,
     LEFT_OUT,
     MARK,
     RUN,
     Content,
     Credential,
     Sent,
+    _core,
     beside,
     credential_of,
     without_credential,
@@ -312,3 +316,20 @@ def test_a_short_password_is_left_out_and_makes_no_id_unusable():
     sent = Sent(Credential(("test",)))
     assert not sent.is_repeated("TEST-1")
     assert sent.tell("The latest issue test is closed.") == f"The latest issue {LEFT_OUT} is closed."
+
+
+@pytest.mark.parametrize("said", ["ß" * 7, "\u00bc" * 7, "\ufdfa", "\ufb03" * 5])
+def test_a_password_is_found_in_fewer_signs_than_it_has(said):
+    """Signs stand for several letters: a text that is shorter than a password may be one all the same."""
+    whole = unicodedata.normalize("NFKC", said).casefold()
+    letters = "".join(sign for sign in whole if sign.isalnum())
+    assert len(letters) > len(said)
+    assert without_credential(said, Credential((letters,))) == DROPPED
+
+
+def test_no_sign_stands_for_more_letters_than_texts_are_passed_over_for():
+    for code in range(sys.maxunicode + 1):
+        sign = chr(code)
+        most = 1 if code < 0x80 else 2 if code < 0x100 else GROWS
+        assert len(_core(sign)) <= most
+        assert len(sign.casefold()) <= most

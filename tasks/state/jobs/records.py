@@ -58,8 +58,8 @@ def job_of(stored: Mapping[Any, Any]) -> Job:
 
     Raises `Refused` for a record that needs more than that, such as an unknown state.
     """
-    raw = texts(stored)
-    known: dict[str, Any] = {k: v for k, v in raw.items() if k in Job.model_fields}
+    raw, fields = texts(stored), Job.model_fields
+    known: dict[str, Any] = {k: v for k, v in raw.items() if k in fields}
     try:
         for name, model in (("last_error", LastError), ("receipt", Receipt)):
             if name in known:
