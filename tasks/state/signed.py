@@ -19,6 +19,9 @@ from tasks.state.stored import number
 from tasks.state.vault import Vault
 
 FIELD = "whole"
+NO_RECORD: Mapping[bytes, bytes] = {
+    FIELD.encode(): b""
+}  # what a record of another type is read as: its sealed half doesn't open
 Kind = Literal["destination", "apikey"]
 WORDS: Mapping[Kind, str] = {"destination": "Destination", "apikey": "API key"}
 
