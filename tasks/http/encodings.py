@@ -23,7 +23,7 @@ _OCTAL = re.compile(r"\\([0-7]{1,3})")
 _SPACED_HEX = re.compile(r"(?:(?:0x|\\x|%|=)?[0-9a-fA-F]{2}[\s:,;-]{0,2}){4,}")
 _NUMBERS = re.compile(r"(?:\d{2,3}\D{1,10}){3,}\d{2,3}")  # also as arguments of `chr` and its like
 _NOT_OCTAL = re.compile(r"[89]")
-_BITS = re.compile(r"(?:(?:0b)?[01]{6,8}[\s,:;_-]{1,3}){5,}(?:0b)?[01]{6,8}|[01]{48,}")
+_BITS = re.compile(r"(?:(?:0b)?[01]{6,8}[\s,:;_'\"-]{1,5}){5,}(?:0b)?[01]{6,8}|[01]{48,}")
 _COLOUR = re.compile(r"\x1b?\[[0-9;]{0,8}m")  # of a terminal
 _BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _BASE32_HEX = re.compile(r"[0-9A-V]{8,}")
@@ -34,7 +34,8 @@ _QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
 _TAG = re.compile(r"<[^<>]*>")
 # Base85: signs as words and addresses don't have them, in one piece.
 _SOLID = re.compile(r"[!-~]{15,600}")
-_RARE = frozenset("!#$%&()*+;<=>?@^`{|}~\\")
+_RARE = frozenset("!$()*<>@^`{|}~\\")
+_OF_JSON = re.compile(r"\\*[\"'][:,}\]]+|[{\[,:]+\\*[\"']")
 _WORD = re.compile(r"[a-z]{4,}")
 _ALNUM = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _EIGHTY_FIVE = (
@@ -56,6 +57,7 @@ _WORTH_UNDOING = re.compile(
 )
 _SIGNS = frozenset("&%=\\+")
 _BETWEEN = re.compile(r"[\s\x00]+")
+_PLAIN = re.compile(r"[ -~]")
 _BETWEEN_BITS = re.compile(r"[^01]")
 _SHORTEST_85 = 10
 _HIGH = re.compile(r"[\x80-\xff\u0152-\u2122]")  # what UTF-8 is where it is read as a charset of one byte
@@ -110,7 +112,7 @@ def _undone(form: str, decoded: set[tuple[object, str]]) -> Iterator[str]:
         (_bits, _BITS.findall(form)),
         (_base32, _BASE32.findall(form)),
         (_base32_hex, _BASE32_HEX.findall(form)),
-        (_base85, filter(_may_be_base85, _SOLID.findall(form))),
+        (_base85, _base85_runs(form)),
         (_base64, {*_BASE64.findall(form), *(_BASE64.findall(together) if together != form else ())}),
     )
     for decode, found in runs:
@@ -147,12 +149,15 @@ def _base32(run: str) -> Iterator[str]:
 
 
 def _base32_hex(run: str) -> Iterator[str]:
-    yield _decoded(base64.b32hexdecode, run, 8)
+    said = _decoded(base64.b32hexdecode, run, 8)
+    if _is_likely(said):
+        yield said
 
 
-def _may_be_base85(run: str) -> bool:
-    """Whether it has signs as few texts have them, and not mostly words, as a line of JSON or an address with a query has."""
-    return not _RARE.isdisjoint(run) and 3 * sum(map(len, _WORD.findall(run))) < len(run)
+def _base85_runs(form: str) -> list[str]:
+    """What has signs as few texts have them, and isn't mostly words, as an address with a query is; of JSON without blanks, its parts."""
+    parts = (part for run in _SOLID.findall(form) for part in _OF_JSON.split(run) if len(part) >= _SHORTEST_85)
+    return [part for part in parts if not _RARE.isdisjoint(part) and 3 * sum(map(len, _WORD.findall(part))) < len(part)]
 
 
 def _base85(run: str) -> Iterator[str]:
@@ -160,8 +165,17 @@ def _base85(run: str) -> Iterator[str]:
         for part in "".join(sign if sign in places else " " for sign in run).split():
             if len(part) >= _SHORTEST_85:
                 digits = [places[sign] for sign in part]
-                for start in range(5):
-                    yield _said(_of_85(digits[start:]))
+                yield from filter(_is_likely, (_said(_of_85(digits[start:])) for start in range(5)))
+
+
+def _is_likely(said: str) -> bool:
+    """Whether it is a text, and not what a wrong guess decodes to: mostly plain signs, or UTF-8."""
+    if len(said) * 3 <= 4 * len(_PLAIN.findall(said)):
+        return True
+    try:
+        return bool(said.encode("latin-1").decode())
+    except UnicodeError:
+        return False
 
 
 def _of_85(digits: list[int]) -> bytes:
