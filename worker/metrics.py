@@ -48,7 +48,7 @@ async def gather(services: Services) -> list[Metric]:
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
     records = await services.destinations.list()
-    health = [await services.destinations.health(record.name) for record in records]
+    health = [await services.destinations.shown_health(record.name) for record in records]
     credentials = {record.name: await status_of(services.core, record) for record in records}
     memory = await _memory(services)
     seen = await workers(services.redis, services.settings.prefix)

@@ -12,17 +12,19 @@ from redis.asyncio import Redis
 
 from tasks.credentials.secret import as_stored, needs_secret
 from tasks.destinations import AnySettings, check_settings
-from tasks.errors import KeyTrouble, Refused
+from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.choosing import Choosing
 from tasks.state.destination_record import check_same_place, parsed, state_of
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
+from tasks.state.outages import WRONG_TYPE
 from tasks.state.pauses import PAUSE_CHANGED, Pauses, paused_of
 from tasks.state.signed import FIELD, NO_RECORD, Doubt, Signer
 from tasks.state.stored import number, text, texts
 from tasks.state.traffic.limiter import Health, Limiter
+from tasks.state.traffic.standing import Evidence, standing_of
 from tasks.state.vault import Vault
 from tasks.state.wrong_types import all_of, read
 
@@ -409,6 +411,19 @@ class Directory(Choosing[DestinationRecord]):
         """Whether the destination's jobs go out, and what keeps them; raises `Refused` for a name that isn't there."""
         await self.require(name)
         return await self._limiter.health(name)
+
+    async def shown_health(self, name: str) -> Health:
+        """The same for people and lists: where what is kept of the destination is of another type, it is suspended for that
+        reason.
+        """
+        try:
+            return await self.health(name)
+        except StateUnavailable as trouble:
+            if trouble.code != WRONG_TYPE:
+                raise
+            why = trouble.message
+        standing = standing_of(Evidence(state="suspended", reason=why))
+        return Health(name=name, state="suspended", reason=why, standing=standing)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"

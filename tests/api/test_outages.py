@@ -191,6 +191,18 @@ async def test_a_destinations_record_of_another_type_hides_no_other_and_can_be_s
     assert await services.destinations.names() == sorted(others)
 
 
+@pytest.mark.parametrize("kept", ["traffic", "grant"])
+@pytest.mark.usefixtures("destinations")
+async def test_what_is_kept_of_one_destination_and_is_of_another_type_hides_no_other(api, services, kept):
+    await spoilt(services, f"{kept}:confluence")
+    listed = (await api.get("/v1/destinations")).json["destinations"]
+    assert len(listed) == len(await services.destinations.names())
+    standing = {one["name"]: one["health"]["state"] for one in listed}
+    assert standing.pop("confluence") == ("suspended" if kept == "traffic" else "ready")
+    assert set(standing.values()) == {"ready"}
+    assert b"afterword_destination" in await render(services)
+
+
 async def test_a_receivers_record_of_another_type_hides_no_other(api, services):
     for name in ("ops", "team"):
         await api.put(f"/v1/receivers/{name}", OPS)
