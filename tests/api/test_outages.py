@@ -182,7 +182,8 @@ async def test_a_destinations_record_of_another_type_hides_no_other_and_can_be_s
     for _ in range(2):  # by names that are known, and by what was known before
         listed = (await api.get("/v1/destinations")).json["destinations"]
         assert {one["name"] for one in listed} == others
-    assert (await services.destinations.doubts())["confluence"].code == "record_changed"
+    doubt = (await services.destinations.doubts())["confluence"]
+    assert (doubt.code, "isn't of the type" in doubt.message) == ("record_changed", True)
     assert b"afterword_destination" in await render(services)
     await services.destinations.set("confluence", settings, FAKE_SECRET, "test")
     assert services.destinations.secret(await services.destinations.require("confluence")) == FAKE_SECRET
@@ -225,7 +226,9 @@ async def test_a_jobs_record_of_another_type_hides_no_other(api, services):
 async def test_an_api_key_whose_record_is_of_another_type_is_no_key_and_hides_no_other(api, services):
     reader = await api.with_scopes("read")
     name = reader.key.partition(".")[0]
+    assert (await reader.get("/v1/jobs")).status == 200, "it is remembered"
     await spoilt(services, f"apikey:{name}")
+    assert (await reader.get("/v1/jobs")).status == 401
     assert (await reader.get("/v1/jobs")).status == 401
     assert {key.name: key.changed for key in await services.access.list()} == {"admin": False, name: True}
     assert (await services.access.doubts())[name].code == "record_changed"
