@@ -366,7 +366,7 @@ def kind_of(name: str) -> Kind | None:
         "reset",
     ):
         return None
-    if last in ("token", "tokens") and any(word in _OPEN_TOKENS for word in words):
+    if _is_open(words):
         return None
     if _PASSWORD.search(joined) or (len(words) > 1 and words[-2:] == ["de", "passe"]):
         return "password"
@@ -385,6 +385,16 @@ def kind_of(name: str) -> Kind | None:
     if joined.endswith(("pass", "pwd", "passwd")) and not joined.endswith(("bypass", "compass", "trespass", "surpass")):
         return "password"
     return "key" if any(word in _SHORT for word in words) else None
+
+
+@lru_cache(maxsize=8192)
+def is_open(name: str) -> bool:
+    """True where the name is that of a token that is shown to everybody, or says where a list goes on."""
+    return _is_open([word.lower() for word in _PARTS.findall(name)])
+
+
+def _is_open(words: list[str]) -> bool:
+    return words[-1:] in (["token"], ["tokens"]) and any(word in _OPEN_TOKENS for word in words)
 
 
 def _key(words: list[str]) -> Kind | None:
