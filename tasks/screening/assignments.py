@@ -189,11 +189,15 @@ def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
     for found in compiled(UNNAMED).finditer(raw):
         start, end = found.span(3)
         value, name = text[start:end], text[slice(*found.span(1))]
-        if name.lower() == "value" and (named := _ATTRIBUTE.search(text, max(found.start() - 200, 0), found.start())):
-            name = named.group(1)  # `name="authenticity_token" value="…"`
         chance = is_chance(value) or (found.group(2) in (b"=", b":=") and is_small_chance(value))
-        if chance and not is_innocent(name) and not is_open(name):
+        if chance and not is_innocent(name) and not (name == "value" and _is_open_input(text, found.start())):
             yield Finding("ApiKey", start, end)
+
+
+def _is_open_input(text: str, at: int) -> bool:
+    """Whether the tag that a value stands in names it before as shown to everybody: `name="authenticity_token" value="…"`."""
+    named = _ATTRIBUTE.search(text, max(at - 200, 0), at)
+    return named is not None and is_open(named.group(1))
 
 
 def _judged(

@@ -419,3 +419,9 @@ def test_the_engine_is_not_asked_for_what_was_found_before(monkeypatch):
     assert len(scan(f"{named} and {token}")) == 2
     assert texts
     assert not any(named[14:-1] in text or token in text for text in texts)
+
+
+@pytest.mark.parametrize(("name", "found"), [("authenticity_token", 0), ("csrf-token", 0), ("api_key", 1), ("x", 1)])
+def test_a_value_in_a_tag_is_a_secret_but_where_its_name_says_that_everybody_sees_it(name, found):
+    value = secrets.Draw(6).of(secrets.ALNUM, 40)
+    assert len(scan(f'<input type="hidden" name="{name}" id="i" value="{value}">')) == found
