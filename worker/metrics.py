@@ -47,8 +47,9 @@ async def gather(services: Services) -> list[Metric]:
     lengths = asyncio.create_task(asyncio.to_thread(queue_lengths, services.settings))
     figures = await read_figures(services.journal)
     counts = await services.ledger.statistics()
-    health = [await services.destinations.health(name) for name in await services.destinations.names()]
-    credentials = {record.name: await status_of(services.core, record) for record in await services.destinations.list()}
+    records = await services.destinations.list()
+    health = [await services.destinations.shown_health(record.name) for record in records]
+    credentials = {record.name: await status_of(services.core, record) for record in records}
     memory = await _memory(services)
     seen = await workers(services.redis, services.settings.prefix)
     return [

@@ -12,8 +12,12 @@ def screening_policy(settings: Settings) -> Policy:
     if path is None:
         return Policy()
     try:
-        return policy_in(path.read_text("utf-8"))
+        return policy_in(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"AFTERWORD_SCREENING_FILE: {path} can't be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"AFTERWORD_SCREENING_FILE: {path} is no text in UTF-8. Save it so, then start again."
+        ) from None
     except ValueError as error:
         raise ConfigError(f"AFTERWORD_SCREENING_FILE: {path}: {error}. Correct it, then start again.") from None

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, time
 from tasks.credentials.kinds import Grant, Login
 from tasks.credentials.secret import end_of_certificate_ms, needs_secret, opened
 from tasks.destinations import AnySettings
-from tasks.errors import KeyTrouble
+from tasks.errors import KeyTrouble, StateUnavailable
 from tasks.model import Frozen
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
 from tasks.state.grants.grants import Held, Look, bound_to
+from tasks.state.outages import WRONG_TYPE
 
 
 class CredentialStatus(Frozen):
@@ -48,8 +49,9 @@ async def status_of(services: Services, record: DestinationRecord) -> Credential
     try:
         parts = opened(auth, services.directory.secret(record))
         held = (await look_at(services, record)).held
-    except KeyTrouble:
-        pass  # `doctor` tells of it; the settings can be told all the same
+    except (KeyTrouble, StateUnavailable) as trouble:  # `doctor` tells of it; the settings can be told all the same
+        if isinstance(trouble, StateUnavailable) and trouble.code != WRONG_TYPE:
+            raise
     grant = isinstance(auth, Grant)
     given = bool(held.refresh_token or parts.get("refresh_token"))
     ends = [named_end_ms(settings), end_of_certificate_ms(parts)]

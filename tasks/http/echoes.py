@@ -42,6 +42,7 @@ ADDRESS = frozenset({
     "edit", "wiki",
 })  # fmt: skip
 _BARE = re.compile(r"[\W_]+")
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{28}")  # what may be base64, also backwards
 
 
 class _Needles:
@@ -161,11 +162,12 @@ def _needles(secret: str, part: int) -> Iterator[str]:
             yield core[at : at + part]
             yield core[at : at + part][::-1]
         yield codecs.encode(core, "rot13")
-    codes = [raw.hex(), base64.b32encode(raw).decode().rstrip("="), base64.b64encode(raw).decode().rstrip("=")]
+    made = (base64.b32encode, base64.b32hexencode, base64.b64encode, base64.b85encode, base64.a85encode)
+    codes = [raw.hex(), *(encode(raw).decode().rstrip("=") for encode in made)]
     for shift in range(3):
         code = base64.b64encode(b"\x00" * shift + raw).decode()
         codes.append(code[(0, 2, 3)[shift] : (len(raw) + shift) // 3 * 4])
-    yield from (_core(code) for code in codes if len(_core(code)) >= PART - 2)
+    yield from (way for code in map(_core, codes) if len(code) >= PART - 2 for way in (code, code[::-1]))
 
 
 def _core(text: str) -> str:
@@ -224,7 +226,7 @@ def without_echoes(said: str, content: Content) -> str:
     if not content.texts or len(" ".join(said.split())) < RUN:
         return said
     told = content.lines.masked_in(said)
-    for form in forms(told):
+    for form in forms(told, told[::-1]) if _ENCODED.search(told) else forms(told):
         line, core = _WHITE.sub(" ", form), _core(form)
         if line != told and content.lines.masked_in(line) != line:
             return CONTENT_DROPPED

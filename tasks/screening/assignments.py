@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from tasks.screening.finding import Finding
-from tasks.screening.names import Kind, is_innocent, kind_of
+from tasks.screening.names import Kind, is_innocent, is_open, kind_of
 from tasks.screening.values import (
     has_three_kinds,
     is_chance,
@@ -128,6 +128,7 @@ _REDACTED = frozenset(
 )
 _RESOURCES = ("arn:aws:", "arn:aws-cn:", "arn:aws-us-gov:")
 _NO_LETTER = re.compile(r"[\W_]")
+_ATTRIBUTE = re.compile(r"\bname=[\"']([\w.-]+)[\"'][^<>]*$")
 _PAIR = re.compile(rb"[\w.-]{2,40}[ \t]*[=:][ \t]*\\?[\"']")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][\w.-]*)[=:](?!=)")
 # Values that are judged by their provider's own form alone: what doesn't fit it was cut or made up.
@@ -187,10 +188,16 @@ def _unnamed(raw: bytes, text: str) -> Iterator[Finding]:
         return
     for found in compiled(UNNAMED).finditer(raw):
         start, end = found.span(3)
-        value = text[start:end]
+        value, name = text[start:end], text[slice(*found.span(1))]
         chance = is_chance(value) or (found.group(2) in (b"=", b":=") and is_small_chance(value))
-        if chance and not is_innocent(text[slice(*found.span(1))]):
+        if chance and not is_innocent(name) and not (name == "value" and _is_open_input(text, found.start())):
             yield Finding("ApiKey", start, end)
+
+
+def _is_open_input(text: str, at: int) -> bool:
+    """Whether the tag that a value stands in names it before as shown to everybody: `name="authenticity_token" value="…"`."""
+    named = _ATTRIBUTE.search(text, max(at - 200, 0), at)
+    return named is not None and is_open(named.group(1))
 
 
 def _judged(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
@@ -23,6 +23,10 @@ from tasks.screening.values import is_placeholder
 from tasks.screening.view import ascii_only, compiled
 
 PIECE, OVERLAP = 32_768, 2_048  # characters
+MOST_OF_A_RULE = (
+    1_000  # of which the engine takes a tenth of a second; a text that holds so many is one long list of them
+)
+SHORTEST_HEAD = 2  # characters that tokens of a kind have in common
 # These name an account or an address, not what opens it.
 _NOT_SECRET = (
     "-id",
@@ -65,9 +69,44 @@ def by_providers(raw: bytes) -> Iterator[Finding]:
     if _loaded_by() != os.getpid():
         raise Forked
     plain = ascii_only(raw)
+    found = list(_in_pieces(plain))
+    yield from found
+    yield from _between_marks(without(plain, found))
+
+
+def without(raw: bytes, found: Iterable[Finding]) -> bytes:
+    """The same with stars in the place of what was found: the engine would only find it once more."""
+    masked = bytearray(raw)
+    for finding in found:
+        masked[finding.start : finding.end] = b"*" * (finding.end - finding.start)
+    return bytes(masked)
+
+
+def _in_pieces(plain: bytes) -> Iterator[Finding]:
+    """What each piece holds. Once a rule found `MOST_OF_A_RULE`, what begins like all of those and is as long is one more."""
+    values: dict[str, list[str]] = {}
+    likes: dict[str, str] = {}
     for start, end in _pieces(plain):
-        yield from _in_piece(plain[start:end], start)
-    yield from _between_marks(plain)
+        piece = plain[start:end]
+        for like in likes.values():
+            alike = [Finding("ApiKey", *match.span(1)) for match in compiled(like).finditer(piece)]
+            piece = without(piece, alike)
+            yield from (replace(one, start=start + one.start, end=start + one.end) for one in alike)
+        for rule, finding in _in_piece(piece, start):
+            yield finding
+            values.setdefault(rule, []).append(plain[finding.start : finding.end].decode("ascii"))
+        for rule, seen in values.items():
+            if rule not in likes and len(seen) >= MOST_OF_A_RULE and len(head := _beginning(seen)) >= SHORTEST_HEAD:
+                rest = min(map(len, seen)) - len(head)
+                likes[rule] = rf"(?:^|[^A-Za-z0-9])({re.escape(head)}[A-Za-z0-9_+/=.-]{{{rest},}})"
+
+
+def _beginning(values: list[str]) -> str:
+    """What all of them begin with."""
+    first, last = min(values), max(values)
+    return first[
+        : next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
+    ]
 
 
 def _between_marks(plain: bytes) -> Iterator[Finding]:
@@ -81,12 +120,10 @@ def _between_marks(plain: bytes) -> Iterator[Finding]:
         return
     lines = [plain[start:end] for start, end in words]
     begins = list(accumulate((len(line) + 1 for line in lines), initial=0))
-    apart = b"\n".join(lines)
-    for start, end in _pieces(apart):
-        for finding in _in_piece(apart[start:end], start):
-            line = bisect_right(begins, finding.start) - 1
-            first = words[line][0] + finding.start - begins[line]
-            yield replace(finding, start=first, end=first + finding.end - finding.start)
+    for finding in _in_pieces(b"\n".join(lines)):
+        line = bisect_right(begins, finding.start) - 1
+        first = words[line][0] + finding.start - begins[line]
+        yield replace(finding, start=first, end=first + finding.end - finding.start)
 
 
 def _pieces(plain: bytes) -> Iterator[tuple[int, int]]:
@@ -100,7 +137,8 @@ def _pieces(plain: bytes) -> Iterator[tuple[int, int]]:
     yield start, len(plain)
 
 
-def _in_piece(plain: bytes, offset: int) -> Iterator[Finding]:
+def _in_piece(plain: bytes, offset: int) -> Iterator[tuple[str, Finding]]:
+    """What it holds, each with the rule that found it."""
     found = betterleaks.scan_string(plain.decode("ascii"), _settings())
     if not found:
         return
@@ -116,7 +154,7 @@ def _in_piece(plain: bytes, offset: int) -> Iterator[Finding]:
             kind = (
                 "PrivateKey" if "private-key" in one.rule_id else "JWT" if one.rule_id.startswith("jwt") else "ApiKey"
             )
-            yield Finding(kind, offset + start, offset + start + len(value))
+            yield one.rule_id, Finding(kind, offset + start, offset + start + len(value))
 
 
 def _line_starts(plain: bytes) -> list[int]:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 Category = Literal["secret", "personal", "infrastructure"]
 Severity = Literal["low", "medium", "high", "critical"]
+# What a finding can be, beside what the operator's own patterns find.
+TYPES: Mapping[str, Category] = {
+    **dict.fromkeys(
+        (
+            "ApiKey",
+            "AwsAccessKey",
+            "BasicAuth",
+            "Bearer",
+            "Cookie",
+            "JWT",
+            "KubernetesSecret",
+            "Password",
+            "PrivateKey",
+            "UrlCredentials",
+            "Webhook",
+        ),
+        "secret",
+    ),
+    **dict.fromkeys(
+        ("CreditCard", "Email", "IBAN", "IPv4", "IPv6", "MAC", "Name", "NationalId", "Phone", "SSN"), "personal"
+    ),
+    **dict.fromkeys(("Hostname", "PrivateIPv4", "PrivateIPv6", "ServerIPv4", "ServerIPv6"), "infrastructure"),
+}
 _RANK = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 

@@ -48,88 +48,6 @@ _SHORT: dict[str, Kind] = {
     "license": "key",
     "webhook": "secret",
 }
-# With one of these, a key is a secret one.
-_KEYS = frozenset(
-    [
-        "api",
-        "access",
-        "secret",
-        "private",
-        "encryption",
-        "encrypt",
-        "encrypted",
-        "decryption",
-        "crypto",
-        "cipher",
-        "signing",
-        "sign",
-        "signature",
-        "signed",
-        "master",
-        "fernet",
-        "aes",
-        "aes128",
-        "aes256",
-        "des",
-        "rsa",
-        "hmac",
-        "auth",
-        "authentication",
-        "account",
-        "shared",
-        "storage",
-        "service",
-        "session",
-        "jwt",
-        "cookie",
-        "app",
-        "application",
-        "client",
-        "consumer",
-        "admin",
-        "root",
-        "server",
-        "web",
-        "rest",
-        "integration",
-        "license",
-        "licence",
-        "security",
-        "passkey",
-        "rails",
-        "django",
-        "flask",
-        "data",
-        "db",
-        "database",
-        "vault",
-        "unseal",
-        "recovery",
-        "root",
-        "backup",
-        "hash",
-        "transit",
-        "kms",
-        "webhook",
-        "deploy",
-        "ssh",
-        "host",
-        "user",
-        "developer",
-        "dev",
-        "prod",
-        "live",
-        "subscription",
-        "management",
-        "write",
-        "read",
-        "ingest",
-        "ingestion",
-        "logging",
-        "function",
-        "host",
-    ]
-)
 # A name that ends in one of these speaks about a secret and isn't one.
 _ABOUT = frozenset(
     [
@@ -448,7 +366,7 @@ def kind_of(name: str) -> Kind | None:
         "reset",
     ):
         return None
-    if last in ("token", "tokens") and any(word in _OPEN_TOKENS for word in words):
+    if _is_open(words):
         return None
     if _PASSWORD.search(joined) or (len(words) > 1 and words[-2:] == ["de", "passe"]):
         return "password"
@@ -467,6 +385,16 @@ def kind_of(name: str) -> Kind | None:
     if joined.endswith(("pass", "pwd", "passwd")) and not joined.endswith(("bypass", "compass", "trespass", "surpass")):
         return "password"
     return "key" if any(word in _SHORT for word in words) else None
+
+
+@lru_cache(maxsize=8192)
+def is_open(name: str) -> bool:
+    """True where the name is that of a token that is shown to everybody, or says where a list goes on."""
+    return _is_open([word.lower() for word in _PARTS.findall(name)])
+
+
+def _is_open(words: list[str]) -> bool:
+    return words[-1:] in (["token"], ["tokens"]) and any(word in _OPEN_TOKENS for word in words)
 
 
 def _key(words: list[str]) -> Kind | None:

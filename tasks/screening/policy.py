@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal, Self
 
 import re2
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from tasks.model import DestinationName, Frozen, explain
-from tasks.screening.finding import Category, Finding, ScreeningFailed, merged
+from tasks.screening.finding import TYPES, Category, Finding, ScreeningFailed, merged
 
 Action = Literal["allow", "redact", "hold", "block"]
 DEFAULTS: Mapping[Category, Action] = {"secret": "block", "personal": "redact", "infrastructure": "allow"}
 STRICTNESS: Mapping[str, int] = {"allow": 0, "pass": 0, "redact": 1, "hold": 2, "block": 3}  # of actions and verdicts
+SHORTEST_NAME = 2  # letters
+_NO_LETTER = re.compile(r"[\W_\d]+")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_OWN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
+_WITHOUT_BLANKS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _BETWEEN = "\n\n\n\n"  # what no finding crosses
 
 
@@ -44,23 +50,53 @@ class Policy(Frozen):
     patterns: Mapping[str, str] = Field(default_factory=dict)
     unreadable_attachments: Literal["hold", "allow"] = "hold"
     destinations: Mapping[DestinationName, Exceptions] = Field(default_factory=dict)
-    max_chars: int = 6_000_000
+    max_chars: int = Field(default=6_000_000, ge=1)
 
     @field_validator("categories")
     @classmethod
     def _each_category(cls, value: Mapping[Category, Action]) -> Mapping[Category, Action]:
         return {**DEFAULTS, **value}
 
-    @field_validator("allow", "patterns")
+    @field_validator("allow")
     @classmethod
-    def _compilable(cls, value: Any) -> Any:
-        patterns = value.values() if isinstance(value, Mapping) else [one[3:] for one in value if one.startswith("re:")]
-        for pattern in patterns:
-            try:
-                re2.compile(pattern)
-            except re2.error as error:
-                raise ValueError(f"{pattern[:60]!r} is no pattern (RE2): {error}") from None
-        return value
+    def _values(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_checked_value, values))
+
+    @field_validator("names")
+    @classmethod
+    def _people(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if len(_NO_LETTER.sub("", name)) < SHORTEST_NAME:
+                raise ValueError(f"{name[:60]!r} is no name: one has {SHORTEST_NAME} letters or more")
+        return names
+
+    @field_validator("patterns")
+    @classmethod
+    def _own(cls, patterns: Mapping[str, str]) -> Mapping[str, str]:
+        for name, pattern in patterns.items():
+            if name in TYPES or not _OWN.fullmatch(name):
+                raise ValueError(
+                    f"{name[:60]!r} can't be a type of your own: use letters and digits, and no type that there is"
+                )
+            if pattern_in(pattern).search(""):
+                raise ValueError(f"{name}: {pattern[:60]!r} fits an empty text, too")
+        return patterns
+
+    @model_validator(mode="after")
+    def _known_types(self) -> Self:
+        known = {*TYPES, *self.patterns}
+        for place, types in (
+            ("types", self.types),
+            *((f"destinations.{name}.types", special.types) for name, special in self.destinations.items()),
+        ):
+            for one in types:
+                if one not in known:
+                    near = get_close_matches(one, known, 1)
+                    hint = f" (did you mean {near[0]}?)" if near else ""
+                    raise ValueError(
+                        f"{place}: there is no type {one[:60]!r}{hint}; there are {', '.join(sorted(known))}"
+                    )
+        return self
 
     def action(self, finding: Finding) -> Action:
         """What policy says about this finding."""
@@ -83,7 +119,36 @@ def policy_in(toml: str) -> Policy:
     try:
         return Policy.model_validate(tomllib.loads(toml))
     except ValidationError as error:
-        raise ValueError(explain(error)) from None
+        raise ValueError(explain(error).removeprefix("value: ")) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _checked_value(value: str) -> str:
+    """One value of the allow-list, a digest in small letters; raises `ValueError` for what allows nothing."""
+    if value.startswith("re:"):
+        if not value[3:]:
+            raise ValueError("'re:' has no pattern behind it")
+        pattern_in(value[3:])
+    elif value.lower().startswith("sha256:"):
+        value = value.lower()
+        if not _DIGEST.fullmatch(value):
+            raise ValueError(f"{value[:80]!r} is no digest: 64 hexadecimal digits follow sha256:")
+    elif not value.strip():
+        raise ValueError("an empty value allows nothing")
+    return value
+
+
+@lru_cache(maxsize=256)
+def pattern_in(pattern: str) -> Any:
+    """A pattern of the operator's; raises `ValueError` for what is none."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        said = error.args[0].decode("utf-8", "replace") if isinstance(error.args[0], bytes) else error
+        raise ValueError(f"{pattern[:60]!r} is no pattern (RE2): {said}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +248,7 @@ def _allowed(value: str, policy: Policy) -> bool:
         value in policy.allow
         or digest in policy.allow
         or any(
-            re2.fullmatch(pattern[3:], value.encode("utf-8", "replace").decode())
+            pattern_in(pattern[3:]).fullmatch(value.encode("utf-8", "replace").decode())
             for pattern in policy.allow
             if pattern.startswith("re:")
         )
@@ -191,24 +256,41 @@ def _allowed(value: str, policy: Policy) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _people(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(
-        r"\b(?:" + "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) + r")\b", re.IGNORECASE
+def _people(names: tuple[str, ...]) -> Any:
+    """Any of the names as words, in whatever case and however far apart, in UTF-8; where a script has no blanks, anywhere."""
+    options = re2.Options()
+    options.max_mem = 64 << 20
+    longest_first = sorted(names, key=len, reverse=True)
+    apart, within = (
+        "|".join(_as_pattern(name) for name in longest_first if bool(_WITHOUT_BLANKS.search(name)) is unspaced)
+        for unspaced in (False, True)
     )
+    forms = [rf"(?:^|[^\pL\pN_])({apart})(?:$|[^\pL\pN_])"] * bool(apart) + [f"({within})"] * bool(within)
+    return re2.compile(f"(?i){'|'.join(forms)}".encode(), options)
+
+
+def _as_pattern(name: str) -> str:
+    return r"[\s\x{a0}]+".join(map(re.escape, name.split()))
+
+
+def _named(text: str, names: tuple[str, ...]) -> Iterator[Finding]:
+    raw, at, place = text.encode("utf-8", "replace"), 0, 0
+    while found := _people(names).search(raw, at):
+        start, end = found.span(found.lastindex)
+        place += len(raw[at:start].decode())
+        length = len(raw[start:end].decode())
+        yield Finding("Name", place, place + length, "medium", "personal")
+        at, place = end, place + length
 
 
 def _listed(text: str, policy: Policy) -> list[Finding]:
     """People whom the operator listed, as whole words in any case, and what his own patterns find."""
-    found = (
-        [Finding("Name", m.start(), m.end(), "medium", "personal") for m in _people(policy.names).finditer(text)]
-        if policy.names
-        else []
-    )
+    found = [*_named(text, policy.names)] if policy.names else []
     clean = text.encode("utf-8", "replace").decode() if policy.patterns else ""
     for name, pattern in policy.patterns.items():
         found += [
             Finding(name, m.start(), m.end(), "medium", "personal")
-            for m in re2.finditer(pattern, clean)
+            for m in pattern_in(pattern).finditer(clean)
             if m.end() > m.start()
         ]
     return found

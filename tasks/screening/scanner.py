@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from tasks.screening.assignments import assignments
-from tasks.screening.engine import by_providers
+from tasks.screening.engine import by_providers, without
 from tasks.screening.finding import Finding, merged
 from tasks.screening.manifests import in_manifests
 from tasks.screening.normalise import Reading, readings
@@ -14,6 +14,7 @@ from tasks.screening.personal import personal
 from tasks.screening.shapes import by_shape
 from tasks.screening.tables import in_tables
 
+_WHOLE = frozenset({"ApiKey", "AwsAccessKey", "JWT", "Webhook"})  # found as long as they are
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -31,21 +32,9 @@ def scan(text: str) -> list[Finding]:
 
 def _in_one(reading: Reading) -> Iterator[Finding]:
     raw, text = reading.raw, reading.text
-    shaped = list(by_shape(raw, text))
-    yield from shaped
-    yield from assignments(raw, text)
+    known = [*by_shape(raw, text), *assignments(raw, text)]
+    yield from known
     yield from in_tables(raw, text)
     yield from in_manifests(raw, text)
-    yield from by_providers(_without_keys(raw, shaped))
+    yield from by_providers(without(raw, (finding for finding in known if finding.type in _WHOLE)))
     yield from personal(raw, text)
-
-
-def _without_keys(raw: bytes, found: list[Finding]) -> bytes:
-    """The view without the keys that were found already: the engine would only find them once more."""
-    keys = [finding for finding in found if finding.type == "ApiKey"]
-    if not keys:
-        return raw
-    masked = bytearray(raw)
-    for key in keys:
-        masked[key.start : key.end] = b"*" * (key.end - key.start)
-    return bytes(masked)

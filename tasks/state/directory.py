@@ -12,18 +12,21 @@ from redis.asyncio import Redis
 
 from tasks.credentials.secret import as_stored, needs_secret
 from tasks.destinations import AnySettings, check_settings
-from tasks.errors import KeyTrouble, Refused
+from tasks.errors import KeyTrouble, Refused, StateUnavailable
 from tasks.model import ConnectionReport, Frozen
 from tasks.state.audit.entries import Event
 from tasks.state.choosing import Choosing
 from tasks.state.destination_record import check_same_place, parsed, state_of
 from tasks.state.journal import Journal
 from tasks.state.newest import Newest
+from tasks.state.outages import WRONG_TYPE
 from tasks.state.pauses import PAUSE_CHANGED, Pauses, paused_of
-from tasks.state.signed import FIELD, Doubt, Signer
+from tasks.state.signed import FIELD, NO_RECORD, Doubt, Signer
 from tasks.state.stored import number, text, texts
 from tasks.state.traffic.limiter import Health, Limiter
+from tasks.state.traffic.standing import Evidence, standing_of
 from tasks.state.vault import Vault
+from tasks.state.wrong_types import all_of, read
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,8 @@ class Directory(Choosing[DestinationRecord]):
         its jobs would wait for what they can't be delivered to.
         """
         check_settings(settings)
-        before = await self.get(name)
+        stored = await self._stored(name)
+        before = self._readable(name, stored)
         if before and before.settings.kind != settings.kind:
             raise Refused(
                 f"{name} is a destination of kind {before.settings.kind}, and this one would be of kind {settings.kind}.",
@@ -112,8 +116,8 @@ class Directory(Choosing[DestinationRecord]):
             proxy_password = self.proxy_password(before) if before and same else None
             if not proxy_password:
                 raise Refused(f"The password of {settings.proxy_username} at the proxy is missing.", **_NO_PROXY_LOGIN)
-        revision = before.revision + 1 if before else 1
-        paused = before.paused if before else ""
+        raw = texts(stored)
+        revision, paused = number(raw.get("revision")) + 1, before.paused if before else paused_of(None, raw)
         return await self._store(name, settings, Secrets(secret, proxy_password), revision, paused, actor)
 
     async def _store(
@@ -202,8 +206,13 @@ class Directory(Choosing[DestinationRecord]):
         """The destination of that name, or None."""
         return self.record_of(name, await self._redis.hgetall(self._key(name)))
 
+    async def _stored(self, name: str) -> Mapping[bytes, bytes]:
+        """The record as stored; where it is of another type, one that can't be read."""
+        found: Mapping[bytes, bytes] = await read(self._redis.hgetall(self._key(name)), NO_RECORD)
+        return found
+
     async def _raw(self, name: str) -> dict[str, str]:
-        return texts(await self._redis.hgetall(self._key(name)))
+        return texts(await self._stored(name))
 
     def record_of(self, name: str, stored: Mapping[bytes, bytes]) -> DestinationRecord | None:
         """The destination of that name from its record as stored; None where that is empty. Where the record is in doubt the
@@ -257,17 +266,17 @@ class Directory(Choosing[DestinationRecord]):
         return sorted(text(name) for name in await self._redis.smembers(f"{self._prefix}:destinations"))
 
     async def list(self) -> list[DestinationRecord]:
-        """All destinations, by name."""
-        found = []
-        for name, stored in sorted((await self._all()).items()):
-            try:
-                record = self.record_of(name, stored)
-            except KeyTrouble as trouble:  # `doubts` tells of it
-                log.warning("%s", trouble)
-                continue
-            if record:
-                found.append(record)
-        return found
+        """All destinations that can be read, by name."""
+        found = [self._readable(name, stored) for name, stored in sorted((await self._all()).items())]
+        return [record for record in found if record]
+
+    def _readable(self, name: str, stored: Mapping[bytes, bytes]) -> DestinationRecord | None:
+        """The record; None where there is none, and where nothing in it can be read: `doubts` tells of that."""
+        try:
+            return self.record_of(name, stored)
+        except KeyTrouble as trouble:
+            log.warning("%s", trouble)
+            return None
 
     async def _all(self) -> dict[str, Mapping[bytes, bytes]]:
         """Every destination's record as stored: in one trip, where the names are those of the last time."""
@@ -276,17 +285,19 @@ class Directory(Choosing[DestinationRecord]):
         pipeline.smembers(f"{self._prefix}:destinations")
         for name in expected:
             pipeline.hgetall(self._key(name))
-        names, *records = await pipeline.execute()
-        read = dict(zip(expected, records, strict=True))
+        names, *records = await pipeline.execute(raise_on_error=False)
+        held = dict(zip(expected, all_of(records, NO_RECORD), strict=True))
+        if isinstance(names, Exception):
+            raise names
         known = self._known = [text(name) for name in names]
-        return {name: read[name] if name in read else await self._redis.hgetall(self._key(name)) for name in known}
+        return {name: held[name] if name in held else await self._stored(name) for name in known}
 
     async def doubts(self) -> Mapping[str, Doubt]:
         """The destinations that nothing is sent to, because their records are in doubt, and why."""
         found = {}
         for name in await self.names():
             try:
-                record = await self.get(name)
+                record = self.record_of(name, await self._stored(name))
             except KeyTrouble as trouble:
                 found[name] = Doubt(code=trouble.code, message=trouble.message, advice=trouble.advice)
             else:
@@ -312,15 +323,18 @@ class Directory(Choosing[DestinationRecord]):
         return self._signer.whole(record.name, record.stored).proxy_password or ""
 
     async def remove(self, name: str, actor: str) -> None:
-        """Forget a destination and its credential. Its waiting jobs then end as dead, with that reason."""
-        record = await self.require(name)
+        """Forget a destination and its credential, also one that can't be read. Its waiting jobs then end as dead, with that
+        reason.
+        """
+        stored = await self._stored(name)
+        record = self._readable(name, stored) if stored else await self.require(name)
         args = {
             "remove": [f"destination:{name}", f"traffic:{name}", f"grant:{name}", f"followed:{name}"],
             "take": {"destinations": name},
             "wake": True,
         }
         await self._journal.commit("lua/record", args, Event.DESTINATION_REMOVED, destination=name, actor=actor)
-        if record.doubt is None:
+        if record and record.doubt is None:
             self._signer.gone(name)
 
     async def pause(self, name: str, actor: str) -> DestinationRecord:
@@ -397,6 +411,19 @@ class Directory(Choosing[DestinationRecord]):
         """Whether the destination's jobs go out, and what keeps them; raises `Refused` for a name that isn't there."""
         await self.require(name)
         return await self._limiter.health(name)
+
+    async def shown_health(self, name: str) -> Health:
+        """The same for people and lists: where what is kept of the destination is of another type, it is suspended for that
+        reason.
+        """
+        try:
+            return await self.health(name)
+        except StateUnavailable as trouble:
+            if trouble.code != WRONG_TYPE:
+                raise
+            why = trouble.message
+        standing = standing_of(Evidence(state="suspended", reason=why))
+        return Health(name=name, state="suspended", reason=why, standing=standing)
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:destination:{name}"

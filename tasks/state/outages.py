@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+WRONG_TYPE = "redis_wrong_type"
+
 
 class Said(NamedTuple):
     """What a server says, by words of it, and what that means: a code for programs, what it is, and what to do."""
@@ -85,7 +87,7 @@ SAYS = (
     ),
     Said(
         ("WRONGTYPE",),
-        "redis_wrong_type",
+        WRONG_TYPE,
         "A record in Redis isn't of the type that Afterword gave it, so somebody else wrote there; `afterword doctor` says where.",
         "Put Redis back from a copy, or store anew what that record held.",
     ),

@@ -19,6 +19,8 @@ from tasks.state.stored import number
 from tasks.state.vault import Vault
 
 FIELD = "whole"
+_OTHER = "none"  # no sealed half is this
+NO_RECORD: Mapping[bytes, bytes] = {FIELD.encode(): _OTHER.encode()}  # what a record of another type is read as
 Kind = Literal["destination", "apikey"]
 WORDS: Mapping[Kind, str] = {"destination": "Destination", "apikey": "API key"}
 
@@ -108,6 +110,10 @@ class Signer:
         """What the sealed half says, where it opens, and why it isn't to be acted on; `shown` is what the clear half says."""
         if FIELD not in raw:
             return None, self._doubt(owner, "record_unsigned", "isn't signed")
+        if raw[FIELD] == _OTHER:
+            return None, self._doubt(
+                owner, "record_changed", "isn't of the type that Afterword gave it: somebody else wrote there"
+            )
         try:
             known = self._opened(owner, raw)
         except KeyTrouble as trouble:

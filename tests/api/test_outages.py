@@ -10,12 +10,17 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
+from tasks.state.jobs.asked import Asked
+from tasks.state.views.registry import Person
 from tests.api.conftest import PUBLISH, Api
+from tests.api.test_receivers import OPS
 from tests.integration.redis_doors import SilentDoor
 from tests.integration.test_outages import full, named, read_only, stopped, without_replicas
 from worker.api.app import ANSWER_S
 from worker.api.serve import serve
 from worker.machine.embedded import EmbeddedValkey
+from worker.machine.stack import FAKE_SECRET
+from worker.metrics import render
 from worker.runtime import open_services
 
 REQUESTS = [
@@ -160,3 +165,79 @@ async def test_a_record_of_another_type_is_told_as_such(api, services, key, meth
     answer = await api.call(method, path, PUBLISH if method == "POST" else None)
     assert (answer.status, answer.json["code"]) == (503, "redis_wrong_type")
     assert "doctor" in answer.json["detail"] + answer.json["advice"]
+
+
+async def spoilt(services, key: str) -> None:
+    """Somebody wrote something else in the place of a record."""
+    record = f"{services.settings.prefix}:{key}"
+    await services.redis.delete(record)
+    await services.redis.rpush(record, "somebody's")
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_a_destinations_record_of_another_type_hides_no_other_and_can_be_stored_anew_or_removed(api, services):
+    settings = (await services.destinations.require("confluence")).settings
+    others = {record.name for record in await services.destinations.list()} - {"confluence"}
+    await spoilt(services, "destination:confluence")
+    for _ in range(2):  # by names that are known, and by what was known before
+        listed = (await api.get("/v1/destinations")).json["destinations"]
+        assert {one["name"] for one in listed} == others
+    doubt = (await services.destinations.doubts())["confluence"]
+    assert (doubt.code, "isn't of the type" in doubt.message) == ("record_changed", True)
+    assert b"afterword_destination" in await render(services)
+    await services.destinations.set("confluence", settings, FAKE_SECRET, "test")
+    assert services.destinations.secret(await services.destinations.require("confluence")) == FAKE_SECRET
+    await spoilt(services, "destination:confluence")
+    assert (await api.call("DELETE", "/v1/destinations/confluence")).status == 204
+    assert await services.destinations.names() == sorted(others)
+
+
+@pytest.mark.parametrize("kept", ["traffic", "grant"])
+@pytest.mark.usefixtures("destinations")
+async def test_what_is_kept_of_one_destination_and_is_of_another_type_hides_no_other(api, services, kept):
+    await spoilt(services, f"{kept}:confluence")
+    listed = (await api.get("/v1/destinations")).json["destinations"]
+    assert len(listed) == len(await services.destinations.names())
+    standing = {one["name"]: one["health"]["state"] for one in listed}
+    assert standing.pop("confluence") == ("suspended" if kept == "traffic" else "ready")
+    assert set(standing.values()) == {"ready"}
+    assert b"afterword_destination" in await render(services)
+
+
+async def test_a_receivers_record_of_another_type_hides_no_other(api, services):
+    for name in ("ops", "team"):
+        await api.put(f"/v1/receivers/{name}", OPS)
+    await spoilt(services, "receiver:team")
+    await spoilt(services, "receiver:progress:ops")
+    listed = (await api.get("/v1/receivers")).json["receivers"]
+    assert {one["name"]: one["standing"] for one in listed} == {"ops": "untested", "team": "unusable"}
+    await api.put("/v1/receivers/team", OPS)
+    assert (await api.get("/v1/receivers/team")).json["standing"] == "untested"
+
+
+@pytest.mark.usefixtures("destinations")
+async def test_a_jobs_record_of_another_type_hides_no_other(api, services):
+    spaces = ("OPS", "DEV")
+    first, second = [(await api.post("/v1/jobs", PUBLISH | {"space_key": space})).json["job_id"] for space in spaces]
+    await spoilt(services, f"job:{first}")
+    assert [one["job_id"] for one in (await api.get("/v1/jobs")).json["jobs"]] == [second]
+
+
+async def test_an_api_key_whose_record_is_of_another_type_is_no_key_and_hides_no_other(api, services):
+    reader = await api.with_scopes("read")
+    name = reader.key.partition(".")[0]
+    assert (await reader.get("/v1/jobs")).status == 200, "it is remembered"
+    await spoilt(services, f"apikey:{name}")
+    assert (await reader.get("/v1/jobs")).status == 401
+    assert (await reader.get("/v1/jobs")).status == 401
+    assert {key.name: key.changed for key in await services.access.list()} == {"admin": False, name: True}
+    assert (await services.access.doubts())[name].code == "record_changed"
+    assert (await services.access.revoke(name, "test")).revoked
+
+
+async def test_a_views_record_of_another_type_hides_no_other(services):
+    made, _ = await services.access.create("somebody", ["read"], None, "test")
+    somebody = Person.of(made, "test")
+    kept = [await services.views.save(somebody, name, Asked(state="dead")) for name in ("one", "two")]
+    await spoilt(services, f"view:{kept[0].id}")
+    assert [view.name for view in await services.views.list(somebody)] == ["two"]

@@ -450,6 +450,8 @@ signature_algorithm: sha256WithRSAEncryption
 passphrase: (prompted)
 publicToken = "9Kq2mV7xWz4rT8nB3cLpY6dF1hJ5sGaQ0uEi"
 csrf-token=Xk29vQ7pLm4RtY8sWz3BnC6dFh1JgA5uEoIiTrPq
+<input type="hidden" name="authenticity_token" value="Xk29vQ7pLm4RtY8sWz3BnC6dFh1JgA5uEoIiTrPq">
+<input name="csrf_token" type="hidden" id="x" value="Xk29vQ7pLm4RtY8sWz3BnC6dFh1JgA5uEoIiTrPq">
 next_page_token: Xk29vQ7pLm4RtY8sWz3BnC6d
 const KEY_MESHING = "key-meshing-2814"
 storeSecretsIn: shop2-prod-1208358310

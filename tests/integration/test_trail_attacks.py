@@ -299,3 +299,24 @@ async def test_a_loss_that_an_operator_knows_of_is_accepted_once_and_for_what_ca
     removed = await command(settings)
     await remove_chain(services.redis, settings, removed)
     assert (await afterword(settings, "audit", "verify"))[1]["verdict"] == "broken"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 200, b"{}\n", b"\xff\xfe", b'{"heads": '])
+async def test_a_kept_checkpoint_that_is_none_any_more_is_named(settings, services, content):
+    """A disk failed, or somebody emptied it: what it spoke of isn't left out in silence."""
+    await history(settings)
+    newest = max((settings.data / "checkpoints").rglob("*.json"))
+    newest.write_bytes(content)
+    status, answer = await afterword(settings, "audit", "verify")
+    assert (status, answer["error"]["code"]) == (1, "bad_checkpoint")
+    assert newest.name in answer["error"]["message"]
+
+
+async def test_a_named_file_without_a_checkpoint_is_refused(settings, services):
+    """Nothing would have been compared with it."""
+    await history(settings)
+    other = settings.data / "other.log"
+    other.write_text("a line of a log\n{}\n")
+    status, answer = await afterword(settings, "audit", "verify", "--checkpoint", str(other))
+    assert (status, answer["error"]["code"]) == (1, "bad_checkpoint")
+    assert str(other) in answer["error"]["message"]

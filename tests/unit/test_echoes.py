@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import codecs
+import gzip
 import html
 import json
 import os
 import quopri
 import sys
 import unicodedata
+import zlib
 from urllib.parse import quote
 
 import aiohttp
@@ -71,6 +73,17 @@ FORMS = {
     "base64 of UTF-16": lambda s: base64.b64encode(s.encode("utf-16-le")).decode(),
     "base64 over lines": lambda s: base64.encodebytes(f"{'x' * 50}{s}".encode()).decode(),
     "base32": lambda s: base64.b32encode(s.encode()).decode(),
+    "base32 with the digits first": lambda s: base64.b32hexencode(s.encode()).decode(),
+    "base85": lambda s: base64.b85encode(s.encode()).decode(),
+    "base85 inside a text": lambda s: base64.b85encode(f"user=x;{s};end".encode()).decode(),
+    "base85 of Adobe": lambda s: base64.a85encode(s.encode(), adobe=True).decode(),
+    "base85 of Adobe, quoted": lambda s: json.dumps({"said": base64.a85encode(f"it is {s}".encode()).decode()}),
+    "base64 backwards": lambda s: base64.b64encode(f"it is {s}".encode()).decode()[::-1],
+    "base64 of a packed text": lambda s: base64.b64encode(gzip.compress(f"it is {s}".encode())).decode(),
+    "hexadecimal of a packed text": lambda s: zlib.compress(f"it is {s}".encode()).hex(),
+    "bits": lambda s: "".join(f"{b:08b}" for b in s.encode()),
+    "bits, apart": lambda s: " ".join(f"{b:08b}" for b in s.encode()),
+    "bits of a program": lambda s: str([bin(b) for b in s.encode()]),
     "hexadecimal": lambda s: s.encode().hex(),
     "HEXADECIMAL": lambda s: s.encode().hex().upper(),
     "hexadecimal, apart": lambda s: s.encode().hex(" "),

@@ -60,7 +60,7 @@ async def resume_destination(call: Call) -> Answer:
 
 
 async def _view(call: Call, record: DestinationRecord) -> DestinationView:
-    health = await call.services.destinations.health(record.name)
+    health = await call.services.destinations.shown_health(record.name)
     return DestinationView.of(record, health, await status_of(call.services.core, record))
 
 

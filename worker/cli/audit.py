@@ -98,10 +98,9 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
     Checkpoints that are kept (AFTERWORD_CHECKPOINTS) or in the data folder are used without being named.
     """
     from tasks.state.audit import export as trail
-    from tasks.state.audit.checkpoint import read_checkpoints
 
     own = context.settings.data / CHECKPOINTS
-    points = [point for file in (*files, *([own] if own.exists() else [])) for point in read_checkpoints(_lines(file))]
+    points = [point for file in (*files, *([own] if own.exists() else [])) for point in _checkpoints(file)]
 
     async def check(services: Services) -> AuditReport:
         if exported is not None:
@@ -313,6 +312,15 @@ def _exported(file: Path) -> list[str]:
     """The lines of an export, also of one that was written as one document."""
     lines = _lines(file)
     return [line.rstrip(",") for line in lines[1:-1]] if lines[:1] == [DOCUMENT] else lines
+
+
+def _checkpoints(file: Path) -> list[Checkpoint]:
+    from tasks.state.audit.checkpoint import read_checkpoints
+
+    try:
+        return read_checkpoints(_lines(file))
+    except Refused as refused:
+        raise Refused(f"{file}: {refused.message}", code=refused.code, advice=refused.advice) from None
 
 
 def _lines(file: Path) -> list[str]:

@@ -17,7 +17,7 @@ from config.settings import ConfigError, Settings, unknown_variables
 from tasks.errors import AfterwordError, KeyTrouble, StateUnavailable
 from tasks.model import JobState
 from tasks.state.clock import CORRECT_IT, SKEW_LIMIT_S, in_words, moment
-from tasks.state.outages import unavailable
+from tasks.state.outages import WRONG_TYPE, unavailable
 from tasks.state.workers import workers
 from worker.connections import open_redis, shown_address
 
@@ -118,7 +118,7 @@ async def _apart(found: Found, name: str, part: Callable[[], Awaitable[None]]) -
         await part()
     except (StateUnavailable, RedisError) as error:
         trouble = error if isinstance(error, StateUnavailable) else unavailable(error)
-        if trouble.code != "redis_wrong_type":
+        if trouble.code != WRONG_TYPE:
             raise
         found(name, False, trouble.message.partition(";")[0])
 

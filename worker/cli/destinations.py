@@ -136,7 +136,7 @@ def list_(context: Context) -> None:
 
     async def work(services: Services) -> list[tuple[DestinationRecord, Health]]:
         records = await services.destinations.list()
-        return [(record, await services.destinations.health(record.name)) for record in records]
+        return [(record, await services.destinations.shown_health(record.name)) for record in records]
 
     found = context.run(work)
     table = Table("Name", "Kind", "Address", "State", "Running", "Waiting")
@@ -157,7 +157,7 @@ def show(context: Context, name: str) -> None:
 
     async def work(services: Services) -> tuple[DestinationRecord, Health, CredentialStatus, int]:
         record = await services.destinations.require(name)
-        health = await services.destinations.health(name)
+        health = await services.destinations.shown_health(name)
         return record, health, await status_of(services.core, record), services.core.clock_ms()
 
     record, health, status, now_ms = context.run(work)

@@ -36,7 +36,7 @@ async def overview(visit: Visit) -> web.StreamResponse:
             "credential": await status_of(visit.services.core, record),
         }
         for record in records
-        for health in [await visit.services.destinations.health(record.name)]
+        for health in [await visit.services.destinations.shown_health(record.name)]
     ]
     return await visit.page("destinations.html", cards=cards, kinds=KINDS.values(), ways=WORDS)
 
@@ -161,7 +161,7 @@ async def resume(visit: Visit) -> web.StreamResponse:
 async def ask_remove(visit: Visit) -> web.StreamResponse:
     """What removing would do, before it is done."""
     record = await visit.services.destinations.require(visit.part("name"))
-    health = await visit.services.destinations.health(record.name)
+    health = await visit.services.destinations.shown_health(record.name)
     return await visit.page("remove.html", record=record, health=health)
 
 

@@ -46,7 +46,7 @@ async def overview(visit: Visit) -> web.StreamResponse:
     rows = [
         Row(
             record=record,
-            health=await visit.services.destinations.health(record.name),
+            health=await visit.services.destinations.shown_health(record.name),
             figures=Figures.of(slot.counts.get(record.name, {}) for slot in slots),
             line=polyline(
                 [point.delivered for point in points(slots, record.name, now_ms - length_ms, now_ms, step_ms)],

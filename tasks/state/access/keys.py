@@ -32,9 +32,10 @@ from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.marks import mark_of
 from tasks.state.newest import Newest
-from tasks.state.signed import FIELD, Doubt, Known, Signer
+from tasks.state.signed import FIELD, NO_RECORD, Doubt, Known, Signer
 from tasks.state.stored import number, texts
 from tasks.state.vault import Vault
+from tasks.state.wrong_types import read
 
 log = logging.getLogger(__name__)
 
@@ -312,7 +313,7 @@ class Access:
         return Sealed.model_validate_json(self._signer.whole(key_id, raw).secret or "{}")
 
     async def _raw(self, key_id: str) -> dict[str, str]:
-        return texts(await self._redis.hgetall(self._redis_key(key_id)))
+        return texts(await read(self._redis.hgetall(self._redis_key(key_id)), NO_RECORD))
 
     def _redis_key(self, key_id: str) -> str:
         return f"{self._prefix}:apikey:{key_id}"

@@ -87,8 +87,11 @@ class Gone(Statement):
         return packed("gone", self.base, *map(str, figures), self.value, self.key)
 
 
+_A_FILE = "Use a file that `afterword audit checkpoint` or `audit export` wrote, or a log that has one."
+
+
 def read_checkpoints(lines: Iterable[str]) -> list[Checkpoint]:
-    """The checkpoints among the lines of a file: of its own, of a log, or of an export. Raises `Refused`."""
+    """The checkpoints among the lines of a file: of its own, of a log, or of an export. Raises `Refused`, also for none."""
     found = []
     for number, line in enumerate(lines, 1):
         start = line.find("{")
@@ -101,8 +104,10 @@ def read_checkpoints(lines: Iterable[str]) -> list[Checkpoint]:
             raise Refused(
                 f"Line {number} is no checkpoint.",
                 code="bad_checkpoint",
-                advice="Use a file that `afterword audit checkpoint` or `audit export` wrote.",
+                advice=_A_FILE,
             ) from None
+    if not found:
+        raise Refused("There is no checkpoint in it.", code="bad_checkpoint", advice=_A_FILE)
     return found
 
 

@@ -226,17 +226,15 @@ def _stamp_of(name: str) -> str:
 
 def _points(name: str, content: bytes) -> list[Checkpoint]:
     try:
-        return read_checkpoints(content.decode().splitlines())
-    except UnicodeDecodeError as trouble:
-        raise _unreadable(trouble) from None
+        return read_checkpoints(content.decode("utf-8", "replace").splitlines())
     except Refused as trouble:
-        raise Refused(f"{name}: {trouble.message}", code=trouble.code, advice=trouble.advice) from None
+        advice = "It isn't as it was written: remove it where a disk has failed; otherwise somebody changed it."
+        raise Refused(f"The kept checkpoint {name}: {trouble.message}", code=trouble.code, advice=advice) from None
 
 
-def _unreadable(trouble: Exception) -> Refused:
-    words = getattr(trouble, "strerror", None) or "they aren't as they were written"
+def _unreadable(trouble: OSError) -> Refused:
     return Refused(
-        f"The kept checkpoints can't be read: {words}.",
+        f"The kept checkpoints can't be read: {trouble.strerror or trouble}.",
         code="checkpoints_unreadable",
         advice="Give this account the right to read AFTERWORD_CHECKPOINTS, or correct it.",
     )

@@ -17,6 +17,7 @@ from tasks.state.jobs.records import readable
 from tasks.state.jobs.search import Search
 from tasks.state.journal import Journal
 from tasks.state.stored import text
+from tasks.state.wrong_types import all_of
 
 SLOT_MS = 300_000  # as the scripts count
 HISTORY_MS = 8 * 86_400_000  # for which the scripts keep them
@@ -143,11 +144,13 @@ class Overview:
         return terms + (await self.search.terms([kind_word(chosen.kind)]) if chosen.kind else [])
 
     async def jobs(self, ids: Sequence[str]) -> list[Job]:
-        """The records of these jobs in one round trip, without those that are gone, or only a newer version can read."""
+        """The records of these jobs in one round trip, without those that are gone, that only a newer version can read, or
+        that are none.
+        """
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in ids:
             pipeline.hgetall(f"{self._prefix}:job:{job_id}")
-        stored = await pipeline.execute() if ids else []
+        stored = all_of(await pipeline.execute(raise_on_error=False), None) if ids else []
         return [job for raw in stored if raw and (job := readable(raw))]
 
     def _index(self, chosen: JobFilter) -> str:

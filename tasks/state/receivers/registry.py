@@ -22,6 +22,7 @@ from tasks.state.outages import unavailable
 from tasks.state.receivers.settings import RECEIVER, AnyReceiver, ReceiverView, checked, view_of
 from tasks.state.stored import number
 from tasks.state.vault import Vault
+from tasks.state.wrong_types import read
 
 PURPOSE = "receiver"
 
@@ -57,7 +58,8 @@ class Receivers:
     async def get(self, name: str) -> AnyReceiver | None:
         """The receiver of that name; raises `KeyTrouble` where its record was changed or put back in Redis, or its key is gone."""
         try:
-            sealed, revision = await self._redis.hmget(self._key("receiver", name), "sealed", "revision")
+            asked = self._redis.hmget(self._key("receiver", name), "sealed", "revision")
+            sealed, revision = await read(asked, (b"", b""))
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
         if sealed is None:
@@ -123,12 +125,15 @@ class Receivers:
         """What anybody may see of a receiver, also of one whose record can't be opened; raises `Refused` where there is none."""
         try:
             receiver = await self.require(name)
-            failed, standing = await self._redis.hmget(self._key("receiver", "progress", name), "failures", "standing")
+            asked = self._redis.hmget(self._key("receiver", "progress", name), "failures", "standing")
+            failed, standing = await read(asked, (b"", b""))
         except KeyTrouble as trouble:
             return ReceiverView(name=name, kind="unknown", standing="unusable", trouble=str(trouble))
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
-        return view_of(name, receiver, int(failed or 0), (standing or b"untested").decode())
+        return view_of(
+            name, receiver, number((failed or b"").decode("utf-8", "replace")), (standing or b"untested").decode()
+        )
 
     async def views(self) -> list[ReceiverView]:
         """All receivers, in the order of their names."""

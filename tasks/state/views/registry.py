@@ -22,6 +22,7 @@ from tasks.state.journal import Journal
 from tasks.state.newest import Newest
 from tasks.state.outages import unavailable
 from tasks.state.vault import Vault
+from tasks.state.wrong_types import all_of, read
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Views:
             pipeline = self._redis.pipeline(transaction=False)
             for identifier in ids:
                 pipeline.hget(self._key("view", identifier), "sealed")
-            records = await pipeline.execute()
+            records = all_of(await pipeline.execute(raise_on_error=False), b"")
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
         found = [self._opened(identifier, sealed) for identifier, sealed in zip(ids, records, strict=True)]
@@ -98,7 +99,7 @@ class Views:
     async def require(self, identifier: str, person: Person) -> View:
         """One of the views that the person sees; raises `Refused` where it is none of them."""
         try:
-            sealed = await self._redis.hget(self._key("view", identifier), "sealed")
+            sealed = await read(self._redis.hget(self._key("view", identifier), "sealed"), b"")
         except (RedisError, OSError) as error:
             raise unavailable(error) from None
         view = self._opened(identifier, sealed)
