@@ -106,7 +106,7 @@ def _without(signs: str, pieces: Sequence[str]) -> Outline:
 
 def _without_tags(piece: str) -> str:
     """The words of an image, in which GitHub's parser leaves tags as they are."""
-    return re.sub(r"<[^<>]*>", " ", re.sub(r"‹img \S* (.*)›", r"\1", piece)) if piece.startswith("‹") else piece
+    return re.sub(r"<[^<>]*>", " ", re.sub(r"‹img ?\S* ?(.*)›", r"\1", piece)) if piece.startswith("‹") else piece
 
 
 def words_of(pieces: Sequence[str]) -> list[str]:
