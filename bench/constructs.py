@@ -18,7 +18,7 @@ SIZE = 1_000_000
 PART = 8
 FORMS: dict[str, Callable[[str], object]] = {
     **TARGETS,
-    "Jira's wiki markup": lambda text: jira.escaped(servicenow.render(text)),
+    "Jira's wiki markup": lambda text: jira.escaped(servicenow.render(text, kept=jira.KEPT)),
     "screening": scan,
 }
 PIECES = (

@@ -19,7 +19,7 @@ TAGS = set(
     "sub sup table tbody td tfoot th thead tr u ul".split()
 )
 ATTRIBUTES = {"a": {"href", "title"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan"}, "ol": {"start"}}
-_PICTURE = re.compile(r'<img\b[^>]*?src="([^"]*)"[^>]*>', re.IGNORECASE)
+_PICTURE = re.compile(r'<img\b[^>]*?src="([^"]*)"(?:[^>]*?alt="([^"]*)")?[^>]*>', re.IGNORECASE)
 
 
 def as_html(vendor: str, text: str, address: Callable[[str], str | None] = lambda _: None) -> str:
@@ -28,5 +28,5 @@ def as_html(vendor: str, text: str, address: Callable[[str], str | None] = lambd
         return f"<pre>{html.escape(text)}</pre>"
     if vendor == "confluence":
         return viewer.to_html(text, address)
-    named = _PICTURE.sub(r'<a href="\1">picture</a>', text)
+    named = _PICTURE.sub(lambda found: f'<a href="{found[1]}">{found[2] or "picture"}</a>', text)
     return nh3.clean(named, tags=TAGS, attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"})

@@ -5,7 +5,7 @@ backslashes for slashes.
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # Schemes that run what they hold: their words are shown, never the address.
@@ -55,3 +55,10 @@ def is_program(address: str) -> bool:
 def may_be_linked(address: str) -> bool:
     """Whether a normal address leads to a page or a mailbox."""
     return _LINKABLE.match(address) is not None
+
+
+def named(address: str) -> str:
+    """What an image at a normal address is called where it can't be shown: the last part; nothing where that is a program."""
+    if SCHEME.match(address):
+        return address[:4] if address[:5].lower() == "data:" else "" if is_program(address) else address
+    return unquote(address.partition("?")[0].rstrip("/").rpartition("/")[2]) or address

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
-from tasks.markup.addresses import SCHEME, encoded, is_program, may_be_linked, normal
+from tasks.markup.addresses import encoded, is_program, may_be_linked, named, normal
 from tasks.markup.tags import PIECE, TAGS, attributes_of, without_comments
 from tasks.markup.text_tables import laid_out
 
@@ -26,23 +25,29 @@ _BEFORE: Mapping[str, str] = {
     "dd": "\n  ",
 }
 _AFTER: Mapping[str, str] = {"td": "  ", "th": "  ", "summary": "\n"}
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_RAISED = re.compile(r"<sup\b[^<>]*>\s*(?:[-+\u2212]?\d|[-+]?\w\s*<)", re.IGNORECASE)
 _LINES = frozenset(["p", "div", "table", "blockquote", "details", "pre", "h1", "h2", "h3", "h4", "h5", "h6"])
 
 
-def text_of(source: str) -> str:
-    """A piece of raw HTML as text."""
+def text_of(source: str, kept: str = "") -> str:
+    """A piece of raw HTML as text; `kept` begins the lines of a table in columns, and of code."""
     parts: list[str] = []
     targets: list[tuple[int, str]] = []
     tables: list[_Table] = []
     lists: list[int] = []
+    code: int | None = None  # where it begins
     position = 0
     source = without_comments(source)
     for found in PIECE.finditer(source):
-        parts.append(html.unescape(source[position : found.start()]))
+        parts.append(_words(source[position : found.start()], parts, as_typed=code is not None))
         position = found.end()
         name = found.group("name").lower()
         if name in _TABLE and (tables or (name == "table" and not found["close"])):
-            _table_part(tables, parts, found)
+            _table_part(tables, parts, found, kept)
+        elif name == "pre" and not tables:
+            _end_code(parts, code, kept)
+            code = None if found["close"] else len(parts)
         elif name == "a" and found.group("close"):
             if targets:
                 start, target = targets.pop()
@@ -55,11 +60,32 @@ def text_of(source: str) -> str:
         elif name in ("ul", "ol", "li"):
             parts.append(_list_part(lists, name, found))
         else:
-            parts.append(_tag(name, found))
-    parts.append(html.unescape(source[position:]))
+            parts.append("^" if is_raised(source[found.start() : found.end() + 8]) else _tag(name, found))
+    parts.append(_words(source[position:], parts, as_typed=code is not None))
+    _end_code(parts, code, kept)
     while tables:
-        _end(tables, parts)
+        _end(tables, parts, kept)
     return "".join(parts)
+
+
+def is_raised(source: str) -> bool:
+    """Whether it begins with a number or letter that is raised, as in `10<sup>6</sup>`: without a sign for that, it would read 106."""
+    return _RAISED.match(source) is not None
+
+
+def _words(source: str, before: Sequence[str], *, as_typed: bool) -> str:
+    """Words between tags: on one line, as browsers have them, or as they are typed."""
+    if as_typed:
+        return html.unescape(source)
+    begins_line = not before or before[-1].endswith("\n")
+    return html.unescape(_BLANKS.sub(" ", source.lstrip() if begins_line else source))
+
+
+def _end_code(parts: list[str], start: int | None, kept: str) -> None:
+    """Put the lines of code in place of its pieces, indented."""
+    if start is not None:
+        lines = "".join(parts[start:]).strip("\n").split("\n")
+        parts[start:] = ["\n", *(f"{kept}    {line}".rstrip() + "\n" for line in lines)]
 
 
 @dataclass
@@ -95,23 +121,27 @@ class _Table:
             self.spans[len(row)] -= 1
             row.append("")
 
-    def end(self, parts: list[str], *, in_cell: bool) -> None:
+    def end(self, parts: list[str], kept: str, *, in_cell: bool) -> None:
         """Put the table in place of its pieces; one in a cell has no columns to be laid out in."""
         self.end_cell(parts)
         said = [row for row in self.rows if any(row)]
         rows = (
-            "; ".join(", ".join(filter(None, row)) for row in said) if in_cell else laid_out(self.rows) if said else ""
+            "; ".join(", ".join(filter(None, row)) for row in said)
+            if in_cell
+            else laid_out(self.rows, kept)
+            if said
+            else ""
         )
         parts.append("\n".join(["", *self.above, rows, ""]))
 
 
-def _end(tables: list[_Table], parts: list[str]) -> None:
+def _end(tables: list[_Table], parts: list[str], kept: str) -> None:
     """End the innermost table."""
     table = tables.pop()
-    table.end(parts, in_cell=bool(tables))
+    table.end(parts, kept, in_cell=bool(tables))
 
 
-def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) -> None:
+def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str], kept: str) -> None:
     """A tag of a table; one in a cell of another is words of that."""
     name, closes = found["name"].lower(), bool(found["close"])
     if name == "table":
@@ -119,7 +149,7 @@ def _table_part(tables: list[_Table], parts: list[str], found: re.Match[str]) ->
             if len(tables) < DEEPEST_TABLES:
                 tables.append(_Table(len(parts)))
         else:
-            _end(tables, parts)
+            _end(tables, parts, kept)
         return
     table = tables[-1]
     table.end_cell(parts)
@@ -170,8 +200,8 @@ def image_text(words: str, source: str) -> str:
     """What is read of an image: its words, and its address where that leads somewhere."""
     source = normal(source)
     if may_be_linked(source):
-        return words + target_beside(words, source)
-    return words or (unquote(source.partition("?")[0].rpartition("/")[2]) if not SCHEME.match(source) else "")
+        return words + target_beside(words, source) if words.strip() else source
+    return words or named(source)
 
 
 def target_beside(words: str, target: str) -> str:

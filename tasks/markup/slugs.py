@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import unquote
 
 from tasks.markup.clean import plain_title
 from tasks.markup.parser.token import BREAKS, Token
-from tasks.markup.tags import PIECE, attributes_of
+from tasks.markup.tags import PIECE, attributes_of, without_comments
 
 _NOT_IN_SLUG = re.compile(r"[^a-z0-9\-_ ]+")
 
@@ -22,7 +22,9 @@ def heading_text(token: Token) -> str:
 
 def _named(token: Token) -> str:
     """The words that name a heading: an emoji's are those of its short name."""
-    return heading_text(token._replace(children=[c._replace(content=c.info or c.content) for c in token.children]))
+    return heading_text(
+        token._replace(children=[c._replace(content=c.info) if c.type == "emoji" else c for c in token.children])
+    )
 
 
 def slug(text: str) -> str:
@@ -75,7 +77,19 @@ def _targets_of(markup: str) -> Iterator[str]:
 
 def without_title(tokens: list[Token], title: str) -> list[Token]:
     """The tokens without a first heading that says the same as the title."""
-    if not title or not tokens or tokens[0].type != "heading":
-        return tokens
-    said, wanted = (plain_title(text, 4000).casefold() for text in (heading_text(tokens[0]), title))
-    return tokens[1:] if said == wanted else tokens
+    place = title_heading(tokens, title)
+    return tokens if place is None else tokens[:place] + tokens[place + 1 :]
+
+
+def title_heading(tokens: Sequence[Token], title: str) -> int | None:
+    """Where a heading says the same as the title and nothing is said above it; None where none does."""
+    said = (place for place, token in enumerate(tokens) if token.type != "toc" and not _is_comment(token))
+    place = next(said, None)
+    if not title or place is None or tokens[place].type != "heading":
+        return None
+    shown, wanted = (plain_title(text, 4000).casefold() for text in (heading_text(tokens[place]), title))
+    return place if shown == wanted else None
+
+
+def _is_comment(token: Token) -> bool:
+    return token.type == "html_block" and not without_comments(token.content).strip()

@@ -13,6 +13,12 @@ _ATTRIBUTE = re.compile(r"([A-Za-z][A-Za-z-]{0,40})\s*=\s*(?:\"([^\"]*)\"|'([^']
 # A link's or image's address within a tag.
 ADDRESSES = re.compile(r"(?<=\s)(href|src)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+))", re.IGNORECASE)
 
+# A piece of raw HTML that is no prose, and is shown as code: a program, an instruction or a declaration, and nothing behind its end.
+PROGRAM = re.compile(
+    r"\s*<(?:(?:script|style|textarea|xmp)\b(?:(?!</(?:script|style|textarea|xmp)\b).)*(?:</\w+\s*>|\Z)|\?.*\?>|!(?!--).*>)\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+
 DEEPEST_RAW = 120  # elements that raw HTML may open within each other: XML parsers refuse documents more than 256 deep
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 WIDEST = 110
 
 
-def laid_out(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns, the first one underlined; rows too wide for that as `header: value` lines."""
+def laid_out(rows: Sequence[Sequence[str]], kept: str = "") -> str:
+    """Rows in columns, the first one underlined, each behind `kept`; rows too wide for that as `header: value` lines."""
     columns = max((len(row) for row in rows), default=0)
     padded = [[*row, *[""] * (columns - len(row))] for row in rows]
     widths = [max(width(row[i]) for row in padded) for i in range(columns)]
@@ -19,7 +19,7 @@ def laid_out(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)) for row in padded
     ]
     lines.insert(1, "  ".join("-" * max(size, 1) for size in widths))
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(kept + line.rstrip() for line in lines)
 
 
 def _as_fields(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

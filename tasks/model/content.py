@@ -129,7 +129,25 @@ class Issue(Upstream):
     @model_validator(mode="before")
     @classmethod
     def _nulls_are_absent(cls, data: object) -> object:
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, Mapping) else data
+        """Also refuses a text under a name that there isn't: the ticket would have none, and nobody be told."""
+        if not isinstance(data, Mapping):
+            return data
+        given = {k: v for k, v in data.items() if v is not None}
+        wrong = next((name for name in OTHER_NAMES if is_seen(given.get(name))), None)
+        if wrong and not is_seen(given.get("description")):
+            raise ValueError(f"its text belongs into `description`, and not into `{wrong}`")
+        return given
+
+
+# What other systems call a text.
+OTHER_NAMES = ("body", "content", "content_md", "description_md", "markdown", "text")
+# A character that is seen: no blank, no control, and none that has no width.
+SEEN = r"[^\s\x00-\x1F\u00AD\u200B-\u200F\u2060-\u2064\uFEFF]"
+
+
+def is_seen(text: object) -> bool:
+    """Whether it is a text with a character that is seen."""
+    return isinstance(text, str) and re.search(SEEN, text) is not None
 
 
 ATTACHMENTS_BYTES = 25_000_000

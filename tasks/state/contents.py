@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from tasks.errors import Refused
 from tasks.model import Command, Document, Issue, PublishToConfluence
+from tasks.model.content import is_seen
 from tasks.state.audit.entries import Event
 from tasks.state.journal import Journal
 from tasks.state.vault import Vault
@@ -29,7 +30,7 @@ class Contents:
         """
         records = {}
         if document:
-            if not document.content_md.replace("\ufeff", "").strip():
+            if not is_seen(document.content_md):
                 raise Refused(
                     f"Document {document.id} holds no text; the page would be replaced by nothing.",
                     code="empty_document",

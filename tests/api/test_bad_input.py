@@ -258,7 +258,7 @@ async def test_the_audit_is_read_page_by_page_and_verified(api, destinations):
 @pytest.mark.parametrize(
     "given",
     [
-        *({"content_md": text} for text in ("", " \n\t\r\n", "\ufeff", None)),
+        *({"content_md": text} for text in ("", " \n\t\r\n", "\ufeff", "\u200b \u2060", "\x00\x00", None)),
         *({name: "words"} for name in ("body", "content", "markdown", "text")),
     ],
     ids=str,
@@ -271,3 +271,27 @@ async def test_a_document_without_a_text_is_refused_by_every_way_in(api, given):
     assert (stored.status, submitted.status) == (422, 422)
     assert "content_md" in json.dumps(stored.json)
     assert "content_md" in json.dumps(submitted.json)
+
+
+@pytest.mark.parametrize("name", ["body", "content", "content_md", "markdown", "text"])
+async def test_an_issue_with_its_text_under_another_name_is_refused_by_every_way_in(api, name):
+    """Its ticket would have none. Beside a description, such a field is one of others."""
+    issue = {"title": "Broken", name: "words"}
+    stored = await api.put("/v1/issues/inc-1", issue)
+    job = {"command": "create_servicenow_incident", "issue_id": "inc-1", "issue": issue}
+    submitted = await api.post("/v1/jobs", job)
+    assert (stored.status, submitted.status) == (422, 422)
+    assert f"`{name}`" in json.dumps(stored.json)
+    assert "`description`" in json.dumps(submitted.json)
+    assert (await api.put("/v1/issues/inc-1", issue | {"description": "x"})).json["ignored"] == [name]
+    assert (await api.put("/v1/issues/inc-1", {"title": "Broken", "description": None})).status == 200
+
+
+async def test_fields_that_nothing_is_made_of_are_named_in_the_answer(api, destinations):
+    stored = await api.put("/v1/documents/doc-1", DOCUMENT | {"labels": ["a"], "Body": "x", "y" * 200: 1})
+    assert stored.json == {"id": "doc-1", "title": DOCUMENT["title"], "ignored": ["Body", "labels", "y" * 80]}
+    submitted = await api.post("/v1/jobs", PUBLISH | {"document": DOCUMENT | {"labels": ["a"]}})
+    assert (submitted.status, submitted.json["ignored"]) == (202, ["labels"])
+    many = {f"f{number}": 1 for number in range(50)}
+    assert len((await api.put("/v1/issues/inc-1", {"title": "t"} | many)).json["ignored"]) == 20
+    assert "ignored" not in (await api.put("/v1/documents/doc-1", DOCUMENT)).json

@@ -17,7 +17,7 @@ def document(text: str) -> Document:
     return Document(id="d1", title="RCA", content_md=text)
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "\ufeff\n \r\n"])
+@pytest.mark.parametrize("text", ["", " \n\t", "\ufeff", "\ufeff\n \r\n", "\u200b\u2060 \u00ad", "\x00\x00"])
 async def test_a_document_without_a_text_is_not_taken(services, sandbox, text):
     """Neither by itself nor with its job."""
     settings = parse_settings(sandbox_destinations(sandbox.url)["confluence"])
@@ -36,6 +36,7 @@ async def test_a_document_without_a_text_is_not_taken(services, sandbox, text):
         "<!-- to be written -->",
         "---\ntitle: RCA\n---\n",
         "[link]: https://e.com",
+        "![]() <b></b>",
         "\ufeff---\na: b\n---\n<!-- a -->\n\n<!-- b\n\nc -->\n",
     ],
 )

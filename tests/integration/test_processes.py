@@ -320,6 +320,7 @@ async def test_every_refusal_is_one_line_with_a_way_out(services, settings, tmp_
         (("document", "put", "-"), 1, "holds no text"),
         (("document", "put", str(tmp_path / "bom.md")), 1, "holds no text"),
         (("document", "put", str(tmp_path / "body.json")), 1, "`content_md`"),
+        (("issue", "put", str(tmp_path / "body.json")), 1, "`description`"),
         (("publish",), 2, "Missing argument"),
     ]:
         done = cli(settings, *arguments)

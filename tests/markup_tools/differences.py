@@ -106,7 +106,7 @@ def _without(signs: str, pieces: Sequence[str]) -> Outline:
 
 def _without_tags(piece: str) -> str:
     """The words of an image, in which GitHub's parser leaves tags as they are."""
-    return re.sub(r"<[^<>]*>", " ", re.sub(r"‹img \S* (.*)›", r"\1", piece)) if piece.startswith("‹") else piece
+    return re.sub(r"<[^<>]*>", " ", re.sub(r"‹img ?\S* ?(.*)›", r"\1", piece)) if piece.startswith("‹") else piece
 
 
 def words_of(pieces: Sequence[str]) -> list[str]:
@@ -176,8 +176,8 @@ def _no_host(case: Case) -> bool:
     """Its words stay, with the address beside them where they don't say it."""
     addressed = [re.match(r"‹(?:a|img) (https?://([^/?#\s›]*)[^\s›]*)", piece) for piece in case.github]
     odd = [found[1] for found in addressed if found and _ODD_HOST.search(found[2])]
-    ours, github = (_words_for(odd, pieces) for pieces in (case.ours, case.github))
-    return bool(odd) and ours == github
+    ours, *theirs = (_words_for(odd, pieces) for pieces in (case.ours, case.github, case.specified))
+    return bool(odd) and ours in theirs
 
 
 def _words_for(addresses: Sequence[str], pieces: Sequence[str]) -> str:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
+import pytest
 from markupsafe import Markup
 
-from tasks.model import JobState
+from tasks.destinations import parse_settings
+from tasks.markup import jira
+from tasks.model import Issue, JobState, parse_command
+from tasks.screening import Policy
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import Count
 from worker.console.audit import Search
 from worker.console.content import Screened
+from worker.console.content import _body as body_of
+from worker.console.content import _preview as preview_of
 from worker.console.credential_forms import FIELDS
 from worker.console.destination_forms import KINDS, NETWORK
 from worker.console.job import attempts_of
@@ -163,3 +170,37 @@ def test_a_scanner_that_fails_stops_the_job():
 def test_code_between_backticks_is_shown_as_code_and_markup_as_words():
     """What a description says is never markup."""
     assert coded("`a<b>` and `<script>` ` alone") == "<code>a&lt;b&gt;</code> and <code>&lt;script&gt;</code> ` alone"
+
+
+DESTINATIONS = {
+    "jira": {"kind": "jira", "base_url": "https://x.atlassian.net", "email": "b@x.co", "project": "OPS"},
+    "azure_devops": {"kind": "azure_devops", "org_url": "https://dev.azure.com/x", "project": "P"},
+}
+
+
+@pytest.mark.parametrize(
+    ("destination", "more"), [("jira", {}), ("azure_devops", {}), ("azure_devops", {"body_format": "markdown"})]
+)
+def test_a_preview_of_a_ticket_is_laid_out_as_its_destination_does(destination, more):
+    settings = parse_settings(DESTINATIONS[destination] | more)
+    issue = Issue(
+        id="i", title="T", description="## H\n\n- *a*\n- ![alt words](https://e.com/i.png)\n\n```\n  x\n```\n"
+    )
+    work = {"azure_devops": {"project": "P"}, "jira": {"project": "OPS"}}[destination]
+    command = {"jira": "create_jira_issue", "azure_devops": "create_azuredevops_workitem"}[destination]
+    shown = preview_of(settings, parse_command({"command": command, "issue_id": "i"} | work), issue, Policy()).body
+    for part in (
+        r"<h2\b[^>]*>H</h2>",
+        r"<li>\s*(?:<p>)?<em>a</em>",
+        '<a href="https://e.com/i.png"[^>]*>alt words</a>',
+        "<code>  x",
+    ):
+        assert re.search(part, shown), (part, shown)
+
+
+def test_a_preview_of_a_ticket_whose_words_hold_a_secret_is_its_words_alone():
+    """What screening takes out of the words stands in the layout still."""
+    settings = parse_settings(DESTINATIONS["jira"])
+    plan = SimpleNamespace(fields={"description": jira.render("# A\n\nsecret")})
+    assert body_of(settings, plan, "description", "A\nsecret", as_planned=True).count("<h1>") == 1
+    assert body_of(settings, plan, "description", "A\n[ApiKey]", as_planned=False) == "<pre>A\n[ApiKey]</pre>"

@@ -134,9 +134,10 @@ def test_front_matter_gives_labels_properties_and_title():
         "---\n- a\n---\n",
         "---\nNote: words\nand more\n---\n",
         "---\ntitle: x\n\nwords\n---\n",
-        "---\na:b\nc: d\n---\n",
-        "---\na=b\nc: d\n---\n",
-        "+++\na: b\nc = \n+++\n",
+        "---\na:b\n---\n",
+        "---\nsee the log\nc: d: e\n---\n",
+        "---\nNote:words\nAnd: more: words\n---\n",
+        "---\nhttps://e.com\n---\n",
     ],
 )
 def test_what_is_no_front_matter_stays_in_the_document(text):

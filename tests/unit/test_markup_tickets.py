@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.markup import azure_devops, jira, servicenow
+from tasks.markup import azure_devops, confluence, jira, servicenow
+from tasks.markup.parser.parse import parse_document
+from tasks.markup.told import warnings_of
 
 
 def test_work_item_html_has_borders_and_no_script():
@@ -180,3 +182,89 @@ def test_an_empty_line_of_a_quote_in_an_item_stands_below_it():
 def test_the_language_of_code_is_its_name_alone_in_jira(info, language):
     (code,) = jira.render(f"```{info}\nx\n```")["content"]
     assert code["attrs"] == {"language": language}
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<p>one\n  two</p>\n<p>three</p>", "one two\n\nthree"),
+        ("<ul>\n<li>a</li>\n<li>b\n  <ol><li>c</li></ol></li>\n</ul>", "- a\n- b\n  1. c"),
+        ("<pre>\n  x\n\n    y\n</pre>", "      x\n\n        y"),
+        ("<pre><code>a &lt; b\n  c</code></pre>\n\nw", "    a < b\n      c\n\nw"),
+        ("<table><tr><td><pre>a\nb</pre></td></tr></table>", "a b\n---"),
+        ("<script>\n  x\n</script>", "    <script>\n      x\n    </script>"),
+        ("10<sup>6</sup> x<sup>-1</sup> 2<sup>n</sup> 1<sup>st</sup> H<sub>2</sub>O", "10^6 x^-1 2^n 1st H2O"),
+        ("<div>10<sup>6</sup></div>", "10^6"),
+        ("a<br> b <hr> c", "a\nb\n----\nc"),
+        ("![](https://e.com/i.png)", "https://e.com/i.png"),
+        (
+            "![](file:///x/a.png) ![](C:/a.png) ![](data:image/png;base64,aGk=) ![](?a)",
+            "file:///x/a.png C:/a.png data ?a",
+        ),
+    ],
+)
+def test_raw_html_and_images_read_well_as_text(source, text):
+    assert servicenow.render(source) == text
+
+
+@pytest.mark.parametrize(
+    "program", ["<script>\n  a < b\n</script>", "<style>\n  p\n</style>", "<?php\n  x\n?>", "<!DOCTYPE a\n  b>"]
+)
+def test_programs_are_code_in_every_target(program):
+    """Where their lines stay lines."""
+    body = confluence.render(program)
+    assert f"<![CDATA[{program}]]>" in body
+    assert azure_devops.render(program).startswith("<pre")
+    assert azure_devops.render_markdown(program) == f"```\n{program}\n```"
+    (code,) = jira.render(program)["content"]
+    assert (code["type"], code["content"][0]["text"]) == ("codeBlock", program)
+
+
+def test_a_data_centers_text_keeps_the_columns_of_code_and_tables():
+    """In wiki markup, blanks say nothing elsewhere."""
+
+    def wiki(source):
+        return jira.escaped(servicenow.render(source, kept=jira.KEPT))
+
+    assert wiki("a*\n\n```\n  x*\n\ny\n```\n\nb") == "a\\*\n\n{noformat}\n  x*\n\ny\n{noformat}\n\nb"
+    assert wiki("|a|b|\n|-|-|\n|cc|d_|") == "{noformat}\na   b\n--  --\ncc  d_\n{noformat}"
+    assert wiki("<table><tr><td>a</td><td>b</td></tr></table>") == "{noformat}\na  b\n-  -\n{noformat}"
+    assert wiki("- a\n  - b") == "\\- a\n\u00a0\u00a0\\- b"
+    assert wiki("```\n{noformat}*\n```") == "\\{noformat\\}\\*"
+    assert wiki(f"|a|\n|-|\n|{'word ' * 40}|").startswith("a: word")
+
+
+def test_raw_marks_and_images_are_marks_and_links_in_jira():
+    source = 'a<u>b</u><sup>2</sup><sub>3</sub> <kbd>K</kbd> **<code>c</code>** ![w](https://e.com/i.png) <img src="https://e.com/j.png">'
+    (paragraph,) = jira.render(source)["content"]
+    marks = {node["text"]: [mark.get("attrs", mark) for mark in node.get("marks", ())] for node in paragraph["content"]}
+    assert marks["b"] == [{"type": "underline"}]
+    assert (marks["2"], marks["3"]) == ([{"type": "sup"}], [{"type": "sub"}])
+    assert marks["K"] == marks["c"] == [{"type": "code"}]
+    assert marks["w"] == [{"href": "https://e.com/i.png"}]
+    assert marks["https://e.com/j.png"] == [{"href": "https://e.com/j.png"}]
+
+
+def test_raw_html_in_jira_has_links_code_and_tables():
+    link, table, code = jira.render(
+        "<a href='https://e.com/a_(b)'>\n<p>T</p>\n</a>\n\n<table><tr><td>a</td><td>b</td></tr></table>\n\n<pre>\n  x\n   y</pre>"
+    )["content"]
+    assert [mark["attrs"]["href"] for node in link["content"] for mark in node.get("marks", ())] == [
+        "https://e.com/a_(b)"
+    ]
+    assert (table["type"], table["content"][0]["text"]) == ("codeBlock", "a  b\n-  -")
+    assert (code["type"], code["content"][0]["text"]) == ("codeBlock", "x\n y")
+
+
+def test_places_that_raw_html_names_are_kept_in_a_form():
+    html = azure_devops.render('<a name="here"></a>x <p id="there">y</p>\n\n[z](#here) [w](#there)')
+    assert 'id="here"' in html
+    assert 'id="there"' in html
+
+
+def test_warnings_of_a_ticket_name_what_isnt_on_the_web():
+    """In raw HTML as in Markdown; a base helps relative addresses alone."""
+    source = "[a](b.md)\n\n<img src='c.png'> ![d](data:image/png;base64,aGk=)\n\n![]()\n\n<p>\n<a href='e.md'>f</a></p>"
+    without, based = (warnings_of(parse_document(source), base) for base in (None, "https://e.com/"))
+    assert [warning.partition(":")[0] for warning in without] == ["line 1", "line 3", "line 3", "line 5", "line 7"]
+    assert [warning.partition(":")[0] for warning in based] == ["line 3", "line 5"]

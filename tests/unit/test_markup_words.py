@@ -82,6 +82,18 @@ def test_what_a_browser_would_hide_to_the_end_is_text_and_the_rest_is_read(rende
         ('---\ntitle: t: u\nkey with spaces: v\n"quoted": w\n---\n', {"title": "t: u"}),
         ("---\n\ttitle: t\n---\n", {"title": "t"}),
         ('---\ntitle: "open\nmore words\n---\n', {"title": '"open more words'}),
+        ("---\na:b\ntitle: t\n---\n", {"a": "b", "title": "t"}),
+        ("---\na=b\ntitle: t\n---\n", {"title": "t"}),
+        ("---\nhttps://e.com\ntitle: t\n---\n", {"title": "t"}),
+        ("---\ntags:[x, y]\ntitle: t: u\n---\n", {"tags": ["x", "y"], "title": "t: u"}),
+        ("---\nseverity:P1\ntags:x\n---\n", {"severity": "P1"}),
+        ("---\n<<: *default\ntitle: t\n---\n", {"title": "t"}),
+        ("---\n标题: 磁盘: 满\ntitle: t\n---\n", {"标题": "磁盘: 满", "title": "t"}),
+        ("---\n\ttitle: t: u\n\ttags: [x]\n---\n", {"title": "t: u", "tags": ["x"]}),
+        ("---\ntitle: t: u\n  v\n---\n", {"title": "t: u v"}),
+        ("+++\na:b\ntitle = t\n+++\n", {"title": "t"}),
+        ("+++\na: b\nc = \n+++\n", {}),
+        ("+++\ntitle: t\ntags: [x]\n+++\n", {"title": "t", "tags": ["x"]}),
     ],
 )
 def test_front_matter_is_read_leniently_and_never_published(front, fields):
@@ -130,6 +142,8 @@ def test_cells_beyond_a_tables_columns_join_the_last_one(render, prefix):
         "an <img> of <li> and <td>",
         "<time>",
         "vector<a b> of <p q>",
+        "The <ul>, <ol> and <li> of a <dl>, a <dt>",
+        "Set <p> to <path>",
     ],
 )
 def test_placeholders_stay_words(render, source):
@@ -195,12 +209,42 @@ def test_an_elements_name_with_its_prefix_keeps_its_brackets(render, name):
     assert read(render, "see <irc://e.com/x>") == "see irc://e.com/x"
 
 
+@pytest.mark.parametrize("uses", ["[w] ", "[w][] ", "[v][w] ", "![v][w] "])
+@pytest.mark.parametrize("address", ["https://e.com/a", f"https://e.com/{'x' * 300}"])
+def test_every_link_by_reference_is_one_however_short_the_document(uses, address):
+    """The parser lets all of them take as much as the document is long; GitHub has 100,000 characters for them."""
+    source = f"{uses * 40}\n\n[w]: {address}\n\n{{{{< x >}}}}\n\n!!! note\n    {uses * 40}"
+    page = render_page(source)
+    assert page.body.count(address) == 80
+    assert page.warnings == ("line 5: a shortcode of Hugo is shown as typed",)
+    assert azure_devops.render(source).count(address) == 80
+    assert jira_words(source).count(address) == 80
+
+
+@pytest.mark.parametrize(
+    ("heading", "place"),
+    [
+        ("https://e.com", "httpsecom"),
+        ("<https://e.com>", "httpsecom"),
+        ("See [a](https://e.com)", "see-a"),
+        (":rocket: A", "rocket-a"),
+    ],
+)
+def test_a_heading_is_named_by_its_words(heading, place):
+    assert f'ac:anchor="{place}"' in confluence.render(f"# {heading}\n\n[x](#{place})")
+
+
 def test_a_link_to_no_place_is_words():
     """`#` alone is the page itself; a macro without a place would be refused."""
     for source in ("</a>[x](#)", "# 🚀\n\n[x](#)", '<a id="">y</a> [x](#)'):
         body = confluence.render(source)
         assert validated(body) is not None
         assert "ac:link" not in body
+
+
+def test_definitions_at_the_very_end_are_none_of_the_documents_words():
+    assert confluence.render("[a]: <b>") == ""
+    assert confluence.render("[a][]\n\n[a]: <b>") == '<p><a href="b">a</a></p>'
 
 
 def test_an_address_in_the_words_of_a_link_is_no_link_of_its_own():
@@ -307,6 +351,37 @@ def test_a_first_heading_that_repeats_the_title_is_left_out_of_a_ticket(render):
     assert "Pool down" in render("words\n\n# Pool down", title="Pool down")
 
 
+@pytest.mark.parametrize("above", ["<!-- lint off -->\n\n", "[[_TOC_]]\n\n", "<!--\n# no\n-->\n[TOC]\n\n"])
+@pytest.mark.parametrize("heading", ["# Pool *down*", "Pool down\n===", "#   Pool down  #", "# Pool down {#p}"])
+def test_a_title_is_said_once_below_what_says_nothing(above, heading):
+    source = f"{above}{heading}\n\nx"
+    for shown in (
+        render_page(source, PageOptions(drop_title_heading="Pool down")).body,
+        azure_devops.render(source, title="Pool down"),
+        azure_devops.render_markdown(source, title="Pool down"),
+        azure_devops.render_markdown(source + "\n\nw" * 100_000, title="Pool down"),  # too long to be written again
+        servicenow.render(source, title="Pool down"),
+        jira_words(source, title="Pool down"),
+    ):
+        assert "Pool" not in shown
+        assert "x" in shown
+
+
+def test_links_to_a_title_that_names_itself_lead_to_the_top():
+    body = render_page("# T {#here}\n\n[a](#here)", PageOptions(drop_title_heading="T")).body
+    assert body.startswith('<p><ac:structured-macro ac:name="anchor"><ac:parameter ac:name="">here</ac:parameter>')
+
+
+@pytest.mark.parametrize(
+    "source", ["![]()", "[]()", "<b></b>", "&nbsp;", "\u200b", "<!-- a -->", "<p></p>\n\n<div></div>"]
+)
+def test_a_document_of_nothing_that_is_seen_is_blank(source):
+    """A job that would replace a page by it is stopped."""
+    assert render_page(source).blank
+    assert not render_page(f"{source}\n\n---").blank
+    assert not render_page(f"{source}\n\n| |\n|-|").blank
+
+
 def test_a_work_item_names_its_images_and_says_its_title_once():
     assert azure_devops.render("![](img/a%20b.png)") == azure_devops.render("![ ](img/a%20b.png)") == "<p>a b.png</p>"
     assert azure_devops.render("# Pool *down*\n\nx", title="Pool down") == "<p>x</p>"
@@ -390,11 +465,62 @@ def test_brackets_that_an_author_took_out_of_force_are_no_link_of_a_wiki(source)
         (":::{.callout-note}", "info", "Note"),
         ('::: {.callout-tip title="T"}', "tip", "T"),
         ("::: warning Read this", "warning", "Read this"),
+        (":::caution[Read this]", "warning", "Read this"),
+        (':::note{title="Read this" .x}', "info", "Read this"),
+        ("::: {.callout-note .x collapse=true}", "info", "Note"),
+        ("::: {note} Read this", "info", "Read this"),
+        ('::: tip "Read [this]"', "tip", "Read [this]"),
     ],
 )
 def test_containers_of_other_dialects_are_panels_with_their_titles(opening, macro, title):
     body = confluence.render(f"{opening}\nw\n:::")
     assert f'ac:name="{macro}"><ac:parameter ac:name="title">{title}</ac:parameter>' in body
+
+
+@pytest.mark.parametrize(
+    ("opening", "macro", "title"),
+    [
+        ("[!TIP]- Fold", "expand", "Fold"),
+        ("[!warning]-", "expand", "Warning"),
+        ("[!NOTE]+ Open", "info", "Open"),
+        ("[!NOTE] - a", "info", "- a"),
+    ],
+)
+def test_an_alert_may_fold(opening, macro, title):
+    """As in Obsidian, whose sign is no part of the title."""
+    source = f"> {opening}\n> w"
+    assert f'ac:name="{macro}"><ac:parameter ac:name="title">{title}</ac:parameter>' in confluence.render(source)
+    assert ("<details>" in azure_devops.render_markdown(source)) is (macro == "expand")
+
+
+def test_an_admonition_may_say_where_it_stands():
+    assert confluence.render('!!! note inline end "T"\n    w') == confluence.render('!!! note "T"\n    w')
+
+
+@pytest.mark.parametrize("name", ["{#b}", "{ #b }", "{: #b}", "{:#b}"])
+def test_a_heading_may_name_itself(name):
+    """Links find it by that name and by its words, and nothing is told of it."""
+    page = render_page(f"# A {name}\n\n[x](#b) [y](#a)")
+    assert page.body.count("<ac:link ") == 2
+    assert page.warnings == ()
+    assert read(confluence.render, f"# A {name}") == "A"
+    html_ = azure_devops.render(f"# A {name}\n\n[x](#b) [y](#a)")
+    assert set(re.findall('href="#(.)"', html_)) <= set(re.findall('id="(.)"', html_))
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("::: mermaid\ngraph TD\n  A --> B\n\n  B --> C\n:::", "graph TD\n  A --> B\n\n  B --> C"),
+        ("- a\n  :::mermaid\n  graph TD\n  :::", "graph TD"),
+        ("> ::: mermaid\n> graph TD\n>   A\n> :::", "graph TD\n  A"),
+        ("::: mermaid\n> A", "> A"),
+    ],
+)
+def test_a_diagram_between_colons_is_code(source, code):
+    """As it is written in the wiki of Azure DevOps."""
+    assert f"<![CDATA[{code}]]>" in confluence.render(source)
+    assert "```mermaid" in azure_devops.render_markdown(source)
 
 
 @pytest.mark.parametrize("source", ["[TOC]", "[[toc]]", "[[_TOC_]]"])
@@ -414,6 +540,7 @@ def test_an_admonition_holds_its_indented_lines_and_no_others(kind, title, lines
 
 
 def test_code_in_items_and_summaries_without_an_end_are_as_github_has_them():
+    assert "<summary>T</summary></details>" in azure_devops.render_markdown("<details><summary>T</details>\n\na")
     assert "<![CDATA[x]]>" in confluence.render("11. a\n\n    ```\n    x\n    ```\n")
     assert confluence.render("<summary> of <details>") == "<p>&lt;summary&gt; of &lt;details&gt;</p>"
     assert 'ac:name="expand"' in confluence.render("<details>\n<summary>Title\n\nwords")
@@ -455,6 +582,11 @@ def test_code_and_html_of_a_list_at_the_end_of_a_container_are_kept(render, cont
         ("x^2^ y", "line 1: a superscript between carets is shown as typed"),
         ("{{< a >}} and {% b %}", "line 1: a tag of Liquid or Jinja is shown as typed"),
         (": what ==it== is", "line 1: a highlight between equals signs is shown as typed"),
+        ('a\n\n{{< figure\n  src="x" >}}', "line 3: a shortcode of Hugo is shown as typed"),
+        ("words {#id}", "line 1: a list of attributes is shown as typed"),
+        ("/// note | T\nw\n///", "line 1: a block of PyMdown is shown as typed"),
+        ('--8<-- "a.md"', "line 1: a file that is to be put in is shown as typed"),
+        ("a\n\n![]() b", "line 3: an image has no address; its text stands in its place"),
         ("a\n\n<Widget>words</Widget>", "line 3: the tag <Widget> has no place here and is shown as typed"),
         ("a\n\n<iframe src=x>\nw</iframe>", "line 3: the tag <iframe> has no place here and is shown as typed"),
         ("a\n\n<style>p</style>", "line 3: a program, style or text area in HTML is shown as typed"),

@@ -152,6 +152,7 @@ def test_a_document_at_which_the_parser_gives_up_is_shown_as_words(monkeypatch):
 
     monkeypatch.setattr(comrak, "parse_document", gives_up)
     assert confluence.render("# a **b**") == "<p># a **b**</p>"
+    assert confluence.render("[w] **b**\n\n[w]: /u") == "<p>[w] **b**</p><p>[w]: /u</p>"
 
 
 def test_a_rendered_document_leaves_nothing_behind():

@@ -134,6 +134,14 @@ def test_nearly_all_examples_of_commonmark_are_written_again():
             "- :::details More\n  !!! bug\n      *x*\n  :::",
             "- <details><summary>More</summary>\n\n  > [!CAUTION] Bug\n  > *x*\n\n  </details>",
         ),
+        ("```math\nx^2\n```", "$$\nx^2\n$$"),
+        ("```math\n- x\n\ny\n```", "```math\n- x\n\ny\n```"),
+        ("$$\nx\n$$", "$$\nx\n$$"),
+        ("| a | b |\n|-|-|\n| 1 | 2 | $x|y$ |", "| a | b |\n| --- | --- |\n| 1 | 2 \\| $x\\|y$ |"),
+        (
+            "| a | b |\n|-|-|\n| 1 | https://e.com/a\\|b <!-- \\| --> |",
+            "| a | b |\n| --- | --- |\n| 1 | <https://e.com/a\\|b> <!-- \\| --> |",
+        ),
         ("!!! note\n    a\n\n[^x]: *n*\n\n    m\n\nb", "> [!NOTE]\n> a\n\nb\n\n[^x]: *n*\n\n    m"),
     ],
 )

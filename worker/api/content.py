@@ -7,7 +7,7 @@ from typing import cast
 
 from tasks.errors import Refused
 from tasks.model import Document, Issue, JobState, subject_key
-from worker.api.inputs import DocumentIn, IncidentIn, IssueIn, JiraIssueIn, JobIn, PublishIn, WorkItemIn
+from worker.api.inputs import DocumentIn, IncidentIn, IssueIn, JiraIssueIn, JobIn, PublishIn, WorkItemIn, ignored
 from worker.api.outputs import Accepted, IssueView, Stored, TicketView
 from worker.api.problems import ProblemError
 from worker.api.queries import DocumentPath, IssuePath
@@ -23,7 +23,7 @@ async def put_document(call: Call) -> Answer:
     _same(identifier, given.id, "doc_id")
     document = given.content(identifier)
     await call.services.put(document, call.actor)
-    return Answer(Stored(id=document.id, title=document.title))
+    return Answer(Stored(id=document.id, title=document.title, ignored=ignored(given)))
 
 
 async def put_issue(call: Call) -> Answer:
@@ -32,7 +32,7 @@ async def put_issue(call: Call) -> Answer:
     _same(identifier, given.id, "issue_id")
     issue = given.content(identifier)
     await call.services.put(issue, call.actor)
-    return Answer(Stored(id=issue.id, title=issue.title))
+    return Answer(Stored(id=issue.id, title=issue.title, ignored=ignored(given)))
 
 
 async def get_issue(call: Call) -> Answer:
@@ -67,9 +67,9 @@ async def submit_job(call: Call) -> Answer:
             raise
         # 404 would say that this address is wrong; here it is the job that names something which isn't there (yet)
         raise ProblemError(409, refused.code, refused.message, refused.advice) from None
-    return Answer(
-        Accepted(job_id=job.id, state=JobState.QUEUED), status=202, headers={"Location": f"/v1/jobs/{job.id}"}
-    )
+    unused = ignored(given.document if isinstance(given, PublishIn) else given.issue)
+    accepted = Accepted(job_id=job.id, state=JobState.QUEUED, ignored=unused)
+    return Answer(accepted, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
 
 
 def _content(given: PublishIn | IncidentIn | WorkItemIn | JiraIssueIn) -> tuple[Document | None, Issue | None]:

@@ -40,6 +40,7 @@ from tasks.model import (
     explain,
     parse_command,
 )
+from tasks.model.content import SEEN
 from worker.api.fields import (
     ApiMoment,
     ApiSeverity,
@@ -56,6 +57,9 @@ from worker.api.fields import (
 
 STRICT = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 LENIENT = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False)
+# Of content, further fields are named in the answer.
+OPEN = LENIENT | ConfigDict(extra="allow", json_schema_extra=lambda schema: schema.pop("additionalProperties", None))
+MOST_NAMED = 20
 # A field's type is widened here to what upstream really sends; the base model's validators narrow it again.
 
 
@@ -69,15 +73,21 @@ class FileIn(BaseModel):
     content: Base64Text
 
 
+def ignored(content: BaseModel | None) -> tuple[str, ...]:
+    """The names of a content's fields that nothing is made of, as far as an answer has room for them."""
+    names = sorted((content.model_extra if content else None) or ())
+    return tuple(f"{name:.80}" for name in names[:MOST_NAMED])
+
+
 class DocumentIn(Document):
-    """An RCA or post-mortem in Markdown, in upstream's shape; further fields are ignored. One without words is refused:
-    it would replace a page's body by nothing.
+    """An RCA or post-mortem in Markdown, in upstream's shape; further fields are ignored, and named in the answer. One without
+    words is refused: it would replace a page's body by nothing.
     """
 
-    model_config = LENIENT
+    model_config = OPEN
 
     id: IdentifierOrNone | None = None  # type: ignore[assignment]
-    content_md: Annotated[str, StringConstraints(pattern=r"[^\s\uFEFF]")]
+    content_md: Annotated[str, StringConstraints(pattern=SEEN)]
     issue_id: IdentifierOrNone | None = None
     doc_type: Literal["rca", "postmortem", ""] | None = "rca"  # type: ignore[assignment]
     created_at: ApiMoment = None  # type: ignore[assignment]
@@ -103,9 +113,9 @@ class DocumentIn(Document):
 
 
 class IssueIn(Issue):
-    """One incident, in upstream's shape; further fields are ignored."""
+    """One incident, in upstream's shape; further fields are ignored, and named in the answer."""
 
-    model_config = LENIENT
+    model_config = OPEN
 
     id: Identifier | None = None  # type: ignore[assignment]
     description: str | None = ""  # type: ignore[assignment]

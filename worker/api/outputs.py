@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import operator
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
@@ -18,11 +19,20 @@ from tasks.state.traffic.limiter import Health
 from tasks.state.traffic.standing import Standing
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """What an answer leaves out has no default: a program gets nothing there."""
+    schema.pop("default", None)
+
+
+Ignored = Annotated[tuple[str, ...], Field(exclude_if=operator.not_, json_schema_extra=_without_default)]
+
+
 class Stored(Frozen):
-    """What was put."""
+    """What was put. `ignored` names fields that nothing is made of, where there are any."""
 
     id: str
     title: str
+    ignored: Ignored = ()
 
 
 class TicketView(Frozen):
@@ -73,10 +83,13 @@ class IssueView(Frozen):
 
 
 class Accepted(Frozen):
-    """A job that will end in exactly one terminal state. `state` is the one it was accepted in."""
+    """A job that will end in exactly one terminal state. `state` is the one it was accepted in. `ignored` names fields of its
+    content that nothing is made of, where there are any.
+    """
 
     job_id: str
     state: JobState
+    ignored: Ignored = ()
 
 
 class PageResult(Frozen):

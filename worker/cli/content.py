@@ -103,10 +103,17 @@ def document_put(context: Context, file: str, attach: tuple[str, ...], **given: 
     found = validated(Document, data | {k: v for k, v in options.items() if v}, file)
     context.run(lambda services: services.put(found, actor()))
     files = [attached.name for attached in found.attachments]
+    unused, told = _unused(Document, data)
     context.show(
-        {"id": found.id, "title": found.title, "attachments": files},
-        f"Document {found.id} is stored{f' with {len(files)} files' if files else ''}. Publish it: afterword publish {found.id} --space KEY",
+        {"id": found.id, "title": found.title, "attachments": files} | unused,
+        f"Document {found.id} is stored{f' with {len(files)} files' if files else ''}. Publish it: afterword publish {found.id} --space KEY{told}",
     )
+
+
+def _unused(model: type[BaseModel], data: dict[str, Any]) -> tuple[dict[str, list[str]], str]:
+    """The fields that nothing is made of, for programs and for people; nothing where there are none."""
+    names = sorted(set(data) - set(model.model_fields))
+    return ({"ignored": names}, f"\nIgnored, for it has no such fields: {', '.join(names)}.") if names else ({}, "")
 
 
 def handed_over(file: str, folder: Path) -> dict[str, Any]:
@@ -132,11 +139,13 @@ def issue() -> None:
 @common
 def issue_put(context: Context, file: str) -> None:
     """Store an issue from a JSON FILE, or from `-` (stdin), as the API takes it."""
-    found = validated(Issue, read_object(file), file)
+    data = read_object(file)
+    found = validated(Issue, data, file)
     context.run(lambda services: services.put(found, actor()))
+    unused, told = _unused(Issue, data)
     context.show(
-        {"id": found.id, "title": found.title},
-        f"Issue {found.id} is stored. Create its incident: afterword incident {found.id}",
+        {"id": found.id, "title": found.title} | unused,
+        f"Issue {found.id} is stored. Create its incident: afterword incident {found.id}{told}",
     )
 
 

@@ -12,6 +12,8 @@ from markupsafe import Markup
 from tasks.destinations import AnySettings, destination_for
 from tasks.destinations.contract import Work
 from tasks.errors import AfterwordError, AttemptFailed
+from tasks.markup import azure_devops
+from tasks.markup.jira import viewer
 from tasks.model import Command, Document, Frozen, Issue, PublishToConfluence, subject_key
 from tasks.redaction import readable_files, size_of
 from tasks.screening import STRICTNESS, Action, Finding, Policy, ScreeningFailed, screen
@@ -132,13 +134,28 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
             document=safe if isinstance(safe, Document) else None,
             issue=safe if isinstance(safe, Issue) else None,
         )
-        texts = _clean(destination_for(settings).prepare(work).texts, policy)
+        prepared = destination_for(settings).prepare(work)
+        texts = _clean(prepared.texts, policy)
     except (AfterwordError, ScreeningFailed) as error:
         return Preview(trouble=str(error))
-    body = "".join(as_html(settings.kind, text) for name, text in texts.items() if name in BODIES)
+    body = "".join(
+        _body(settings, prepared.plan, name, text, as_planned=text == prepared.texts[name])
+        for name, text in texts.items()
+        if name in BODIES
+    )
     title = next((text for name, text in texts.items() if name in TITLES), "")
     facts = tuple((name, text) for name, text in texts.items() if text and name not in (*TITLES, *BODIES))
     return Preview(title=title, body=body, facts=facts)
+
+
+def _body(settings: AnySettings, plan: object, name: str, text: str, *, as_planned: bool) -> str:
+    """A body as its destination shows it; a document of Jira's by its words alone where screening took something out of these."""
+    planned = getattr(plan, "fields", {}).get(name)
+    if isinstance(planned, dict) and as_planned:
+        return viewer.to_html(planned)
+    if getattr(plan, "formats", {}).get(name) == "Markdown":
+        text = azure_devops.render(text)
+    return as_html(settings.kind, text)
 
 
 def _clean(texts: Mapping[str, str], policy: Policy) -> dict[str, str]:

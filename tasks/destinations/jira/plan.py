@@ -78,7 +78,7 @@ def plan_of(settings: JiraSettings, work: Work) -> IssuePlan:
         said = partial(servicenow.render, document, title=fields["summary"], link_base=base)
         fields["description"] = plain_text(said)
         words = said()
-        cut = len(jira.escaped(words)) > DESCRIPTION_LENGTH
+        cut = len(_escaped(said)) > DESCRIPTION_LENGTH
     file = document_of(settings.attach_document, issue, cut=cut)
     severity = chosen.severity(config.severity, issue.severity)
     if severity and (config.severity or "priority" not in unset):
@@ -125,9 +125,13 @@ def plain_text(said: Callable[..., str]) -> str:
     `said` gives the words within a `limit`.
     """
     limit = DESCRIPTION_LENGTH
-    while len(text := jira.escaped(said(limit=limit))) > DESCRIPTION_LENGTH:
+    while len(text := _escaped(said, limit)) > DESCRIPTION_LENGTH:
         limit -= max(len(text) - DESCRIPTION_LENGTH, 1)
     return text
+
+
+def _escaped(said: Callable[..., str], limit: int | None = None) -> str:
+    return jira.escaped(said(limit=limit, kept=jira.KEPT))
 
 
 def fitting(document: adf.Node) -> adf.Node:

@@ -6,15 +6,13 @@ import html
 import re
 from collections.abc import Sequence
 
-from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
-from tasks.markup.azure_devops.elements import RawTags, named
+from tasks.markup.addresses import SCHEME, is_program, may_be_linked, named, normal
+from tasks.markup.azure_devops.elements import RawTags
 from tasks.markup.clean import escape
 from tasks.markup.parser.token import Token, as_code, pair, paragraph, text
-from tasks.markup.tags import attributes_of, without_comments
+from tasks.markup.tags import PROGRAM, attributes_of, without_comments
 from tasks.markup.words import PANELS
 
-# Their content is no prose.
-_PROGRAM = re.compile(r"\s*<(?:script|style|textarea|xmp|[?!](?!--))", re.IGNORECASE)
 _STARTS_A_BLOCK = re.compile(r" {0,3}<(?:/?[A-Za-z]|!--)")
 _KEPT = ("href", "src", "alt", "title", "width", "height", "align", "colspan", "rowspan", "start", "id", "name")
 _OPEN = re.compile(r"\sopen(?=[\s/]|\Z)", re.IGNORECASE)
@@ -81,7 +79,7 @@ def _panel(token: Token) -> tuple[Token, Token]:
 def _block(token: Token, tags: RawTags) -> list[Token]:
     """Raw HTML between blocks; a program as code, and what is no HTML any more as paragraphs."""
     source = token.content
-    if _PROGRAM.match(source):
+    if PROGRAM.match(source):
         return [as_code(source, token.line)]
     if not without_comments(source).strip():
         return [token]

@@ -7,15 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from urllib.parse import unquote
 
 import nh3
 
-from tasks.markup.addresses import SCHEME, is_program, may_be_linked, normal
+from tasks.markup.addresses import is_program, may_be_linked, named, normal
 from tasks.markup.clean import escape, quoted, xml_text
 from tasks.markup.parser.token import Token
 from tasks.markup.slugs import slugs_of
-from tasks.markup.tags import DEEPEST_RAW, PIECE, TAGS, attributes_of, without_comments
+from tasks.markup.tags import DEEPEST_RAW, PIECE, PROGRAM, TAGS, attributes_of, without_comments
 
 TABLE = '<table border="1" cellpadding="4" cellspacing="0" style="border-collapse:collapse">'
 CODE = '<pre style="background:#f4f5f7;padding:8px;white-space:pre-wrap"><code>'
@@ -67,7 +66,10 @@ class Elements:
         if token.hidden:
             return words if self.tokens[index + 1].nesting < 0 else f"{words}\n"
         if token.type == "heading":
-            return f'<{token.tag} id="{escape(token.meta.get("id") or self.slugs[index])}">{words}</{token.tag}>\n'
+            name = self.slugs[index]
+            if token.meta:  # a name of its own, beside the one that GitHub gives it
+                words, name = f"{_place(name)}{words}", token.meta["id"]
+            return f'<{token.tag} id="{escape(name)}">{words}</{token.tag}>\n'
         return f"<{token.tag}{_attributes(token)}>{words}</{token.tag}>\n"
 
     def _block(self, token: Token, index: int) -> str:
@@ -80,12 +82,11 @@ class Elements:
                 return f"{start}\n<p><strong>{escape(title)}</strong></p>\n"
             return start if self.tokens[index + 1].hidden else f"{start}\n"
         match kind:
-            case "fence" | "code_block":
-                return f"{CODE}{escape(token.content)}</code></pre>\n"
-            case "math_block":
+            case "fence" | "code_block" | "math_block":
                 return f"{CODE}{escape(token.content)}</code></pre>\n"
             case "html_block":
-                return self.tags.shown(token.content)
+                is_code = PROGRAM.match(token.content)
+                return f"{CODE}{escape(token.content)}</code></pre>\n" if is_code else self.tags.shown(token.content)
             case "hr":
                 return "<hr>\n"
             case "toc":
@@ -142,6 +143,11 @@ class Elements:
         return "".join(parts)
 
 
+def _place(name: str) -> str:
+    """A place that links lead to."""
+    return f'<a id="{escape(name)}"></a>'
+
+
 def _attributes(token: Token) -> str:
     return "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items())
 
@@ -177,13 +183,6 @@ def _image(token: Token) -> str:
     if _stays(source):
         return f'<img src="{escape(source)}" alt="{escape(alt)}">'
     return escape(alt or named(source))
-
-
-def named(source: str) -> str:
-    """What an image that can't be shown is called: the last part of its address; nothing where that is a program."""
-    if SCHEME.match(source):
-        return source[:4] if source[:5].lower() == "data:" else "" if is_program(source) else source
-    return unquote(source.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 
 def _reference(token: Token) -> str:
@@ -251,7 +250,10 @@ class RawTags:
 
     def link(self, found: re.Match[str]) -> tuple[str, str]:
         """The start and end of what a raw link becomes."""
-        return linked(normal(attributes_of(found["rest"]).get("href", "")))
+        attributes = attributes_of(found["rest"])
+        if "href" not in attributes and (name := attributes.get("id") or attributes.get("name")):
+            return _place(name), ""
+        return linked(normal(attributes.get("href", "")))
 
     def kept(self, found: re.Match[str]) -> str:
         """A tag of the allow-list as it is written."""

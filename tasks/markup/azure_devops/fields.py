@@ -13,7 +13,7 @@ from tasks.markup import collector
 from tasks.markup.azure_devops.allowed import allowed
 from tasks.markup.azure_devops.elements import Elements
 from tasks.markup.azure_devops.markdown import plainly, written
-from tasks.markup.clean import plain_title, xml_text
+from tasks.markup.clean import xml_text
 from tasks.markup.parser import front_matter
 from tasks.markup.parser.parse import Parsed, parse, parse_document
 from tasks.markup.parser.token import Token
@@ -26,6 +26,7 @@ MOST_WRITTEN_AGAIN = 200_000  # characters
 PART = 500  # pieces, at least, that are written at once
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 ATTRIBUTES = {
+    "*": {"id"},
     "a": {"href"},
     "img": {"src", "alt"},
     "ol": {"start"},
@@ -34,7 +35,6 @@ ATTRIBUTES = {
     "td": {"style", "colspan", "rowspan"},
     "th": {"style", "colspan", "rowspan"},
     "table": {"border", "cellpadding", "cellspacing", "style"},
-    **{name: {"id"} for name in (*HEADINGS, "li", "sup")},
 }
 STYLES = {"text-align", "border", "border-collapse", "border-left", "padding", "background", "white-space", "margin"}
 # After which a document may be cut; the sanitiser closes what is open there.
@@ -44,6 +44,12 @@ _BLOCK_ENDS = ("</p>", "</li>", "</tr>", "</pre>", *(f"</{name}>" for name in HE
 _LONG_TEXT = re.compile(r"(?<![^<>])[^<>]{10000,}+")
 _AMPERSAND = re.compile(r"&(?:amp;|(?![#A-Za-z]))")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
+# A first heading, and what may stand above it: comments, and the place of the table of contents.
+_HEADING = re.compile(
+    r"((?:\s|<!--.*?-->|\[\[?_?TOC_?\]\]?)*+)"
+    r"(?:#{1,6}(?:[ \t][^\n]*)?(?:\n|\Z)|(?:[^\n]+\n)+? {0,3}(?:=+|-+)[ \t]*(?:\n|\Z))",
+    re.DOTALL | re.IGNORECASE,
+)
 _STAND_IN = "\x01"
 
 
@@ -78,7 +84,8 @@ def render_markdown(
     own = tokens is read and not document.as_typed
     text = written(tokens, exactly=own) if len(markdown) <= MOST_WRITTEN_AGAIN or not own else None
     if text is None:
-        text = _clean_markdown(markdown, title) if own else plainly(tokens)
+        is_titled = len(read) < len(document.tokens)
+        text = _clean_markdown(markdown, is_titled=is_titled) if own else plainly(tokens)
     return _fitting(text, lambda part: part.rstrip("\n"), ("\n\n",), limit, f"\n\n{pointer}" if pointer else "")
 
 
@@ -99,12 +106,12 @@ def _last_end(text: str, ends: Sequence[str], keep: int) -> int:
     return max(found) if found else max(text.rfind(" ", half, keep), 0) or keep
 
 
-def _clean_markdown(markdown: str, title: str) -> str:
+def _clean_markdown(markdown: str, *, is_titled: bool) -> str:
+    """The document as its author wrote it; without its first heading where that is its title's."""
     text = xml_text(markdown).replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff")
     text = _BLANK_LINES.sub("", front_matter.split(text).rest).rstrip("\n")
-    first, _, rest = text.partition("\n")
-    same = first.startswith("# ") and title and plain_title(first[2:].rstrip("# ")) == plain_title(title)
-    return rest.strip() if same else text
+    heading = _HEADING.match(text) if is_titled else None
+    return _BLANK_LINES.sub("", f"{heading[1]}{text[heading.end() :]}") if heading else text
 
 
 def _enough(tokens: Sequence[Token], limit: int) -> str:

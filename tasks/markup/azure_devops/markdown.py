@@ -22,6 +22,7 @@ _ANY_SIGN = re.compile(r"\\|`|\*|\[|\]|<|>|~|\$|\||_|&|!|:[A-Za-z0-9_+-]+:")
 # An address with a sign behind it, which would be read as a link to both.
 _ENDS_IN_A_SIGN = re.compile(r"(?i)\b(?:https?|ftp)(?=://\S*\\)|\bwww(?=\.\S*\\)")
 _AT_START = re.compile(r"([ \t]*)(?:(\d{1,9})([.)])(?=\s|\Z)|([#+=>-]|:::|!!!|\?\?\?|:(?=\s)))")
+_BEGINS_A_BLOCK = re.compile(r"^(?:\s|\Z|[>#*+=`~<|:-]|\d+[.)])|\$\$|\\\Z", re.MULTILINE)
 _MARKS = {"strong": "**", "s": "~~"}
 _SIDES = {"text-align:left": ":--", "text-align:center": ":-:", "text-align:right": "--:"}
 
@@ -147,7 +148,7 @@ class _Writer:
             case "code_block":
                 return [f"    {line}" if line else "" for line in token.content.removesuffix("\n").split("\n")]
             case "math_block":
-                return ["$$", *token.content.split("\n"), "$$"]
+                return _math(token)
             case "html_block":
                 return token.content.removesuffix("\n").split("\n")
             case "table_open":
@@ -244,6 +245,13 @@ def _fence(token: Token) -> list[str]:
     return [fence + token.info, *token.content.removesuffix("\n").split("\n")[: token.content.count("\n")], fence]
 
 
+def _math(token: Token) -> list[str]:
+    """A block of math; between fences where a line of it would begin a block, or end this one."""
+    if _BEGINS_A_BLOCK.search(token.content):
+        return _fence(token._replace(content=f"{token.content}\n", info="math"))
+    return ["$$", *token.content.split("\n"), "$$"]
+
+
 def _behind(prefix: str, lines: Sequence[str]) -> list[str]:
     return [(prefix + line).rstrip() if not line.strip() else prefix + line for line in lines]
 
@@ -260,6 +268,7 @@ def _at_line_starts(words: str) -> str:
 
 def _inline(children: Sequence[Token], *, cell: bool = False) -> str:
     """The words of a block."""
+    bars = _bars if cell else str
     parts: list[str] = []
     ends: list[str] = []
     auto = False
@@ -267,16 +276,15 @@ def _inline(children: Sequence[Token], *, cell: bool = False) -> str:
     for place, child in enumerate(children):
         match child.type:
             case "text":
-                parts.append(_address(child.content) if auto else _escaped(child.content))
+                parts.append(bars(_address(child.content)) if auto else _escaped(child.content))
             case "softbreak":
                 parts.append("\n")
             case "hardbreak":
                 parts.append("\\\n")
             case "code_inline":
-                code = _code(child.content)
-                parts.append(code.replace("|", "\\|") if cell else code)
+                parts.append(bars(_code(child.content)))
             case "math_inline":
-                parts.append(f"${child.content}$")
+                parts.append(bars(f"${child.content}$"))
             case "emoji":
                 parts.append(child.info)
             case "link_open":
@@ -287,7 +295,7 @@ def _inline(children: Sequence[Token], *, cell: bool = False) -> str:
                 parts.append(ends.pop())
                 auto = False
             case "image":
-                parts.append(f"![{_inline(child.children)}]({_target(child.attrs, 'src')})")
+                parts.append(f"![{_inline(child.children, cell=cell)}]({_target(child.attrs, 'src')})")
             case "footnote_ref":
                 parts.append(f"[^{int(child.meta['id']) + 1}]")
             case "em_open" | "em_close":
@@ -297,8 +305,13 @@ def _inline(children: Sequence[Token], *, cell: bool = False) -> str:
             case _ if child.nesting:
                 parts.append(_MARKS.get(child.tag, ""))
             case _:
-                parts.append(child.content)
+                parts.append(bars(child.content))
     return "".join(parts)
+
+
+def _bars(text: str) -> str:
+    """What stands in a cell as it is, but for the bars, of which the table would make cells."""
+    return text.replace("|", "\\|")
 
 
 def _escaped(words: str) -> str:

@@ -17,6 +17,7 @@ from tasks.markup.confluence.writer import DEEPEST, Kind
 from tasks.markup.options import PageOptions
 from tasks.markup.parser.parse import Parsed
 from tasks.markup.parser.token import Token
+from tasks.markup.tags import PROGRAM
 from tasks.markup.words import PANELS, language_of
 
 _TITLE = re.compile(r"""\b(?:title|filename|caption)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'},]+))""")
@@ -46,9 +47,14 @@ class Blocks(Inlines):
         self._lists: list[_List] = []
         self._tasks = 0
 
-    def write(self, *, skip: int = 0) -> None:
-        """Write the tokens, the first `skip` of them left out."""
-        tokens, blocks, position, last = self.tokens, self._WRITERS, skip, len(self.tokens)
+    def write(self, *, without: int | None = None) -> None:
+        """Write the tokens, the one at `without` left out."""
+        if without is not None:
+            self._write(0, without)
+        self._write(0 if without is None else without + 1, len(self.tokens))
+
+    def _write(self, position: int, last: int) -> None:
+        tokens, blocks = self.tokens, self._WRITERS
         while position < last:
             token = tokens[position]
             writer = blocks.get(token.type)
@@ -272,7 +278,7 @@ class Blocks(Inlines):
     def _html(self, token: Token, _position: int) -> int:
         """Raw HTML between blocks; a program in it is shown as code."""
         self.line = token.line or self.line
-        if raw_html.PROGRAM.match(token.content):
+        if PROGRAM.match(token.content):
             return self._block(storage.code_macro(token.content.rstrip("\n")))
         raw_html.write_html(self, token.content)
         return 1

@@ -185,7 +185,8 @@ class Inlines:
             self.out.raw(storage.image(f'<ri:url ri:value="{escape(source)}"/>', alt, title, width))
         else:
             shown = source if len(source) <= 80 else source[:79] + "…"
-            self.warn(f"image {clean.plain_title(shown)} was not handed over; its text stands in its place")
+            lacks = f"image {clean.plain_title(shown)} was not handed over" if source else "an image has no address"
+            self.warn(f"{lacks}; its text stands in its place")
             self.out.text(alt or ("" if is_program(source) else shown))
 
     def _math_inline(self, text: str) -> None:

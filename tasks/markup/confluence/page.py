@@ -5,6 +5,8 @@ No macro ever comes from a document's words: what isn't a known construct is tex
 
 from __future__ import annotations
 
+import re
+
 from tasks.markup import clean, collector
 from tasks.markup.confluence import storage
 from tasks.markup.confluence.blocks import Blocks
@@ -13,7 +15,10 @@ from tasks.markup.options import Attachment, PageOptions, RenderedPage
 from tasks.markup.parser import front_matter
 from tasks.markup.parser.parse import parse_document
 from tasks.markup.parser.token import Token
-from tasks.markup.slugs import heading_text
+from tasks.markup.slugs import heading_text, title_heading
+
+_SEEN = re.compile(r"<(?:hr|table|ac:)")
+_TAG = re.compile(r"<[^>]*>")
 
 __all__ = ["Attachment", "PageOptions", "RenderedPage", "render", "render_page"]
 
@@ -29,13 +34,16 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
     document = parse_document(markdown)
     files = Files(options.files)
     page = Blocks(document, options, files)
-    skipped = _title_heading(document.tokens, options.drop_title_heading)
-    if skipped and (slug := page.slugs.get(0)) in page.wanted:
+    skipped = title_heading(document.tokens, options.drop_title_heading or "")
+    if skipped is not None and document.tokens[skipped].tag != "h1":
+        skipped = None
+    if skipped is not None:
         # A link to the heading leads to where it would stand: the top.
-        page.out.raw(f"<p>{storage.anchor(str(slug))}</p>")
+        names = {page.slugs.get(skipped, ""), str(document.tokens[skipped].meta.get("id", "")).lower()} & page.wanted
+        page.out.raw("".join(f"<p>{storage.anchor(name)}</p>" for name in sorted(names)))
     _on_top(page, options)
     top = len(page.out.parts)
-    page.write(skip=skipped)
+    page.write(without=skipped)
     page.out.end(0)
     fields = document.fields
     labels = front_matter.as_labels([*options.labels, *front_matter.labels_in(fields)])
@@ -48,7 +56,7 @@ def render_page(markdown: str, options: PageOptions = PageOptions()) -> Rendered
         labels=tuple(shown(label) for label in labels),
         properties={k: v for k, v in fields.items() if k.lower() not in (*front_matter.LABEL_FIELDS, "title")},
         appearance=_appearance(options),
-        blank=not skipped and not any(map(str.strip, page.out.parts[top:])),
+        blank=skipped is None and not any(map(_says_something, page.out.parts[top:])),
         warnings=(*document.warnings, *page.told()),
     )
 
@@ -67,17 +75,15 @@ def _on_top(page: Blocks, options: PageOptions) -> None:
         page.out.raw(storage.macro("toc"))
 
 
+def _says_something(markup: str) -> bool:
+    """Whether a piece of a page is words or anything else that is seen: a rule, a table, a macro, a picture."""
+    return bool(_SEEN.search(markup) or clean.plain_title(_TAG.sub("", markup)))
+
+
 def _title(tokens: list[Token], given: object) -> str | None:
     if isinstance(given, str) and given.strip():
         return given.strip()
     return next((heading_text(token) for token in tokens if token.type == "heading" and token.tag == "h1"), None)
-
-
-def _title_heading(tokens: list[Token], title: str | None) -> int:
-    """How many tokens to leave out on top: a first h1 that says the same as the title."""
-    if title is None or not tokens or tokens[0].type != "heading" or tokens[0].tag != "h1":
-        return 0
-    return int(clean.plain_title(heading_text(tokens[0]), 4000).casefold() == clean.plain_title(title, 4000).casefold())
 
 
 def _appearance(options: PageOptions) -> dict[str, str]:

@@ -9,10 +9,6 @@ from typing import Protocol
 from tasks.markup.confluence.writer import KINDS, PARENTS, SUMMARY, Kind, Writer
 from tasks.markup.tags import BARE, BLOCKS, BOXES, DEEPEST_RAW, MARKS, PIECE, TAGS, attributes_of, without_comments
 
-# Written as code, because their content is no prose.
-PROGRAM = re.compile(r"\s*<(?:script|style|textarea|xmp|\?)", re.IGNORECASE)
-
-
 ALIGNMENTS = frozenset({"left", "center", "right"})
 
 

@@ -7,6 +7,7 @@ heading in a quote becomes a bold paragraph, a quote in a list its paragraphs, a
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,12 +15,13 @@ from typing import Any
 
 from tasks.markup import collector
 from tasks.markup.addresses import may_be_linked, normal
+from tasks.markup.jira.wiki import KEPT
 from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
 from tasks.markup.plain_html import image_text, target_beside, text_of
 from tasks.markup.relative import absolute
 from tasks.markup.slugs import without_title
-from tasks.markup.tags import MARKS, PIECE, attributes_of
+from tasks.markup.tags import MARKS, PIECE, PROGRAM, attributes_of
 from tasks.markup.text_tables import laid_out
 from tasks.markup.words import language_of
 
@@ -40,7 +42,18 @@ PANELS = {
     "failure": "error",
     "bug": "error",
 }
-_MARKS = {"em": "em", "strong": "strong", "s": "strike"}
+_ADDRESS = re.compile(r"https?://[^\s<>\"()]+(?:\([^\s<>\"()]*\)[^\s<>\"()]*)*(?<![.,:;!?'*_])")
+_MARKS: dict[str, Node] = {
+    "em": {"type": "em"},
+    "strong": {"type": "strong"},
+    "s": {"type": "strike"},
+    "del": {"type": "strike"},
+    "u": {"type": "underline"},
+    "code": {"type": "code"},
+    "sub": {"type": "subsup", "attrs": {"type": "sub"}},
+    "sup": {"type": "subsup", "attrs": {"type": "sup"}},
+}
+_BESIDE_CODE = {"code", "link"}  # marks
 _LISTS = {"bulletList", "orderedList"}
 _IN_ITEM = {"paragraph", "codeBlock", *_LISTS}
 _IN_QUOTE = {"paragraph", "codeBlock", *_LISTS}
@@ -87,7 +100,9 @@ def _lines(node: Node) -> Iterable[str]:
     content = node.get("content", ())
     if any(child["type"] in ("text", "hardBreak") for child in content):
         yield "".join("\n" if child["type"] == "hardBreak" else child["text"] for child in content)
-        yield from (mark["attrs"]["href"] for child in content for mark in child.get("marks", ()) if "attrs" in mark)
+        yield from (
+            mark["attrs"]["href"] for child in content for mark in child.get("marks", ()) if mark["type"] == "link"
+        )
         return
     for child in content:
         yield from _lines(child)
@@ -127,8 +142,10 @@ class _Page:
                 self.put(_code(token.content, token.info))
             case "hr":
                 self.put({"type": "rule"})
+            case "html_block" if PROGRAM.match(token.content):
+                self.put(_code(token.content, ""))
             case "html_block":
-                self.put(*map(_line, filter(str.strip, text_of(token.content).split("\n"))))
+                self.put(*_raw(token.content))
             case _ if token.nesting == 1:
                 self.open(token)
             case _ if token.nesting == -1:
@@ -256,16 +273,16 @@ def inline(children: Sequence[Token]) -> list[Node]:
     links: list[tuple[int, str]] = []
     for child in map(_meant, children):
         match child.type:
-            case "em_open" | "strong_open" | "s_open":
-                marks.append({"type": _MARKS[child.tag]})
-            case "em_close" | "strong_close" | "s_close":
-                _drop(marks, _MARKS[child.tag])
+            case "em_open" | "strong_open" | "s_open" | "mark_open":
+                marks.append(_MARKS[child.tag])
+            case "em_close" | "strong_close" | "s_close" | "mark_close":
+                _drop(marks, _MARKS[child.tag]["type"])
             case "link_open":
                 href = normal(str(child.attrs.get("href", "")))
                 linked = not links and may_be_linked(href)
                 links.append((len(found), "" if linked else href))
                 if linked:
-                    marks.append({"type": "link", "attrs": {"href": href}})
+                    marks.append(_link(href))
             case "link_close" if links:
                 start, target = links.pop()
                 words = "".join(text for node in found[start:] for text in _texts(node))
@@ -273,14 +290,13 @@ def inline(children: Sequence[Token]) -> list[Node]:
                 if not links:
                     _drop(marks, "link")
             case "code_inline" | "math_inline":
-                kept = [mark for mark in marks if mark["type"] == "link"]  # code takes no other mark beside
-                found.append(_text(child.content, [*kept, {"type": "code"}]))
+                found.append(_text(child.content, [*marks, _MARKS["code"]]))
             case "softbreak":
                 found.append(_text(" ", marks))
             case "hardbreak":
                 found.append({"type": "hardBreak"})
             case "image":
-                found.append(_text(image_text(child.content, str(child.attrs.get("src", ""))), marks))
+                found.append(_image(child.content, str(child.attrs["src"]), marks))
             case "footnote_ref":
                 found.append(_text(f"[{int(child.meta['id']) + 1}]", marks))
             case "footnote_anchor":
@@ -296,20 +312,26 @@ def inline(children: Sequence[Token]) -> list[Node]:
     return _joined(found)
 
 
-# Raw tags that are a mark of the format.
-_RAW = {"strong": "strong", "em": "em", "del": "s"}
+def _image(words: str, source: str, marks: Sequence[Node]) -> Node:
+    """An image as a link to it; in another link, its words with its address beside."""
+    address = normal(source)
+    if may_be_linked(address) and not any(mark["type"] == "link" for mark in marks):
+        return _text(words if words.strip() else address, [*marks, _link(address)])
+    return _text(image_text(words, source), marks)
 
 
 def _meant(token: Token) -> Token:
-    """A raw tag that the format has a mark for, as the token of that mark."""
+    """A raw tag that the format has a mark for, as the token of that mark; a raw image as an image."""
     found = PIECE.fullmatch(token.content) if token.type == "html_inline" else None
     if found is None:
         return token
     name, ends, attributes = found["name"].lower(), bool(found["close"]), attributes_of(found["rest"])
     if name == "a" and (ends or "href" in attributes):
         return Token("link_close") if ends else Token("link_open", attrs={"href": attributes["href"]})
-    if (tag := _RAW.get(MARKS.get(name, ""))) is not None:
-        return Token(f"{tag}_close" if ends else f"{tag}_open", tag)
+    if name == "img":
+        return Token("image", content=attributes.get("alt", ""), attrs={"src": attributes.get("src", "")})
+    if (tag := MARKS.get(name, "")) in _MARKS:
+        return Token("mark_close" if ends else "mark_open", tag)
     return token
 
 
@@ -343,17 +365,14 @@ def _marks_of(node: Node) -> list[Node] | None:
 
 
 def _marked(nodes: Iterable[Node], mark: Node) -> list[Node]:
-    """The words with one more mark; code takes none."""
-    return [
-        _text(node["text"], [*node.get("marks", ()), mark])
-        if node["type"] == "text" and {"type": "code"} not in node.get("marks", ())
-        else node
-        for node in nodes
-    ]
+    """The words with one more mark, where they may have it."""
+    return [_text(node["text"], [*node.get("marks", ()), mark]) if node["type"] == "text" else node for node in nodes]
 
 
 def _text(text: str, marks: Sequence[Node] = ()) -> Node:
     unique = [mark for place, mark in enumerate(marks) if mark["type"] not in {m["type"] for m in marks[:place]}]
+    if any(mark["type"] == "code" for mark in unique):
+        unique = [mark for mark in unique if mark["type"] in _BESIDE_CODE]
     return {"type": "text", "text": text} | ({"marks": unique} if unique else {})
 
 
@@ -362,7 +381,27 @@ def _paragraph(content: list[Node]) -> Node:
 
 
 def _line(text: str) -> Node:
-    return _paragraph(_joined([_text(text.strip())]))
+    """Words as a paragraph, in which addresses are links."""
+    found: list[Node] = []
+    position = 0
+    text = text.strip()
+    for address in _ADDRESS.finditer(text):
+        found += [_text(text[position : address.start()]), _text(address[0], [_link(address[0])])]
+        position = address.end()
+    return _paragraph(_joined([*found, _text(text[position:])]))
+
+
+def _raw(markup: str) -> Iterable[Node]:
+    """Raw HTML as paragraphs; code in it and tables as code, which keeps their columns."""
+    for kept, lines in groupby(text_of(markup, KEPT).split("\n"), lambda line: line.startswith(KEPT)):
+        if kept:
+            yield _code(textwrap.dedent("\n".join(lines).replace(KEPT, "")), "")
+        else:
+            yield from map(_line, filter(str.strip, lines))
+
+
+def _link(href: str) -> Node:
+    return {"type": "link", "attrs": {"href": href}}
 
 
 def _code(text: str, info: str) -> Node:

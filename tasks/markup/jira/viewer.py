@@ -18,7 +18,8 @@ _SAME = {
     "tableCell": "td",
     "table": "table",
 }
-_MARKS: Mapping[str, str] = {"strong": "strong", "em": "em", "strike": "del", "code": "code"}
+_MARKS: Mapping[str, str] = {"strong": "strong", "em": "em", "strike": "del", "code": "code", "underline": "u"}
+_RAISED: Mapping[str, str] = {"sub": "sub", "sup": "sup"}
 # Panels by the class that they have in a page's style.
 _PANELS: Mapping[str, str] = {"info": "info", "note": "info", "success": "tip", "warning": "note", "error": "warning"}
 
@@ -62,6 +63,6 @@ def _text(node: Node) -> str:
         href = mark.get("attrs", {}).get("href", "")
         if mark["type"] == "link" and may_be_linked(href):
             shown = f'<a href="{html.escape(href)}" rel="noopener noreferrer">{shown}</a>'
-        elif tag := _MARKS.get(mark["type"]):
+        elif tag := _MARKS.get(mark["type"]) or _RAISED.get(mark.get("attrs", {}).get("type", "")):
             shown = f"<{tag}>{shown}</{tag}>"
     return shown

@@ -6,12 +6,16 @@ import re
 
 from tasks.markup.words import PANELS
 
-_START = re.compile(r"((?:[ \t]{0,12}>)*[ \t]{0,12})(!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+\"([^\"]*)\")?[ \t]*\Z")
+_START = re.compile(
+    r"((?:[ \t]{0,12}>)*[ \t]{0,12})(!!!|\?\?\?\+?)[ \t]*([A-Za-z]+)(?:[ \t]+(?:inline|end))*(?:[ \t]+\"([^\"]*)\")?[ \t]*\Z"
+)
 _ANY = re.compile(r"^(?:[ \t]{0,12}>)*[ \t]{0,12}(?:!!!|\?\?\?)", re.MULTILINE)
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
 _COLONS = re.compile(r":{3,}")
-_DIRECTIVE = re.compile(r"\s*\{?\s*\.?(?:callout-)?([A-Za-z]+)\b\s*\{?\s*([^{}]*?)\s*\}?\s*\Z")
-_QUOTED = re.compile(r"""(?:title\s*=\s*)?(["'])(.*)\1\Z""")
+_DIRECTIVE = re.compile(r"\s*(\{?)\s*\.?(?:callout-)?([A-Za-z]+)\b\s*(.*?)\s*\Z")
+_QUOTED = re.compile(r"""(["'])(.*)\1""")
+_TITLED = re.compile(r"""(?<![\w-])title\s*=\s*(["'])(.*?)\1""")
+_ATTRIBUTES = re.compile(r"\{[^{}]*\}")
 FOLDING = "fold-"  # before the kind of an admonition that folds
 DEEPEST = 12
 
@@ -80,6 +84,9 @@ def read_info(info: str) -> tuple[str, str, bool]:
     found = _DIRECTIVE.match(info.removeprefix(FOLDING))
     if found is None:
         return "", "", folds
-    kind, title = found.group(1).lower(), found.group(2)
-    quoted = _QUOTED.match(title)
-    return kind, quoted.group(2) if quoted else title or kind.capitalize(), folds
+    kind, rest = found[2].lower(), found[3]
+    if title := _QUOTED.fullmatch(rest) or _TITLED.search(rest):
+        return kind, title[2], folds
+    shown = _ATTRIBUTES.sub("", found[1] + rest).strip()
+    shown = shown[1:-1] if shown[:1] == "[" and shown[-1:] == "]" else shown
+    return kind, shown or kind.capitalize(), folds

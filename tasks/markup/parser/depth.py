@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from tasks.markup.parser.references import has_room
+
 DEEPEST_MARKERS = 30
 DEEPEST_INDENT = 100
 DEEPEST_TREE = 500  # nodes in each other; 10,000 need 8 MB of stack
@@ -51,7 +53,9 @@ def limited(text: str, xml_of: Callable[[str], str]) -> str:
 
 def as_words(text: str) -> str:
     """The text with every sign escaped: paragraphs of nothing but words."""
-    return "\n".join(_PUNCTUATION.sub(r"\\\g<0>", line.lstrip(" \t")) for line in text.split("\n"))
+    lines = text.split("\n")
+    lines[0] = "" if has_room(text) else lines[0]
+    return "\n".join(_PUNCTUATION.sub(r"\\\g<0>", line.lstrip(" \t")) for line in lines)
 
 
 def _signs(text: str) -> int:

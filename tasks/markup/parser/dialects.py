@@ -7,13 +7,13 @@ import re
 _WIKI_LINK = re.compile(r"(?<!\\)\[\[(?![\s\[])([^\[\]|\n]{1,300}?)(?:\|([^\[\]|\n]{1,300}))?(?<!\s)\]\]")
 # What other dialects have and this one shows as it was typed: by name, how it is called and what it looks like.
 _ANYWHERE = {
-    "shortcode": ("a shortcode of Hugo", r"\{\{[<%].{1,200}?[>%]\}\}"),
+    "shortcode": ("a shortcode of Hugo", r"\{\{[<%].{0,200}?(?:[>%]\}\}|\Z)"),
     "template": ("a tag of Liquid or Jinja", r"\{%.{1,200}?%\}|\{\{(?![<%]).{1,200}?\}\}"),
     "highlight": ("a highlight between equals signs", r"(?<![=\w])==[^\s=](?:[^=]{0,200}[^\s=])?==(?![=\w])"),
     "note": ("a reference to a footnote that is missing", r"\[\^[^\]\s]{1,60}\]"),
     "attributes": (
         "a list of attributes",
-        r"\{(?!#[A-Za-z][\w:.-]*\}\s*\Z)(?:[:#.]|(?:width|height|style|class|id)=)[^}]{1,200}\}\s*\Z",
+        r"\{[ \t]*(?:[:#.]|(?:width|height|style|class|id)=)[^}]{1,200}\}\s*\Z",
     ),
     "size": ("the size of an image", r"\s=(?:\d{1,5}%?x\d{0,5}|x\d{1,5})%?\)"),
     "superscript": ("a superscript between carets", r"(?<=[^\s^])\^[^\s^\[\]]{1,40}\^(?!\w)"),
@@ -23,10 +23,13 @@ _ANYWHERE = {
 _AT_LINE_START = {
     "admonition": ("an admonition of an unknown kind", r"(?:!!!|\?\?\?\+?)[ \t]*[A-Za-z]"),
     "alert": ("an alert of an unknown kind", r"\[![A-Za-z]{1,40}\]"),
+    "block": ("a block of PyMdown", r"///[ \t]+[A-Za-z]"),
+    "snippet": ("a file that is to be put in", r"--8<--"),
     "tab": ("a tab of MkDocs", r"===[!+]?[ \t]+\""),
     "abbreviation": ("an abbreviation", r"\*\[[^\]]{1,60}\]:"),
     "definition": ("a definition list", r":[ \t]+\S"),
 }
+ATTRIBUTES = f"{_ANYWHERE['attributes'][0]} is shown as typed"
 _CALLED = {name: called for name, (called, _) in (_ANYWHERE | _AT_LINE_START).items()}
 _FOUND_ANYWHERE, _FOUND_AT_LINE_START = (
     re.compile("|".join(f"(?P<{name}>{shape})" for name, (_, shape) in group.items()))
@@ -35,7 +38,7 @@ _FOUND_ANYWHERE, _FOUND_AT_LINE_START = (
 # One of these is in a run of words that has any of them, or one of the others begins it. To look for one character takes a tenth
 # of the time that two take.
 _WITHIN = ("[", "{", "=", "+", "^")
-_STARTS = frozenset("!?*:")
+_STARTS = frozenset("!?*:/-")
 
 
 class Signs:

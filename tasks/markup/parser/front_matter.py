@@ -6,6 +6,7 @@ It is read leniently, for people write `title: RCA: disk full`; what can't be re
 from __future__ import annotations
 
 import re
+import textwrap
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ LABEL_FIELDS = ("labels", "tags", "keywords")
 _BLOCK = re.compile(r"\A\n*---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _TOML = re.compile(r"\A\n*\+\+\+[ \t]*\n(.*?)^\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 # Lines of which fields are made; a block of nothing else is front matter, whatever YAML says of it.
-_FIELD = re.compile(r"([A-Za-z_\"'][\w .-]{0,60}?[\"']?)[ \t]*:(?:[ \t]+(.*))?\Z")
+_FIELD = re.compile(r"((?:[^\W\d]|[\"'$@<])[\w .$@/<-]{0,60}?[\"']?)[ \t]*:(?:[ \t]+(.*))?\Z")
 _TOML_FIELD = re.compile(r"([A-Za-z_][\w.-]{0,60})[ \t]*=[ \t]*(.*)\Z")
 _NAMED = re.compile(r"[a-z][\w-]*[ \t]*[:=]")  # as fields are, and sentences aren't
+_WITHOUT_BLANK = re.compile(r"([a-z][\w-]*):(?![/:\s])(.*)\Z")  # `tags:[rca]`, which YAML takes for words
 _CONTINUED = re.compile(r"[ \t]+\S|-(?:[ \t]|\Z)|#|\[|\Z|[\]}]")
 # What Confluence refuses in a label.
 _NOT_IN_LABEL = re.compile(r"[\s!#&()*,.:;<>?@\[\]^/\\|\"'`=+{}~%$]+")
@@ -58,13 +60,14 @@ def split(markdown: str) -> Front:
     rest = markdown[found.end() :]
     if not found.group(1).strip():
         return Front({}, rest) if rest.strip() else Front(None, markdown)  # two rules, and nothing else
-    fields = _loaded(found.group(1), toml=toml_block is not None)
-    if fields is not None:
-        return Front({str(key): _plain(value) for key, value in fields.items()}, rest)
-    lenient = _by_lines(found.group(1), _TOML_FIELD if toml_block else _FIELD)
-    if lenient is None:
-        return Front(None, markdown)
-    return Front(lenient, rest, ("the front matter is no valid YAML or TOML; it was read line by line",))
+    for toml in (True, False) if toml_block else (False,):
+        fields = _loaded(found.group(1), toml=toml)
+        if fields is not None:
+            return Front({str(key): _plain(value) for key, value in fields.items()}, rest)
+        lenient = _by_lines(found.group(1), _TOML_FIELD if toml else _FIELD)
+        if lenient is not None:
+            return Front(lenient, rest, ("the front matter is no valid YAML or TOML; it was read line by line",))
+    return Front(None, markdown)
 
 
 def _loaded(block: str, *, toml: bool) -> dict[Any, Any] | None:
@@ -80,21 +83,25 @@ def _by_lines(block: str, pattern: re.Pattern[str]) -> dict[str, Any] | None:
     """Fields line by line, their values as text; None where a line can be none of a mapping's."""
     fields: dict[str, Any] = {}
     last = ""
-    is_sure = "\n\n" not in block and _NAMED.match(block.lstrip()) is not None
-    for line in block.split("\n"):
-        if found := pattern.match(line if fields else line.strip()):
+    lines = textwrap.dedent(block).split("\n")
+    first = next(filter(pattern.match, map(str.strip, lines)), "")
+    is_sure = "\n\n" not in block and _NAMED.match(first) is not None
+    for line in lines:
+        if found := pattern.match(line if fields else line.strip()) or _WITHOUT_BLANK.match(line):
             last, value = _bare(found.group(1)), (found.group(2) or "").strip()
             listed = value.startswith("[") and value.endswith("]")
             fields[last] = [_bare(part) for part in value[1:-1].split(",")] if listed else _bare(value)
         elif not _CONTINUED.match(line):
-            if not (is_sure and last):
+            if not is_sure or (not last and " " in line.strip()):  # a sentence
                 return None
-            if isinstance(fields[last], str):
+            if last and isinstance(fields[last], str):
                 fields[last] = f"{fields[last]} {line.strip()}"
+        elif last and line[:1].isspace() and isinstance(fields[last], str) and fields[last]:
+            fields[last] = f"{fields[last]} {line.strip()}"
         elif last and line.strip().startswith("- "):
             held = fields[last] if isinstance(fields[last], list) else [fields[last]] if fields[last] else []
             fields[last] = [*held, _bare(line.strip()[2:])]
-    return fields or None
+    return fields if first or len(fields) > 1 else None
 
 
 def _bare(value: str) -> str:

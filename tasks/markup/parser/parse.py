@@ -11,7 +11,7 @@ import comrak
 
 from tasks.markup import collector
 from tasks.markup.clean import xml_text
-from tasks.markup.parser import admonitions, density, depth, footnotes, front_matter, losses
+from tasks.markup.parser import admonitions, density, depth, footnotes, front_matter, losses, references
 from tasks.markup.parser.placeholders import Names
 from tasks.markup.parser.token import Token, as_code
 from tasks.markup.parser.tree import Tree
@@ -48,7 +48,9 @@ def parse_document(markdown: str) -> Parsed:
     if density.is_too_dense(front.rest):
         told = (*front.warnings, "the document is made of too many marks to be read; it is shown as it was typed")
         return Parsed([as_code(front.rest, above + 1)], front.fields or {}, told, may_lead_within=False, as_typed=True)
-    text, origins = admonitions.with_origins(front.rest)
+    roomy = references.with_room(front.rest)
+    above -= references.LINES if roomy is not front.rest else 0
+    text, origins = admonitions.with_origins(roomy)
     source = _Source(depth.limited(text, _xml), origins, above)
     looked = losses.may_be_beside_tables(source.text)
     document = source.mended() if looked else _tree(source.text)

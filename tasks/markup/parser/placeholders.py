@@ -25,19 +25,22 @@ _STANDS_IN: Mapping[str, tuple[str, ...]] = {
 # Without an end of either, they are meant where one stands right in the other.
 _FOLDS = {"details", "summary"}
 _FOLD = re.compile(r"<details\b[^<>]*>\s*<summary\b", re.IGNORECASE)
-_HOLDS = {"ul": ("li",), "ol": ("li",), "dl": ("dt",), "table": ("tr", "td", "th"), "details": ("summary",)}
+# What holds one of its parts, or has attributes, is meant, whether it has an end or not.
+_HOLDS = re.compile(
+    r"<([uod]l|table|details)\b(?:[^<>]*=|[^<>]*>(?:[ \t]*+\n\s*+)?<(?:li|dt|summary|caption|col|t[rdh]|thead|tbody)\b)",
+    re.IGNORECASE,
+)
 # An element's name with its prefix, which the grammar takes for an address of a scheme of that name.
 _PREFIXED = re.compile(r"[A-Za-z][\w.-]+:[A-Za-z_][\w.-]*", re.ASCII)
-_NAMES = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]*)")
+_ENDS = re.compile(r"</([A-Za-z][A-Za-z0-9]*)")
 
 
 class Names:
     """The tags that a document opens and ends somewhere."""
 
     def __init__(self, text: str) -> None:
-        found = {(bool(close), name.lower()) for close, name in _NAMES.findall(text)} if "<" in text else set()
-        self._opened = {name for close, name in found if not close}
-        self._ended = {name for close, name in found if close}
+        self._ended = {name.lower() for name in _ENDS.findall(text)} if "</" in text else set[str]()
+        self._meant = self._ended | ({name.lower() for name in _HOLDS.findall(text)} if "<" in text else set())
         self._folds = bool(self._ended & _FOLDS) or _FOLD.search(text) is not None
 
     def is_tag(self, found: re.Match[str]) -> bool:
@@ -49,13 +52,11 @@ class Names:
             return False
         if name in _FOLDS and not self._folds:
             return False
-        if name in _STANDS_IN and not any(parent in self._opened for parent in _STANDS_IN[name]):
+        if name in _STANDS_IN and self._meant.isdisjoint(_STANDS_IN[name]):
             return False
-        if name in self._ended or name not in _WITH_AN_END or _is_place(found):
+        if name in self._meant or name not in _WITH_AN_END or _is_place(found):
             return True
-        # Its content says that it is meant, or what it has.
-        meant = any(part in self._opened for part in _HOLDS.get(name, ()))
-        return meant or (name not in _WITHIN_A_BLOCK and "=" in found["rest"])
+        return name not in _WITHIN_A_BLOCK and "=" in found["rest"]
 
     def meant(self, tag: str) -> str:
         """The name of a tag that is shown as words; empty for a placeholder such as `<name>`, which wasn't meant as one."""
@@ -75,7 +76,7 @@ class Names:
             if found["close"]:
                 if opened.get(name):
                     opened[name].pop()
-            elif not self.is_tag(found):
+            elif not self.is_tag(found) or (found[0].lower() == "<p>" and name not in self._ended):
                 words.add(place)
             elif name in _WITHIN_A_BLOCK and not _is_place(found) and not found["rest"].endswith("/"):
                 opened.setdefault(name, []).append(place)

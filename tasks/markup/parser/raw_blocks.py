@@ -98,7 +98,9 @@ def _summaries_ended(source: str) -> str:
         lowered = line.lower()
         opened = lowered.count("<summary") - lowered.count("</summary")
         if opened > 0 and number >= last_end:
-            lines[number] = line + "</summary>" * opened
+            end = lowered.find("</details", lowered.rfind("<summary"))
+            end = len(line) if end < 0 else end
+            lines[number] = line[:end] + "</summary>" * opened + line[end:]
     return "\n".join(lines)
 
 

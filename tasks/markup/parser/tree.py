@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -23,7 +24,11 @@ from tasks.markup.words import PANELS
 
 _TOC = re.compile(r"\[(?:\[(?:_TOC_|TOC)\]|TOC)\]\s*\Z", re.IGNORECASE)
 _MAY_BE_TOC = re.compile(r"\[_?[Tt][Oo][Cc]_?\]")
-_HEADING_ID = re.compile(r"\s*\{#([A-Za-z][\w:.-]*)\}\s*\Z")
+_MAY_BE_ID = re.compile(r"\{:?[ \t]*#")
+_QUOTE_SIGNS = re.compile(r"(?:[ \t]{0,3}>[ \t]?)+")
+_DIAGRAMS = frozenset({"mermaid", "plantuml"})  # between colons in the wiki of Azure DevOps
+_HEADING_ID = re.compile(r"\s*\{:?[ \t]*#([A-Za-z][\w:.-]*)[ \t]*\}\s*\Z")
+_FOLD_SIGN = re.compile(r"\[![A-Za-z]+\]([+-])(?:[ \t]|\Z)")
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
 _TEXT, _CODE = comrak.Text, comrak.Code
@@ -51,7 +56,7 @@ class Tree:
         self.names = names
         self.notes = Notes()
         self._has_math = "$$" in source
-        self._has_ids = "{#" in source
+        self._has_ids = _MAY_BE_ID.search(source) is not None
         self._has_toc = _MAY_BE_TOC.search(source) is not None
         self._signs = dialects.Signs(source)
         # An entity by number alone stands for a character that a document may not hold.
@@ -115,7 +120,10 @@ class Tree:
 
     def _heading(self, node: Any, value: Any, _tight: bool) -> None:
         heading = self._block("heading", _HEADINGS[value.value.level], node, parted(node))
-        self._out.append(_named(heading) if self._has_ids else heading)
+        if self._has_ids and (named := _named(heading)) is not heading:
+            self.warnings.pop((self._origin(node.sourcepos.start.line), dialects.ATTRIBUTES), None)
+            heading = named
+        self._out.append(heading)
 
     def _quote(self, node: Any, _value: Any, _tight: bool) -> None:
         self._around(node, _QUOTE)
@@ -141,7 +149,12 @@ class Tree:
 
     def _alert(self, node: Any, value: Any, _tight: bool) -> None:
         kind = repr(value.value.alert_type).partition(".")[2]
-        self._panel(node, "alert", kind.lower(), (value.value.title or kind).strip())
+        title = (value.value.title or "").strip()
+        sign = _FOLD_SIGN.search(self.lines[node.sourcepos.start.line - 1])
+        if sign and title.startswith(sign[1]):
+            title = title[1:].lstrip()
+        folds = sign is not None and sign[1] == "-"
+        self._panel(node, "admonition" if folds else "alert", kind.lower(), title or kind, folds=folds)
 
     def _directive(self, node: Any, value: Any, _tight: bool) -> None:
         """A container between colons: a panel where its kind has one, else its words with what it said about itself."""
@@ -150,10 +163,25 @@ class Tree:
         if kind in PANELS or kind == "details":
             self._panel(node, "admonition", kind, title, folds=folds or kind == "details")
             return
+        if kind in _DIAGRAMS:
+            self._diagram(node, kind)
+            return
         if info:
             self._warn(node.sourcepos.start.line, f"a container of the unknown kind {info[:60]} is shown as text")
             self._out.append(paragraph(f"::: {info}"))
         self._push(node)
+
+    def _diagram(self, node: Any, kind: str) -> None:
+        """The lines of a diagram as code of that language."""
+        place = node.sourcepos
+        let_go(node)
+        opening, *lines = self.lines[place.start.line - 1 : place.end.line]
+        if lines and lines[-1].strip("> \t").startswith(":::"):
+            lines.pop()
+        if ">" in opening.partition(":::")[0]:
+            lines = [_QUOTE_SIGNS.sub("", line) for line in lines]
+        source = textwrap.dedent("\n".join(lines)).rstrip("\n") + "\n"
+        self._out.append(Token("fence", "code", content=source, info=kind, line=self._origin(place.start.line)))
 
     def _panel(self, node: Any, name: str, kind: str, title: str, *, folds: bool = False) -> None:
         meta = {"kind": kind, "folds": folds, "title": xml_text(title)}
@@ -198,6 +226,9 @@ class Tree:
 
     def _code(self, node: Any, value: Any, _tight: bool) -> None:
         code = value.value
+        if code.fenced and code.info.strip() == "math":
+            self._out.append(Token("math_block", content=code.literal.strip("\n")))
+            return
         name = "fence" if code.fenced else "code_block"
         self._out.append(
             Token(

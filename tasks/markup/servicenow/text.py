@@ -11,10 +11,10 @@ from tasks.markup.clean import cut
 from tasks.markup.options import Attachment
 from tasks.markup.parser.parse import Parsed, parse
 from tasks.markup.parser.token import Token
-from tasks.markup.plain_html import DEEPEST_LINKS, image_text, target_beside, text_of
+from tasks.markup.plain_html import DEEPEST_LINKS, image_text, is_raised, target_beside, text_of
 from tasks.markup.relative import absolute
 from tasks.markup.slugs import without_title
-from tasks.markup.tags import PIECE, attributes_of
+from tasks.markup.tags import PIECE, PROGRAM, attributes_of
 from tasks.markup.text_tables import laid_out, width
 
 # `[code]` makes ServiceNow render what follows as HTML. It is looked for in any case, with blanks or invisible characters
@@ -30,6 +30,7 @@ _CODE_TAG = re.compile(
 _UNDERLINES = {"h1": "=", "h2": "-"}
 LONGEST_UNDERLINE = 60
 _TABLE_TAGS = frozenset({"table", "thead", "tbody", "tr", "th", "td"})
+_INDENTED = re.compile(r"\n[ \t]+")
 _SIGNS = {"em": "*", "strong": "**", "s": "~~"}
 
 
@@ -41,12 +42,14 @@ def render(
     *,
     title: str = "",
     link_base: str | None = None,
+    kept: str = "",
 ) -> str:
     """The document as plain text, cut at a word within `limit` characters, `pointer` (where the whole is) included.
 
-    A first heading that says the same as `title` is left out. Relative links lead to `link_base`.
+    A first heading that says the same as `title` is left out. Relative links lead to `link_base`. `kept` begins each line whose
+    blanks say something: of code, and of a table in columns.
     """
-    page = _Text()
+    page = _Text(kept)
     page.write(absolute(without_title(parse(markdown), title), link_base))
     text = without_code_tags("\n".join(page.lines)).strip("\n").rstrip()
     if limit is None or len(text) <= limit:
@@ -74,6 +77,7 @@ def document_file(markdown: str, title: str) -> Attachment:
 class _Text:
     """Lines so far, and the prefix of the container that the next line stands in."""
 
+    kept: str
     lines: list[str] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     numbers: list[int | None] = field(default_factory=list)
@@ -87,7 +91,8 @@ class _Text:
     def put(self, text: str) -> None:
         """Write lines below the current prefix; an item's marker stands before its first line only."""
         for line in text.split("\n"):
-            self.lines.append(("".join(self.prefixes) + line).rstrip())
+            words = line.removeprefix(self.kept)
+            self.lines.append(line[: len(line) - len(words)] + ("".join(self.prefixes) + words).rstrip())
             if self.prefixes:
                 self.prefixes = [prefix if prefix == "> " else " " * len(prefix) for prefix in self.prefixes]
 
@@ -142,8 +147,10 @@ class _Text:
                 self.verbatim(token.content)
             case "hr" | "footnote_block_open":
                 self.put("-" * 40)
+            case "html_block" if PROGRAM.match(token.content):
+                self.verbatim(token.content)
             case "html_block":
-                if text := re.sub(r"\n{3,}", "\n\n", text_of(token.content)).strip("\n"):
+                if text := re.sub(r"\n{3,}", "\n\n", text_of(token.content, self.kept)).strip("\n"):
                     self.gap()
                     self.put(text)
                     self.gap()
@@ -152,7 +159,7 @@ class _Text:
         """Code, indented."""
         self.gap()
         self.prefixes.append("    ")
-        self.put(text.rstrip("\n"))
+        self.put("\n".join(self.kept + line for line in text.rstrip("\n").split("\n")))
         self.prefixes.pop()
         self.gap()
 
@@ -182,7 +189,7 @@ class _Text:
                 self.rows[-1].append(" ".join(inline_text(token.children).split()))
             case "table_close":
                 self.gap()
-                self.put(laid_out(self.rows))
+                self.put(laid_out(self.rows, self.kept))
                 self.gap()
                 self.rows = []
 
@@ -209,6 +216,8 @@ def inline_text(children: Sequence[Token]) -> str:
                 targets.append((len(parts), str(child.attrs.get("href", ""))))
             case "html_inline":
                 parts.append(_tag(child.content, parts, targets))
+                if is_raised("".join(c.content for c in children[place : place + 3])):
+                    parts.append("^")
             case "link_close" if targets:
                 start, target = targets.pop()
                 parts.append(target_beside("".join(parts[start:]), target))
@@ -220,7 +229,7 @@ def inline_text(children: Sequence[Token]) -> str:
                 continue
             case _:
                 parts.append(child.content)
-    return "".join(parts)
+    return _INDENTED.sub("\n", "".join(parts))
 
 
 def _within_a_word(children: Sequence[Token], place: int) -> bool:
