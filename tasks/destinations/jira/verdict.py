@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tasks.destinations.atlassian import LOGIN_ROWS, NO_CLOUD, gateway_says, is_number, login_says
+from tasks.destinations.atlassian import (
+    LOGIN_ROWS,
+    NO_CLOUD,
+    TAKEN_FOR_NOBODY,
+    gateway_says,
+    is_number,
+    login_says,
+    taken_for_nobody,
+)
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import CREDENTIAL, GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
 
@@ -30,7 +38,7 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    return judged(answer, _said, TABLE)
+    return TAKEN_FOR_NOBODY if taken_for_nobody(answer) else judged(answer, _said, TABLE)
 
 
 def _said(answer: Answer) -> str | None:
