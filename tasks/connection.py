@@ -24,6 +24,7 @@ STEP_OF_CODE = {
     **dict.fromkeys(("credential_refused", "captcha", "no_credential", "login_refused", "not_logged_in"), CREDENTIAL),
     **dict.fromkeys(("not_permitted", "scope_missing"), PERMISSIONS),
     "no_such_table": TABLE,
+    "too_large": VENDOR,  # a small question isn't
 }
 
 # What comes after a correction, for who reads a job's error and for who has just run a test.
