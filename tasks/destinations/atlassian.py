@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tasks.credentials.kinds import ClientCredentials, Endpoints, Login
 from tasks.destinations.settings import endpoints_of
-from tasks.http.verdict import CREDENTIAL, Answer, Row, Verdict
+from tasks.http.verdict import CREDENTIAL, UNPAID, Answer, Row, Verdict
 
 AUTHORITY = "https://auth.atlassian.com"
 GATEWAY = "https://api.atlassian.com"
@@ -28,6 +28,8 @@ LOGIN_ROWS = (
     Row((401, 403), r"(?i)captcha", CAPTCHA),
     Row((401, 403), r"AUTHENTICATED_FAILED|AUTHENTICATION_DENIED|FAILURE_", CREDENTIAL),
 )
+# A Data Center whose licence has ended shows what it has, and takes nothing.
+LICENCE_ENDED = Row((400, 403), r"(?i)\blicen[cs]e\b.{0,40}\bexpired|expired.{0,20}\blicen[cs]e\b", UNPAID)
 TAKEN_FOR_NOBODY = replace(CREDENTIAL, passing="wait")
 NO_CLOUD = Verdict(
     "destination",

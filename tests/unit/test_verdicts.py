@@ -169,6 +169,8 @@ KNOWN += [
     ("jira", 413, jira_error("The request is too large."), "job", "too_large"),
     ("jira", 429, jira_error("Rate limit exceeded"), "throttled", "throttled"),
     ("jira", 503, jira_error("Jira is starting."), "transient", "remote_failure"),
+    ("confluence", 403, v1(403, "Your license has expired."), "destination", "not_served"),
+    ("jira", 400, jira_error("Your Jira license is expired."), "destination", "not_served"),
     ("confluence", 402, v2(402, "The site is suspended", "PAYMENT_REQUIRED"), "destination", "not_served"),
     ("jira", 402, jira_error("Your trial has ended."), "destination", "not_served"),
 ]

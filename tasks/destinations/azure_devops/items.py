@@ -228,8 +228,8 @@ class Items:
         )
         refused.fields = _fields_named(answer, words)
         tree = next((name for name in TREES if name in refused.fields), None)
-        if tree and "TF401347" in reason:
-            refused.advice = f"The project has: {shown(await self.tree(tree))}. {refused.advice}"
+        if tree and "TF401347" in reason and (known := await self.tree(tree)):
+            refused.advice = f"The project has: {shown(known)}. {refused.advice}"
         return refused
 
     def _no_project(self, response: Response) -> Permanent:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tasks.destinations.atlassian import (
+    LICENCE_ENDED,
     LOGIN_ROWS,
     NO_CLOUD,
     TAKEN_FOR_NOBODY,
@@ -29,6 +30,7 @@ SCOPE = Verdict(
 ANYBODYS = (401, 403, 404, 405)  # what stands between here and there refuses with these, too
 TABLE = (
     *LOGIN_ROWS,
+    LICENCE_ENDED,
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((404,), r"null for uri", GONE),
     Row((404,), r"^No message available$", NO_CLOUD),

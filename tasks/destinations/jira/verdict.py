@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.destinations.atlassian import (
+    LICENCE_ENDED,
     LOGIN_ROWS,
     NO_CLOUD,
     TAKEN_FOR_NOBODY,
@@ -24,6 +25,7 @@ SCOPE = Verdict(
 )
 TABLE = (
     *LOGIN_ROWS,
+    LICENCE_ENDED,
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((400, 401, 403), r"(?i)anonymous users do(es)? not have permission|must be authenticated", CREDENTIAL),
     Row(
