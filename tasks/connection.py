@@ -24,18 +24,12 @@ STEP_OF_CODE = {
     **dict.fromkeys(("credential_refused", "captcha", "no_credential", "login_refused", "not_logged_in"), CREDENTIAL),
     **dict.fromkeys(("not_permitted", "scope_missing"), PERMISSIONS),
     "no_such_table": TABLE,
+    "too_large": VENDOR,  # a small question isn't
 }
 
-# Advice to who reads a job's error, and to who has just run a test.
-OF_A_TEST = (
-    ("`afterword job retry`", "run `afterword destination test`"),
-    (" with `afterword destination test`", ""),
-    (" `afterword destination test` says when it answers as itself.", " Then run `afterword destination test`."),
-)
-NOT_TAKEN = (
-    "Correct what it names in the settings of the destination (`afterword destination set`), "
-    "then run `afterword destination test`."
-)
+# What comes after a correction, for who reads a job's error and for who has just run a test.
+RETRY, TEST = "`afterword job retry`", "run `afterword destination test`"
+NOT_TAKEN = f"Correct what it names in the settings of the destination (`afterword destination set`), then {TEST}."
 AGAIN = "Test again in a while: until then its jobs wait, and then they go on by themselves."
 
 
@@ -97,20 +91,14 @@ async def rights(destination: Destination[Any], http: Http, needs: Needs) -> tup
 
 def told(steps: Sequence[ConnectionStep], http: Http) -> tuple[ConnectionStep, ...]:
     """The steps, which may name what the vendor says, such as whose the account is, without the credential."""
-    return tuple(step.model_copy(update={"detail": http.sent.tell(_of_a_test(step.detail))}) for step in steps)
+    return tuple(step.model_copy(update={"detail": http.sent.tell(step.detail.replace(RETRY, TEST))}) for step in steps)
 
 
 def _retold(failure: AttemptFailed, http: Http) -> None:
     """Tell what stopped a test without the credential, and with what can be done where no job was under way."""
     refused = isinstance(failure, Permanent) and failure.code in (REFUSED.code, TOO_LARGE.code)
-    failure.advice = NOT_TAKEN if refused else _of_a_test(failure.advice)
+    failure.advice = NOT_TAKEN if refused else failure.advice.replace(RETRY, TEST)
     failure.retell(http.sent.tell)
-
-
-def _of_a_test(words: str) -> str:
-    for of_a_job, of_a_test in OF_A_TEST:
-        words = words.replace(of_a_job, of_a_test)
-    return words
 
 
 def step_of(destination: Destination[Any], failure: AttemptFailed) -> str:

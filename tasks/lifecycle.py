@@ -74,6 +74,11 @@ log = logging.getLogger(__name__)
 REVOKED = "revoked"
 # Answers with a good status that may be somebody else's, or one object's alone.
 ODD = frozenset({"odd_answer", "not_json"})
+# What isn't there or can't be seen: so it looks also to an account that is taken for an anonymous visitor's, or sees nothing any more.
+UNSEEN = frozenset(
+    {"unknown_space", "unknown_project", "unknown_parent", "unknown_type", "unknown_reference", "unknown_person"}
+)
+NOT_FOUND = 404
 MARGIN_S = 15 + TURN_S + TEST_S  # of a lease, beside the requests and the work on the content
 
 
@@ -227,8 +232,8 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     try:
         try:
             receipt, link, shown = await _deliver(services, claimed, trail)
-        except (DestinationTrouble, Transient) as trouble:
-            if trail.record and (isinstance(trouble, DestinationTrouble) or trouble.code in ODD):
+        except (DestinationTrouble, Transient, Permanent) as trouble:
+            if trail.record and _may_be_of_all(trouble):
                 trail.finding = await examine(services, trail.record, trail.needs, trouble)
             raise
     except Fenced:
@@ -255,6 +260,12 @@ async def _run(services: Services, claimed: Claimed) -> Ended | NotClaimed:
     if isinstance(ended, Ended):
         log.info("job %s: delivered to %s (%s)", job.id, job.destination, receipt.change)
     return ended
+
+
+def _may_be_of_all(trouble: AttemptFailed) -> bool:
+    """Whether other jobs of the destination may meet the same."""
+    unseen = isinstance(trouble, Permanent) and (trouble.code in UNSEEN or trouble.status == NOT_FOUND)
+    return unseen or isinstance(trouble, DestinationTrouble) or trouble.code in ODD
 
 
 async def _deliver(

@@ -83,10 +83,12 @@ def settlement_of(
             return _suspected(failure, job, error, finding, now_ms=now_ms, chance=chance)
         case Throttled():
             return Settlement(JobState.QUEUED, Event.WAITING, due_ms=failure.until_ms, counted=False, error=error)
+        case Permanent() | Transient() if finding and finding.result in ("failed", "moved"):
+            return _waiting(error, now_ms)
+        case Permanent() if finding and finding.result == "unclear":
+            return _unshown(job, error, now_ms=now_ms, chance=chance)
         case Permanent():
             return Settlement(JobState.DEAD, Event.DEAD, error=error)
-        case Transient() if finding and finding.result in ("failed", "moved"):
-            return _waiting(error, now_ms)
         case Transient():
             return _again(failure, job, backoff, error, now_ms=now_ms, chance=chance, probe=probe)
     return _again(Transient(failure.message), job, backoff, error, now_ms=now_ms, chance=chance)
@@ -103,7 +105,6 @@ def _suspected(
     """What trouble of a destination means for the job that met it, once the destination was tested."""
     if finding is None or finding.result in ("failed", "moved"):
         return _waiting(error, now_ms)
-    spread = 0.75 + chance / 2
     if failure.passing == "job" and finding.result == "passed":
         own = "The destination passes its connection test, so this is about this job alone"
         # The step that fails for the same reason is named, and the reason is said once.
@@ -113,12 +114,20 @@ def _suspected(
         if job.suspicions:
             again = f"{error.advice} Then `afterword job retry`.".strip()
             return Settlement(JobState.DEAD, Event.DEAD, error=error.model_copy(update={"advice": again}))
-        due_ms = now_ms + int(SECOND_TRY_MS * spread)
+        due_ms = now_ms + int(SECOND_TRY_MS * _spread(chance))
         return Settlement(JobState.RETRYING, Event.RETRYING, due_ms=due_ms, error=error, suspected=True)
-    # Nobody's fault that could be shown: the job waits for free, the longer the older it is, until it expires.
+    return _unshown(job, error, now_ms=now_ms, chance=chance)
+
+
+def _unshown(job: Job, error: LastError, *, now_ms: int, chance: float) -> Settlement:
+    """Nobody's fault that could be shown: the job waits for free, the longer the older it is, until it expires."""
     wait_ms = min(max((now_ms - job.created_ms) // 4, SHORTEST_WAIT_MS), LONGEST_WAIT_MS)
-    due_ms = now_ms + int(wait_ms * spread)
+    due_ms = now_ms + int(wait_ms * _spread(chance))
     return Settlement(JobState.QUEUED, Event.WAITING, due_ms=due_ms, counted=False, error=error)
+
+
+def _spread(chance: float) -> float:
+    return 0.75 + chance / 2
 
 
 def _again(

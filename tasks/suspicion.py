@@ -15,7 +15,15 @@ from tasks.authorization.authorize import authorize
 from tasks.connection import Look, not_opened, reach, told, without_credential
 from tasks.destinations import destination_for
 from tasks.destinations.contract import Needs
-from tasks.errors import AfterwordError, AttemptFailed, KeyTrouble, StateUnavailable, Transient
+from tasks.errors import (
+    AfterwordError,
+    AttemptFailed,
+    DestinationTrouble,
+    KeyTrouble,
+    Permanent,
+    StateUnavailable,
+    Transient,
+)
 from tasks.model import Finding
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -26,6 +34,7 @@ TEST_S = 10.0
 TURN_S = 25.0  # for a test of one's own, or for another's
 LOOK_S = 0.1
 ACTOR = "worker"
+CORRECTED = "Correct that, then run `afterword destination test`."
 # What a destination's own words or a stranger's answer say of the moment: it may be over in seconds.
 PASSING_TROUBLE = frozenset(
     {
@@ -54,7 +63,8 @@ async def examine(services: Services, record: DestinationRecord, needs: Needs, t
             found = await _turn(services, record, trouble)
     except TimeoutError:
         return Finding("unclear")
-    return await _allowed(services, record, needs) if found.result == "passed" else found
+    asks = found.result == "passed" and not isinstance(trouble, Permanent)  # which says by itself what is missing
+    return await _allowed(services, record, needs) if asks else found
 
 
 async def _turn(services: Services, record: DestinationRecord, trouble: AttemptFailed) -> Finding:
@@ -93,7 +103,8 @@ async def _reached(services: Services, record: DestinationRecord, trouble: Attem
         return Finding("unclear", str(failure))
     if failure is not None:
         return await _suspend(services, record, str(failure), soon=failure.code in PASSING_TROUBLE)
-    return await _suspend(services, record, f"{failed.name}: {failed.detail}. {trouble.advice}".strip())
+    advice = trouble.advice if isinstance(trouble, DestinationTrouble) else CORRECTED
+    return await _suspend(services, record, f"{failed.name}: {failed.detail}. {advice}".strip())
 
 
 async def _look(services: Services, record: DestinationRecord) -> Look:

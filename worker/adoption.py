@@ -167,7 +167,7 @@ async def adopt(
         )
     if job is None:
         command = parse_command(given)
-        await services.submit(
+        stored = await services.submit(
             command,
             actor="celery",
             job_id=job_id,
@@ -177,6 +177,8 @@ async def adopt(
             not_before_ms=None if not_before_ms is None else not_before_ms - ahead_ms,
             until_ms=None if until_ms is None else until_ms - ahead_ms,
         )
+        if not _same(services, stored, given):  # another message of that id was faster
+            await _note_conflict(services, stored, given)
     elif wakes:
         await services.upkeep.unsend(job_id)
     else:

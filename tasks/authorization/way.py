@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tasks.authorization.asking import Asking
 from tasks.authorization.renewable import own_lease
-from tasks.errors import AttemptFailed, DestinationTrouble
+from tasks.errors import AttemptFailed, DestinationTrouble, Permanent
 from tasks.http.origin import Origin
 from tasks.state.audit.entries import Event
 from tasks.state.grants.grants import Held
@@ -52,7 +52,10 @@ class SiteOrGateway:
             return False
         self.held = (await self.asking.grants.look(self.asking.name, self.asking.bound)).held
         if not self.held.gateway and not self.held.site_only:
-            await self._find()
+            try:
+                await self._find()
+            except (DestinationTrouble, Permanent) as trouble:  # the refusal is what has to be told
+                log.info("destination %s: the way through the gateway can't be found: %s", self.asking.name, trouble)
         return self.held.gateway
 
     @property

@@ -6,14 +6,17 @@ Sources: Atlassian's pages on OAuth 2.0 (3LO), service accounts and scoped token
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from tasks.credentials.kinds import ClientCredentials, Endpoints, Login
 from tasks.destinations.settings import endpoints_of
-from tasks.http.verdict import CREDENTIAL, Answer, Row, Verdict
+from tasks.http.verdict import CREDENTIAL, UNPAID, Answer, Row, Verdict
 
 AUTHORITY = "https://auth.atlassian.com"
 GATEWAY = "https://api.atlassian.com"
 NO_SITE = "No message available"  # what the gateway says of a cloud id that it doesn't know
+SERVER_ERROR = 500
+NOBODYS_REASONS = ("AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED")
 LOGIN_HEADERS = ("x-seraph-loginreason", "x-failure-category", "x-authentication-denied-reason")
 CAPTCHA = Verdict(
     "destination",
@@ -25,6 +28,9 @@ LOGIN_ROWS = (
     Row((401, 403), r"(?i)captcha", CAPTCHA),
     Row((401, 403), r"AUTHENTICATED_FAILED|AUTHENTICATION_DENIED|FAILURE_", CREDENTIAL),
 )
+# A Data Center whose licence has ended shows what it has, and takes nothing.
+LICENCE_ENDED = Row((400, 403), r"(?i)\blicen[cs]e\b.{0,40}\bexpired|expired.{0,20}\blicen[cs]e\b", UNPAID)
+TAKEN_FOR_NOBODY = replace(CREDENTIAL, passing="wait")
 NO_CLOUD = Verdict(
     "destination",
     "wrong_cloud_id",
@@ -78,6 +84,15 @@ def login_says(answer: Answer) -> str:
     named = {name.lower(): value for name, value in answer.headers.items()}
     told = " ".join(named.get(name, "") for name in LOGIN_HEADERS).strip()
     return told if answer.status in (401, 403) and told != "OK" else ""
+
+
+def taken_for_nobody(answer: Answer) -> bool:
+    """Whether the credential was refused and the question answered all the same, as anonymous visitors are: with what they may
+    see, or "there is no such project". It says nothing about what there is.
+    """
+    named = {name.lower(): value for name, value in answer.headers.items()}
+    reason = named.get("x-seraph-loginreason", "")
+    return answer.status not in (401, 403) and answer.status < SERVER_ERROR and reason in NOBODYS_REASONS
 
 
 def is_number(value: object) -> bool:

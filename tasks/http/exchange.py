@@ -326,7 +326,7 @@ class Http:
         return {"Proxy-Authorization": aiohttp.encode_basic_auth(at.proxy_username, self._authorization.proxy_password)}
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "deflate")
+        packed = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate")
         inflate = zlib.decompressobj(wbits=47) if packed else None
         body = bytearray()
         cap = self._limits.max_response_bytes
@@ -344,8 +344,9 @@ class Http:
         status = response.status
         if status in accept and status < REFUSALS:
             return
-        kind = response.headers.get("Content-Type", "").lower()
-        page = "html" in kind or response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<")  # as no JSON does
+        begins = response.body[:64].lstrip(b"\xef\xbb\xbf \r\n\t")[:1]
+        typed = "html" in response.headers.get("Content-Type", "").lower()
+        page = begins == b"<" or (typed and begins not in (b"{", b"["))  # JSON is none, whatever it is called
         if status in (301, 302, 303, 307, 308) or status == 203 or (200 <= status < 300 and page):
             leads_to = response.headers.get("Location", "")
             raise page_instead(status, response.words(), leads_to, certain=not request.writes)

@@ -13,12 +13,12 @@ from tasks.http.verdict import Verdict
 if TYPE_CHECKING:
     import aiohttp
 
-TIMED_OUT, TOO_MANY, SERVER_ERROR, PROXY_WANTS_LOGIN = 408, 429, 500, 407
+REFUSALS, TIMED_OUT, TOO_MANY, SERVER_ERROR, PROXY_WANTS_LOGIN = 400, 408, 429, 500, 407
 
 
 def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *, wrote: bool) -> AttemptFailed:
-    """The error of a refusal. After a write a 5xx, a 408 or a 429 is uncertain, and so is an answer that isn't the vendor's: it may
-    have been carried out, the last time or when something in between had sent it before.
+    """The error of a refusal. After a write a 5xx, a 408 or a 429 is uncertain, and so are a refusal with a good status and an
+    answer that isn't the vendor's: it may have been carried out, the last time or when something in between had sent it before.
     """
     said = f' It said: "{words}"' if words else ""
     facts: dict[str, Any] = {
@@ -28,7 +28,7 @@ def error_of(verdict: Verdict, status: int, words: str, wait_s: float | None, *,
         "excerpt": words,
     }
     message = f"{verdict.message} ({status}).{said}"
-    unsure = wrote and (status in (TIMED_OUT, TOO_MANY) or status >= SERVER_ERROR)
+    unsure = wrote and (status in (TIMED_OUT, TOO_MANY) or status >= SERVER_ERROR or status < REFUSALS)
     match verdict.whose:
         case "throttled":
             return Transient(message, retry_after=wait_s, throttled=True, answered=True, certain=not unsure, **facts)
@@ -53,7 +53,7 @@ def page_instead(status: int, words: str, leads_to: str = "", *, certain: bool) 
         code="hibernating" if asleep else "sign_in_page",
         advice="Wake the instance, then run `afterword destination test`."
         if asleep
-        else "The credential is wrong or expired, or the address is not the API's: check both with `afterword destination test`.",
+        else "The credential is wrong or expired, or the address is not the API's: check both, then run `afterword destination test`.",
         status=status,
         answered=True,
         certain=certain,

@@ -16,7 +16,8 @@ from typing import Literal
 Whose = Literal["nobody", "job", "destination", "transient", "throttled"]
 Passing = Literal["job", "wait", "shut"]
 PORTAL = 511  # RFC 6585: a network that wants a login of its own
-UNAUTHORIZED, THROTTLED, SLOW, TOO_LONG = 401, 429, (408, 425), (413, 414, 431)
+UNAUTHORIZED, THROTTLED, SLOW, TOO_LARGE_BODY = 401, 429, (408, 425), 413
+TOO_LONG = (TOO_LARGE_BODY, 414, 431)  # a body, an address, headers: of these only the body is one job's
 MOST_BYTES = 200_000  # an error that is longer is none of a vendor's
 
 
@@ -74,14 +75,14 @@ NOT_THE_VENDOR = Verdict(
     "not_the_vendor",
     "Something else than the destination answered",
     "Check the address, and what stands between here and there: proxy, firewall, ingress. "
-    "`afterword destination test` says when it answers as itself.",
+    "Then run `afterword destination test`.",
     strange=True,
 )
 NO_ENTRY = Verdict(
     "destination",
     "credential_refused",
     "A credential was refused, and not in the destination's own words",
-    "Check account and secret with `afterword destination test`, and whether a proxy in between wants a login of its own.",
+    "Check account and secret, and whether a proxy in between wants a login of its own, then run `afterword destination test`.",
     strange=True,
 )
 TOO_LARGE = Verdict(
@@ -102,7 +103,7 @@ CREDENTIAL = Verdict(
     "destination",
     "credential_refused",
     "The credential was refused",
-    "Check account and secret with `afterword destination test`, store a new one with `destination set`. "
+    "Check account and secret, or store a new one with `afterword destination set`, then run `afterword destination test`. "
     "An expired token, or an interactive user on a recent ServiceNow, is refused like this even when it is right.",
     passing="job",
 )
@@ -169,7 +170,9 @@ def judged(answer: Answer, words: Callable[[Answer], str | None], table: Iterabl
     if status >= 500 and status != PORTAL:
         return FAILED
     if said is None or status < 400 or status == PORTAL:
-        return TOO_LARGE_IN_BETWEEN if status in TOO_LONG else NO_ENTRY if status == UNAUTHORIZED else NOT_THE_VENDOR
+        return (
+            TOO_LARGE_IN_BETWEEN if status == TOO_LARGE_BODY else NO_ENTRY if status == UNAUTHORIZED else NOT_THE_VENDOR
+        )
     return REFUSED
 
 

@@ -7,8 +7,11 @@ ignored so that a newer upstream keeps working.
 from __future__ import annotations
 
 from tasks.model.commands import (
+    ANY_SIMPLE,
+    FORMS,
     INCIDENTS,
     KIND_OF_COMMAND,
+    SIMPLE,
     Command,
     CommandName,
     CreateAzureDevOpsWorkItem,
@@ -23,6 +26,7 @@ from tasks.model.commands import (
     content_id,
     explain,
     field_names,
+    in_words,
     known_tags,
     parse_command,
     tag_name,
@@ -56,9 +60,12 @@ from tasks.model.jobs import (
 )
 
 __all__ = [
+    "ANY_SIMPLE",
+    "FORMS",
     "INCIDENTS",
     "KIND_OF_COMMAND",
     "PAGE_TITLES",
+    "SIMPLE",
     "TERMINAL",
     "Callback",
     "Command",
@@ -91,6 +98,7 @@ __all__ = [
     "content_id",
     "explain",
     "field_names",
+    "in_words",
     "known_tags",
     "parse_command",
     "parse_severity",

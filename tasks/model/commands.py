@@ -207,11 +207,11 @@ def explain(error: ValidationError, forms: Mapping[str, str] | None = None) -> s
             name, known = ".".join(filter(None, (place, tag_name(problem)))), ", ".join(known_tags(problem))
             clauses.append(f"{name}: {f'must be one of {known}' if known else 'is missing'}")
             continue
-        if problem["loc"][-1:] and problem["loc"][-1] in _SIMPLE:
-            clauses.append(f"{place.rpartition('.')[0]}: must be text, a number, true or false")
+        if problem["loc"][-1:] and problem["loc"][-1] in SIMPLE:
+            clauses.append(f"{place.rpartition('.')[0]}: {ANY_SIMPLE}")
             continue
         named = "jira_project" if place == "project" and {"jira", "create_jira_issue"} & {*problem["loc"]} else place
-        clauses.append(f"{place or 'value'}: {_in_words(problem['type'], named, problem['msg'], forms or _FORMS)}")
+        clauses.append(f"{place or 'value'}: {in_words(problem['type'], named, problem['msg'], forms or FORMS)}")
     return "; ".join(dict.fromkeys(clauses))
 
 
@@ -225,10 +225,11 @@ def known_tags(problem: Mapping[str, Any]) -> list[str]:
     return re.findall(r"'([^']+)'", problem["ctx"].get("expected_tags", ""))
 
 
-_SIMPLE = ("str", "int", "float", "bool")  # the values that a field may have, as pydantic names them
+SIMPLE = ("str", "int", "float", "bool")  # the values that a field may have, as pydantic names them
+ANY_SIMPLE = "must be text, a number, true or false"
 _TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values()}
 _PARENT = "must be a page's number, such as 123456, or a path of titles, such as Post-mortems/2026"
-_FORMS: Mapping[str, str] = {
+FORMS: Mapping[str, str] = {
     "parent_page_id": _PARENT,
     "parent": _PARENT,
     "space_key": "must be a space's key, such as OPS, as in the space's address",
@@ -253,8 +254,8 @@ _TYPES: Mapping[str, str] = {
 }
 
 
-def _in_words(kind: str, place: str, message: str, forms: Mapping[str, str]) -> str:
-    """One refusal of pydantic's for a person."""
+def in_words(kind: str, place: str, message: str, forms: Mapping[str, str]) -> str:
+    """One refusal of pydantic's for a person: its type, the field, its own message. `forms` say what fields of that name must be."""
     if kind in _TYPES:
         return _TYPES[kind]
     if kind == "string_pattern_mismatch":

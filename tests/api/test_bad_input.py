@@ -66,8 +66,38 @@ async def test_each_field_that_does_not_fit_is_named_and_its_value_is_not(api, d
     caplog.set_level(logging.DEBUG)
     answer = await api.post("/v1/jobs", PUBLISH | change)
     assert (answer.status, answer.problem) == (422, "invalid")
-    assert any(error["pointer"].startswith(pointer) for error in answer.json["errors"])
+    assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
     assert PLANTED not in answer.text + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("/v1/issues/i", {"severity": "P9"}, {"/severity": "Must be P1 to P5, 1 to 5, or a word such as critical"}),
+        ("/v1/issues/i", {"tags": 5}, {"/tags": "Must be a list of texts, or one as a JSON string"}),
+        (
+            "/v1/issues/i",
+            {"created_at": "today"},
+            {"/created_at": "Must be a time such as 2026-11-30 08:00:00 (in UTC)"},
+        ),
+        ("/v1/issues/i", {"title": 5, "status": 7}, {"/title": "Must be text", "/status": "Must be text"}),
+        ("/v1/documents/d", {"content_md": ""}, {"/content_md": "Must hold words"}),
+        ("/v1/destinations/x", {"allow_private": ["x"]}, {"/allow_private/0": "Must be a network such as 10.1.0.0/16"}),
+        ("/v1/destinations/x", {"project": "a b"}, {"/project": "Must be a project's key, such as OPS"}),
+        ("/v1/destinations/x", {"nope": 1, "burst": "x"}, {"/nope": "Is not known here", "/burst": "Must be a whole"}),
+    ],
+)
+async def test_what_a_field_has_to_be_is_said_in_words_and_once(api, path, change, said):
+    whole = {
+        "issues": {"title": "t"},
+        "documents": {"title": "t", "content_md": "x"},
+        "destinations": {"kind": "jira", "base_url": "https://acme.atlassian.net", "secret": "s"},
+    }
+    answer = await api.put(path, whole[path.split("/")[2]] | change)
+    errors = {error["pointer"]: error["detail"] for error in answer.json["errors"]}
+    assert len(errors) == len(answer.json["errors"])
+    assert errors.keys() == said.keys()
+    assert all(errors[pointer].startswith(words) for pointer, words in said.items())
 
 
 async def test_neither_an_answer_nor_the_log_repeats_a_secret(api, caplog):

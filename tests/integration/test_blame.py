@@ -126,6 +126,25 @@ async def test_a_strangers_answer_lets_all_jobs_wait_and_they_go_on_when_it_is_o
     assert len(await sandbox.objects(vendor)) == 6
 
 
+@pytest.mark.parametrize("vendor", [vendor for vendor, _ in EVERY])
+async def test_a_vendor_that_shows_the_account_nothing_any_more_ends_no_job(services, sandbox, vendor):
+    """As to an anonymous visitor: no space, no project and no ticket is there, in the vendor's own words."""
+    await configure(services, sandbox, vendor, write_lag_s=0)
+    (known,) = await jobs_for(services, vendor, 1)
+    await rounds(services, vendor)
+    assert await states(services, [known]) == [JobState.DELIVERED]
+    jobs = await jobs_for(services, vendor, 3)
+    await sandbox.fault(vendor=vendor, fault="status", status=404, message="It isn't there.", times=1000)
+    await rounds(services, vendor, 2)
+    assert JobState.DEAD not in await states(services, jobs)
+    assert (await health(services, vendor)).state == "suspended"
+    await heal(sandbox)
+    assert (await services.test_destination(vendor, "probe")).success
+    await rounds(services, vendor, 2)
+    assert JobState.DELIVERED in await states(services, jobs)
+    assert set(await states(services, jobs)) <= {JobState.DELIVERED, JobState.SUPERSEDED}
+
+
 @pytest.mark.parametrize(("vendor", "answer", "advice"), OF_VENDORS)
 async def test_what_a_vendor_says_of_the_whole_instance_ends_no_job(services, sandbox, vendor, answer, advice):
     jobs = await jobs_for(services, vendor, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,17 @@ async def test_a_look_up_that_cannot_be_trusted_stops_the_job_before_a_second_in
     ended = await run(services, job)
     assert (ended.state, ended.error.code) == (JobState.DEAD, "hidden")
     assert len(await sandbox.objects("servicenow")) == 3
+
+
+async def test_a_look_up_that_was_broken_off_is_no_proof_that_there_is_no_incident(services, sandbox):
+    """ServiceNow says so with status 200, beside what it had found until then."""
+    cut = {"result": [], "error": {"message": "Transaction cancelled", "detail": "maximum execution time exceeded"}}
+    body = json.dumps(cut | {"status": "failure"})
+    await sandbox.fault(vendor="servicenow", operation="create", fault="commit_then_drop")
+    said = {"fault": "status", "status": 200, "body": body, "content_type": "application/json"}
+    await sandbox.fault(vendor="servicenow", operation="lookup", times=2, **said)
+    assert (await run(services, await submit(services, INCIDENT))).state is JobState.DELIVERED
+    assert len(await sandbox.objects("servicenow")) == 1
 
 
 @pytest.mark.promise("hidden gets no double", "servicenow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import uuid
@@ -12,8 +13,9 @@ import redis
 from tasks.errors import Refused
 from tasks.model import JobState, parse_command
 from tests.conftest import until
-from tests.integration.test_lifecycle import INCIDENT
+from tests.integration.test_lifecycle import INCIDENT, ISSUE
 from tests.integration.test_processes import alive
+from worker.adoption import adopt
 from worker.broker.guard import FORMER_LIST
 from worker.connection_tests import test_by_message as by_message
 from worker.machine.stack import FAKE_SECRET
@@ -273,8 +275,6 @@ async def test_the_dead_list_is_bounded_in_number_and_bytes_and_what_is_dropped_
 
 
 async def test_the_ledger_takes_no_second_content_for_an_id_and_the_same_one_is_silent(services, content):
-    from worker.adoption import adopt
-
     job = await services.submit(parse_command(INCIDENT), actor="test", job_id="same-content")
     await adopt(services, job.id, INCIDENT)
     await adopt(services, job.id, INCIDENT, wakes=True)
@@ -292,3 +292,14 @@ async def test_a_connection_test_with_what_is_no_text_is_refused_and_none_of_it_
     with pytest.raises(Refused) as refused:
         await by_message(services, "servicenow", **given)
     assert PLANTED not in str(refused.value)
+
+
+async def test_two_messages_of_an_id_that_come_together_are_told_apart_as_two_that_come_one_by_one(services, content):
+    """Both are looked at before the ledger has either: the job is one's, and the other one is set aside."""
+    said = [{"command": "create_servicenow_incident", "issue_id": issue_id} for issue_id in ("inc-1", "inc-2", "inc-1")]
+    await services.contents.put_issue(ISSUE.model_copy(update={"id": "inc-2"}), "test")
+    await asyncio.gather(*(adopt(services, "one-id", given) for given in said))
+    (job,) = (await services.ledger.list())[0]
+    others = sum(given["issue_id"] != job.command.issue_id for given in said)
+    assert (await services.dead_list.counts()).get("conflict", 0) == others
+    assert [event["event"] for event in await services.ledger.events("one-id")].count("job.conflict") == others

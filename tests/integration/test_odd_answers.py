@@ -67,7 +67,8 @@ ODD = {
 class Twisted:
     """A proxy before the sandbox that passes everything on, but gives one chosen answer in an odd shape.
 
-    What it twists the sandbox has carried out: the doubt about a write has to be kept.
+    What it twists the sandbox has carried out, unless it `swallows` it: the doubt about a write has to be kept. With `called`
+    all answers are called that type, whatever they are.
     """
 
     target: str
@@ -75,6 +76,8 @@ class Twisted:
     url: str = ""
     odd: tuple[int, str, str] = (200, WORDS, "")
     at: int = -1
+    swallows: bool = False
+    called: str = ""
     seen: list[str] = field(default_factory=list)
 
     def turn(self, at: int, odd: tuple[int, str, str]) -> None:
@@ -84,6 +87,9 @@ class Twisted:
         number = len(self.seen)
         self.seen.append(f"{request.method} {request.path}")
         body = await request.read()
+        if number == self.at and self.swallows:
+            status, kind, words = self.odd
+            return web.Response(status=status, body=words.encode(), headers={"Content-Type": kind})
         headers = {name: value for name, value in request.headers.items() if name not in ("Host", "Content-Length")}
         address = self.target + request.raw_path
         async with self.session.request(
@@ -94,7 +100,7 @@ class Twisted:
             status, kind, words = self.odd
             return web.Response(status=status, body=words.encode(), headers={"Content-Type": kind})
         text = text.replace(self.target.encode(), self.url.encode())
-        return web.Response(status=real.status, body=text, headers={"Content-Type": kind})
+        return web.Response(status=real.status, body=text, headers={"Content-Type": self.called or kind})
 
 
 @pytest.fixture
@@ -169,3 +175,67 @@ async def test_no_answer_of_another_shape_is_a_fault_of_ours_or_makes_a_second_o
     assert not trouble, "\n".join(dict.fromkeys(trouble))
     assert (await services.audit.verify()).ok
     assert not await services.redis.exists(f"{services.settings.prefix}:intents")
+
+
+WRITES = ("POST", "PUT", "PATCH", "DELETE")
+ASKS = ("/wiql", "/search", "/search/jql")  # questions that are posted
+# What each vendor is asked to write beside the text, over settings and arguments.
+MORE = {
+    "confluence": ({"labels": ("rca",)}, {}),
+    "servicenow": ({"attach_document": "always"}, {}),
+    "azure_devops": ({"attach_document": "always"}, {}),
+    "jira": ({"attach_document": "always"}, {"config": {"fields": {"comment": "A word."}}}),
+}
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(("vendor", "command"), EVERY)
+async def test_a_write_that_somebody_else_answered_well_is_not_taken_for_done(
+    services, sandbox, twisted, vendor, command, again
+):
+    """Each in turn; the vendor hears nothing of it. Once it answers itself again, all of it is there."""
+    settings, arguments = MORE[vendor]
+    given = {**sandbox_destinations(twisted.url)[vendor], "write_lag_s": 0, "total_timeout_s": 10}
+    given |= {"cross_links": False, "breaker_failures": 0, **settings}
+    twisted.swallows = True
+    swallowed = []
+    for place in itertools.count():
+        await services.destinations.set(vendor, parse_settings(given), FAKE_SECRET, "test")
+        asked, content = await prepared(services, vendor, command | arguments)
+        twisted.turn(-1, ODD["object"])
+        if again:
+            await run(services, await submit(services, asked, **content))
+            kind, body = next(iter(content.items()))
+            text = "content_md" if kind == "document" else "description"
+            asked, content = asked | _other(asked), {kind: body.model_copy(update={text: "Another text."})}
+        job = await submit(services, asked, **content)
+        twisted.turn(place, (200, WORDS, '{"login": "required"}'))
+        ended = await lifecycle.attempt(services.core, job.id)
+        if len(twisted.seen) <= place:
+            break
+        method, _, path = twisted.seen[place].partition(" ")
+        if method in WRITES and not path.endswith(ASKS):
+            swallowed.append(twisted.seen[place])
+            assert ended.state in (JobState.RETRYING, JobState.QUEUED), f"{swallowed[-1]}: {ended}"
+        twisted.turn(-1, ODD["object"])
+        if ended.state is not JobState.DELIVERED:
+            await services.destinations.set(vendor, parse_settings(given), FAKE_SECRET, "test")
+            await services.redis.zadd(f"{services.settings.prefix}:due:{vendor}", {job.id: 0})
+            assert (await run(services, job)).state is JobState.DELIVERED
+    assert swallowed
+
+
+def _other(asked):
+    config = asked.get("config") or {}
+    fields = dict.fromkeys(config.get("fields", {}), "Another word.")
+    return {"config": config | {"fields": fields}} if fields else {}
+
+
+@pytest.mark.parametrize(("vendor", "command"), EVERY)
+async def test_a_vendors_answer_is_taken_whatever_type_it_is_called(services, sandbox, twisted, vendor, command):
+    given = {**sandbox_destinations(twisted.url)[vendor], "write_lag_s": 0, "cross_links": False}
+    await services.destinations.set(vendor, parse_settings(given), FAKE_SECRET, "test")
+    twisted.called = "text/html; charset=utf-8"
+    asked, content = await prepared(services, vendor, command)
+    assert (await run(services, await submit(services, asked, **content))).state is JobState.DELIVERED
+    assert (await services.test_destination(vendor, "test")).success

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tasks import lifecycle
 from tasks.errors import Refused
 from tasks.model import Document, Issue, JobState, parse_command
 from tests.integration.page_support import DOCUMENT, PUBLISH, TEXT
@@ -216,3 +217,13 @@ async def test_a_secret_in_a_path_stops_the_job(bench):
     ended = await bench.publish(parent_page_id=f"Post-mortems/{planted}")
     assert ended.state is JobState.HELD
     assert await bench.sandbox.objects("confluence") == []
+
+
+async def test_a_page_that_cant_be_seen_yet_is_no_missing_parent(bench):
+    """The vendor says 404 of both."""
+    await bench.publish(parent_page_id=PATH)
+    await bench.put(content_md="Another text.")
+    job = await bench.submit(parent_page_id=PATH)
+    await bench.sandbox.fault(vendor="confluence", method="PUT", fault="status", status=404, message="Not found")
+    ended = await lifecycle.attempt(bench.services.core, job.id)
+    assert (ended.state, ended.error.code) == (JobState.RETRYING, "page_not_visible")

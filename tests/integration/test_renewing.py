@@ -338,6 +338,19 @@ async def test_a_scoped_token_finds_its_way_through_the_gateway_once(services, s
 
 
 @pytest.mark.parametrize("vendor", ["confluence", "jira"])
+async def test_a_scope_is_what_is_told_where_the_way_through_the_gateway_cant_be_found(services, sandbox, vendor):
+    """A proxy that lets no question without a credential to the site is not the trouble that the token has there."""
+    given = {**sandbox_destinations(sandbox.url)[vendor], "write_lag_s": 0.2}
+    await services.destinations.set(vendor, parse_settings(given), "a-scoped-token", "test")
+    page = {"status": 403, "body": "<h1>No</h1>", "content_type": "text/html"}
+    await sandbox.fault(path="/_edge/tenant_info", fault="status", times=1000, **page)
+    (job,) = await jobs_for(services, vendor, 1)
+    await rounds(services, vendor)
+    assert (await services.ledger.require(job.id)).last_error.code == "scope_missing"
+    assert "scope" in (await health(services, vendor)).reason
+
+
+@pytest.mark.parametrize("vendor", ["confluence", "jira"])
 async def test_a_wrong_cloud_id_suspends_and_costs_no_job(services, sandbox, vendor):
     """What the gateway says of another site is the destination's trouble."""
     await configure(services, sandbox, vendor, cloud_id="11111111-1111-4111-8111-111111111111")

@@ -69,6 +69,7 @@ ANSWERS = {
     ),
     "a firewall's 403": (answer("403 Forbidden", "<html>Blocked</html>", "text/html"), {}, "Something else"),
     "a proxy's 407": (answer("407 Proxy Authentication Required", PAGE, "text/html"), {}, "(407)"),
+    "a proxy's limit": (answer("413 Content Too Large", "<html>413</html>", "text/html"), {}, "of this size"),
     "429 until a date": (
         answer("429 Too Many Requests", "slow", Retry_After="Fri, 31 Dec 2100 23:59:59 GMT"),
         {},

@@ -140,3 +140,13 @@ async def test_a_type_in_any_case_is_the_same_type(bench):
     made = (await item(bench))["fields"]
     assert "down" in made["Microsoft.VSTS.TCM.ReproSteps"]
     assert made["Microsoft.VSTS.Common.Severity"] == "1 - Critical"
+
+
+@pytest.mark.parametrize("status", [202, 204])
+async def test_a_change_that_is_answered_with_nothing_is_no_refusal(bench, status):
+    """It may have been made: the job looks, and goes on."""
+    await filed(bench)
+    await bench.sandbox.fault(vendor="azure_devops", method="PATCH", fault="status", status=status, body="")
+    ended = await filed(bench, title="Pool exhausted again")
+    assert ended.state is JobState.DELIVERED
+    assert (await item(bench))["title"] == "Pool exhausted again"

@@ -96,6 +96,16 @@ def test_trouble_that_a_test_confirms_lets_the_job_wait_at_no_cost(passing, resu
     assert (settled.to, settled.counted, settled.due_ms) == (JobState.QUEUED, False, NOW)
 
 
+@pytest.mark.parametrize(
+    ("result", "state"),
+    [("passed", JobState.DEAD), ("failed", JobState.QUEUED), ("moved", JobState.QUEUED), ("unclear", JobState.QUEUED)],
+)
+def test_what_isnt_to_be_seen_ends_the_job_unless_the_destination_itself_fails_its_test(result, state):
+    settled = after_test(Permanent("There is no space.", code="unknown_space"), Finding(result))
+    assert (settled.to, settled.counted) == (state, state is JobState.DEAD)
+    assert settled.error.code == "unknown_space"
+
+
 def test_a_refused_right_that_the_test_doesnt_miss_ends_the_job_the_second_time():
     refused = DestinationTrouble("No right (403).", advice="Give it.", passing="job")
     passed = Finding("passed", "right to create pages: missing")

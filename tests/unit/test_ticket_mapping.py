@@ -159,6 +159,10 @@ def test_a_work_item_is_routed_by_area_and_type_and_its_markup_is_safe():
         ),
         ('caller = "x"\nseverity = "urgent"', 2, "'urgent' is no severity"),
         ("severity = 9", 1, "'9' is no severity"),
+        ('caller = "x"\n[fields]\nu_a = nan', 3, "'u_a' must be a text or a number"),
+        ("[fields]\nu_a = -inf", 2, "'u_a' must be a text or a number"),
+        ('[[rule]]\nwhen = { status = "{issue.status}" }', 2, "nothing is filled in in the condition status"),
+        ('[[rule]]\nwhen = { tag = ["a", "{ issue.tags }"] }', 2, "nothing is filled in in the condition tag"),
         *(
             (f"[[rule]]\nwhen = {{ tag = {wrong} }}", 2, "the condition tag takes a text or a list of texts")
             for wrong in ("[]", "[true]", '["a", ["b"]]', "{ a = 1 }", "1.5", "2026-01-01", "false")
@@ -170,6 +174,17 @@ def test_a_mapping_that_can_not_be_read_is_refused_with_its_line(mapping, line, 
         incident(mapping)
     assert words in str(refused.value)
     assert f"line {line}" in str(refused.value)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 5000, "0x" + "f" * 5000])
+def test_a_number_of_thousands_of_digits_is_told_in_our_words(number):
+    for mapping in (f"[fields]\nu_a = {number}", f"[[rule]]\nwhen = {{ tag = {number} }}"):
+        with pytest.raises(Refused, match="the mapping holds a number of thousands of digits"):
+            incident(mapping)
+
+
+def test_a_mark_that_an_editor_puts_before_the_text_is_none_of_it():
+    assert incident('\ufeffassignment_group = "Yes"')["assignment_group"] == "Yes"
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,8 @@ KNOWN += [
     ("jira", 413, jira_error("The request is too large."), "job", "too_large"),
     ("jira", 429, jira_error("Rate limit exceeded"), "throttled", "throttled"),
     ("jira", 503, jira_error("Jira is starting."), "transient", "remote_failure"),
+    ("confluence", 403, v1(403, "Your license has expired."), "destination", "not_served"),
+    ("jira", 400, jira_error("Your Jira license is expired."), "destination", "not_served"),
     ("confluence", 402, v2(402, "The site is suspended", "PAYMENT_REQUIRED"), "destination", "not_served"),
     ("jira", 402, jira_error("Your trial has ended."), "destination", "not_served"),
 ]
@@ -340,3 +342,40 @@ def test_every_reason_is_told_wherever_it_stands():
 @given(ANY_JSON)
 def test_reasons_are_found_in_anything(value):
     assert all(isinstance(reason, str) and reason.strip() for reason in reasons_of(value))
+
+
+@pytest.mark.parametrize("judge", [jira, confluence])
+@pytest.mark.parametrize("reason", ["AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED"])
+@pytest.mark.parametrize("status", [200, 400, 404])
+def test_what_a_refused_credential_is_shown_as_an_anonymous_visitor_says_nothing_of_the_job(judge, reason, status):
+    """Jira's Cloud answers a wrong token so: with what anybody may see, or that there is no such project."""
+    body = json.dumps(jira_error("No project could be found with key 'OPS'.")).encode()
+    found = judge(Answer(status, JSON | {"X-Seraph-LoginReason": reason}, body))
+    assert (found.whose, found.code, found.passing) == ("destination", "credential_refused", "wait")
+    assert not error_of(found, 200, "", None, wrote=True).certain, "it may have been done for nobody"
+
+
+def test_an_expired_token_of_azure_devops_may_be_told_on_a_page_and_in_a_header():
+    told = HTML | {"X-TFS-ServiceError": "Access%20Denied%3A%20The%20Personal%20Access%20Token%20used%20has%20expired."}
+    page = b"<html>401</html>"
+    assert (azure_devops(Answer(401, told, page)).strange, azure_devops(Answer(401, HTML, page)).strange) == (
+        False,
+        True,
+    )
+    assert azure_devops(Answer(404, told, page)).code == "not_the_vendor", "a page of the site that is no API"
+
+
+@pytest.mark.parametrize("vendor", JUDGES)
+@pytest.mark.parametrize("status", [414, 431])
+def test_addresses_and_headers_that_are_too_long_for_something_in_between_are_no_jobs_fault(vendor, status):
+    found = JUDGES[vendor](Answer(status, HTML, b"<html>no</html>"))
+    assert (found.code, found.passing) == ("not_the_vendor", "wait")
+
+
+@pytest.mark.parametrize("operation", ["GET /table/incident", "POST /table/incident", "PATCH /table/incident/{sys_id}"])
+def test_what_servicenow_breaks_off_is_a_failure_though_it_says_200(operation):
+    """Beside the error stands what there was until then: an empty list is no proof that there is no record."""
+    cut = {"result": [], **snow("Transaction cancelled: maximum execution time exceeded", "Check logs.")}
+    found = servicenow(Answer(200, JSON, json.dumps(cut).encode(), operation))
+    assert (found.whose, found.code) == ("transient", "remote_failure")
+    assert not error_of(found, 200, "", None, wrote=True).certain

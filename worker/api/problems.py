@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from redis.exceptions import RedisError
 
 from tasks.errors import AfterwordError, KeyTrouble, Refused, StateUnavailable
-from tasks.model import KIND_OF_COMMAND, Frozen, known_tags, tag_name
+from tasks.model import ANY_SIMPLE, FORMS, KIND_OF_COMMAND, SIMPLE, Frozen, in_words, known_tags, tag_name
 from tasks.state.outages import unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,6 +23,25 @@ PERHAPS = "It may be stored later. Send it again with the same Idempotency-Key: 
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "afterword"}
 # What pydantic puts into a location for a kind of command, destination or receiver.
 _TAGS = {*KIND_OF_COMMAND, *KIND_OF_COMMAND.values(), "webhook", "slack", "teams", "email"}
+# And what for each of the types that a field may have.
+_TYPE = re.compile(
+    r"(?:list|dict|tuple|literal|nullable|function-\w+|constrained-\w+|json-or-python|lax-or-strict)(?:\[|$)"
+)
+_MOMENT = "must be a time such as 2026-11-30 08:00:00 (in UTC), or milliseconds since 1970"
+# What fields of several types must be, and those whose form is a long pattern.
+_UNIONS: Mapping[str, str] = {
+    "severity": "must be P1 to P5, 1 to 5, or a word such as critical",
+    "tags": "must be a list of texts, or one as a JSON string",
+    "attachments": "must be a list of files",
+    **dict.fromkeys(("created_at", "updated_at", "resolved_at"), _MOMENT),
+    **{name: FORMS[name] for name in ("parent", "parent_page_id")},
+}
+_FORMS: Mapping[str, str] = {
+    **FORMS,
+    "content": "must be base64",
+    "content_md": "must hold words",
+    "allow_private": "must be a network such as 10.1.0.0/16",
+}
 _PLAIN = re.compile(r"^[A-Za-z0-9_.-]{1,40}$", re.ASCII)
 _STATUS = {
     "unknown_job": 404,
@@ -150,22 +169,32 @@ def invalid(error: ValidationError, what: str) -> ProblemError:
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
-    """What pydantic refused, with JSON Pointers (RFC 6901)."""
-    found = []
+    """What pydantic refused, with JSON Pointers (RFC 6901): a field of several types once."""
+    found: dict[tuple[str, str], FieldError] = {}
     for row in error.errors(include_url=False, include_input=False)[:20]:
-        parts = [_segment(part) for part in row["loc"] if part not in _TAGS]
+        place = [part for part in row["loc"] if part not in _TAGS and not _TYPE.match(str(part))]
+        if several := len(place) > 1 and place[-1] in SIMPLE:
+            place.pop()
+        parts = [_segment(part) for part in place]
         if row["type"].startswith("union_tag"):
             parts.append(tag_name(row))
-        found.append(FieldError(pointer="/" + "/".join(parts) if parts else "", detail=_words(row)))
-    return found
+        name = next((part for part in reversed(place) if isinstance(part, str)), "")
+        if name == "project" and {"jira", "create_jira_issue"} & {*row["loc"]}:
+            name = "jira_project"
+        words = _words(row, name, several=several)
+        one = FieldError(pointer="/" + "/".join(parts) if parts else "", detail=words[:1].upper() + words[1:])
+        found[one.pointer, one.detail] = one
+    return list(found.values())
 
 
 def _segment(part: object) -> str:
     return str(part) if isinstance(part, int) or _PLAIN.match(str(part)) else "(a name that isn't shown)"
 
 
-def _words(row: Mapping[str, Any]) -> str:
+def _words(row: Mapping[str, Any], name: str, *, several: bool) -> str:
     if row["type"].startswith("union_tag"):
         known = ", ".join(known_tags(row))
-        return f"Must be one of {known}" if known else "Field required"
-    return str(row["msg"])
+        return f"must be one of {known}" if known else "is missing"
+    if name in _UNIONS:
+        return _UNIONS[name]
+    return ANY_SIMPLE if several else in_words(row["type"], name, row["msg"], _FORMS)

@@ -26,6 +26,7 @@ JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 UPDATES = 200
 MOST_UPDATES = 2000
 HOLDS_S = 600.0
+REFUSALS = 400  # statuses from here on
 _NAMED = re.compile(r"(?:field '?|field reference name:? '?|[Ff]ield )([A-Z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)+)")
 
 
@@ -67,7 +68,7 @@ class Items:
         response = await self.http.send(request, accept=frozenset({400, 404, 412}))
         if response.status == 412:
             raise Transient("Somebody changed the work item meanwhile.", code="conflict", status=412, answered=True)
-        if response.status == 200:
+        if response.status < REFUSALS:
             return response.parsed(work_item)
         if b"RelationAlreadyExists" in response.body:
             raise Transient("The link was added meanwhile.", code="conflict", status=response.status, answered=True)
@@ -90,7 +91,7 @@ class Items:
             ),
             accept=frozenset({400, 404}),
         )
-        if response.status in (400, 404):
+        if response.status >= REFUSALS:
             raise await self._explain(response, kind)
         return response.parsed(dry_run if validate else work_item)
 
@@ -227,8 +228,8 @@ class Items:
         )
         refused.fields = _fields_named(answer, words)
         tree = next((name for name in TREES if name in refused.fields), None)
-        if tree and "TF401347" in reason:
-            refused.advice = f"The project has: {shown(await self.tree(tree))}. {refused.advice}"
+        if tree and "TF401347" in reason and (known := await self.tree(tree)):
+            refused.advice = f"The project has: {shown(known)}. {refused.advice}"
         return refused
 
     def _no_project(self, response: Response) -> Permanent:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 from tasks.destinations.tickets.drift import Forms
+from tasks.destinations.tickets.values import in_utc, number
 
 PATHS = ("System.AreaPath", "System.IterationPath")
 _MOMENT = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?")
-_NUMBER = re.compile(r"^-?(?:0|[1-9]\d{0,14})(?:\.\d{1,9})?$")
 _MARKUP = re.compile(r"<[a-zA-Z/!]|&[#a-zA-Z]")
 
 
@@ -19,10 +18,10 @@ def form(name: str, value: object) -> str:
     if isinstance(value, dict):  # an identity
         return str(value.get("uniqueName") or value.get("displayName") or "").casefold()
     text = str(value).lower() if isinstance(value, bool) else str("" if value is None else value).strip()
-    if _NUMBER.match(text):
-        return f"{float(text):.9g}"
+    if (figure := number(text)) is not None:
+        return figure
     if _MOMENT.match(text):
-        return _in_utc(text)
+        return in_utc(text, "%Y-%m-%dT%H:%M:%S")
     if name in PATHS:
         return text.strip("\\").casefold()
     return _html(text) if _MARKUP.search(text) else " ".join(text.split())
@@ -38,15 +37,6 @@ def same(name: str, stored: object, sent: object) -> bool:
 
 
 FORMS = Forms(form, same)
-
-
-def _in_utc(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _html(text: str) -> str:

@@ -28,6 +28,7 @@ TABLE = (
     ),
     Row((400, 404), r"(?i)controller for path|resource location .{0,100}not registered|VssResourceNotFound", GONE),
 )
+LETS_NOBODY_IN = (401, 403)  # told in a page, and in words of its own in a header
 OWN_HEADERS = ("x-tfs-serviceerror", "x-vss-e2eid", "x-tfs-processid", "activityid")
 
 
@@ -52,6 +53,8 @@ def _said(answer: Answer) -> str | None:
     if "TF24668" in text:
         return "TF24668"
     named = {name.lower(): value for name, value in answer.headers.items()}
+    if answer.status in LETS_NOBODY_IN and "x-tfs-serviceerror" in named:
+        return unquote(named["x-tfs-serviceerror"])
     page = "html" in named.get("content-type", "")
     if any(name in named for name in OWN_HEADERS) and not page:
         return unquote(named.get("x-tfs-serviceerror", "")) or text

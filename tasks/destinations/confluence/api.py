@@ -255,7 +255,7 @@ class Dialect(ABC):
         """Add labels; one that is there stays as it is."""
         rows = [{"prefix": "global", "name": name} for name in names]
         path = f"{self.v1}/content/{quote(page_id)}/label"
-        await self.write("POST", path, "POST /content/{id}/label", rows)
+        (await self.write("POST", path, "POST /content/{id}/label", rows)).parsed(rows_of)
 
     async def drop_label(self, page_id: str, name: str) -> None:
         """Take a label away; one that isn't there is fine."""
@@ -272,6 +272,7 @@ class Dialect(ABC):
         response = await self.http.send(request, accept=frozenset({404}))
         if response.status == 404:
             raise not_visible(page_id)
+        response.parsed(rows_of)
 
     async def write(
         self,
@@ -315,6 +316,11 @@ def not_visible(what: str) -> NotVisible:
         certain=False,
         excerpt=what[-80:],
     )
+
+
+def key_of(row: Mapping[str, Any]) -> str:
+    """The key of a content property."""
+    return identifier(row["key"])
 
 
 def storage_of(row: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from tasks.destinations.confluence.api import (
     PageFile,
     Person,
     TitleTaken,
+    key_of,
     not_visible,
     refusal,
     storage_of,
@@ -98,7 +99,7 @@ class CloudV2(Dialect):
         body = self._body(draft) | {"id": page.id, "version": version}
         body |= {"ownerId": draft.owner} if draft.owner else {}
         response = await self.write("PUT", f"{self.base}/pages/{page.id}", "PUT /pages/{id}", body, REFUSED)
-        if response.status == 404 and not draft.parent_id:
+        if response.status == 404 and draft.parent_id in (None, page.parent_id):
             raise not_visible(page.id)
         if response.status in REFUSED:
             raise refusal(response, draft)
@@ -236,12 +237,13 @@ class CloudV2(Dialect):
             json = {"key": key, "value": value}
             response = await self.write("POST", path, "POST /pages/{id}/properties", json, frozenset({409}))
             if response.status != 409:
+                response.parsed(key_of)
                 return
             found = await self.property(page_id, key)
             version = found[1] if found else 1
         body = {"key": key, "value": value, "version": {"number": version + 1, "message": "Afterword"}}
         place = f"{path}/{self._ids.get((page_id, key), key)}"
-        await self.write("PUT", place, "PUT /pages/{id}/properties/{id}", body)
+        (await self.write("PUT", place, "PUT /pages/{id}/properties/{id}", body)).parsed(key_of)
 
     async def labels(self, page_id: str) -> list[str]:
         """All of them."""

@@ -14,6 +14,7 @@ from tasks.destinations.confluence.api import (
     Page,
     PageFile,
     Person,
+    key_of,
     not_visible,
     refusal,
     storage_of,
@@ -81,7 +82,7 @@ class DataCenterV1(Dialect):
         version = {"number": page.version + 1, "message": draft.message, "minorEdit": draft.minor}
         body = self._body(draft) | {"id": page.id, "version": version}
         response = await self.write("PUT", f"{self.v1}/content/{page.id}", "PUT /content/{id}", body, REFUSED)
-        if response.status == 404 and not draft.parent_id:
+        if response.status == 404 and draft.parent_id in (None, page.parent_id):
             raise not_visible(page.id)
         if response.status in REFUSED:
             raise refusal(response, draft)
@@ -117,11 +118,13 @@ class DataCenterV1(Dialect):
             json = {"key": key, "value": value}
             response = await self.write("POST", path, "POST /content/{id}/property", json, frozenset({409}))
             if response.status != 409:
+                response.parsed(key_of)
                 return
             found = await self.property(page_id, key)
             version = found[1] if found else 1
         body = {"key": key, "value": value, "version": {"number": version + 1}}
-        await self.write("PUT", f"{path}/{quote(key)}", "PUT /content/{id}/property/{key}", body)
+        response = await self.write("PUT", f"{path}/{quote(key)}", "PUT /content/{id}/property/{key}", body)
+        response.parsed(key_of)
 
     async def labels(self, page_id: str) -> list[str]:
         """All of them."""

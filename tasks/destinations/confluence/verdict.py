@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tasks.destinations.atlassian import LOGIN_ROWS, NO_CLOUD, gateway_says, is_number, login_says
+from tasks.destinations.atlassian import (
+    LICENCE_ENDED,
+    LOGIN_ROWS,
+    NO_CLOUD,
+    TAKEN_FOR_NOBODY,
+    gateway_says,
+    is_number,
+    login_says,
+    taken_for_nobody,
+)
 from tasks.destinations.confluence.login import scope_of
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import GONE, READ_ONLY, Answer, Row, Verdict, judged
@@ -21,6 +30,7 @@ SCOPE = Verdict(
 ANYBODYS = (401, 403, 404, 405)  # what stands between here and there refuses with these, too
 TABLE = (
     *LOGIN_ROWS,
+    LICENCE_ENDED,
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((404,), r"null for uri", GONE),
     Row((404,), r"^No message available$", NO_CLOUD),
@@ -30,6 +40,8 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
+    if taken_for_nobody(answer):
+        return TAKEN_FOR_NOBODY
     found = judged(answer, _said, TABLE)
     if found is not SCOPE or not (scope := scope_of(answer.operation)):
         return found

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.destinations.contract import identifier, rows_of
+from tasks.http.message import Response
+from tasks.http.refusals import odd_answer
 from tasks.model import Frozen
 
 PROPERTY = "afterword"
+NO_CONTENT = 204
 
 
 class StoredIssue(Frozen):
@@ -59,6 +62,20 @@ def stored_issue(answer: dict[str, Any]) -> StoredIssue:
         fields=fields,
         subject=str(subject) if subject else None,
     )
+
+
+def made(answer: dict[str, Any]) -> str:
+    """The id of what was added to an issue."""
+    return identifier(answer["id"])
+
+
+def done(response: Response) -> Response:
+    """The answer to a change: a refusal, or nothing at all. Raises where something else came with a good status, as from another
+    than Jira.
+    """
+    if response.status < 300 and response.status != NO_CONTENT:
+        raise odd_answer(response.status, response.source, wrote=response.wrote)
+    return response
 
 
 def hits(answer: dict[str, Any]) -> list[str]:

@@ -14,10 +14,12 @@ from tasks.destinations.jira.answers import (
     Person,
     StoredIssue,
     comments,
+    done,
     field_shapes,
     file_names,
     hits,
     issue_types,
+    made,
     people,
     permission,
     remote_links,
@@ -120,7 +122,7 @@ class JiraApi:
 
     async def change(self, number: str, body: dict[str, Any], tries: str) -> Response:
         """Change an issue: 204, or a refusal."""
-        return await self._write("PUT", f"/issue/{quote(number)}", "/issue/{id}", body, REFUSED, tries)
+        return done(await self._write("PUT", f"/issue/{quote(number)}", "/issue/{id}", body, REFUSED, tries))
 
     async def transitions(self, number: str) -> list[Transition]:
         """The ways out of the issue's present status, with the fields of their screens."""
@@ -131,7 +133,7 @@ class JiraApi:
     async def transit(self, number: str, way: str, fields: Mapping[str, Any], tries: str) -> Response:
         """Take one of them: 204, or a refusal."""
         path, body = f"/issue/{quote(number)}/transitions", {"transition": {"id": way}, "fields": fields}
-        return await self._write("POST", path, "/issue/{id}/transitions", body, frozenset({400}), tries)
+        return done(await self._write("POST", path, "/issue/{id}/transitions", body, frozenset({400}), tries))
 
     async def assignable(self, project: str, words: str) -> list[Person] | None:
         """Who can be assigned in the project and has these words in a name or address; None where the account may not look."""
@@ -149,7 +151,8 @@ class JiraApi:
     async def comment(self, number: str, body: object, tries: str) -> None:
         """Add a comment."""
         path = f"/issue/{quote(number)}/comment"
-        await self._write("POST", path, "/issue/{id}/comment", {"body": body}, frozenset(), tries)
+        response = await self._write("POST", path, "/issue/{id}/comment", {"body": body}, frozenset(), tries)
+        response.parsed(made)
 
     async def file_names(self, number: str) -> list[str]:
         """The names of the issue's files."""
@@ -161,7 +164,8 @@ class JiraApi:
         form, body = multipart(file.name, file.media_type, file.content, {})
         headers = {"X-Atlassian-Token": "no-check", "Content-Type": form}
         path, operation = f"{self.base}/issue/{quote(number)}/attachments", "POST /issue/{id}/attachments"
-        await self.http.send(Request("POST", path, operation, headers=headers, body=body, writes=True))
+        response = await self.http.send(Request("POST", path, operation, headers=headers, body=body, writes=True))
+        response.parsed(lambda answer: made(answer[0]))
 
     async def relink(self, number: str, links: tuple[Link, ...]) -> bool | None:
         """Make our links to elsewhere lead to these pages; a person's are left alone. True where that changed something,
@@ -178,11 +182,10 @@ class JiraApi:
         for name in stale:
             params = {"globalId": name}
             drop = Request("DELETE", self.base + path, f"DELETE {operation}", params=params, writes=True)
-            await self.http.send(drop, accept=MISSING)
+            done(await self.http.send(drop, accept=MISSING))
         for name, (url, title) in missing.items():
-            await self._write(
-                "POST", path, operation, {"globalId": name, "object": {"url": url, "title": title}}, frozenset()
-            )
+            link = {"globalId": name, "object": {"url": url, "title": title}}
+            (await self._write("POST", path, operation, link, frozenset())).parsed(made)
         return bool(stale or missing)
 
 

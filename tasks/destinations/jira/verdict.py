@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tasks.destinations.atlassian import LOGIN_ROWS, NO_CLOUD, gateway_says, is_number, login_says
+from tasks.destinations.atlassian import (
+    LICENCE_ENDED,
+    LOGIN_ROWS,
+    NO_CLOUD,
+    TAKEN_FOR_NOBODY,
+    gateway_says,
+    is_number,
+    login_says,
+    taken_for_nobody,
+)
 from tasks.http.reasons import reasons_of
 from tasks.http.verdict import CREDENTIAL, GONE, NOT_PERMITTED, Answer, Row, Verdict, judged
 
@@ -16,6 +25,7 @@ SCOPE = Verdict(
 )
 TABLE = (
     *LOGIN_ROWS,
+    LICENCE_ENDED,
     Row((401, 403), r"(?i)scope does not match|insufficient.scope", SCOPE),
     Row((400, 401, 403), r"(?i)anonymous users do(es)? not have permission|must be authenticated", CREDENTIAL),
     Row(
@@ -30,7 +40,7 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of."""
-    return judged(answer, _said, TABLE)
+    return TAKEN_FOR_NOBODY if taken_for_nobody(answer) else judged(answer, _said, TABLE)
 
 
 def _said(answer: Answer) -> str | None:

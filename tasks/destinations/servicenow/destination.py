@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tasks.credentials.kinds import ApiKey, Basic, Password, Token
-from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, identifier, rows_of, stored
+from tasks.destinations.contract import Destination, Needs, Prepared, Work, basic, identifier, stored
+from tasks.destinations.servicenow.answers import rows_in, stored_rows
 from tasks.destinations.servicenow.incident import Keeper, link_incident
 from tasks.destinations.servicenow.observed import records
 from tasks.destinations.servicenow.plan import RecordPlan, plan_of, table_of, texts_of
@@ -110,7 +111,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         whose = myself if PLAIN_NAME.fullmatch(myself) else MYSELF
         params = {"sysparm_query": f"sys_created_by={whose}", "sysparm_fields": "sys_id", "sysparm_limit": "1"}
         response = await http.send(Request("GET", path_of(table), f"GET /table/{table}", params=params))
-        if response.parsed(lambda answer: rows_of(answer, "result")):
+        if stored_rows(response):
             return ConnectionStep(name=name, ok=True, detail=OWN_ONLY)
         if counted(response):
             return ConnectionStep(name=name, ok=False, detail=UNSEEN.format(table))
@@ -124,7 +125,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         steps.append(ConnectionStep(name=created, ok=None, detail="ServiceNow has no dry run for it"))
         if needs.files:
             request = Request("GET", FILES, "GET /attachment", params={"sysparm_limit": "1"})
-            (await http.send(request)).parsed(lambda answer: rows_of(answer, "result"))
+            stored_rows(await http.send(request))
             steps.append(ConnectionStep(name="read access to attachments", ok=True, detail="granted"))
         return steps
 
@@ -137,7 +138,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
         }
         try:
             response = await http.send(Request("GET", USERS, "GET /table/sys_user", params=query))
-            rows = response.parsed(lambda answer: rows_of(answer, "result"))
+            rows = stored_rows(response)
         except AttemptFailed:
             return ""
         return str(rows[0].get("user_name", "")) if len(rows) == 1 else ""
@@ -145,7 +146,7 @@ class ServiceNow(Destination[ServiceNowSettings]):
 
 def _records(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The records in an answer, each of which has its id: rows of another product have not."""
-    rows = rows_of(answer, "result")
+    rows = rows_in(answer)
     for row in rows:
         identifier(row["sys_id"])
     return rows

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from tasks.destinations.contract import rows_of
+from tasks.destinations.servicenow.answers import rows_in
 from tasks.destinations.servicenow.incident import STAGES, address_of, table_at
 from tasks.destinations.servicenow.table import path_of
 from tasks.destinations.servicenow.values import FORMS
@@ -50,7 +50,7 @@ async def _of_table(http: Http, instance: str, table: str, ids: Iterable[str]) -
     params |= {"sysparm_display_value": "all", "sysparm_limit": str(len(wanted))}
     params["sysparm_exclude_reference_link"] = "true"
     response = await http.send(Request("GET", path_of(table), f"GET /table/{table}", params=params))
-    rows = response.parsed(lambda answer: [_observed(row, instance, table) for row in rows_of(answer, "result")])
+    rows = response.parsed(lambda answer: [_observed(row, instance, table) for row in rows_in(answer)])
     return dict(rows)
 
 

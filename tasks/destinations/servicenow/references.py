@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.destinations.contract import rows_of
+from tasks.destinations.servicenow.answers import stored_rows
 from tasks.destinations.servicenow.values import SYS_ID
 from tasks.errors import AttemptFailed, Permanent
 from tasks.http.exchange import Http
-from tasks.http.message import Request, Response
+from tasks.http.message import Request
 
 HOLDS_S = 600.0
 # The table of each reference field, and the columns that may name a record of it.
@@ -83,20 +83,17 @@ async def _ids(http: Http, table: str, columns: tuple[str, ...], value: str) -> 
     params["sysparm_exclude_reference_link"] = "true"
     request = Request("GET", f"/api/now/table/{table}", f"GET /table/{table}", params=params)
 
-    def rows(response: Response) -> list[dict[str, str]]:
-        return response.parsed(lambda answer: rows_of(answer, "result"))
-
     try:
-        response = await http.recall(request, lambda answer: bool(rows(answer)), for_s=HOLDS_S)
+        response = await http.recall(request, lambda answer: bool(stored_rows(answer)), for_s=HOLDS_S)
     except AttemptFailed as refused:
         if getattr(refused, "status", None) in (400, 401, 403, 404):
             return None
         raise
     for column in columns:
-        named = [r for r in rows(response) if str(r.get(column, "")).strip().casefold() == value.casefold()]
+        named = [r for r in stored_rows(response) if str(r.get(column, "")).strip().casefold() == value.casefold()]
         if named:
             return list(dict.fromkeys(str(row["sys_id"]) for row in named))
-    if response.headers.get("X-Total-Count", "0").strip() not in ("", "0") and not rows(response):
+    if response.headers.get("X-Total-Count", "0").strip() not in ("", "0") and not stored_rows(response):
         return None
     return []
 

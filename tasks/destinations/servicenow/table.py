@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from tasks.destinations.contract import rows_of
-from tasks.destinations.servicenow.answers import as_strings, stored_record
+from tasks.destinations.servicenow.answers import as_strings, stored_record, stored_rows
 from tasks.errors import AttemptFailed, Permanent
 from tasks.http.exchange import Http
 from tasks.http.message import Request, Response
@@ -59,7 +58,7 @@ class Records:
         params = self._params | {"sysparm_query": f"correlation_id={key}", "sysparm_limit": "2"}
         request = Request("GET", path_of(self.table), f"GET /table/{self.table}", params=params)
         response = await self.http.send(request)
-        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        rows = stored_rows(response)
         matching = [row for row in rows if row.get("correlation_id") == key]
         if matching:
             return response.parsed(lambda _: as_strings(matching[0]))
@@ -103,7 +102,7 @@ class Records:
             if getattr(refused, "status", None) in (400, 401, 403, 404):
                 return None
             raise
-        rows = response.parsed(lambda answer: rows_of(answer, "result"))
+        rows = stored_rows(response)
         if not rows and counted(response):
             return None
         return [
@@ -118,21 +117,20 @@ class Records:
         response = await self.http.send(
             Request("GET", FILES, "GET /attachment", params={"sysparm_query": query, "sysparm_limit": "50"})
         )
-        present = response.parsed(lambda answer: rows_of(answer, "result"))
+        present = stored_rows(response)
         digest = hashlib.sha256(file.content).hexdigest()
         if any(_is_copy(row, file, digest) for row in present):
             return False
-        await self.http.send(
-            Request(
-                "POST",
-                f"{FILES}/file",
-                "POST /attachment/file",
-                params={"table_name": self.table, "table_sys_id": sys_id, "file_name": file.name},
-                headers={"Content-Type": file.media_type},
-                body=file.content,
-                writes=True,
-            )
+        request = Request(
+            "POST",
+            f"{FILES}/file",
+            "POST /attachment/file",
+            params={"table_name": self.table, "table_sys_id": sys_id, "file_name": file.name},
+            headers={"Content-Type": file.media_type},
+            body=file.content,
+            writes=True,
         )
+        stored_record(await self.http.send(request))
         return True
 
     def _hidden(self, words: str, place: str) -> Permanent:

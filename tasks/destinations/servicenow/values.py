@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from tasks.destinations.servicenow.plan import without_links
 from tasks.destinations.tickets.drift import Forms
+from tasks.destinations.tickets.values import in_utc, number
 
 SYS_ID = re.compile(r"^[0-9a-f]{32}$")
 _MOMENT = re.compile(r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
-_NUMBER = re.compile(r"^-?(?:0|[1-9]\d{0,14})(?:\.\d{1,9})?$")
 
 
 def form(name: str, value: object) -> str:
@@ -20,20 +19,11 @@ def form(name: str, value: object) -> str:
         return without_links("\n" + text).strip()
     if name.endswith("_list"):
         return ",".join(sorted(part.strip() for part in text.split(",") if part.strip()))
-    if _NUMBER.match(text):
-        return f"{float(text):.9g}"
+    if (figure := number(text)) is not None:
+        return figure
     if _MOMENT.match(text):
-        return _in_utc(text)
+        return in_utc(text, "%Y-%m-%d %H:%M:%S")
     return text.lower() if text.lower() in ("true", "false") else text
-
-
-def _in_utc(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def same(name: str, stored: object, sent: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.http.reasons import reasons_of
-from tasks.http.verdict import GONE, NOT_PERMITTED, REFUSED, Answer, Row, Verdict, judged
+from tasks.http.verdict import FAILED, FINE, GONE, NOT_PERMITTED, REFUSED, Answer, Row, Verdict, judged
 
 TABLE_MISSING = Verdict(
     "destination",
@@ -33,9 +33,11 @@ TABLE = (
 
 def verdict(answer: Answer) -> Verdict:
     """Whose trouble an answer tells of. An instance speaks the language of its account: a table that isn't there is known by
-    its name at the end of the words, too.
+    its name at the end of the words, too. What it breaks off, because of a quota of its rules, it says with a good status.
     """
     found, asked = judged(answer, _said, TABLE), re.search(r"/table/(\w+)", answer.operation)
+    if found is FINE and _said(answer) is not None:
+        return FAILED
     if found is REFUSED and answer.status == BAD_REQUEST and asked:
         named = re.search(rf"\b{asked[1]}\W*$", _said(answer) or "")
         return TABLE_MISSING if named else found

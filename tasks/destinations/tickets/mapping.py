@@ -12,6 +12,7 @@ assignment_group = "Database on call"
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -28,6 +29,9 @@ SEVERITY = "severity"
 LEVELS = ("", *(f"P{level}" for level in range(1, 6)))  # of an issue; empty where it has none
 CONDITIONS = frozenset({SEVERITY, "category", "service", "tag", "source", "status"})
 PLACEHOLDERS = frozenset({*(f"issue.{name}" for name in placeholders.ISSUE), "document.title", "document.url"})
+
+
+_IS_FILLED = re.compile(r"\{\s*(?:issue|document)\.")
 
 
 class BadMapping(ValueError):
@@ -110,8 +114,11 @@ def read(text: str, keys: Keys, *, stored: bool = False) -> Rules:
     if len(text) > LONGEST:
         raise BadMapping(f"the mapping is longer than {LONGEST} characters")
     try:
-        found = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = tomllib.loads(text := text.removeprefix("\ufeff"))
+        _ = repr(found)  # every number in it can be written
+    except (ValueError, RecursionError) as error:
+        if "digits" in str(error):  # Python's own words
+            raise BadMapping("the mapping holds a number of thousands of digits") from None
         last = f"line {text.count(chr(10)) + 1}, the last of the text"
         words = str(error).replace("at end of document", last)
         raise BadMapping(f"the mapping is not TOML: {words}") from None
@@ -148,7 +155,7 @@ def _part(
         if reason := keys.refusal(name):
             raise BadMapping(_at(text, name, start, f"{name!r:.60} {reason}"))
     parts = (found, tables["fields"], tables.get("transition", {}))
-    values, *more = ({n: _text(n, v, text, start) for n, v in given.items()} for given in parts)
+    values, *more = ({n: _text(n, v, text, start, stored=stored) for n, v in given.items()} for given in parts)
     level = values.get(SEVERITY, "")
     if level and not stored and "{" not in level and not isinstance(parse_severity(level), int):
         raise BadMapping(_at(text, SEVERITY, start, _no_severity(level)))
@@ -166,6 +173,12 @@ def _when(given: object, text: str, start: int, *, stored: bool) -> dict[str, tu
         if not several or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in several):
             raise BadMapping(_at(text, name, start, f"the condition {name} takes a text or a list of texts"))
     wanted = {name: tuple(map(str, v if isinstance(v, list) else [v])) for name, v in given.items()}
+    if not stored and (
+        name := next((n for n, several in wanted.items() if any(map(_IS_FILLED.search, several))), None)
+    ):
+        raise BadMapping(
+            _at(text, name, start, f"nothing is filled in in the condition {name}; write what it has to be")
+        )
     if SEVERITY not in wanted:
         return wanted
     levels = tuple(map(_level, wanted[SEVERITY]))
@@ -184,13 +197,14 @@ def _no_severity(given: str) -> str:
     return f"{given!r:.60} is no severity; write P1 to P5, or a word such as critical"
 
 
-def _text(name: str, value: object, text: str, start: int) -> str:
+def _text(name: str, value: object, text: str, start: int, *, stored: bool) -> str:
     """A value as a text with its placeholders checked; a list is joined by commas."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = ", ".join(value)
-    if not isinstance(value, str | int | float):
+    endless = isinstance(value, float) and not math.isfinite(value) and not stored
+    if endless or not isinstance(value, str | int | float):
         raise BadMapping(_at(text, name, start, f"{name!r:.60} must be a text or a number"))
     try:
         placeholders.check(str(value), PLACEHOLDERS)
