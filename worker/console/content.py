@@ -51,11 +51,12 @@ class Screened(Frozen):
 
 
 class Preview(Frozen):
-    """The rendering: `body` is safe markup. `trouble` says why there is none."""
+    """The rendering: `body` is safe markup, `warnings` say what doesn't look as written. `trouble` says why there is none."""
 
     title: str = ""
     body: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
     trouble: str = ""
 
 
@@ -132,13 +133,14 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
             document=safe if isinstance(safe, Document) else None,
             issue=safe if isinstance(safe, Issue) else None,
         )
-        texts = _clean(destination_for(settings).prepare(work).texts, policy)
+        prepared = destination_for(settings).prepare(work)
+        texts = _clean(prepared.texts, policy)
     except (AfterwordError, ScreeningFailed) as error:
         return Preview(trouble=str(error))
     body = "".join(as_html(settings.kind, text) for name, text in texts.items() if name in BODIES)
     title = next((text for name, text in texts.items() if name in TITLES), "")
     facts = tuple((name, text) for name, text in texts.items() if text and name not in (*TITLES, *BODIES))
-    return Preview(title=title, body=body, facts=facts)
+    return Preview(title=title, body=body, facts=facts, warnings=prepared.warnings)
 
 
 def _clean(texts: Mapping[str, str], policy: Policy) -> dict[str, str]:

@@ -67,7 +67,7 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
         if refused.code == SAME_TITLE:
             given["id"] = slug(given["title"])
         return await _page(visit, "publish.html", given, kinds, problem=refused)
-    looked = await _look(visit, record, command, document)
+    looked = await _look(visit, record, command, document) | {"later": visit.said("later")}
     if visit.said("then") == "compare":
         looked["difference"] = await _difference(visit, command, document)
     return await _page(visit, "publish.html", given, kinds, looked=looked)
