@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
@@ -76,6 +78,25 @@ async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, 
     await client.post("/bulk", data=form, allow_redirects=False)
     assert "Stopped" in await ended(services, client, "/bulk/known")
     assert (await services.ledger.counts())["queued"] > 0
+
+
+async def test_only_the_jobs_that_were_chosen_are_cancelled(services, client, log_in, queued):
+    token = await log_in("operator")
+    listed = await (await client.get("/jobs?state=queued&q=i7")).text()
+    assert 'form="chosen" name="job"' in listed, "after a search, too"
+    form = [("csrf", token), ("verb", "cancel"), ("state", "queued"), ("job", queued[3]), ("job", queued[7])]
+    asked = await (await client.post("/bulk/ask", data=form)).text()
+    assert "Cancel 2 jobs?" in asked
+    assert re.findall(r'name="job" value="([^"]+)"', asked) == [queued[3], queued[7]]
+    answer = await client.post("/bulk", data=[*form, ("reason", "A drill")], allow_redirects=False)
+    shown = await ended(services, client, answer.headers["Location"])
+    assert "Cancelling chosen jobs" in shown
+    assert "<b>2</b> of 2" in shown
+    entries = await audited(services, "job.cancelled")
+    assert {(entry["job"], entry["reason"]) for entry in entries} == {(queued[n], "A drill") for n in (3, 7)}
+    assert (await client.post("/bulk/ask", data=form[:3])).status == 409, "none is not all"
+    await log_in("viewer")
+    assert 'form="chosen"' not in await (await client.get("/jobs?state=queued")).text()
 
 
 @pytest.mark.parametrize(
@@ -263,6 +284,22 @@ async def test_a_preview_has_no_row_for_what_a_document_has_none_of(services, cl
         assert ("<dt>labels</dt>" in shown, "<dt>parent</dt>" in shown) == (False, "parent_page_id" in more)
 
 
+async def test_a_preview_names_what_will_look_otherwise_than_it_was_written(client, log_in, destinations):
+    """With its line, as the receipt does once it is too late; and says that files chosen in the browser weren't looked at yet."""
+    token = await log_in("operator")
+    text = "# Broken\n\nSee [the log](logs/app.log).\n\n![Graph](graph.png)\n"
+    form = {"csrf": token, "content": text, "space": "OPS", "then": "look"}
+    page = await (await client.post("/publish", data=form)).text()
+    assert "Looks different there" in page
+    assert "<li>Line 3: the link to logs/app.log is relative" in page
+    assert "<li>Line 5: image graph.png was not handed over" in page
+    assert "looked at by Preview" not in page
+    page = await (await client.post("/publish", data=form | {"later": "yes"})).text()
+    assert "The files that you chose are looked at by Preview." in page
+    page = await (await client.post("/publish", data=form | {"content": "# Broken\n\nNothing odd."})).text()
+    assert "Looks different there" not in page
+
+
 async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(services, client, log_in, destinations):
     await log_in("operator")
     files = ({"name": "App.log", "media_type": "text/plain", "content": f"started\nkey {TOKEN}\n".encode()},)
@@ -377,3 +414,22 @@ async def test_a_note_waits_for_a_page_that_somebody_sees(client, log_in):
     fetched = await client.get("/jobs", headers={"Sec-Fetch-Dest": "empty"})
     assert "Saved as Dead ones." not in await fetched.text()
     assert "Saved as Dead ones." in await (await client.get("/jobs?state=dead")).text()
+
+
+async def test_the_overview_tells_of_clocks_credentials_and_workers_that_need_somebody(services, client, log_in):
+    await log_in("viewer")
+    today = datetime.fromtimestamp(services.core.clock_ms() / 1000, UTC).date()
+    for name, days in (("ended", -2), ("ends", 21), ("far", 90)):
+        given = {"kind": "confluence", "base_url": "https://wiki.example.com", "email": "a@example.com"}
+        settings = parse_settings(given | {"credential_expires": (today + timedelta(days=days)).isoformat()})
+        await services.destinations.set(name, settings, "word", "test")
+    await services.redis.zadd(f"{services.settings.prefix}:workers", {"gone": 1})
+    page = await (await client.get("/")).text()
+    assert "No worker is running" in page, "one that is gone is none"
+    assert re.search(r"The credential of ended ended 2 d ago\.", page)
+    assert re.search(r"The credential of ends ends in 2[01] d\.", page)
+    assert "The credential of far" not in page
+    await services.ledger.heartbeat("w", 60_000, 1, json.dumps({"host": "db-host", "skew_ms": -61_000}))
+    page = await (await client.get("/")).text()
+    assert "The clock of db-host is 61.0 s behind the Redis server&#39;s." in page
+    assert "No worker is running" not in page

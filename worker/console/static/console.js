@@ -21,7 +21,7 @@ function reading() {
   if (selection && !selection.isCollapsed && selection.toString().trim()) return true;
   const focus = document.activeElement;
   if (focus && focus.closest("form") && focus.matches("input, select, textarea")) return true;
-  return [...document.querySelectorAll("[data-live] input:not([type=hidden])")].some((input) => input.value !== input.defaultValue);
+  return [...document.querySelectorAll("[data-live] input:not([type=hidden])")].some((input) => input.value !== input.defaultValue || input.checked !== input.defaultChecked);
 }
 
 /* On a phone the menu and the states scroll sideways: show where we are. */
