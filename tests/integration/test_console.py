@@ -66,8 +66,19 @@ async def test_all_that_match_are_cancelled_with_one_reason(services, client, lo
 
 async def test_a_job_of_a_paused_destination_says_who_paused_it(client, log_in, queued):
     await log_in("viewer")
-    for address in ("/jobs", f"/jobs/{queued[0]}"):
-        assert "servicenow is paused by test" in await (await client.get(address)).text()
+    assert "servicenow is paused by test" in await (await client.get(f"/jobs/{queued[0]}")).text()
+    assert "destination paused by test" in await (await client.get("/jobs")).text()
+
+
+async def test_people_are_called_by_their_names_on_pages(services, client, log_in, queued):
+    """Their ids at a provider are in the audit."""
+    await log_in("viewer")
+    await services.destinations.pause("servicenow", "oidc:248289761001 Augusta Ada King")
+    for address in ("/", "/jobs", f"/jobs/{queued[0]}", "/settings/destinations"):
+        page = await (await client.get(address)).text()
+        assert re.search(r"[Pp]aused by Augusta Ada King", page), address
+        assert "248289761001" not in page, address
+    assert "248289761001" in await (await client.get("/audit")).text()
 
 
 async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, log_in, queued, monkeypatch):

@@ -7,11 +7,13 @@ import re
 
 from markupsafe import Markup
 
+from tasks.destinations import wrong_in_mapping
 from tasks.model import JobState
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import Count
-from worker.console.audit import Search
+from tasks.state.traffic.standing import Standing
+from worker.console.audit import Search, _facts
 from worker.console.content import Screened
 from worker.console.credential_forms import FIELDS
 from worker.console.destination_forms import KINDS, NETWORK
@@ -163,3 +165,29 @@ def test_a_scanner_that_fails_stops_the_job():
 def test_code_between_backticks_is_shown_as_code_and_markup_as_words():
     """What a description says is never markup."""
     assert coded("`a<b>` and `<script>` ` alone") == "<code>a&lt;b&gt;</code> and <code>&lt;script&gt;</code> ` alone"
+
+
+def test_the_example_of_a_mapping_is_one_that_its_kind_takes():
+    found = {kind.name: field.example for kind in KINDS.values() for field in kind.fields if field.name == "mapping"}
+    assert set(found) == {"servicenow", "azure_devops", "jira"}
+    assert {kind: wrong_in_mapping(kind, example) for kind, example in found.items()} == dict.fromkeys(found, "")
+
+
+def test_an_audit_entrys_moments_are_moments_and_its_lengths_lengths():
+    entry = AuditEntry(
+        id="1-1",
+        at_ms=1,
+        event="e",
+        chain="c",
+        seq=1,
+        data={"signed_ms": 1796018884099, "duration_ms": 84, "scopes": ["read"]},
+    )
+    assert _facts(entry) == [("signed", "", 1796018884099), ("duration", "84 ms", None), ("scopes", "read", None)]
+
+
+def test_how_a_destination_stands_is_told_with_how_long():
+    """Not "since 7 s ago", nor "until in 3 min"."""
+    page = environment().from_string("{{ stands(standing, now_ms) }}")
+    for name, at_ms, said in (("healthy", 3_000, "Healthy for 7 s"), ("throttled", 250_000, "Throttled for 4 min")):
+        text = page.render(standing=Standing(name=name, at_ms=at_ms), now_ms=10_000)
+        assert " ".join(Markup(text).striptags().split()) == said

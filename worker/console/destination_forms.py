@@ -134,7 +134,7 @@ AZURE_DEVOPS = Kind(
         Field(name="org_url", label="Organization URL", example="https://dev.azure.com/example", type="url"),
         Field(name="project", label="Project", example="Operations", required=False),
         Field(name="work_item_type", label="Work item type", example="Bug"),
-        MAPPING,
+        MAPPING.model_copy(update={"example": 'area = "Payments"'}),
     ),
     steps=(*WAY, "project", "work item type", "right to create work items"),
 )
@@ -161,7 +161,7 @@ JIRA = Kind(
             required=False,
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
-        MAPPING,
+        MAPPING.model_copy(update={"example": 'components = "Checkout"'}),
     ),
     steps=("credential", "project", "right to see issues", "right to create issues", "issue type"),
 )

@@ -90,11 +90,12 @@ function listen() {
   stream.addEventListener("error", () => tell("off", "Reconnecting"));
 }
 
-function ago(distance) {
+function ago(distance, lasting) {
   const seconds = Math.floor(Math.abs(distance) / 1000);
-  if (seconds < 1) return "now";
+  if (seconds < 1 && !lasting) return "now";
   const [size, unit] = seconds < 120 ? [1, "s"] : seconds < 7200 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : [86400, "d"];
   const words = `${Math.floor(seconds / size)} ${unit}`;
+  if (lasting) return words;
   return distance > 0 ? `${words} ago` : `in ${words}`;
 }
 
@@ -102,7 +103,7 @@ setInterval(() => {
   const selection = document.getSelection();
   if (document.hidden || (selection && !selection.isCollapsed)) return;
   for (const time of document.querySelectorAll("time[data-ago]")) {
-    const words = ago(Date.now() - ahead - Number(time.dataset.ago));
+    const words = ago(Date.now() - ahead - Number(time.dataset.ago), "lasting" in time.dataset);
     if (time.textContent !== words) time.textContent = words;
   }
 }, 5000);
