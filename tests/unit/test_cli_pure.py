@@ -520,6 +520,33 @@ def test_an_id_in_a_list_is_whole_on_every_terminal(width):
     assert "publish_to_confluence" in shown.get()
 
 
+def test_no_word_of_a_table_is_cut():
+    """An address is opened, or copied."""
+    console = Console(width=140, soft_wrap=True)
+    address = "https://dev.azure.com/example/0769e4d5-5f98-55fd-aa73-44bd8f467609/_workitems/edit/1003"
+    table = Table("Job", "Title", "What happened")
+    table.add_row("7e6c0b3a", "The page is gone " * 4, address)
+    for width in (60, 140):
+        console.width = width
+        with console.capture() as shown:
+            console.print(fitting(table, console))
+        assert "…" not in shown.get()
+        assert width == 140 or address in shown.get()
+
+
+def test_every_command_and_option_says_what_it_is_in_whole_sentences():
+    """Also in the list of a group's commands on a terminal of 80 columns, where click cuts a longer first sentence."""
+    troubles = []
+    for path, command in ALL:
+        longest = max(len(other[-1]) for other, _ in ALL if other[:-1] == path[:-1])
+        said = command.get_short_help_str(78 - 6 - longest)
+        troubles += [(*path, said)] if len(path) > 1 and said.endswith("...") else []
+        for option in (each for each in command.params if isinstance(each, click.Option) and not each.hidden):
+            if not (option.help or "").endswith((".", ")")):
+                troubles.append((*path, option.opts[0], option.help))
+    assert troubles == []
+
+
 def test_the_version_is_shown_for_people_and_for_programs(run):
     assert run("--version").output == f"afterword {version('afterword')}\n"
     assert json.loads(run("--version", "--json").output) == {"version": version("afterword")}
