@@ -173,6 +173,9 @@ def test_a_long_state_does_not_break_the_name_of_a_destination(instance, open_pa
         row = page.get_by_role("row").filter(has=page.locator(f"a[href='/jobs/{job}']"))
         expect(row).to_contain_text("destination paused by Augusta Ada King, Countess of Lovelace")
         assert row.get_by_role("cell").nth(1).evaluate(LINES) == 1
+        page.goto(f"{instance.url}/audit?event=destination.paused")
+        expect(page.get_by_title(actor)).to_have_text("Augusta Ada King, Countess of Lovelace")
+        assert page.locator(".trail").evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
     finally:
         instance.run(lambda services: services.destinations.resume("servicenow", "test"))
     instance.await_state(job, JobState.DELIVERED)

@@ -437,6 +437,7 @@ async def test_the_overview_tells_of_clocks_credentials_and_workers_that_need_so
     await services.redis.zadd(f"{services.settings.prefix}:workers", {"gone": 1})
     page = await (await client.get("/")).text()
     assert "No worker is running" in page, "one that is gone is none"
+    assert "none ended in this time" in page
     assert re.search(r"The credential of ended ended 2 d ago\.", page)
     assert re.search(r"The credential of ends ends in 2[01] d\.", page)
     assert "The credential of far" not in page

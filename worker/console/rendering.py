@@ -44,7 +44,7 @@ STATE_WORDS = {
     "superseded": "Superseded",
 }
 KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps", "jira": "Jira"}
-SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "lasting", "csrf", "note", "findings")
+SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "exactly", "lasting", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
