@@ -27,7 +27,8 @@ from tasks.errors import KeyTrouble
 from tasks.markup.title import title_of
 from tasks.model import Job, JobState, Receipt, parse_command
 from worker.cli import root
-from worker.terminal.base import fitting, plain
+from worker.cli.parts import announce
+from worker.terminal.base import Context, fitting, plain
 from worker.terminal.root import given_nothing
 from worker.terminal.watching import closed_for, warned
 
@@ -664,3 +665,18 @@ async def test_a_job_is_shown_also_where_its_destination_cant_be_read():
     directory = SimpleNamespace(get=AsyncMock(side_effect=KeyTrouble("The record of ops doesn't open here.")))
     job = SimpleNamespace(state=JobState.QUEUED, destination="ops")
     assert await closed_for(SimpleNamespace(destinations=directory), job) == ""
+
+
+@pytest.mark.parametrize(("data", "said"), [(None, "without options"), (Path("/srv/one"), "with --data /srv/one")])
+def test_a_start_says_how_other_commands_find_it(capsys, data, said):
+    own = SimpleNamespace(data=data or Path("/home/ada/.afterword"), broker_address=lambda: "redis://broker")
+    stack = SimpleNamespace(
+        own_settings=own,
+        producers_url="redis://producer",
+        api_url="http://api",
+        sandbox_url=None,
+        new_keys=False,
+        first_key=None,
+    )
+    announce(Context(as_json=False, data=data), stack)
+    assert f"Other commands find this instance {said}." in capsys.readouterr().out

@@ -42,6 +42,7 @@ class Context:
         from config.settings import settings_for
 
         self.as_json = as_json
+        self.data = data
         self.settings: Settings = settings_for(data)
 
     @cached_property

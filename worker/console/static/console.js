@@ -91,8 +91,8 @@ function listen() {
 }
 
 function ago(distance, lasting) {
-  const seconds = Math.floor(Math.abs(distance) / 1000);
-  if (seconds < 1 && !lasting) return "now";
+  const seconds = Math.max(Math.floor(Math.abs(distance) / 1000), lasting ? 1 : 0);
+  if (seconds < 1) return "now";
   const [size, unit] = seconds < 120 ? [1, "s"] : seconds < 7200 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : [86400, "d"];
   const words = `${Math.floor(seconds / size)} ${unit}`;
   if (lasting) return words;
