@@ -298,15 +298,17 @@ async def test_a_preview_has_no_row_for_what_a_document_has_none_of(services, cl
 async def test_a_preview_names_what_will_look_otherwise_than_it_was_written(client, log_in, destinations):
     """With its line, as the receipt does once it is too late; and says that files chosen in the browser weren't looked at yet."""
     token = await log_in("operator")
-    text = "# Broken\n\nSee [the log](logs/app.log).\n\n![Graph](graph.png)\n"
+    text = "# Broken\n\nSee [the log](logs/app.log).\n\n![Graph](graph.png)\n\n<blink>odd</blink>\n"
     form = {"csrf": token, "content": text, "space": "OPS", "then": "look"}
     page = await (await client.post("/publish", data=form)).text()
     assert "Looks different there" in page
     assert "<li>Line 3: the link to logs/app.log is relative" in page
     assert "<li>Line 5: image graph.png was not handed over" in page
+    assert page.index("<li>Line 5") < page.index("<li>Line 7: the tag"), "in the order of the text"
     assert "looked at by Preview" not in page
-    page = await (await client.post("/publish", data=form | {"later": "yes"})).text()
+    page = await (await client.post("/publish", data=form | {"later": '["graph.png"]'})).text()
     assert "The files that you chose are looked at by Preview." in page
+    assert ("graph.png was not" in page, "logs/app.log is relative" in page) == (False, True)
     page = await (await client.post("/publish", data=form | {"content": "# Broken\n\nNothing odd."})).text()
     assert "Looks different there" not in page
 

@@ -5,6 +5,8 @@ Nobody is shown more than the destination would get, but for operators who look 
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 
 from markupsafe import Markup
@@ -140,7 +142,13 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
     body = "".join(as_html(settings.kind, text) for name, text in texts.items() if name in BODIES)
     title = next((text for name, text in texts.items() if name in TITLES), "")
     facts = tuple((name, text) for name, text in texts.items() if text and name not in (*TITLES, *BODIES))
-    return Preview(title=title, body=body, facts=facts, warnings=prepared.warnings)
+    return Preview(title=title, body=body, facts=facts, warnings=tuple(sorted(prepared.warnings, key=_line)))
+
+
+def _line(warning: str) -> int:
+    """The line that a warning is about; last what is about none."""
+    found = re.match(r"line (\d+)", warning)
+    return int(found[1]) if found else sys.maxsize
 
 
 def _clean(texts: Mapping[str, str], policy: Policy) -> dict[str, str]:
