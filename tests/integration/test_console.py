@@ -12,6 +12,7 @@ import pytest
 from yarl import URL
 
 from tasks.destinations import parse_settings
+from tasks.expiry import expire_overdue
 from tasks.model import Document, Issue, parse_command
 from tasks.state.audit.export import verify_export
 from tests.conftest import until
@@ -447,3 +448,33 @@ async def test_the_overview_tells_of_clocks_credentials_and_workers_that_need_so
     page = await (await client.get("/")).text()
     assert "The clock of db-host is 61.0 s behind the Redis server&#39;s." in page
     assert "No worker is running" not in page
+
+
+@pytest.mark.parametrize(("role", "may"), [("admin", True), ("operator", False)])
+async def test_nobody_is_offered_what_is_refused_to_them(client, log_in, role, may):
+    """Where nothing is connected yet, others read who can."""
+    await log_in(role)
+    for address, button in (
+        ("/jobs", "Connect a destination</a>"),
+        ("/publish", "Connect Confluence</a>"),
+        ("/publish/issue", "Connect one</a>"),
+    ):
+        page = await (await client.get(address)).text()
+        assert (button in page) == may, address
+        assert ("n admin " in page) != may, address
+
+
+async def test_who_may_correct_a_mapping_is_led_there_from_a_ticket_that_failed(services, client, log_in, destinations):
+    """Operators edit the text; admins may find the cause in the destination's mapping."""
+    record = await services.destinations.require("servicenow")
+    short = record.settings.model_copy(update={"max_age_hours": 1e-6})
+    await services.destinations.set("servicenow", short, None, "test")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i"})
+    job = await services.submit(command, actor="test", issue=Issue(id="i", title="Broken"))
+    assert await until(lambda: expire_overdue(services.core), what="the end of its time") == [job.id]
+    link = 'href="/settings/destinations/servicenow#mapping"'
+    for role, may in (("operator", False), ("admin", True)):
+        await log_in(role)
+        page = await (await client.get(f"/jobs/{job.id}")).text()
+        assert "Edit and publish again" in page
+        assert (link in page) == may
