@@ -13,6 +13,8 @@ from tasks.destinations.confluence.settings import ConfluenceSettings
 from tasks.destinations.jira.settings import JiraSettings
 from tasks.destinations.servicenow.settings import ServiceNowSettings
 from tasks.destinations.settings import DestinationSettings
+from tasks.destinations.tickets.mapping import BadMapping, read
+from tasks.destinations.tickets.settings import TicketSettings
 from tasks.errors import Refused
 from tasks.http.origin import Origin
 from tasks.model import explain
@@ -37,6 +39,7 @@ __all__ = [
     "check_settings",
     "destination_for",
     "parse_settings",
+    "wrong_in_mapping",
 ]
 
 
@@ -64,6 +67,17 @@ def _known(error: ValidationError, kind: str) -> str:
         return "Correct them."
     names = ", ".join(sorted(name for name in model.model_fields if name != "kind"))
     return f"A destination of kind {kind} has these settings: {names}."
+
+
+def wrong_in_mapping(kind: str, text: str) -> str:
+    """What can't be read in a mapping of that kind of destination, or can never hold, with its line; empty where nothing is."""
+    model = _MODELS[kind]
+    try:
+        if issubclass(model, TicketSettings):
+            read(text, model.keys)
+    except BadMapping as error:
+        return str(error)
+    return ""
 
 
 def check_settings(settings: AnySettings) -> None:

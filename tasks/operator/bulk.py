@@ -1,9 +1,11 @@
-"""One action on every job that matches a filter: counted beforehand, audited as a whole and job by job."""
+"""One action on many jobs: on all that match a filter, counted beforehand and audited as a whole and job by job, or on those
+that were chosen one by one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 from tasks.errors import Refused
@@ -46,15 +48,27 @@ async def act_on_each(
         cursor: str | None = None
         while True:
             ids, cursor = await ledger.overview.page(each, cursor, GROUP)
-            refused = sum(await asyncio.gather(*(_refused(act, job_id) for job_id in ids)))
-            progress = progress.model_copy(
-                update={"done": progress.done + len(ids) - refused, "failed": progress.failed + refused}
-            )
             if ids:
+                progress = await _further(progress, act, ids)
                 yield progress
             if cursor is None:
                 break
     yield progress.model_copy(update={"finished": True})
+
+
+async def act_on_these(ids: Sequence[str], act: Callable[[str], Awaitable[Job]]) -> AsyncGenerator[Progress, None]:
+    """Do `act` to each of these jobs, in groups, telling of progress after each; closing the iterator stops it."""
+    progress = Progress(total=len(ids))
+    yield progress
+    for start in range(0, len(ids), GROUP):
+        progress = await _further(progress, act, ids[start : start + GROUP])
+        yield progress
+    yield progress.model_copy(update={"finished": True})
+
+
+async def _further(progress: Progress, act: Callable[[str], Awaitable[Job]], ids: Sequence[str]) -> Progress:
+    refused = sum(await asyncio.gather(*(_refused(act, job_id) for job_id in ids)))
+    return progress.model_copy(update={"done": progress.done + len(ids) - refused, "failed": progress.failed + refused})
 
 
 async def _refused(act: Callable[[str], Awaitable[Job]], job_id: str) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 from tasks.audited import AuditedTest
@@ -14,7 +15,7 @@ from tasks.destinations.contract import Destination
 from tasks.errors import AttemptFailed
 from tasks.http.authorization import Fixed
 from tasks.model import ConnectionReport, ConnectionStep, Job, PublishToConfluence
-from tasks.operator.bulk import Progress, Verb, act_on_each
+from tasks.operator.bulk import Progress, Verb, act_on_each, act_on_these
 from tasks.operator.filters import check_filter
 from tasks.services import Services
 from tasks.state.directory import DestinationRecord
@@ -38,17 +39,25 @@ async def act_on_all(
 ) -> AsyncIterator[Progress]:
     """Retry, cancel or release every job that fits the filter. See `tasks.operator.bulk.act_on_each`; raises as `check_filter`."""
     await check_filter(services, chosen)
-
-    async def act(job_id: str) -> Job:
-        if verb == "retry":
-            return await retry(services, job_id, actor, reason)
-        decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
-        return await decide(job_id, actor, reason)
-
+    act = partial(_decide, services, verb, actor=actor, reason=reason)
     steps = act_on_each(services.ledger, verb, chosen, act, actor=actor, reason=reason)
     async with contextlib.aclosing(steps):
         async for progress in steps:
             yield progress
+
+
+def act_on_chosen(
+    services: Services, verb: Verb, ids: Sequence[str], *, actor: str, reason: str = ""
+) -> AsyncIterator[Progress]:
+    """Retry, cancel or release these jobs. See `tasks.operator.bulk.act_on_these`."""
+    return act_on_these(ids, partial(_decide, services, verb, actor=actor, reason=reason))
+
+
+async def _decide(services: Services, verb: Verb, job_id: str, *, actor: str, reason: str) -> Job:
+    if verb == "retry":
+        return await retry(services, job_id, actor, reason)
+    decide = services.ledger.cancel if verb == "cancel" else services.ledger.release
+    return await decide(job_id, actor, reason)
 
 
 async def test_connection(

@@ -142,6 +142,9 @@ async def test_what_the_state_forbids_is_a_conflict_that_says_why(api, destinati
     answer = await api.post(f"{path}/{verb}", {"reason": "why not"})
     assert answer.status == 409
     assert "queued" in answer.json["detail"]
+    assert "may have changed" in answer.json["advice"]
+    await api.post(f"{path}/cancel")
+    assert "submit a new job" in (await api.post(f"{path}/{verb}", {"reason": "why not"})).json["advice"]
     assert (await api.post(f"/v1/jobs/none/{verb}")).status == 404
 
 

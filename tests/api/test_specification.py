@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,35 @@ def test_the_api_page_names_every_resource_and_every_scope():
         ), route.address
     for scope in Scope:
         assert f"`{scope}`" in page
+
+
+def test_every_moment_of_an_answer_is_described_in_both_forms():
+    schemas = document_of(ROUTES)["components"]["schemas"]
+    moments = {
+        (name, each)
+        for name, schema in schemas.items()
+        for each in schema.get("properties", {})
+        if each.endswith("_ms")
+    }
+    assert ("LookFirst", "since_ms") in moments
+    assert ("AuditEntry", "at_ms") in moments
+    for name, each in moments:
+        beside = "at" if each == "at_ms" else f"{each.removesuffix('_ms').removesuffix('_at')}_at"
+        assert beside in schemas[name]["properties"], (name, each)
+        assert (beside in schemas[name]["required"]) or each not in schemas[name]["required"], (name, each)
+
+
+async def test_every_moment_of_an_answer_is_there_in_both_forms(api, destinations, services):
+    """Also deep in it, and null where there is none."""
+    await services.ledger.heartbeat("a worker", WORKER_TTL_MS, 8)
+    await api.post("/v1/destinations/confluence/test")
+    (shown,) = [d for d in (await api.get("/v1/destinations")).json["destinations"] if d["name"] == "confluence"]
+    tested = shown["health"]["last_test"]
+    assert datetime.fromisoformat(tested["at"]).timestamp() * 1000 == tested["at_ms"]
+    assert (shown["not_before_ms"], shown["not_before_at"], shown["credential"]["ends_at"]) == (0, None, None)
+    entry = (await api.get("/v1/audit?limit=1")).json["entries"][0]
+    assert datetime.fromisoformat(entry["at"]).timestamp() * 1000 == entry["at_ms"]
+    assert not [name for name in entry["data"] if name.endswith("_at")], "what an entry says is as it was signed"
+    flag = (await api.post("/v1/lookfirst/set")).json
+    assert datetime.fromisoformat(flag["since_at"]).timestamp() * 1000 == flag["since_ms"]
+    assert flag["until_at"] is None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tasks.destinations import parse_settings
 from tasks.model import JobState
 from tasks.state.jobs.asked import Asked
 from tasks.state.receivers.settings import receiver_of
@@ -15,22 +18,29 @@ from tests.browser.instance import HELD, log_in
 pytestmark = pytest.mark.timeout(240)
 # The frames are sandboxed: axe would wait for an answer of theirs that can't come.
 WITHOUT_FRAMES = {"resultTypes": ["violations"], "iframes": False, "preload": False}
+LONG_NAME = "servicenow-production-emea"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module")
-def paths(instance) -> list[str]:
+def paths(instance) -> Iterator[list[str]]:
     """Every page there is, but for the sandboxed frame, in which no script may run, not even axe."""
     held = instance.submit("Held for everybody", HELD, identifier="held-for-everybody")
     dead = instance.submit("Dead for everybody", space_key="NOWHERE", identifier="dead-for-everybody")
     instance.await_state(held, JobState.HELD)
     instance.await_state(dead, JobState.DEAD)
+    paused = {"kind": "servicenow", "instance_url": "https://acme.example", "username": "bot"}
+    instance.run(lambda services: services.destinations.set(LONG_NAME, parse_settings(paused), "fake", "test"))
+    instance.run(
+        lambda services: services.destinations.pause(LONG_NAME, "oidc:1 Augusta Ada King, Countess of Lovelace")
+    )
+    waits = instance.file("Waits for everybody", destination=LONG_NAME)
     slack = receiver_of("ops", {"kind": "slack", "url": "https://hooks.example/ops"})
     instance.run(lambda services: services.receivers.set("ops", slack, "test"))
     person = Person(id="test", name="Grace", actor="test", shares=True)
     dead_ones = Asked(state="dead", destination="confluence")
     instance.run(lambda services: services.views.save(person, "Dead in Confluence", dead_ones, shared=True))
-    return [
+    yield [
         "/jobs",
         f"/jobs/{held}",
         f"/jobs/{held}/text",
@@ -55,6 +65,8 @@ def paths(instance) -> list[str]:
         "/views",
         "/jobs?state=asleep",
     ]
+    instance.run(lambda services: services.ledger.cancel(waits, "test"))
+    instance.run(lambda services: services.destinations.remove(LONG_NAME, "test"))
 
 
 @pytest.mark.parametrize(("scheme", "rules"), [("light", {}), ("dark", {"runOnly": ["color-contrast"]})])

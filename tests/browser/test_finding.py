@@ -129,3 +129,55 @@ def test_times_are_local_with_utc_in_the_tooltip(instance, open_page):
     expect(time).to_have_attribute("title", re.compile(r" UTC$"))
     hours = [int(re.search(r"(\d\d):\d\d:\d\d", text)[1]) for text in (time.inner_text(), time.get_attribute("title"))]
     assert (hours[0] - hours[1]) % 24 == 9
+
+
+def test_jobs_are_ticked_and_cancelled(instance, open_page):
+    """With the mouse or the keyboard; what can be done shows once there are any."""
+    titles = [f"Ticked {number}" for number in range(3)]
+    jobs = [instance.submit(title, space_key="NOWHERE") for title in titles]
+    for job in jobs:
+        instance.await_state(job, JobState.DEAD)
+    page = log_in(open_page(), instance, "Omar", "/jobs?state=dead&q=ticked")
+    actions = page.get_by_role("form", name="Chosen jobs")
+    expect(page.get_by_role("checkbox")).to_have_count(3)
+    expect(actions).to_be_hidden()
+    page.get_by_role("checkbox", name="Choose Ticked 0").check()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.get_by_role("link", name="Ticked 2", exact=True).focus()
+    page.keyboard.press("x")
+    expect(actions).to_contain_text("2 chosen")
+    actions.get_by_role("button", name="All on this page").click()
+    expect(actions).to_contain_text("3 chosen")
+    page.get_by_role("checkbox", name="Choose Ticked 1").uncheck()
+    actions.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel 2 jobs").click()
+    expect(page.get_by_text("Finished")).to_be_visible()
+    assert [instance.state(job) for job in jobs] == [JobState.CANCELLED, JobState.DEAD, JobState.CANCELLED]
+
+
+IN_ONE_LINE = """job => {
+    const link = document.querySelector(`a[href="/jobs/${job}"]`);
+    if (!link) return false;
+    const range = document.createRange();
+    range.selectNodeContents(link.closest("tr").cells[1].querySelector(".row").lastChild);
+    return range.getClientRects().length === 1;
+}"""
+
+
+def test_a_long_state_does_not_break_the_name_of_a_destination(instance, open_page):
+    """Who paused it may have a long name."""
+    actor = "oidc:248289761001 Augusta Ada King, Countess of Lovelace"
+    instance.run(lambda services: services.destinations.pause("servicenow", actor))
+    try:
+        job = instance.file("Waits for somebody with a long name")
+        page = log_in(open_page(), instance, "Vera", "/jobs?state=queued&destination=servicenow")
+        row = page.get_by_role("row").filter(has=page.locator(f"a[href='/jobs/{job}']"))
+        expect(row).to_contain_text("destination paused by Augusta Ada King, Countess of Lovelace")
+        page.wait_for_function(IN_ONE_LINE, arg=job)  # the list may be replaced at any time
+        page.goto(f"{instance.url}/audit?event=destination.paused")
+        expect(page.get_by_title(actor)).to_have_text("Augusta Ada King, Countess of Lovelace")
+        assert page.locator(".trail").evaluate("table => table.scrollWidth <= table.parentElement.clientWidth")
+    finally:
+        instance.run(lambda services: services.destinations.resume("servicenow", "test"))
+    instance.await_state(job, JobState.DELIVERED)

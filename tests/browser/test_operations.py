@@ -126,7 +126,7 @@ def test_a_destination_is_paused_and_goes_on(instance, open_page):
     page.goto(f"{instance.url}/settings/destinations")
     card.get_by_role("button", name="Resume").click()
     instance.await_state(job, JobState.DELIVERED)
-    expect(card.locator(".pill")).to_contain_text("Healthy since")
+    expect(card.locator(".pill")).to_contain_text("Healthy for")
 
 
 def test_an_incident_is_filed_from_the_console(instance, open_page):

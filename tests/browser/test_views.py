@@ -63,13 +63,11 @@ def test_a_view_is_renamed_shared_by_its_link_and_deleted(instance, open_page):
 
 
 def test_a_filter_that_is_not_understood_says_what_it_leaves_out(instance, open_page):
-    """From an old link as well as from a view."""
+    """And isn't offered to be saved, which would be refused."""
     page = log_in(open_page(), instance, "Vera", "/jobs?state=asleep&since=soon&destination=confluence")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("There is no state 'asleep'.")
     expect(alert).to_contain_text("'soon' is not a day")
-    page.get_by_text("Save this view…").click()
-    page.get_by_label("Name", exact=True).fill("Odd")
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("The view is not saved.")).to_be_visible()
-    expect(page.get_by_role("navigation", name="Saved views").get_by_role("link", name="Odd")).to_have_count(0)
+    expect(page.get_by_text("Save this view…")).to_have_count(0)
+    page.goto(f"{instance.url}/jobs?destination=confluence")
+    expect(page.get_by_text("Save this view…")).to_be_visible()

@@ -224,7 +224,8 @@ def test_a_job_is_named_by_any_unique_beginning_of_its_id(with_content, settings
     assert twice["code"] == "ambiguous_job"
     assert "incident-1, incident-2" in twice["message"]
     assert cli.json("job", "show", "incident-1")["job_id"] == "incident-1"
-    assert cli.json("job", "show", "inc", status=1)["error"]["code"] == "unknown_job"
+    short = cli.json("job", "show", "inc", status=1)["error"]
+    assert (short["code"], "at least 4 characters" in short["advice"]) == ("unknown_job", True)
     assert cli.json("job", "show", "*nci", status=1)["error"]["code"] == "unknown_job"
     listed = cli("job", "list").stdout.splitlines()
     assert [row.split()[1] for row in listed if "incident-" in row] == ["incident-2", "incident-1"]

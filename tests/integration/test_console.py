@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from yarl import URL
 
 from tasks.destinations import parse_settings
+from tasks.expiry import expire_overdue
 from tasks.model import Document, Issue, parse_command
 from tasks.state.audit.export import verify_export
 from tests.conftest import until
@@ -64,8 +67,19 @@ async def test_all_that_match_are_cancelled_with_one_reason(services, client, lo
 
 async def test_a_job_of_a_paused_destination_says_who_paused_it(client, log_in, queued):
     await log_in("viewer")
-    for address in ("/jobs", f"/jobs/{queued[0]}"):
-        assert "servicenow is paused by test" in await (await client.get(address)).text()
+    assert "servicenow is paused by test" in await (await client.get(f"/jobs/{queued[0]}")).text()
+    assert "destination paused by test" in await (await client.get("/jobs")).text()
+
+
+async def test_people_are_called_by_their_names_on_pages(services, client, log_in, queued):
+    """Their ids at a provider are in the audit."""
+    await log_in("viewer")
+    await services.destinations.pause("servicenow", "oidc:248289761001 Augusta Ada King")
+    for address in ("/", "/jobs", f"/jobs/{queued[0]}", "/settings/destinations"):
+        page = await (await client.get(address)).text()
+        assert re.search(r"[Pp]aused by Augusta Ada King", page), address
+        assert "248289761001" not in page, address
+    assert "248289761001" in await (await client.get("/audit")).text()
 
 
 async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, log_in, queued, monkeypatch):
@@ -76,6 +90,25 @@ async def test_a_bulk_action_stops_where_somebody_asks_for_it(services, client, 
     await client.post("/bulk", data=form, allow_redirects=False)
     assert "Stopped" in await ended(services, client, "/bulk/known")
     assert (await services.ledger.counts())["queued"] > 0
+
+
+async def test_only_the_jobs_that_were_chosen_are_cancelled(services, client, log_in, queued):
+    token = await log_in("operator")
+    listed = await (await client.get("/jobs?state=queued&q=i7")).text()
+    assert 'form="chosen" name="job"' in listed, "after a search, too"
+    form = [("csrf", token), ("verb", "cancel"), ("state", "queued"), ("job", queued[3]), ("job", queued[7])]
+    asked = await (await client.post("/bulk/ask", data=form)).text()
+    assert "Cancel 2 jobs?" in asked
+    assert re.findall(r'name="job" value="([^"]+)"', asked) == [queued[3], queued[7]]
+    answer = await client.post("/bulk", data=[*form, ("reason", "A drill")], allow_redirects=False)
+    shown = await ended(services, client, answer.headers["Location"])
+    assert "Cancelling chosen jobs" in shown
+    assert "<b>2</b> of 2" in shown
+    entries = await audited(services, "job.cancelled")
+    assert {(entry["job"], entry["reason"]) for entry in entries} == {(queued[n], "A drill") for n in (3, 7)}
+    assert (await client.post("/bulk/ask", data=form[:3])).status == 409, "none is not all"
+    await log_in("viewer")
+    assert 'form="chosen"' not in await (await client.get("/jobs?state=queued")).text()
 
 
 @pytest.mark.parametrize(
@@ -263,6 +296,24 @@ async def test_a_preview_has_no_row_for_what_a_document_has_none_of(services, cl
         assert ("<dt>labels</dt>" in shown, "<dt>parent</dt>" in shown) == (False, "parent_page_id" in more)
 
 
+async def test_a_preview_names_what_will_look_otherwise_than_it_was_written(client, log_in, destinations):
+    """With its line, as the receipt does once it is too late; and says that files chosen in the browser weren't looked at yet."""
+    token = await log_in("operator")
+    text = "# Broken\n\nSee [the log](logs/app.log).\n\n![Graph](graph.png)\n\n<blink>odd</blink>\n"
+    form = {"csrf": token, "content": text, "space": "OPS", "then": "look"}
+    page = await (await client.post("/publish", data=form)).text()
+    assert "Looks different there" in page
+    assert "<li>Line 3: the link to logs/app.log is relative" in page
+    assert "<li>Line 5: image graph.png was not handed over" in page
+    assert page.index("<li>Line 5") < page.index("<li>Line 7: the tag"), "in the order of the text"
+    assert "looked at by Preview" not in page
+    page = await (await client.post("/publish", data=form | {"later": '["graph.png"]'})).text()
+    assert "The files that you chose are looked at by Preview." in page
+    assert ("graph.png was not" in page, "logs/app.log is relative" in page) == (False, True)
+    page = await (await client.post("/publish", data=form | {"content": "# Broken\n\nNothing odd."})).text()
+    assert "Looks different there" not in page
+
+
 async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(services, client, log_in, destinations):
     await log_in("operator")
     files = ({"name": "App.log", "media_type": "text/plain", "content": f"started\nkey {TOKEN}\n".encode()},)
@@ -377,3 +428,53 @@ async def test_a_note_waits_for_a_page_that_somebody_sees(client, log_in):
     fetched = await client.get("/jobs", headers={"Sec-Fetch-Dest": "empty"})
     assert "Saved as Dead ones." not in await fetched.text()
     assert "Saved as Dead ones." in await (await client.get("/jobs?state=dead")).text()
+
+
+async def test_the_overview_tells_of_clocks_credentials_and_workers_that_need_somebody(services, client, log_in):
+    await log_in("viewer")
+    today = datetime.fromtimestamp(services.core.clock_ms() / 1000, UTC).date()
+    for name, days in (("ended", -2), ("ends", 21), ("far", 90)):
+        given = {"kind": "confluence", "base_url": "https://wiki.example.com", "email": "a@example.com"}
+        settings = parse_settings(given | {"credential_expires": (today + timedelta(days=days)).isoformat()})
+        await services.destinations.set(name, settings, "word", "test")
+    await services.redis.zadd(f"{services.settings.prefix}:workers", {"gone": 1})
+    page = await (await client.get("/")).text()
+    assert "No worker is running" in page, "one that is gone is none"
+    assert "none ended in this time" in page
+    assert re.search(r"The credential of ended ended 2 d ago\.", page)
+    assert re.search(r"The credential of ends ends in 2[01] d\.", page)
+    assert "The credential of far" not in page
+    await services.ledger.heartbeat("w", 60_000, 1, json.dumps({"host": "db-host", "skew_ms": -61_000}))
+    page = await (await client.get("/")).text()
+    assert "The clock of db-host is 61.0 s behind the Redis server&#39;s." in page
+    assert "No worker is running" not in page
+
+
+@pytest.mark.parametrize(("role", "may"), [("admin", True), ("operator", False)])
+async def test_nobody_is_offered_what_is_refused_to_them(client, log_in, role, may):
+    """Where nothing is connected yet, others read who can."""
+    await log_in(role)
+    for address, button in (
+        ("/jobs", "Connect a destination</a>"),
+        ("/publish", "Connect Confluence</a>"),
+        ("/publish/issue", "Connect one</a>"),
+    ):
+        page = await (await client.get(address)).text()
+        assert (button in page) == may, address
+        assert ("n admin " in page) != may, address
+
+
+async def test_who_may_correct_a_mapping_is_led_there_from_a_ticket_that_failed(services, client, log_in, destinations):
+    """Operators edit the text; admins may find the cause in the destination's mapping."""
+    record = await services.destinations.require("servicenow")
+    short = record.settings.model_copy(update={"max_age_hours": 1e-6})
+    await services.destinations.set("servicenow", short, None, "test")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i"})
+    job = await services.submit(command, actor="test", issue=Issue(id="i", title="Broken"))
+    assert await until(lambda: expire_overdue(services.core), what="the end of its time") == [job.id]
+    link = 'href="/settings/destinations/servicenow#mapping"'
+    for role, may in (("operator", False), ("admin", True)):
+        await log_in(role)
+        page = await (await client.get(f"/jobs/{job.id}")).text()
+        assert "Edit and publish again" in page
+        assert (link in page) == may

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from tasks.destinations import parse_settings
 from tests.integration.test_credential_commands import pem
 
 LOCAL = {"allow_http": "on", "allow_private": "127.0.0.0/8", "then": "test"}
@@ -140,3 +141,33 @@ async def test_a_destination_that_nobody_has_logged_in_to_says_how(client, log_i
     page = await (await client.get("/settings/destinations")).text()
     assert "afterword destination login d" in page
     assert json.dumps("planted") not in page
+
+
+NEVER = 'caller = "Beth"\n\n[[rule]]\nwhen = { severity = "urgent" }\nassignment_group = "Database"\n'
+
+
+async def test_a_stored_mapping_that_can_never_hold_is_told_in_its_place_and_stops_no_other_change(
+    services, client, log_in
+):
+    """It was taken by an older version; the form says so beside it, and refuses only a change of it that is no better."""
+    given = {"kind": "servicenow", "instance_url": "https://acme.example", "username": "bot", "mapping": NEVER}
+    await services.destinations.set("snow", parse_settings(given, stored=True), "secret", "test")
+    token = await log_in("admin")
+    there = r'id="mapping-wrong">Line 4: &#39;urgent&#39; is no severity'
+    page = await (await client.get("/settings/destinations/snow")).text()
+    assert re.search(there, page)
+    text = html.unescape(re.search(r'<textarea id="mapping"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)[1])
+    form = {"csrf": token, "instance_url": "https://acme.example", "username": "bot", "then": "save"}
+    kept = form | {"mapping": text.replace("\n", "\r\n"), "table": "problem"}
+    assert "snow is saved" in await (await client.post("/settings/destinations/snow", data=kept)).text()
+    record = await services.destinations.require("snow")
+    assert (record.settings.table, record.settings.mapping) == ("problem", NEVER)
+    worse = await client.post("/settings/destinations/snow", data=form | {"mapping": text.replace("urgent", "P9")})
+    assert (worse.status, "Line 4: &#39;P9&#39; is no severity" in await worse.text()) == (422, True)
+    better = form | {"mapping": text.replace("urgent", "critical")}
+    assert "snow is saved" in await (await client.post("/settings/destinations/snow", data=better)).text()
+    assert 'id="mapping-wrong"' not in await (await client.get("/settings/destinations/snow")).text()
+    assert "critical" in (await services.destinations.require("snow")).settings.mapping
+    emptied = await client.post("/settings/destinations/snow", data=form | {"mapping": ""})
+    assert "snow is saved" in await emptied.text()
+    assert (await services.destinations.require("snow")).settings.mapping == ""

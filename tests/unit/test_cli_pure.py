@@ -27,7 +27,8 @@ from tasks.errors import KeyTrouble
 from tasks.markup.title import title_of
 from tasks.model import Job, JobState, Receipt, parse_command
 from worker.cli import root
-from worker.terminal.base import fitting, plain
+from worker.cli.parts import announce
+from worker.terminal.base import Context, fitting, plain
 from worker.terminal.root import given_nothing
 from worker.terminal.watching import closed_for, warned
 
@@ -520,6 +521,33 @@ def test_an_id_in_a_list_is_whole_on_every_terminal(width):
     assert "publish_to_confluence" in shown.get()
 
 
+def test_no_word_of_a_table_is_cut():
+    """An address is opened, or copied."""
+    console = Console(width=140, soft_wrap=True)
+    address = "https://dev.azure.com/example/0769e4d5-5f98-55fd-aa73-44bd8f467609/_workitems/edit/1003"
+    table = Table("Job", "Title", "What happened")
+    table.add_row("7e6c0b3a", "The page is gone " * 4, address)
+    for width in (60, 140):
+        console.width = width
+        with console.capture() as shown:
+            console.print(fitting(table, console))
+        assert "…" not in shown.get()
+        assert width == 140 or address in shown.get()
+
+
+def test_every_command_and_option_says_what_it_is_in_whole_sentences():
+    """Also in the list of a group's commands on a terminal of 80 columns, where click cuts a longer first sentence."""
+    troubles = []
+    for path, command in ALL:
+        longest = max(len(other[-1]) for other, _ in ALL if other[:-1] == path[:-1])
+        said = command.get_short_help_str(78 - 6 - longest)
+        troubles += [(*path, said)] if len(path) > 1 and said.endswith("...") else []
+        for option in (each for each in command.params if isinstance(each, click.Option) and not each.hidden):
+            if not (option.help or "").endswith((".", ")")):
+                troubles.append((*path, option.opts[0], option.help))
+    assert troubles == []
+
+
 def test_the_version_is_shown_for_people_and_for_programs(run):
     assert run("--version").output == f"afterword {version('afterword')}\n"
     assert json.loads(run("--version", "--json").output) == {"version": version("afterword")}
@@ -637,3 +665,18 @@ async def test_a_job_is_shown_also_where_its_destination_cant_be_read():
     directory = SimpleNamespace(get=AsyncMock(side_effect=KeyTrouble("The record of ops doesn't open here.")))
     job = SimpleNamespace(state=JobState.QUEUED, destination="ops")
     assert await closed_for(SimpleNamespace(destinations=directory), job) == ""
+
+
+@pytest.mark.parametrize(("data", "said"), [(None, "without options"), (Path("/srv/one"), "with --data /srv/one")])
+def test_a_start_says_how_other_commands_find_it(capsys, data, said):
+    own = SimpleNamespace(data=data or Path("/home/ada/.afterword"), broker_address=lambda: "redis://broker")
+    stack = SimpleNamespace(
+        own_settings=own,
+        producers_url="redis://producer",
+        api_url="http://api",
+        sandbox_url=None,
+        new_keys=False,
+        first_key=None,
+    )
+    announce(Context(as_json=False, data=data), stack)
+    assert f"Other commands find this instance {said}." in capsys.readouterr().out

@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import pytest
 from markupsafe import Markup
 
-from tasks.destinations import parse_settings
+from tasks.destinations import parse_settings, wrong_in_mapping
 from tasks.markup import jira
 from tasks.model import Issue, JobState, parse_command
 from tasks.screening import Policy
 from tasks.state.audit.entries import AuditEntry
 from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import Count
-from worker.console.audit import Search
+from tasks.state.traffic.standing import Standing
+from worker.console.audit import Search, _facts
 from worker.console.content import Screened
 from worker.console.content import _body as body_of
 from worker.console.content import _preview as preview_of
@@ -204,3 +205,29 @@ def test_a_preview_of_a_ticket_whose_words_hold_a_secret_is_its_words_alone():
     plan = SimpleNamespace(fields={"description": jira.render("# A\n\nsecret")})
     assert body_of(settings, plan, "description", "A\nsecret", as_planned=True).count("<h1>") == 1
     assert body_of(settings, plan, "description", "A\n[ApiKey]", as_planned=False) == "<pre>A\n[ApiKey]</pre>"
+
+
+def test_the_example_of_a_mapping_is_one_that_its_kind_takes():
+    found = {kind.name: field.example for kind in KINDS.values() for field in kind.fields if field.name == "mapping"}
+    assert set(found) == {"servicenow", "azure_devops", "jira"}
+    assert {kind: wrong_in_mapping(kind, example) for kind, example in found.items()} == dict.fromkeys(found, "")
+
+
+def test_an_audit_entrys_moments_are_moments_and_its_lengths_lengths():
+    entry = AuditEntry(
+        id="1-1",
+        at_ms=1,
+        event="e",
+        chain="c",
+        seq=1,
+        data={"signed_ms": 1796018884099, "duration_ms": 84, "scopes": ["read"]},
+    )
+    assert _facts(entry) == [("signed", "", 1796018884099), ("duration", "84 ms", None), ("scopes", "read", None)]
+
+
+def test_how_a_destination_stands_is_told_with_how_long():
+    """Not "since 7 s ago", nor "until in 3 min"."""
+    page = environment().from_string("{{ stands(standing, now_ms) }}")
+    for name, at_ms, said in (("healthy", 3_000, "Healthy for 7 s"), ("throttled", 250_000, "Throttled for 4 min")):
+        text = page.render(standing=Standing(name=name, at_ms=at_ms), now_ms=10_000)
+        assert " ".join(Markup(text).striptags().split()) == said

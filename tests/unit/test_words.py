@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 GIVEN_UP = {
     "integration, for a destination": r"(?<!settings/)\bintegrations\b",
-    "stands in": r"\b(?:stands?|stood) in (?:the |our |its )?(?:audit|log|ledger|trail|recovery|page|address)\b",
+    "stands in": r"\b(?:stands?|stood) (?:here|in (?:the |our |its )?(?:job.s )?(?:audit|log|ledger|trail|timeline|recovery|page|address))\b",
     "put, for storing content": r"\b(?:never|was|were|content) put\b(?! in )|\bput (?:it|them) (?:first|again)\b",
     "bring, for submitting": r"\bbring(?:ing)? (?:a finished |finished )?(?:documents?|issues?|incidents?)\b",
-    "file, for creating": r"\bfile (?:it|an? (?:issue|incident|ticket|work item))\b|\bfiles? issues\b|\bissues? can be filed\b",
+    "file, for creating": r"\bfile (?:it|an? (?:issue|incident|ticket|work item))\b|\bfiles? (?:its )?issues\b|\bissues? can be filed\b",
     "the trail holds": r"\btrail (?:holds|does not hold|doesn.t hold)\b|DOES NOT HOLD",
     "fits, for valid": r"\b(?:doesn.t|don.t) fit(?::|\.$)",
     "gives up": r"\bgives up\b",

@@ -7,6 +7,7 @@ first, and counts it once it is stored. What is refused is counted before it is 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +25,7 @@ from worker.api.openapi import document_of
 from worker.api.problems import ALWAYS, ProblemError, invalid, problem_of
 from worker.api.route import SERVICES, WAKES, Answer, Call, Route
 from worker.api.routes import ROUTES
+from worker.api.times import shown
 from worker.attempts import cancel_all
 from worker.console import attach
 from worker.rounds.checkpoints import keep_checkpoints
@@ -238,6 +240,10 @@ def _respond(answer: Answer) -> web.Response:
     content = answer.content
     if content is None:
         return web.Response(status=answer.status, headers=headers)
-    body = content if isinstance(content, bytes) else content.model_dump_json().encode()
+    if isinstance(content, bytes):
+        body = content
+    else:
+        told = shown(content)
+        body = content.model_dump_json().encode() if told is None else json.dumps(told, ensure_ascii=False).encode()
     headers["Content-Type"] = answer.media_type
     return web.Response(status=answer.status, body=body, headers=headers)

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from worker.api.problems import MEDIA_TYPE, Problem
 from worker.api.route import Route
+from worker.api.times import describe
 
 REF = "#/components/schemas/{model}"
 PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}}
@@ -42,6 +43,7 @@ HEADINGS = {"lookfirst": "Look first"}  # of tags that aren't a word: generators
 def document_of(routes: Sequence[Route]) -> dict[str, Any]:
     """The document of those routes."""
     known, definitions = models_json_schema(_models(routes), ref_template=REF)
+    describe(definitions.get("$defs", {}).values())
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.address, {})[route.method.lower()] = _operation(route, known)

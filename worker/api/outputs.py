@@ -174,7 +174,7 @@ class Timeline(Frozen):
 
 
 class DestinationView(Frozen):
-    """A destination without its credential. Times are epoch milliseconds."""
+    """A destination without its credential."""
 
     name: str
     settings: AnySettings

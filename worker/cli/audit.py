@@ -58,11 +58,11 @@ def searching(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @audit.command()
-@click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("-n", "--count", default=50, show_default=True, type=click.IntRange(1, 10_000), help="How many to show.")
 @common
 @searching
 def tail(context: Context, count: int, search: Search) -> None:
-    """Show the newest entries, or the newest that fit, however far back they are; oldest first."""
+    """Show the newest entries that fit, the oldest first. They are found however far back they are."""
     from tasks.state.audit.search import Search, newest
 
     async def find(services: Services) -> list[AuditEntry]:
@@ -90,7 +90,9 @@ def _line(entry: AuditEntry) -> str:
 @click.option("--export", "exported", type=click.Path(path_type=Path), help="Verify an export instead of the trail.")
 @common
 def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> None:
-    """Verify every entry and chain, and compare them with what is known outside Redis.
+    """Verify every entry and chain.
+
+    They are compared with what is known outside Redis as well.
 
     Exit 0: complete since the moment it says. Exit 1: something was changed or is missing. Exit 4: nothing is wrong, but
     whether entries are missing can't be known, because nothing outside Redis was found to compare them with.
@@ -119,7 +121,9 @@ def verify(context: Context, files: tuple[Path, ...], exported: Path | None) -> 
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @common
 def accept(context: Context, reason: str, yes: bool) -> None:
-    """Take a broken trail as it is, once you know why: after a restored backup, or a failover that lost entries.
+    """Take a broken trail as it is, once you know why.
+
+    So after a restored backup, or a failover that lost entries.
 
     What is wrong now stays in the trail, with who accepted it and why. `audit verify` counts from here on.
     """
@@ -189,7 +193,9 @@ def _moment(at_ms: int | None) -> str:
 @click.option("--out", type=click.Path(path_type=Path), help="Append it to this file; - for stdout only.")
 @common
 def checkpoint(context: Context, out: Path | None) -> None:
-    """Write a checkpoint, a signed list of every chain's last entry, to a file outside Redis.
+    """Write a checkpoint to a file outside Redis.
+
+    It is a signed list of every chain's last entry.
 
     The file is DATA/audit-checkpoints.jsonl by default. A copy on another machine shows whether Redis was rolled back.
     """

@@ -72,7 +72,9 @@ def document() -> None:
 @click.argument("file")
 @click.option("--id", "identifier", help="Document id; the file's name by default.")
 @click.option("--title", help="Title; the front matter's, or the first heading, by default.")
-@click.option("--type", "doc_type", type=click.Choice(["rca", "postmortem"]), default=None)
+@click.option(
+    "--type", "doc_type", type=click.Choice(["rca", "postmortem"]), help="What sort of document; rca by default."
+)
 @click.option("--issue-id", help="The issue that it is about. Every version of its document goes to the same page.")
 @click.option(
     "--attach",
@@ -82,7 +84,10 @@ def document() -> None:
 )
 @common
 def document_put(context: Context, file: str, attach: tuple[str, ...], **given: str | None) -> None:
-    """Store a document from a Markdown FILE, from `-` (stdin), or from a .json file as the API takes it."""
+    """Store a document from a Markdown FILE.
+
+    `-` is stdin; a .json file holds it as the API takes it.
+    """
     if file.endswith(".json"):
         data = read_object(file)
     else:
@@ -138,7 +143,7 @@ def issue() -> None:
 @click.argument("file")
 @common
 def issue_put(context: Context, file: str) -> None:
-    """Store an issue from a JSON FILE, or from `-` (stdin), as the API takes it."""
+    """Store an issue from a JSON FILE, as the API takes it. `-` is stdin."""
     data = read_object(file)
     found = validated(Issue, data, file)
     context.run(lambda services: services.put(found, actor()))
@@ -153,7 +158,7 @@ def issue_put(context: Context, file: str) -> None:
 @click.argument("issue_id")
 @common
 def issue_show(context: Context, issue_id: str) -> None:
-    """Show the tickets of an issue, as they read on the remote side where that is followed."""
+    """Show the tickets of an issue. Where they are followed, as they read on the remote side."""
     from worker.api.outputs import TicketView
 
     async def work(services: Services) -> tuple[bool, list[Delivered]]:

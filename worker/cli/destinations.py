@@ -39,31 +39,38 @@ def describe(record: DestinationRecord) -> dict[str, Any]:
 
 @destination.command("set")
 @click.argument("name")
-@click.option("--kind", type=click.Choice(tuple(KIND_OF_COMMAND.values())), required=True)
-@click.option("--base-url", help="Confluence, Jira: the site, https://example.atlassian.net")
+@click.option(
+    "--kind",
+    type=click.Choice(tuple(KIND_OF_COMMAND.values())),
+    required=True,
+    help="What sort of system it is.",
+)
+@click.option("--base-url", help="Confluence, Jira: the site (https://example.atlassian.net)")
 @click.option(
     "--email",
-    help="Confluence, Jira: the account of the API token; Data Center: a user name, to log in with a password",
+    help="Confluence, Jira: the account of the API token; Data Center: a user name, to log in with a password.",
 )
-@click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it")
+@click.option("--space", help="Confluence: the space of jobs that name none; the connection test checks it.")
 @click.option(
-    "--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence, Jira: cloud (default) or datacenter"
+    "--flavor", type=click.Choice(["cloud", "datacenter"]), help="Confluence, Jira: cloud (default) or datacenter."
 )
-@click.option("--instance-url", help="ServiceNow: https://example.service-now.com")
-@click.option("--username", help="ServiceNow: the account")
-@click.option("--org-url", help="Azure DevOps: https://dev.azure.com/example")
-@click.option("--project", help="Azure DevOps, Jira: the project of jobs that name none; the connection test checks it")
-@click.option("--type", "item_type", help="Azure DevOps: work item type, Bug by default; Jira: issue type")
+@click.option("--instance-url", help="ServiceNow: the instance (https://example.service-now.com)")
+@click.option("--username", help="ServiceNow: the account.")
+@click.option("--org-url", help="Azure DevOps: the organization (https://dev.azure.com/example)")
+@click.option(
+    "--project", help="Azure DevOps, Jira: the project of jobs that name none; the connection test checks it."
+)
+@click.option("--type", "item_type", help="Azure DevOps: work item type, Bug by default; Jira: issue type.")
 @click.option("--mapping", help="Tickets: a TOML file that maps issues to fields, see docs/tickets.md.")
 @click.option(
-    "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite"
+    "--set", "extra", multiple=True, metavar="FIELD=VALUE", help="Any other setting, such as on_drift=overwrite."
 )
 @click.option("--allow-http", is_flag=True, help="Allow plain http to this host.")
 @click.option("--allow-private", multiple=True, metavar="CIDR", help="Allow addresses in this private network (CIDR).")
-@click.option("--proxy-url", help="Send all requests through this HTTP proxy: http://proxy.example:3128")
-@click.option("--proxy-username", help="The proxy: the user name; its password comes from a prompt or a file")
+@click.option("--proxy-url", help="Send all requests through this HTTP proxy (http://proxy.example:3128)")
+@click.option("--proxy-username", help="The proxy: the user name; its password comes from a prompt or a file.")
 @click.option(
-    "--proxy-secret-file", type=click.Path(path_type=Path), help="The proxy: read the password from this file"
+    "--proxy-secret-file", type=click.Path(path_type=Path), help="The proxy: read the password from this file."
 )
 @click.option("--connect-to", metavar="HOST", help="Connect to this host or address instead of the address's own.")
 @click.option("--ca-file", type=PEM, help="Trust the certificate authorities in this PEM file, too.")

@@ -32,8 +32,8 @@ def job() -> None:
     """List, show, watch, retry, cancel and release jobs."""
 
 
-_state = click.option("--state", type=click.Choice([state.value for state in JobState]))
-_destination = click.option("--destination")
+_state = click.option("--state", type=click.Choice([state.value for state in JobState]), help="Jobs in this state.")
+_destination = click.option("--destination", help="Jobs of this destination, by its name.")
 _cause = click.option("--cause", help="Error code, with its status behind a blank, such as 'server_error 503'.")
 
 
@@ -45,7 +45,7 @@ _cause = click.option("--cause", help="Error code, with its status behind a blan
 @click.option("--kind", type=click.Choice(sorted(set(KIND_OF_COMMAND.values()))), help="Kind of destination.")
 @click.option("--since", type=MOMENT, help="Submitted from then on: a time such as 2026-11-28T14:00Z, or an age: 24h.")
 @click.option("--until", type=MOMENT, help="Submitted before then.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000), help="How many to show.")
 @common
 def list_(
     context: Context, limit: int, state: str | None, since: Moment | None, until: Moment | None, **given: str | None

@@ -31,7 +31,7 @@ def key() -> None:
 )
 @common
 def new(context: Context, out: Path | None) -> None:
-    """Make a new key; wrapped, where AFTERWORD_KEYS_PROVIDER names what does it."""
+    """Make a new key. It is wrapped, where AFTERWORD_KEYS_PROVIDER names what does it."""
     from config.key_lines import key_lines
     from config.keys import create_key_file, new_key
 
@@ -74,7 +74,9 @@ def _used(key_id: str, use: KeyUse | None) -> str:
 @click.option("--retire", is_flag=True, help="Remove unused keys from the key file.")
 @common
 def rotate(context: Context, reseal_only: bool, retire: bool) -> None:
-    """Make a new key and seal everything that is stored with it, while jobs run. After an interruption run it with --reseal-only.
+    """Make a new key and seal everything with it, while jobs run.
+
+    After an interruption run it with --reseal-only.
 
     Workers on other machines need the new key before anything is sealed with it. There: add it as the last line of every
     key file (running processes follow the file), then move it to the first line everywhere, then --reseal-only.
@@ -167,7 +169,9 @@ def _retire(context: Context) -> None:
 @key.command()
 @common
 def wrap(context: Context) -> None:
-    """Wrap the keys in the key file by the wrapping key that AFTERWORD_KEYS_PROVIDER names now: plain ones, and those that another one wrapped.
+    """Wrap the keys in the key file by another wrapping key.
+
+    It is the one that AFTERWORD_KEYS_PROVIDER names now, for plain keys and for those that another one wrapped.
 
     The keys stay the same, so nothing is sealed anew and running processes go on. A plain key may be in an old copy of the file: rotate it.
     """
@@ -192,7 +196,9 @@ def wrap(context: Context) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @common
 def sign(context: Context, dry_run: bool, yes: bool) -> None:
-    """Make records good that are in doubt: destinations and API keys that were changed in Redis, or put back.
+    """Make records good that are in doubt.
+
+    These are destinations and API keys that were changed in Redis, or put back.
 
     What was signed holds again, and where nothing was signed, what the record says. Look at the addresses first: a
     destination's credential goes there.
@@ -221,7 +227,7 @@ def sign(context: Context, dry_run: bool, yes: bool) -> None:
 @secret_options
 @common
 def seal_(context: Context, secret_file: Path | None, secret_stdin: bool) -> None:
-    """Seal a credential, so that it can be named in a Celery message of a connection test."""
+    """Seal a credential for a Celery message. It can be named in a connection test then."""
     from config.keys import load_key_ring
     from tasks.state.vault import seal
 

@@ -29,10 +29,17 @@ CALLBACK = "http://127.0.0.1:8976/callback"
     show_default=True,
     help="The redirect address that is registered with the client; on this machine. Port 0 takes any free one.",
 )
-@click.option("--timeout", "limit_s", type=click.FloatRange(1, 3600), default=300, show_default=True, help="Seconds")
+@click.option(
+    "--timeout",
+    "limit_s",
+    type=click.FloatRange(1, 3600),
+    default=300,
+    show_default=True,
+    help="Seconds to wait for the login.",
+)
 @common
 def login(context: Context, name: str, no_browser: bool, callback: str, limit_s: float) -> None:
-    """Log in to a destination in a browser; what is granted goes on by itself from there."""
+    """Log in to a destination in a browser. What is granted renews itself from then on."""
     from tasks.authorization.authorize import accept_code
     from tasks.credentials.grants import visit
     from worker.cli.callback import Callback

@@ -31,7 +31,7 @@ def status(context: Context) -> None:
 @reason
 @common
 def set_(context: Context, reason: str) -> None:
-    """Have every attempt look first from now on, for a loss that no process could notice."""
+    """Have every attempt look first from now on. It is for a loss that no process could notice."""
     _show(context, context.run(lambda services: services.look_first.raise_by_hand(actor(), reason)))
 
 
@@ -39,7 +39,7 @@ def set_(context: Context, reason: str) -> None:
 @reason
 @common
 def clear(context: Context, reason: str) -> None:
-    """Let first attempts write straight away again, once nothing is missing any more."""
+    """Let first attempts write straight away again. Do it once nothing is missing any more."""
     _show(context, context.run(lambda services: services.look_first.clear(actor(), reason)))
 
 

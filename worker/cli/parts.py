@@ -71,7 +71,8 @@ def announce(context: Context, stack: Stack) -> None:
         lines.append(f"First API key (admin), shown only once: {stack.first_key}")
     if stack.sandbox_url:
         lines.append(f"Sandbox pages:             {stack.sandbox_url}")
-    lines.append("Other commands find this instance without options. Ctrl-C stops it.")
+    how = f"with --data {context.data}" if context.data else "without options"
+    lines.append(f"Other commands find this instance {how}. Ctrl-C stops it.")
     context.show(facts, "\n".join(lines))
     sys.stdout.flush()
 

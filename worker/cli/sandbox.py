@@ -21,7 +21,7 @@ ANSWERS_WITHIN_S = 10.0
 
 @click.group(invoke_without_command=True)
 @host_option
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option(
     "--setup",
     "setup_file",

@@ -43,7 +43,7 @@ def list_(context: Context) -> None:
 @click.option("--all", "everybody", is_flag=True, help="End the session of everybody who signed in.")
 @common
 def end(context: Context, who: str | None, everybody: bool) -> None:
-    """End all sessions of WHO at once: `oidc:SUBJECT`, as `session list` and the audit name them."""
+    """End all sessions of WHO at once. WHO is `oidc:SUBJECT`, as `session list` and the audit name them."""
     from tasks.state.audit.entries import Event
 
     if bool(who) == everybody:

@@ -19,7 +19,13 @@ PREVIEW = "Also write an HTML page that looks like the target, to be opened in a
 
 @click.command()
 @click.argument("file")
-@click.option("--for", "target", type=click.Choice(["confluence", "azure_devops", "servicenow", "jira"]), required=True)
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(["confluence", "azure_devops", "servicenow", "jira"]),
+    required=True,
+    help="The kind of destination.",
+)
 @click.option("--attach", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), help=ATTACH)
 @click.option("--preview", type=click.Path(path_type=Path, dir_okay=False), help=PREVIEW)
 @click.option("--warnings", "only_warnings", is_flag=True, help=WARNINGS)

@@ -14,11 +14,13 @@ from tasks.state.audit.export import lines
 from tasks.state.audit.ocsf import api_activity, line_of
 from tasks.state.audit.opening import AFTER, SEEN
 from tasks.state.audit.search import Search, newest, oldest
+from worker.console.rendering import milliseconds
 from worker.console.visit import Route, Visit
 from worker.verifications import VERIFICATIONS
 
 PAGE = 50
 LOOKED_AT = 20_000
+FIRST_MOMENT_MS = 1_000_000_000_000  # in 2001: what is less is a length of time
 FIRST_WAIT_S = 2.0  # a short trail is verified before its page is shown
 FIELDS = ("event", "job", "destination", "actor", "about")
 
@@ -100,14 +102,17 @@ def _search(visit: Visit) -> tuple[Search, str]:
     return Search(**words, **times), problem
 
 
-def _facts(entry: AuditEntry) -> list[tuple[str, str]]:
-    """What an entry says, but for what has a column of its own."""
+def _facts(entry: AuditEntry) -> list[tuple[str, str, int | None]]:
+    """What an entry says, but for what has a column of its own: name, words, and the moment (epoch milliseconds) if it is one."""
     hidden = {"job", "destination", "actor", "subject", "intent", "body", SEEN, AFTER}
-    return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in entry.data.items()
-        if name not in hidden
-    ]
+    return [_fact(name, value) for name, value in entry.data.items() if name not in hidden]
+
+
+def _fact(name: str, value: object) -> tuple[str, str, int | None]:
+    if name.endswith("_ms") and isinstance(value, int | float):
+        plain = name.removesuffix("_ms")
+        return (plain, "", int(value)) if value > FIRST_MOMENT_MS else (plain, milliseconds(value), None)
+    return name, ", ".join(map(str, value)) if isinstance(value, list) else str(value), None
 
 
 def _is_position(value: str) -> bool:

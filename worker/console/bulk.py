@@ -1,4 +1,5 @@
-"""One action on every job that matches a filter: confirmed with its count, followed while it runs, stoppable.
+"""One action on every job that matches a filter, or on those that were chosen: confirmed with its count, followed while it
+runs, stoppable.
 
 The action runs in this server; its progress is in Redis, so that any server can show it and anybody may stop it.
 """
@@ -9,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 from aiohttp import web
@@ -31,7 +32,9 @@ SILENT_MS = 60_000
 
 
 class Bulk(Frozen):
-    """A bulk action. `state` becomes `silent` for readers when its server said nothing for a minute."""
+    """A bulk action, on all that are `chosen` by a filter, or on some of them that were picked one by one. `state` becomes
+    `silent` for readers when its server said nothing for a minute.
+    """
 
     id: str
     verb: Verb
@@ -45,6 +48,7 @@ class Bulk(Frozen):
     total: int = 0
     state: Literal["running", "finished", "stopped", "broken", "silent"] = "running"
     trouble: str = ""
+    picked: bool = False
 
 
 async def ask(visit: Visit) -> web.StreamResponse:
@@ -52,13 +56,23 @@ async def ask(visit: Visit) -> web.StreamResponse:
     verb, chosen = _wanted(visit.asked)
     await check_filter(visit.services.core, chosen)
     total = await visit.services.ledger.overview.size(chosen)
-    return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=total)
+    return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=total, picked=())
+
+
+async def ask_of_picked(visit: Visit) -> web.StreamResponse:
+    """The same for jobs that were picked from the list."""
+    verb, chosen = _wanted(visit.said)
+    picked = _picked(visit)
+    if not picked:
+        raise Refused("No job is chosen.", code="bad_arguments", advice="Go back and tick the jobs first.")
+    return await visit.page("bulk_ask.html", verb=verb, chosen=chosen, total=len(picked), picked=picked)
 
 
 async def start(visit: Visit) -> web.StreamResponse:
     """Begin, and go on to the page that follows it."""
     verb, chosen = _wanted(visit.said)
     await check_filter(visit.services.core, chosen)
+    picked = _picked(visit)
     if verb == "release" and not visit.said("reason"):
         raise Refused("Give a reason for the release.", code="no_reason", advice="The audit records it.")
     now_ms = visit.now_ms
@@ -70,18 +84,23 @@ async def start(visit: Visit) -> web.StreamResponse:
         reason=visit.said("reason")[:500],
         started_ms=now_ms,
         told_ms=now_ms,
-        total=await visit.services.ledger.overview.size(chosen),
+        total=len(picked) or await visit.services.ledger.overview.size(chosen),
+        picked=bool(picked),
     )
     await _tell(visit, bulk)
-    task = asyncio.create_task(_run(visit, bulk))
+    task = asyncio.create_task(_run(visit, bulk, picked))
     visit.console.running.add(task)
     task.add_done_callback(visit.console.running.discard)
     return await visit.go(f"/bulk/{bulk.id}")
 
 
-async def _run(visit: Visit, bulk: Bulk) -> None:
+async def _run(visit: Visit, bulk: Bulk, picked: Sequence[str]) -> None:
     """Act on all, telling of progress; ends early where somebody asked for that."""
-    steps = operations.act_on_all(visit.services.core, bulk.verb, bulk.chosen, actor=bulk.actor, reason=bulk.reason)
+    core, by = visit.services.core, {"actor": bulk.actor, "reason": bulk.reason}
+    if picked:
+        steps = operations.act_on_chosen(core, bulk.verb, picked, **by)
+    else:
+        steps = operations.act_on_all(core, bulk.verb, bulk.chosen, **by)
     try:
         async for progress in steps:
             stopped = bool(await visit.services.redis.exists(_key(visit, bulk.id, "stop")))
@@ -142,6 +161,11 @@ def _wanted(asked: Callable[[str], str]) -> tuple[Verb, JobFilter]:
     return known, chosen
 
 
+def _picked(visit: Visit) -> tuple[str, ...]:
+    """The jobs that a form names, each once."""
+    return tuple(dict.fromkeys(each for each in visit.form.getall("job", []) if isinstance(each, str)))
+
+
 async def _tell(visit: Visit, bulk: Bulk) -> None:
     await visit.services.redis.set(_key(visit, bulk.id), bulk.model_dump_json(), ex=REMEMBER_S)
 
@@ -153,6 +177,7 @@ def _key(visit: Visit, *parts: str) -> str:
 ROUTES = (
     Route("GET", "/bulk", ask, "operate"),
     Route("POST", "/bulk", start, "operate"),
+    Route("POST", "/bulk/ask", ask_of_picked, "operate"),
     Route("GET", "/bulk/{id}", show),
     Route("POST", "/bulk/{id}/stop", stop, "operate"),
 )

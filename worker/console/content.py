@@ -5,6 +5,8 @@ Nobody is shown more than the destination would get, but for operators who look 
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 
 from markupsafe import Markup
@@ -53,11 +55,12 @@ class Screened(Frozen):
 
 
 class Preview(Frozen):
-    """The rendering: `body` is safe markup. `trouble` says why there is none."""
+    """The rendering: `body` is safe markup, `warnings` say what doesn't look as written. `trouble` says why there is none."""
 
     title: str = ""
     body: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
     trouble: str = ""
 
 
@@ -145,7 +148,13 @@ def _preview(settings: AnySettings, command: Command, content: Document | Issue,
     )
     title = next((text for name, text in texts.items() if name in TITLES), "")
     facts = tuple((name, text) for name, text in texts.items() if text and name not in (*TITLES, *BODIES))
-    return Preview(title=title, body=body, facts=facts)
+    return Preview(title=title, body=body, facts=facts, warnings=tuple(sorted(prepared.warnings, key=_line)))
+
+
+def _line(warning: str) -> int:
+    """The line that a warning is about; last what is about none."""
+    found = re.match(r"line (\d+)", warning)
+    return int(found[1]) if found else sys.maxsize
 
 
 def _body(settings: AnySettings, plan: object, name: str, text: str, *, as_planned: bool) -> str:

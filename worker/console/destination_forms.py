@@ -134,7 +134,7 @@ AZURE_DEVOPS = Kind(
         Field(name="org_url", label="Organization URL", example="https://dev.azure.com/example", type="url"),
         Field(name="project", label="Project", example="Operations", required=False),
         Field(name="work_item_type", label="Work item type", example="Bug"),
-        MAPPING,
+        MAPPING.model_copy(update={"example": 'area = "Payments"'}),
     ),
     steps=(*WAY, "project", "work item type", "right to create work items"),
 )
@@ -161,7 +161,7 @@ JIRA = Kind(
             required=False,
         ),
         Field(name="flavor", label="Edition", choices=FLAVORS),
-        MAPPING,
+        MAPPING.model_copy(update={"example": 'components = "Checkout"'}),
     ),
     steps=("credential", "project", "right to see issues", "right to create issues", "issue type"),
 )
@@ -220,6 +220,17 @@ def settings_from(kind: Kind, values: dict[str, str], before: DestinationRecord 
     """The settings that a form means; those it doesn't show stay as they were. Raises `Refused` naming each bad field."""
     kept: dict[str, Any] = before.settings.model_dump(mode="json", exclude_none=True) if before else {}
     given: dict[str, Any] = {field.name: values.get(field.name) or None for field in (*kind.fields, *NETWORK)}
+    text = kept.pop("mapping", "")
+    if _lines(given.get("mapping") or "") != _lines(text):
+        text = ""
+    else:  # it was taken once, and is no reason to refuse another change
+        given["mapping"] = None
     blocks = tuple(block for block in values.get("allow_private", "").replace(",", " ").split() if block)
     given |= {"kind": kind.name, "allow_http": bool(values.get("allow_http")), "allow_private": blocks}
-    return parse_settings(kept | given | auth_given(values))
+    settings = parse_settings(kept | given | auth_given(values))
+    return settings.model_copy(update={"mapping": text}) if text else settings
+
+
+def _lines(text: str) -> list[str]:
+    """A text as a form gives it back: with other ends of lines, and without blanks around it."""
+    return text.strip().splitlines()

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.authorization.status import status_of
 from tasks.credentials.kinds import WORDS
 from tasks.credentials.secret import needs_secret, parts_for
-from tasks.destinations import AnySettings
+from tasks.destinations import AnySettings, wrong_in_mapping
 from tasks.errors import Refused
 from tasks.model import ConnectionStep, DestinationName
 from tasks.state.directory import DestinationRecord
@@ -123,6 +123,7 @@ async def _form(visit: Visit, kind: Kind, values: dict[str, str], *, stored: boo
         "login_fields": FIELDS[kind.name],
         "network_fields": NETWORK,
         "ways_by_name": WAYS[kind.name],
+        "wrong": {"mapping": wrong_in_mapping(kind.name, facts["values"].get("mapping", ""))},
     }
     return await visit.page("destination.html", status=422 if problem else 200, **facts)
 

@@ -37,7 +37,8 @@ def attached(visit: Visit) -> list[dict[str, Any]]:
             code="too_long",
             advice="Make the images smaller, or leave some out.",
         )
-    names = _paths(visit.said("paths"), len(files)) or [PurePosixPath(file.filename).name for file in files]
+    paths = names_in(visit.said("paths"))
+    names = paths if len(paths) == len(files) else [PurePosixPath(file.filename).name for file in files]
     return [
         {
             "name": name,
@@ -48,11 +49,10 @@ def attached(visit: Visit) -> list[dict[str, Any]]:
     ]
 
 
-def _paths(said: str, count: int) -> list[str] | None:
-    """One path for each file; None where the form doesn't say just that."""
+def names_in(said: str) -> list[str]:
+    """The names in a field that a script filled in; none where it holds anything else."""
     try:
-        paths = json.loads(said) if said else None
+        names = json.loads(said) if said else None
     except (ValueError, RecursionError):
-        return None
-    fits = isinstance(paths, list) and len(paths) == count and all(isinstance(path, str) for path in paths)
-    return paths if fits else None
+        return []
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []

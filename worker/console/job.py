@@ -45,7 +45,7 @@ WORDS = {
     "job.retrying": "Will be tried again",
     "job.waiting": "Waits for the destination",
     "job.held": "Held for a decision",
-    "job.dead": "Given up",
+    "job.dead": "Failed for good",
     "job.superseded": "Superseded by a newer job",
     "job.taken_over": "Its worker was lost; taken over",
     "job.cancelled": "Cancelled",

@@ -71,7 +71,7 @@ async def jobs(visit: Visit) -> web.StreamResponse:
         tabs=tabs(statistics, chosen.destination),
         total=sum(c.count for c in statistics if chosen.destination in (None, c.destination)),
         destinations=destinations,
-        verbs=[verb for verb in APPLIES_TO if possible(verb, chosen.state)] if chosen.state and not searched else [],
+        verbs=[verb for verb in APPLIES_TO if possible(verb, chosen.state)] if chosen.state else [],
         connected=bool(records),
         groups=groups,
     )

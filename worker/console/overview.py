@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from tasks.authorization.status import status_of
 from tasks.model import Frozen, JobState
+from tasks.state.clock import in_words
 from tasks.state.directory import DestinationRecord
 from tasks.state.traffic.limiter import Health
 from tasks.state.workers import workers as all_workers
 from worker.console.history import STEPS_MS, Figures, points, polyline
-from worker.console.rendering import count, query
+from worker.console.rendering import ago, count, query
 from worker.console.visit import Route, Visit
+from worker.rounds.endings import stage_of
 
 WIDTH, HEIGHT = 120, 28  # of a destination's line, in pixels
 WAITING = (JobState.QUEUED, JobState.RETRYING)
+MOST_ALIKE = 5  # needs of one sort
+SOON_DAYS = 7  # until a credential ends
 
 
 class Need(Frozen):
@@ -81,10 +86,16 @@ async def _needs(visit: Visit, rows: list[Row]) -> list[Need]:
     services = visit.services
     needs = [
         Need(kind="bad", words=record.why, address="/settings/destinations")
-        for record in (await services.signing.doubts())[:5]
+        for record in (await services.signing.doubts())[:MOST_ALIKE]
     ]
-    if not await all_workers(services.redis, services.settings.prefix):
+    known = await all_workers(services.redis, services.settings.prefix)
+    alive = [worker for worker in known if worker.until_ms > visit.now_ms]
+    if not alive:
         needs.append(Need(kind="bad", words="No worker is running: nothing is delivered.", address="/workers"))
+    for worker in alive[:MOST_ALIKE]:
+        if (wrong_s := worker.about.wrong_s) is not None:
+            words = f"The clock of {worker.about.host or worker.name} is {in_words(wrong_s)}."
+            needs.append(Need(kind="warn", words=words, address="/workers"))
     for row in rows:
         place, standing = f"/settings/destinations#{row.record.name}", row.health.standing
         waiting = "1 job waits" if row.health.waiting == 1 else f"{count(row.health.waiting)} jobs wait"
@@ -100,8 +111,12 @@ async def _needs(visit: Visit, rows: list[Row]) -> list[Need]:
         elif row.health.state == "paused":
             words = f"{row.record.name} is paused; {waiting}."
             needs.append(Need(kind="warn", words=words, address=place, more=row.health.reason or ""))
+        ends_ms = (await status_of(services.core, row.record)).ends_ms
+        if ends_ms is not None and (days := stage_of(ends_ms - visit.now_ms)) is not None:
+            words = f"The credential of {row.record.name} {'ends' if days else 'ended'} {ago(ends_ms, visit.now_ms)}."
+            needs.append(Need(kind="bad" if days < SOON_DAYS else "warn", words=words, address=place))
     for state, said in ((JobState.HELD, "held for a decision"), (JobState.DEAD, "dead")):
-        for cause in (await services.ledger.overview.causes(state))[:5]:
+        for cause in (await services.ledger.overview.causes(state))[:MOST_ALIKE]:
             words = f"{cause.count} job{'' if cause.count == 1 else 's'} {said}: {cause.name.replace('_', ' ')}."
             address = query("/jobs", state=state.value, cause=cause.name)
             needs.append(Need(kind="held" if state is JobState.HELD else "bad", words=words, address=address))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from tasks.markup.title import title_of
 from tasks.model import Command, CommandName, Document, Frozen, Issue, explain, parse_command
 from tasks.state.directory import DestinationRecord
 from worker.console.content import preview, screened
-from worker.console.files import LONGEST_TEXT, MOST_BYTES, MOST_FILES, MOST_OF_FORM, attached
+from worker.console.files import LONGEST_TEXT, MOST_BYTES, MOST_FILES, MOST_OF_FORM, attached, names_in
 from worker.console.visit import Route, Visit
 
 SENT_BEFORE = "idempotency_conflict"
@@ -67,7 +68,8 @@ async def publish_document(visit: Visit) -> web.StreamResponse:
         if refused.code == SAME_TITLE:
             given["id"] = slug(given["title"])
         return await _page(visit, "publish.html", given, kinds, problem=refused)
-    looked = await _look(visit, record, command, document)
+    later = names_in(visit.said("later"))
+    looked = await _look(visit, record, command, document, later) | {"later": later}
     if visit.said("then") == "compare":
         looked["difference"] = await _difference(visit, command, document)
     return await _page(visit, "publish.html", given, kinds, looked=looked)
@@ -153,11 +155,13 @@ async def _submit(
     return await visit.go(f"/jobs/{job.id}", "Submitted. This page follows the job by itself.")
 
 
-async def _look(visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue) -> dict[str, Any]:
-    return {
-        "screened": await screened(visit, content),
-        "preview": await preview(visit, record.settings, command, content),
-    }
+async def _look(
+    visit: Visit, record: DestinationRecord, command: Command, content: Document | Issue, later: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a form shows beside the text; nothing is missed of the files that only come along `later`."""
+    shown = await preview(visit, record.settings, command, content)
+    told = tuple(each for each in shown.warnings if not any(f": image {name} was not" in each for name in later))
+    return {"screened": await screened(visit, content), "preview": shown.model_copy(update={"warnings": told})}
 
 
 async def _page(

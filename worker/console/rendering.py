@@ -32,6 +32,7 @@ ASSETS = {
 }
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _CODE = re.compile(r"`([^`]+)`")
+_ID_OF_NAMED = re.compile(r"\b(?:oidc|apikey):\S+ (?=\S)")
 STATE_WORDS = {
     "queued": "Queued",
     "running": "Running",
@@ -43,7 +44,7 @@ STATE_WORDS = {
     "superseded": "Superseded",
 }
 KIND_WORDS = {"confluence": "Confluence", "servicenow": "ServiceNow", "azure_devops": "Azure DevOps", "jira": "Jira"}
-SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "csrf", "note", "findings")
+SHARED_MACROS = ("icon", "kind_icon", "pill", "stands", "when", "exactly", "lasting", "csrf", "note", "findings")
 COMMAND_WORDS = {
     "publish_to_confluence": "Publish page",
     "create_servicenow_incident": "Create incident",
@@ -85,6 +86,7 @@ def environment() -> Environment:
         "milliseconds": milliseconds,
         "coded": coded,
         "worded": worded,
+        "named": named,
     }
     pages.globals |= {
         "asset": asset_address,
@@ -132,6 +134,11 @@ def ago(at_ms: float, now_ms: float) -> str:
 def milliseconds(value: float) -> str:
     """A latency: `84 ms`, `1.2 s`."""
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+
+
+def named(text: str | None) -> str:
+    """Words about people, who are called by their names alone: the audit has their ids."""
+    return _ID_OF_NAMED.sub("", text or "")
 
 
 def coded(text: str) -> Markup:

@@ -42,6 +42,7 @@ class Context:
         from config.settings import settings_for
 
         self.as_json = as_json
+        self.data = data
         self.settings: Settings = settings_for(data)
 
     @cached_property
@@ -135,18 +136,23 @@ def stoppable() -> Iterator[None]:
 
 
 def fitting(table: Table, console: Console) -> RenderableType:
-    """The table, or a few lines for each row where the terminal is too narrow: an id must be whole to be copied."""
+    """The table, or a few lines for each row where the terminal is too narrow. No word is cut: ids and addresses are copied."""
     from rich.text import Text
 
     natural = console.measure(table, options=console.options.update(width=10_000)).maximum
     if console.width >= min(natural, WIDTH_FOR_TABLES):
+        for column in table.columns:
+            column.overflow = "fold"
         return table
     names = [str(column.header).lower() for column in table.columns]
     lines = []
     for first, *rest in zip(*(column.cells for column in table.columns), strict=True):
         facts = ", ".join(f"{name}: {cell}" for name, cell in zip(names[1:], rest, strict=True) if str(cell))
         room = max(console.width - 2, 20)
-        lines += [str(first), *(f"  {part}" for part in textwrap.wrap(facts, room, break_long_words=False))]
+        lines += [
+            str(first),
+            *(f"  {part}" for part in textwrap.wrap(facts, room, break_long_words=False, break_on_hyphens=False)),
+        ]
     return Text("\n".join(lines))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.errors import Refused
-from tasks.model import Job, JobState
+from tasks.model import TERMINAL, Job, JobState
 from tasks.state.audit.entries import Event
 from tasks.state.batch import Reply
 from tasks.state.jobs import signatures
@@ -84,7 +84,8 @@ class Operating(Reading):
         reply = await self._journal.commit("jobs/operate", args, event, **facts)
         if not reply.ok:
             code = "unknown_job" if reply.reason == "unknown" else "wrong_state"
-            raise Refused(*_why_not(job_id, reply, states), code=code)
+            message, advice = _why_not(job_id, reply, states)
+            raise Refused(message, code=code, advice=advice)
         return await self.require(job_id)
 
     async def announce_bulk(self, verb: str, chosen: JobFilter, total: int, *, actor: str, reason: str) -> None:
@@ -98,12 +99,17 @@ class Operating(Reading):
         await self._journal.commit("lua/record", {}, event, **facts)
 
 
-def _why_not(job_id: str, reply: Reply, states: tuple[JobState, ...]) -> tuple[str]:
-    allowed = " or ".join(states)
+def _why_not(job_id: str, reply: Reply, states: tuple[JobState, ...]) -> tuple[str, str]:
+    """What is in the way, and what to do."""
+    allowed = f"{', '.join(states[:-1])} or {states[-1]}" if len(states) > 1 else states[0]
+    ended = reply.detail in {state.value for state in TERMINAL - {JobState.DEAD}}
     reasons = {
-        "unknown": f"There is no job {job_id!r}; `afterword job list` shows them.",
-        "state": f"Job {job_id} is {reply.detail}; this is possible only while it is {allowed}.",
-        "stale": f"A newer job of the same subject, {reply.detail}, was delivered; submit a new job instead.",
-        "rival": f"A newer job of the same subject, {reply.detail}, is under way; wait for it or cancel it.",
+        "unknown": (f"There is no job {job_id!r}.", "`afterword job list` shows them."),
+        "state": (
+            f"Job {job_id} is {reply.detail}; this is possible only while it is {allowed}.",
+            "It has ended: submit a new job." if ended else "Look at it again: it may have changed meanwhile.",
+        ),
+        "stale": (f"A newer job of the same subject, {reply.detail}, was delivered.", "Submit a new job instead."),
+        "rival": (f"A newer job of the same subject, {reply.detail}, is under way.", "Wait for it, or cancel it."),
     }
-    return (reasons.get(reply.reason, f"The ledger refused: {reply.reason}."),)
+    return reasons.get(reply.reason, (f"The ledger refused: {reply.reason}.", ""))

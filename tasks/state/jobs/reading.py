@@ -53,7 +53,13 @@ class Reading:
         """The job of that id, or the only one whose id begins so; raises `Refused` where there is none, or several."""
         if (job := await self.get(beginning)) is not None:
             return job
-        found = await self._beginning_with(beginning) if len(beginning) >= SHORTEST_BEGINNING else []
+        if len(beginning) < SHORTEST_BEGINNING:
+            raise Refused(
+                f"There is no job {beginning!r}.",
+                code="unknown_job",
+                advice=f"Give its whole id, or at least {SHORTEST_BEGINNING} characters of its beginning.",
+            )
+        found = await self._beginning_with(beginning)
         if len(found) > 1:
             raise Refused(
                 f"{len(found) if len(found) <= SHOWN else 'Several'} jobs begin with {beginning!r}: "

@@ -21,7 +21,7 @@ function reading() {
   if (selection && !selection.isCollapsed && selection.toString().trim()) return true;
   const focus = document.activeElement;
   if (focus && focus.closest("form") && focus.matches("input, select, textarea")) return true;
-  return [...document.querySelectorAll("[data-live] input:not([type=hidden])")].some((input) => input.value !== input.defaultValue);
+  return [...document.querySelectorAll("[data-live] input:not([type=hidden])")].some((input) => input.value !== input.defaultValue || input.checked !== input.defaultChecked);
 }
 
 /* On a phone the menu and the states scroll sideways: show where we are. */
@@ -90,11 +90,12 @@ function listen() {
   stream.addEventListener("error", () => tell("off", "Reconnecting"));
 }
 
-function ago(distance) {
-  const seconds = Math.floor(Math.abs(distance) / 1000);
+function ago(distance, lasting) {
+  const seconds = Math.max(Math.floor(Math.abs(distance) / 1000), lasting ? 1 : 0);
   if (seconds < 1) return "now";
   const [size, unit] = seconds < 120 ? [1, "s"] : seconds < 7200 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : [86400, "d"];
   const words = `${Math.floor(seconds / size)} ${unit}`;
+  if (lasting) return words;
   return distance > 0 ? `${words} ago` : `in ${words}`;
 }
 
@@ -102,7 +103,7 @@ setInterval(() => {
   const selection = document.getSelection();
   if (document.hidden || (selection && !selection.isCollapsed)) return;
   for (const time of document.querySelectorAll("time[data-ago]")) {
-    const words = ago(Date.now() - ahead - Number(time.dataset.ago));
+    const words = ago(Date.now() - ahead - Number(time.dataset.ago), "lasting" in time.dataset);
     if (time.textContent !== words) time.textContent = words;
   }
 }, 5000);

@@ -24,7 +24,7 @@ function move(by) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (event.target.closest("input, select, textarea, [contenteditable]")) {
+  if (event.target.closest("input:not([type=checkbox]), select, textarea, [contenteditable]")) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
@@ -46,9 +46,35 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "r") {
     const action = document.querySelector("[data-key=r]");
     if (action) action.click();
+  } else if (event.key === "x") {
+    const row = document.activeElement.closest("tr");
+    const box = row && row.querySelector("[form=chosen]");
+    if (box) box.click();
   } else if (event.key === "?" && help) {
     if (help.open) help.close();
     else help.showModal();
   }
 });
 if (location.hash === "#q") document.getElementById("q")?.focus();
+
+/* What can be done with the chosen rows shows while there are any. Without this it always does. */
+const chosen = document.getElementById("chosen");
+
+function tellChosen() {
+  const boxes = [...document.querySelectorAll("[form=chosen]")];
+  const count = boxes.filter((box) => box.checked).length;
+  chosen.hidden = count === 0;
+  chosen.querySelector("[data-count]").textContent = `${count} chosen`;
+  chosen.querySelector("[data-all]").hidden = count === boxes.length;
+}
+
+if (chosen) {
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[form=chosen]")) tellChosen();
+  });
+  chosen.querySelector("[data-all]").addEventListener("click", () => {
+    for (const box of document.querySelectorAll("[form=chosen]")) box.checked = true;
+    tellChosen();
+  });
+  tellChosen();
+}

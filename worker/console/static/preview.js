@@ -13,6 +13,8 @@ async function look(then) {
   const text = data.get("text") || data.get("content") || data.get("description") || "";
   if (!then && (!text.trim() || text.length > LONGEST_LIVE)) return;
   data.set("then", then || "look");
+  const chosen = data.getAll("attachment").filter((file) => file.name).map((file) => file.name);
+  if (!then && chosen.length) data.set("later", data.get("paths") || JSON.stringify(chosen));
   if (!then) for (const name of ["file", "attachment", "paths"]) data.delete(name);
   asked += 1;
   const mine = asked;
