@@ -56,6 +56,11 @@ class Eviction:
             self._note(policy)
         return self._trouble
 
+    @property
+    def is_fine(self) -> bool:
+        """Whether it was seen a moment ago that no record can be deleted."""
+        return self._looked is not None and time.monotonic() - self._looked < LOOK_EVERY_S and self._trouble is None
+
     async def refuse(self) -> None:
         """Raise what is wrong, where something is."""
         if found := await self.trouble():

@@ -26,19 +26,21 @@ def for_ever() -> bool:
     return True
 
 
-async def listen(redis: Redis, prefix: str, tell: Callable[[], None], wanted: Callable[[], bool] = for_ever) -> None:
-    """Call `tell` at every wake-up as long as that is wanted; also once it listens, as one may have been missed before."""
+async def listen(redis: Redis, prefix: str, tell: Callable[[str], None], wanted: Callable[[], bool] = for_ever) -> None:
+    """Call `tell` at every wake-up, with its word, as long as that is wanted; also once it listens, with none, as one may have
+    been missed before.
+    """
     while wanted():
         try:
             async with redis.pubsub() as pubsub:
                 await pubsub.subscribe(f"{prefix}:wake")
                 while wanted():
-                    if await pubsub.get_message(timeout=5):
-                        tell()
+                    if message := await pubsub.get_message(timeout=5):
+                        tell(message["data"].decode("utf-8", "replace") if message["type"] == "message" else "")
         except Exception as trouble:
             log.debug("wake-ups: %s", type(trouble).__name__)
             await asyncio.sleep(AFTER_TROUBLE_S)
-            tell()
+            tell("")
 
 
 class Wakes:
@@ -86,6 +88,6 @@ class Wakes:
                 await changed.wait()
                 await asyncio.sleep(min(limit_s, PAUSE_S))
 
-    def _tell(self) -> None:
+    def _tell(self, _: str) -> None:
         told, self._changed = self._changed, asyncio.Event()
         told.set()

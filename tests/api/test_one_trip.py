@@ -44,9 +44,9 @@ async def test_a_submission_by_a_known_key_is_one_command(services, known):
     )
     await known.post("/v1/jobs", first)
     asked = []
-    async with services.redis.monitor() as monitor:
+    async with services.redis.client() as beside, services.redis.monitor() as monitor:
         assert (await known.post("/v1/jobs", second)).status == 202
-        await services.redis.echo("the end")
+        await beside.echo("the end")
         async for seen in monitor.listen():
             name = seen["command"].partition(" ")[0]
             if name == "ECHO":

@@ -189,3 +189,18 @@ async def test_an_outcome_beside_a_transition_that_fails_is_kept_once(services):
 async def _commands(services) -> int:
     found = await services.redis.info("commandstats")
     return sum(each["calls"] for each in found.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "heard"), [(["a"], "a"), (["a", "a"], "a"), (["a", "b"], "1"), (["a", "b", "a"], "1")]
+)
+def test_of_several_words_on_a_channel_none_is_heard(valkey, words, heard):
+    """A worker begins the job that a wake-up names: where there are several, it looks for all of them."""
+    client = redis.Redis.from_url(valkey.url)
+    with client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("m:wake")
+        client.eval(f"{MERGED}\n{RUN}", 0, "m", json.dumps([["PUBLISH", "wake", word] for word in words]))
+        client.publish("m:wake", "end")
+        messages = pubsub.listen()
+        told = [next(messages)["data"].decode() for _ in range(2)]
+    assert told == [heard, "end"]

@@ -325,3 +325,19 @@ async def test_scripts_that_redis_forgot_while_a_transition_is_made_ready_are_lo
         assert await fresh.journal.query("jobs/lapsed", {"batch": 1}) == []
         await fresh.contents.put_document(DOCUMENT, "test")
         assert await fresh.contents.document(DOCUMENT.id) == DOCUMENT
+
+
+async def test_a_wake_up_names_a_job_that_may_begin(services):
+    async with services.redis.pubsub() as pubsub:
+        await pubsub.subscribe(f"{services.settings.prefix}:wake")
+
+        async def word() -> str:
+            while (message := await pubsub.get_message(timeout=10)) is not None:
+                if message["type"] == "message":
+                    return message["data"].decode()
+            raise TimeoutError
+
+        job = await submit(services)
+        assert await word() == f"confluence {job.id}"
+        await submit(services, not_before_ms=services.core.clock_ms() + 60_000)
+        assert await word() == "1"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 
+import pytest
+
 from worker.rounds import runner
 
 
@@ -41,3 +43,44 @@ async def test_a_fault_that_ends_an_attempt_is_one_line_without_its_words(monkey
     assert line.startswith("job job-1: a fault of ours ended its attempt (KeyError at ")
     assert "somebody" not in caplog.text
     assert len(attempts) == 0
+
+
+def hearing(monkeypatch, *, kinds=None, beat=1, fine=True, busy=0, stopping=False):
+    """A runner that heard nothing yet, and what it begins."""
+    services = SimpleNamespace(pulse=SimpleNamespace(last=beat), eviction=SimpleNamespace(is_fine=fine))
+    attempts, begun = runner.Attempts(), []
+    attempts.stopping = stopping
+    attempts._running = dict.fromkeys(map(str, range(busy)))
+    one = runner.Runner(services, attempts, None, capacity=8, kinds=kinds)
+    monkeypatch.setattr(one, "begin", begun.append)
+    return one, begun
+
+
+@pytest.mark.parametrize("kinds", [None, frozenset({"servicenow"})])
+def test_a_worker_with_nothing_to_do_begins_the_job_that_a_wake_up_names(monkeypatch, kinds):
+    one, begun = hearing(monkeypatch, kinds=kinds)
+    one.hear("servicenow job 1")
+    assert begun == ["job 1"]
+    assert not one._woken.is_set()
+
+
+@pytest.mark.parametrize(
+    ("word", "given"),
+    [
+        ("1", {}),
+        ("", {}),
+        ("servicenow ", {}),
+        ("nowhere job-1", {}),
+        ("servicenow job-1:events", {}),
+        ("servicenow job-1", {"kinds": frozenset({"confluence"})}),
+        ("servicenow job-1", {"busy": 1}),
+        ("servicenow job-1", {"beat": None}),
+        ("servicenow job-1", {"fine": False}),
+        ("servicenow job-1", {"stopping": True}),
+    ],
+)
+def test_any_other_wake_up_has_it_look_what_is_due(monkeypatch, word, given):
+    one, begun = hearing(monkeypatch, **given)
+    one.hear(word)
+    assert begun == []
+    assert one._woken.is_set()

@@ -1,7 +1,7 @@
 """Runs what is due: this worker's attempts, on its event loop, as many at once as it has room for.
 
 Whenever the ledger wakes it, an attempt ends or a moment comes at which a job may start, it takes what is due and has
-room. An attempt costs no message: the broker only carries producers' messages.
+room; with nothing else to do it begins the very job that a wake-up names. An attempt costs no message: the broker only carries producers' messages.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import time
 from redis.exceptions import RedisError
 
 from tasks import lifecycle
+from tasks.destinations import KINDS
 from tasks.errors import AfterwordError, place_of
 from tasks.model import Job
+from tasks.state.jobs.reading import is_timeline
 from worker.attempts import Attempts
 from worker.rounds.again import again_and_again
 from worker.rounds.teller import Teller
@@ -45,8 +47,28 @@ class Runner:
     async def run(self) -> None:
         """Run what is due until cancelled; trouble with Redis is logged and waited out."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(listen(self._services.redis, self._services.settings.prefix, self._woken.set))
+            group.create_task(listen(self._services.redis, self._services.settings.prefix, self.hear))
             group.create_task(again_and_again(self._take, self._woken))
+
+    def hear(self, word: str) -> None:
+        """A wake-up. A worker that has nothing to do begins the job that its word names, if it is its turn, and is spared to ask
+        for it; any other one looks what is due.
+        """
+        kind, _, job_id = word.partition(" ")
+        if (
+            job_id
+            and self._is_idle
+            and kind in (KINDS if self._kinds is None else self._kinds)
+            and not is_timeline(job_id)
+        ):
+            self.begin(job_id)
+        else:
+            self._woken.set()
+
+    @property
+    def _is_idle(self) -> bool:
+        busy = len(self._attempts) or self._attempts.stopping
+        return not busy and self._services.pulse.last is not None and self._services.eviction.is_fine
 
     async def _take(self) -> float:
         """Begin what is due and has room; returns the seconds until the next look."""

@@ -74,5 +74,5 @@ redis.call('ZADD', key('jobs', get(id, 'destination')), int(now), id)
 redis.call('SADD', key('known'), get(id, 'destination'))
 note(id, 'job.submitted', {actor = args.actor})
 audit()
-wake()
+wake(not aside and get(id, 'kind') .. ' ' .. id)
 return {'ok', '', '', order, int(now), get(id, 'due_ms'), int(expires)}

@@ -222,8 +222,9 @@ function calls.PEXPIRE(place, life)
   return true
 end
 
+-- of several words on one channel none is heard: whoever listens looks for himself
 function calls.PUBLISH(channel, word)
-  said[channel] = word
+  said[channel] = (said[channel] or word) == word and word or '1'
   return true
 end
 

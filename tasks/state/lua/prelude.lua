@@ -183,7 +183,8 @@ local function let_go(id)
   if redis.call('HGET', subject, 'running') == id then redis.call('HDEL', subject, 'running') end
 end
 
-local function wake() redis.call('PUBLISH', key('wake'), '1') end
+-- whoever waits looks again; `word` names a job that may begin now, by its kind and id, for a worker that has nothing to do
+local function wake(word) redis.call('PUBLISH', key('wake'), word or '1') end
 
 -- whoever waits for the job in Celery is told of this end, once, by the first worker that takes it from here
 local function tell(id) redis.call('ZADD', key('telling'), int(now), id) end
