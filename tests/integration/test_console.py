@@ -60,6 +60,8 @@ async def test_all_that_match_are_cancelled_with_one_reason(services, client, lo
     shown = await ended(services, client, answer.headers["Location"])
     assert "Finished" in shown
     assert "A drill" in shown
+    told = await services.redis.get(f"{services.settings.prefix}:bulk:{answer.headers['Location'].rpartition('/')[2]}")
+    assert b"picked" not in told, "a server of the version before shows it, too"
     assert (await services.ledger.counts())["cancelled"] == len(queued)
     entries = await audited(services, "job.cancelled")
     assert {(entry["actor"], entry["reason"]) for entry in entries} == {("operator", "A drill")}

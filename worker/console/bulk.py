@@ -167,7 +167,9 @@ def _picked(visit: Visit) -> tuple[str, ...]:
 
 
 async def _tell(visit: Visit, bulk: Bulk) -> None:
-    await visit.services.redis.set(_key(visit, bulk.id), bulk.model_dump_json(), ex=REMEMBER_S)
+    # What is as usual is left out, so that a server of the version before can show it, too.
+    told = bulk.model_dump_json(exclude_defaults=True)
+    await visit.services.redis.set(_key(visit, bulk.id), told, ex=REMEMBER_S)
 
 
 def _key(visit: Visit, *parts: str) -> str:
