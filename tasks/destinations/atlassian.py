@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tasks.credentials.kinds import ClientCredentials, Endpoints, Login
 from tasks.destinations.settings import endpoints_of
-from tasks.http.verdict import CREDENTIAL, UNPAID, Answer, Row, Verdict
+from tasks.http.verdict import CREDENTIAL, THROTTLED, UNPAID, Answer, Row, Verdict
 
 AUTHORITY = "https://auth.atlassian.com"
 GATEWAY = "https://api.atlassian.com"
@@ -92,7 +92,8 @@ def taken_for_nobody(answer: Answer) -> bool:
     """
     named = {name.lower(): value for name, value in answer.headers.items()}
     reason = named.get("x-seraph-loginreason", "")
-    return answer.status not in (401, 403) and answer.status < SERVER_ERROR and reason in NOBODYS_REASONS
+    answered = answer.status < SERVER_ERROR and answer.status not in (401, 403, THROTTLED)
+    return answered and reason in NOBODYS_REASONS
 
 
 def is_number(value: object) -> bool:

@@ -353,6 +353,7 @@ def test_what_a_refused_credential_is_shown_as_an_anonymous_visitor_says_nothing
     found = judge(Answer(status, JSON | {"X-Seraph-LoginReason": reason}, body))
     assert (found.whose, found.code, found.passing) == ("destination", "credential_refused", "wait")
     assert not error_of(found, 200, "", None, wrote=True).certain, "it may have been done for nobody"
+    assert judge(Answer(429, JSON | {"X-Seraph-LoginReason": reason}, body)).whose == "throttled"
 
 
 def test_an_expired_token_of_azure_devops_may_be_told_on_a_page_and_in_a_header():

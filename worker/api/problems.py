@@ -182,7 +182,9 @@ def field_errors(error: ValidationError) -> list[FieldError]:
         if name == "project" and {"jira", "create_jira_issue"} & {*row["loc"]}:
             name = "jira_project"
         words = _words(row, name, several=several)
-        one = FieldError(pointer="/" + "/".join(parts) if parts else "", detail=words[:1].upper() + words[1:])
+        if row["type"] != "value_error":  # a validator of ours has sentences of its own
+            words = words[:1].upper() + words[1:]
+        one = FieldError(pointer="/" + "/".join(parts) if parts else "", detail=words)
         found[one.pointer, one.detail] = one
     return list(found.values())
 
