@@ -22,7 +22,7 @@ from tests.markup_tools.specification import Example, examples
 
 BASE = "https://example.org/"
 Outline = list[str]
-_ODD_HOST = re.compile(r"xn--|\.\.|[^A-Za-z0-9.:-]|:(?!\d+\Z)|[.:-]\Z")
+_ODD_HOST = re.compile(r"xn--|\.\.|[^A-Za-z0-9.:-]|:(?!\d+\Z)|[.:-]\Z|\.\d+\Z")
 
 
 def _page(markdown: str) -> Outline:
@@ -73,7 +73,7 @@ def _links(pieces: Sequence[str]) -> Iterator[str]:
 def _images(pieces: Sequence[str]) -> Iterator[str]:
     """Images from the web, seen from the base; of any other the words."""
     for piece in pieces:
-        found = re.fullmatch(r"‹img (\S*) (.*)›", piece, re.DOTALL)
+        found = re.fullmatch(r"‹img ?(\S*) ?(.*)›", piece, re.DOTALL)
         address = _from_base(found[1]) if found else ""
         yield piece if not found else f"‹img {_shown(address)} {found[2]}›" if may_be_linked(address) else found[2]
 

@@ -300,6 +300,12 @@ def test_a_link_that_leads_nowhere_is_words_with_its_address_beside():
     assert render_page("[w](//])", PageOptions(link_base="https://e.com/")).body == "<p>w (//])</p>"
 
 
+def test_words_between_signs_of_a_declaration_are_kept_in_an_image():
+    assert (
+        confluence.render("![a <![CDATA[b]]> <!-- c --> <?d?>](x.png)") == "<p>a &lt;![CDATA[b]]&gt;  &lt;?d?&gt;</p>"
+    )
+
+
 def test_words_of_an_image_within_an_image_are_kept():
     for render in TARGETS:
         assert "foo bar" in render("![foo ![bar](https://e.com/a)](https://e.com/b)")

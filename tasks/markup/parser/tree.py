@@ -26,6 +26,7 @@ _TOC = re.compile(r"\[(?:\[(?:_TOC_|TOC)\]|TOC)\]\s*\Z", re.IGNORECASE)
 _MAY_BE_TOC = re.compile(r"\[_?[Tt][Oo][Cc]_?\]")
 _MAY_BE_ID = re.compile(r"\{:?[ \t]*#")
 _QUOTE_SIGNS = re.compile(r"(?:[ \t]{0,3}>[ \t]?)+")
+_DECLARED = re.compile(r"<(?:\?|!(?!--))")  # what is no tag, and no comment
 _DIAGRAMS = frozenset({"mermaid", "plantuml"})  # between colons in the wiki of Azure DevOps
 _HEADING_ID = re.compile(r"\s*\{:?[ \t]*#([A-Za-z][\w:.-]*)[ \t]*\}\s*\Z")
 _FOLD_SIGN = re.compile(r"\[![A-Za-z]+\]([+-])(?:[ \t]|\Z)")
@@ -359,7 +360,8 @@ class Tree:
     def _image(self, node: Any, image: Any, line: int) -> Token:
         children = self.names.as_words(self._pieces(parted(node), line))
         attrs = {"src": encoded(xml_text(image.url))} | ({"title": xml_text(image.title)} if image.title else {})
-        said = "".join(c.content or (" " if c.type in BREAKS else "") for c in children if c.type != "html_inline")  # fmt: skip
+        shown = (c for c in children if c.type != "html_inline" or _DECLARED.match(c.content))
+        said = "".join(c.content or (" " if c.type in BREAKS else "") for c in shown)
         return Token("image", "img", attrs=attrs, children=children, content=said if said.strip() else "")
 
     def _reference(self, reference: Any) -> Token:
