@@ -79,7 +79,7 @@ FORMS = {
     "base85 of Adobe": lambda s: base64.a85encode(s.encode(), adobe=True).decode(),
     "base85 of Adobe, quoted": lambda s: json.dumps({"said": base64.a85encode(f"it is {s}".encode()).decode()}),
     "base64 backwards": lambda s: base64.b64encode(f"it is {s}".encode()).decode()[::-1],
-    "base64 of a packed text": lambda s: base64.b64encode(gzip.compress(f"it is {s}".encode())).decode(),
+    "base64 of a packed text": lambda s: base64.b64encode(gzip.compress(f"it is {s}".encode(), mtime=0)).decode(),
     "hexadecimal of a packed text": lambda s: zlib.compress(f"it is {s}".encode()).hex(),
     "bits": lambda s: "".join(f"{b:08b}" for b in s.encode()),
     "bits, apart": lambda s: " ".join(f"{b:08b}" for b in s.encode()),

@@ -23,6 +23,7 @@ from tasks.state.access.rights import ApiKey, Scope
 from tasks.state.newest import Newest
 from tasks.state.stored import number
 from tasks.state.vault import Vault
+from tasks.state.wrong_types import all_of
 from worker.console.addresses import bucket
 from worker.signin.policy import Person, Policy
 
@@ -123,12 +124,8 @@ class Sessions:
     async def find(self, identifier: str, now_ms: int) -> Session | None:
         """The session of that id, kept alive by this look; None where it ended, or who opened it may no longer have one."""
         digest = self._digest(identifier)
-        raw, seen = await (
-            self._redis.pipeline(transaction=False)
-            .getex(self._key(digest), px=IDLE_MS)
-            .get(self._seen(digest))
-            .execute()
-        )
+        asked = self._redis.pipeline(transaction=False).getex(self._key(digest), px=IDLE_MS).get(self._seen(digest))
+        raw, seen = all_of(await asked.execute(raise_on_error=False), None)
         if raw is None:
             return None
         facts = await self._proven(digest, raw)
