@@ -229,6 +229,7 @@ ACTIONS = {
     "/jobs/x/cancel": "operate",
     "/jobs/x/release": "operate",
     "/bulk": "operate",
+    "/bulk/ask": "operate",
     "/bulk/x/stop": "operate",
     "/publish": "submit",
     "/publish/issue": "submit",
