@@ -431,6 +431,7 @@ def test_an_upstream_document_and_issue_are_taken_as_they_are(cli, settings, tmp
         "id": "0198-doc",
         "title": "Post-Mortem: x",
         "attachments": [],
+        "ignored": ["something_new"],
     }
     issue = {"id": "0198-issue", "title": "x", "severity": "P1 - Critical", "tags": '["a","b"]', "description": None}
     (tmp_path / "issue.json").write_text("\ufeff" + json.dumps(issue))
