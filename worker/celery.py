@@ -91,6 +91,7 @@ class Afterword(Celery):
     """The app, with the process's event loop."""
 
     amqp_cls = "worker.broker.channel:NamedAmqp"
+    events_cls = "worker.broker.events:OwnEvents"
     loop: Loop | None = None
     asked_concurrency: int | None = None
     asked_name: str | None = None

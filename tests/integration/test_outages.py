@@ -28,6 +28,7 @@ from tests.integration.test_recovery import (
 
 __all__ = ["own", "own_worker"]
 JOBS = 6
+STOP_S = 60
 
 
 @asynccontextmanager
@@ -245,6 +246,26 @@ async def test_what_a_worker_leaves_behind_that_said_goodbye_is_no_crash(service
     assert await services.ledger.take_over(job_id) is JobState.RETRYING
     job = await services.ledger.require(job_id)
     assert (job.crashes, job.blame) == (0, 0)
+
+
+async def test_a_worker_that_redis_stopped_answering_and_then_left_still_hears_a_signal(
+    own, start_worker, settings, monkeypatch
+):
+    """Celery's own heartbeat met the silence first, and waited for the broker for ever."""
+    server, services = own
+    with SilentDoor(int(server.url.rpartition(":")[2].removesuffix("/0"))) as door:
+        monkeypatch.setattr("tests.conftest.environment", with_redis(f"{server.url.rpartition(':')[0]}:{door.port}/0"))
+        worker = start_worker()
+        await alive(services)
+        door.shut()
+        log = settings.data / "worker-0.log"
+
+        async def noticed():
+            return "heartbeat: Redis doesn't answer" in log.read_text("utf-8")
+
+        await until(noticed, what="a silence that the worker notices")
+    worker.terminate()
+    assert await asyncio.to_thread(worker.wait, STOP_S) == 0
 
 
 async def test_a_worker_that_was_cut_off_alone_takes_its_crash_back_by_itself(own, sandbox, start_worker, monkeypatch):
