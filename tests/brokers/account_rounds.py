@@ -23,7 +23,7 @@ def plain_client(url: str) -> Celery:
 
 async def all_that_producers_may_send(services: Services, plain: Celery) -> None:
     """Jobs of each kind of ticket, and what Celery hangs on them, each with its result."""
-    await services.contents.put_issue(Issue(id="i1", title="An outage", description_md="words"), "test")
+    await services.contents.put_issue(Issue(id="i1", title="An outage", description="words"), "test")
     given = {"kwargs": {"issue_id": "i1"}, "immutable": True}
     incident, ticket = (plain.signature(name, **given) for name in ("create_servicenow_incident", "create_jira_issue"))
     item = plain.signature("create_azuredevops_workitem", **given)

@@ -97,12 +97,12 @@ async def test_nothing_starts_on_a_redis_that_may_delete_records(own, tmp_path, 
     assert re.search(r"^WRONG +memory", doctor.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("kind", ["document", "issue"])
-async def test_a_command_stores_nothing_where_redis_may_delete_it(own, tmp_path, kind):
+@pytest.mark.parametrize(("kind", "text"), [("document", "content_md"), ("issue", "description")])
+async def test_a_command_stores_nothing_where_redis_may_delete_it(own, tmp_path, kind, text):
     """What is stored for a later job is as much to be kept as the job."""
     server, services = own
     file = tmp_path / "content.json"
-    file.write_text(json.dumps({"id": "one", "title": "Incident", "content_md": "words"}))
+    file.write_text(json.dumps({"id": "one", "title": "Incident", text: "words"}))
     async with evicting(server):
         done = await command(services, server, kind, "put", str(file))
     assert done.returncode == 1
