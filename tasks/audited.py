@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.destinations.contract import Needs
-from tasks.errors import AttemptFailed, DestinationTrouble, StateAway, StateUnavailable, Throttled, Transient
+from tasks.errors import (
+    AfterwordError,
+    AttemptFailed,
+    DestinationTrouble,
+    StateAway,
+    StateUnavailable,
+    Throttled,
+    Transient,
+    place_of,
+)
 from tasks.http.exchange import Exchange
 from tasks.http.message import Request
 from tasks.http.origin import Origin
@@ -25,6 +35,8 @@ from tasks.state.jobs.ledger import Ledger
 from tasks.state.outages import patiently
 from tasks.state.traffic.limiter import Sign, Turn
 from tasks.state.vault import Vault
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = 30.0  # for a request's turn
 OUTCOME_S = 120.0  # for a Redis that answers to take an outcome
@@ -167,6 +179,7 @@ class AuditedRequests:
         """Close the intent; what the answer said about limits holds for every worker from then on. A good outcome isn't waited for:
         it is stored with what the attempt stores next, and always before it.
         """
+        await self._not_counting(self.trail.in_order())  # only the newest one is waited for
         intent, stage, operation = mark
         self.trail.answered += exchange.status is not None
         self.trail.doubt.landed += stage == "delivery" and exchange.outcome == "ok"
@@ -184,12 +197,17 @@ class AuditedRequests:
                 raise
 
         self.trail.closing, self.trail.delayed = asyncio.ensure_future(patiently(conclude, OUTCOME_S)), False
-        # An error that nobody asks for would be printed with its words.
-        self.trail.closing.add_done_callback(lambda end: end.cancelled() or end.exception())
+        self.trail.closing.add_done_callback(self._tell_of_loss)
         if exchange.outcome == "ok":
             await asyncio.sleep(0)  # from here on it is in the journal's queue
         else:
             await self._not_counting(self.trail.closing)
+
+    def _tell_of_loss(self, closing: asyncio.Future[None]) -> None:
+        """Say in the log that an outcome could not be stored: nobody may be waiting for it any more."""
+        if not closing.cancelled() and (trouble := closing.exception()):
+            why = trouble if isinstance(trouble, AfterwordError) else place_of(trouble)
+            log.error("job %s: the outcome of a request is not in the audit: %s", self.job.id, why)
 
     async def _not_counting(self, waiting: Awaitable[None]) -> None:
         """Wait for Redis: that time is none of the attempt's, whose answer must not be lost by it."""

@@ -35,7 +35,7 @@ _TAG = re.compile(r"<[^<>]*>")
 # Base85: signs as words and addresses don't have them, in one piece.
 _SOLID = re.compile(r"[!-~]{15,600}")
 _RARE = frozenset("!$()*<>@^`{|}~\\")
-_OF_JSON = re.compile(r"\\*[\"'][:,}\]]+|[{\[,:]+\\*[\"']")
+_OF_JSON = re.compile(r"\\*+[\"'][:,}\]]+|[{\[,:]++\\*+[\"']")
 _WORD = re.compile(r"[a-z]{4,}")
 _ALNUM = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _EIGHTY_FIVE = (
@@ -49,7 +49,7 @@ _EIGHTY_FIVE = (
     },  # of ZeroMQ
 )
 _PACKED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
-_MOST_UNPACKED = 100_000  # bytes
+_MOST_UNPACKED = 10_000  # bytes of each: a text of a few lines may hold dozens, and every form of them is looked at
 # What has none of these is no encoding of anything: most of what a wrong guess decodes to.
 _WORTH_UNDOING = re.compile(
     r"&[#A-Za-z]|<[^<>]*>|%(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|\+|=[0-9A-Fa-f]{2}|=\r?\n|\\|[\s\x00]"

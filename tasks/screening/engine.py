@@ -23,10 +23,10 @@ from tasks.screening.values import is_placeholder
 from tasks.screening.view import ascii_only, compiled
 
 PIECE, OVERLAP = 32_768, 2_048  # characters
-MOST_OF_A_RULE = (
-    1_000  # of which the engine takes a tenth of a second; a text that holds so many is one long list of them
-)
+# Of so many the engine takes a tenth of a second; a text that holds them is one long list.
+MOST_OF_A_RULE = 1_000
 SHORTEST_HEAD = 2  # characters that tokens of a kind have in common
+MOST_REPEATED = 1_000  # of RE2
 # These name an account or an address, not what opens it.
 _NOT_SECRET = (
     "-id",
@@ -97,7 +97,7 @@ def _in_pieces(plain: bytes) -> Iterator[Finding]:
             values.setdefault(rule, []).append(plain[finding.start : finding.end].decode("ascii"))
         for rule, seen in values.items():
             if rule not in likes and len(seen) >= MOST_OF_A_RULE and len(head := _beginning(seen)) >= SHORTEST_HEAD:
-                rest = min(map(len, seen)) - len(head)
+                rest = min(min(map(len, seen)) - len(head), MOST_REPEATED)
                 likes[rule] = rf"(?:^|[^A-Za-z0-9])({re.escape(head)}[A-Za-z0-9_+/=.-]{{{rest},}})"
 
 

@@ -260,6 +260,7 @@ def _people(names: tuple[str, ...]) -> Any:
     """Any of the names as words, in whatever case and however far apart, in UTF-8; where a script has no blanks, anywhere."""
     options = re2.Options()
     options.max_mem = 64 << 20
+    options.log_errors = False  # they quote names
     longest_first = sorted(names, key=len, reverse=True)
     apart, within = (
         "|".join(_as_pattern(name) for name in longest_first if bool(_WITHOUT_BLANKS.search(name)) is unspaced)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tasks import lifecycle
+from tasks import audited, lifecycle
 from tasks.errors import StateUnavailable
 from tasks.model import JobState
 from tests.integration.test_lifecycle import EVERY, submit
@@ -73,6 +73,51 @@ async def test_what_comes_next_waits_for_an_outcome_that_redis_did_not_take(
         assert open_intents in (0, 1)
         assert event != "job.delivered" or not open_intents
     assert (await services.ledger.require(job.id)).attempts == 1
+
+
+@pytest.mark.parametrize(("vendor", "arguments"), EVERY)
+async def test_a_settlement_waits_for_every_outcome_before_it(services, monkeypatch, vendor, arguments):
+    """Also for one that Redis didn't take while it took the next intent, as at the end of a trip."""
+    commit, following, away = services.journal.commit, asyncio.Event(), StateUnavailable("Away.", code="redis_absent")
+    tries: list[str] = []
+
+    async def refused_late(script, args, event, **data):
+        if script != "lua/outcome":
+            reply = await commit(script, args, event, **data)
+            if tries and not following.is_set():
+                following.set()
+                await asyncio.sleep(0.05)  # the refusal is heard before the answer
+            return reply
+        tries.append(args["intent"])
+        if args["intent"] == tries[0]:
+            if len(tries) == 1:
+                await _asked(following)
+                raise away
+            await asyncio.sleep(0.3)
+        return await commit(script, args, event, **data)
+
+    job = await submit(services, arguments)
+    monkeypatch.setattr(services.journal, "commit", refused_late)
+    ended = await lifecycle.attempt(services.core, job.id)
+    assert (ended.state, ended.error) == (JobState.DELIVERED, None), vendor
+    told = await _told(services, job.id)
+    assert sum(event.endswith(".intent") for event in told) == sum(event.endswith(".ok") for event in told)
+
+
+async def test_an_outcome_that_redis_refuses_for_good_is_told_in_the_log(services, monkeypatch, caplog):
+    commit = services.journal.commit
+
+    async def refused(script, args, event, **data):
+        if script == "lua/outcome":
+            raise StateUnavailable("Redis refused the write.", code="redis_refused")
+        return await commit(script, args, event, **data)
+
+    job = await submit(services, EVERY[1][1])
+    monkeypatch.setattr(services.journal, "commit", refused)
+    monkeypatch.setattr(audited, "OUTCOME_S", 0.0)
+    ended = await lifecycle.attempt(services.core, job.id)
+    assert ended.state is JobState.DELIVERED
+    assert f"job {job.id}: the outcome of a request is not in the audit: Redis refused the write." in caplog.text
 
 
 async def _asked(following: asyncio.Event) -> None:

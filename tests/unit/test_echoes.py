@@ -10,6 +10,7 @@ import json
 import os
 import quopri
 import sys
+import time
 import unicodedata
 import zlib
 from urllib.parse import quote
@@ -35,6 +36,7 @@ from tasks.http.echoes import (
     without_credential,
     without_echoes,
 )
+from tasks.http.encodings import forms
 from tasks.http.message import Response
 
 BODY = "The pool of connections was exhausted\nbecause a deploy raised the time-out to an hour."
@@ -236,6 +238,24 @@ def test_names_that_are_clean_together_are_clean_each(names, secret):
 def test_so_many_forms_that_they_are_not_looked_at_together_are_looked_at_each_by_itself():
     packed = base64.b64encode(os.urandom(6000)).decode()
     assert not SENT.is_clean([packed[at : at + 80] for at in range(0, 8000, 80)])
+
+
+def test_what_a_few_lines_hold_packed_is_looked_at_as_far_as_they_could_be_long():
+    said = [f"{n} a%41&amp;\\x41=41+ " * 6000 for n in range(12)]
+    packed = " ".join(base64.b64encode(zlib.compress(text.encode(), 9)).decode() for text in said)
+    assert sum(map(len, forms(packed))) < 200 * len(packed)
+
+
+def test_an_answer_of_brackets_alone_takes_no_longer_than_one_of_words():
+    """By turns, each as quick as it ever was."""
+
+    def seconds(said: str) -> float:
+        began = time.process_time()
+        list(forms(said))
+        return time.process_time() - began
+
+    rounds = [(seconds("{[Ab1" * 960), seconds("{" * 4800)) for _ in range(5)]
+    assert min(brackets for _, brackets in rounds) < 5 * min(words for words, _ in rounds)
 
 
 def test_an_address_that_we_made_of_an_id_holds_nothing_but_the_id():

@@ -409,6 +409,18 @@ def test_of_a_long_list_of_tokens_the_engine_is_asked_for_the_first_ones(form, m
     assert sum(token in value for token, value in zip(tokens, found, strict=True)) == len(tokens)
 
 
+def test_a_long_list_of_long_keys_is_screened(monkeypatch):
+    """RE2 repeats nothing more than a thousand times."""
+    monkeypatch.setattr(engine, "MOST_OF_A_RULE", 3)
+    draw, kind = secrets.Draw(7), "RSA " + "PRIVATE KEY"
+    keys = [
+        "\n".join(["MIIE" + draw.of(secrets.ALNUM, 60), *(draw.of(secrets.ALNUM, 64) for _ in range(24))])
+        for _ in range(30)
+    ]
+    text = "\n".join(f"-----BEGIN {kind}-----\n{key}\n-----END {kind}-----\n" for key in keys)
+    assert screen(text, Policy()).action == "block"
+
+
 def test_the_engine_is_not_asked_for_what_was_found_before(monkeypatch):
     asked, texts = engine.betterleaks.scan_string, []
     monkeypatch.setattr(

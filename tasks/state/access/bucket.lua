@@ -6,7 +6,8 @@ local function take(asked)
   if left < 1 then return nil, int(math.ceil((1 - left) / per_ms)) end
   redis.call('HSET', bucket, 'left', tostring(left - 1), 'at_ms', int(now))
   redis.call('PEXPIRE', bucket, 120000)
-  if redis.call('TYPE', record).ok == 'hash' and now - tonumber(redis.call('HGET', record, 'last_used_ms') or 0) >= asked.touch_ms then
+  local read, used = pcall(redis.call, 'HGET', record, 'last_used_ms') -- a record of another type can't be read
+  if read and now - tonumber(used or 0) >= asked.touch_ms and redis.call('EXISTS', record) == 1 then
     redis.call('HSET', record, 'last_used_ms', int(now))
   end
   return int(left - 1)
