@@ -446,7 +446,9 @@ async def test_the_overview_tells_of_clocks_credentials_and_workers_that_need_so
     assert re.search(r"The credential of ended ended 2 d ago\.", page)
     assert re.search(r"The credential of ends ends in 2[01] d\.", page)
     assert "The credential of far" not in page
-    await services.ledger.heartbeat("w", 60_000, 1, json.dumps({"host": "db-host", "skew_ms": -61_000}))
+    for name in (*"abcdef", "w", *"xyz012"):
+        about = {"host": "db-host", "skew_ms": -61_000} if name == "w" else {}
+        await services.ledger.heartbeat(name, 60_000, 1, json.dumps(about))
     page = await (await client.get("/")).text()
     assert "The clock of db-host is 61.0 s behind the Redis server&#39;s." in page
     assert "No worker is running" not in page
