@@ -13,8 +13,10 @@ from yarl import URL
 
 from tasks.destinations import parse_settings
 from tasks.expiry import expire_overdue
-from tasks.model import Document, Issue, parse_command
+from tasks.model import Document, Issue, JobState, parse_command
+from tasks.state.audit.entries import Event
 from tasks.state.audit.export import verify_export
+from tasks.state.jobs.transitions import Lease, Settlement
 from tests.conftest import until
 from worker.console.rendering import ago, safe_url, span, visible
 from worker.verifications import VERIFICATIONS
@@ -326,6 +328,18 @@ async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(servi
     assert "File App.log, line 2" in page
     assert TOKEN not in page
     assert re.search(rf"<mark[^>]*><b>[^<]*</b>[^<]*{TOKEN}", await (await client.get(f"/jobs/{job.id}/text")).text())
+
+
+async def test_a_text_is_corrected_as_long_as_its_destination_is_there(services, client, log_in, destinations):
+    await log_in("operator")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i"})
+    job = await services.submit(command, actor="test", issue=Issue(id="i", title="Broken"))
+    claimed = (await services.ledger.claim(job.id, "w", Lease(0, 60_000))).job
+    await services.ledger.settle(claimed, Settlement(JobState.HELD, Event.HELD))
+    offer = f'href="/jobs/{job.id}/edit"'
+    assert offer in await (await client.get(f"/jobs/{job.id}/text")).text()
+    await services.destinations.remove("servicenow", "test")
+    assert offer not in await (await client.get(f"/jobs/{job.id}/text")).text()
 
 
 async def test_the_stored_secret_is_on_no_page(services, client, log_in):
