@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 STALE_S = 1.0
 SKEW_LIMIT_S = 2.0  # from here on people are told
+LAST_MS = 253_402_300_799_999  # the last moment that has a date, in the year 9999
 CORRECT_IT = "Correct it (NTP): times in its log and in Celery's events are wrong, and certificates may look expired."
 STEADY = getattr(
     time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC

@@ -84,6 +84,8 @@ async def test_each_field_that_does_not_fit_is_named_and_its_value_is_not(api, d
         ("/v1/documents/d", {"content_md": ""}, {"/content_md": "Must hold words"}),
         ("/v1/destinations/x", {"allow_private": ["x"]}, {"/allow_private/0": "Must be a network such as 10.1.0.0/16"}),
         ("/v1/destinations/x", {"project": "a b"}, {"/project": "Must be a project's key, such as OPS"}),
+        ("/v1/destinations/x", {"email": 5}, {"/email": "Must be text"}),
+        ("/v1/destinations/x", {"parent": "x"}, {"/parent": "Is not known here"}),
         ("/v1/destinations/x", {"nope": 1, "burst": "x"}, {"/nope": "Is not known here", "/burst": "Must be a whole"}),
     ],
 )

@@ -13,8 +13,10 @@ from yarl import URL
 
 from tasks.destinations import parse_settings
 from tasks.expiry import expire_overdue
-from tasks.model import Document, Issue, parse_command
+from tasks.model import Document, Issue, JobState, parse_command
+from tasks.state.audit.entries import Event
 from tasks.state.audit.export import verify_export
+from tasks.state.jobs.transitions import Lease, Settlement
 from tests.conftest import until
 from worker.console.rendering import ago, safe_url, span, visible
 from worker.verifications import VERIFICATIONS
@@ -328,6 +330,18 @@ async def test_what_is_found_in_a_documents_files_is_told_by_file_and_line(servi
     assert re.search(rf"<mark[^>]*><b>[^<]*</b>[^<]*{TOKEN}", await (await client.get(f"/jobs/{job.id}/text")).text())
 
 
+async def test_a_text_is_corrected_as_long_as_its_destination_is_there(services, client, log_in, destinations):
+    await log_in("operator")
+    command = parse_command({"command": "create_servicenow_incident", "issue_id": "i"})
+    job = await services.submit(command, actor="test", issue=Issue(id="i", title="Broken"))
+    claimed = (await services.ledger.claim(job.id, "w", Lease(0, 60_000))).job
+    await services.ledger.settle(claimed, Settlement(JobState.HELD, Event.HELD))
+    offer = f'href="/jobs/{job.id}/edit"'
+    assert offer in await (await client.get(f"/jobs/{job.id}/text")).text()
+    await services.destinations.remove("servicenow", "test")
+    assert offer not in await (await client.get(f"/jobs/{job.id}/text")).text()
+
+
 async def test_the_stored_secret_is_on_no_page(services, client, log_in):
     settings = parse_settings({"kind": "confluence", "base_url": "https://wiki.example.com", "email": "a@example.com"})
     await services.destinations.set("confluence", settings, "planted-secret-word", "test")
@@ -446,7 +460,9 @@ async def test_the_overview_tells_of_clocks_credentials_and_workers_that_need_so
     assert re.search(r"The credential of ended ended 2 d ago\.", page)
     assert re.search(r"The credential of ends ends in 2[01] d\.", page)
     assert "The credential of far" not in page
-    await services.ledger.heartbeat("w", 60_000, 1, json.dumps({"host": "db-host", "skew_ms": -61_000}))
+    for name in (*"abcdef", "w", *"xyz012"):
+        about = {"host": "db-host", "skew_ms": -61_000} if name == "w" else {}
+        await services.ledger.heartbeat(name, 60_000, 1, json.dumps(about))
     page = await (await client.get("/")).text()
     assert "The clock of db-host is 61.0 s behind the Redis server&#39;s." in page
     assert "No worker is running" not in page

@@ -13,7 +13,8 @@ from tasks.destinations import parse_settings, wrong_in_mapping
 from tasks.markup import jira
 from tasks.model import Issue, JobState, parse_command
 from tasks.screening import Policy
-from tasks.state.audit.entries import AuditEntry
+from tasks.state.audit.entries import UNREADABLE, AuditEntry, entry_of
+from tasks.state.clock import rfc3339
 from tasks.state.jobs.asked import asked_of, understood
 from tasks.state.jobs.overview import Count
 from tasks.state.traffic.standing import Standing
@@ -223,6 +224,17 @@ def test_an_audit_entrys_moments_are_moments_and_its_lengths_lengths():
         data={"signed_ms": 1796018884099, "duration_ms": 84, "scopes": ["read"]},
     )
     assert _facts(entry) == [("signed", "", 1796018884099), ("duration", "84 ms", None), ("scopes", "read", None)]
+
+
+def test_an_audit_entry_that_nobody_of_us_wrote_ends_no_page():
+    """Its numbers may be any, also such that no date has."""
+    data = '{"due_ms": 1e300, "end_ms": Infinity, "since_ms": 253402300800000}'
+    facts = _facts(entry_of("1-1", {"at": "1", "data": data}))
+    assert facts == [("due_ms", "1e+300", None), ("end_ms", "inf", None), ("since_ms", "253402300800000", None)]
+    for identifier, at in (("1-1", "1" * 30), ("1-1", "-" + "1" * 30), (f"{2**64 - 1}-1", "x")):
+        entry = entry_of(identifier, {"at": at})
+        assert entry.event == UNREADABLE
+        assert rfc3339(entry.at_ms)
 
 
 def test_how_a_destination_stands_is_told_with_how_long():

@@ -231,6 +231,7 @@ def test_a_data_centers_text_keeps_the_columns_of_code_and_tables():
     assert wiki("<table><tr><td>a</td><td>b</td></tr></table>") == "{noformat}\na  b\n-  -\n{noformat}"
     assert wiki("- a\n  - b") == "\\- a\n\u00a0\u00a0\\- b"
     assert wiki("```\n{noformat}*\n```") == "\\{noformat\\}\\*"
+    assert wiki("```\n{NoFormat}*\n```") == "\\{NoFormat\\}\\*"
     assert wiki(f"|a|\n|-|\n|{'word ' * 40}|").startswith("a: word")
 
 

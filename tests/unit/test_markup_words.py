@@ -519,7 +519,7 @@ def test_a_heading_may_name_itself(name):
     [
         ("::: mermaid\ngraph TD\n  A --> B\n\n  B --> C\n:::", "graph TD\n  A --> B\n\n  B --> C"),
         ("- a\n  :::mermaid\n  graph TD\n  :::", "graph TD"),
-        ("> ::: mermaid\n> graph TD\n>   A\n> :::", "graph TD\n  A"),
+        ("> ::: mermaid\n> graph TD\n>   A ==> B\n> :::", "graph TD\n  A ==> B"),
         ("::: mermaid\n> A", "> A"),
     ],
 )

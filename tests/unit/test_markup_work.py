@@ -276,6 +276,13 @@ def test_time_grows_with_the_text(piece):
     assert large < 24 * small
 
 
+@pytest.mark.parametrize("around", [("::: tip a", "b\n\nc\n:::"), ("# a", "b {#c}")], ids=["container", "heading"])
+def test_time_grows_with_the_blanks_in_a_line(around):
+    """As above: each blank was looked at again from each one before it."""
+    small, large = (seconds((" " * count).join(around)) for count in (2_000, 16_000))
+    assert large < 24 * small
+
+
 def seconds(text: str) -> float:
     """The least of three runs' processor time."""
     taken = []

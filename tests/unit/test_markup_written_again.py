@@ -136,6 +136,8 @@ def test_nearly_all_examples_of_commonmark_are_written_again():
         ),
         ("```math\nx^2\n```", "$$\nx^2\n$$"),
         ("```math\n- x\n\ny\n```", "```math\n- x\n\ny\n```"),
+        ("```math\nx\n___\n```\n\n[l](r.md)", "```math\nx\n___\n```\n\n[l](https://e.com/r.md)"),
+        ("```math\nx\n!!! note\n```\n\n[l](r.md)", "```math\nx\n!!! note\n```\n\n[l](https://e.com/r.md)"),
         ("$$\nx\n$$", "$$\nx\n$$"),
         ("| a | b |\n|-|-|\n| 1 | 2 | $x|y$ |", "| a | b |\n| --- | --- |\n| 1 | 2 \\| $x\\|y$ |"),
         (

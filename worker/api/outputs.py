@@ -146,8 +146,8 @@ class JobView(Frozen):
 
 
 def rfc3339(at_ms: int | None) -> str | None:
-    """A moment as RFC 3339 in UTC, with milliseconds."""
-    return None if at_ms is None else clock.rfc3339(at_ms)
+    """A moment as RFC 3339 in UTC, with milliseconds; None for what is no moment, as somebody may have written into Redis."""
+    return None if at_ms is None or not 0 <= at_ms <= clock.LAST_MS else clock.rfc3339(at_ms)
 
 
 class JobPage(Frozen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -172,7 +172,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     """What pydantic refused, with JSON Pointers (RFC 6901): a field of several types once."""
     found: dict[tuple[str, str], FieldError] = {}
     for row in error.errors(include_url=False, include_input=False)[:20]:
-        place = [part for part in row["loc"] if part not in _TAGS and not _TYPE.match(str(part))]
+        place = _place(row["loc"])
         if several := len(place) > 1 and place[-1] in SIMPLE:
             place.pop()
         parts = [_segment(part) for part in place]
@@ -189,6 +189,12 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     return list(found.values())
 
 
+def _place(loc: Sequence[int | str]) -> list[int | str]:
+    """Where in the body, without what pydantic puts between. Behind a kind is a field, also where it is called as one (`email`)."""
+    said = [part for part in loc if not _TYPE.match(str(part))]
+    return [part for before, part in zip(("", *said), said, strict=False) if part not in _TAGS or before in _TAGS]
+
+
 def _segment(part: object) -> str:
     return str(part) if isinstance(part, int) or _PLAIN.match(str(part)) else "(a name that isn't shown)"
 
@@ -197,6 +203,6 @@ def _words(row: Mapping[str, Any], name: str, *, several: bool) -> str:
     if row["type"].startswith("union_tag"):
         known = ", ".join(known_tags(row))
         return f"must be one of {known}" if known else "is missing"
-    if name in _UNIONS:
+    if name in _UNIONS and row["type"] not in ("extra_forbidden", "missing"):
         return _UNIONS[name]
     return ANY_SIMPLE if several else in_words(row["type"], name, row["msg"], _FORMS)

@@ -14,6 +14,7 @@ from tasks.state.audit.export import lines
 from tasks.state.audit.ocsf import api_activity, line_of
 from tasks.state.audit.opening import AFTER, SEEN
 from tasks.state.audit.search import Search, newest, oldest
+from tasks.state.clock import LAST_MS
 from worker.console.rendering import milliseconds
 from worker.console.visit import Route, Visit
 from worker.verifications import VERIFICATIONS
@@ -109,7 +110,7 @@ def _facts(entry: AuditEntry) -> list[tuple[str, str, int | None]]:
 
 
 def _fact(name: str, value: object) -> tuple[str, str, int | None]:
-    if name.endswith("_ms") and isinstance(value, int | float):
+    if name.endswith("_ms") and isinstance(value, int | float) and abs(value) <= LAST_MS:
         plain = name.removesuffix("_ms")
         return (plain, "", int(value)) if value > FIRST_MOMENT_MS else (plain, milliseconds(value), None)
     return name, ", ".join(map(str, value)) if isinstance(value, list) else str(value), None

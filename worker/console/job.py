@@ -218,7 +218,10 @@ async def text(visit: Visit) -> web.StreamResponse:
     fields = fields_of(visit.services.ledger.command_of(job))
     await visit.services.ledger.note(job, Event.CONTENT_VIEWED, {"actor": visit.actor})
     texts = await marked_texts(visit, content, fields)
-    return await visit.page("text.html", job=job, texts=texts, screened=await screened(visit, content), content=content)
+    record = await visit.services.destinations.get(job.destination)
+    return await visit.page(
+        "text.html", job=job, record=record, texts=texts, screened=await screened(visit, content), content=content
+    )
 
 
 async def act(visit: Visit) -> web.StreamResponse:

@@ -92,10 +92,11 @@ async def _needs(visit: Visit, rows: list[Row]) -> list[Need]:
     alive = [worker for worker in known if worker.until_ms > visit.now_ms]
     if not alive:
         needs.append(Need(kind="bad", words="No worker is running: nothing is delivered.", address="/workers"))
-    for worker in alive[:MOST_ALIKE]:
-        if (wrong_s := worker.about.wrong_s) is not None:
-            words = f"The clock of {worker.about.host or worker.name} is {in_words(wrong_s)}."
-            needs.append(Need(kind="warn", words=words, address="/workers"))
+    clocks = [(each.about.host or each.name, s) for each in alive if (s := each.about.wrong_s) is not None]
+    needs += [
+        Need(kind="warn", words=f"The clock of {host} is {in_words(wrong_s)}.", address="/workers")
+        for host, wrong_s in clocks[:MOST_ALIKE]
+    ]
     for row in rows:
         place, standing = f"/settings/destinations#{row.record.name}", row.health.standing
         waiting = "1 job waits" if row.health.waiting == 1 else f"{count(row.health.waiting)} jobs wait"

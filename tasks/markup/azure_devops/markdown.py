@@ -22,7 +22,7 @@ _ANY_SIGN = re.compile(r"\\|`|\*|\[|\]|<|>|~|\$|\||_|&|!|:[A-Za-z0-9_+-]+:")
 # An address with a sign behind it, which would be read as a link to both.
 _ENDS_IN_A_SIGN = re.compile(r"(?i)\b(?:https?|ftp)(?=://\S*\\)|\bwww(?=\.\S*\\)")
 _AT_START = re.compile(r"([ \t]*)(?:(\d{1,9})([.)])(?=\s|\Z)|([#+=>-]|:::|!!!|\?\?\?|:(?=\s)))")
-_BEGINS_A_BLOCK = re.compile(r"^(?:\s|\Z|[>#*+=`~<|:-]|\d+[.)])|\$\$|\\\Z", re.MULTILINE)
+_BEGINS_A_BLOCK = re.compile(r"^(?:\s|\Z|[>#*+=`~<|:_!?-]|\d+[.)])|\$\$|\\\Z", re.MULTILINE)
 _MARKS = {"strong": "**", "s": "~~"}
 _SIDES = {"text-align:left": ":--", "text-align:center": ":-:", "text-align:right": "--:"}
 

@@ -27,7 +27,7 @@ def escaped(text: str) -> str:
 
 def _verbatim(text: str) -> str:
     text = textwrap.dedent(text)
-    return _words(text) if VERBATIM[:-1] in text else f"{VERBATIM}\n{text}\n{VERBATIM}"
+    return _words(text) if VERBATIM[:-1] in text.lower() else f"{VERBATIM}\n{text}\n{VERBATIM}"
 
 
 def _words(text: str) -> str:

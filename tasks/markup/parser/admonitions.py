@@ -12,7 +12,7 @@ _START = re.compile(
 _ANY = re.compile(r"^(?:[ \t]{0,12}>)*[ \t]{0,12}(?:!!!|\?\?\?)", re.MULTILINE)
 _FENCE = re.compile(r"[ >\t]{0,200}(`{3,}|~{3,})")
 _COLONS = re.compile(r":{3,}")
-_DIRECTIVE = re.compile(r"\s*(\{?)\s*\.?(?:callout-)?([A-Za-z]+)\b\s*(.*?)\s*\Z")
+_DIRECTIVE = re.compile(r"\s*(\{?)\s*\.?(?:callout-)?([A-Za-z]+)\b(.*)")
 _QUOTED = re.compile(r"""(["'])(.*)\1""")
 _TITLED = re.compile(r"""(?<![\w-])title\s*=\s*(["'])(.*?)\1""")
 _ATTRIBUTES = re.compile(r"\{[^{}]*\}")
@@ -84,7 +84,7 @@ def read_info(info: str) -> tuple[str, str, bool]:
     found = _DIRECTIVE.match(info.removeprefix(FOLDING))
     if found is None:
         return "", "", folds
-    kind, rest = found[2].lower(), found[3]
+    kind, rest = found[2].lower(), found[3].strip()
     if title := _QUOTED.fullmatch(rest) or _TITLED.search(rest):
         return kind, title[2], folds
     shown = _ATTRIBUTES.sub("", found[1] + rest).strip()

@@ -25,10 +25,10 @@ from tasks.markup.words import PANELS
 _TOC = re.compile(r"\[(?:\[(?:_TOC_|TOC)\]|TOC)\]\s*\Z", re.IGNORECASE)
 _MAY_BE_TOC = re.compile(r"\[_?[Tt][Oo][Cc]_?\]")
 _MAY_BE_ID = re.compile(r"\{:?[ \t]*#")
-_QUOTE_SIGNS = re.compile(r"(?:[ \t]{0,3}>[ \t]?)+")
+_QUOTE_SIGNS = re.compile(r"\A(?:[ \t]{0,3}>[ \t]?)+")
 _DECLARED = re.compile(r"<(?:\?|!(?!--))")  # what is no tag, and no comment
 _DIAGRAMS = frozenset({"mermaid", "plantuml"})  # between colons in the wiki of Azure DevOps
-_HEADING_ID = re.compile(r"\s*\{:?[ \t]*#([A-Za-z][\w:.-]*)[ \t]*\}\s*\Z")
+_HEADING_ID = re.compile(r"\{:?[ \t]*#([A-Za-z][\w:.-]*)[ \t]*\}\s*\Z")
 _FOLD_SIGN = re.compile(r"\[![A-Za-z]+\]([+-])(?:[ \t]|\Z)")
 # Raw HTML that no target has, by the number that the specification gives its kind.
 _SHOWN_BLOCKS = {1: "a program, style or text area in HTML", 3: "a processing instruction", 4: "a declaration", 5: "a CDATA section"}  # fmt: skip
@@ -401,7 +401,7 @@ def _named(heading: Token) -> Token:
     named = _HEADING_ID.search(last.content) if last.type == "text" else None
     if named is None:
         return heading
-    kept = last.content[: named.start()]
+    kept = last.content[: named.start()].rstrip()
     return heading._replace(children=[*before, *([text(kept)] if kept else [])], meta={"id": named.group(1)})
 
 

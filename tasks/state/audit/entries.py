@@ -16,6 +16,7 @@ from pydantic import Field
 
 from tasks.model import Frozen
 from tasks.state.audit.heads import packed
+from tasks.state.clock import LAST_MS
 from tasks.state.vault import Vault
 
 SIGNED = ("chain", "seq", "at", "event", "data", "key")
@@ -140,12 +141,20 @@ def entry_of(identifier: str, fields: dict[str, str]) -> AuditEntry:
             id=identifier,
             chain=fields.get("chain", ""),
             seq=int(fields.get("seq", 0)),
-            at_ms=int(fields.get("at", 0)),
+            at_ms=_moment(fields.get("at", "0")),
             event=fields.get("event", ""),
             data=json.loads(fields.get("data", "{}")),
         )
     except ValueError:
-        return AuditEntry(id=identifier, chain="", seq=0, at_ms=int(identifier.partition("-")[0]), event=UNREADABLE)
+        taken_ms = min(int(identifier.partition("-")[0]), LAST_MS)
+        return AuditEntry(id=identifier, chain="", seq=0, at_ms=taken_ms, event=UNREADABLE)
+
+
+def _moment(written: str) -> int:
+    at_ms = int(written)
+    if not 0 <= at_ms <= LAST_MS:
+        raise ValueError
+    return at_ms
 
 
 def mac_of(vault: Vault, fields: Mapping[str, str], previous: str) -> str:
