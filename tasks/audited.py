@@ -177,7 +177,7 @@ class AuditedRequests:
 
     async def after(self, mark: tuple[str, str, str], exchange: Exchange) -> None:
         """Close the intent; what the answer said about limits holds for every worker from then on. A good outcome isn't waited for:
-        it is stored with what the attempt stores next, and always before it.
+        it is stored with what the attempt stores next, and before it.
         """
         await self._not_counting(self.trail.in_order())  # only the newest one is waited for
         intent, stage, operation = mark

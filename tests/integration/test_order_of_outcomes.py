@@ -1,4 +1,4 @@
-"""An answer's outcome is stored with what its attempt stores next, in one trip to Redis where one is under way, and always before it."""
+"""An answer's outcome is stored with what its attempt stores next, in one trip to Redis where one is under way, and before it."""
 
 from __future__ import annotations
 
