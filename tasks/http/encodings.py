@@ -37,6 +37,8 @@ _SOLID = re.compile(r"[!-~]{15,600}")
 _RARE = frozenset("!$()*<>@^`{|}~\\")
 _OF_JSON = re.compile(r"\\*+[\"'][:,}\]]+|[{\[,:]++\\*+[\"']")
 _WORD = re.compile(r"[a-z]{4,}")
+_STRING = re.compile(r"\"((?:[^\"\\\s]|\\[\"\\/]){10,600}+)\"")
+_OF_A_STRING = re.compile(r"\\([\"\\/])")
 _ALNUM = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _EIGHTY_FIVE = (
     {sign: place for place, sign in enumerate(_ALNUM + "!#$%&()*+-;<=>?@^_`{|}~")},  # of Git and RFC 1924
@@ -155,8 +157,11 @@ def _base32_hex(run: str) -> Iterator[str]:
 
 
 def _base85_runs(form: str) -> list[str]:
-    """What has signs as few texts have them, and isn't mostly words, as an address with a query is; of JSON without blanks, its parts."""
-    parts = (part for run in _SOLID.findall(form) for part in _OF_JSON.split(run) if len(part) >= _SHORTEST_85)
+    """What has signs as few texts have them, and isn't mostly words, as an address with a query is; of JSON without blanks, its
+    parts, and its strings as they are without their escapes: base85 has quotes and backslashes of its own.
+    """
+    parts = [part for run in _SOLID.findall(form) for part in _OF_JSON.split(run) if len(part) >= _SHORTEST_85]
+    parts += [_OF_A_STRING.sub(r"\1", string) for string in _STRING.findall(form) if "'" in string or "\\" in string]
     return [part for part in parts if not _RARE.isdisjoint(part) and 3 * sum(map(len, _WORD.findall(part))) < len(part)]
 
 
